@@ -1,0 +1,17 @@
+/** Rows on their way into a model: a typed array a column, keyed by name. `rows` of each are filled. */
+export interface Batch {
+  readonly rows: number;
+  /** By field: the row of its embedding table. */
+  readonly ids: ReadonlyMap<string, Uint32Array>;
+  /** By field: the scaled number. */
+  readonly numbers: ReadonlyMap<string, Float32Array>;
+  /** By label column. */
+  readonly labels: ReadonlyMap<string, Float32Array>;
+}
+
+/** The array of a column, which must be there: a batch is made from the same fields that the model was built from. */
+export function column<Data>(columns: ReadonlyMap<string, Data>, name: string): Data {
+  const data = columns.get(name);
+  if (data === undefined) throw new Error(`the batch has no column '${name}'`);
+  return data;
+}

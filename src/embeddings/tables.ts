@@ -1,0 +1,127 @@
+import { column, type Batch } from '../data/batch.js';
+import type { Optimizer } from '../optimizers/optimizer.js';
+import { randomStream } from '../random.js';
+import { EMBEDDING_DEVIATION, type InputLayout, type TableSpec } from './layout.js';
+
+// B rows of the batch, I columns of the input, V rows of a table, D its width, U distinct rows that a batch touches.
+
+/** A table in memory, with the optimizer's numbers beside the weights. */
+export interface Table extends TableSpec {
+  readonly weights_VD: Float32Array;
+  readonly slots_VD: readonly Float32Array[];
+}
+
+/** The embedding tables of a model: looked up before the graph runs, updated after it, never inside it. */
+export interface Tables {
+  readonly tables: readonly Table[];
+  /** Fills the first rows of `input_BI` with the embeddings and numbers of the batch. */
+  lookup(batch: Batch, input_BI: Float32Array): void;
+  /** Sums `inputGradient_BI` over each distinct row, by table. The arrays are reused by the next call. */
+  rowGradients(batch: Batch, inputGradient_BI: Float32Array): readonly RowGradients[];
+  /** Updates the touched rows, or all of them if the tables are not lazy; `step` counts from 1. */
+  update(gradients: readonly RowGradients[], step: number): void;
+}
+
+/** The gradient of a table: zero but in the rows that are listed. */
+export interface RowGradients {
+  readonly table: Table;
+  /** Number of distinct rows. */
+  readonly count: number;
+  readonly rows_U: Uint32Array;
+  readonly gradient_UD: Float32Array;
+}
+
+/**
+ * Makes the tables of a layout, drawn from N(0, 1e-4²).
+ * @param slotNames what the optimizer keeps for every weight
+ */
+export function createTables(layout: InputLayout, optimizer: Optimizer, isLazy: boolean, seed: number): Tables {
+  const tables = layout.tables.map((spec): Table => {
+    const size = spec.rows * spec.width;
+    const weights_VD = new Float32Array(size);
+    const random = randomStream(seed, 'table', spec.name);
+    for (let i = 0; i < size; i++) weights_VD[i] = EMBEDDING_DEVIATION * random.normal();
+    return { ...spec, weights_VD, slots_VD: optimizer.slots.map(() => new Float32Array(size)) };
+  });
+  const byName = new Map(tables.map((table) => [table.name, table]));
+  const accumulators = tables.map((table) => createAccumulator(table, layout));
+
+  return {
+    tables,
+
+    lookup(batch, input_BI) {
+      for (const columns of layout.columns) {
+        if (columns.kind === 'number') {
+          const numbers = column(batch.numbers, columns.field);
+          for (let b = 0; b < batch.rows; b++) input_BI[b * layout.width + columns.offset] = numbers[b]!;
+        } else {
+          const { weights_VD, width } = column(byName, columns.table);
+          const ids = column(batch.ids, columns.field);
+          for (let b = 0; b < batch.rows; b++) {
+            const from = ids[b]! * width;
+            const to = b * layout.width + columns.offset;
+            for (let d = 0; d < width; d++) input_BI[to + d] = weights_VD[from + d]!;
+          }
+        }
+      }
+    },
+
+    rowGradients: (batch, inputGradient_BI) => accumulators.map((accumulate) => accumulate(batch, inputGradient_BI)),
+
+    update(gradients, step) {
+      const update = optimizer.at(step);
+      for (const { table, count, rows_U, gradient_UD } of gradients) {
+        const { weights_VD, slots_VD, width } = table;
+        for (let u = 0; u < count; u++) update(weights_VD, slots_VD, rows_U[u]! * width, gradient_UD, u * width, width);
+        if (isLazy) continue;
+        const isTouched_V = new Uint8Array(table.rows);
+        for (let u = 0; u < count; u++) isTouched_V[rows_U[u]!] = 1;
+        const zero_D = new Float32Array(width);
+        for (let row = 0; row < table.rows; row++) if (isTouched_V[row] === 0) update(weights_VD, slots_VD, row * width, zero_D, 0, width);
+      }
+    },
+  };
+}
+
+/** A table's gradient with its zeros: `[V, D]`. */
+export function denseGradient({ table, count, rows_U, gradient_UD }: RowGradients): Float32Array {
+  const { rows, width } = table;
+  const dense_VD = new Float32Array(rows * width);
+  for (let u = 0; u < count; u++) dense_VD.set(gradient_UD.subarray(u * width, (u + 1) * width), rows_U[u]! * width);
+  return dense_VD;
+}
+
+/** Sums the gradients of a table's rows over all fields that look into it; distinct rows are found with stamps. */
+function createAccumulator(table: Table, layout: InputLayout): (batch: Batch, inputGradient_BI: Float32Array) => RowGradients {
+  const fields = layout.columns.filter((columns) => columns.kind === 'id' && columns.table === table.name);
+  const { width } = table;
+  const slotOf_V = new Uint32Array(table.rows);
+  let rows_U = new Uint32Array(0);
+  let gradient_UD = new Float32Array(0);
+
+  return (batch, inputGradient_BI) => {
+    const most = Math.min(table.rows, batch.rows * fields.length);
+    if (rows_U.length < most) {
+      rows_U = new Uint32Array(most);
+      gradient_UD = new Float32Array(most * width);
+    }
+    gradient_UD.fill(0, 0, most * width);
+    let count = 0;
+    for (const { field, offset } of fields) {
+      const ids = column(batch.ids, field);
+      for (let b = 0; b < batch.rows; b++) {
+        const row = ids[b]!;
+        // A stale slot is told from a live one by asking whose it is.
+        let u = slotOf_V[row]!;
+        if (u >= count || rows_U[u] !== row) {
+          u = count++;
+          slotOf_V[row] = u;
+          rows_U[u] = row;
+        }
+        const from = b * layout.width + offset;
+        for (let d = 0; d < width; d++) gradient_UD[u * width + d]! += inputGradient_BI[from + d]!;
+      }
+    }
+    return { table, count, rows_U, gradient_UD };
+  };
+}

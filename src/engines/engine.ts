@@ -1,0 +1,70 @@
+import type { Batch } from '../data/batch.js';
+import type { InputLayout } from '../embeddings/layout.js';
+import type { Graph } from '../graph/graph.js';
+import type { EmbeddingOptimizerSpec, OptimizerSpec } from '../optimizers/optimizers.js';
+import type { HostTensor } from '../tensor.js';
+
+/** Everything that an engine needs to know of a model. */
+export interface Plan {
+  readonly graph: Graph;
+  readonly layout: InputLayout;
+  readonly optimizers: { readonly dense: OptimizerSpec; readonly embeddings: EmbeddingOptimizerSpec };
+  /** Decides the first weights and every dropout mask. */
+  readonly seed: number;
+}
+
+/** A term's loss over the rows of a batch that it counts. */
+export interface TermLoss {
+  readonly mean: number;
+  readonly rows: number;
+}
+
+/** All that training changes, by tensor name. */
+export interface ProgramState {
+  /** Optimizer steps taken. */
+  readonly step: number;
+  /** Parameters of the graph, and `embeddings.<table>`. */
+  readonly weights: ReadonlyMap<string, HostTensor>;
+  /** `<tensor>.<slot>` of every trained tensor. */
+  readonly optimizer: ReadonlyMap<string, HostTensor>;
+}
+
+/** A compiled model with its weights. One call at a time. */
+export interface Program {
+  /** One step of the optimizers; gives the loss of each term before the step. */
+  trainStep(batch: Batch): Promise<ReadonlyMap<string, TermLoss>>;
+  /** Predictions by task, in evaluation mode; `rows` numbers each, the caller's to keep. */
+  predict(batch: Batch): Promise<ReadonlyMap<string, Float32Array>>;
+  /** What a training step would compute and apply, with nothing applied: for tests and for looking. */
+  inspect(batch: Batch): Promise<Inspection>;
+  /** A view of the live state: read it before the next step. */
+  state(): ProgramState;
+  /**
+   * Takes weights, and optimizer state where there is some, from a state of the same model.
+   * @throws UserError (checkpoint) that names a tensor that is missing, left over or of another shape
+   */
+  restore(state: ProgramState): void;
+  /** Gives back what lies outside the garbage collector's reach. */
+  dispose(): void;
+}
+
+/** Losses, predictions (in training mode) and gradients of one batch. */
+export interface Inspection {
+  readonly losses: ReadonlyMap<string, TermLoss>;
+  readonly predictions: ReadonlyMap<string, Float32Array>;
+  /** By tensor name, tables with their zeros. */
+  readonly gradients: ReadonlyMap<string, HostTensor>;
+}
+
+/** Something that can run a graph. */
+export interface Engine {
+  readonly name: string;
+  /** Which hardware and which library it runs on, for people. */
+  readonly description: string;
+  compile(plan: Plan): Program;
+}
+
+/** The name of a table's tensor in a state. */
+export function tableTensor(table: string): string {
+  return `embeddings.${table}`;
+}

@@ -1,0 +1,31 @@
+import { UserError, type Problem } from '../errors.js';
+import type { HostTensor } from '../tensor.js';
+import type { ProgramState } from './engine.js';
+
+/**
+ * Copies a saved state over a live one of the same model; an empty `optimizer` leaves the live one alone.
+ * @throws UserError (checkpoint) that names every tensor that is missing, left over or of another shape; nothing is copied then
+ */
+export function restoreTensors(live: ProgramState, saved: ProgramState): void {
+  const problems = differences(live.weights, saved.weights, 'weights');
+  if (saved.optimizer.size > 0) problems.push(...differences(live.optimizer, saved.optimizer, 'optimizer'));
+  if (problems.length > 0) throw new UserError('checkpoint', problems);
+  for (const [name, { data }] of saved.weights) live.weights.get(name)!.data.set(data);
+  for (const [name, { data }] of saved.optimizer) live.optimizer.get(name)!.data.set(data);
+}
+
+function differences(expected: ReadonlyMap<string, HostTensor>, found: ReadonlyMap<string, HostTensor>, where: string): Problem[] {
+  const problems: Problem[] = [];
+  const fix = 'use the config that the checkpoint was trained with';
+  for (const [key, { shape }] of expected) {
+    const other = found.get(key);
+    if (other === undefined) problems.push({ where, key, message: 'the model has this tensor, the checkpoint has not', fix });
+    else if (other.shape.join() !== shape.join()) {
+      problems.push({ where, key, message: `expected shape [${shape.join(', ')}], found [${other.shape.join(', ')}]`, fix });
+    }
+  }
+  for (const key of found.keys()) {
+    if (!expected.has(key)) problems.push({ where, key, message: 'the checkpoint has this tensor, the model has not', fix });
+  }
+  return problems;
+}

@@ -1,0 +1,100 @@
+import type { Tensor } from '@tensorflow/tfjs';
+import type { 
+  Activation,
+  LossName,
+  LossValue,
+  OperationName,
+  Operations,
+  Parameter,
+  RunningStatistics,
+  Source,
+  Value,
+  ValueOf,
+ } from '../../graph/operations.js';
+import type { TensorFlow } from './backend.js';
+
+/** One pass over the graph. */
+export interface Execution {
+  readonly tf: TensorFlow;
+  readonly isTraining: boolean;
+  /** The result of an operation that came before. */
+  get(value: Value): Tensor;
+  input(source: Source, width: number): Tensor;
+  parameter(parameter: Parameter): Tensor;
+  /** Tells the statistics of this batch: mean and biased variance, `[width]`. */
+  observe(running: RunningStatistics, mean: Tensor, variance: Tensor): void;
+  /** Inverted-dropout factors, `[rows of the batch, width]`. */
+  dropoutMask(id: string, rate: number, width: number): Tensor;
+}
+
+/** Every operation but the losses, which `losses.ts` holds. */
+type OperationTable = { readonly [Name in Exclude<OperationName, LossName>]: (value: ValueOf<Name>, run: Execution) => Tensor };
+type ActivationTable = { readonly [Kind in Activation]: (x: Tensor, attributes: Operations['activation'], run: Execution) => Tensor };
+
+const ACTIVATION: ActivationTable = {
+  linear: (x) => x,
+  relu: (x, _, { tf }) => tf.relu(x),
+  sigmoid: (x, _, { tf }) => tf.sigmoid(x),
+  tanh: (x, _, { tf }) => tf.tanh(x),
+  'leaky-relu': (x, _, { tf }) => tf.leakyRelu(x, 0.01),
+  // max(0, x) + slope min(0, x)
+  prelu: (x, { slope }, { tf, parameter }) => tf.sub(tf.relu(x), tf.mul(parameter(slope!), tf.relu(tf.neg(x)))),
+  // x Φ(x) = x (1 + erf(x / √2)) / 2, as PyTorch's default
+  gelu: (x, _, { tf }) => tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1)),
+  // p x + (1 - p) slope x with p = σ(normalised x)
+  dice: (x, { slope, running }, run) => {
+    const { tf } = run;
+    const p = tf.sigmoid(normalised(x, running!, run));
+    return tf.mul(x, tf.add(p, tf.mul(tf.sub(1, p), run.parameter(slope!))));
+  },
+};
+
+const OPERATION: OperationTable = {
+  input: ({ source, width }, { input }) => input(source, width),
+  linear: ({ x, weight, bias }, { tf, get, parameter }) => {
+    const product = tf.matMul(get(x), parameter(weight));
+    return bias === undefined ? product : tf.add(product, parameter(bias));
+  },
+  batchNorm: ({ x, gain, shift, running }, run) =>
+    run.tf.add(run.tf.mul(normalised(run.get(x), running, run), run.parameter(gain)), run.parameter(shift)),
+  activation: (value, run) => ACTIVATION[value.kind](run.get(value.x), value, run),
+  dropout: ({ x, rate, id, width }, { tf, get, isTraining, dropoutMask }) =>
+    isTraining ? tf.mul(get(x), dropoutMask(id, rate, width)) : get(x),
+  softmax: ({ x }, { tf, get }) => tf.softmax(get(x)),
+  concat: ({ xs }, { tf, get }) => (xs.length === 1 ? get(xs[0]!) : tf.concat(xs.map(get), 1)),
+  slice: ({ x, begin, width }, { tf, get }) => tf.slice(get(x), [0, begin], [-1, width]),
+  multiply: ({ a, b }, { tf, get }) => tf.mul(get(a), get(b)),
+  add: ({ a, b }, { tf, get }) => tf.add(get(a), get(b)),
+  mixture: ({ gate, experts }, { tf, get }) => {
+    const gate_BE = get(gate);
+    const shares_B1 = tf.split(gate_BE, experts.length, 1);
+    return tf.addN(experts.map((expert, e) => tf.mul(get(expert), shares_B1[e]!)));
+  },
+  attend: ({ tokens, query, key, value, width }, { tf, get, parameter }) => {
+    const project = (token: Value, role: Parameter): Tensor => tf.matMul(get(token), parameter(role));
+    const scores_B1 = tokens.map((token) => tf.sum(tf.mul(project(token, query), project(token, key)), 1, true));
+    const shares_B2 = tf.softmax(tf.mul(tf.concat(scores_B1, 1), 1 / Math.sqrt(width)));
+    const [first_B1, second_B1] = tf.split(shares_B2, 2, 1);
+    return tf.add(tf.mul(project(tokens[0], value), first_B1!), tf.mul(project(tokens[1], value), second_B1!));
+  },
+};
+
+/** Runs one operation that is not a loss. */
+export function execute(value: Exclude<Value, LossValue>, run: Execution): Tensor {
+  // The table's entry for `value.op` takes that operation's value.
+  const operation = OPERATION[value.op] as (value: Value, run: Execution) => Tensor;
+  return operation(value, run);
+}
+
+/** (x - mean) / √(variance + ε): of the batch in training, of the running statistics in evaluation. */
+function normalised(x: Tensor, running: RunningStatistics, { tf, isTraining, observe, parameter }: Execution): Tensor {
+  if (!isTraining) {
+    const scale = tf.rsqrt(tf.add(parameter(running.variance), running.epsilon));
+    return tf.mul(tf.sub(x, parameter(running.mean)), scale);
+  }
+  const mean = tf.mean(x, 0);
+  const centred = tf.sub(x, mean);
+  const variance = tf.mean(tf.square(centred), 0);
+  observe(running, mean, variance);
+  return tf.mul(centred, tf.rsqrt(tf.add(variance, running.epsilon)));
+}

@@ -1,0 +1,143 @@
+import type { Tensor } from '@tensorflow/tfjs';
+import { column, type Batch } from '../../data/batch.js';
+import { neededFor, type Graph } from '../../graph/graph.js';
+import { isLoss, type RunningStatistics, type Value } from '../../graph/operations.js';
+import { dropoutMask, streamKey } from '../../random.js';
+import type { TermLoss } from '../engine.js';
+import type { Weights } from '../weights.js';
+import type { TensorFlow } from './backend.js';
+import { lossOf } from './losses.js';
+import { execute, type Execution } from './operations.js';
+
+/** The looked-up features of a batch: the batch's rows of `input_BI`. */
+export interface Input {
+  readonly batch: Batch;
+  readonly input_BI: Float32Array;
+}
+
+/** Mean and biased variance of a batch, for one normalisation. */
+export interface BatchStatistics {
+  readonly running: RunningStatistics;
+  readonly mean: Float32Array;
+  readonly variance: Float32Array;
+}
+
+/** What a forward and backward pass leaves on the host. */
+export interface TrainingPass {
+  readonly losses: ReadonlyMap<string, TermLoss>;
+  readonly predictions: ReadonlyMap<string, Float32Array>;
+  readonly inputGradient_BI: Float32Array;
+  /** By the name of the trained parameter. */
+  readonly gradients: ReadonlyMap<string, Float32Array>;
+  readonly statistics: readonly BatchStatistics[];
+}
+
+/** Runs a graph on TensorFlow.js; every tensor that a pass makes is gone when it returns. */
+export interface Runner {
+  /** Predictions in evaluation mode, by task. */
+  predict(input: Input): Promise<ReadonlyMap<string, Float32Array>>;
+  /** Losses and gradients in training mode; `step` and `seed` choose the dropout masks. */
+  train(input: Input, seed: number, step: number): Promise<TrainingPass>;
+}
+
+/** A runner over weights that live in plain memory. */
+export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Weights[]): Runner {
+  const trained = weights.filter((weight) => weight.parameter.isTrainable);
+  const tasks = [...graph.predictions.keys()];
+  const outputs = [...graph.predictions.values()];
+  const forPrediction = neededFor(graph, outputs);
+  const forTraining = neededFor(graph, [...outputs, ...graph.terms.map((term) => term.loss)]);
+
+  const upload = ({ parameter, data }: Weights): Tensor => tf.tensor(data, [...parameter.shape], 'float32');
+  const uploadInput = ({ batch, input_BI }: Input): Tensor => tf.tensor2d(input_BI, [batch.rows, input_BI.length / batch.rows]);
+
+  /** Computes `values` in order and gives the way to their results. */
+  const run = (values: readonly Value[], execution: Omit<Execution, 'get' | 'tf'>): Execution => {
+    const results = new Map<number, Tensor>();
+    const whole: Execution = { ...execution, tf, get: (value) => results.get(value.id)! };
+    for (const value of values) if (!isLoss(value)) results.set(value.id, execute(value, whole));
+    return whole;
+  };
+
+  const inputOf = (batch: Batch, features: Tensor): Execution['input'] => (source) =>
+    source.kind === 'features' ? features : tf.tensor2d(column(batch.labels, source.column).subarray(0, batch.rows), [batch.rows, 1]);
+
+  return {
+    async predict(input) {
+      const results = tf.tidy(() => {
+        const parameters = new Map(weights.map((weight) => [weight.parameter.name, upload(weight)]));
+        const { get } = run(forPrediction, {
+          isTraining: false,
+          input: inputOf(input.batch, uploadInput(input)),
+          parameter: ({ name }) => column(parameters, name),
+          observe: unreachable,
+          dropoutMask: unreachable,
+        });
+        // A clone, since two tasks may share a value and an output may be an input.
+        return outputs.map((value) => tf.clone(get(value)));
+      });
+      return byName(tasks, await takeAll(tf, results));
+    },
+
+    async train(input, seed, step) {
+      const { batch } = input;
+      const kept: Tensor[] = [];
+      const observed: RunningStatistics[] = [];
+      const keep = (tensor: Tensor): void => void kept.push(tf.keep(tf.clone(tensor)));
+
+      const gradients = tf.tidy(() =>
+        tf.grads((features: Tensor, ...tensors: Tensor[]) => {
+          const parameters = new Map(trained.map(({ parameter }, i) => [parameter.name, tensors[i]!]));
+          const execution = run(forTraining, {
+            isTraining: true,
+            input: inputOf(batch, features),
+            parameter: ({ name }) => column(parameters, name),
+            observe: (running, mean, variance) => {
+              observed.push(running);
+              keep(mean);
+              keep(variance);
+            },
+            dropoutMask: (id, rate, width) => {
+              const mask = new Float32Array(batch.rows * width);
+              dropoutMask(mask, rate, streamKey(seed, 'dropout', id, step));
+              return tf.tensor2d(mask, [batch.rows, width]);
+            },
+          });
+          for (const value of outputs) keep(execution.get(value));
+          const terms = graph.terms.map(({ loss, weight }) => {
+            const { mean, rows } = lossOf(loss, execution);
+            keep(mean);
+            keep(rows);
+            return tf.mul(mean, weight);
+          });
+          return tf.addN(terms);
+        })([uploadInput(input), ...trained.map(upload)]),
+      );
+
+      const [inputGradient_BI, ...weightGradients] = await takeAll(tf, gradients);
+      const values = await takeAll(tf, kept);
+      // In the order in which they were kept.
+      const next = (): Float32Array => values.shift()!;
+      const statistics = observed.map((running) => ({ running, mean: next(), variance: next() }));
+      const predictions = byName(tasks, tasks.map(next));
+      const losses = new Map(graph.terms.map(({ name }) => [name, { mean: next()[0]!, rows: next()[0]! }]));
+      const names = trained.map(({ parameter }) => parameter.name);
+      return { losses, predictions, inputGradient_BI: inputGradient_BI!, gradients: byName(names, weightGradients), statistics };
+    },
+  };
+}
+
+/** Reads tensors to the host and disposes them. Copies, since a backend may hand out its own memory. */
+async function takeAll(tf: TensorFlow, tensors: readonly Tensor[]): Promise<Float32Array[]> {
+  const arrays = await Promise.all(tensors.map(async (tensor) => Float32Array.from((await tensor.data()) as Float32Array)));
+  tf.dispose([...tensors]);
+  return arrays;
+}
+
+function byName<Data>(names: readonly string[], values: readonly Data[]): Map<string, Data> {
+  return new Map(names.map((name, i) => [name, values[i]!]));
+}
+
+function unreachable(): never {
+  throw new Error('evaluation needs no statistics and no dropout');
+}

@@ -1,0 +1,27 @@
+import type { Parameter } from '../graph/operations.js';
+import type { Optimizer } from '../optimizers/optimizer.js';
+import { randomStream, type Random } from '../random.js';
+import { sizeOf } from '../tensor.js';
+
+/** A parameter of the graph in memory, with the optimizer's numbers beside it (none if it is not trained). */
+export interface Weights {
+  readonly parameter: Parameter;
+  readonly data: Float32Array;
+  readonly slots: readonly Float32Array[];
+}
+
+/** Draws the first values of all parameters, each from a stream of its own name. */
+export function createWeights(parameters: readonly Parameter[], optimizer: Optimizer, seed: number): readonly Weights[] {
+  return parameters.map((parameter) => {
+    const data = new Float32Array(sizeOf(parameter.shape));
+    fill(data, parameter, randomStream(seed, 'parameter', parameter.name));
+    return { parameter, data, slots: parameter.isTrainable ? optimizer.slots.map(() => new Float32Array(data.length)) : [] };
+  });
+}
+
+function fill(data: Float32Array, { init }: Parameter, random: Random): void {
+  for (let i = 0; i < data.length; i++) {
+    data[i] =
+      init.kind === 'constant' ? init.value : init.kind === 'uniform' ? init.bound * (2 * random.uniform() - 1) : init.deviation * random.normal();
+  }
+}

@@ -1,0 +1,87 @@
+import { closest, distance } from 'fastest-levenshtein';
+
+/** Exit codes of the command: what went wrong decides which one a script sees. */
+export const EXIT_CODES = {
+  done: 0,
+  bug: 1,
+  usage: 2,
+  config: 2,
+  data: 3,
+  checkpoint: 4,
+  disk: 5,
+  diverged: 6,
+  SIGINT: 130,
+  SIGTERM: 143,
+} as const;
+
+/** The kinds of failure that a user can mend. */
+export type ErrorKind = 'usage' | 'config' | 'data' | 'checkpoint' | 'disk' | 'diverged';
+
+/** One thing that is wrong: where it stands, what it is, and what to do about it. */
+export interface Problem {
+  /** `file:line:column`, `--set a.b=1`, or another place that the user can go to. */
+  readonly where?: string;
+  /** The key's path or the column's name. */
+  readonly key?: string;
+  /** What was expected and what was found. */
+  readonly message: string;
+  /** What to do. */
+  readonly fix?: string;
+}
+
+/** An error that the user can mend; anything else that is thrown is a bug of ours. */
+export class UserError extends Error {
+  override readonly name = 'UserError';
+
+  constructor(
+    readonly kind: ErrorKind,
+    readonly problems: readonly Problem[],
+    options?: ErrorOptions,
+  ) {
+    super(problems.map(problemLine).join('\n'), options);
+  }
+
+  /** The exit code that this error ends the command with. */
+  get exitCode(): number {
+    return EXIT_CODES[this.kind];
+  }
+}
+
+/** Shorthand for a `UserError` with a single problem. */
+export function userError(kind: ErrorKind, problem: Problem, cause?: unknown): UserError {
+  return new UserError(kind, [problem], cause === undefined ? undefined : { cause });
+}
+
+/** `where: key: message; fix`, with control characters made visible so that no input can drive the terminal. */
+export function problemLine({ where, key, message, fix }: Problem): string {
+  const line = [where, key, message].filter((part) => part !== undefined && part !== '').join(': ');
+  return printable(fix === undefined ? line : `${line}; ${fix}`);
+}
+
+/** The text with control characters (but tab and line feed) escaped, and cut at `limit` characters. */
+export function printable(text: string, limit = 2000): string {
+  const cut = text.length > limit ? `${text.slice(0, limit)}…` : text;
+  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
+  return cut.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
+}
+
+/** A value as it should appear in a message: JSON, cut short. */
+export function quoted(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  const text = typeof value === 'number' || typeof value === 'bigint' ? String(value) : (JSON.stringify(value) ?? String(value));
+  return printable(text, 60);
+}
+
+/** `did you mean 'x'?` where a known name is near enough to the one that was given, else undefined. */
+export function didYouMean(given: string, known: readonly string[]): string | undefined {
+  if (known.length === 0 || given.length > 100) return undefined;
+  const lowered = new Map(known.map((name) => [name.toLowerCase(), name]));
+  const nearest = closest(given.toLowerCase(), [...lowered.keys()]);
+  const allowed = Math.max(1, Math.ceil(Math.min(given.length, nearest.length) * 0.4));
+  return distance(given.toLowerCase(), nearest) <= allowed ? `did you mean '${lowered.get(nearest)}'?` : undefined;
+}
+
+/** The system's error code (`ENOENT`, `ENOSPC`, …) of a thrown value, where it has one. */
+export function systemCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}

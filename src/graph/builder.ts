@@ -1,0 +1,171 @@
+import type {
+  Activation,
+  Initializer,
+  LossValue,
+  OperationName,
+  Operations,
+  Parameter,
+  RunningStatistics,
+  Source,
+  Value,
+  ValueOf,
+} from './operations.js';
+
+/** PyTorch's defaults for `BatchNorm1d`. */
+const BATCH_NORM = { epsilon: 1e-5, momentum: 0.1 } as const;
+/** TensorFlow's defaults for the normalisation inside `dice`, as in the authors' code. */
+const DICE = { epsilon: 1e-9, momentum: 0.01 } as const;
+
+/** Rows that a loss counts, and the factor of each. */
+export interface LossOptions {
+  readonly mask?: Value | undefined;
+  readonly weights?: Value | undefined;
+}
+
+/**
+ * Writes a model down as a list of operations. Widths are checked here, while the model is built, so that an engine can
+ * trust them; a mismatch is a mistake in the model's file and throws a plain Error.
+ */
+export class GraphBuilder {
+  readonly values: Value[] = [];
+  readonly #parameters = new Map<string, Parameter>();
+
+  /** All parameters, in the order in which the model made them. */
+  get parameters(): readonly Parameter[] {
+    return [...this.#parameters.values()];
+  }
+
+  /** Columns from outside: the features of a row, or one of its labels. */
+  input(source: Source, width: number): ValueOf<'input'> {
+    return this.#push('input', width, { source });
+  }
+
+  /** x W + b, both drawn from U(-1/√in, 1/√in): Kaiming-uniform with a = √5, as PyTorch's `Linear`. */
+  linear(x: Value, width: number, name: string, options: { readonly bias?: boolean } = {}): ValueOf<'linear'> {
+    const init: Initializer = { kind: 'uniform', bound: 1 / Math.sqrt(x.width) };
+    const weight = this.#parameter(`${name}.weight`, [x.width, width], init);
+    const bias = options.bias === false ? undefined : this.#parameter(`${name}.bias`, [width], init);
+    return this.#push('linear', width, { x, weight, bias });
+  }
+
+  /** Batch normalisation with a learned gain and shift. */
+  batchNorm(x: Value, name: string): ValueOf<'batchNorm'> {
+    const gain = this.#parameter(`${name}.gain`, [x.width], { kind: 'constant', value: 1 });
+    const shift = this.#parameter(`${name}.shift`, [x.width], { kind: 'constant', value: 0 });
+    return this.#push('batchNorm', x.width, { x, gain, shift, running: this.#running(name, x.width, BATCH_NORM) });
+  }
+
+  /** An elementwise non-linearity; `name` is where `prelu` and `dice` keep what they learn. */
+  activation(x: Value, kind: Activation, name: string): Value {
+    if (kind === 'linear') return x;
+    const slope =
+      kind === 'prelu'
+        ? this.#parameter(`${name}.slope`, [1], { kind: 'constant', value: 0.25 })
+        : kind === 'dice'
+          ? this.#parameter(`${name}.slope`, [x.width], { kind: 'constant', value: 0 })
+          : undefined;
+    const running = kind === 'dice' ? this.#running(name, x.width, DICE) : undefined;
+    return this.#push('activation', x.width, { x, kind, slope, running });
+  }
+
+  /** Inverted dropout: each number is 0 with probability `rate` in training, and scaled by 1 / (1 - rate) otherwise. */
+  dropout(x: Value, rate: number, name: string): Value {
+    check(rate >= 0 && rate < 1, `dropout '${name}' has rate ${rate}`);
+    return rate === 0 ? x : this.#push('dropout', x.width, { x, rate, id: name });
+  }
+
+  /** Softmax over the columns of each row. */
+  softmax(x: Value): ValueOf<'softmax'> {
+    return this.#push('softmax', x.width, { x });
+  }
+
+  /** Columns side by side. */
+  concat(xs: readonly Value[]): ValueOf<'concat'> {
+    check(xs.length > 0, 'concat needs a value');
+    return this.#push('concat', xs.reduce((sum, x) => sum + x.width, 0), { xs });
+  }
+
+  /** Columns `begin` to `begin + width`. */
+  slice(x: Value, begin: number, width: number): ValueOf<'slice'> {
+    check(begin >= 0 && width > 0 && begin + width <= x.width, `slice ${begin}+${width} of width ${x.width}`);
+    return this.#push('slice', width, { x, begin });
+  }
+
+  /** Elementwise product of two values of one width. */
+  multiply(a: Value, b: Value): ValueOf<'multiply'> {
+    checkWidths('multiply', a.width, b.width);
+    return this.#push('multiply', a.width, { a, b });
+  }
+
+  /** Elementwise sum of two values of one width. */
+  add(a: Value, b: Value): ValueOf<'add'> {
+    checkWidths('add', a.width, b.width);
+    return this.#push('add', a.width, { a, b });
+  }
+
+  /** The gate's weighted sum of experts: one column of the gate an expert. */
+  mixture(gate: Value, experts: readonly Value[]): ValueOf<'mixture'> {
+    checkWidths('mixture gate', gate.width, experts.length);
+    const width = experts[0]?.width ?? 0;
+    for (const expert of experts) checkWidths('mixture expert', expert.width, width);
+    return this.#push('mixture', width, { gate, experts });
+  }
+
+  /** AITM's attention over two tokens of one width, with its own query, key and value matrices. */
+  attend(tokens: readonly [Value, Value], name: string): ValueOf<'attend'> {
+    const width = tokens[0].width;
+    checkWidths('attend', tokens[1].width, width);
+    const init: Initializer = { kind: 'uniform', bound: 1 / Math.sqrt(width) };
+    const matrix = (role: string): Parameter => this.#parameter(`${name}.${role}`, [width, width], init);
+    return this.#push('attend', width, { tokens, query: matrix('query'), key: matrix('key'), value: matrix('value') });
+  }
+
+  /** Log loss of a probability that is given by its logit. */
+  binaryCrossEntropy(logit: Value, label: Value, options: LossOptions = {}): LossValue {
+    return this.#push('binaryCrossEntropy', 1, { logit, label, ...lossAttributes([logit, label], options) });
+  }
+
+  /** Log loss of a product of two probabilities that are given by their logits. */
+  productCrossEntropy(logits: readonly [Value, Value], label: Value, options: LossOptions = {}): LossValue {
+    return this.#push('productCrossEntropy', 1, { logits, label, ...lossAttributes([...logits, label], options) });
+  }
+
+  /** Mean squared error. */
+  squaredError(prediction: Value, label: Value, options: LossOptions = {}): LossValue {
+    return this.#push('squaredError', 1, { prediction, label, ...lossAttributes([prediction, label], options) });
+  }
+
+  #push<Name extends OperationName>(op: Name, width: number, attributes: Operations[Name]): ValueOf<Name> {
+    check(Number.isInteger(width) && width > 0, `${op} of width ${width}`);
+    const value: ValueOf<Name> = { ...attributes, op, width, id: this.values.length };
+    // One member of the union, as `op` says; TypeScript cannot see it through the type parameter.
+    this.values.push(value as unknown as Value);
+    return value;
+  }
+
+  #running(name: string, width: number, settings: typeof BATCH_NORM | typeof DICE): RunningStatistics {
+    const mean = this.#parameter(`${name}.runningMean`, [width], { kind: 'constant', value: 0 }, false);
+    const variance = this.#parameter(`${name}.runningVariance`, [width], { kind: 'constant', value: 1 }, false);
+    return { mean, variance, ...settings };
+  }
+
+  #parameter(name: string, shape: readonly number[], init: Initializer, isTrainable = true): Parameter {
+    check(!this.#parameters.has(name), `two parameters are called '${name}'`);
+    const parameter = { name, shape, init, isTrainable };
+    this.#parameters.set(name, parameter);
+    return parameter;
+  }
+}
+
+function lossAttributes(columns: readonly Value[], { mask, weights }: LossOptions): { mask: Value | undefined; weights: Value | undefined } {
+  for (const column of [...columns, mask, weights]) if (column !== undefined) checkWidths('loss', column.width, 1);
+  return { mask, weights };
+}
+
+function checkWidths(what: string, found: number, expected: number): void {
+  check(found === expected, `${what}: width ${found} where ${expected} is needed`);
+}
+
+function check(condition: boolean, message: string): asserts condition {
+  if (!condition) throw new Error(`graph: ${message}`);
+}

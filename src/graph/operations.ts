@@ -1,0 +1,99 @@
+/**
+ * The operations of a model: what each takes and what it holds. Engines give each a meaning; nothing here computes.
+ *
+ * A value is a matrix of `width` columns with a row for every row of the batch (the one free dimension).
+ */
+
+/** How the first values of a parameter are drawn. */
+export type Initializer =
+  | { readonly kind: 'constant'; readonly value: number }
+  | { readonly kind: 'uniform'; readonly bound: number }
+  | { readonly kind: 'normal'; readonly deviation: number };
+
+/** A tensor that belongs to the model: trained by the optimizer, or (running statistics) updated by its operation. */
+export interface Parameter {
+  readonly name: string;
+  /** `[in, out]` for a linear weight, `[width]` for everything else. */
+  readonly shape: readonly number[];
+  readonly init: Initializer;
+  readonly isTrainable: boolean;
+}
+
+/** Where an input's columns come from. */
+export type Source = { readonly kind: 'features' } | { readonly kind: 'label'; readonly column: string };
+
+export const ACTIVATIONS = ['relu', 'sigmoid', 'tanh', 'leaky-relu', 'prelu', 'dice', 'gelu', 'linear'] as const;
+export type Activation = (typeof ACTIVATIONS)[number];
+
+/** Running mean and variance that a normalisation keeps for evaluation. */
+export interface RunningStatistics {
+  readonly mean: Parameter;
+  readonly variance: Parameter;
+  /** Added to the variance before its root is taken. */
+  readonly epsilon: number;
+  /** Share of the new batch in the running statistics (PyTorch's meaning). */
+  readonly momentum: number;
+}
+
+interface LossAttributes {
+  /** Rows that count, 0 or 1; all of them where there is none. Not differentiated. */
+  readonly mask: Value | undefined;
+  /** Factor of a row's loss; 1 where there is none. Not differentiated. */
+  readonly weights: Value | undefined;
+}
+
+/** Every operation with its attributes; an engine's table has one entry for each. */
+export interface Operations {
+  input: { readonly source: Source };
+  /** y = x W + b */
+  linear: { readonly x: Value; readonly weight: Parameter; readonly bias: Parameter | undefined };
+  /** Ioffe & Szegedy 2015; in training by the batch's biased variance, the running variance is the unbiased one. */
+  batchNorm: { readonly x: Value; readonly gain: Parameter; readonly shift: Parameter; readonly running: RunningStatistics };
+  activation: {
+    readonly x: Value;
+    readonly kind: Activation;
+    /** The slope below zero of `prelu` (one number) and `dice` (one a column). */
+    readonly slope: Parameter | undefined;
+    /** Statistics of `dice` (Zhou et al. 2018, eq. 3). */
+    readonly running: RunningStatistics | undefined;
+  };
+  /** Inverted dropout in training, the identity in evaluation; `id` names its stream of random numbers. */
+  dropout: { readonly x: Value; readonly rate: number; readonly id: string };
+  softmax: { readonly x: Value };
+  concat: { readonly xs: readonly Value[] };
+  slice: { readonly x: Value; readonly begin: number };
+  multiply: { readonly a: Value; readonly b: Value };
+  add: { readonly a: Value; readonly b: Value };
+  /** Sum over e of gate[:, e] · experts[e] (Jacobs et al. 1991; Ma et al. 2018, eq. 6). */
+  mixture: { readonly gate: Value; readonly experts: readonly Value[] };
+  /** AITM's attention over two tokens (Xi et al. 2021, eq. 3-6): softmax over tokens of <q_t, k_t> / √d, weighting v_t. */
+  attend: { readonly tokens: readonly [Value, Value]; readonly query: Parameter; readonly key: Parameter; readonly value: Parameter };
+  /** Mean over the masked rows of weight · -[y log σ(z) + (1 - y) log(1 - σ(z))]; width 1, one number for the batch. */
+  binaryCrossEntropy: LossAttributes & { readonly logit: Value; readonly label: Value };
+  /** The same of the product p = σ(a) σ(b) (ESMM's CTCVR, Ma et al. 2018), from the logits. */
+  productCrossEntropy: LossAttributes & { readonly logits: readonly [Value, Value]; readonly label: Value };
+  /** Mean over the masked rows of weight · (prediction - label)². */
+  squaredError: LossAttributes & { readonly prediction: Value; readonly label: Value };
+}
+
+export type OperationName = keyof Operations;
+export type LossName = 'binaryCrossEntropy' | 'productCrossEntropy' | 'squaredError';
+
+/** A value in the graph: the result of one operation. */
+export type ValueOf<Name extends OperationName> = Operations[Name] & {
+  readonly op: Name;
+  /** Position in the graph's list, in which operands come before results. */
+  readonly id: number;
+  /** Number of columns. */
+  readonly width: number;
+};
+
+export type Value = { [Name in OperationName]: ValueOf<Name> }[OperationName];
+export type LossValue = { [Name in LossName]: ValueOf<Name> }[LossName];
+
+const LOSSES: ReadonlySet<string> = new Set<LossName>(['binaryCrossEntropy', 'productCrossEntropy', 'squaredError']);
+
+/** Whether a value is a loss: one number for the whole batch, not a column. */
+export function isLoss(value: Value): value is LossValue {
+  return LOSSES.has(value.op);
+}

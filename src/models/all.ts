@@ -1,0 +1,2 @@
+export { esmm } from './esmm.js';
+export { mmoe } from './mmoe.js';

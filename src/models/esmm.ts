@@ -1,0 +1,53 @@
+import { mlpOptions, tower } from '../graph/mlp.js';
+import { conditionOf, type Task } from '../tasks.js';
+import { defineModel } from './model.js';
+
+const towerOptions = mlpOptions.prefault({ hidden: [16, 8] });
+
+/** The click task and the conversion task: the one that is given the other's label. */
+function roles<T extends Task>(tasks: readonly T[]): { readonly click: T; readonly conversion: T } | undefined {
+  const conversion = tasks.find((task) => task.given !== undefined);
+  const click = conversion && (conditionOf(conversion, tasks) as T | undefined);
+  const areProbabilities = tasks.every((task) => task.type === 'classification');
+  return conversion && click && areProbabilities && tasks.length === 2 ? { click, conversion } : undefined;
+}
+
+/**
+ * Entire Space Multi-Task Model (Ma et al. 2018, https://arxiv.org/abs/1804.07931): one tower for the click, one for the
+ * conversion of a click; the conversion is learned through the product of both alone, over all rows.
+ */
+export const esmm = defineModel({
+  name: 'esmm',
+  summary: 'Entire Space Multi-Task Model: conversion learned through click and purchase over all rows',
+  options: {
+    ctrTower: towerOptions.describe('tower of the click task'),
+    cvrTower: towerOptions.describe('tower of the conversion task'),
+  },
+
+  checkTasks(tasks) {
+    if (roles(tasks) !== undefined) return undefined;
+    return 'esmm needs two classification tasks, a click and a conversion that is given it, as in ctr: { label: click } and cvr: { label: purchase, given: click }';
+  },
+
+  build(options, { g, input, tasks }) {
+    const found = roles(tasks);
+    if (found === undefined) throw new Error('esmm: the tasks were not checked');
+    const { click, conversion } = found;
+    const ctrLogit = tower(g, input, options.ctrTower, `towers.${click.name}`);
+    const cvrLogit = tower(g, input, options.cvrTower, `towers.${conversion.name}`);
+    return {
+      predictions: new Map([
+        [click.name, g.activation(ctrLogit, 'sigmoid', `${click.name}.probability`)],
+        [conversion.name, g.activation(cvrLogit, 'sigmoid', `${conversion.name}.probability`)],
+      ]),
+      terms: [
+        { name: click.name, weight: click.weight, loss: g.binaryCrossEntropy(ctrLogit, click.labelValue) },
+        {
+          name: `ct${conversion.name}`,
+          weight: conversion.weight,
+          loss: g.productCrossEntropy([ctrLogit, cvrLogit], conversion.labelValue),
+        },
+      ],
+    };
+  },
+});

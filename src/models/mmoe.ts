@@ -1,0 +1,44 @@
+import { z } from 'zod';
+import { mlp, mlpOptions, tower } from '../graph/mlp.js';
+import { defineModel, head } from './model.js';
+
+/**
+ * Multi-gate Mixture-of-Experts (Ma et al. 2018, https://dl.acm.org/doi/10.1145/3219819.3220007): experts shared by all
+ * tasks, and for every task a gate that weighs them and a tower on what it lets through.
+ */
+export const mmoe = defineModel({
+  name: 'mmoe',
+  summary: 'Multi-gate Mixture-of-Experts: shared experts, a gate and a tower for every task',
+  options: {
+    experts: mlpOptions
+      .extend({ count: z.int().min(1).default(8) })
+      .prefault({ hidden: [16] })
+      .describe('the shared experts'),
+    gate: z.strictObject({ batchNorm: z.boolean().default(true) }).prefault({}).describe('linear, batch norm, softmax over experts'),
+    tower: mlpOptions.prefault({ hidden: [8] }).describe('the tower of every task that `towers` does not name'),
+    towers: z.record(z.string(), mlpOptions).default({}).describe('by task: a tower of its own'),
+  },
+
+  checkTasks(tasks, options) {
+    const known = tasks.map((task) => task.name);
+    const unknown = Object.keys(options.towers).find((name) => !known.includes(name));
+    if (unknown !== undefined) return `mmoe has a tower for '${unknown}', but the tasks are ${known.join(', ')}`;
+    return options.experts.hidden.length === 0 ? 'mmoe needs experts with at least one layer' : undefined;
+  },
+
+  build(options, { g, input, tasks }) {
+    const { count, ...expert } = options.experts;
+    const experts = Array.from({ length: count }, (_, e) => mlp(g, input, expert, `experts.${e}`));
+
+    const heads = tasks.map((task) => {
+      const gate = g.linear(input, count, `gates.${task.name}`);
+      const gateLogits = options.gate.batchNorm ? g.batchNorm(gate, `gates.${task.name}.norm`) : gate;
+      const mixed = g.mixture(g.softmax(gateLogits), experts);
+      return head(g, task, tower(g, mixed, options.towers[task.name] ?? options.tower, `towers.${task.name}`));
+    });
+    return {
+      predictions: new Map(tasks.map((task, t) => [task.name, heads[t]!.prediction])),
+      terms: heads.map(({ term }) => term),
+    };
+  },
+});

@@ -1,0 +1,46 @@
+import type { z } from 'zod';
+import type { GraphBuilder } from '../graph/builder.js';
+import type { Graph, Term } from '../graph/graph.js';
+import type { Value } from '../graph/operations.js';
+import type { OptionsOf, Part } from '../part.js';
+import type { Task } from '../tasks.js';
+
+/** A task as a model meets it: with its label, and the rows where it is defined. */
+export interface ModelTask extends Task {
+  readonly labelValue: Value;
+  /** 1 where the task is defined; undefined where it always is. */
+  readonly mask: Value | undefined;
+}
+
+/** What a model is built from. */
+export interface ModelContext {
+  readonly g: GraphBuilder;
+  /** Embeddings and numbers of all features, side by side in the order of the config. */
+  readonly input: Value;
+  readonly tasks: readonly ModelTask[];
+}
+
+/** What a model gives back: predictions by task, and the terms of its loss. */
+export type ModelOutput = Pick<Graph, 'predictions' | 'terms'>;
+
+/** What a model asks of a config beyond its own options; each returned text is a problem with the tasks. */
+export interface ModelPart<Name extends string, Shape extends z.ZodRawShape> extends Part<Name, Shape, [ModelContext], ModelOutput> {
+  /** What is wrong with these tasks for this model, or undefined. */
+  checkTasks?(tasks: readonly Task[], options: OptionsOf<Shape>): string | undefined;
+}
+
+/** Declares a model; the identity, for the sake of its types. */
+export function defineModel<const Name extends string, Shape extends z.ZodRawShape>(model: ModelPart<Name, Shape>): ModelPart<Name, Shape> {
+  return model;
+}
+
+/** The prediction and the loss term that a task's type asks for, from one number a row. */
+export function head(g: GraphBuilder, task: ModelTask, out: Value): { readonly prediction: Value; readonly term: Term } {
+  const options = { mask: task.mask };
+  return task.type === 'regression'
+    ? { prediction: out, term: { name: task.name, weight: task.weight, loss: g.squaredError(out, task.labelValue, options) } }
+    : {
+        prediction: g.activation(out, 'sigmoid', `${task.name}.probability`),
+        term: { name: task.name, weight: task.weight, loss: g.binaryCrossEntropy(out, task.labelValue, options) },
+      };
+}

@@ -1,0 +1,75 @@
+import { z } from 'zod';
+
+/** The options of a part as they look after parsing. */
+export type OptionsOf<Shape extends z.ZodRawShape> = z.output<z.ZodObject<Shape, z.core.$strict>>;
+
+/** One interchangeable piece of the house: a model, an optimizer, a feature type. It owns its options. */
+export interface Part<Name extends string, Shape extends z.ZodRawShape, Args extends readonly unknown[], Built> {
+  readonly name: Name;
+  /** One line for `--help` and the JSON Schema. */
+  readonly summary: string;
+  /** The keys that the YAML may hold beside the name, each with its zod type. */
+  readonly options: Shape;
+  build(options: OptionsOf<Shape>, ...args: Args): Built;
+}
+
+// The options of a part in a namespace are not known here, so `never` admits them all; only `registry` calls build.
+interface AnyPart {
+  readonly name: string;
+  readonly summary: string;
+  readonly options: z.ZodRawShape;
+  build(options: never, ...args: never): unknown;
+}
+
+type Spec<P extends AnyPart, Key extends string> = P extends AnyPart ? Readonly<Record<Key, P['name']>> & OptionsOf<P['options']> : never;
+type ArgsOf<P extends AnyPart> = P extends { build(options: never, ...args: infer Args): unknown } ? Args : never;
+
+/** A folder of parts: their names, the schema of their YAML, and the way from YAML to a built part. */
+export interface Registry<P extends AnyPart, Key extends string> {
+  readonly names: readonly P['name'][];
+  readonly parts: readonly P[];
+  /** Strict discriminated union over the key that names the part. */
+  readonly schema: z.ZodType<Spec<P, Key>>;
+  /** The same union where every part takes some options more. */
+  schemaWith<Extra extends z.ZodRawShape>(extra: Extra): z.ZodType<Spec<P, Key> & OptionsOf<Extra>>;
+  build(spec: Spec<P, Key>, ...args: ArgsOf<P>): ReturnType<P['build']>;
+}
+
+/**
+ * Turns the exports of a folder's `all.ts` into a registry.
+ * @param namespace what `import * as all from './all.js'` gives
+ * @param key the YAML key that names the part
+ */
+export function registry<Namespace extends Record<string, AnyPart>, Key extends string = 'name'>(
+  namespace: Namespace,
+  key?: Key,
+): Registry<Namespace[keyof Namespace], Key> {
+  type P = Namespace[keyof Namespace];
+  const discriminator = key ?? 'name';
+  const parts = Object.values(namespace) as P[];
+  const byName = new Map(parts.map((part) => [part.name, part]));
+
+  const union = (extra: z.ZodRawShape): z.ZodType => {
+    const members = parts.map((part) =>
+      z.strictObject({ [discriminator]: z.literal(part.name), ...part.options, ...extra }).describe(part.summary),
+    );
+    const [first, ...rest] = members;
+    if (first === undefined) throw new Error('a registry needs a part');
+    return z.discriminatedUnion(discriminator, [first, ...rest]);
+  };
+
+  return {
+    names: parts.map((part) => part.name),
+    parts,
+    // zod cannot follow a union that is put together at run time; the members above are what `Spec` says.
+    schema: union({}) as unknown as z.ZodType<Spec<P, Key>>,
+    schemaWith: (extra) => union(extra) as never,
+    build(spec, ...args) {
+      const name = (spec as Record<string, unknown>)[discriminator] as string;
+      const part = byName.get(name);
+      if (part === undefined) throw new Error(`no part is called ${name}`);
+      // The spec was parsed by this part's member of the union.
+      return part.build(spec as never, ...(args as never)) as ReturnType<P['build']>;
+    },
+  };
+}

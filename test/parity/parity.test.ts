@@ -1,0 +1,116 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
+import { logLoss } from '../support/reference.js';
+import { batchOf, caseSchema, planOf, readCase, translate, translateTensors } from './rechub-case.js';
+
+// Initial weights, batches, predictions, gradients, losses and final weights of torch-rechub.
+const folder = process.env['MTL_PARITY'] ?? join(import.meta.dirname, 'cases');
+const engines = [{ name: 'tfjs', create: () => createTfjsEngine('cpu') }];
+
+const cases = await Promise.all(
+  readdirSync(folder)
+    .filter((file) => file.endsWith('.json') && existsSync(join(folder, file.replace(/json$/, 'safetensors'))))
+    .map(async (file) => ({ file, ...(await readCase(join(folder, file.slice(0, -5)))) })),
+);
+
+/** The largest distance of two arrays, and the largest number of the expected one. */
+function distance(found: ArrayLike<number>, expected: ArrayLike<number>): { worst: number; largest: number } {
+  expect(found.length).toBe(expected.length);
+  let worst = 0;
+  let largest = 0;
+  for (let i = 0; i < expected.length; i++) {
+    worst = Math.max(worst, Math.abs(found[i]! - expected[i]!));
+    largest = Math.max(largest, Math.abs(expected[i]!));
+    if (Number.isNaN(found[i]!)) worst = NaN;
+  }
+  return { worst, largest };
+}
+
+function column(data: ArrayLike<number>, columns: number, c: number): Float32Array {
+  return Float32Array.from({ length: data.length / columns }, (_, row) => data[row * columns + c]!);
+}
+
+/**
+ * Whether a tensor follows rounding noise: the bias of a layer that feeds a batch norm, and the mean that the norm keeps of
+ * it. The norm takes the bias out again, so its gradient is 0 in exact arithmetic; what floating point leaves of it (1e-8
+ * in torch's run, 1e-9 in ours) is blown up by Adam's division by its own root. It cannot be reproduced, and moves the bias
+ * by at most the learning rate a step.
+ */
+function isNoise(name: string, tensors: ReadonlyMap<string, unknown>): boolean {
+  return name.endsWith('.norm.runningMean') || (name.endsWith('.bias') && tensors.has(name.replace(/bias$/, 'norm.gain')));
+}
+
+function largestOf(values: Float32Array): number {
+  return values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+}
+
+for (const { name: engineName, create } of engines) {
+  describe(`the ${engineName} engine agrees with torch-rechub`, () => {
+    for (const { file, json, tensors } of cases) {
+      const parsed = caseSchema.safeParse(json);
+      if (!parsed.success) continue; // a case of another kind: see ali-ccp-sample.test.ts
+      const c = parsed.data;
+      const translation = translate(c);
+      if (translation === undefined) {
+        it.skip(`${c.case} (${file}): there is no model ${c.model.name} yet`);
+        continue;
+      }
+      const sizes = new Map(c.sparse);
+
+      it(`${c.case} (${file})`, async () => {
+        const program = (await create()).compile(planOf(c, translation, sizes));
+        const initial = translateTensors(tensors, 'init', translation.modules);
+        program.restore({ step: 0, weights: initial, optimizer: new Map() });
+
+        const { gradients } = await program.inspect(batchOf(tensors, 'step0', c));
+        const expectedGradients = translateTensors(tensors, 'step0.grad', translation.modules);
+        expect([...gradients.keys()].sort()).toEqual([...expectedGradients.keys()].sort());
+        for (const [name, { data }] of expectedGradients) {
+          const { worst, largest } = distance(gradients.get(name)!.data, data);
+          // Where the gradient is 0 but for rounding, there is nothing to be relative to but the weight beside it.
+          const scale = isNoise(name, expectedGradients) ? largestOf(expectedGradients.get(name.replace(/bias$/, 'weight'))!.data) : largest;
+          expect(worst, `gradient of ${name}`).toBeLessThanOrEqual(1e-5 * scale);
+        }
+
+        for (let step = 0; step < c.steps; step++) {
+          const batch = batchOf(tensors, `step${step}`, c);
+          const { predictions } = await program.inspect(batch);
+          const ours = translation.predictions(predictions);
+          const expected = tensors.get(`step${step}.pred_train`)!;
+          ours.forEach((values, t) => {
+            const { worst } = distance(values, column(expected.data, ours.length, t));
+            expect(worst, `prediction ${t} of step ${step}`).toBeLessThanOrEqual(1e-5);
+          });
+
+          const losses = await program.trainStep(batch);
+          const taskLosses = translation.losses.map((loss, t) =>
+            'term' in loss ? losses.get(loss.term)!.mean : logLoss(batch.labels.get(c.labels[t]!)!, ours[loss.measured]!),
+          );
+          expect(distance(taskLosses, c.losses[step]!.tasks).worst, `losses of step ${step}`).toBeLessThanOrEqual(1e-5);
+          const total = planOf(c, translation, sizes).graph.terms.reduce((sum, { name, weight }) => sum + weight * losses.get(name)!.mean, 0);
+          expect(Math.abs(total - c.losses[step]!.total), `total loss of step ${step}`).toBeLessThanOrEqual(1e-5);
+        }
+
+        const final = translateTensors(tensors, 'final', translation.modules);
+        const driftBound = 2 * c.steps * c.optimizer.lr;
+        for (const [name, { data }] of final) {
+          const { worst } = distance(program.state().weights.get(name)!.data, data);
+          expect(worst, `final ${name}`).toBeLessThanOrEqual(isNoise(name, final) ? driftBound : 1e-4);
+        }
+
+        // What was trained here, then what torch-rechub trained: without the drift, evaluation mode itself is exact.
+        for (const [tolerance, weights] of [[driftBound, undefined], [1e-5, final]] as const) {
+          if (weights !== undefined) program.restore({ step: c.steps, weights, optimizer: new Map() });
+          const evaluated = translation.predictions(await program.predict(batchOf(tensors, 'step0', c)));
+          const expected = tensors.get('eval.pred')!;
+          evaluated.forEach((values, t) => {
+            const { worst } = distance(values, column(expected.data, evaluated.length, t));
+            expect(worst, `evaluated prediction ${t}`).toBeLessThanOrEqual(tolerance);
+          });
+        }
+      });
+    }
+  });
+}

@@ -1,0 +1,204 @@
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+import type { Batch } from '../../src/data/batch.js';
+import type { InputLayout } from '../../src/embeddings/layout.js';
+import { tableTensor, type Plan } from '../../src/engines/engine.js';
+import { buildModel, models } from '../../src/models/models.js';
+import { optimizers } from '../../src/optimizers/optimizers.js';
+import { readSafetensors, type StoredTensor } from '../../src/runs/safetensors.js';
+import { taskOptions, type Task } from '../../src/tasks.js';
+import type { HostTensor } from '../../src/tensor.js';
+
+/** Cases of torch-rechub in our words: its model, its names and the layout of its tensors. */
+
+const mlpParams = z.strictObject({
+  dims: z.array(z.int()),
+  dropout: z.number().optional(),
+  activation: z.enum(['relu', 'sigmoid', 'prelu', 'leakyrelu']).optional(),
+});
+type MlpParams = z.output<typeof mlpParams>;
+
+export const caseSchema = z.object({
+  case: z.string(),
+  model: z.looseObject({ name: z.string() }),
+  task_types: z.array(z.enum(['classification', 'regression'])),
+  labels: z.array(z.string()),
+  embed_dim: z.int(),
+  sparse: z.array(z.tuple([z.string(), z.int()])),
+  dense: z.array(z.string()),
+  batch: z.int(),
+  steps: z.int(),
+  optimizer: z.object({
+    name: z.literal('adam'),
+    lr: z.number(),
+    weight_decay: z.number(),
+    betas: z.tuple([z.number(), z.number()]),
+    eps: z.number(),
+    dense_embedding_update: z.boolean(),
+  }),
+  losses: z.array(z.object({ total: z.number(), tasks: z.array(z.number()) })),
+});
+export type RechubCase = z.output<typeof caseSchema>;
+
+/** A model of torch-rechub that we have, in our words. */
+export interface Translation {
+  readonly spec: unknown;
+  readonly tasks: readonly Task[];
+  /** Fields in the order in which the model concatenates them. */
+  readonly fields: readonly string[];
+  /** From the start of a torch module's name to the start of ours. */
+  readonly modules: readonly (readonly [RegExp, string])[];
+  /** Columns of torch-rechub's predictions, from ours by task. */
+  predictions(ours: ReadonlyMap<string, Float32Array>): readonly Float32Array[];
+  /** For each of torch-rechub's task losses: our term, or the prediction column that it is measured on. */
+  readonly losses: readonly ({ readonly term: string } | { readonly measured: number })[];
+}
+
+const blocks = ({ dims, activation, dropout }: MlpParams): object => ({
+  hidden: dims,
+  activation: activation === 'leakyrelu' ? 'leaky-relu' : (activation ?? 'relu'),
+  dropout: dropout ?? 0,
+});
+
+const task = (name: string, options: z.input<typeof taskOptions>): Task => ({ name, ...taskOptions.parse(options) });
+
+const TRANSLATIONS: Readonly<Record<string, (c: RechubCase) => Translation>> = {
+  ESMM(c) {
+    const model = z.object({ user: z.array(z.string()), item: z.array(z.string()), cvr: mlpParams, ctr: mlpParams }).parse(c.model);
+    return {
+      spec: { name: 'esmm', ctrTower: blocks(model.ctr), cvrTower: blocks(model.cvr) },
+      tasks: [task('ctr', { label: 'click' }), task('cvr', { label: 'purchase', given: 'click' })],
+      fields: [...model.user, ...model.item],
+      modules: [[/^tower_(cvr|ctr)\.mlp/, 'towers.$1']],
+      predictions: (ours) => {
+        const cvr = ours.get('cvr')!;
+        const ctr = ours.get('ctr')!;
+        return [cvr, ctr, cvr.map((p, b) => p * ctr[b]!)];
+      },
+      losses: [{ measured: 0 }, { term: 'ctr' }, { term: 'ctcvr' }],
+    };
+  },
+
+  MMOE(c) {
+    const model = z.object({ n_expert: z.int(), expert: mlpParams, towers: z.array(mlpParams) }).parse(c.model);
+    const names = c.labels.map((label, t) => `task${t}_${label}`);
+    return {
+      spec: {
+        name: 'mmoe',
+        experts: { count: model.n_expert, ...blocks(model.expert) },
+        towers: Object.fromEntries(names.map((name, t) => [name, blocks(model.towers[t]!)])),
+      },
+      tasks: names.map((name, t) => task(name, { label: c.labels[t]!, type: c.task_types[t]!, weight: 1 / names.length })),
+      fields: [...c.sparse.map(([field]) => field), ...c.dense],
+      modules: [
+        [/^experts\.(\d+)\.mlp/, 'experts.$1'],
+        ...names.flatMap((name, t) => [
+          [new RegExp(`^gates\\.${t}\\.mlp\\.0`), `gates.${name}`] as const,
+          [new RegExp(`^gates\\.${t}\\.mlp\\.1`), `gates.${name}.norm`] as const,
+          [new RegExp(`^towers\\.${t}\\.mlp`), `towers.${name}`] as const,
+        ]),
+      ],
+      predictions: (ours) => names.map((name) => ours.get(name)!),
+      losses: names.map((name) => ({ term: name })),
+    };
+  },
+};
+
+/** The translation of a case, or undefined for a model that we do not have. */
+export function translate(c: RechubCase): Translation | undefined {
+  return TRANSLATIONS[c.model.name]?.(c);
+}
+
+/** The case's tensors and JSON. */
+export async function readCase(path: string): Promise<{ json: unknown; tensors: Map<string, StoredTensor> }> {
+  return { json: JSON.parse(readFileSync(`${path}.json`, 'utf8')), tensors: await readSafetensors(`${path}.safetensors`) };
+}
+
+/** The plan that our engines compile for the case. */
+export function planOf(c: RechubCase, { spec, tasks, fields }: Translation, sizes: ReadonlyMap<string, number>): Plan {
+  const adam = {
+    name: 'adam',
+    learningRate: c.optimizer.lr,
+    betas: c.optimizer.betas,
+    epsilon: c.optimizer.eps,
+    weightDecay: c.optimizer.weight_decay,
+  };
+  const layout = layoutOf(fields, sizes, c.embed_dim);
+  return {
+    graph: buildModel(models.schema.parse(spec), layout.width, tasks),
+    layout,
+    optimizers: { dense: optimizers.schema.parse(adam), embeddings: { ...optimizers.schema.parse(adam), lazy: !c.optimizer.dense_embedding_update } },
+    seed: 1,
+  };
+}
+
+function layoutOf(fields: readonly string[], sizes: ReadonlyMap<string, number>, width: number): InputLayout {
+  let offset = 0;
+  const columns = fields.map((field) => {
+    const at = offset;
+    offset += sizes.has(field) ? width : 1;
+    return sizes.has(field)
+      ? { field, offset: at, width, kind: 'id' as const, table: field }
+      : { field, offset: at, width: 1, kind: 'number' as const };
+  });
+  return { width: offset, columns, tables: [...sizes].map(([name, rows]) => ({ name, rows, width })) };
+}
+
+/** Batch `prefix` of the case (`step0`). */
+export function batchOf(tensors: ReadonlyMap<string, StoredTensor>, prefix: string, c: RechubCase): Batch {
+  const labels = tensors.get(`${prefix}.y`)!;
+  const [rows, numLabels] = labels.shape as [number, number];
+  return {
+    rows,
+    ids: new Map(c.sparse.map(([field]) => [field, Uint32Array.from(tensors.get(`${prefix}.x.${field}`)!.data)])),
+    numbers: new Map(c.dense.map((field) => [field, Float32Array.from(tensors.get(`${prefix}.x.${field}`)!.data)])),
+    labels: new Map(c.labels.map((label, t) => [label, Float32Array.from({ length: rows }, (_, b) => labels.data[b * numLabels + t]!)])),
+  };
+}
+
+/** The tensors of `prefix` (`init`, `final`, `step0.grad`) under our names and in our layout. */
+export function translateTensors(
+  tensors: ReadonlyMap<string, StoredTensor>,
+  prefix: string,
+  modules: Translation['modules'],
+): Map<string, HostTensor> {
+  const translated = new Map<string, HostTensor>();
+  for (const [name, tensor] of tensors) {
+    if (!name.startsWith(`${prefix}.`)) continue;
+    const torchName = name.slice(prefix.length + 1);
+    const data = Float32Array.from(tensor.data);
+    const table = /^embedding\.embed_dict\.(.+)\.weight$/.exec(torchName);
+    if (table !== null) translated.set(tableTensor(table[1]!), { shape: tensor.shape, data });
+    else translated.set(ourName(torchName, modules, tensors, prefix), tensor.shape.length === 2 ? transposed(tensor.shape, data) : { shape: tensor.shape, data });
+  }
+  return translated;
+}
+
+const NORM_NAMES: Readonly<Record<string, string>> = { weight: 'gain', bias: 'shift', running_mean: 'runningMean', running_var: 'runningVariance' };
+
+/** torch numbers the modules of a stack: linear, batch norm, activation and dropout of each layer, then the output. */
+function ourName(torchName: string, modules: Translation['modules'], tensors: ReadonlyMap<string, StoredTensor>, prefix: string): string {
+  for (const [from, to] of modules) {
+    if (!from.test(torchName)) continue;
+    const start = torchName.replace(from, to);
+    const leaf = start.slice(start.lastIndexOf('.') + 1);
+    const stack = /^(.*)\.(\d+)\.[a-z_]+$/.exec(start);
+    if (stack === null || !new RegExp(`${from.source}\\.\\d+\\.`).test(torchName)) {
+      return start.includes('.norm.') ? start.replace(/[a-z_]+$/, NORM_NAMES[leaf]!) : start;
+    }
+    const module = Number(stack[2]);
+    const layer = Math.floor(module / 4);
+    if (module % 4 === 1) return `${stack[1]}.${layer}.norm.${NORM_NAMES[leaf]}`;
+    if (module % 4 === 2) return `${stack[1]}.${layer}.activation.slope`;
+    const torchModule = torchName.slice(0, torchName.lastIndexOf('.')).replace(/\.\d+$/, '');
+    const isOutput = !tensors.has(`${prefix}.${torchModule}.${module + 1}.weight`);
+    return `${stack[1]}.${isOutput ? 'out' : layer}.${leaf}`;
+  }
+  throw new Error(`no name of ours for ${torchName}`);
+}
+
+function transposed([rows, columns]: readonly number[], data: Float32Array): HostTensor {
+  const out = new Float32Array(data.length);
+  for (let r = 0; r < rows!; r++) for (let c = 0; c < columns!; c++) out[c * rows! + r] = data[r * columns! + c]!;
+  return { shape: [columns!, rows!], data: out };
+}
