@@ -55,7 +55,7 @@ export function userError(kind: ErrorKind, problem: Problem, cause?: unknown): U
 /** `where: key: message; fix`, with control characters made visible so that no input can drive the terminal. */
 export function problemLine({ where, key, message, fix }: Problem): string {
   const line = [where, key, message].filter((part) => part !== undefined && part !== '').join(': ');
-  return printable(fix === undefined ? line : `${line}; ${fix}`);
+  return printable(joined(line, fix));
 }
 
 /** The text with control characters (but tab and line feed) escaped, and cut at `limit` characters. */
@@ -79,6 +79,11 @@ export function didYouMean(given: string, known: readonly string[]): string | un
   const nearest = closest(given.toLowerCase(), [...lowered.keys()]);
   const allowed = Math.max(1, Math.ceil(Math.min(given.length, nearest.length) * 0.4));
   return distance(given.toLowerCase(), nearest) <= allowed ? `did you mean '${lowered.get(nearest)}'?` : undefined;
+}
+
+/** `message; hint` where there is a hint. */
+export function joined(message: string, hint: string | undefined): string {
+  return hint === undefined ? message : `${message}; ${hint}`;
 }
 
 /** The system's error code (`ENOENT`, `ENOSPC`, …) of a thrown value, where it has one. */

@@ -3,6 +3,12 @@ import { z } from 'zod';
 /** The options of a part as they look after parsing. */
 export type OptionsOf<Shape extends z.ZodRawShape> = z.output<z.ZodObject<Shape, z.core.$strict>>;
 
+/** Something wrong with options that have the right types: where below them, and what. */
+export interface Finding {
+  readonly path: readonly PropertyKey[];
+  readonly message: string;
+}
+
 /** One interchangeable piece of the house: a model, an optimizer, a feature type. It owns its options. */
 export interface Part<Name extends string, Shape extends z.ZodRawShape, Args extends readonly unknown[], Built> {
   readonly name: Name;
@@ -10,6 +16,8 @@ export interface Part<Name extends string, Shape extends z.ZodRawShape, Args ext
   readonly summary: string;
   /** The keys that the YAML may hold beside the name, each with its zod type. */
   readonly options: Shape;
+  /** What the types of the options cannot say. */
+  check?(options: OptionsOf<Shape>): Iterable<Finding>;
   build(options: OptionsOf<Shape>, ...args: Args): Built;
 }
 
@@ -18,6 +26,7 @@ interface AnyPart {
   readonly name: string;
   readonly summary: string;
   readonly options: z.ZodRawShape;
+  check?(options: never): Iterable<Finding>;
   build(options: never, ...args: never): unknown;
 }
 
@@ -51,7 +60,10 @@ export function registry<Namespace extends Record<string, AnyPart>, Key extends 
 
   const union = (extra: z.ZodRawShape): z.ZodType => {
     const members = parts.map((part) =>
-      z.strictObject({ [discriminator]: z.literal(part.name), ...part.options, ...extra }).describe(part.summary),
+      z
+        .strictObject({ [discriminator]: z.literal(part.name), ...part.options, ...extra })
+        .superRefine((options, context) => report(context, part.check?.(options as never) ?? []))
+        .describe(part.summary),
     );
     const [first, ...rest] = members;
     if (first === undefined) throw new Error('a registry needs a part');
@@ -72,4 +84,9 @@ export function registry<Namespace extends Record<string, AnyPart>, Key extends 
       return part.build(spec as never, ...(args as never)) as ReturnType<P['build']>;
     },
   };
+}
+
+/** Tells zod what a check found. */
+export function report(context: z.RefinementCtx, findings: Iterable<Finding>): void {
+  for (const { path, message } of findings) context.addIssue({ code: 'custom', path: [...path], message });
 }

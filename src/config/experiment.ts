@@ -1,0 +1,88 @@
+import { z } from 'zod';
+import { dataOptions } from '../data/options.js';
+import { didYouMean, joined } from '../errors.js';
+import { metrics } from '../evaluation/metrics.js';
+import { spacesOf, type Space } from '../evaluation/spaces.js';
+import { featureTypes } from '../features/features.js';
+import { models, type ModelSpec } from '../models/models.js';
+import type { Finding } from '../part.js';
+import { labelColumns, taskOptions, type Task } from '../tasks.js';
+import { trainingOptions } from '../training/options.js';
+
+const name = z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/, 'a name: a letter, then letters, digits, - or _, 64 characters at most');
+
+/** The whole of a config. Every section belongs to the folder that reads it; this only puts them together. */
+export const experimentSchema = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'a file name: letters, digits, dots, - and _')
+    .describe('names the folder of its runs; the file name where it is not given'),
+  seed: z.int().min(0).max(2 ** 32 - 1).default(2026).describe('decides the first weights, the order of rows and dropout'),
+  data: dataOptions,
+  features: z.record(name, featureTypes.schema).describe('groups of columns; their order is the order of the input'),
+  tasks: z.record(name, taskOptions).describe('what to predict'),
+  model: models.schema,
+  training: trainingOptions.prefault({}),
+});
+
+/** A config that was parsed and checked: all defaults filled in. */
+export type Experiment = z.output<typeof experimentSchema>;
+
+/** The tasks of a config as a list. */
+export function tasksOf(experiment: Pick<Experiment, 'tasks'>): readonly Task[] {
+  return Object.entries(experiment.tasks).map(([name, options]) => ({ name, ...options }));
+}
+
+/** What no section can know alone; sections that did not parse are left out, so that the others are still checked. */
+export function* crossChecks({ data, features, tasks: taskOptions, model, training }: Partial<Experiment>): Generator<Finding> {
+  const tasks = taskOptions && tasksOf({ tasks: taskOptions });
+  if (features !== undefined) yield* checkFields(features, tasks ?? []);
+  if (tasks !== undefined) yield* checkTasks(tasks, model);
+  if (tasks !== undefined && training !== undefined) {
+    const monitors = monitorsOf(spacesOf(tasks));
+    const { monitor } = training;
+    if (!monitors.includes(monitor)) {
+      yield { path: ['training', 'monitor'], message: joined(`expected one of ${monitors.join(', ')}, found '${monitor}'`, didYouMean(monitor, monitors)) };
+    }
+  }
+  if (data !== undefined && training?.earlyStopping !== undefined && data.valid === undefined) {
+    yield { path: ['training', 'earlyStopping'], message: 'needs data.valid to look at' };
+  }
+}
+
+/** Every column is a feature once, and no label is one. */
+function* checkFields(features: Experiment['features'], tasks: readonly Task[]): Generator<Finding> {
+  const groups = Object.entries(features);
+  if (groups.length === 0) yield { path: ['features'], message: 'expected at least one group of columns' };
+  const labels = new Set(labelColumns(tasks));
+  const groupOf = new Map<string, string>();
+  for (const [group, { fields }] of groups) {
+    for (const [i, field] of fields.entries()) {
+      const path = ['features', group, 'fields', i];
+      if (labels.has(field)) yield { path, message: `column '${field}' is a label; as a feature it would give the answer away` };
+      else if (groupOf.has(field)) yield { path, message: `column '${field}' is already a feature, in group '${groupOf.get(field)}'` };
+      groupOf.set(field, group);
+    }
+  }
+}
+
+/** The tasks fit together, and fit the model. */
+function* checkTasks(tasks: readonly Task[], model: ModelSpec | undefined): Generator<Finding> {
+  const spaces = spacesOf(tasks);
+  for (const task of tasks) {
+    if (task.given === task.label) yield { path: ['tasks', task.name, 'given'], message: 'expected another column than the label' };
+    if (spaces.filter((space) => space.name === task.name).length > 1) {
+      yield { path: ['tasks', task.name], message: `'${task.name}' is also what another task is reported as; rename one` };
+    }
+  }
+  if (tasks.length === 0) yield { path: ['tasks'], message: 'expected at least one task' };
+  const problem = model && tasks.length > 0 ? models.parts.find(({ name }) => name === model.name)?.checkTasks?.(tasks, model as never) : undefined;
+  if (problem !== undefined) yield { path: ['tasks'], message: problem };
+}
+
+/** Everything that an epoch can be chosen by. */
+function monitorsOf(spaces: readonly Space[]): readonly string[] {
+  const ofSpace = ({ name, type }: Space): string[] =>
+    metrics.filter(({ taskType, goal }) => taskType === type && goal !== 'none').map((metric) => `${name}.${metric.name}`);
+  return ['loss', ...spaces.flatMap(ofSpace)];
+}

@@ -1,0 +1,84 @@
+import type { z } from 'zod';
+import { didYouMean, joined, quoted, type Problem } from '../errors.js';
+
+/** A problem of a parsed config before it is known where its text stands. */
+export interface Issue {
+  readonly path: readonly PropertyKey[];
+  /** Whether the key itself is at fault, not its value. */
+  readonly what: 'key' | 'value';
+  readonly message: string;
+}
+
+type ZodIssue = z.core.$ZodIssue;
+
+/**
+ * zod's issues in our words.
+ * @param keysAt the keys that a map at a path may have, for 'did you mean'
+ */
+export function issuesOf(issues: readonly ZodIssue[], keysAt: (path: readonly PropertyKey[]) => readonly string[]): readonly Issue[] {
+  return issues.flatMap((issue) => toIssues(issue, keysAt));
+}
+
+function toIssues(issue: ZodIssue, keysAt: (path: readonly PropertyKey[]) => readonly string[]): Issue[] {
+  const at = (message: string): Issue[] => [{ path: issue.path, what: 'value', message }];
+  const found = `found ${quoted(issue.input)}`;
+  switch (issue.code) {
+    case 'unrecognized_keys':
+      return issue.keys.map((key) => {
+        const known = keysAt(issue.path);
+        const hint = didYouMean(key, known) ?? (known.length > 0 ? `the keys here are ${known.join(', ')}` : undefined);
+        return { path: [...issue.path, key], what: 'key', message: joined('unknown key', hint) };
+      });
+    case 'invalid_type':
+      return at(issue.input === undefined ? `is missing; expected ${typeName(issue.expected)}` : `expected ${typeName(issue.expected)}, ${found}`);
+    case 'invalid_value': {
+      const options = issue.values.map(String);
+      const hint = typeof issue.input === 'string' ? didYouMean(issue.input, options) : undefined;
+      return at(joined(`expected ${options.join(', ')}, ${found}`, hint));
+    }
+    case 'too_small':
+      return at(`expected ${bound(issue.origin, issue.inclusive === false ? 'more than' : 'at least', issue.minimum)}, ${found}`);
+    case 'too_big':
+      return at(`expected ${bound(issue.origin, issue.inclusive === false ? 'less than' : 'at most', issue.maximum)}, ${found}`);
+    case 'invalid_format':
+      return at(`expected ${issue.message}, ${found}`);
+    case 'invalid_key':
+      return [{ path: issue.path, what: 'key', message: `expected ${issue.issues[0]?.message ?? 'another key'}` }];
+    case 'invalid_union':
+      return unionIssues(issue, found);
+    default:
+      return at(issue.message);
+  }
+}
+
+/** The issues of the member that comes nearest: for a choice by name, the name's; else the one that gets furthest. */
+function unionIssues(issue: z.core.$ZodIssueInvalidUnion, found: string): Issue[] {
+  if (issue.discriminator !== undefined) {
+    const names = ((issue as { options?: readonly unknown[] }).options ?? []).map(String);
+    const isMissing = issue.input === undefined || (typeof issue.input === 'object' && issue.input !== null && !(issue.discriminator in issue.input));
+    const given = isMissing ? undefined : (issue.input as Record<string, unknown>)[issue.discriminator];
+    const expected = names.length > 0 ? names.join(', ') : 'a name';
+    const hint = typeof given === 'string' ? didYouMean(given, names) : undefined;
+    const message = isMissing ? `is missing; expected ${expected}` : joined(`expected ${expected}, found ${quoted(given)}`, hint);
+    return [{ path: issue.path, what: 'value', message }];
+  }
+  const expected = issue.errors.map((errors) => errors[0]).map((first) => (first?.code === 'invalid_type' ? typeName(first.expected) : (first?.message ?? '')));
+  return [{ path: issue.path, what: 'value', message: `expected ${[...new Set(expected)].join(' or ')}, ${found}` }];
+}
+
+function typeName(expected: string): string {
+  const names: Readonly<Record<string, string>> = {
+    object: 'a map', record: 'a map', array: 'a list', tuple: 'a list', string: 'a text', number: 'a number', int: 'a whole number', boolean: 'true or false',
+  };
+  return names[expected] ?? expected;
+}
+
+function bound(origin: string, comparison: string, limit: number | bigint): string {
+  const units: Readonly<Record<string, string>> = { string: ' characters', array: ' items', set: ' items', map: ' items' };
+  return `${comparison} ${limit}${units[origin] ?? ''}`;
+}
+
+/** The problem as it is shown, with the place of its text. */
+export function toProblem({ path, what, message }: Issue, locate: (path: readonly PropertyKey[], what: 'key' | 'value') => string): Problem {
+  return { where: locate(path, what), key: path.map(String).join('.'), message };
+}

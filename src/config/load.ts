@@ -1,0 +1,69 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { basename, dirname, extname, resolve } from 'node:path';
+import { systemCode, UserError, userError } from '../errors.js';
+import { SPLITS } from '../data/options.js';
+import { crossChecks, experimentSchema, type Experiment } from './experiment.js';
+import { issuesOf, toProblem, type Issue } from './issues.js';
+import { applyOverrides, type Override } from './overrides.js';
+import { schemaKeys } from './schema-keys.js';
+import { parseYaml } from './yaml-source.js';
+
+/** A config as it was read: what it says, and what stood in the file. */
+export interface LoadedConfig {
+  readonly experiment: Experiment;
+  readonly source: string;
+}
+
+/**
+ * Reads a config file, applies the overrides and checks it.
+ * @throws UserError (config) with all problems at once, each with its place
+ */
+export async function loadConfig(path: string, overrides: readonly Override[] = []): Promise<LoadedConfig> {
+  const source = await readFile(path, 'utf8').catch((error: unknown) => {
+    const reason = systemCode(error) === 'ENOENT' ? 'there is no such file' : `cannot be read (${systemCode(error) ?? String(error)})`;
+    throw userError('config', { where: path, message: reason, fix: 'expected the path of a config, as in configs/esmm.yaml' }, error);
+  });
+  return { experiment: parseConfig(source, path, overrides), source };
+}
+
+/** The same for a text; `path` names it in problems, and its folder is where relative paths start. */
+export function parseConfig(text: string, path: string, overrides: readonly Override[] = []): Experiment {
+  const yaml = parseYaml(text, path);
+  const raw = { name: basename(path, extname(path)), ...(applyOverrides(yaml.value, overrides) as object) };
+  const parsed = experimentSchema.safeParse(raw, { reportInput: true });
+  const issues: Issue[] = parsed.success ? [] : [...issuesOf(parsed.error.issues, (at) => schemaKeys(experimentSchema, at, raw))];
+  for (const { path: at, message } of crossChecks(parsed.success ? parsed.data : sectionsOf(raw))) {
+    issues.push({ path: at, what: 'value', message });
+  }
+  if (issues.length > 0) {
+    const locate = (at: readonly PropertyKey[], what: 'key' | 'value'): string => {
+      const override = overrides.findLast(({ path: set }) => set.every((step, i) => i >= at.length || step === String(at[i])));
+      return override === undefined ? yaml.locate(at, what) : `--set ${override.text}`;
+    };
+    throw new UserError('config', issues.map((issue) => toProblem(issue, locate)));
+  }
+  const experiment = parsed.data!;
+  return { ...experiment, data: resolvedPaths(experiment.data, dirname(path)) };
+}
+
+/** The sections that parse, where the whole does not. */
+function sectionsOf(raw: object): Partial<Experiment> {
+  const sections = Object.entries(experimentSchema.shape).flatMap(([key, schema]) => {
+    const parsed = schema.safeParse((raw as Record<string, unknown>)[key]);
+    return parsed.success ? [[key, parsed.data]] : [];
+  });
+  return Object.fromEntries(sections) as Partial<Experiment>;
+}
+
+/** Absolute paths: from the config's folder or, where nothing is there, from the working directory. */
+function resolvedPaths(data: Experiment['data'], folder: string): Experiment['data'] {
+  const resolved = { ...data };
+  for (const split of SPLITS) {
+    const path = data[split];
+    if (path === undefined) continue;
+    const besideConfig = resolve(folder, path);
+    resolved[split] = existsSync(besideConfig) || !existsSync(resolve(path)) ? besideConfig : resolve(path);
+  }
+  return resolved;
+}

@@ -1,0 +1,63 @@
+import { parseDocument } from 'yaml';
+import { quoted, userError } from '../errors.js';
+import { FORBIDDEN_KEYS } from './yaml-source.js';
+
+/** One `--set a.b=value`. */
+export interface Override {
+  readonly path: readonly string[];
+  readonly value: unknown;
+  /** As it was given. */
+  readonly text: string;
+}
+
+/**
+ * Reads `a.b=value`; the value is YAML.
+ * @throws UserError (usage) for a text of another form or a key that is not allowed
+ */
+export function parseOverride(text: string): Override {
+  const where = `--set ${text}`;
+  const fix = 'write --set training.epochs=5';
+  const equals = text.indexOf('=');
+  const path = text.slice(0, equals).split('.');
+  if (equals < 0 || path.some((step) => step === '')) throw userError('usage', { where, message: 'expected a path of keys, =, and a value', fix });
+  const forbidden = path.find((step) => FORBIDDEN_KEYS.has(step));
+  if (forbidden !== undefined) throw userError('usage', { where, message: `the key ${quoted(forbidden)} is not allowed` });
+  const document = parseDocument(text.slice(equals + 1));
+  const [error] = [...document.errors, ...document.warnings];
+  if (error !== undefined) throw userError('usage', { where, message: `the value is not YAML (${error.code})`, fix });
+  try {
+    return { path, value: document.toJS({ maxAliasCount: 0 }) as unknown, text };
+  } catch (cause) {
+    throw userError('usage', { where, message: 'the value may not use aliases' }, cause);
+  }
+}
+
+/**
+ * A copy of `config` with the overrides applied in order. Keys that the schema does not know are found when it is parsed.
+ * @throws UserError (usage) where a path leads through something that is neither a map nor a list
+ */
+export function applyOverrides(config: unknown, overrides: readonly Override[]): unknown {
+  const copy: unknown = structuredClone(config);
+  for (const { path, value, text } of overrides) {
+    let node = copy;
+    path.forEach((step, depth) => {
+      const fail = (message: string): never => {
+        throw userError('usage', { where: `--set ${text}`, key: path.slice(0, depth + 1).join('.'), message });
+      };
+      const isLast = depth === path.length - 1;
+      if (Array.isArray(node)) {
+        const index = /^\d+$/.test(step) ? Number(step) : fail(`expected the number of an item, found ${quoted(step)}`);
+        if (index >= node.length) fail(`the list has ${node.length} items, counted from 0`);
+        if (isLast) node[index] = value;
+        else node = node[index] as unknown;
+      } else if (typeof node === 'object' && node !== null) {
+        const map = node as Record<string, unknown>;
+        if (isLast) map[step] = value;
+        else node = map[step] = Object.hasOwn(map, step) ? map[step] : {};
+      } else {
+        fail(`what is above it is ${quoted(node)}, not a map or a list`);
+      }
+    });
+  }
+  return copy;
+}

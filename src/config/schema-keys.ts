@@ -1,0 +1,35 @@
+import { z } from 'zod';
+
+/**
+ * The keys that a strict schema knows at a path; none where keys are free.
+ * @param data what is being parsed: a choice by name is followed as the data has it
+ */
+export function schemaKeys(schema: z.core.$ZodType, path: readonly PropertyKey[], data: unknown): readonly string[] {
+  const here = unwrapped(schema, data);
+  const [step, ...rest] = path;
+  if (step === undefined) return here instanceof z.core.$ZodObject ? Object.keys(here._zod.def.shape) : [];
+  const below: unknown = typeof data === 'object' && data !== null ? (data as Record<PropertyKey, unknown>)[step] : undefined;
+  const next = childOf(here, step);
+  return next === undefined ? [] : schemaKeys(next, rest, below);
+}
+
+function childOf(schema: z.core.$ZodType, step: PropertyKey): z.core.$ZodType | undefined {
+  if (schema instanceof z.core.$ZodObject) return schema._zod.def.shape[String(step)];
+  if (schema instanceof z.core.$ZodRecord) return schema._zod.def.valueType;
+  if (schema instanceof z.core.$ZodArray) return schema._zod.def.element;
+  return undefined;
+}
+
+/** The schema without what only adds a default, and the member of a choice that the data names. */
+function unwrapped(schema: z.core.$ZodType, data: unknown): z.core.$ZodType {
+  if (schema instanceof z.core.$ZodDefault || schema instanceof z.core.$ZodPrefault || schema instanceof z.core.$ZodOptional) {
+    return unwrapped(schema._zod.def.innerType, data);
+  }
+  if (schema instanceof z.core.$ZodDiscriminatedUnion) {
+    const { options, discriminator } = schema._zod.def;
+    const name: unknown = typeof data === 'object' && data !== null ? (data as Record<string, unknown>)[discriminator] : undefined;
+    const member = options.find((option) => (option as z.core.$ZodType)._zod.propValues?.[discriminator]?.has(name as string));
+    return member === undefined ? schema : unwrapped(member as z.core.$ZodType, data);
+  }
+  return schema;
+}

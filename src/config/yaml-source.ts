@@ -1,0 +1,123 @@
+import { isAlias, isMap, isPair, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node, type YAMLMap } from 'yaml';
+import { printable, quoted, UserError, type Problem } from '../errors.js';
+
+/** A YAML text as plain data, with the way back to its lines. */
+export interface YamlSource {
+  readonly value: unknown;
+  /** `file:line:column` of the value at a path, of the key of the last step, or of the nearest thing above that exists. */
+  locate(path: readonly PropertyKey[], what?: 'key' | 'value'): string;
+}
+
+const MAX_BYTES = 1_000_000;
+const MAX_DEPTH = 50;
+const MAX_ALIASES = 100;
+/** Keys that would reach into JavaScript's own objects. */
+export const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
+
+/**
+ * Parses a YAML text (version 1.2, core schema) that holds one map.
+ * @param file named in problems
+ * @throws UserError (config) with every problem of the text: syntax, repeated keys, depth, size, aliases
+ */
+export function parseYaml(text: string, file: string): YamlSource {
+  const fail = (problem: Problem): never => {
+    throw new UserError('config', [problem]);
+  };
+  if (Buffer.byteLength(text) > MAX_BYTES) fail({ where: file, message: `expected a config of at most ${MAX_BYTES / 1e6} MB, found ${(Buffer.byteLength(text) / 1e6).toFixed(1)} MB` });
+  const tooDeep = `expected at most ${MAX_DEPTH} levels of nesting`;
+  if (bracketDepth(text) > MAX_DEPTH) fail({ where: file, message: tooDeep });
+
+  const counter = new LineCounter();
+  let document: Document.Parsed;
+  try {
+    document = parseDocument(text, { lineCounter: counter, prettyErrors: false, stringKeys: false });
+  } catch (error) {
+    if (error instanceof RangeError) return fail({ where: file, message: tooDeep });
+    throw error;
+  }
+  const place = (offset: number): string => {
+    const { line, col } = counter.linePos(offset);
+    return `${file}:${line}:${col}`;
+  };
+
+  const problems: Problem[] = [...document.errors, ...document.warnings].map((error) => ({
+    where: place(error.pos[0]),
+    message: error.code === 'DUPLICATE_KEY' ? `the key ${quoted(keyAt(text, error.pos[0]))} stands here twice` : printable(error.message.replace(/\s+/g, ' '), 200),
+  }));
+  if (problems.length === 0) problems.push(...structureProblems(document.contents, place));
+  if (problems.length > 0) throw new UserError('config', problems);
+  if (!isMap(document.contents)) {
+    return fail({ where: file, message: document.contents === null ? 'is empty; expected a config' : 'expected a map of sections such as data, features, tasks and model' });
+  }
+
+  let value: unknown;
+  try {
+    value = document.toJS({ maxAliasCount: MAX_ALIASES });
+  } catch (error) {
+    // The library's word for too many aliases, and for one without an anchor.
+    if (error instanceof ReferenceError) return fail({ where: file, message: `more than ${MAX_ALIASES} nested aliases; write the values out` });
+    throw error;
+  }
+  return { value, locate: (path, what = 'value') => place(offsetOf(document, path, what)) };
+}
+
+/** The deepest nesting of brackets outside of quotes and comments, roughly: a guard for the parser's own recursion. */
+function bracketDepth(text: string): number {
+  let depth = 0;
+  let deepest = 0;
+  for (const character of text) {
+    if (character === '[' || character === '{') deepest = Math.max(deepest, ++depth);
+    else if (character === ']' || character === '}') depth = Math.max(0, depth - 1);
+  }
+  return deepest;
+}
+
+function keyAt(text: string, offset: number): string {
+  return /^[^\s:]*/.exec(text.slice(offset))?.[0] ?? '';
+}
+
+/** Keys that are no plain text or are forbidden, and nesting beyond the limit. */
+function structureProblems(root: Node | null, place: (offset: number) => string): Problem[] {
+  const problems: Problem[] = [];
+  const visit = (node: unknown, depth: number): void => {
+    const where = place((node as Node | null)?.range?.[0] ?? 0);
+    if (depth > MAX_DEPTH) {
+      if (problems.length === 0) problems.push({ where, message: `expected at most ${MAX_DEPTH} levels of nesting` });
+    } else if (isSeq(node)) {
+      for (const item of node.items) visit(item, depth + 1);
+    } else if (isMap(node)) {
+      for (const { key, value } of node.items) {
+        const keyPlace = place((key as Node | null)?.range?.[0] ?? 0);
+        if (!isScalar(key) || (typeof key.value !== 'string' && typeof key.value !== 'number')) {
+          problems.push({ where: keyPlace, message: 'expected a plain text as a key' });
+        } else if (FORBIDDEN_KEYS.has(String(key.value))) {
+          problems.push({ where: keyPlace, message: `the key ${quoted(key.value)} is not allowed` });
+        }
+        visit(value, depth + 1);
+      }
+    }
+  };
+  visit(root, 0);
+  return problems;
+}
+
+function offsetOf(document: Document.Parsed, path: readonly PropertyKey[], what: 'key' | 'value'): number {
+  let node: unknown = document.contents;
+  let offset = document.contents?.range?.[0] ?? 0;
+  for (const [i, step] of path.entries()) {
+    const target: unknown = isAlias(node) ? node.resolve(document) : node;
+    const pair = isMap(target) ? pairOf(target, step) : undefined;
+    const next: unknown = pair ? pair.value : isSeq(target) ? target.items[Number(step)] : undefined;
+    if (pair === undefined && next === undefined) return offset;
+    const keyOffset = (pair?.key as Node | undefined)?.range?.[0];
+    const valueOffset = (isPair(next) ? undefined : (next as Node | null))?.range?.[0];
+    const isKeyWanted = what === 'key' && i === path.length - 1;
+    offset = (isKeyWanted ? keyOffset : (valueOffset ?? keyOffset)) ?? offset;
+    node = next;
+  }
+  return offset;
+}
+
+function pairOf(map: YAMLMap, step: PropertyKey): { key: unknown; value: unknown } | undefined {
+  return map.items.find(({ key }) => isScalar(key) && String(key.value) === String(step));
+}

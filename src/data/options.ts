@@ -1,0 +1,19 @@
+import { z } from 'zod';
+
+const path = z.string().min(1);
+
+/** The `data` section of a config. */
+export const dataOptions = z
+  .strictObject({
+    train: path.describe('CSV with a header; paths are taken from the folder of the config, else from the working directory'),
+    valid: path.optional().describe('measured after every epoch; the best epoch is chosen by it'),
+    test: path.optional().describe('measured once, with the best weights'),
+    onBadRow: z.enum(['error', 'skip']).default('error').describe('skip writes bad rows to rejects.csv with their reasons'),
+    maxRejects: z.int().min(0).default(1000).describe('with onBadRow skip: more bad rows than this are an error'),
+  })
+  .describe('where the rows come from');
+export type DataOptions = z.output<typeof dataOptions>;
+
+/** The parts of a data set. */
+export const SPLITS = ['train', 'valid', 'test'] as const;
+export type Split = (typeof SPLITS)[number];

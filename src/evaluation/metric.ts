@@ -1,0 +1,27 @@
+/** Why a metric has no value on some rows. */
+export interface Undefined {
+  readonly reason: string;
+}
+
+/** A number over the labels and predictions of one task's own rows. */
+export interface Metric {
+  readonly name: string;
+  readonly summary: string;
+  readonly taskType: 'classification' | 'regression';
+  /** Which way is better; `none` for a metric that no epoch can be chosen by. */
+  readonly goal: 'higher' | 'lower' | 'none';
+  /** Labels and predictions have one length; at least one row. */
+  compute(labels: Float32Array, predictions: Float32Array): number | Undefined;
+}
+
+/** Declares a metric; the identity, for the sake of its types. */
+export function defineMetric<const M extends Metric>(metric: M): M {
+  return metric;
+}
+
+/** Arithmetic mean in double precision. */
+export function mean(values: Float32Array): number {
+  let sum = 0;
+  for (const value of values) sum += value;
+  return sum / values.length;
+}

@@ -1,0 +1,2 @@
+export { categorical } from './categorical.js';
+export { numeric } from './numeric.js';

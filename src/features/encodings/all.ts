@@ -1,0 +1,2 @@
+export { ids } from './ids.js';
+export { tokens } from './tokens.js';

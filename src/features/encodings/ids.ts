@@ -1,0 +1,57 @@
+import { z } from 'zod';
+import { BadValue } from '../feature.js';
+import { parseId } from '../parse.js';
+import { defineEncoding } from './encoding.js';
+
+const fittedSchema = z.strictObject({ size: z.int().min(1) });
+
+/**
+ * Cells that are ids already. A field whose size is given refuses ids beyond it; else the size is counted on train (largest
+ * id plus one), and an id beyond it becomes 0, the unknown.
+ */
+export const ids = defineEncoding({
+  name: 'ids',
+  summary: 'cells are ids from 0 on',
+  options: {
+    sizes: z.record(z.string(), z.int().min(1).max(2 ** 31)).default({}).describe('by field: number of ids; counted on train where not given'),
+  },
+
+  fieldKeys: ({ sizes }) => Object.keys(sizes).map((field) => ['sizes', field]),
+
+  build({ sizes }, field) {
+    const size = sizes[field];
+    return {
+      startFit: () => {
+        if (size !== undefined) return undefined;
+        let largest = 0;
+        return {
+          check: parseId,
+          observe: (text) => void (largest = Math.max(largest, parseId(text))),
+          finish: () => ({ size: largest + 1 }),
+        };
+      },
+
+      encoder: (fitted) => {
+        if (size !== undefined) {
+          const tooLarge = new BadValue(`an id below ${size}, the size that the config gives field '${field}'`);
+          return {
+            rows: size,
+            encode: (text) => {
+              const id = parseId(text);
+              if (id >= size) throw tooLarge;
+              return id;
+            },
+          };
+        }
+        const rows = fittedSchema.parse(fitted).size;
+        return {
+          rows,
+          encode: (text) => {
+            const id = parseId(text);
+            return id < rows ? id : 0;
+          },
+        };
+      },
+    };
+  },
+});

@@ -1,0 +1,30 @@
+import { z } from 'zod';
+import { embeddingOptimizerSchema, optimizers } from '../optimizers/optimizers.js';
+
+/** The `training` section of a config. */
+export const trainingOptions = z
+  .strictObject({
+    epochs: z.int().min(1).default(1),
+    batchSize: z.int().min(1).max(1 << 20).default(1024),
+    shuffle: z.boolean().default(true).describe('a new order every epoch, decided by the seed'),
+    shuffleWindow: z.int().min(1).max(1 << 24).default(1 << 18).describe('rows that are shuffled together, in memory'),
+    optimizer: z
+      .strictObject({
+        dense: optimizers.schema.prefault({ name: 'adam' }).describe('for the weights of the model'),
+        embeddings: embeddingOptimizerSchema.prefault({ name: 'adam' }).describe('for the embedding tables'),
+      })
+      .prefault({}),
+    monitor: z
+      .string()
+      .default('loss')
+      .describe("what chooses the best epoch on valid: 'loss', or a metric of a task, as in ctcvr.auc"),
+    earlyStopping: z
+      .strictObject({
+        patience: z.int().min(1).default(2).describe('epochs without progress before training stops'),
+        minDelta: z.number().min(0).default(0).describe('progress smaller than this does not count'),
+      })
+      .optional()
+      .describe('stop when valid no longer improves; without it all epochs are trained'),
+  })
+  .describe('how the model is trained');
+export type TrainingOptions = z.output<typeof trainingOptions>;
