@@ -9,6 +9,14 @@ export interface Batch {
   readonly labels: ReadonlyMap<string, Float32Array>;
 }
 
+/** A batch, and how many rows there seem to be. */
+export interface BatchRead {
+  /** Valid until the next one is asked for: its memory is used again. */
+  readonly batch: Batch;
+  /** Rows of the whole file, estimated from the share of its bytes that was read; exact once all of it was. */
+  readonly totalRows: number;
+}
+
 /** The array of a column, which must be there: a batch is made from the same fields that the model was built from. */
 export function column<Data>(columns: ReadonlyMap<string, Data>, name: string): Data {
   const data = columns.get(name);

@@ -1,19 +1,11 @@
 import type { EncodedField } from '../features/features.js';
 import { randomStream, shuffledOrder } from '../random.js';
-import type { Batch } from './batch.js';
+import type { BatchRead } from './batch.js';
 import { noRows } from './fit.js';
-import type { Funnel, LabelColumn } from './labels.js';
 import type { RejectPolicy } from './rejects.js';
+import type { RowFormat } from './row-format.js';
 import { blockReaders, createRowBlock, gather } from './row-block.js';
-import { funnelCheck, openRows, rowReader, type RowSource } from './rows.js';
-
-/** A batch, and how many rows there seem to be. */
-export interface BatchRead {
-  /** Valid until the next one is asked for: its memory is used again. */
-  readonly batch: Batch;
-  /** Rows of the whole file, estimated from the share of its bytes that was read; exact once all of it was. */
-  readonly totalRows: number;
-}
+import { funnelCheck, rowReader, type RowSource } from './rows.js';
 
 /** How rows are put in order: none, or shuffled within windows by seed and epoch alone. */
 export interface Shuffle {
@@ -30,35 +22,31 @@ export interface Dataset {
   batches(batchSize: number, shuffle?: Shuffle): AsyncGenerator<BatchRead>;
 }
 
+/** A format whose fields are ready to encode. */
+export interface EncodedFormat extends RowFormat {
+  readonly fields: readonly EncodedField[];
+}
+
 /** Rows that are read ahead where nothing is shuffled. */
 const READ_AHEAD_ROWS = 1 << 14;
 
 /**
- * Opens a CSV as a data set; its header is checked now, its rows as they are read.
- * @throws UserError (data) for a file that cannot be read, lacks a column, or holds a row that the policy does not let pass
+ * A CSV as a data set. Its batches throw a UserError (data) for a row that the policy does not let pass, and for a file
+ * without a usable row.
  */
-export async function openDataset(
-  path: string,
-  fields: readonly EncodedField[],
-  labels: readonly LabelColumn[],
-  funnels: readonly Funnel[],
-  policy: RejectPolicy,
-): Promise<Dataset> {
-  const source = await openRows(path, [...labels, ...fields].map(({ name }) => name));
+export function createDataset(source: RowSource, format: EncodedFormat, policy: RejectPolicy): Dataset {
   return {
-    path,
-    async *batches(batchSize, shuffle) {
+    path: source.csv.path,
+    batches(batchSize, shuffle) {
       // Whole batches, so that only the last one of the file may be short.
       const window = Math.max(1, Math.ceil((shuffle?.window ?? READ_AHEAD_ROWS) / batchSize)) * batchSize;
-      yield* readBatches(source, { fields, labels, funnels, policy, batchSize, window, shuffle });
+      return readBatches(source, { format, policy, batchSize, window, shuffle });
     },
   };
 }
 
 interface ReadOptions {
-  readonly fields: readonly EncodedField[];
-  readonly labels: readonly LabelColumn[];
-  readonly funnels: readonly Funnel[];
+  readonly format: EncodedFormat;
   readonly policy: RejectPolicy;
   readonly batchSize: number;
   /** Rows of a window: a multiple of the batch size. */
@@ -67,12 +55,13 @@ interface ReadOptions {
 }
 
 async function* readBatches(source: RowSource, options: ReadOptions): AsyncGenerator<BatchRead> {
-  const { fields, labels, funnels, policy, batchSize, window, shuffle } = options;
+  const { format, policy, batchSize, window, shuffle } = options;
+  const { fields, labels } = format;
   const block = createRowBlock(fields, labels, window);
   const batch = createRowBlock(fields, labels, batchSize);
   const order = new Uint32Array(window).map((_, i) => i);
   const random = shuffle && randomStream(shuffle.seed, 'shuffle', shuffle.epoch);
-  const readRow = rowReader(source, blockReaders(block, fields, labels), funnelCheck(source, labels, funnels), policy);
+  const readRow = rowReader(source, blockReaders(block, fields, labels), funnelCheck(source, format), policy);
   let rowsRead = 0;
 
   function* emit(shareRead: number): Generator<BatchRead> {

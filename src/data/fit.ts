@@ -1,9 +1,8 @@
 import { userError } from '../errors.js';
-import type { Field } from '../features/feature.js';
 import type { Fitted } from '../features/features.js';
-import { funnelCheck, openRows, rowReader } from './rows.js';
-import type { Funnel, LabelColumn } from './labels.js';
+import { funnelCheck, rowReader, type RowSource } from './rows.js';
 import type { RejectPolicy } from './rejects.js';
+import type { RowFormat } from './row-format.js';
 
 /**
  * Learns vocabularies and scales from the rows of train that will be trained on, in one pass; no pass where nothing is to be
@@ -11,20 +10,18 @@ import type { RejectPolicy } from './rejects.js';
  * @param onProgress told the share of the file that was read
  */
 export async function fitFeatures(
-  path: string,
-  fields: readonly Field[],
-  labels: readonly LabelColumn[],
-  funnels: readonly Funnel[],
+  source: RowSource,
+  format: RowFormat,
   policy: RejectPolicy,
   onProgress: (share: number) => void,
 ): Promise<Fitted> {
+  const { fields, labels } = format;
   const fits = fields.flatMap((field) => {
     const fit = field.startFit();
     return fit === undefined ? [] : [{ field, fit }];
   });
   if (fits.length === 0) return {};
 
-  const source = await openRows(path, [...labels, ...fields].map(({ name }) => name));
   const isFitted = new Set(fits.map(({ field }) => field));
   const readers = [
     ...labels.map(({ name, parse }) => ({ name, read: (text: string) => void parse(text) })),
@@ -35,7 +32,7 @@ export async function fitFeatures(
       return { name: field.name, read: (text: string) => void encoder.encode(text) };
     }),
   ];
-  const isGood = rowReader(source, readers, funnelCheck(source, labels, funnels), policy);
+  const isGood = rowReader(source, readers, funnelCheck(source, format), policy);
   const columns = fits.map(({ field, fit }) => ({ fit, index: source.indices.get(field.name)! }));
   let count = 0;
   for await (const { rows, lines, progress } of source.csv.rows()) {
@@ -46,7 +43,7 @@ export async function fitFeatures(
     });
     onProgress(progress);
   }
-  if (count === 0) throw noRows(path);
+  if (count === 0) throw noRows(source.csv.path);
   return Object.fromEntries(fits.map(({ field, fit }) => [field.name, fit.finish()]));
 }
 

@@ -30,10 +30,11 @@ export const refuseBadRows: RejectPolicy = {
 };
 
 /**
- * Bad rows go to a CSV with their reasons.
+ * Bad rows are skipped and counted.
+ * @param path a CSV to write them to with their reasons, where one is wanted
  * @param maxRejects more bad rows than this are an error
  */
-export function skipBadRows(path: string, maxRejects: number): RejectPolicy {
+export function skipBadRows(path: string | undefined, maxRejects: number): RejectPolicy {
   const seen = new Set<string>();
   return {
     get count() {
@@ -43,16 +44,20 @@ export function skipBadRows(path: string, maxRejects: number): RejectPolicy {
       const place = `${row.path}:${row.line}`;
       // A file is read once an epoch; a row of it is told once.
       if (seen.has(place)) return;
-      if (seen.size === 0) writeFileSync(path, stringify([['file', 'line', 'column', 'value', 'reason', 'row']]));
       seen.add(place);
-      const reason = `expected ${row.expected}`;
-      const cells = [row.path, row.line, row.column ?? '', row.value ?? '', reason, stringify([[...row.cells]]).trimEnd()];
-      appendFileSync(path, stringify([cells]));
+      if (path !== undefined) writeReject(path, row, seen.size === 1);
       if (seen.size > maxRejects) {
-        throw badRowError(row, `this is bad row number ${seen.size} and data.maxRejects is ${maxRejects}; all are in ${path}`);
+        const all = path === undefined ? '' : `; all are in ${path}`;
+        throw badRowError(row, `this is bad row number ${seen.size} and data.maxRejects is ${maxRejects}${all}`);
       }
     },
   };
+}
+
+function writeReject(path: string, { path: file, line, column, value, expected, cells }: BadRow, isFirst: boolean): void {
+  if (isFirst) writeFileSync(path, stringify([['file', 'line', 'column', 'value', 'reason', 'row']]));
+  const row = stringify([[...cells]]).trimEnd();
+  appendFileSync(path, stringify([[file, line, column ?? '', value ?? '', `expected ${expected}`, row]]));
 }
 
 function badRowError({ path, line, column, value, expected }: BadRow, fix: string): Error {

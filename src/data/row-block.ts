@@ -1,6 +1,6 @@
 import type { EncodedField } from '../features/features.js';
 import type { Batch } from './batch.js';
-import type { LabelColumn } from './labels.js';
+import type { LabelColumn } from './row-format.js';
 import type { ColumnReader } from './rows.js';
 
 /** Memory for a number of rows, a typed array a column. */

@@ -1,7 +1,7 @@
 import { BadValue } from '../features/feature.js';
 import { columnIndices, openCsv, type Csv } from './csv.js';
-import type { Funnel, LabelColumn } from './labels.js';
 import type { RejectPolicy } from './rejects.js';
+import type { RowFormat } from './row-format.js';
 
 /** A column of the CSV and what becomes of its cells. */
 export interface ColumnReader {
@@ -61,7 +61,7 @@ export function rowReader(
  * The check that no label is 1 where the label that it is given is not.
  * @returns a function that throws BadValue
  */
-export function funnelCheck({ indices }: RowSource, labels: readonly LabelColumn[], funnels: readonly Funnel[]): (cells: readonly string[]) => void {
+export function funnelCheck({ indices }: RowSource, { labels, funnels }: RowFormat): (cells: readonly string[]) => void {
   const parse = new Map(labels.map((label) => [label.name, label.parse]));
   const isOne = (cells: readonly string[], name: string): boolean => parse.get(name)!(cells[indices.get(name)!]!) === 1;
   return (cells) => {

@@ -12,7 +12,7 @@ const ARRAYS = { F32: Float32Array, F64: Float64Array, I32: Int32Array, U32: Uin
 
 /** Element types that are read and written here. */
 export type ElementType = keyof typeof ARRAYS;
-export type TensorData = InstanceType<(typeof ARRAYS)[ElementType]>;
+export type TensorData = Float32Array | Float64Array | Int32Array | Uint32Array | Uint8Array;
 
 /** A tensor as it lies in a file. */
 export interface StoredTensor {

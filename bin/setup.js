@@ -1,0 +1,48 @@
+#!/usr/bin/env node
+// Makes a clone ready to run: installs when the lock file is newer than what is installed, builds when sources are newer
+// than what is built. Uses nothing but Node, since nothing else may be there yet.
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const at = (...path) => join(root, ...path);
+const modifiedMs = (path) => (existsSync(path) ? statSync(path).mtimeMs : -Infinity);
+
+function newestMs(folder) {
+  return Math.max(
+    ...readdirSync(folder, { withFileTypes: true, recursive: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => modifiedMs(join(entry.parentPath, entry.name))),
+  );
+}
+
+function run(command, args, why) {
+  process.stderr.write(`mtl: ${why} …\n`);
+  // Output goes to stderr, so that what reads stdout sees the command's own.
+  try {
+    execFileSync(command, args, { cwd: root, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' });
+  } catch {
+    process.stderr.write(`mtl: '${[command, ...args].join(' ')}' failed, see above\n`);
+    process.exit(1);
+  }
+}
+
+// An installed package has neither sources nor a lock file, and needs nothing.
+if (existsSync(at('src')) && existsSync(at('package-lock.json'))) {
+  const installed = at('node_modules', '.installed');
+  if (modifiedMs(installed) < Math.max(modifiedMs(at('package-lock.json')), modifiedMs(at('package.json')))) {
+    run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], 'installing what it needs');
+    writeFileSync(installed, '');
+  }
+  const built = at('dist', '.built');
+  if (modifiedMs(built) < Math.max(newestMs(at('src')), modifiedMs(at('tsconfig.build.json')), modifiedMs(installed))) {
+    // Built aside and then renamed: a command that starts meanwhile finds the old build or the new one, whole.
+    const fresh = `.dist-${process.pid}`;
+    run('npm', ['run', '--silent', 'build', '--', '--outDir', fresh], 'building');
+    writeFileSync(at(fresh, '.built'), '');
+    rmSync(at('dist'), { recursive: true, force: true });
+    renameSync(at(fresh), at('dist'));
+  }
+}

@@ -1,0 +1,24 @@
+import type { Device } from '../engines/engines.js';
+import { EXIT_CODES } from '../errors.js';
+import { evaluate } from '../evaluate.js';
+import { count, reportTable } from './format.js';
+import { createOutput } from './output.js';
+
+/** The arguments of `mtl eval`. */
+export interface EvalArguments {
+  readonly path: string;
+  readonly data: string | undefined;
+  readonly device: Device;
+  readonly json: boolean;
+}
+
+/** `mtl eval`: runs it, prints it, and gives the exit code. */
+export async function runEval({ path, data, device, json }: EvalArguments): Promise<number> {
+  const { screen, result } = createOutput(json);
+  const { checkpoint, step, metrics, numRejects } = await evaluate({ path, data, device });
+  screen.print(`checkpoint ${checkpoint}, after ${count(step)} steps`);
+  if (numRejects > 0) screen.print(`${count(numRejects)} bad rows were skipped`);
+  for (const [split, report] of Object.entries(metrics)) screen.print(reportTable(split, report, screen));
+  result({ run: path, metrics });
+  return EXIT_CODES.done;
+}

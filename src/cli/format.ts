@@ -1,0 +1,64 @@
+import type { Report } from '../evaluation/evaluation.js';
+import type { EpochResult, StepProgress } from '../training/loop.js';
+import type { TrainStart } from '../training/observer.js';
+import type { Screen } from './screen.js';
+
+const integers = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
+
+/** A whole number with its thousands apart. */
+export function count(value: number): string {
+  return integers.format(value);
+}
+
+/** A duration in words: 950 ms, 12.3 s, 4 min 05 s, 2 h 07 min. */
+export function duration(ms: number): string {
+  const seconds = ms / 1000;
+  if (seconds < 1) return `${Math.round(ms)} ms`;
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  const minutes = Math.floor(seconds / 60);
+  const two = (value: number): string => String(Math.floor(value)).padStart(2, '0');
+  return minutes < 60 ? `${minutes} min ${two(seconds % 60)} s` : `${Math.floor(minutes / 60)} h ${two(minutes % 60)} min`;
+}
+
+/** What a run is made of. */
+export function startLines({ run, model, engine, numWeights, numTables, numTableRows, numTableWeights }: TrainStart): string {
+  const tables = `${count(numTables)} embedding tables with ${count(numTableRows)} rows (${count(numTableWeights)} numbers)`;
+  return [`run     ${run}`, `model   ${model}: ${count(numWeights)} weights, ${tables}`, `engine  ${engine}`].join('\n');
+}
+
+/** The live line of a step. */
+export function stepLine({ epoch, rows, totalRows, elapsedMs }: StepProgress, epochs: number): string {
+  const left = (elapsedMs / rows) * Math.max(0, totalRows - rows);
+  const rate = `${count((rows / elapsedMs) * 1000)} rows/s`;
+  return `epoch ${epoch}/${epochs}  ${count(rows)} of ${count(totalRows)} rows  ${rate}  ${duration(left)} left`;
+}
+
+/** An epoch that is behind, with what was measured on valid. */
+export function epochLines(result: EpochResult, epochs: number, screen: Screen): string {
+  const { epoch, rows, elapsedMs, loss, valid, isBest } = result;
+  const speed = `${count(rows)} rows in ${duration(elapsedMs)} (${count((rows / elapsedMs) * 1000)} rows/s)`;
+  const losses = valid === undefined ? `loss ${loss.total.toFixed(4)}` : `loss ${loss.total.toFixed(4)}, valid ${valid.loss.toFixed(4)}`;
+  const title = `${screen.bold(`epoch ${epoch}/${epochs}`)}  ${speed}  ${losses}${isBest && valid !== undefined ? '  best so far' : ''}`;
+  return valid === undefined ? title : `${title}\n${reportTable('valid', valid.report, screen)}`;
+}
+
+/** Metrics as a table, a line a task; what has no value is a dash, with the reason below. */
+export function reportTable(split: string, report: Report, screen: Screen): string {
+  const names = [...new Set(Object.values(report).flatMap((space) => Object.keys(space)))].filter((name) => name !== 'reasons');
+  const rows = Object.entries(report).map(([task, values]) => [task, ...names.map((name) => cell(name, values[name]))]);
+  const table = [[split, ...names], ...rows];
+  const widths = [split, ...names].map((_, c) => Math.max(...table.map((row) => row[c]!.length)));
+  const lines = table.map((row) => `  ${row.map((text, c) => (c === 0 ? text.padEnd(widths[c]!) : text.padStart(widths[c]!))).join('  ')}`);
+  const reasons = Object.entries(report).flatMap(([task, { reasons: byMetric = {} }]) =>
+    Object.entries(byMetric).map(([metric, reason]) => `  ${task}.${metric}: ${reason}`),
+  );
+  return [screen.dim(lines[0]!), ...lines.slice(1), ...reasons.map((line) => screen.dim(line))].join('\n');
+}
+
+/** Names of the columns that count rows; the others are metrics. */
+const COUNTS: ReadonlySet<string> = new Set(['rows', 'positives']);
+
+function cell(name: string, value: unknown): string {
+  if (typeof value !== 'number') return '-';
+  return COUNTS.has(name) ? count(value) : value.toFixed(4);
+}

@@ -1,0 +1,171 @@
+import yargs, { type Argv } from 'yargs';
+import { EXIT_CODES, printable, problemLine, quoted, UserError, userError } from '../errors.js';
+import { packageVersion } from '../runs/package-version.js';
+
+// Commands are loaded when they are called, so that help costs nothing.
+
+const DEVICES = ['auto', 'gpu', 'cpu'] as const;
+
+/** A `--set` that may be given many times; yargs gives one text or a list of them. */
+const setOption = {
+  type: 'string',
+  requiresArg: true,
+  describe: 'change a key of the config, as in training.epochs=5; repeatable',
+  coerce: (value: string | readonly string[]): readonly string[] => [value].flat(),
+} as const;
+const deviceOption = { choices: DEVICES, default: 'auto', describe: 'where to compute' } as const;
+const jsonOption = { type: 'boolean', default: false, describe: 'print one JSON object on stdout and all else on stderr' } as const;
+
+/** An option that is a whole number from 1 on. */
+function whole(value: number, describe: string) {
+  return {
+    type: 'string',
+    default: String(value),
+    requiresArg: true,
+    describe,
+    coerce: (text: string): number => {
+      const number = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
+      if (!(number >= 1)) throw userError('usage', { message: `expected a whole number from 1 on (${describe}), found ${quoted(text)}` });
+      return number;
+    },
+  } as const;
+}
+
+/** An option that is a share: more than 0, less than 1. */
+function share(value: number, describe: string) {
+  return {
+    type: 'string',
+    default: String(value),
+    requiresArg: true,
+    describe,
+    coerce: (text: string): number => {
+      const number = text.trim() === '' ? NaN : Number(text);
+      if (!(number > 0 && number < 1)) throw userError('usage', { message: `expected a number between 0 and 1 (${describe}), found ${quoted(text)}` });
+      return number;
+    },
+  } as const;
+}
+
+/**
+ * Runs the command line.
+ * @param args what follows the command's name
+ * @returns the exit code
+ */
+export async function main(args: readonly string[]): Promise<number> {
+  // A reader that went away must not end a run of hours.
+  process.stdout.on('error', ignoreClosedPipe);
+  process.stderr.on('error', ignoreClosedPipe);
+  let exitCode: number = EXIT_CODES.done;
+  const finish = async (run: Promise<number>): Promise<void> => {
+    exitCode = await run;
+  };
+  try {
+    await commands(yargs([...args]), finish).parseAsync();
+    return exitCode;
+  } catch (error) {
+    return tell(error);
+  }
+}
+
+function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): Argv {
+  return cli
+    .scriptName('mtl')
+    .usage('$0 <command>\n\nTrain multi-task recommenders (ESMM, MMOE, …) on click and conversion logs, from one YAML file.')
+    .command(
+      'train <config>',
+      'train what a config describes, into a new run folder',
+      (y) =>
+        y
+          .positional('config', { type: 'string', demandOption: true, describe: 'YAML file' })
+          .option('set', setOption)
+          .option('device', deviceOption)
+          .option('name', { type: 'string', requiresArg: true, describe: 'name of the run in place of the next number' })
+          .option('run-dir', { type: 'string', requiresArg: true, describe: 'the very folder of the run' })
+          .option('json', jsonOption)
+          .example('$0 train configs/esmm.yaml --set training.epochs=10', ''),
+      async ({ config, set = [], device, name, runDir, json }) => {
+        const { runTrain } = await import('./train-command.js');
+        await finish(runTrain({ config, set, device, name, runDir, json }));
+      },
+    )
+    .command(
+      'eval <path>',
+      'measure a run or a checkpoint',
+      (y) =>
+        y
+          .positional('path', { type: 'string', demandOption: true, describe: 'run folder or checkpoint' })
+          .option('data', { type: 'string', requiresArg: true, describe: "CSV in place of the config's test data" })
+          .option('device', deviceOption)
+          .option('json', jsonOption)
+          .example('$0 eval runs/latest', ''),
+      async ({ path, data, device, json }) => {
+        const { runEval } = await import('./eval-command.js');
+        await finish(runEval({ path, data, device, json }));
+      },
+    )
+    .command('config <command>', 'show configs and their schema', (y) =>
+      y
+        .command(
+          'show <config>',
+          'print a config with overrides and defaults',
+          (z) => z.positional('config', { type: 'string', demandOption: true, describe: 'YAML file' }).option('set', setOption),
+          async ({ config, set = [] }) => {
+            const { runConfigShow } = await import('./config-command.js');
+            await finish(runConfigShow(config, set));
+          },
+        )
+        .command('schema', 'print the JSON Schema of configs', {}, async () => {
+          const { runConfigSchema } = await import('./config-command.js');
+          await finish(Promise.resolve(runConfigSchema()));
+        })
+        .demandCommand(1, 'expected show or schema'),
+    )
+    .command(
+      'synth <folder>',
+      'generate data of the shape of Ali-CCP with a planted truth',
+      (y) =>
+        y
+          .positional('folder', { type: 'string', demandOption: true, describe: 'where to write train.csv, valid.csv, test.csv and oracle.json' })
+          .option('seed', whole(2026, 'decides everything'))
+          .option('train', whole(20_000, 'rows of train.csv'))
+          .option('valid', whole(5_000, 'rows of valid.csv'))
+          .option('test', whole(5_000, 'rows of test.csv'))
+          .option('users', whole(2_000, 'users in the world'))
+          .option('items', whole(800, 'items in the world'))
+          .option('click-rate', share(0.25, 'clicks of impressions'))
+          .option('purchase-rate', share(0.2, 'purchases of clicks'))
+          .example('$0 synth data/large --train 500000', ''),
+      async (args) => {
+        const { runSynth } = await import('./synth-command.js');
+        await finish(runSynth(args));
+      },
+    )
+    .demandCommand(1, 'expected a command')
+    .strict()
+    .recommendCommands()
+    .parserConfiguration({ 'parse-positional-numbers': false })
+    .version(packageVersion())
+    .alias('h', 'help')
+    .exitProcess(false)
+    .fail((message, error) => {
+      // yargs gives either its own complaint or an error that a handler threw.
+      if (error !== undefined && error !== null) throw error;
+      const hint = /^Did you mean (.*)\?$/.exec(message);
+      throw userError('usage', { message: hint === null ? message : `unknown command; did you mean '${hint[1]}'?`, fix: 'see mtl --help' });
+    });
+}
+
+/** Says what went wrong: all problems of a user's error, a stack for a bug of ours. */
+function tell(error: unknown): number {
+  if (error instanceof UserError) {
+    for (const problem of error.problems) process.stderr.write(`error: ${problemLine(problem)}\n`);
+    return error.exitCode;
+  }
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.stderr.write(`This is a bug in mtl, please report it with the command and the config:\n${printable(stack)}\n`);
+  return EXIT_CODES.bug;
+}
+
+function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
+}

@@ -1,0 +1,54 @@
+import { join } from 'node:path';
+import { loadConfig } from '../config/load.js';
+import { parseOverride } from '../config/overrides.js';
+import type { Device } from '../engines/engines.js';
+import { EXIT_CODES } from '../errors.js';
+import { train } from '../train.js';
+import { count, epochLines, reportTable, startLines, stepLine } from './format.js';
+import { createOutput } from './output.js';
+import { listenForStop } from './signals.js';
+
+/** The arguments of `mtl train`. */
+export interface TrainArguments {
+  readonly config: string;
+  readonly set: readonly string[];
+  readonly device: Device;
+  readonly name: string | undefined;
+  readonly runDir: string | undefined;
+  readonly json: boolean;
+}
+
+/** `mtl train`: runs it, prints it, and gives the exit code. */
+export async function runTrain({ config, set, device, name, runDir, json }: TrainArguments): Promise<number> {
+  const { screen, result } = createOutput(json);
+  const loaded = await loadConfig(config, set.map(parseOverride));
+  const stop = listenForStop((signal) => screen.print(`${signal}: saving after this step; once more to quit without`));
+  let epochs = 0;
+  try {
+    const trained = await train(loaded, { device, name, runDir, overrides: set, signal: stop.signal }, {
+      onFit: (share) => screen.live(() => `reading train for vocabularies and scales: ${Math.round(share * 100)}%`),
+      onStart: (start) => {
+        epochs = start.epochs;
+        screen.print(startLines(start));
+      },
+      onStep: (progress) => screen.live(() => stepLine(progress, epochs)),
+      onEpoch: (epoch) => screen.print(epochLines(epoch, epochs, screen)),
+    });
+
+    const { run, end, bestEpoch, metrics, numRejects } = trained;
+    if (numRejects > 0) screen.print(`${count(numRejects)} bad rows were skipped; they are in ${join(run, 'rejects.csv')}`);
+    if (stop.received !== undefined && end === 'interrupted') {
+      screen.print(`stopped by ${stop.received}; saved as ${join(run, 'checkpoints', 'last')}`);
+      return EXIT_CODES[stop.received];
+    }
+    if (end === 'stopped early') screen.print('stopped early: valid no longer improves');
+    if (metrics['test'] !== undefined) {
+      screen.print(`${screen.bold('test')}, with the weights of epoch ${bestEpoch}\n${reportTable('test', metrics['test'], screen)}`);
+    }
+    screen.print(`run folder ${run}`);
+    result({ run, metrics });
+    return EXIT_CODES.done;
+  } finally {
+    stop.release();
+  }
+}

@@ -1,0 +1,13 @@
+import { Document, isScalar, isSeq, visit } from 'yaml';
+import type { Experiment } from './experiment.js';
+
+/** The resolved config as YAML: it loads back equal to itself. Lists of plain values stand on one line. */
+export function dumpConfig(experiment: Experiment): string {
+  const document = new Document(experiment);
+  visit(document, {
+    Seq: (_, node) => {
+      if (isSeq(node) && node.items.every(isScalar)) node.flow = true;
+    },
+  });
+  return document.toString({ lineWidth: 0, flowCollectionPadding: false });
+}

@@ -1,0 +1,71 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readdir } from 'node:fs/promises';
+import { dirname, join, relative, resolve, sep } from 'node:path';
+import { systemCode, userError } from '../errors.js';
+import { onDisk, pointLink } from './disk.js';
+
+/** Where all runs are, unless told otherwise. */
+export const RUNS_ROOT = 'runs';
+
+/** Which folder a run asks for. */
+export interface RunPlace {
+  /** The config's name: the folder of its runs. */
+  readonly configName: string;
+  /** A name in place of the next number. */
+  readonly name?: string | undefined;
+  /** The very folder. */
+  readonly runDir?: string | undefined;
+}
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
+
+/**
+ * Makes the folder of a new run: `runs/<config>/<NNN>`, `runs/<config>/<name>` or the very one that is asked for.
+ * @returns its path, relative to the working directory where it lies below
+ * @throws UserError (usage) if it exists already or the name is none; (disk) if it cannot be made
+ */
+export async function createRunFolder({ configName, name, runDir }: RunPlace): Promise<string> {
+  if (name !== undefined && !NAME.test(name)) {
+    throw userError('usage', { where: `--name ${name}`, message: 'expected a folder name: letters, digits, dots, - and _' });
+  }
+  const parent = join(RUNS_ROOT, configName);
+  const asked = runDir ?? (name === undefined ? undefined : join(parent, name));
+  const path = asked === undefined ? await nextNumbered(parent) : await make(asked);
+  if (path === undefined) {
+    const option = runDir === undefined ? `--name ${name}` : `--run-dir ${runDir}`;
+    throw userError('usage', { where: option, message: `${asked} exists already`, fix: 'choose another; a run never writes into an old one' });
+  }
+  await pointLatest(path);
+  return path;
+}
+
+/** The next free number, even if other runs start at the same moment. */
+async function nextNumbered(parent: string): Promise<string> {
+  for (;;) {
+    const names = existsSync(parent) ? await readdir(parent) : [];
+    const last = Math.max(0, ...names.filter((entry) => /^\d+$/.test(entry)).map(Number));
+    const path = await make(join(parent, String(last + 1).padStart(3, '0')));
+    if (path !== undefined) return path;
+  }
+}
+
+/** Makes a folder that must be new; undefined if it is there. */
+async function make(path: string): Promise<string | undefined> {
+  return onDisk(path, async () => {
+    await mkdir(dirname(path), { recursive: true });
+    try {
+      await mkdir(path);
+      return path;
+    } catch (error) {
+      if (systemCode(error) === 'EEXIST') return undefined;
+      throw error;
+    }
+  });
+}
+
+/** Points `runs/latest` at a run below `runs`. */
+async function pointLatest(path: string): Promise<void> {
+  const target = relative(resolve(RUNS_ROOT), resolve(path));
+  if (target.startsWith('..') || target.startsWith(sep)) return;
+  await pointLink(join(RUNS_ROOT, 'latest'), target);
+}

@@ -1,0 +1,109 @@
+import { join } from 'node:path';
+import { dumpConfig } from './config/dump.js';
+import { tasksOf } from './config/experiment.js';
+import type { LoadedConfig } from './config/load.js';
+import { createDataset } from './data/dataset.js';
+import { fitFeatures } from './data/fit.js';
+import { refuseBadRows, skipBadRows } from './data/rejects.js';
+import { rowFormatOf } from './data/row-format.js';
+import { openSplits } from './data/splits.js';
+import { createEngine, type Device } from './engines/engines.js';
+import { planSize } from './engines/plan-size.js';
+import type { Report } from './evaluation/evaluation.js';
+import { spacesOf } from './evaluation/spaces.js';
+import { encodedFields, fieldsOf, layoutOf } from './features/features.js';
+import { buildModel } from './models/models.js';
+import { findCheckpoint, readCheckpoint, saveCheckpoint, type CheckpointLink } from './runs/checkpoint.js';
+import { createRunFolder } from './runs/run-folder.js';
+import { openRunLog } from './runs/run-log.js';
+import { trainLoop } from './training/loop.js';
+import { EVALUATION_BATCH_ROWS, measure } from './training/measure.js';
+import { measurementOf, stoppingOf } from './training/monitor.js';
+import type { TrainObserver, TrainResult } from './training/observer.js';
+
+/** What the command line adds to a config. */
+export interface TrainOptions {
+  readonly device: Device;
+  readonly name?: string | undefined;
+  readonly runDir?: string | undefined;
+  /** `--set` texts, for the run folder. */
+  readonly overrides: readonly string[];
+  /** Aborted to stop after the step that runs, and save. */
+  readonly signal: AbortSignal;
+}
+
+/** Trains what a config describes: the whole run, in the order in which data flows. */
+export async function train({ experiment, source }: LoadedConfig, options: TrainOptions, observer: TrainObserver): Promise<TrainResult> {
+  const { data, training, model, seed } = experiment;
+  const tasks = tasksOf(experiment);
+  const spaces = spacesOf(tasks);
+  const format = rowFormatOf(tasks, fieldsOf(Object.values(experiment.features)));
+
+  // What can be wrong with the surroundings is found before a folder is made.
+  const sources = await openSplits(data, format);
+  const engine = await createEngine(options.device);
+  const run = await createRunFolder({ configName: experiment.name, name: options.name, runDir: options.runDir });
+  const config = dumpConfig(experiment);
+  const log = await openRunLog(run, { source, config, overrides: options.overrides, engine });
+  try {
+    const policy = data.onBadRow === 'skip' ? skipBadRows(join(run, 'rejects.csv'), data.maxRejects) : refuseBadRows;
+    const fitted = await fitFeatures(sources.train, format, policy, (share) => observer.onFit(share));
+    const fields = encodedFields(format.fields, fitted);
+    const datasetOf = (rows: typeof sources.train) => createDataset(rows, { ...format, fields }, policy);
+    const trainSet = datasetOf(sources.train);
+    const validSet = sources.valid && datasetOf(sources.valid);
+    const testSet = sources.test && datasetOf(sources.test);
+
+    const layout = layoutOf(fields);
+    const graph = buildModel(model, layout.width, tasks);
+    const plan = { graph, layout, optimizers: training.optimizer, seed };
+    const start = { run, model: model.name, engine: engine.description, epochs: training.epochs, ...planSize(plan) };
+    observer.onStart(start);
+    log.event('start', start);
+    const program = engine.compile(plan);
+    const measured = (dataset: typeof trainSet) => measure(program, dataset.batches(EVALUATION_BATCH_ROWS), spaces);
+
+    const stopping = stoppingOf(training);
+    const metrics: Record<string, Report> = {};
+    let bestEpoch = 0;
+    let epoch = 0;
+    const save = (links: readonly CheckpointLink[]) => {
+      const { best: bestValue, epochsWithoutProgress } = stopping;
+      const loop = { epoch, bestEpoch, bestValue, epochsWithoutProgress };
+      return saveCheckpoint(run, { program: program.state(), loop, fitted, config }, links);
+    };
+    const end = await trainLoop({
+      program,
+      epochs: training.epochs,
+      terms: graph.terms,
+      stopping,
+      signal: options.signal,
+      batches: (epoch) => trainSet.batches(training.batchSize, training.shuffle ? { seed, epoch, window: training.shuffleWindow } : undefined),
+      validate: validSet && (async () => measurementOf(await measured(validSet), graph.terms, training.monitor)),
+      onStep: (progress) => observer.onStep(progress),
+      onEpoch: async (result) => {
+        epoch = result.epoch;
+        if (result.isBest) {
+          bestEpoch = epoch;
+          if (result.valid !== undefined) metrics['valid'] = result.valid.report;
+        }
+        await save(result.isBest ? ['best', 'last'] : ['last']);
+        await log.epoch(result);
+        observer.onEpoch(result);
+      },
+    });
+
+    if (end === 'interrupted') await save(['last']);
+    else {
+      program.restore((await readCheckpoint(findCheckpoint(run), false)).program);
+      if (testSet !== undefined) metrics['test'] = await measured(testSet);
+      await log.results(metrics, bestEpoch);
+    }
+    program.dispose();
+    log.event('end', { end, bestEpoch, numRejects: policy.count });
+    return { run, end, bestEpoch, metrics, numRejects: policy.count };
+  } catch (error) {
+    log.failure(error);
+    throw error;
+  }
+}

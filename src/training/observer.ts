@@ -1,0 +1,32 @@
+import type { Report } from '../evaluation/evaluation.js';
+import type { PlanSize } from '../engines/plan-size.js';
+import type { EpochResult, LoopEnd, StepProgress } from './loop.js';
+
+/** What a run is made of, told before it starts. */
+export interface TrainStart extends PlanSize {
+  readonly run: string;
+  readonly model: string;
+  readonly engine: string;
+  readonly epochs: number;
+}
+
+/** Who is told what happens in a run. */
+export interface TrainObserver {
+  /** @param share of train that was read to fit vocabularies and scales */
+  onFit(share: number): void;
+  onStart(start: TrainStart): void;
+  onStep(progress: StepProgress): void;
+  onEpoch(result: EpochResult): void;
+}
+
+/** How a run ended. */
+export interface TrainResult {
+  readonly run: string;
+  readonly end: LoopEnd;
+  /** The epoch whose weights were evaluated and kept; 0 where none was finished. */
+  readonly bestEpoch: number;
+  /** By split, of the best weights. */
+  readonly metrics: Readonly<Record<string, Report>>;
+  /** Bad rows that were skipped. */
+  readonly numRejects: number;
+}
