@@ -48,20 +48,28 @@ export interface Registry<P extends AnyPart, Key extends string> {
  * Turns the exports of a folder's `all.ts` into a registry.
  * @param namespace what `import * as all from './all.js'` gives
  * @param key the YAML key that names the part
+ * @param defaultName the part that is meant where the key is left out
  */
 export function registry<Namespace extends Record<string, AnyPart>, Key extends string = 'name'>(
   namespace: Namespace,
   key?: Key,
+  defaultName?: Namespace[keyof Namespace]['name'],
 ): Registry<Namespace[keyof Namespace], Key> {
   type P = Namespace[keyof Namespace];
   const discriminator = key ?? 'name';
   const parts = Object.values(namespace) as P[];
   const byName = new Map(parts.map((part) => [part.name, part]));
 
+  const nameSchema = (name: string): z.ZodType => {
+    const literal = z.literal(name);
+    // Optional on the inside, so that the union still finds the part by a key that is not there.
+    return name === defaultName ? literal.optional().default(name) : literal;
+  };
+
   const union = (extra: z.ZodRawShape): z.ZodType => {
     const members = parts.map((part) =>
       z
-        .strictObject({ [discriminator]: z.literal(part.name), ...part.options, ...extra })
+        .strictObject({ [discriminator]: nameSchema(part.name), ...part.options, ...extra })
         .superRefine((options, context) => report(context, part.check?.(options as never) ?? []))
         .describe(part.summary),
     );

@@ -130,8 +130,8 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
           .option('train', whole(20_000, 'rows of train.csv'))
           .option('valid', whole(5_000, 'rows of valid.csv'))
           .option('test', whole(5_000, 'rows of test.csv'))
-          .option('users', whole(2_000, 'users in the world'))
-          .option('items', whole(800, 'items in the world'))
+          .option('users', whole(600, 'users in the world'))
+          .option('items', whole(200, 'items in the world'))
           .option('click-rate', share(0.25, 'clicks of impressions'))
           .option('purchase-rate', share(0.2, 'purchases of clicks'))
           .example('$0 synth data/large --train 500000', ''),

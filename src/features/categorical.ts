@@ -7,7 +7,7 @@ import { defineFeatureType } from './feature.js';
 import { fieldNames } from './field-names.js';
 
 /** Every encoding by its name in the YAML. */
-export const encodings = registry(all);
+export const encodings = registry(all, 'name', 'ids');
 
 /** Fields with one id a row, each with an embedding table of its own. */
 export const categorical = defineFeatureType({
@@ -16,7 +16,7 @@ export const categorical = defineFeatureType({
   options: {
     fields: fieldNames,
     width: z.int().min(1).default(16).describe('width of the embeddings'),
-    encoding: encodings.schema.prefault({ name: 'ids' }),
+    encoding: encodings.schema.prefault({}),
   },
 
   *check({ fields, encoding }) {

@@ -10,8 +10,8 @@ export const trainingOptions = z
     shuffleWindow: z.int().min(1).max(1 << 24).default(1 << 18).describe('rows that are shuffled together, in memory'),
     optimizer: z
       .strictObject({
-        dense: optimizers.schema.prefault({ name: 'adam' }).describe('for the weights of the model'),
-        embeddings: embeddingOptimizerSchema.prefault({ name: 'adam' }).describe('for the embedding tables'),
+        dense: optimizers.schema.prefault({}).describe('for the weights of the model'),
+        embeddings: embeddingOptimizerSchema.prefault({}).describe('for the embedding tables'),
       })
       .prefault({}),
     monitor: z
