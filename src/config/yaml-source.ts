@@ -10,6 +10,7 @@ export interface YamlSource {
 
 const MAX_BYTES = 1_000_000;
 const MAX_DEPTH = 50;
+const TOO_DEEP = `expected at most ${MAX_DEPTH} levels of nesting`;
 const MAX_ALIASES = 100;
 /** Keys that would reach into JavaScript's own objects. */
 export const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
@@ -24,17 +25,16 @@ export function parseYaml(text: string, file: string): YamlSource {
     throw new UserError('config', [problem]);
   };
   if (Buffer.byteLength(text) > MAX_BYTES) fail({ where: file, message: `expected a config of at most ${MAX_BYTES / 1e6} MB, found ${(Buffer.byteLength(text) / 1e6).toFixed(1)} MB` });
-  const tooDeep = `expected at most ${MAX_DEPTH} levels of nesting`;
-  if (bracketDepth(text) > MAX_DEPTH) fail({ where: file, message: tooDeep });
-
   const counter = new LineCounter();
   let document: Document.Parsed;
   try {
     document = parseDocument(text, { lineCounter: counter, prettyErrors: false, stringKeys: false });
   } catch (error) {
-    if (error instanceof RangeError) return fail({ where: file, message: tooDeep });
+    if (error instanceof RangeError) return fail({ where: file, message: TOO_DEEP });
     throw error;
   }
+  // The parser turns an overflow of its own stack into an error like any other.
+  if (document.errors.some((error) => error.message.includes('call stack'))) return fail({ where: file, message: TOO_DEEP });
   const place = (offset: number): string => {
     const { line, col } = counter.linePos(offset);
     return `${file}:${line}:${col}`;
@@ -61,17 +61,6 @@ export function parseYaml(text: string, file: string): YamlSource {
   return { value, locate: (path, what = 'value') => place(offsetOf(document, path, what)) };
 }
 
-/** The deepest nesting of brackets outside of quotes and comments, roughly: a guard for the parser's own recursion. */
-function bracketDepth(text: string): number {
-  let depth = 0;
-  let deepest = 0;
-  for (const character of text) {
-    if (character === '[' || character === '{') deepest = Math.max(deepest, ++depth);
-    else if (character === ']' || character === '}') depth = Math.max(0, depth - 1);
-  }
-  return deepest;
-}
-
 function keyAt(text: string, offset: number): string {
   return /^[^\s:]*/.exec(text.slice(offset))?.[0] ?? '';
 }
@@ -82,7 +71,7 @@ function structureProblems(root: Node | null, place: (offset: number) => string)
   const visit = (node: unknown, depth: number): void => {
     const where = place((node as Node | null)?.range?.[0] ?? 0);
     if (depth > MAX_DEPTH) {
-      if (problems.length === 0) problems.push({ where, message: `expected at most ${MAX_DEPTH} levels of nesting` });
+      if (problems.length === 0) problems.push({ where, message: TOO_DEEP });
     } else if (isSeq(node)) {
       for (const item of node.items) visit(item, depth + 1);
     } else if (isMap(node)) {

@@ -83,7 +83,7 @@ export async function readSafetensors(path: string): Promise<Map<string, StoredT
     let end = 0;
     for (const [name, { dtype, shape, data_offsets }] of entries) {
       const [begin, stop] = data_offsets;
-      if (!(dtype in ARRAYS)) fail(`element type ${quoted(dtype)} is not one of ${Object.keys(ARRAYS).join(', ')}`, name);
+      if (!Object.hasOwn(ARRAYS, dtype)) fail(`element type ${quoted(dtype)} is not one of ${Object.keys(ARRAYS).join(', ')}`, name);
       const TypedArray = ARRAYS[dtype as ElementType];
       if (begin !== end) fail(`its data starts at ${begin}, but what comes before ends at ${end}`, name);
       const bytes = sizeOf(shape) * TypedArray.BYTES_PER_ELEMENT;

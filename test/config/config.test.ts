@@ -1,0 +1,163 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { dumpConfig } from '../../src/config/dump.js';
+import { loadConfig, parseConfig } from '../../src/config/load.js';
+import { parseOverride } from '../../src/config/overrides.js';
+import { UserError } from '../../src/errors.js';
+import { scratchFolder } from '../support/scratch.js';
+
+const MINIMAL = `
+data: { train: train.csv, valid: valid.csv }
+features:
+  user: { type: categorical, fields: [101, 109_14] }
+tasks:
+  ctr: { label: click }
+  cvr: { label: purchase, given: click }
+model: { name: esmm }
+`;
+
+/** The lines of the error that a config gives. */
+function problems(text: string, ...overrides: string[]): string[] {
+  try {
+    parseConfig(text, 'bad.yaml', overrides.map(parseOverride));
+  } catch (error) {
+    expect(error).toBeInstanceOf(UserError);
+    expect((error as UserError).exitCode).toBe(2);
+    return (error as UserError).message.split('\n');
+  }
+  return [];
+}
+
+describe('a config', () => {
+  it('is filled with defaults and named after its file', () => {
+    const experiment = parseConfig(MINIMAL, 'configs/small.yaml');
+    expect(experiment.name).toBe('small');
+    expect(experiment.features['user']!.fields).toEqual(['101', '109_14']);
+    expect(experiment.training.optimizer.embeddings).toEqual({ name: 'adam', learningRate: 0.001, betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0, lazy: true });
+  });
+
+  for (const file of readdirSync('configs')) {
+    it(`${file} loads back from its resolved form equal to itself`, async () => {
+      const { experiment } = await loadConfig(join('configs', file));
+      expect(parseConfig(dumpConfig(experiment), join(scratchFolder(), 'other.yaml'))).toEqual(experiment);
+    });
+  }
+
+  it('has its problems told all at once, each with its place, what was expected and what was found', () => {
+    const text = `seed: -1
+data:
+  trian: x.csv
+features:
+  user:
+    type: categorical
+    widht: 16
+    fields: [a]
+  other: { type: categoricl }
+tasks:
+  ctr: { label: click }
+model: { name: esm }
+training:
+  epochs: 0
+  monitor: ctr.acu
+  optimizer: { dense: { learningRate: fast } }
+`;
+    expect(problems(text)).toEqual([
+      'bad.yaml:1:7: seed: expected at least 0, found -1',
+      'bad.yaml:3:3: data.train: is missing; expected a text',
+      "bad.yaml:3:3: data.trian: unknown key; did you mean 'train'?",
+      "bad.yaml:7:5: features.user.widht: unknown key; did you mean 'width'?",
+      "bad.yaml:9:18: features.other.type: expected categorical, numeric, found \"categoricl\"; did you mean 'categorical'?",
+      "bad.yaml:12:16: model.name: expected esmm, mmoe, found \"esm\"; did you mean 'esmm'?",
+      'bad.yaml:14:11: training.epochs: expected at least 1, found 0',
+      'bad.yaml:16:39: training.optimizer.dense.learningRate: expected a number, found "fast"',
+    ]);
+  });
+
+  it.each([
+    ['a label among the features', MINIMAL.replace('109_14', 'click'), "bad.yaml:4:44: features.user.fields.1: column 'click' is a label; as a feature it would give the answer away"],
+    ['a column twice', MINIMAL.replace('109_14', '101'), "bad.yaml:4:44: features.user.fields.1: column '101' is already a feature, in group 'user'"],
+    ['a size for a field that is not there', MINIMAL.replace('109_14]', '109_14], encoding: { sizes: { 102: 5 } }'), "features.user.encoding.sizes.102: not a field of this group; did you mean '101'?"],
+    ['tasks that do not fit the model', MINIMAL.replace(', given: click', ''), 'bad.yaml:6:3: tasks: esmm needs two classification tasks'],
+    ['a monitor that is not measured', `${MINIMAL}training: { monitor: cvr.acu }\n`, "found 'cvr.acu'; did you mean 'cvr.auc'?"],
+    ['early stopping without valid', `${MINIMAL.replace(', valid: valid.csv', '')}training: { earlyStopping: {} }\n`, 'training.earlyStopping: needs data.valid'],
+    ['a task called like a space of another', MINIMAL.replace('ctr:', 'cvr_all:'), "'cvr_all' is also what another task is reported as"],
+    ['a group whose name is none', MINIMAL.replace('user:', '9user:'), 'bad.yaml:4:3: features.9user: expected a name'],
+  ])('with %s is refused', (_, text, expected) => {
+    expect(problems(text).join('\n')).toContain(expected);
+  });
+});
+
+describe('hostile YAML', () => {
+  const bomb = ['a: &a [x, x, x, x, x, x, x, x, x]', ...'bcdefghi'.split('').map((name, i) => `${name}: &${name} [${Array(9).fill(`*${'abcdefgh'[i]}`).join(', ')}]`)].join('\n');
+
+  it.each([
+    ['an alias bomb', bomb, /nested aliases/],
+    ['deep brackets', `a: ${'['.repeat(200_000)}`, /levels of nesting/],
+    ['deep braces', `a: ${'{b: '.repeat(100_000)}`, /levels of nesting/],
+    ['deep compact lists', `${'- '.repeat(3_000)}x`, /levels of nesting/],
+    ['deep indentation', Array.from({ length: 900 }, (_, i) => `${' '.repeat(i)}a:`).join('\n'), /levels of nesting/],
+    ['more than a megabyte', `# ${'x'.repeat(1_100_000)}`, /at most 1 MB, found 1\.1 MB/],
+    ['a repeated key', 'seed: 1\nseed: 2\n', /bad\.yaml:2:1: the key "seed" stands here twice/],
+    ['a syntax error', 'data: {train: x\nmodel: y', /bad\.yaml:2:/],
+    ['a tab as indentation', 'data:\n\ttrain: x\n', /bad\.yaml:2:/],
+    ['an unknown tag', 'seed: !!js/function x\n', /bad\.yaml:1:7/],
+    ['__proto__', 'features: { __proto__: { polluted: 1 } }\n', /bad\.yaml:1:13: the key "__proto__" is not allowed/],
+    ['constructor', 'constructor: { prototype: { polluted: 1 } }\n', /the key "constructor" is not allowed/],
+    ['a map as a key', '? {a: b}\n: c\n', /plain text as a key/],
+    ['two documents', 'seed: 1\n---\nseed: 2\n', /bad\.yaml:2/],
+    ['nothing', '', /is empty; expected a config/],
+    ['a scalar', '42', /expected a map of sections/],
+    ['a terminal escape', 'seed: "\\u001b[2Jx"\n', /found "\\u001b\[2Jx"/],
+  ])('with %s is a clear error in under a second', (_, text, message) => {
+    const start = performance.now();
+    expect(problems(text).join('\n')).toMatch(message);
+    expect(performance.now() - start).toBeLessThan(1000);
+    expect(Object.keys(Object.prototype)).toEqual([]);
+    expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
+  });
+});
+
+describe('--set', () => {
+  it('changes what the file says, and adds what it leaves out', () => {
+    const experiment = parseConfig(MINIMAL, 'a.yaml', ['training.epochs=7', 'features.user.fields.0=102', 'model.ctrTower={hidden: [4]}', 'training.optimizer.dense.learningRate=0.5', 'seed=1', 'seed=2'].map(parseOverride));
+    expect(experiment).toMatchObject({ seed: 2, training: { epochs: 7, optimizer: { dense: { learningRate: 0.5 } } }, model: { ctrTower: { hidden: [4], dropout: 0 } } });
+    expect(experiment.features['user']!.fields).toEqual(['102', '109_14']);
+  });
+
+  it.each([
+    ['modle.name=x', "--set modle.name=x: modle: unknown key; did you mean 'model'?"],
+    ['training.epochs=many', '--set training.epochs=many: training.epochs: expected a number, found "many"'],
+    ['training.epochs=', '--set training.epochs=: training.epochs: expected a number, found null'],
+    ['seed.deep=1', '--set seed.deep=1: seed: expected a number, found {"deep":1}'],
+    ['features.user.fields.9=x', 'the list has 2 items, counted from 0'],
+    ['features.user.fields.x=x', 'expected the number of an item, found "x"'],
+    ['features.user.type.x=1', 'features.user.type.x: what is above it is "categorical", not a map or a list'],
+    ['__proto__.polluted=1', 'the key "__proto__" is not allowed'],
+    ['a.constructor.prototype.x=1', 'the key "constructor" is not allowed'],
+    ['epochs', 'expected a path of keys, =, and a value'],
+    ['=5', 'expected a path of keys'],
+    ['seed=[', 'the value is not YAML'],
+    ['seed=*a', 'the value'],
+  ])('%s is refused', (text, expected) => {
+    const found = (() => {
+      try {
+        return problems(MINIMAL, text).join('\n');
+      } catch (error) {
+        return (error as UserError).message;
+      }
+    })();
+    expect(found).toContain(expected);
+    expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
+  });
+});
+
+describe('paths of data', () => {
+  it('start at the folder of the config, else at the working directory', async () => {
+    const source = readFileSync('configs/esmm.yaml', 'utf8');
+    const { experiment } = await loadConfig('configs/esmm.yaml');
+    expect(experiment.data.train).toBe(join(process.cwd(), 'data/sample/train.csv'));
+    const elsewhere = parseConfig(source.replaceAll('../data', 'data'), join(scratchFolder(), 'esmm.yaml'));
+    expect(elsewhere.data.train).toBe(join(process.cwd(), 'data/sample/train.csv'));
+  });
+});

@@ -1,0 +1,113 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { createDataset, type Dataset, type Shuffle } from '../../src/data/dataset.js';
+import { fitFeatures } from '../../src/data/fit.js';
+import { refuseBadRows, skipBadRows, type RejectPolicy } from '../../src/data/rejects.js';
+import { columnsOf, rowFormatOf } from '../../src/data/row-format.js';
+import { openRows } from '../../src/data/rows.js';
+import { encodedFields, featureTypes, fieldsOf } from '../../src/features/features.js';
+import { taskOptions, type Task } from '../../src/tasks.js';
+import { scratchFile, scratchFolder } from '../support/scratch.js';
+
+const tasks: Task[] = [
+  { name: 'ctr', ...taskOptions.parse({ label: 'click' }) },
+  { name: 'cvr', ...taskOptions.parse({ label: 'purchase', given: 'click' }) },
+];
+const groups = [
+  featureTypes.schema.parse({ type: 'categorical', fields: ['id'] }),
+  featureTypes.schema.parse({ type: 'numeric', fields: ['price'] }),
+];
+const HEADER = 'click,purchase,id,price,unused';
+
+/** Fits on the rows and opens them, as a run does. */
+async function open(rows: readonly string[], policy: RejectPolicy = refuseBadRows): Promise<Dataset> {
+  const format = rowFormatOf(tasks, fieldsOf(groups));
+  const source = await openRows(scratchFile('train.csv', [HEADER, ...rows].join('\n')), columnsOf(format));
+  const fields = encodedFields(format.fields, await fitFeatures(source, format, policy, () => undefined));
+  return createDataset(source, { ...format, fields }, policy);
+}
+
+async function ids(dataset: Dataset, batchSize: number, shuffle?: Shuffle): Promise<number[][]> {
+  const batches: number[][] = [];
+  for await (const { batch } of dataset.batches(batchSize, shuffle)) batches.push([...batch.ids.get('id')!.subarray(0, batch.rows)]);
+  return batches;
+}
+
+const numbered = (count: number): string[] => Array.from({ length: count }, (_, i) => `0,0,${i},0,`);
+
+describe('a data set', () => {
+  it('gives typed columns by name, in file order', async () => {
+    const dataset = await open(['1,1,5,0.5,x', '0,0,7,-1e2,y']);
+    for await (const { batch, totalRows } of dataset.batches(10)) {
+      expect(totalRows).toBe(2);
+      expect(batch.rows).toBe(2);
+      expect([...batch.ids.get('id')!.subarray(0, 2)]).toEqual([5, 7]);
+      expect([...batch.numbers.get('price')!.subarray(0, 2)]).toEqual([0.5, -100]);
+      expect([...batch.labels.get('click')!.subarray(0, 2)]).toEqual([1, 0]);
+    }
+  });
+
+  it('has full batches but for the last, which holds what is left', async () => {
+    const dataset = await open(numbered(10));
+    expect(await ids(dataset, 4)).toEqual([[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]);
+  });
+
+  it('shuffles by seed and epoch alone: every row once, within its window', async () => {
+    const dataset = await open(numbered(100));
+    const shuffled = async (seed: number, epoch: number, window: number) => (await ids(dataset, 8, { seed, epoch, window })).flat();
+    const first = await shuffled(1, 1, 40);
+    expect(first).toEqual(await shuffled(1, 1, 40));
+    expect(first).not.toEqual(await shuffled(1, 2, 40));
+    expect(first).not.toEqual(await shuffled(2, 1, 40));
+    expect(first.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 100 }, (_, i) => i));
+    expect(Math.max(...first.slice(0, 40))).toBe(39);
+    expect(first.slice(0, 40)).not.toEqual(Array.from({ length: 40 }, (_, i) => i));
+  });
+
+  it('without rows is an error', async () => {
+    await expect(open([])).rejects.toThrowError(/expected rows below the header/);
+  });
+
+  it.each([
+    ['a label that is neither 0 nor 1', '2,0,1,0,', /train\.csv:3: column "click": expected 0 or 1, found "2"/],
+    ['an empty label', ',0,1,0,', /column "click": expected a number, found an empty cell/],
+    ['an id in hexadecimal', '0,0,0x1F,0,', /column "id": expected an id: a whole number in digits, found "0x1F"/],
+    ['a negative id', '0,0,-1,0,', /column "id": expected an id/],
+    ['an id above 2^31', '0,0,2147483648,0,', /column "id": expected an id of at most 2147483647, found "2147483648"/],
+    ['an infinite number', '0,0,1,1e400,', /column "price": expected a number within the range/],
+    ['a number with a blank', '0,0,1, 1,', /column "price": expected a decimal number, found " 1"/],
+    ['NaN', '0,0,1,NaN,', /column "price": expected a decimal number, found "NaN"/],
+    ['a cell too few', '0,0,1,0', /train\.csv:3: expected 5 cells as in the header, found 4/],
+    ['a purchase without a click', '0,1,1,0,', /train\.csv:3: expected click to be 1 where purchase is 1/],
+  ])('with %s is an error with file, line, column and value', async (_, row, message) => {
+    const attempt = async () => ids(await open(['0,0,1,0,', row]), 2);
+    await expect(attempt()).rejects.toThrowError(message);
+    await expect(attempt()).rejects.toMatchObject({ exitCode: 3 });
+  });
+
+  it('skips bad rows where that is wanted, and keeps each once with its reason', async () => {
+    const path = join(scratchFolder(), 'rejects.csv');
+    const policy = skipBadRows(path, 10);
+    const dataset = await open(['0,0,1,0,', '0,0,x,0,"a,b"', '0,1,900,0,', '0,0,2,0,'], policy);
+    expect((await ids(dataset, 8)).flat()).toEqual([1, 2]);
+    await ids(dataset, 8);
+    expect(policy.count).toBe(2);
+    const [header, first, second, ...others] = readFileSync(path, 'utf8').trimEnd().split('\n');
+    expect(header).toBe('file,line,column,value,reason,row');
+    expect(first).toMatch(/train\.csv,3,id,x,expected an id: a whole number in digits,"0,0,x,0,""a,b"""$/);
+    expect(second).toMatch(/train\.csv,4,,,expected click to be 1 where purchase is 1,"0,1,900,0,"$/);
+    expect(others).toEqual([]);
+  });
+
+  it('does not learn from a row that it skips', async () => {
+    const policy = skipBadRows(undefined, 10);
+    const format = rowFormatOf(tasks, fieldsOf(groups));
+    const source = await openRows(scratchFile('train.csv', [HEADER, '0,0,3,0,', '0,0,900,x,', '0,1,800,0,'].join('\n')), columnsOf(format));
+    expect(await fitFeatures(source, format, policy, () => undefined)).toEqual({ id: { size: 4 } });
+  });
+
+  it('stops at the bad row after the last that is allowed', async () => {
+    await expect(open(['0,0,x,0,', '0,0,y,0,', '0,0,1,0,'], skipBadRows(undefined, 1))).rejects.toThrowError(/train\.csv:3: .*bad row number 2 and data\.maxRejects is 1/);
+  });
+});

@@ -1,0 +1,131 @@
+import { describe, expect, it } from 'vitest';
+import type { Program } from '../../src/engines/engine.js';
+import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
+import type { GraphBuilder } from '../../src/graph/builder.js';
+import { ACTIVATIONS, type Activation, type OperationName, type Value } from '../../src/graph/operations.js';
+import { numericBatch, planOf } from '../support/graph-plan.js';
+
+// Every operation's gradient against central differences of its own loss, on every engine.
+
+const engines = [{ name: 'tfjs', create: () => createTfjsEngine('cpu') }];
+const WIDTH = 6;
+const ROWS = 9;
+
+type Body = (g: GraphBuilder, x: Value) => Value;
+
+/** A body for each operation that keeps something of the input: typed, so that none can be forgotten. */
+const BODIES: Record<Exclude<OperationName, 'input' | 'activation' | 'binaryCrossEntropy' | 'productCrossEntropy' | 'squaredError'>, Body> = {
+  linear: (g, x) => g.linear(x, 3, 'l'),
+  batchNorm: (g, x) => g.batchNorm(x, 'n'),
+  dropout: (g, x) => g.dropout(x, 0.4, 'd'),
+  softmax: (g, x) => g.softmax(x),
+  concat: (g, x) => g.concat([g.linear(x, 2, 'a'), x, g.linear(x, 1, 'b')]),
+  slice: (g, x) => g.slice(g.linear(x, 5, 'l'), 1, 3),
+  multiply: (g, x) => g.multiply(g.linear(x, 4, 'a'), g.linear(x, 4, 'b')),
+  add: (g, x) => g.add(g.linear(x, 4, 'a'), g.linear(x, 4, 'b')),
+  mixture: (g, x) => g.mixture(g.softmax(g.linear(x, 3, 'gate')), [1, 2, 3].map((e) => g.linear(x, 4, `expert${e}`))),
+  attend: (g, x) => g.attend([g.linear(x, 4, 'a'), g.linear(x, 4, 'b')], 'attention'),
+};
+
+const bodies: [string, Body][] = [
+  ...Object.entries(BODIES),
+  ...ACTIVATIONS.map((kind: Activation): [string, Body] => [`activation ${kind}`, (g, x) => g.activation(g.linear(x, 5, 'l'), kind, 'a')]),
+];
+
+/** Losses over two logits, with and without masks and weights. */
+const LOSSES: Record<string, (g: GraphBuilder, a: Value, b: () => Value, y: Value, mask: Value, weight: Value) => ReturnType<GraphBuilder['squaredError']>> = {
+  binaryCrossEntropy: (g, a, _, y) => g.binaryCrossEntropy(a, y),
+  'binaryCrossEntropy with mask and weights': (g, a, _, y, mask, weights) => g.binaryCrossEntropy(a, y, { mask, weights }),
+  productCrossEntropy: (g, a, b, y) => g.productCrossEntropy([a, b()], y),
+  'productCrossEntropy with mask and weights': (g, a, b, y, mask, weights) => g.productCrossEntropy([a, b()], y, { mask, weights }),
+  squaredError: (g, a, _, y) => g.squaredError(a, y),
+  'squaredError with mask and weights': (g, a, _, y, mask, weights) => g.squaredError(a, y, { mask, weights }),
+};
+
+/** Compares each parameter's gradient, a few elements of it, with (loss(w + h) - loss(w - h)) / 2h. */
+async function checkGradients(program: Program): Promise<void> {
+  const batch = numericBatch(ROWS, WIDTH);
+  const loss = async (): Promise<number> => [...(await program.inspect(batch)).losses.values()].reduce((sum, { mean }) => sum + mean, 0);
+  const { gradients } = await program.inspect(batch);
+  const { weights } = program.state();
+  expect(gradients.size).toBeGreaterThan(0);
+  const h = 2e-3;
+  for (const [name, { data: gradient }] of gradients) {
+    const data = weights.get(name)!.data;
+    const scale = gradient.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-2);
+    for (let i = 0; i < data.length; i += Math.max(1, Math.floor(data.length / 7))) {
+      const saved = data[i]!;
+      data[i] = saved + h;
+      const up = await loss();
+      data[i] = saved - h;
+      const down = await loss();
+      data[i] = saved;
+      expect(Math.abs((up - down) / (2 * h) - gradient[i]!), `${name}[${i}]`).toBeLessThan(5e-3 * scale + 2e-4);
+    }
+  }
+}
+
+for (const { name: engineName, create } of engines) {
+  describe(`gradients of the ${engineName} engine are the slopes of the loss`, () => {
+    for (const [name, body] of bodies) {
+      it(`through ${name}`, async () => {
+        const plan = planOf(WIDTH, (g, input, y) => {
+          // A layer below, so that the gradient of the operation's input is looked at too.
+          const out = g.linear(g.activation(body(g, g.linear(input, WIDTH, 'below')), 'tanh', 't'), 1, 'out');
+          return { predictions: { p: out }, terms: [{ name: 'p', weight: 1, loss: g.squaredError(out, y) }] };
+        });
+        await checkGradients((await create()).compile(plan));
+      });
+    }
+
+    for (const [name, build] of Object.entries(LOSSES)) {
+      it(`of ${name}`, async () => {
+        const plan = planOf(WIDTH, (g, input, y) => {
+          const [mask, weight] = [g.input({ kind: 'label', column: 'mask' }, 1), g.input({ kind: 'label', column: 'weight' }, 1)];
+          const a = g.linear(input, 1, 'a');
+          return { predictions: { p: a }, terms: [{ name: 'p', weight: 1, loss: build(g, a, () => g.linear(input, 1, 'b'), y, mask, weight) }] };
+        });
+        await checkGradients((await create()).compile(plan));
+      });
+    }
+  });
+
+  describe(`losses of the ${engineName} engine`, () => {
+    const lossAt = async (build: (g: GraphBuilder, a: Value, y: Value) => ReturnType<GraphBuilder['squaredError']>, logit: number, label: number) => {
+      const plan = planOf(1, (g, input, y) => {
+        const a = g.linear(input, 1, 'a');
+        return { predictions: { p: a }, terms: [{ name: 'p', weight: 1, loss: build(g, a, y) }] };
+      });
+      const program = (await create()).compile(plan);
+      program.state().weights.get('a.weight')!.data[0] = 1;
+      program.state().weights.get('a.bias')!.data[0] = 0;
+      const { losses, gradients } = await program.inspect({ rows: 1, ids: new Map(), numbers: new Map([['x0', Float32Array.of(logit)]]), labels: new Map([['y', Float32Array.of(label)]]) });
+      return { loss: losses.get('p')!.mean, slope: gradients.get('a.bias')!.data[0]! };
+    };
+
+    it('stay finite and right at logits where probabilities round to 0 and 1', async () => {
+      expect(await lossAt((g, a, y) => g.binaryCrossEntropy(a, y), 100, 0)).toEqual({ loss: 100, slope: 1 });
+      expect((await lossAt((g, a, y) => g.binaryCrossEntropy(a, y), -100, 1)).loss).toBe(100);
+      expect((await lossAt((g, a, y) => g.productCrossEntropy([a, a], y), -60, 1)).loss).toBeCloseTo(120, 3);
+      const certain = await lossAt((g, a, y) => g.productCrossEntropy([a, a], y), 40, 0);
+      // 1 - σ(z)² → 2 e^-z, so the loss → z - log 2 and its slope → 1.
+      expect(certain.loss).toBeCloseTo(40 - Math.log(2), 3);
+      expect(certain.slope).toBeCloseTo(1, 4);
+    });
+
+    it('have the slope σ(z) - y at z = 0', async () => {
+      expect((await lossAt((g, a, y) => g.binaryCrossEntropy(a, y), 0, 1)).slope).toBe(-0.5);
+    });
+
+    it('are 0 with gradient 0 where the mask admits no row', async () => {
+      const plan = planOf(1, (g, input, y) => {
+        const a = g.linear(input, 1, 'a');
+        return { predictions: { p: a }, terms: [{ name: 'p', weight: 1, loss: g.binaryCrossEntropy(a, y, { mask: g.input({ kind: 'label', column: 'mask' }, 1) }) }] };
+      });
+      const batch = { ...numericBatch(4, 1), labels: new Map([['y', Float32Array.of(0, 1, 0, 1)], ['mask', new Float32Array(4)]]) };
+      const { losses, gradients } = await (await create()).compile(plan).inspect(batch);
+      expect(losses.get('p')).toEqual({ mean: 0, rows: 0 });
+      expect([...gradients.get('a.weight')!.data, ...gradients.get('a.bias')!.data].map(Math.abs)).toEqual([0, 0]);
+    });
+  });
+}

@@ -1,0 +1,94 @@
+import * as tf from '@tensorflow/tfjs';
+import { describe, expect, it } from 'vitest';
+import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
+import { loadBackend } from '../../src/engines/tfjs/backend.js';
+import type { GraphBuilder } from '../../src/graph/builder.js';
+import { tower } from '../../src/graph/mlp.js';
+import type { Value } from '../../src/graph/operations.js';
+import { UserError } from '../../src/errors.js';
+import { numericBatch, planOf } from '../support/graph-plan.js';
+
+const hasNative = await import('@tensorflow/tfjs-node-gpu' as string).then(() => true, () => false);
+
+const build = (g: GraphBuilder, input: Value, y: Value) => {
+  const out = tower(g, input, { hidden: [4], activation: 'relu', dropout: 0.3, batchNorm: true }, 't');
+  return { predictions: { p: g.activation(out, 'sigmoid', 'p') }, terms: [{ name: 'p', weight: 1, loss: g.binaryCrossEntropy(out, y) }] };
+};
+
+describe('the tfjs engine', () => {
+  it('leaves as many tensors after a thousand steps as before', async () => {
+    const program = (await createTfjsEngine('cpu')).compile(planOf(3, build));
+    const batch = numericBatch(8, 3);
+    await program.trainStep(batch);
+    const before = tf.memory();
+    for (let step = 0; step < 1000; step++) {
+      await program.trainStep(batch);
+      if (step % 10 === 0) await program.predict(batch);
+    }
+    expect(tf.memory().numTensors).toBe(before.numTensors);
+    expect(tf.memory().numDataBuffers).toBe(before.numDataBuffers);
+  });
+
+  it('gives the same weights for the same seed, and others for another', async () => {
+    const trained = async (seed: number) => {
+      const program = (await createTfjsEngine('cpu')).compile({ ...planOf(3, build), seed });
+      for (let step = 0; step < 5; step++) await program.trainStep(numericBatch(8, 3, step));
+      return [...program.state().weights].map(([name, { data }]) => [name, [...data]]);
+    };
+    expect(await trained(1)).toEqual(await trained(1));
+    expect(await trained(1)).not.toEqual(await trained(2));
+  });
+
+  it('predicts a row alike in any batch, and does not learn from predicting', async () => {
+    const program = (await createTfjsEngine('cpu')).compile(planOf(3, build));
+    await program.trainStep(numericBatch(16, 3));
+    const batch = numericBatch(8, 3, 5);
+    const before = [...program.state().weights.values()].map(({ data }) => [...data]);
+    const all = (await program.predict(batch)).get('p')!;
+    const first = (await program.predict({ ...batch, rows: 1 })).get('p')!;
+    expect(first).toHaveLength(1);
+    expect(first[0]).toBe(all[0]);
+    expect([...program.state().weights.values()].map(({ data }) => [...data])).toEqual(before);
+  });
+
+  it('trains on a batch of one row', async () => {
+    const program = (await createTfjsEngine('cpu')).compile(planOf(3, build));
+    await program.trainStep(numericBatch(1, 3));
+    for (const { data } of program.state().weights.values()) expect(data.every(Number.isFinite)).toBe(true);
+  });
+
+  it('restores weights and optimizer so that training goes on as if never stopped', async () => {
+    const straight = (await createTfjsEngine('cpu')).compile(planOf(3, build));
+    for (let step = 0; step < 6; step++) await straight.trainStep(numericBatch(8, 3, step));
+    const first = (await createTfjsEngine('cpu')).compile(planOf(3, build));
+    for (let step = 0; step < 3; step++) await first.trainStep(numericBatch(8, 3, step));
+    const second = (await createTfjsEngine('cpu')).compile({ ...planOf(3, build) });
+    second.restore(first.state());
+    for (let step = 3; step < 6; step++) await second.trainStep(numericBatch(8, 3, step));
+    expect([...second.state().weights]).toEqual([...straight.state().weights]);
+  });
+
+  it('names every tensor that does not fit when it restores', async () => {
+    const program = (await createTfjsEngine('cpu')).compile(planOf(3, build));
+    const other = (await createTfjsEngine('cpu')).compile(planOf(4, build));
+    expect(() => program.restore(other.state())).toThrowError(/t\.0\.weight.*expected shape \[3, 4\], found \[4, 4\]/);
+    const weights = new Map(program.state().weights);
+    weights.delete('t.out.bias');
+    weights.set('extra', { shape: [1], data: new Float32Array(1) });
+    expect(() => program.restore({ step: 0, weights, optimizer: new Map() })).toThrowError(/t\.out\.bias(.|\n)*extra/);
+  });
+});
+
+describe('the backend', () => {
+  it('falls back to TensorFlow.js where the native package does not load', async () => {
+    expect((await loadBackend('cpu')).description).toMatch(/CPU/);
+    if (!hasNative) expect((await loadBackend('auto')).description).toBe('TensorFlow.js on the CPU');
+  });
+
+  it.skipIf(hasNative)('says what is missing where a GPU is asked for', async () => {
+    const error = await loadBackend('gpu').then(() => undefined, (caught: unknown) => caught);
+    expect(error).toBeInstanceOf(UserError);
+    expect((error as UserError).exitCode).toBe(2);
+    expect((error as UserError).message).toMatch(/tfjs-node-gpu does not load \(.+\); install/);
+  });
+});

@@ -1,0 +1,126 @@
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { ProgramState } from '../../src/engines/engine.js';
+import { findCheckpoint, readCheckpoint, saveCheckpoint, type Checkpoint } from '../../src/runs/checkpoint.js';
+import { onDisk, pointLink, writeFileAtomic, writeFolder } from '../../src/runs/disk.js';
+import { createRunFolder } from '../../src/runs/run-folder.js';
+import { scratchFolder } from '../support/scratch.js';
+
+describe('run folders', () => {
+  const home = process.cwd();
+  beforeEach(() => process.chdir(scratchFolder()));
+  afterEach(() => process.chdir(home));
+
+  it('are numbered, and runs/latest points to the newest', async () => {
+    expect(await createRunFolder({ configName: 'esmm' })).toBe('runs/esmm/001');
+    expect(await createRunFolder({ configName: 'esmm' })).toBe('runs/esmm/002');
+    mkdirSync('runs/esmm/041');
+    expect(await createRunFolder({ configName: 'esmm' })).toBe('runs/esmm/042');
+    expect(readlinkSync('runs/latest')).toBe('esmm/042');
+    expect(await createRunFolder({ configName: 'mmoe', name: 'wide' })).toBe('runs/mmoe/wide');
+    expect(readlinkSync('runs/latest')).toBe('mmoe/wide');
+  });
+
+  it('are each their own, however many start at once', async () => {
+    const folders = await Promise.all(Array.from({ length: 12 }, () => createRunFolder({ configName: 'esmm' })));
+    expect(new Set(folders).size).toBe(12);
+  });
+
+  it('that exist are refused', async () => {
+    await createRunFolder({ configName: 'esmm', name: 'mine' });
+    await expect(createRunFolder({ configName: 'esmm', name: 'mine' })).rejects.toThrowError(/--name mine: runs\/esmm\/mine exists already/);
+    mkdirSync('there');
+    await expect(createRunFolder({ configName: 'esmm', runDir: 'there' })).rejects.toMatchObject({ exitCode: 2 });
+  });
+
+  it('may lie anywhere, without becoming the latest of runs', async () => {
+    expect(await createRunFolder({ configName: 'esmm', runDir: 'a/b/c' })).toBe('a/b/c');
+    expect(readdirSync('.')).toEqual(['a']);
+  });
+
+  it.each(['../up', '.hidden', 'a/b', '', 'x'.repeat(200)])('are not called %j', async (name) => {
+    await expect(createRunFolder({ configName: 'esmm', name })).rejects.toMatchObject({ exitCode: 2 });
+  });
+
+  it('that cannot be made are a disk error', async () => {
+    writeFileSync('file', '');
+    await expect(createRunFolder({ configName: 'esmm', runDir: 'file/below' })).rejects.toMatchObject({ exitCode: 5 });
+  });
+});
+
+describe('writes', () => {
+  it('leave the old file where they fail, and nothing temporary', async () => {
+    const folder = scratchFolder();
+    const path = join(folder, 'a.txt');
+    await writeFileAtomic(path, 'old');
+    mkdirSync(`${path}.tmp-${process.pid}`);
+    await expect(writeFileAtomic(path, 'new')).rejects.toMatchObject({ exitCode: 5 });
+    expect(readFileSync(path, 'utf8')).toBe('old');
+  });
+
+  it('of a folder show nothing until it is whole', async () => {
+    const folder = scratchFolder();
+    await expect(writeFolder(join(folder, 'x'), async (inside) => {
+      writeFileSync(join(inside, 'half'), '');
+      await Promise.reject(Object.assign(new Error('no space'), { code: 'ENOSPC' }));
+    })).rejects.toThrowError(/the disk is full/);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it('keep bugs apart from what the disk says', async () => {
+    await expect(onDisk('x', () => Promise.reject(new TypeError('a bug')))).rejects.toBeInstanceOf(TypeError);
+  });
+
+  it('of a link replace it in one step', async () => {
+    const link = join(scratchFolder(), 'link');
+    expect(await pointLink(link, 'a')).toBe(true);
+    expect(await pointLink(link, 'b')).toBe(true);
+    expect(await pointLink(link, 'b')).toBe(false);
+    expect(readlinkSync(link)).toBe('b');
+  });
+});
+
+describe('checkpoints', () => {
+  const tensor = (value: number) => ({ shape: [2], data: Float32Array.of(value, value) });
+  const state = (step: number): ProgramState => ({ step, weights: new Map([['w', tensor(step)]]), optimizer: new Map([['w.firstMoment', tensor(-step)]]) });
+  const checkpoint = (step: number): Checkpoint => ({
+    program: state(step),
+    loop: { epoch: step, bestEpoch: 1, bestValue: 0.5, epochsWithoutProgress: 0 },
+    fitted: { f: { size: 3 } },
+    config: 'name: x\n',
+  });
+
+  it('come back as they were saved', async () => {
+    const run = scratchFolder();
+    await saveCheckpoint(run, checkpoint(7), ['best', 'last']);
+    expect(await readCheckpoint(findCheckpoint(run), true)).toEqual(checkpoint(7));
+    expect((await readCheckpoint(join(run, 'checkpoints', 'last'), false)).program.optimizer.size).toBe(0);
+  });
+
+  it('are kept while best or last points at them', async () => {
+    const run = scratchFolder();
+    await saveCheckpoint(run, checkpoint(1), ['best', 'last']);
+    await saveCheckpoint(run, checkpoint(2), ['last']);
+    await saveCheckpoint(run, checkpoint(3), ['last']);
+    expect(readdirSync(join(run, 'checkpoints')).sort()).toEqual(['best', 'last', 'step-00000001', 'step-00000003']);
+    expect((await readCheckpoint(join(run, 'checkpoints', 'best'), false)).program.step).toBe(1);
+  });
+
+  it('are found by the run, or by themselves', async () => {
+    const run = scratchFolder();
+    expect(() => findCheckpoint(run)).toThrowError(/holds no checkpoint/);
+    expect(() => findCheckpoint(join(run, 'none'))).toThrowError(/there is no such folder/);
+    await saveCheckpoint(run, checkpoint(1), ['last']);
+    expect(findCheckpoint(run)).toBe(join(run, 'checkpoints', 'last'));
+    expect(findCheckpoint(join(run, 'checkpoints', 'step-00000001'))).toBe(join(run, 'checkpoints', 'step-00000001'));
+  });
+
+  it.each(['weights.safetensors', 'state.json', 'features.json'])('with a damaged %s are an error that names it', async (file) => {
+    const run = scratchFolder();
+    await saveCheckpoint(run, checkpoint(1), ['best']);
+    writeFileSync(join(run, 'checkpoints', 'best', file), '{"formatVersion":9');
+    await expect(readCheckpoint(findCheckpoint(run), true)).rejects.toThrowError(new RegExp(file));
+    await expect(readCheckpoint(findCheckpoint(run), true)).rejects.toMatchObject({ exitCode: 4 });
+  });
+});

@@ -1,0 +1,39 @@
+import type { InputLayout } from '../../src/embeddings/layout.js';
+import type { Plan } from '../../src/engines/engine.js';
+import { GraphBuilder } from '../../src/graph/builder.js';
+import type { Term } from '../../src/graph/graph.js';
+import type { Value } from '../../src/graph/operations.js';
+import type { Batch } from '../../src/data/batch.js';
+import { optimizers } from '../../src/optimizers/optimizers.js';
+import { randomStream } from '../../src/random.js';
+
+/** Numbers only: columns x0, x1, … of the input. */
+export function numericLayout(width: number): InputLayout {
+  return { width, tables: [], columns: Array.from({ length: width }, (_, i) => ({ field: `x${i}`, offset: i, width: 1, kind: 'number' as const })) };
+}
+
+/** A plan around a hand-written graph over `width` numbers and the label 'y'. */
+export function planOf(width: number, build: (g: GraphBuilder, input: Value, label: Value) => { terms: Term[]; predictions: Record<string, Value> }): Plan {
+  const g = new GraphBuilder();
+  const { terms, predictions } = build(g, g.input({ kind: 'features' }, width), g.input({ kind: 'label', column: 'y' }, 1));
+  const adam = optimizers.schema.parse({ name: 'adam', learningRate: 0.01 });
+  return {
+    graph: { values: g.values, parameters: g.parameters, terms, predictions: new Map(Object.entries(predictions)) },
+    layout: numericLayout(width),
+    optimizers: { dense: adam, embeddings: { ...adam, lazy: true } },
+    seed: 7,
+  };
+}
+
+/** Random rows for `numericLayout`, labels 0 or 1 under 'y' and 'mask'. */
+export function numericBatch(rows: number, width: number, seed = 1): Batch {
+  const random = randomStream(seed, 'batch');
+  const draw = (): Float32Array => Float32Array.from({ length: rows }, () => random.normal());
+  const classes = (): Float32Array => Float32Array.from({ length: rows }, () => Number(random.uniform() < 0.5));
+  return {
+    rows,
+    ids: new Map(),
+    numbers: new Map(Array.from({ length: width }, (_, i) => [`x${i}`, draw()])),
+    labels: new Map([['y', classes()], ['mask', classes()], ['weight', Float32Array.from({ length: rows }, () => random.uniform() * 2)]]),
+  };
+}

@@ -1,0 +1,115 @@
+import { describe, expect, it } from 'vitest';
+import type { BatchRead } from '../../src/data/batch.js';
+import type { Program } from '../../src/engines/engine.js';
+import { trainLoop, type EpochResult, type LoopOptions } from '../../src/training/loop.js';
+import { measurementOf } from '../../src/training/monitor.js';
+import { createStopping } from '../../src/training/stopping.js';
+
+describe('stopping', () => {
+  const follow = (values: (number | null)[], options: Partial<Parameters<typeof createStopping>[0]> = {}) => {
+    const stopping = createStopping({ goal: 'higher', patience: 2, minDelta: 0, ...options });
+    return values.map((value) => {
+      const { isBest, shouldStop } = stopping.observe(value);
+      return `${isBest ? 'best' : '-'}${shouldStop ? ' stop' : ''}`;
+    });
+  };
+
+  it('comes after `patience` epochs in a row without progress', () => {
+    expect(follow([0.5, 0.6, 0.6, 0.55, 0.7])).toEqual(['best', 'best', '-', '- stop', 'best']);
+    expect(follow([0.5, 0.4, 0.6, 0.5, 0.5])).toEqual(['best', '-', 'best', '-', '- stop']);
+  });
+
+  it('follows a loss downwards', () => {
+    expect(follow([0.5, 0.6, 0.4], { goal: 'lower' })).toEqual(['best', '-', 'best']);
+  });
+
+  it('keeps the best by however little, but counts no progress below the minimum delta', () => {
+    expect(follow([0.5, 0.505, 0.509], { minDelta: 0.01 })).toEqual(['best', 'best', 'best stop']);
+    expect(follow([0.5, 0.505, 0.511], { minDelta: 0.01 })).toEqual(['best', 'best', 'best']);
+  });
+
+  it('takes an epoch without a value for one without progress', () => {
+    expect(follow([null, 0.5, null, null])).toEqual(['-', 'best', '-', '- stop']);
+  });
+
+  it('never comes without patience', () => {
+    expect(follow([0.5, 0.4, 0.3, 0.2], { patience: undefined }).join()).not.toContain('stop');
+  });
+});
+
+describe('the monitored value', () => {
+  const report = { ctr: { rows: 4, auc: 0.75, logLoss: 0.5 }, cvr: { rows: 0, auc: null, logLoss: null }, spend: { rows: 4, rmse: 2 } };
+  const terms = [{ name: 'ctr', weight: 2 }, { name: 'cvr', weight: 1 }, { name: 'spend', weight: 0.5 }];
+
+  it('is the weighted loss of the terms, or the metric that is named', () => {
+    expect(measurementOf(report, terms, 'loss')).toEqual({ report, loss: 2 * 0.5 + 0 + 0.5 * 4, monitored: 3 });
+    expect(measurementOf(report, terms, 'ctr.auc').monitored).toBe(0.75);
+    expect(measurementOf(report, terms, 'cvr.auc').monitored).toBeNull();
+  });
+});
+
+/** A program that only counts, with losses as they are given. */
+function fakeProgram(lossOf: (step: number) => number): Program {
+  let step = 0;
+  return {
+    trainStep: ({ rows }) => Promise.resolve(new Map([['ctr', { mean: lossOf(++step), rows }]])),
+    state: () => ({ step, weights: new Map(), optimizer: new Map() }),
+    predict: () => Promise.reject(new Error('not here')),
+    inspect: () => Promise.reject(new Error('not here')),
+    restore: () => undefined,
+    dispose: () => undefined,
+  };
+}
+
+async function* batches(...rows: number[]): AsyncGenerator<BatchRead> {
+  for (const count of rows) yield await Promise.resolve({ batch: { rows: count, ids: new Map(), numbers: new Map(), labels: new Map() }, totalRows: 0 });
+}
+
+async function run(options: Partial<LoopOptions> & { lossOf?: (step: number) => number }) {
+  const epochs: EpochResult[] = [];
+  const end = await trainLoop({
+    program: fakeProgram(options.lossOf ?? (() => 0.5)),
+    epochs: 3,
+    terms: [{ name: 'ctr', weight: 2 }],
+    stopping: createStopping({ goal: 'lower', patience: 1, minDelta: 0 }),
+    batches: () => batches(10, 30),
+    validate: undefined,
+    onStep: () => undefined,
+    onEpoch: (result) => Promise.resolve(void epochs.push(result)),
+    signal: new AbortController().signal,
+    ...options,
+  });
+  return { end, epochs };
+}
+
+describe('the training loop', () => {
+  it('tells the mean loss over the rows of an epoch, each term and their weighted sum', async () => {
+    const { epochs } = await run({ epochs: 1, lossOf: (step) => step });
+    expect(epochs).toMatchObject([{ epoch: 1, step: 2, rows: 40, isBest: true, loss: { total: 3.5, terms: { ctr: 1.75 } } }]);
+  });
+
+  it('trains every epoch and takes the newest for the best where there is no valid', async () => {
+    const { end, epochs } = await run({});
+    expect(end).toBe('finished');
+    expect(epochs.map(({ epoch, isBest }) => [epoch, isBest])).toEqual([[1, true], [2, true], [3, true]]);
+  });
+
+  it('stops early and knows the best epoch', async () => {
+    const losses = [0.5, 0.6, 0.1];
+    const { end, epochs } = await run({ validate: () => Promise.resolve({ report: {}, loss: 0, monitored: losses.shift()! }) });
+    expect(end).toBe('stopped early');
+    expect(epochs.map(({ isBest }) => isBest)).toEqual([true, false]);
+  });
+
+  it('stops at the first loss that is not finite, naming the term, the step and the batch', async () => {
+    await expect(run({ lossOf: (step) => (step === 4 ? NaN : 1) })).rejects.toThrowError(/epoch 2, batch 2, step 4: loss 'ctr': is NaN/);
+    await expect(run({ lossOf: () => Infinity })).rejects.toMatchObject({ exitCode: 6 });
+  });
+
+  it('ends after the step that runs when it is interrupted', async () => {
+    const controller = new AbortController();
+    let steps = 0;
+    const { end, epochs } = await run({ signal: controller.signal, onStep: () => void (++steps === 3 && controller.abort()) });
+    expect([end, steps, epochs.length]).toEqual(['interrupted', 3, 1]);
+  });
+});
