@@ -61,14 +61,14 @@ export function problemLine({ where, key, message, fix }: Problem): string {
 /** The text with control characters (but tab and line feed) escaped, and cut at `limit` characters. */
 export function printable(text: string, limit = 2000): string {
   const cut = text.length > limit ? `${text.slice(0, limit)}…` : text;
-  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
+   
   return cut.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 
 /** A value as it should appear in a message: JSON, cut short. */
 export function quoted(value: unknown): string {
   if (value === undefined) return 'nothing';
-  const text = typeof value === 'number' || typeof value === 'bigint' ? String(value) : (JSON.stringify(value) ?? String(value));
+  const text = typeof value === 'number' || typeof value === 'bigint' ? String(value) : JSON.stringify(value);
   return printable(text, 60);
 }
 

@@ -147,9 +147,9 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
     .version(packageVersion())
     .alias('h', 'help')
     .exitProcess(false)
-    .fail((message, error) => {
+    .fail((message, error: Error | undefined) => {
       // yargs gives either its own complaint or an error that a handler threw.
-      if (error !== undefined && error !== null) throw error;
+      if (error) throw error;
       const hint = /^Did you mean (.*)\?$/.exec(message);
       throw userError('usage', { message: hint === null ? message : `unknown command; did you mean '${hint[1]}'?`, fix: 'see mtl --help' });
     });
@@ -157,9 +157,11 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
 
 /** Says what went wrong: all problems of a user's error, a stack for a bug of ours. */
 function tell(error: unknown): number {
-  if (error instanceof UserError) {
-    for (const problem of error.problems) process.stderr.write(`error: ${problemLine(problem)}\n`);
-    return error.exitCode;
+  // yargs turns what an option's own check throws into an error of its own.
+  const told = error instanceof Error && error.name === 'YError' ? userError('usage', { message: error.message }) : error;
+  if (told instanceof UserError) {
+    for (const problem of told.problems) process.stderr.write(`error: ${problemLine(problem)}\n`);
+    return told.exitCode;
   }
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
   process.stderr.write(`This is a bug in mtl, please report it with the command and the config:\n${printable(stack)}\n`);

@@ -2,7 +2,7 @@ import { parseDocument } from 'yaml';
 import { quoted, userError } from '../errors.js';
 import { FORBIDDEN_KEYS } from './yaml-source.js';
 
-/** One `--set a.b=value`. */
+/** One `--set a.b=value`; the value null takes the key out. */
 export interface Override {
   readonly path: readonly string[];
   readonly value: unknown;
@@ -20,6 +20,7 @@ export function parseOverride(text: string): Override {
   const equals = text.indexOf('=');
   const path = text.slice(0, equals).split('.');
   if (equals < 0 || path.some((step) => step === '')) throw userError('usage', { where, message: 'expected a path of keys, =, and a value', fix });
+  if (equals === text.length - 1) throw userError('usage', { where, message: 'expected a value after =', fix: 'null takes the key out' });
   const forbidden = path.find((step) => FORBIDDEN_KEYS.has(step));
   if (forbidden !== undefined) throw userError('usage', { where, message: `the key ${quoted(forbidden)} is not allowed` });
   const document = parseDocument(text.slice(equals + 1));
@@ -52,7 +53,8 @@ export function applyOverrides(config: unknown, overrides: readonly Override[]):
         else node = node[index] as unknown;
       } else if (typeof node === 'object' && node !== null) {
         const map = node as Record<string, unknown>;
-        if (isLast) map[step] = value;
+        if (isLast && value === null) Reflect.deleteProperty(map, step);
+        else if (isLast) map[step] = value;
         else node = map[step] = Object.hasOwn(map, step) ? map[step] : {};
       } else {
         fail(`what is above it is ${quoted(node)}, not a map or a list`);

@@ -28,8 +28,8 @@ function unwrapped(schema: z.core.$ZodType, data: unknown): z.core.$ZodType {
   if (schema instanceof z.core.$ZodDiscriminatedUnion) {
     const { options, discriminator } = schema._zod.def;
     const name: unknown = typeof data === 'object' && data !== null ? (data as Record<string, unknown>)[discriminator] : undefined;
-    const member = options.find((option) => (option as z.core.$ZodType)._zod.propValues?.[discriminator]?.has(name as string));
-    return member === undefined ? schema : unwrapped(member as z.core.$ZodType, data);
+    const member = options.find((option) => (option)._zod.propValues?.[discriminator]?.has(name as string));
+    return member === undefined ? schema : unwrapped(member, data);
   }
   return schema;
 }

@@ -76,7 +76,7 @@ function structureProblems(root: Node | null, place: (offset: number) => string)
       for (const item of node.items) visit(item, depth + 1);
     } else if (isMap(node)) {
       for (const { key, value } of node.items) {
-        const keyPlace = place((key as Node | null)?.range?.[0] ?? 0);
+        const keyPlace = place((key as Node).range?.[0] ?? 0);
         if (!isScalar(key) || (typeof key.value !== 'string' && typeof key.value !== 'number')) {
           problems.push({ where: keyPlace, message: 'expected a plain text as a key' });
         } else if (FORBIDDEN_KEYS.has(String(key.value))) {
@@ -92,7 +92,7 @@ function structureProblems(root: Node | null, place: (offset: number) => string)
 
 function offsetOf(document: Document.Parsed, path: readonly PropertyKey[], what: 'key' | 'value'): number {
   let node: unknown = document.contents;
-  let offset = document.contents?.range?.[0] ?? 0;
+  let offset = document.contents?.range[0] ?? 0;
   for (const [i, step] of path.entries()) {
     const target: unknown = isAlias(node) ? node.resolve(document) : node;
     const pair = isMap(target) ? pairOf(target, step) : undefined;

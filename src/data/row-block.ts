@@ -37,10 +37,13 @@ export function blockReaders(block: RowBlock, fields: readonly EncodedField[], l
 /** Copies the rows that `order` lists, from `begin` to `end`, to the start of `target`. */
 export function gather(source: RowBlock, order: Uint32Array, begin: number, end: number, target: RowBlock): void {
   target.rows = end - begin;
-  for (const kind of ['ids', 'numbers', 'labels'] as const) {
-    for (const [name, to] of target[kind]) {
-      const from = source[kind].get(name)!;
-      for (let i = begin; i < end; i++) to[i - begin] = from[order[i]!]!;
+  const copy = <Data extends Uint32Array | Float32Array>(from: ReadonlyMap<string, Data>, to: ReadonlyMap<string, Data>): void => {
+    for (const [name, data] of to) {
+      const all = from.get(name)!;
+      for (let i = begin; i < end; i++) data[i - begin] = all[order[i]!]!;
     }
-  }
+  };
+  copy(source.ids, target.ids);
+  copy(source.numbers, target.numbers);
+  copy(source.labels, target.labels);
 }

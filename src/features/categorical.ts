@@ -7,7 +7,7 @@ import { defineFeatureType } from './feature.js';
 import { fieldNames } from './field-names.js';
 
 /** Every encoding by its name in the YAML. */
-export const encodings = registry(all, 'name', 'ids');
+export const encodings = registry(all, 'name', all.ids.name);
 
 /** Fields with one id a row, each with an embedding table of its own. */
 export const categorical = defineFeatureType({
@@ -21,7 +21,7 @@ export const categorical = defineFeatureType({
 
   *check({ fields, encoding }) {
     const part: EncodingPart<string, z.ZodRawShape> = encodings.parts.find(({ name }) => name === encoding.name)!;
-    for (const path of part.fieldKeys?.(encoding as never) ?? []) {
+    for (const path of part.fieldKeys?.(encoding) ?? []) {
       const field = path.at(-1)!;
       if (!fields.includes(field)) yield { path: ['encoding', ...path], message: joined('not a field of this group', didYouMean(field, fields)) };
     }

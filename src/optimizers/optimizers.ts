@@ -3,7 +3,7 @@ import { registry } from '../part.js';
 import * as all from './all.js';
 
 /** Every optimizer by its name in the YAML. */
-export const optimizers = registry(all, 'name', 'adam');
+export const optimizers = registry(all, 'name', all.adam.name);
 export type OptimizerSpec = Parameters<typeof optimizers.build>[0];
 
 /** What the optimizer of the embedding tables may say beyond its own options. */

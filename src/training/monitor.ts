@@ -1,4 +1,6 @@
+import { logLoss } from '../evaluation/log-loss.js';
 import { goalOf } from '../evaluation/metrics.js';
+import { rmse } from '../evaluation/rmse.js';
 import type { Report } from '../evaluation/evaluation.js';
 import type { Measurement, WeightedTerm } from './loop.js';
 import type { TrainingOptions } from './options.js';
@@ -24,9 +26,9 @@ export function measurementOf(report: Report, terms: readonly WeightedTerm[], mo
 function lossOf(report: Report, terms: readonly WeightedTerm[]): number {
   return terms.reduce((total, { name, weight }) => {
     if (report[name] === undefined) throw new Error(`no space is called like the term '${name}'`);
-    const rmse = metricOf(report, name, 'rmse');
+    const error = metricOf(report, name, rmse.name);
     // A space without rows has neither, and adds nothing.
-    return total + weight * (metricOf(report, name, 'logLoss') ?? (rmse === null ? 0 : rmse ** 2));
+    return total + weight * (metricOf(report, name, logLoss.name) ?? (error === null ? 0 : error ** 2));
   }, 0);
 }
 

@@ -125,10 +125,16 @@ describe('--set', () => {
     expect(experiment.features['user']!.fields).toEqual(['102', '109_14']);
   });
 
+  it('takes a key out where the value is null', () => {
+    const text = `${MINIMAL}training: { epochs: 4, earlyStopping: { patience: 3 } }\n`;
+    const { training } = parseConfig(text, 'a.yaml', ['training.earlyStopping=null', 'training.epochs=null'].map(parseOverride));
+    expect([training.earlyStopping, training.epochs]).toEqual([undefined, 1]);
+  });
+
   it.each([
     ['modle.name=x', "--set modle.name=x: modle: unknown key; did you mean 'model'?"],
     ['training.epochs=many', '--set training.epochs=many: training.epochs: expected a number, found "many"'],
-    ['training.epochs=', '--set training.epochs=: training.epochs: expected a number, found null'],
+    ['training.epochs=', '--set training.epochs=: expected a value after ='],
     ['seed.deep=1', '--set seed.deep=1: seed: expected a number, found {"deep":1}'],
     ['features.user.fields.9=x', 'the list has 2 items, counted from 0'],
     ['features.user.fields.x=x', 'expected the number of an item, found "x"'],

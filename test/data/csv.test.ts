@@ -51,17 +51,17 @@ describe('a CSV', () => {
     ['nothing in it', '', /data\.csv: is empty/],
     ['a column twice', 'a,b,a\n1,2,3\n', /data\.csv:1: column "a": stands in the header twice/],
   ])('with %s is an error with its place', async (_, content, message) => {
-    await expect(read(content)).rejects.toThrowError(message);
+    await expect(read(content)).rejects.toThrow(message);
     await expect(read(content)).rejects.toMatchObject({ exitCode: 3 });
   });
 
   it('that is not there, or is a folder, is an error that says so', async () => {
-    await expect(openCsv('nowhere.csv')).rejects.toThrowError('nowhere.csv: there is no such file');
-    await expect(openCsv(scratchFolder())).rejects.toThrowError(/is a folder/);
+    await expect(openCsv('nowhere.csv')).rejects.toThrow('nowhere.csv: there is no such file');
+    await expect(openCsv(scratchFolder())).rejects.toThrow(/is a folder/);
   });
 
   it('without a wanted column is an error that names all of them', async () => {
     const csv = await openCsv(scratchFile('data.csv', 'click,purchase,101\n'));
-    expect(() => columnIndices(csv, ['click', 'purchse', '121'])).toThrowError(/column "purchse".*did you mean 'purchase'\?(.|\n)*column "121"/);
+    expect(() => columnIndices(csv, ['click', 'purchse', '121'])).toThrow(/column "purchse".*did you mean 'purchase'\?(.|\n)*column "121"/);
   });
 });

@@ -66,7 +66,7 @@ describe('a data set', () => {
   });
 
   it('without rows is an error', async () => {
-    await expect(open([])).rejects.toThrowError(/expected rows below the header/);
+    await expect(open([])).rejects.toThrow(/expected rows below the header/);
   });
 
   it.each([
@@ -82,7 +82,7 @@ describe('a data set', () => {
     ['a purchase without a click', '0,1,1,0,', /train\.csv:3: expected click to be 1 where purchase is 1/],
   ])('with %s is an error with file, line, column and value', async (_, row, message) => {
     const attempt = async () => ids(await open(['0,0,1,0,', row]), 2);
-    await expect(attempt()).rejects.toThrowError(message);
+    await expect(attempt()).rejects.toThrow(message);
     await expect(attempt()).rejects.toMatchObject({ exitCode: 3 });
   });
 
@@ -108,6 +108,6 @@ describe('a data set', () => {
   });
 
   it('stops at the bad row after the last that is allowed', async () => {
-    await expect(open(['0,0,x,0,', '0,0,y,0,', '0,0,1,0,'], skipBadRows(undefined, 1))).rejects.toThrowError(/train\.csv:3: .*bad row number 2 and data\.maxRejects is 1/);
+    await expect(open(['0,0,x,0,', '0,0,y,0,', '0,0,1,0,'], skipBadRows(undefined, 1))).rejects.toThrow(/train\.csv:3: .*bad row number 2 and data\.maxRejects is 1/);
   });
 });

@@ -8,7 +8,8 @@ import type { Value } from '../../src/graph/operations.js';
 import { UserError } from '../../src/errors.js';
 import { numericBatch, planOf } from '../support/graph-plan.js';
 
-const hasNative = await import('@tensorflow/tfjs-node-gpu' as string).then(() => true, () => false);
+const nativePackage: string = '@tensorflow/tfjs-node-gpu';
+const hasNative = await import(nativePackage).then(() => true, () => false);
 
 const build = (g: GraphBuilder, input: Value, y: Value) => {
   const out = tower(g, input, { hidden: [4], activation: 'relu', dropout: 0.3, batchNorm: true }, 't');
@@ -71,11 +72,11 @@ describe('the tfjs engine', () => {
   it('names every tensor that does not fit when it restores', async () => {
     const program = (await createTfjsEngine('cpu')).compile(planOf(3, build));
     const other = (await createTfjsEngine('cpu')).compile(planOf(4, build));
-    expect(() => program.restore(other.state())).toThrowError(/t\.0\.weight.*expected shape \[3, 4\], found \[4, 4\]/);
+    expect(() => program.restore(other.state())).toThrow(/t\.0\.weight.*expected shape \[3, 4\], found \[4, 4\]/);
     const weights = new Map(program.state().weights);
     weights.delete('t.out.bias');
     weights.set('extra', { shape: [1], data: new Float32Array(1) });
-    expect(() => program.restore({ step: 0, weights, optimizer: new Map() })).toThrowError(/t\.out\.bias(.|\n)*extra/);
+    expect(() => program.restore({ step: 0, weights, optimizer: new Map() })).toThrow(/t\.out\.bias(.|\n)*extra/);
   });
 });
 

@@ -130,6 +130,6 @@ describe('spaces', () => {
   it('refuses predictions that are not finite', () => {
     const collector = createCollector(spacesOf([tasks[0]!]));
     const batch = { rows: 1, ids: new Map(), numbers: new Map(), labels: new Map([['click', floats(0)]]) };
-    expect(() => collector.add(batch, new Map([['ctr', floats(NaN)]]))).toThrowError(/not finite/);
+    expect(() => collector.add(batch, new Map([['ctr', floats(NaN)]]))).toThrow(/not finite/);
   });
 });

@@ -37,7 +37,7 @@ describe('ids', () => {
     expect(fieldOf(spec).startFit()).toBeUndefined();
     const encoder = fitted(spec, []);
     expect(encoder.encode('4')).toBe(4);
-    expect(() => encoder.encode('5')).toThrowError(/below 5/);
+    expect(() => encoder.encode('5')).toThrow(/below 5/);
   });
 });
 
@@ -69,18 +69,18 @@ describe('numbers', () => {
   });
 
   it.each(['', ' ', '1 ', '0x1F', 'Infinity', 'nan', '1e400', '1,5', '--1', '1e', '.'])('are refused as %j', (cell) => {
-    expect(() => fitted({ type: 'numeric' }, []).encode(cell)).toThrowError(BadValue);
+    expect(() => fitted({ type: 'numeric' }, []).encode(cell)).toThrow(BadValue);
   });
 
   it('are refused by log1p from -1 down', () => {
-    expect(() => fitted({ type: 'numeric', scaling: 'log1p' }, []).encode('-1')).toThrowError(/above -1/);
+    expect(() => fitted({ type: 'numeric', scaling: 'log1p' }, []).encode('-1')).toThrow(/above -1/);
   });
 });
 
 describe('fitted state', () => {
   it('that is not what a field learns is a checkpoint error that names the field', () => {
-    expect(() => encodedFields([fieldOf({ type: 'categorical' })], { f: { size: 'many' } })).toThrowError(/features\.json: f: not what this field/);
-    expect(() => encodedFields([fieldOf({ type: 'categorical' })], {})).toThrowError(/features\.json: f/);
+    expect(() => encodedFields([fieldOf({ type: 'categorical' })], { f: { size: 'many' } })).toThrow(/features\.json: f: not what this field/);
+    expect(() => encodedFields([fieldOf({ type: 'categorical' })], {})).toThrow(/features\.json: f/);
   });
 });
 

@@ -29,7 +29,7 @@ describe('run folders', () => {
 
   it('that exist are refused', async () => {
     await createRunFolder({ configName: 'esmm', name: 'mine' });
-    await expect(createRunFolder({ configName: 'esmm', name: 'mine' })).rejects.toThrowError(/--name mine: runs\/esmm\/mine exists already/);
+    await expect(createRunFolder({ configName: 'esmm', name: 'mine' })).rejects.toThrow(/--name mine: runs\/esmm\/mine exists already/);
     mkdirSync('there');
     await expect(createRunFolder({ configName: 'esmm', runDir: 'there' })).rejects.toMatchObject({ exitCode: 2 });
   });
@@ -64,7 +64,7 @@ describe('writes', () => {
     await expect(writeFolder(join(folder, 'x'), async (inside) => {
       writeFileSync(join(inside, 'half'), '');
       await Promise.reject(Object.assign(new Error('no space'), { code: 'ENOSPC' }));
-    })).rejects.toThrowError(/the disk is full/);
+    })).rejects.toThrow(/the disk is full/);
     expect(readdirSync(folder)).toEqual([]);
   });
 
@@ -109,8 +109,8 @@ describe('checkpoints', () => {
 
   it('are found by the run, or by themselves', async () => {
     const run = scratchFolder();
-    expect(() => findCheckpoint(run)).toThrowError(/holds no checkpoint/);
-    expect(() => findCheckpoint(join(run, 'none'))).toThrowError(/there is no such folder/);
+    expect(() => findCheckpoint(run)).toThrow(/holds no checkpoint/);
+    expect(() => findCheckpoint(join(run, 'none'))).toThrow(/there is no such folder/);
     await saveCheckpoint(run, checkpoint(1), ['last']);
     expect(findCheckpoint(run)).toBe(join(run, 'checkpoints', 'last'));
     expect(findCheckpoint(join(run, 'checkpoints', 'step-00000001'))).toBe(join(run, 'checkpoints', 'step-00000001'));
@@ -120,7 +120,7 @@ describe('checkpoints', () => {
     const run = scratchFolder();
     await saveCheckpoint(run, checkpoint(1), ['best']);
     writeFileSync(join(run, 'checkpoints', 'best', file), '{"formatVersion":9');
-    await expect(readCheckpoint(findCheckpoint(run), true)).rejects.toThrowError(new RegExp(file));
+    await expect(readCheckpoint(findCheckpoint(run), true)).rejects.toThrow(new RegExp(file));
     await expect(readCheckpoint(findCheckpoint(run), true)).rejects.toMatchObject({ exitCode: 4 });
   });
 });

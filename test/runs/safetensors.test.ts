@@ -59,7 +59,7 @@ describe('safetensors', () => {
     ['data left over', () => fileWith(whole, 12), /4 bytes follow the last tensor/],
     ['no file', () => join(scratchFolder(), 'none'), /cannot be opened \(ENOENT\)/],
   ])('with %s are a checkpoint error', async (_, make, message) => {
-    await expect(readSafetensors(make())).rejects.toThrowError(message);
+    await expect(readSafetensors(make())).rejects.toThrow(message);
     await expect(readSafetensors(make())).rejects.toMatchObject({ exitCode: 4 });
   });
 

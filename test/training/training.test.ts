@@ -102,14 +102,16 @@ describe('the training loop', () => {
   });
 
   it('stops at the first loss that is not finite, naming the term, the step and the batch', async () => {
-    await expect(run({ lossOf: (step) => (step === 4 ? NaN : 1) })).rejects.toThrowError(/epoch 2, batch 2, step 4: loss 'ctr': is NaN/);
+    await expect(run({ lossOf: (step) => (step === 4 ? NaN : 1) })).rejects.toThrow(/epoch 2, batch 2, step 4: loss 'ctr': is NaN/);
     await expect(run({ lossOf: () => Infinity })).rejects.toMatchObject({ exitCode: 6 });
   });
 
   it('ends after the step that runs when it is interrupted', async () => {
     const controller = new AbortController();
     let steps = 0;
-    const { end, epochs } = await run({ signal: controller.signal, onStep: () => void (++steps === 3 && controller.abort()) });
+    const { end, epochs } = await run({ signal: controller.signal, onStep: () => {
+        if (++steps === 3) controller.abort();
+      } });
     expect([end, steps, epochs.length]).toEqual(['interrupted', 3, 1]);
   });
 });

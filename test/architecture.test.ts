@@ -1,0 +1,114 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import * as encodings from '../src/features/encodings/all.js';
+import * as features from '../src/features/all.js';
+import * as metrics from '../src/evaluation/all.js';
+import * as models from '../src/models/all.js';
+import * as optimizers from '../src/optimizers/all.js';
+
+// The house rules, checked on the sources themselves.
+
+const SRC = join(import.meta.dirname, '..', 'src');
+const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
+  .filter((path) => path.endsWith('.ts'))
+  .map((path) => ({ path, text: readFileSync(join(SRC, path), 'utf8') }));
+const withoutComments = (text: string): string => text.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '');
+
+/** The room of a file: its folder, or its own name if it stands in src itself. */
+const roomOf = (path: string): string => (path.includes('/') ? path.slice(0, path.indexOf('/')) : path.replace(/\.(ts|js)$/, ''));
+
+/** Small files that everyone may use. */
+const FLOOR = ['part', 'random', 'errors', 'clock', 'tensor', 'tasks'];
+
+/** Who may import whom, beside the floor and the room itself. */
+const MAY_IMPORT: Record<string, readonly string[]> = {
+  part: [],
+  random: [],
+  errors: [],
+  clock: [],
+  tensor: [],
+  tasks: [],
+  graph: [],
+  models: ['graph'],
+  optimizers: [],
+  features: ['embeddings'],
+  data: ['features'],
+  embeddings: ['data', 'optimizers'],
+  engines: ['data', 'embeddings', 'graph', 'optimizers'],
+  evaluation: ['data'],
+  // `options.ts` composes the optimizers' options.
+  training: ['data', 'engines', 'evaluation', 'optimizers'],
+  runs: ['engines', 'evaluation', 'features', 'training'],
+  synth: [],
+  config: ['data', 'evaluation', 'features', 'models', 'training'],
+  train: ['config', 'data', 'engines', 'evaluation', 'features', 'models', 'runs', 'training'],
+  evaluate: ['config', 'data', 'engines', 'evaluation', 'features', 'models', 'runs', 'training'],
+  'synth.ts': ['evaluation', 'runs', 'synth'],
+  cli: ['config', 'engines', 'evaluation', 'runs', 'synth.ts', 'train', 'evaluate', 'training'],
+};
+
+function importsOf({ path, text }: { path: string; text: string }): string[] {
+  return [...withoutComments(text).matchAll(/(?:from|import\()\s*'(\.[^']+)'/g)].map(([, target]) => normalize(join(dirname(path), target!)));
+}
+
+const roomKey = (path: string): string => (path.replace(/\.js$/, '.ts') === 'synth.ts' ? 'synth.ts' : roomOf(path));
+
+describe('the house', () => {
+  it('lets a room import what stands below it alone', () => {
+    const breaches = files.flatMap((file) => {
+      const room = roomKey(file.path);
+      const allowed = new Set([...FLOOR, room, ...(MAY_IMPORT[room] ?? [])]);
+      return importsOf(file).filter((target) => !allowed.has(roomKey(target))).map((target) => `${file.path} imports ${target}`);
+    });
+    expect(breaches).toEqual([]);
+  });
+
+  it('has a line in the table for every room', () => {
+    expect(Object.keys(MAY_IMPORT).sort()).toEqual([...new Set(files.map(({ path }) => roomKey(path)))].sort());
+  });
+
+  it('knows TensorFlow.js in one room', () => {
+    expect(files.filter(({ text }) => text.includes('@tensorflow/')).map(({ path }) => path).filter((path) => !path.startsWith('engines/tfjs/'))).toEqual([]);
+  });
+
+  it('reads the clock in one file, and draws no random number but seeded ones', () => {
+    expect(files.filter(({ text }) => text.includes('Date.now')).map(({ path }) => path)).toEqual(['clock.ts']);
+    expect(files.filter(({ text }) => text.includes('Math.random')).map(({ path }) => path)).toEqual([]);
+  });
+
+  it('reads arguments and writes to stdout in cli alone', () => {
+    const outside = files.filter(({ path }) => !path.startsWith('cli/'));
+    // environment.json records the command.
+    expect(outside.filter(({ text }) => /process\.argv/.test(text)).map(({ path }) => path)).toEqual(['runs/run-log.ts']);
+    expect(outside.filter(({ text }) => /process\.std(out|err)|console\./.test(text)).map(({ path }) => path)).toEqual([]);
+  });
+
+  it('quotes the name of a part in the file of the part alone', () => {
+    const parts: Record<string, { name: string }>[] = [models, optimizers, encodings, metrics, features];
+    const names = parts.flatMap((namespace) => Object.values(namespace).map(({ name }) => name));
+    const quoted = files.flatMap(({ path, text }) =>
+      names.filter((name) => new RegExp(`['"\`]${name}['"\`]`).test(text) && !text.includes(`name: '${name}'`)).map((name) => `${path} quotes '${name}'`),
+    );
+    expect(quoted).toEqual([]);
+  });
+
+  it('has files of at most 300 lines, and verbs of at most 120', () => {
+    const lines = files.map(({ path, text }) => ({ path, count: text.split('\n').length - 1 }));
+    expect(lines.filter(({ count }) => count > 300)).toEqual([]);
+    expect(lines.filter(({ path, count }) => !path.includes('/') && !FLOOR.includes(roomOf(path)) && count > 120)).toEqual([]);
+  });
+
+  it('casts no `any`', () => {
+    expect(files.filter(({ text }) => /\bany\b(?=[;,)>\]|])|: any\b|as any\b/.test(text)).map(({ path }) => path)).toEqual([]);
+  });
+
+  it('documents every exported function', () => {
+    const bare = files.flatMap(({ path, text }) =>
+      [...text.matchAll(/(^|\n)(?<before>[^\n]*)\nexport (?:async )?function\*? (?<name>\w+)/g)]
+        .filter(({ groups }) => !groups!['before']!.trimEnd().endsWith('*/'))
+        .map(({ groups }) => `${path}: ${groups!['name']}`),
+    );
+    expect(bare).toEqual([]);
+  });
+});

@@ -1,0 +1,169 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { mtl } from '../support/mtl.js';
+import { scratchFolder } from '../support/scratch.js';
+
+const root = join(import.meta.dirname, '..', '..');
+const config = join(root, 'configs', 'esmm.yaml');
+
+/** A world of its own for all of this file: small, so that a run takes a second. */
+let world: string;
+const small = (): string[] => ['train', 'valid', 'test'].map((split) => `--set=data.${split}=${world}/${split}.csv`);
+
+beforeAll(async () => {
+  world = mkdtempSync(join(tmpdir(), 'mtl-world-'));
+  const { code, stderr } = await mtl(world, ['synth', '.', '--train', '1500', '--valid', '500', '--test', '500', '--users', '60', '--items', '40']);
+  expect([code, stderr]).toEqual([0, '']);
+});
+
+describe('mtl train', () => {
+  it('trains, prints each epoch and test, and leaves a run folder that explains itself', async () => {
+    const cwd = scratchFolder();
+    const { code, stdout, stderr } = await mtl(cwd, ['train', config, ...small(), '--set', 'training.epochs=2']);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/run {5}runs\/esmm\/001\n(.|\n)*epoch 1\/2(.|\n)*epoch 2\/2(.|\n)*test, with the weights of epoch \d(.|\n)*ctcvr(.|\n)*run folder runs\/esmm\/001\n$/);
+
+    const run = join(cwd, 'runs', 'latest');
+    expect(readdirSync(run).sort()).toEqual(['checkpoints', 'config.resolved.yaml', 'config.source.yaml', 'environment.json', 'log.jsonl', 'metrics.jsonl', 'overrides.txt', 'results.csv']);
+    expect(readFileSync(join(run, 'config.source.yaml'), 'utf8')).toBe(readFileSync(config, 'utf8'));
+    expect(readFileSync(join(run, 'overrides.txt'), 'utf8')).toContain('training.epochs=2\n');
+    expect(parse(readFileSync(join(run, 'config.resolved.yaml'), 'utf8'))).toMatchObject({ name: 'esmm', training: { epochs: 2 } });
+    const lines = readFileSync(join(run, 'metrics.jsonl'), 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(lines).toMatchObject([
+      { epoch: 1, rows: 1500, train: { terms: { ctr: expect.any(Number) as number, ctcvr: expect.any(Number) as number } }, valid: { metrics: { cvr_all: { rows: 500 } } } },
+      { epoch: 2, step: 12 },
+      { metrics: { test: { ctr: { rows: 500 } } } },
+    ]);
+    expect(readFileSync(join(run, 'results.csv'), 'utf8')).toMatch(/^split,task,metric,value\n(.|\n)*test,ctcvr,auc,0\.\d+\n/);
+    const events = readFileSync(join(run, 'log.jsonl'), 'utf8').trimEnd().split('\n').map((line) => (JSON.parse(line) as { event: string }).event);
+    expect(events).toEqual(['start', 'epoch', 'epoch', 'end']);
+    expect(JSON.parse(readFileSync(join(run, 'environment.json'), 'utf8'))).toMatchObject({ mtl: expect.any(String) as string, engine: { name: 'tfjs' } });
+  });
+
+  it('with --json prints one object on stdout, and eval finds the same numbers to the last digit', async () => {
+    const cwd = scratchFolder();
+    const trained = await mtl(cwd, ['train', config, ...small(), '--set=training.epochs=1', '--json', '--run-dir', 'mine']);
+    expect(trained.code).toBe(0);
+    expect(trained.stdout.split('\n')).toHaveLength(2);
+    const result = JSON.parse(trained.stdout) as { run: string; metrics: Record<string, Record<string, { auc: number }>> };
+    expect(result.run).toBe('mine');
+    expect(result.metrics['test']!['ctr']!.auc).toBeGreaterThan(0);
+    for (const path of ['mine', 'mine/checkpoints/last']) {
+      const evaluated = await mtl(cwd, ['eval', path, '--json']);
+      expect(evaluated.code).toBe(0);
+      expect((JSON.parse(evaluated.stdout) as typeof result).metrics).toEqual(result.metrics);
+    }
+    const other = await mtl(cwd, ['eval', 'mine', '--data', join(world, 'valid.csv'), '--json']);
+    expect((JSON.parse(other.stdout) as typeof result).metrics).toEqual({ test: result.metrics['valid'] });
+  });
+
+  it('gives the same numbers for the same seed, and others for another', async () => {
+    const cwd = scratchFolder();
+    const metrics = async (...args: string[]): Promise<string> => (await mtl(cwd, ['train', config, ...small(), '--set=training.epochs=1', '--json', ...args])).stdout.replace(/"run":"[^"]*"/, '');
+    const [first, second, other] = await Promise.all([metrics('--name', 'a'), metrics('--name', 'b'), metrics('--name', 'c', '--set=seed=1')]);
+    expect(first).toMatch(/auc/);
+    expect(second).toBe(first);
+    expect(other).not.toBe(first);
+  });
+
+  it('on raw tokens and scaled numbers keeps what it learned for eval', async () => {
+    const cwd = scratchFolder();
+    const spec = ['--set=features.item.encoding={name: tokens, minCount: 3}', '--set=features.more={type: numeric, fields: [D508, D853], scaling: standard}'];
+    const trained = await mtl(cwd, ['train', config, ...small(), ...spec, '--set=training.epochs=1', '--json', '--run-dir', 'run']);
+    expect([trained.code, trained.stdout]).toEqual([0, expect.stringContaining('auc')]);
+    const evaluated = await mtl(cwd, ['eval', 'run', '--json']);
+    expect((JSON.parse(evaluated.stdout) as { metrics: unknown }).metrics).toEqual((JSON.parse(trained.stdout) as { metrics: unknown }).metrics);
+  });
+
+  it.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('saves and ends at %s with exit code %i', async (signal, expected) => {
+    const cwd = scratchFolder();
+    let isSent = false;
+    const { code, stdout } = await mtl(cwd, ['train', config, ...small(), '--set=training.epochs=500', '--set=training.earlyStopping=null', '--set=training.monitor=loss', '--run-dir', 'run'], (text, kill) => {
+      if (isSent || !text.includes('epoch 1/500')) return;
+      isSent = true;
+      kill(signal);
+    });
+    expect(stdout).toContain(`stopped by ${signal}; saved as run/checkpoints/last`);
+    expect(code).toBe(expected);
+    expect((await mtl(cwd, ['eval', 'run/checkpoints/last'])).code).toBe(0);
+  });
+});
+
+describe('what the user did wrong', () => {
+  it.each([
+    ['no command', [], 2, /expected a command/],
+    ['an unknown command', ['trian', 'x'], 2, /unknown command; did you mean 'train'\?/],
+    ['an unknown option', ['train', config, '--epochs', '3'], 2, /Unknown argument: epochs/],
+    ['no config', ['train'], 2, /Not enough non-option arguments/],
+    ['a config that is not there', ['train', 'none.yaml'], 2, /error: none\.yaml: there is no such file/],
+    ['an unknown key', ['train', config, '--set', 'modle.name=x'], 2, /--set modle\.name=x: modle: unknown key; did you mean 'model'\?/],
+    ['a device that is none', ['train', config, '--device', 'tpu'], 2, /Invalid values|device/],
+    ['data that is not there', ['train', config, '--set', 'data.test=/none.csv'], 3, /data\.test: there is no such file/],
+    ['no checkpoint', ['eval', '.'], 4, /holds no checkpoint/],
+    ['a run name that is none', ['train', config, '--name', '../x'], 2, /expected a folder name/],
+    ['rows that are no number', ['synth', 'x', '--train', 'many'], 2, /expected a whole number from 1 on/],
+    ['a rate beyond 1', ['synth', 'x', '--click-rate', '1.5'], 2, /expected a number between 0 and 1/],
+  ] as const)('%s: exit code and message say so', async (_, args, code, message) => {
+    const finished = await mtl(scratchFolder(), args);
+    expect(finished.stderr).toMatch(message);
+    expect(finished.stderr).not.toMatch(/bug|\n {4}at /);
+    expect([finished.code, finished.stdout]).toEqual([code, '']);
+  });
+
+  it('a broken CSV: file, line, column and value, before a checkpoint is written', async () => {
+    const cwd = scratchFolder();
+    const rows = readFileSync(join(world, 'train.csv'), 'utf8').split('\n');
+    const cells = rows[700]!.split(',');
+    cells[2] = 'oops';
+    rows[700] = cells.join(',');
+    writeFileSync(join(cwd, 'train.csv'), rows.join('\n'));
+    const broken = [...small(), '--set=data.train=train.csv', '--set=training.epochs=1'];
+    const { code, stderr } = await mtl(cwd, ['train', config, ...broken]);
+    expect(stderr).toMatch(/error: .*train\.csv:701: column "101": expected an id: a whole number in digits, found "oops"; correct the row/);
+    expect(code).toBe(3);
+    expect(existsSync(join(cwd, 'runs', 'latest', 'checkpoints'))).toBe(false);
+
+    const skipped = await mtl(cwd, ['train', config, ...broken, '--set=data.onBadRow=skip']);
+    expect(skipped.code).toBe(0);
+    expect(skipped.stdout).toContain('1 bad rows were skipped; they are in runs/esmm/002/rejects.csv');
+    expect(readFileSync(join(cwd, 'runs', 'latest', 'rejects.csv'), 'utf8')).toMatch(/train\.csv,701,101,oops,/);
+  });
+
+  it('a learning rate that diverges: exit code 6 and the term', async () => {
+    const { code, stderr } = await mtl(scratchFolder(), ['train', config, ...small(), '--set=training.optimizer.dense.learningRate=1e30', '--set=training.optimizer.embeddings.learningRate=1e30']);
+    expect(stderr).toMatch(/error: epoch 1, batch \d+, step \d+: loss 'ct(cv)?r': is (NaN|Infinity)/);
+    expect(code).toBe(6);
+  });
+
+  it('a folder that exists: refused, and left alone', async () => {
+    const cwd = scratchFolder();
+    writeFileSync(join(cwd, 'run'), 'mine');
+    const { code } = await mtl(cwd, ['train', config, ...small(), '--run-dir', 'run']);
+    expect(code).toBe(2);
+    expect(readFileSync(join(cwd, 'run'), 'utf8')).toBe('mine');
+  });
+});
+
+describe('mtl config', () => {
+  it('shows a config that it reads again', async () => {
+    const cwd = scratchFolder();
+    const shown = await mtl(cwd, ['config', 'show', config, '--set', 'training.epochs=9']);
+    expect([shown.code, shown.stderr]).toEqual([0, '']);
+    writeFileSync(join(cwd, 'again.yaml'), shown.stdout);
+    expect((await mtl(cwd, ['config', 'show', 'again.yaml'])).stdout).toBe(shown.stdout);
+  });
+
+  it('prints a JSON Schema that knows every model', async () => {
+    const { stdout } = await mtl(scratchFolder(), ['config', 'schema']);
+    const schema = JSON.parse(stdout) as { properties: Record<string, unknown>; required: string[] };
+    expect(Object.keys(schema.properties)).toEqual(['name', 'seed', 'data', 'features', 'tasks', 'model', 'training']);
+    expect(schema.required).toEqual(['data', 'features', 'tasks', 'model']);
+    expect(stdout).toMatch(/"esmm"(.|\n)*"mmoe"/);
+  });
+});

@@ -1,0 +1,38 @@
+import { readdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { loadConfig } from '../../src/config/load.js';
+import { parseOverride } from '../../src/config/overrides.js';
+import { train } from '../../src/train.js';
+import { scratchFolder } from '../support/scratch.js';
+
+// Loss curves of the shipped configs. A refactoring leaves them untouched; a change of numbers rewrites them
+// (npx vitest run test/golden -u) in the same commit, which says why.
+
+const root = join(import.meta.dirname, '..', '..');
+const folder = join(root, 'configs');
+
+describe('loss curves stay as they were', () => {
+  for (const file of readdirSync(folder)) {
+    it(file, async () => {
+      const valid = join(root, 'data', 'sample', 'valid.csv');
+      const overrides = [`data.train=${valid}`, 'data.test=null', 'training.epochs=2', 'training.earlyStopping=null'];
+      const loaded = await loadConfig(join(folder, file), overrides.map(parseOverride));
+      const curve: string[] = [];
+      await train(
+        loaded,
+        { device: 'cpu', runDir: join(scratchFolder(), 'run'), overrides, signal: new AbortController().signal },
+        {
+          onFit: () => undefined,
+          onStart: () => undefined,
+          onStep: () => undefined,
+          onEpoch: ({ epoch, loss, valid: measured }) => {
+            const terms = Object.entries(loss.terms).map(([name, value]) => `${name} ${value.toFixed(4)}`);
+            curve.push(`epoch ${epoch}: ${terms.join(', ')}; valid ${measured!.loss.toFixed(4)}`);
+          },
+        },
+      );
+      await expect(`${curve.join('\n')}\n`).toMatchFileSnapshot(join(import.meta.dirname, `${basename(file, '.yaml')}.txt`));
+    });
+  }
+});

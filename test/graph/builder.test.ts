@@ -1,0 +1,40 @@
+import { describe, expect, it } from 'vitest';
+import { GraphBuilder } from '../../src/graph/builder.js';
+import { neededFor } from '../../src/graph/graph.js';
+
+describe('the graph builder', () => {
+  const start = () => {
+    const g = new GraphBuilder();
+    return { g, x: g.input({ kind: 'features' }, 4) };
+  };
+
+  it.each([
+    ['multiply', () => { const { g, x } = start(); g.multiply(x, g.slice(x, 0, 3)); }, /multiply: width/],
+    ['add', () => { const { g, x } = start(); g.add(x, g.slice(x, 0, 3)); }, /add: width/],
+    ['slice', () => { const { g, x } = start(); g.slice(x, 2, 3); }, /slice 2\+3 of width 4/],
+    ['mixture of a gate of another width', () => { const { g, x } = start(); g.mixture(x, [x, x]); }, /mixture gate: width 4 where 2 is needed/],
+    ['mixture of unlike experts', () => { const { g, x } = start(); g.mixture(g.slice(x, 0, 2), [x, g.slice(x, 0, 2)]); }, /mixture expert: width 2 where 4 is needed/],
+    ['attend', () => { const { g, x } = start(); g.attend([x, g.slice(x, 0, 2)], 'a'); }, /attend: width 2 where 4 is needed/],
+    ['a loss of many columns', () => { const { g, x } = start(); g.squaredError(x, g.slice(x, 0, 1)); }, /loss: width 4 where 1 is needed/],
+    ['two parameters of one name', () => { const { g, x } = start(); g.linear(x, 2, 'l'); g.linear(x, 2, 'l'); }, /two parameters are called 'l\.weight'/],
+    ['a dropout of everything', () => { const { g, x } = start(); g.dropout(x, 1, 'd'); }, /dropout 'd' has rate 1/],
+    ['concat of nothing', () => { start().g.concat([]); }, /concat needs a value/],
+  ])('refuses widths that do not fit: %s', (_, build, message) => {
+    expect(build).toThrow(message);
+  });
+
+  it('adds nothing for a dropout of 0 and a linear activation', () => {
+    const { g, x } = start();
+    expect(g.dropout(g.activation(x, 'linear', 'a'), 0, 'd')).toBe(x);
+    expect(g.values).toHaveLength(1);
+  });
+
+  it('knows what a value needs, operands first', () => {
+    const { g, x } = start();
+    const a = g.linear(x, 2, 'a');
+    g.linear(x, 2, 'unused');
+    const sum = g.add(a, g.slice(x, 0, 2));
+    const graph = { values: g.values, parameters: g.parameters, predictions: new Map(), terms: [] };
+    expect(neededFor(graph, [sum]).map(({ op }) => op)).toEqual(['input', 'linear', 'slice', 'add']);
+  });
+});

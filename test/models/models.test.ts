@@ -1,0 +1,132 @@
+import { describe, expect, it } from 'vitest';
+import type { Batch } from '../../src/data/batch.js';
+import type { Plan, Program } from '../../src/engines/engine.js';
+import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
+import { spacesOf } from '../../src/evaluation/spaces.js';
+import { buildModel, models } from '../../src/models/models.js';
+import { optimizers } from '../../src/optimizers/optimizers.js';
+import { randomStream } from '../../src/random.js';
+import { taskOptions, type Task } from '../../src/tasks.js';
+
+const task = (name: string, options: object): Task => ({ name, ...taskOptions.parse(options) });
+const funnel = [task('ctr', { label: 'click' }), task('cvr', { label: 'purchase', given: 'click' })];
+
+const adam = optimizers.schema.parse({ learningRate: 0.01 });
+function planOf(spec: unknown, tasks: readonly Task[] = funnel): Plan {
+  const layout = {
+    width: 9,
+    tables: [{ name: 'user', rows: 6, width: 4 }, { name: 'item', rows: 5, width: 4 }],
+    columns: [
+      { field: 'user', offset: 0, width: 4, kind: 'id' as const, table: 'user' },
+      { field: 'item', offset: 4, width: 4, kind: 'id' as const, table: 'item' },
+      { field: 'price', offset: 8, width: 1, kind: 'number' as const },
+    ],
+  };
+  const graph = buildModel(models.schema.parse(spec), layout.width, tasks);
+  return { graph, layout, optimizers: { dense: adam, embeddings: { ...adam, lazy: true } }, seed: 3 };
+}
+
+/** Rows whose click hangs on user and item, and whose purchase hangs on the item. */
+function batchOf(rows: number, seed = 1): Batch {
+  const random = randomStream(seed, 'rows');
+  const ids = (count: number): Uint32Array => Uint32Array.from({ length: rows }, () => random.below(count));
+  const [user, item] = [ids(6), ids(5)];
+  const click = Float32Array.from({ length: rows }, (_, b) => Number((user[b]! + item[b]!) % 2 === 0));
+  return {
+    rows,
+    ids: new Map([['user', user], ['item', item]]),
+    numbers: new Map([['price', Float32Array.from({ length: rows }, () => random.normal())]]),
+    labels: new Map([['click', click], ['purchase', click.map((y, b) => y * Number(item[b]! < 2))], ['spend', Float32Array.from({ length: rows }, (_, b) => item[b]! * 2)]]),
+  };
+}
+
+const compile = async (plan: Plan): Promise<Program> => (await createTfjsEngine('cpu')).compile(plan);
+
+describe('every model', () => {
+  for (const { name, summary } of models.parts) {
+    it(`${name} is built from its defaults, with a line about itself`, () => {
+      expect(summary).not.toBe('');
+      expect(models.schema.parse({ name })).toMatchObject({ name });
+    });
+
+    it(`${name} predicts a probability for every task, and its terms are spaces that are measured`, async () => {
+      const plan = planOf({ name });
+      const predictions = await (await compile(plan)).predict(batchOf(7));
+      expect([...predictions.keys()].sort()).toEqual(['ctr', 'cvr']);
+      for (const values of predictions.values()) {
+        expect(values).toHaveLength(7);
+        expect(values.every((p) => p > 0 && p < 1)).toBe(true);
+      }
+      const spaces = spacesOf(funnel).map((space) => space.name);
+      for (const term of plan.graph.terms) expect(spaces).toContain(term.name);
+    });
+
+    it(`${name} learns`, async () => {
+      const program = await compile(planOf({ name }));
+      const total = (losses: ReadonlyMap<string, { mean: number }>): number => [...losses.values()].reduce((sum, { mean }) => sum + mean, 0);
+      const first = total(await program.trainStep(batchOf(64)));
+      let last = first;
+      for (let step = 0; step < 150; step++) last = total(await program.trainStep(batchOf(64, step)));
+      expect(last).toBeLessThan(0.6 * first);
+    });
+
+    it(`${name} refuses options that it does not know`, () => {
+      expect(models.schema.safeParse({ name, nonsense: 1 }).success).toBe(false);
+    });
+  }
+});
+
+describe('esmm', () => {
+  it('trains cvr through ctcvr only: rows without a click move the conversion tower', async () => {
+    const batch = batchOf(32);
+    const unclicked = { ...batch, labels: new Map([['click', new Float32Array(32)], ['purchase', new Float32Array(32)]]) };
+    const { losses, gradients } = await (await compile(planOf({ name: 'esmm' }))).inspect(unclicked);
+    expect([...losses.keys()]).toEqual(['ctr', 'ctcvr']);
+    expect(gradients.get('towers.cvr.out.weight')!.data.some((g) => g !== 0)).toBe(true);
+  });
+
+  it('weighs its terms by its tasks', () => {
+    const weighted = [{ ...funnel[0]!, weight: 2 }, { ...funnel[1]!, weight: 3 }];
+    expect(planOf({ name: 'esmm' }, weighted).graph.terms.map(({ name, weight }) => [name, weight])).toEqual([['ctr', 2], ['ctcvr', 3]]);
+  });
+});
+
+describe('mmoe', () => {
+  it('trains cvr where there was a click alone', async () => {
+    const batch = batchOf(32);
+    const { losses } = await (await compile(planOf({ name: 'mmoe' }))).inspect(batch);
+    const clicks = batch.labels.get('click')!.reduce((sum, y) => sum + y, 0);
+    expect(losses.get('cvr')!.rows).toBe(clicks);
+    expect(losses.get('ctr')!.rows).toBe(32);
+  });
+
+  it('takes any number of tasks, classification and regression mixed, each with a tower of its own if wanted', async () => {
+    const tasks = [...funnel, task('spend', { label: 'spend', type: 'regression' }), task('again', { label: 'click' })];
+    const plan = planOf({ name: 'mmoe', experts: { count: 3, hidden: [6, 5] }, towers: { spend: { hidden: [] } }, gate: { batchNorm: false } }, tasks);
+    expect(plan.graph.parameters.filter(({ name }) => name.startsWith('towers.spend')).map(({ name, shape }) => [name, shape])).toEqual([
+      ['towers.spend.out.weight', [5, 1]],
+      ['towers.spend.out.bias', [1]],
+    ]);
+    expect(plan.graph.parameters.some(({ name }) => name.startsWith('gates') && name.includes('norm'))).toBe(false);
+    const program = await compile(plan);
+    for (let step = 0; step < 300; step++) await program.trainStep(batchOf(64, step));
+    const batch = batchOf(64);
+    const spend = (await program.predict(batch)).get('spend')!;
+    const worst = Math.max(...spend.map((value, b) => Math.abs(value - batch.labels.get('spend')![b]!)));
+    expect(worst).toBeLessThan(2);
+    expect((await program.predict(batch)).get('again')!.every((p) => p > 0 && p < 1)).toBe(true);
+  });
+});
+
+describe('the graph of a model', () => {
+  it('draws weights from U(-1/√in, 1/√in), with gains 1 and shifts 0', async () => {
+    const { weights } = (await compile(planOf({ name: 'esmm', ctrTower: { hidden: [400] } }))).state();
+    const weight = weights.get('towers.ctr.0.weight')!.data;
+    const bound = 1 / Math.sqrt(9);
+    expect(Math.max(...weight.map(Math.abs))).toBeLessThanOrEqual(bound);
+    expect(Math.max(...weight)).toBeGreaterThan(0.98 * bound);
+    expect(Math.sqrt(weight.reduce((sum, w) => sum + w * w, 0) / weight.length)).toBeCloseTo(bound / Math.sqrt(3), 1);
+    expect(new Set(weights.get('towers.ctr.0.norm.gain')!.data)).toEqual(new Set([1]));
+    expect(new Set(weights.get('towers.ctr.0.norm.runningVariance')!.data)).toEqual(new Set([1]));
+  });
+});
