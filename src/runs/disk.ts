@@ -1,5 +1,5 @@
-import { mkdir, open, readlink, rename, rm, symlink } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdir, open, rename, rm, symlink } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { systemCode, UserError, userError } from '../errors.js';
 
 /** What the system says when a write fails, for people. */
@@ -25,14 +25,45 @@ export async function onDisk<Result>(path: string, write: () => Promise<Result>)
   }
 }
 
-/** Writes a file whole or not at all: to a temporary name beside it, synced, then renamed. */
-export async function writeFileAtomic(path: string, content: string): Promise<void> {
+let numTemporaries = 0;
+
+/** A name beside a path that nothing else uses, in this process or another; hidden, and told apart by its ending. */
+function temporaryName(path: string): string {
+  return join(dirname(path), `.${basename(path)}.${process.pid}-${++numTemporaries}.tmp`);
+}
+
+/** Makes something under a temporary name beside `path` and renames it to its place; nothing is left where that fails. */
+async function replace(path: string, make: (temporary: string) => Promise<void>): Promise<void> {
   await onDisk(path, async () => {
-    const temporary = `${path}.tmp-${process.pid}`;
-    await writeSynced(temporary, content);
-    await rename(temporary, path);
+    const temporary = temporaryName(path);
+    try {
+      await make(temporary);
+      await rename(temporary, path);
+    } catch (error) {
+      await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
+      throw error;
+    }
     await syncFolder(dirname(path));
   });
+}
+
+/** Writes a file whole or not at all. */
+export async function writeFileAtomic(path: string, content: string): Promise<void> {
+  await replace(path, (temporary) => writeSynced(temporary, content));
+}
+
+/** Fills a folder, whole or not at all; nothing may be at `path`. */
+export async function writeFolder(path: string, fill: (folder: string) => Promise<void>): Promise<void> {
+  await replace(path, async (temporary) => {
+    await mkdir(temporary, { recursive: true });
+    await fill(temporary);
+    await syncFolder(temporary);
+  });
+}
+
+/** Points a symbolic link at `target`, relative to the link's folder, in one step. */
+export async function pointLink(link: string, target: string): Promise<void> {
+  await replace(link, (temporary) => symlink(target, temporary));
 }
 
 /** Writes a file and syncs it. */
@@ -54,35 +85,4 @@ export async function syncFolder(path: string): Promise<void> {
   } finally {
     await folder.close();
   }
-}
-
-/** Fills a folder under a temporary name, syncs it and renames it to `path`, where nothing may be. */
-export async function writeFolder(path: string, fill: (folder: string) => Promise<void>): Promise<void> {
-  await onDisk(path, async () => {
-    const temporary = join(dirname(path), `.tmp-${process.pid}-${path.slice(dirname(path).length + 1)}`);
-    await rm(temporary, { recursive: true, force: true });
-    await mkdir(temporary, { recursive: true });
-    try {
-      await fill(temporary);
-      await syncFolder(temporary);
-      await rename(temporary, path);
-    } catch (error) {
-      await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
-      throw error;
-    }
-    await syncFolder(dirname(path));
-  });
-}
-
-/** Points a symbolic link at `target` (relative to its folder) in one step; true if it pointed elsewhere before. */
-export async function pointLink(link: string, target: string): Promise<boolean> {
-  return onDisk(link, async () => {
-    if ((await readlink(link).catch(() => undefined)) === target) return false;
-    const temporary = `${link}.tmp-${process.pid}`;
-    await rm(temporary, { force: true });
-    await symlink(target, temporary);
-    await rename(temporary, link);
-    await syncFolder(dirname(link));
-    return true;
-  });
 }
