@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parseOverride } from '../src/config/overrides.js';
-import { loadConfig } from '../src/config/load.js';
+import { loadConfig, parseConfig } from '../src/config/load.js';
 import { models } from '../src/models/models.js';
 import { train } from '../src/train.js';
 import { scratchFolder } from './support/scratch.js';
@@ -37,6 +37,12 @@ describe('every config that is shipped', () => {
       expect(header).toContain(`npx mtl train configs/${file}`);
     });
   }
+
+  it('and the one that README explains is read', () => {
+    const [, yaml] = /```yaml\n([\s\S]*?)```/.exec(readFileSync(join(root, 'README.md'), 'utf8'))!;
+    const experiment = parseConfig(yaml!, join(folder, 'readme.yaml'));
+    expect(Object.keys(experiment.features)).toEqual(['user', 'item', 'counts']);
+  });
 
   it('has one for every model', async () => {
     const loaded = await Promise.all(files.map((file) => loadConfig(join(folder, file))));
