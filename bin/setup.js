@@ -24,25 +24,37 @@ function run(command, args, why) {
   try {
     execFileSync(command, args, { cwd: root, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' });
   } catch {
-    process.stderr.write(`mtl: '${[command, ...args].join(' ')}' failed, see above\n`);
-    process.exit(1);
+    throw new Error(`'${[command, ...args].join(' ')}' failed, see above`);
   }
 }
 
-// An installed package has neither sources nor a lock file, and needs nothing.
-if (existsSync(at('src')) && existsSync(at('package-lock.json'))) {
-  const installed = at('node_modules', '.installed');
-  if (modifiedMs(installed) < Math.max(modifiedMs(at('package-lock.json')), modifiedMs(at('package.json')))) {
-    run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], 'installing what it needs');
-    writeFileSync(installed, '');
+function main() {
+  // An installed package has neither sources nor a lock file, and needs nothing.
+  if (existsSync(at('src')) && existsSync(at('package-lock.json'))) {
+    const installed = at('node_modules', '.installed');
+    if (modifiedMs(installed) < Math.max(modifiedMs(at('package-lock.json')), modifiedMs(at('package.json')))) {
+      run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], 'installing what it needs');
+      writeFileSync(installed, '');
+    }
+    const built = at('dist', '.built');
+    if (modifiedMs(built) < Math.max(newestMs(at('src')), modifiedMs(at('tsconfig.build.json')), modifiedMs(installed))) {
+      // Built aside and then renamed: a command that starts meanwhile finds the old build or the new one, whole.
+      const [fresh, old] = [`.dist-${process.pid}`, `.dist-${process.pid}-old`];
+      try {
+        run('npm', ['run', '--silent', 'build', '--', '--outDir', fresh], 'building');
+        writeFileSync(at(fresh, '.built'), '');
+        if (existsSync(at('dist'))) renameSync(at('dist'), at(old));
+        renameSync(at(fresh), at('dist'));
+      } finally {
+        for (const left of [fresh, old]) rmSync(at(left), { recursive: true, force: true });
+      }
+    }
   }
-  const built = at('dist', '.built');
-  if (modifiedMs(built) < Math.max(newestMs(at('src')), modifiedMs(at('tsconfig.build.json')), modifiedMs(installed))) {
-    // Built aside and then renamed: a command that starts meanwhile finds the old build or the new one, whole.
-    const fresh = `.dist-${process.pid}`;
-    run('npm', ['run', '--silent', 'build', '--', '--outDir', fresh], 'building');
-    writeFileSync(at(fresh, '.built'), '');
-    rmSync(at('dist'), { recursive: true, force: true });
-    renameSync(at(fresh), at('dist'));
-  }
+}
+
+try {
+  main();
+} catch (error) {
+  process.stderr.write(`mtl: ${error.message}\n`);
+  process.exit(1);
 }

@@ -68,8 +68,12 @@ export function printable(text: string, limit = 2000): string {
 /** A value as it should appear in a message: JSON, cut short. */
 export function quoted(value: unknown): string {
   if (value === undefined) return 'nothing';
-  const text = typeof value === 'number' || typeof value === 'bigint' ? String(value) : JSON.stringify(value);
-  return printable(text, 60);
+  if (typeof value === 'number' || typeof value === 'bigint') return String(value);
+  try {
+    return printable(JSON.stringify(value), 60);
+  } catch {
+    return 'something that contains itself';
+  }
 }
 
 /** `did you mean 'x'?` where a known name is near enough to the one that was given, else undefined. */
@@ -86,7 +90,8 @@ export function joined(message: string, hint: string | undefined): string {
   return hint === undefined ? message : `${message}; ${hint}`;
 }
 
-/** The system's error code (`ENOENT`, `ENOSPC`, …) of a thrown value, where it has one. */
+/** The system's error code (`ENOENT`, `ENOSPC`, …) of a thrown value, where it has one; Node's own codes are bugs of ours. */
 export function systemCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  if (!(error instanceof Error) || !('code' in error) || !('errno' in error)) return undefined;
+  return typeof error.code === 'string' && typeof error.errno === 'number' ? error.code : undefined;
 }

@@ -6,7 +6,8 @@ import type { DataOptions, Split } from './data/options.js';
 import { refuseBadRows, skipBadRows } from './data/rejects.js';
 import { columnsOf, rowFormatOf } from './data/row-format.js';
 import { openRows } from './data/rows.js';
-import { createEngine, type Device } from './engines/engines.js';
+import type { Device } from './engines/device.js';
+import { createEngine } from './engines/engines.js';
 import { userError } from './errors.js';
 import type { Report } from './evaluation/evaluation.js';
 import { spacesOf } from './evaluation/spaces.js';
@@ -22,6 +23,8 @@ export interface EvaluateOptions {
   /** A CSV in place of the config's test data. */
   readonly data?: string | undefined;
   readonly device: Device;
+  /** Aborted to give up; its reason is thrown. */
+  readonly signal: AbortSignal;
 }
 
 /** What an evaluation found. */
@@ -35,7 +38,7 @@ export interface EvaluateResult {
 }
 
 /** Measures a checkpoint on valid and test, or on another CSV; the same numbers that training printed. */
-export async function evaluate({ path, data, device }: EvaluateOptions): Promise<EvaluateResult> {
+export async function evaluate({ path, data, device, signal }: EvaluateOptions): Promise<EvaluateResult> {
   const folder = findCheckpoint(path);
   const checkpoint = await readCheckpoint(folder, false);
   const experiment = parseConfig(checkpoint.config, `${folder}/config.yaml`);
@@ -50,16 +53,18 @@ export async function evaluate({ path, data, device }: EvaluateOptions): Promise
   const graph = buildModel(experiment.model, layout.width, tasks);
   const engine = await createEngine(device);
   const program = engine.compile({ graph, layout, optimizers: experiment.training.optimizer, seed: experiment.seed });
-  program.restore(checkpoint.program);
-
-  const policy = experiment.data.onBadRow === 'skip' ? skipBadRows(undefined, experiment.data.maxRejects) : refuseBadRows;
-  const metrics: Record<string, Report> = {};
-  for (const { split, rows } of sources) {
-    const dataset = createDataset(rows, { ...format, fields }, policy);
-    metrics[split] = await measure(program, dataset.batches(EVALUATION_BATCH_ROWS), spacesOf(tasks));
+  try {
+    program.restore(checkpoint.program);
+    const policy = experiment.data.onBadRow === 'skip' ? skipBadRows(undefined, experiment.data.maxRejects) : refuseBadRows;
+    const metrics: Record<string, Report> = {};
+    for (const { split, rows } of sources) {
+      const dataset = createDataset(rows, { ...format, fields }, policy);
+      metrics[split] = await measure(program, dataset.batches(EVALUATION_BATCH_ROWS), spacesOf(tasks), signal);
+    }
+    return { checkpoint: folder, step: checkpoint.program.step, metrics, numRejects: policy.count };
+  } finally {
+    program.dispose();
   }
-  program.dispose();
-  return { checkpoint: folder, step: checkpoint.program.step, metrics, numRejects: policy.count };
 }
 
 /** The files to measure: a CSV of the user's stands for test. */

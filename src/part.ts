@@ -41,6 +41,8 @@ export interface Registry<P extends AnyPart, Key extends string> {
   readonly schema: z.ZodType<Spec<P, Key>>;
   /** The same union where every part takes some options more. */
   schemaWith<Extra extends z.ZodRawShape>(extra: Extra): z.ZodType<Spec<P, Key> & OptionsOf<Extra>>;
+  /** The part that a parsed spec names. Its options are this spec, which the types cannot say. */
+  partOf(spec: Spec<P, Key>): P;
   build(spec: Spec<P, Key>, ...args: ArgsOf<P>): ReturnType<P['build']>;
 }
 
@@ -78,19 +80,22 @@ export function registry<Namespace extends Record<string, AnyPart>, Key extends 
     return z.discriminatedUnion(discriminator, [first, ...rest]);
   };
 
+  const partOf = (spec: Spec<P, Key>): P => {
+    const name = (spec as Record<string, unknown>)[discriminator] as string;
+    const part = byName.get(name);
+    if (part === undefined) throw new Error(`no part is called ${name}`);
+    return part;
+  };
+
   return {
     names: parts.map((part) => part.name),
     parts,
     // zod cannot follow a union that is put together at run time; the members above are what `Spec` says.
     schema: union({}) as unknown as z.ZodType<Spec<P, Key>>,
     schemaWith: (extra) => union(extra) as never,
-    build(spec, ...args) {
-      const name = (spec as Record<string, unknown>)[discriminator] as string;
-      const part = byName.get(name);
-      if (part === undefined) throw new Error(`no part is called ${name}`);
-      // The spec was parsed by this part's member of the union.
-      return part.build(spec as never, ...(args as never)) as ReturnType<P['build']>;
-    },
+    partOf,
+    // The spec was parsed by this part's member of the union.
+    build: (spec, ...args) => partOf(spec).build(spec as never, ...(args as never)) as ReturnType<P['build']>,
   };
 }
 

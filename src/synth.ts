@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createCollector, type Report } from './evaluation/evaluation.js';
 import { spacesOf } from './evaluation/spaces.js';
-import { onDisk, writeFileAtomic } from './runs/disk.js';
+import { onDisk, writeFileAtomic } from './disk.js';
 import { HEADER } from './synth/ali-ccp.js';
 import { csvRow } from './synth/csv-row.js';
 import { drawImpressions, fitIntercepts, type Impression, type Rates } from './synth/impressions.js';

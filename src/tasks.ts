@@ -1,10 +1,13 @@
 import { z } from 'zod';
 
+/** The name of a column; names like 101 may stand without quotes. */
+export const columnName = z.union([z.string().min(1), z.int().min(0)]).transform(String);
+
 /** What a task of the YAML may say. */
 export const taskOptions = z.strictObject({
-  label: z.string().min(1).describe('the column that holds the truth'),
+  label: columnName.describe('the column that holds the truth'),
   type: z.enum(['classification', 'regression']).default('classification'),
-  given: z.string().min(1).optional().describe('a label column: the task is trained and measured where it is 1'),
+  given: columnName.optional().describe('a label column: the task is trained and measured where it is 1'),
   weight: z.number().min(0).default(1).describe("factor of the task's loss"),
 });
 

@@ -7,7 +7,8 @@ import { fitFeatures } from './data/fit.js';
 import { refuseBadRows, skipBadRows } from './data/rejects.js';
 import { rowFormatOf } from './data/row-format.js';
 import { openSplits } from './data/splits.js';
-import { createEngine, type Device } from './engines/engines.js';
+import type { Device } from './engines/device.js';
+import { createEngine } from './engines/engines.js';
 import { planSize } from './engines/plan-size.js';
 import type { Report } from './evaluation/evaluation.js';
 import { spacesOf } from './evaluation/spaces.js';
@@ -28,13 +29,14 @@ export interface TrainOptions {
   readonly runDir?: string | undefined;
   /** `--set` texts, for the run folder. */
   readonly overrides: readonly string[];
-  /** Aborted to stop after the step that runs, and save. */
+  /** Aborted to end the run after the step that runs, and save. */
   readonly signal: AbortSignal;
 }
 
 /** Trains what a config describes: the whole run, in the order in which data flows. */
 export async function train({ experiment, source }: LoadedConfig, options: TrainOptions, observer: TrainObserver): Promise<TrainResult> {
   const { data, training, model, seed } = experiment;
+  const { signal } = options;
   const tasks = tasksOf(experiment);
   const spaces = spacesOf(tasks);
   const format = rowFormatOf(tasks, fieldsOf(Object.values(experiment.features)));
@@ -45,9 +47,19 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
   const run = await createRunFolder({ configName: experiment.name, name: options.name, runDir: options.runDir });
   const config = dumpConfig(experiment);
   const log = await openRunLog(run, { source, config, overrides: options.overrides, engine });
+
+  const policy = data.onBadRow === 'skip' ? skipBadRows(join(run, 'rejects.csv'), data.maxRejects) : refuseBadRows;
+  const metrics: Record<string, Report> = {};
+  let bestEpoch = 0;
+  const finish = (end: TrainResult['end']): TrainResult => {
+    log.event('end', { end, bestEpoch, numRejects: policy.count });
+    return { run, end, bestEpoch, metrics, numRejects: policy.count };
+  };
+  /** Saves where training stands, while it does. */
+  let save: ((links: readonly CheckpointLink[]) => Promise<void>) | undefined;
+  let dispose: (() => void) | undefined;
   try {
-    const policy = data.onBadRow === 'skip' ? skipBadRows(join(run, 'rejects.csv'), data.maxRejects) : refuseBadRows;
-    const fitted = await fitFeatures(sources.train, format, policy, (share) => observer.onFit(share));
+    const fitted = await fitFeatures(sources.train, format, policy, (share) => observer.onFit(share), signal);
     const fields = encodedFields(format.fields, fitted);
     const datasetOf = (rows: typeof sources.train) => createDataset(rows, { ...format, fields }, policy);
     const trainSet = datasetOf(sources.train);
@@ -61,24 +73,19 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
     observer.onStart(start);
     log.event('start', start);
     const program = engine.compile(plan);
-    const measured = (dataset: typeof trainSet) => measure(program, dataset.batches(EVALUATION_BATCH_ROWS), spaces);
+    dispose = () => program.dispose();
+    const measured = (dataset: typeof trainSet) => measure(program, dataset.batches(EVALUATION_BATCH_ROWS), spaces, signal);
 
     const stopping = stoppingOf(training);
-    const metrics: Record<string, Report> = {};
-    let bestEpoch = 0;
     let epoch = 0;
-    const save = (links: readonly CheckpointLink[]) => {
-      const { best: bestValue, epochsWithoutProgress } = stopping;
-      const loop = { epoch, bestEpoch, bestValue, epochsWithoutProgress };
-      return saveCheckpoint(run, { program: program.state(), loop, fitted, config }, links);
-    };
+    save = (links) => saveCheckpoint(run, { program: program.state(), loop: { epoch, bestEpoch, stopping: stopping.state() }, fitted, config }, links);
     const end = await trainLoop({
       program,
       epochs: training.epochs,
       terms: graph.terms,
       stopping,
-      signal: options.signal,
-      batches: (epoch) => trainSet.batches(training.batchSize, training.shuffle ? { seed, epoch, window: training.shuffleWindow } : undefined),
+      signal,
+      batches: (number) => trainSet.batches(training.batchSize, training.shuffle ? { seed, epoch: number, window: training.shuffleWindow } : undefined),
       validate: validSet && (async () => measurementOf(await measured(validSet), graph.terms, training.monitor)),
       onStep: (progress) => observer.onStep(progress),
       onEpoch: async (result) => {
@@ -87,23 +94,25 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
           bestEpoch = epoch;
           if (result.valid !== undefined) metrics['valid'] = result.valid.report;
         }
-        await save(result.isBest ? ['best', 'last'] : ['last']);
+        await save?.(result.isBest ? ['best', 'last'] : ['last']);
         await log.epoch(result);
         observer.onEpoch(result);
       },
     });
+    save = undefined;
 
-    if (end === 'interrupted') await save(['last']);
-    else {
-      program.restore((await readCheckpoint(findCheckpoint(run), false)).program);
-      if (testSet !== undefined) metrics['test'] = await measured(testSet);
-      await log.results(metrics, bestEpoch);
-    }
-    program.dispose();
-    log.event('end', { end, bestEpoch, numRejects: policy.count });
-    return { run, end, bestEpoch, metrics, numRejects: policy.count };
+    program.restore((await readCheckpoint(findCheckpoint(run), false)).program);
+    if (testSet !== undefined) metrics['test'] = await measured(testSet);
+    await log.results(metrics, bestEpoch);
+    return finish(end);
   } catch (error) {
+    if (signal.aborted && error === signal.reason) {
+      await save?.(['last']);
+      return finish('interrupted');
+    }
     log.failure(error);
     throw error;
+  } finally {
+    dispose?.();
   }
 }

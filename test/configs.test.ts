@@ -25,7 +25,9 @@ describe('every config that is shipped', () => {
         { onFit: () => undefined, onStart: () => undefined, onStep: () => undefined, onEpoch: ({ loss }) => losses.push(loss.total) },
       );
       expect(result.end).toBe('finished');
+      expect(losses).toHaveLength(1);
       expect(losses.every(Number.isFinite)).toBe(true);
+      expect(Object.keys(result.metrics)).toEqual(['valid', 'test']);
       for (const report of Object.values(result.metrics)) {
         for (const space of Object.values(report)) expect(space.rows).toBeGreaterThan(0);
       }

@@ -35,7 +35,7 @@ describe('the package', () => {
     const folder = scratchFolder();
     const [{ filename }] = JSON.parse(run(root, 'npm', 'pack', '--json', '--silent', '--pack-destination', folder)) as [{ filename: string }];
     run(folder, 'npm', 'init', '-y');
-    run(folder, 'npm', 'install', '--prefer-offline', '--no-audit', '--no-fund', `./${filename}`);
+    run(folder, 'npm', 'install', '--omit=optional', '--prefer-offline', '--no-audit', '--no-fund', `./${filename}`);
     for (const left of ['src', 'test', 'package-lock.json']) expect(existsSync(join(folder, 'node_modules', 'mtl', left))).toBe(false);
 
     run(folder, 'npx', 'mtl', 'synth', 'data', '--train', '1000', '--valid', '300', '--test', '300');

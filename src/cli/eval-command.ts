@@ -1,4 +1,4 @@
-import type { Device } from '../engines/engines.js';
+import type { Device } from '../engines/device.js';
 import { EXIT_CODES } from '../errors.js';
 import { evaluate } from '../evaluate.js';
 import { count, reportTable } from './format.js';
@@ -15,7 +15,7 @@ export interface EvalArguments {
 /** `mtl eval`: runs it, prints it, and gives the exit code. */
 export async function runEval({ path, data, device, json }: EvalArguments): Promise<number> {
   const { screen, result } = createOutput(json);
-  const { checkpoint, step, metrics, numRejects } = await evaluate({ path, data, device });
+  const { checkpoint, step, metrics, numRejects } = await evaluate({ path, data, device, signal: new AbortController().signal });
   screen.print(`checkpoint ${checkpoint}, after ${count(step)} steps`);
   if (numRejects > 0) screen.print(`${count(numRejects)} bad rows were skipped`);
   for (const [split, report] of Object.entries(metrics)) screen.print(reportTable(split, report, screen));

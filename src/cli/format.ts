@@ -11,7 +11,7 @@ export function count(value: number): string {
 }
 
 /** A duration in words: 950 ms, 12.3 s, 4 min 05 s, 2 h 07 min. */
-export function duration(ms: number): string {
+function duration(ms: number): string {
   const seconds = ms / 1000;
   if (seconds < 1) return `${Math.round(ms)} ms`;
   if (seconds < 60) return `${seconds.toFixed(1)} s`;

@@ -1,10 +1,9 @@
 import yargs, { type Argv } from 'yargs';
+import { DEVICES } from '../engines/device.js';
 import { EXIT_CODES, printable, problemLine, quoted, UserError, userError } from '../errors.js';
 import { packageVersion } from '../runs/package-version.js';
 
 // Commands are loaded when they are called, so that help costs nothing.
-
-const DEVICES = ['auto', 'gpu', 'cpu'] as const;
 
 /** A `--set` that may be given many times; yargs gives one text or a list of them. */
 const setOption = {
@@ -17,15 +16,17 @@ const deviceOption = { choices: DEVICES, default: 'auto', describe: 'where to co
 const jsonOption = { type: 'boolean', default: false, describe: 'print one JSON object on stdout and all else on stderr' } as const;
 
 /** An option that is a whole number from 1 on. */
-function whole(value: number, describe: string) {
+function whole(value: number, describe: string, largest = 4_294_967_295) {
   return {
     type: 'string',
     default: String(value),
     requiresArg: true,
     describe,
     coerce: (text: string): number => {
-      const number = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
-      if (!(number >= 1)) throw userError('usage', { message: `expected a whole number from 1 on (${describe}), found ${quoted(text)}` });
+      const number = /^\d{1,10}$/.test(text) ? Number(text) : NaN;
+      if (!(number >= 1 && number <= largest)) {
+        throw userError('usage', { message: `expected a whole number from 1 to ${largest} (${describe}), found ${quoted(text)}` });
+      }
       return number;
     },
   } as const;
@@ -130,8 +131,8 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
           .option('train', whole(20_000, 'rows of train.csv'))
           .option('valid', whole(5_000, 'rows of valid.csv'))
           .option('test', whole(5_000, 'rows of test.csv'))
-          .option('users', whole(600, 'users in the world'))
-          .option('items', whole(200, 'items in the world'))
+          .option('users', whole(600, 'users in the world', 10_000_000))
+          .option('items', whole(200, 'items in the world', 10_000_000))
           .option('click-rate', share(0.25, 'clicks of impressions'))
           .option('purchase-rate', share(0.2, 'purchases of clicks'))
           .example('$0 synth data/large --train 500000', ''),
@@ -142,6 +143,12 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
     )
     .demandCommand(1, 'expected a command')
     .strict()
+    .check((args) => {
+      // yargs makes a list of what is given twice.
+      const repeated = Object.keys(args).find((name) => name !== '_' && name !== 'set' && Array.isArray(args[name]));
+      if (repeated !== undefined) throw userError('usage', { where: `--${repeated}`, message: 'is given more than once' });
+      return true;
+    }, true)
     .recommendCommands()
     .parserConfiguration({ 'parse-positional-numbers': false })
     .version(packageVersion())

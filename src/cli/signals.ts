@@ -23,7 +23,7 @@ export function listenForStop(onFirst: (name: StopSignal) => void): StopRequest 
     if (received !== undefined) process.exit(EXIT_CODES[name]);
     received = name;
     onFirst(name);
-    controller.abort();
+    controller.abort(new Error(name));
   };
   process.on('SIGINT', listener).on('SIGTERM', listener);
   return {

@@ -1,7 +1,8 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadConfig } from '../config/load.js';
 import { parseOverride } from '../config/overrides.js';
-import type { Device } from '../engines/engines.js';
+import type { Device } from '../engines/device.js';
 import { EXIT_CODES } from '../errors.js';
 import { train } from '../train.js';
 import { count, epochLines, reportTable, startLines, stepLine } from './format.js';
@@ -22,7 +23,7 @@ export interface TrainArguments {
 export async function runTrain({ config, set, device, name, runDir, json }: TrainArguments): Promise<number> {
   const { screen, result } = createOutput(json);
   const loaded = await loadConfig(config, set.map(parseOverride));
-  const stop = listenForStop((signal) => screen.print(`${signal}: saving after this step; once more to quit without`));
+  const stop = listenForStop((signal) => screen.print(`${signal}: ending after this step; once more to quit at once`));
   let epochs = 0;
   try {
     const trained = await train(loaded, { device, name, runDir, overrides: set, signal: stop.signal }, {
@@ -38,7 +39,9 @@ export async function runTrain({ config, set, device, name, runDir, json }: Trai
     const { run, end, bestEpoch, metrics, numRejects } = trained;
     if (numRejects > 0) screen.print(`${count(numRejects)} bad rows were skipped; they are in ${join(run, 'rejects.csv')}`);
     if (stop.received !== undefined && end === 'interrupted') {
-      screen.print(`stopped by ${stop.received}; saved as ${join(run, 'checkpoints', 'last')}`);
+      const last = join(run, 'checkpoints', 'last');
+      screen.print(`stopped by ${stop.received}; ${existsSync(last) ? `saved as ${last}` : 'there was nothing to save yet'}`);
+      result({ run, end, metrics });
       return EXIT_CODES[stop.received];
     }
     if (end === 'stopped early') screen.print('stopped early: valid no longer improves');
@@ -46,7 +49,7 @@ export async function runTrain({ config, set, device, name, runDir, json }: Trai
       screen.print(`${screen.bold('test')}, with the weights of epoch ${bestEpoch}\n${reportTable('test', metrics['test'], screen)}`);
     }
     screen.print(`run folder ${run}`);
-    result({ run, metrics });
+    result({ run, end, metrics });
     return EXIT_CODES.done;
   } finally {
     stop.release();

@@ -76,8 +76,7 @@ function* checkTasks(tasks: readonly Task[], model: ModelSpec | undefined): Gene
     }
   }
   if (tasks.length === 0) yield { path: ['tasks'], message: 'expected at least one task' };
-  const problem = model && tasks.length > 0 ? models.parts.find(({ name }) => name === model.name)?.checkTasks?.(tasks, model as never) : undefined;
-  if (problem !== undefined) yield { path: ['tasks'], message: problem };
+  if (model !== undefined && tasks.length > 0) yield* models.partOf(model).checkTasks?.(tasks, model as never) ?? [];
 }
 
 /** Everything that an epoch can be chosen by. */

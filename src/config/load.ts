@@ -38,7 +38,9 @@ export function parseConfig(text: string, path: string, overrides: readonly Over
   }
   if (issues.length > 0) {
     const locate = (at: readonly PropertyKey[], what: 'key' | 'value'): string => {
-      const override = overrides.findLast(({ path: set }) => set.every((step, i) => i >= at.length || step === String(at[i])));
+      // The override that set what is wrong, or that made the map in which it is.
+      const isMade = !yaml.has(at);
+      const override = overrides.findLast(({ path: set }) => set.every((step, i) => (i < at.length ? step === String(at[i]) : isMade)));
       return override === undefined ? yaml.locate(at, what) : `--set ${override.text}`;
     };
     throw new UserError('config', issues.map((issue) => toProblem(issue, locate)));

@@ -1,6 +1,6 @@
 import { parseDocument } from 'yaml';
-import { quoted, userError } from '../errors.js';
-import { FORBIDDEN_KEYS } from './yaml-source.js';
+import { quoted, UserError, userError } from '../errors.js';
+import { FORBIDDEN_KEYS, structureProblems } from './yaml-source.js';
 
 /** One `--set a.b=value`; the value null takes the key out. */
 export interface Override {
@@ -26,6 +26,8 @@ export function parseOverride(text: string): Override {
   const document = parseDocument(text.slice(equals + 1));
   const [error] = [...document.errors, ...document.warnings];
   if (error !== undefined) throw userError('usage', { where, message: `the value is not YAML (${error.code})`, fix });
+  const problems = structureProblems(document.contents, () => where);
+  if (problems.length > 0) throw new UserError('usage', problems);
   try {
     return { path, value: document.toJS({ maxAliasCount: 0 }) as unknown, text };
   } catch (cause) {

@@ -4,6 +4,8 @@ import { printable, quoted, UserError, type Problem } from '../errors.js';
 /** A YAML text as plain data, with the way back to its lines. */
 export interface YamlSource {
   readonly value: unknown;
+  /** Whether something stands at a path. */
+  has(path: readonly PropertyKey[]): boolean;
   /** `file:line:column` of the value at a path, of the key of the last step, or of the nearest thing above that exists. */
   locate(path: readonly PropertyKey[], what?: 'key' | 'value'): string;
 }
@@ -58,15 +60,19 @@ export function parseYaml(text: string, file: string): YamlSource {
     if (error instanceof ReferenceError) return fail({ where: file, message: `more than ${MAX_ALIASES} nested aliases; write the values out` });
     throw error;
   }
-  return { value, locate: (path, what = 'value') => place(offsetOf(document, path, what)) };
+  return {
+    value,
+    has: (path) => document.hasIn(path),
+    locate: (path, what = 'value') => place(offsetOf(document, path, what)),
+  };
 }
 
 function keyAt(text: string, offset: number): string {
   return /^[^\s:]*/.exec(text.slice(offset))?.[0] ?? '';
 }
 
-/** Keys that are no plain text or are forbidden, and nesting beyond the limit. */
-function structureProblems(root: Node | null, place: (offset: number) => string): Problem[] {
+/** What no config may hold: keys that are no plain text or are forbidden, and nesting beyond the limit. */
+export function structureProblems(root: Node | null, place: (offset: number) => string): Problem[] {
   const problems: Problem[] = [];
   const visit = (node: unknown, depth: number): void => {
     const where = place((node as Node | null)?.range?.[0] ?? 0);

@@ -127,7 +127,7 @@ async function* parsedChunks(path: string, size: number): AsyncGenerator<CsvRows
     if (rows.length > 0) yield take(bytes);
     await failed();
   } catch (error) {
-    throw error instanceof UserError ? error : unreadable(path, error);
+    throw error instanceof UserError || systemCode(error) === undefined ? error : unreadable(path, error);
   } finally {
     stream.destroy();
     parser.destroy();

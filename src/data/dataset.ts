@@ -1,6 +1,6 @@
 import type { EncodedField } from '../features/features.js';
 import { randomStream, shuffledOrder } from '../random.js';
-import type { BatchRead } from './batch.js';
+import type { BatchRead } from '../batch.js';
 import { noRows } from './fit.js';
 import type { RejectPolicy } from './rejects.js';
 import type { RowFormat } from './row-format.js';
@@ -17,7 +17,6 @@ export interface Shuffle {
 
 /** A CSV as batches. */
 export interface Dataset {
-  readonly path: string;
   /** Every usable row once; all batches are full but the last. */
   batches(batchSize: number, shuffle?: Shuffle): AsyncGenerator<BatchRead>;
 }
@@ -36,7 +35,6 @@ const READ_AHEAD_ROWS = 1 << 14;
  */
 export function createDataset(source: RowSource, format: EncodedFormat, policy: RejectPolicy): Dataset {
   return {
-    path: source.csv.path,
     batches(batchSize, shuffle) {
       // Whole batches, so that only the last one of the file may be short.
       const window = Math.max(1, Math.ceil((shuffle?.window ?? READ_AHEAD_ROWS) / batchSize)) * batchSize;
@@ -73,13 +71,16 @@ async function* readBatches(source: RowSource, options: ReadOptions): AsyncGener
     block.rows = 0;
   }
 
+  let before = 0;
   for await (const { rows, lines, progress } of source.csv.rows()) {
     for (let r = 0; r < rows.length; r++) {
       if (!readRow(rows[r]!, lines[r]!)) continue;
       block.rows++;
       rowsRead++;
-      if (block.rows === window) yield* emit(progress);
+      // The rows of a read come at once; up to this one, so much of them is used.
+      if (block.rows === window) yield* emit(before + ((progress - before) * (r + 1)) / rows.length);
     }
+    before = progress;
   }
   yield* emit(1);
   if (rowsRead === 0) throw noRows(source.csv.path);

@@ -8,12 +8,14 @@ import type { RowFormat } from './row-format.js';
  * Learns vocabularies and scales from the rows of train that will be trained on, in one pass; no pass where nothing is to be
  * learned.
  * @param onProgress told the share of the file that was read
+ * @param signal aborted to give up; its reason is thrown
  */
 export async function fitFeatures(
   source: RowSource,
   format: RowFormat,
   policy: RejectPolicy,
   onProgress: (share: number) => void,
+  signal: AbortSignal,
 ): Promise<Fitted> {
   const { fields, labels } = format;
   const fits = fields.flatMap((field) => {
@@ -42,6 +44,8 @@ export async function fitFeatures(
       for (const { fit, index } of columns) fit.observe(cells[index]!);
     });
     onProgress(progress);
+    // Signals are heard only when the event loop gets a turn; a read of the file is one.
+    signal.throwIfAborted();
   }
   if (count === 0) throw noRows(source.csv.path);
   return Object.fromEntries(fits.map(({ field, fit }) => [field.name, fit.finish()]));

@@ -1,5 +1,6 @@
-import { appendFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync } from 'node:fs';
 import { stringify } from 'csv-stringify/sync';
+import { onDiskSync } from '../disk.js';
 import { quoted, userError } from '../errors.js';
 
 /** A row that cannot be used: where it is, and why. */
@@ -55,9 +56,9 @@ export function skipBadRows(path: string | undefined, maxRejects: number): Rejec
 }
 
 function writeReject(path: string, { path: file, line, column, value, expected, cells }: BadRow, isFirst: boolean): void {
-  if (isFirst) writeFileSync(path, stringify([['file', 'line', 'column', 'value', 'reason', 'row']]));
   const row = stringify([[...cells]]).trimEnd();
-  appendFileSync(path, stringify([[file, line, column ?? '', value ?? '', `expected ${expected}`, row]]));
+  const lines = [...(isFirst ? [['file', 'line', 'column', 'value', 'reason', 'row']] : []), [file, line, column ?? '', value ?? '', `expected ${expected}`, row]];
+  onDiskSync(path, () => appendFileSync(path, stringify(lines)));
 }
 
 function badRowError({ path, line, column, value, expected }: BadRow, fix: string): Error {

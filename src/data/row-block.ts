@@ -1,19 +1,17 @@
 import type { EncodedField } from '../features/features.js';
-import type { Batch } from './batch.js';
+import type { Batch } from '../batch.js';
 import type { LabelColumn } from './row-format.js';
 import type { ColumnReader } from './rows.js';
 
 /** Memory for a number of rows, a typed array a column. */
 export interface RowBlock extends Batch {
   rows: number;
-  readonly capacity: number;
 }
 
 /** A block for these columns, with no row in it. */
 export function createRowBlock(fields: readonly EncodedField[], labels: readonly LabelColumn[], capacity: number): RowBlock {
   return {
     rows: 0,
-    capacity,
     ids: new Map(fields.filter(({ kind }) => kind === 'id').map(({ name }) => [name, new Uint32Array(capacity)])),
     numbers: new Map(fields.filter(({ kind }) => kind === 'number').map(({ name }) => [name, new Float32Array(capacity)])),
     labels: new Map(labels.map(({ name }) => [name, new Float32Array(capacity)])),

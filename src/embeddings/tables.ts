@@ -1,4 +1,4 @@
-import { column, type Batch } from '../data/batch.js';
+import { column, type Batch } from '../batch.js';
 import type { Optimizer } from '../optimizers/optimizer.js';
 import { randomStream } from '../random.js';
 import { EMBEDDING_DEVIATION, type InputLayout, type TableSpec } from './layout.js';
@@ -33,7 +33,8 @@ export interface RowGradients {
 
 /**
  * Makes the tables of a layout, drawn from N(0, 1e-4²).
- * @param slotNames what the optimizer keeps for every weight
+ * @param optimizer the rule for their rows, and what it keeps for every weight
+ * @param isLazy whether an update leaves rows alone that the batch does not touch
  */
 export function createTables(layout: InputLayout, optimizer: Optimizer, isLazy: boolean, seed: number): Tables {
   const tables = layout.tables.map((spec): Table => {

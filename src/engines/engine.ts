@@ -1,4 +1,4 @@
-import type { Batch } from '../data/batch.js';
+import type { Batch } from '../batch.js';
 import type { InputLayout } from '../embeddings/layout.js';
 import type { Graph } from '../graph/graph.js';
 import type { EmbeddingOptimizerSpec, OptimizerSpec } from '../optimizers/optimizers.js';

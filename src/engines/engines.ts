@@ -1,7 +1,5 @@
 import type { Engine } from './engine.js';
-import type { Device } from './tfjs/backend.js';
-
-export { DEVICES, type Device } from './tfjs/backend.js';
+import type { Device } from './device.js';
 
 /**
  * The engine for a device. Its libraries are loaded here and not before.

@@ -21,7 +21,6 @@ export function createWeights(parameters: readonly Parameter[], optimizer: Optim
 
 function fill(data: Float32Array, { init }: Parameter, random: Random): void {
   for (let i = 0; i < data.length; i++) {
-    data[i] =
-      init.kind === 'constant' ? init.value : init.kind === 'uniform' ? init.bound * (2 * random.uniform() - 1) : init.deviation * random.normal();
+    data[i] = init.kind === 'constant' ? init.value : init.bound * (2 * random.uniform() - 1);
   }
 }

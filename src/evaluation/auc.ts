@@ -6,7 +6,6 @@ import { defineMetric } from './metric.js';
  */
 export const auc = defineMetric({
   name: 'auc',
-  summary: 'area under the ROC curve, exact, ties half',
   taskType: 'classification',
   goal: 'higher',
 

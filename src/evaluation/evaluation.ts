@@ -1,4 +1,4 @@
-import { column, type Batch } from '../data/batch.js';
+import { column, type Batch } from '../batch.js';
 import { userError } from '../errors.js';
 import { metrics } from './metrics.js';
 import type { Space } from './spaces.js';

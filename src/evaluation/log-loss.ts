@@ -6,9 +6,9 @@ const CLIP = 1e-7;
 /** Mean negative log likelihood of the labels, natural logarithm. */
 export const logLoss = defineMetric({
   name: 'logLoss',
-  summary: 'mean negative log likelihood',
   taskType: 'classification',
   goal: 'lower',
+  toLoss: (value) => value,
 
   compute(labels, predictions) {
     let sum = 0;

@@ -1,17 +1,18 @@
 /** Why a metric has no value on some rows. */
-export interface Undefined {
+export interface NoValue {
   readonly reason: string;
 }
 
 /** A number over the labels and predictions of one task's own rows. */
 export interface Metric {
   readonly name: string;
-  readonly summary: string;
   readonly taskType: 'classification' | 'regression';
   /** Which way is better; `none` for a metric that no epoch can be chosen by. */
   readonly goal: 'higher' | 'lower' | 'none';
+  /** The mean loss that training minimises for this type of task, from the metric's value; absent on the others. */
+  readonly toLoss?: (value: number) => number;
   /** Labels and predictions have one length; at least one row. */
-  compute(labels: Float32Array, predictions: Float32Array): number | Undefined;
+  compute(labels: Float32Array, predictions: Float32Array): number | NoValue;
 }
 
 /** Declares a metric; the identity, for the sake of its types. */

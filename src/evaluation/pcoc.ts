@@ -3,7 +3,6 @@ import { defineMetric, mean } from './metric.js';
 /** Predicted clicks over clicks: the mean prediction over the mean label; 1 is calibrated. */
 export const pcoc = defineMetric({
   name: 'pcoc',
-  summary: 'mean prediction over mean label, 1 is calibrated',
   taskType: 'classification',
   goal: 'none',
 

@@ -4,7 +4,6 @@ import { squaredErrors } from './rmse.js';
 /** Coefficient of determination: the share of the labels' variance that the predictions explain. */
 export const r2 = defineMetric({
   name: 'r2',
-  summary: 'coefficient of determination',
   taskType: 'regression',
   goal: 'higher',
 

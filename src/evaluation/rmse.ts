@@ -3,9 +3,9 @@ import { defineMetric } from './metric.js';
 /** Root of the mean squared error. */
 export const rmse = defineMetric({
   name: 'rmse',
-  summary: 'root of the mean squared error',
   taskType: 'regression',
   goal: 'lower',
+  toLoss: (value) => value ** 2,
   compute: (labels, predictions) => Math.sqrt(squaredErrors(labels, predictions) / labels.length),
 });
 

@@ -20,7 +20,7 @@ export const categorical = defineFeatureType({
   },
 
   *check({ fields, encoding }) {
-    const part: EncodingPart<string, z.ZodRawShape> = encodings.parts.find(({ name }) => name === encoding.name)!;
+    const part: EncodingPart<string, z.ZodRawShape> = encodings.partOf(encoding);
     for (const path of part.fieldKeys?.(encoding) ?? []) {
       const field = path.at(-1)!;
       if (!fields.includes(field)) yield { path: ['encoding', ...path], message: joined('not a field of this group', didYouMean(field, fields)) };

@@ -7,8 +7,7 @@
 /** How the first values of a parameter are drawn. */
 export type Initializer =
   | { readonly kind: 'constant'; readonly value: number }
-  | { readonly kind: 'uniform'; readonly bound: number }
-  | { readonly kind: 'normal'; readonly deviation: number };
+  | { readonly kind: 'uniform'; readonly bound: number };
 
 /** A tensor that belongs to the model: trained by the optimizer, or (running statistics) updated by its operation. */
 export interface Parameter {

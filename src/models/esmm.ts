@@ -24,9 +24,10 @@ export const esmm = defineModel({
     cvrTower: towerOptions.describe('tower of the conversion task'),
   },
 
-  checkTasks(tasks) {
-    if (roles(tasks) !== undefined) return undefined;
-    return 'esmm needs two classification tasks, a click and a conversion that is given it, as in ctr: { label: click } and cvr: { label: purchase, given: click }';
+  *checkTasks(tasks) {
+    if (roles(tasks) !== undefined) return;
+    const example = 'ctr: { label: click } and cvr: { label: purchase, given: click }';
+    yield { path: ['tasks'], message: `esmm needs two classification tasks, a click and a conversion that is given it, as in ${example}` };
   },
 
   build(options, { g, input, tasks }) {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { mlp, mlpOptions, tower } from '../graph/mlp.js';
+import { didYouMean, joined } from '../errors.js';
+import { mlp, mlpOptions, tower, type MlpOptions } from '../graph/mlp.js';
 import { defineModel, head } from './model.js';
 
 /**
@@ -19,11 +20,15 @@ export const mmoe = defineModel({
     towers: z.record(z.string(), mlpOptions).default({}).describe('by task: a tower of its own'),
   },
 
-  checkTasks(tasks, options) {
+  *check({ experts }) {
+    if (experts.hidden.length === 0) yield { path: ['experts', 'hidden'], message: 'expected at least one layer' };
+  },
+
+  *checkTasks(tasks, { towers }) {
     const known = tasks.map((task) => task.name);
-    const unknown = Object.keys(options.towers).find((name) => !known.includes(name));
-    if (unknown !== undefined) return `mmoe has a tower for '${unknown}', but the tasks are ${known.join(', ')}`;
-    return options.experts.hidden.length === 0 ? 'mmoe needs experts with at least one layer' : undefined;
+    for (const name of Object.keys(towers)) {
+      if (!known.includes(name)) yield { path: ['model', 'towers', name], message: joined(`no task is called '${name}'`, didYouMean(name, known)) };
+    }
   },
 
   build(options, { g, input, tasks }) {
@@ -34,7 +39,7 @@ export const mmoe = defineModel({
       const gate = g.linear(input, count, `gates.${task.name}`);
       const gateLogits = options.gate.batchNorm ? g.batchNorm(gate, `gates.${task.name}.norm`) : gate;
       const mixed = g.mixture(g.softmax(gateLogits), experts);
-      return head(g, task, tower(g, mixed, options.towers[task.name] ?? options.tower, `towers.${task.name}`));
+      return head(g, task, tower(g, mixed, ownTower(options.towers, task.name) ?? options.tower, `towers.${task.name}`));
     });
     return {
       predictions: new Map(tasks.map((task, t) => [task.name, heads[t]!.prediction])),
@@ -42,3 +47,8 @@ export const mmoe = defineModel({
     };
   },
 });
+
+/** A task's own tower; tasks may be called anything, so nothing inherited counts. */
+function ownTower(towers: Readonly<Record<string, MlpOptions>>, task: string): MlpOptions | undefined {
+  return Object.hasOwn(towers, task) ? towers[task] : undefined;
+}

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { GraphBuilder } from '../graph/builder.js';
 import type { Graph, Term } from '../graph/graph.js';
 import type { Value } from '../graph/operations.js';
-import type { OptionsOf, Part } from '../part.js';
+import type { Finding, OptionsOf, Part } from '../part.js';
 import type { Task } from '../tasks.js';
 
 /** A task as a model meets it: with its label, and the rows where it is defined. */
@@ -23,10 +23,10 @@ export interface ModelContext {
 /** What a model gives back: predictions by task, and the terms of its loss. */
 export type ModelOutput = Pick<Graph, 'predictions' | 'terms'>;
 
-/** What a model asks of a config beyond its own options; each returned text is a problem with the tasks. */
+/** A model as a part: with what it asks of the tasks. */
 export interface ModelPart<Name extends string, Shape extends z.ZodRawShape> extends Part<Name, Shape, [ModelContext], ModelOutput> {
-  /** What is wrong with these tasks for this model, or undefined. */
-  checkTasks?(tasks: readonly Task[], options: OptionsOf<Shape>): string | undefined;
+  /** What is wrong with these tasks, or with options that name them; paths start at the config's root. */
+  checkTasks?(tasks: readonly Task[], options: OptionsOf<Shape>): Iterable<Finding>;
 }
 
 /** Declares a model; the identity, for the sake of its types. */

@@ -1,11 +1,12 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readlinkSync } from 'node:fs';
 import { readdir, readFile, readlink, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { ProgramState } from '../engines/engine.js';
 import { systemCode, userError } from '../errors.js';
 import type { Fitted } from '../features/features.js';
-import { pointLink, writeFolder, writeSynced } from './disk.js';
+import { onDisk, pointLink, writeFolder, writeSynced } from '../disk.js';
+import { stoppingStateSchema } from '../training/stopping.js';
 import { readSafetensors, writeSafetensors, type StoredTensor } from './safetensors.js';
 
 const FORMAT_VERSION = 1;
@@ -16,10 +17,9 @@ const FILES = { weights: 'weights.safetensors', optimizer: 'optimizer.safetensor
 const loopStateSchema = z.object({
   /** Whole epochs that are behind. */
   epoch: z.int().min(0),
-  /** Epoch of the best weights, 0 before the first is behind; what they scored, null where nothing could be measured. */
+  /** Epoch of the best weights, 0 before the first is behind. */
   bestEpoch: z.int().min(0),
-  bestValue: z.number().nullable(),
-  epochsWithoutProgress: z.int().min(0),
+  stopping: stoppingStateSchema,
 });
 
 /** Where the training loop stands. */
@@ -51,10 +51,12 @@ export async function saveCheckpoint(runFolder: string, checkpoint: Checkpoint, 
   if (!existsSync(path)) await writeFolder(path, (temporary) => writeFiles(temporary, checkpoint));
   for (const link of links) await pointLink(join(folder, link), name);
 
-  const linked = await Promise.all(LINKS.map((link) => readlink(join(folder, link)).catch(() => undefined)));
-  for (const entry of await readdir(folder)) {
-    if (entry.startsWith('step-') && !linked.includes(entry)) await rm(join(folder, entry), { recursive: true, force: true });
-  }
+  await onDisk(folder, async () => {
+    const linked = await Promise.all(LINKS.map((link) => readlink(join(folder, link)).catch(() => undefined)));
+    for (const entry of await readdir(folder)) {
+      if (entry.startsWith('step-') && !linked.includes(entry)) await rm(join(folder, entry), { recursive: true, force: true });
+    }
+  });
 }
 
 async function writeFiles(folder: string, { program, loop, fitted, config }: Checkpoint): Promise<void> {
@@ -73,7 +75,8 @@ export function findCheckpoint(path: string): string {
   if (existsSync(join(path, FILES.weights))) return path;
   for (const link of LINKS) {
     const linked = join(path, 'checkpoints', link);
-    if (existsSync(join(linked, FILES.weights))) return linked;
+    // What it points at now: a run that goes on may point it elsewhere while the files are read.
+    if (existsSync(join(linked, FILES.weights))) return join(path, 'checkpoints', readlinkSync(linked));
   }
   const message = existsSync(path) ? `holds no checkpoint: neither ${FILES.weights} nor checkpoints/best or last` : 'there is no such folder';
   throw userError('checkpoint', { where: path, message, fix: 'name a run or a checkpoint, as in runs/latest or runs/esmm/001/checkpoints/last' });
@@ -97,12 +100,6 @@ export async function readCheckpoint(folder: string, withOptimizer: boolean): Pr
     fitted,
     config: await readText(join(folder, FILES.config)),
   };
-}
-
-/** The resolved config of a checkpoint, with the path that it was read from. */
-export async function readCheckpointConfig(folder: string): Promise<{ readonly text: string; readonly path: string }> {
-  const path = join(folder, FILES.config);
-  return { text: await readText(path), path };
 }
 
 async function readText(path: string): Promise<string> {

@@ -2,10 +2,10 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { systemCode, userError } from '../errors.js';
-import { onDisk, pointLink } from './disk.js';
+import { onDisk, pointLink } from '../disk.js';
 
 /** Where all runs are, unless told otherwise. */
-export const RUNS_ROOT = 'runs';
+const RUNS_ROOT = 'runs';
 
 /** Which folder a run asks for. */
 export interface RunPlace {
@@ -17,6 +17,8 @@ export interface RunPlace {
   readonly runDir?: string | undefined;
 }
 
+/** The link to the newest run. */
+const LATEST = 'latest';
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 
 /**
@@ -25,6 +27,9 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
  * @throws UserError (usage) if it exists already or the name is none; (disk) if it cannot be made
  */
 export async function createRunFolder({ configName, name, runDir }: RunPlace): Promise<string> {
+  if (configName === LATEST) {
+    throw userError('config', { key: 'name', message: `'${LATEST}' is the link to the newest run`, fix: 'call the config otherwise' });
+  }
   if (name !== undefined && !NAME.test(name)) {
     throw userError('usage', { where: `--name ${name}`, message: 'expected a folder name: letters, digits, dots, - and _' });
   }
@@ -42,7 +47,7 @@ export async function createRunFolder({ configName, name, runDir }: RunPlace): P
 /** The next free number, even if other runs start at the same moment. */
 async function nextNumbered(parent: string): Promise<string> {
   for (;;) {
-    const names = existsSync(parent) ? await readdir(parent) : [];
+    const names = existsSync(parent) ? await onDisk(parent, () => readdir(parent)) : [];
     const last = Math.max(0, ...names.filter((entry) => /^\d+$/.test(entry)).map(Number));
     const path = await make(join(parent, String(last + 1).padStart(3, '0')));
     if (path !== undefined) return path;
@@ -67,5 +72,5 @@ async function make(path: string): Promise<string | undefined> {
 async function pointLatest(path: string): Promise<void> {
   const target = relative(resolve(RUNS_ROOT), resolve(path));
   if (target.startsWith('..') || target.startsWith(sep)) return;
-  await pointLink(join(RUNS_ROOT, 'latest'), target);
+  await pointLink(join(RUNS_ROOT, LATEST), target);
 }

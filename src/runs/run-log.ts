@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import { wallClockMs } from '../clock.js';
 import type { Report } from '../evaluation/evaluation.js';
 import type { EpochResult } from '../training/loop.js';
-import { onDisk, writeFileAtomic } from './disk.js';
+import { onDisk, onDiskSync, writeFileAtomic } from '../disk.js';
 import { packageVersion } from './package-version.js';
 
 /** What was asked for, in full. */
@@ -41,14 +41,24 @@ export async function openRunLog(run: string, { source, config, overrides, engin
   await writeFileAtomic(join(run, 'overrides.txt'), overrides.map((text) => `${text}\n`).join(''));
   await writeFileAtomic(join(run, 'environment.json'), `${JSON.stringify(environment(engine), null, 2)}\n`);
 
-  const logger = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ dest: join(run, 'log.jsonl'), sync: true }));
+  const logPath = join(run, 'log.jsonl');
+  const logger = onDiskSync(logPath, () =>
+    pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ dest: logPath, sync: true })),
+  );
   const metricsPath = join(run, 'metrics.jsonl');
   const append = (line: object): Promise<void> => onDisk(metricsPath, () => appendFile(metricsPath, `${JSON.stringify(line)}\n`));
+  const event: RunLog['event'] = (name, details) => onDiskSync(logPath, () => logger.info({ event: name, ...details }));
   return {
-    event: (name, details) => logger.info({ event: name, ...details }),
-    failure: (error) => logger.error({ event: 'failure', err: error }),
+    event,
+    failure(error) {
+      try {
+        logger.error({ event: 'failure', err: error });
+      } catch {
+        // The error that ends the run is told in any case; the disk may be what failed.
+      }
+    },
     async epoch({ epoch, step, rows, elapsedMs, loss, valid, isBest }) {
-      logger.info({ event: 'epoch', epoch, step, loss: loss.total });
+      event('epoch', { epoch, step, loss: loss.total });
       await append({ epoch, step, rows, elapsedMs: Math.round(elapsedMs), train: { loss: loss.total, terms: loss.terms }, ...(valid && { valid: { loss: valid.loss, metrics: valid.report } }), isBest });
     },
     async results(metrics, bestEpoch) {

@@ -74,9 +74,11 @@ export async function readSafetensors(path: string): Promise<Map<string, StoredT
   try {
     const { size } = await file.stat();
     if (size < 8) fail(`${size} bytes are too few for a header`);
-    const headerBytes = Number((await readBytes(file, 0, 8)).readBigUInt64LE());
+    const read = async (position: number, length: number): Promise<Buffer<ArrayBuffer>> =>
+      (await readBytes(file, position, length)) ?? fail('it shrank while it was read');
+    const headerBytes = Number((await read(0, 8)).readBigUInt64LE());
     if (headerBytes > Math.min(MAX_HEADER_BYTES, size - 8)) fail(`its header claims ${headerBytes} bytes, the file has ${size}`);
-    const text = (await readBytes(file, 8, headerBytes)).toString('utf8');
+    const text = (await read(8, headerBytes)).toString('utf8');
     const entries = parseHeader(text, fail);
 
     const tensors = new Map<string, StoredTensor>();
@@ -90,11 +92,14 @@ export async function readSafetensors(path: string): Promise<Map<string, StoredT
       if (stop - begin !== bytes) fail(`shape [${shape.join(', ')}] needs ${bytes} bytes, the header gives ${stop - begin}`, name);
       if (8 + headerBytes + stop > size) fail(`its data ends at ${stop}, beyond the end of the file`, name);
       end = stop;
-      const data = (await readBytes(file, 8 + headerBytes + begin, bytes)).buffer;
+      const data = (await read(8 + headerBytes + begin, bytes)).buffer;
       tensors.set(name, { shape, data: new TypedArray(data) });
     }
     if (8 + headerBytes + end !== size) fail(`${size - 8 - headerBytes - end} bytes follow the last tensor`);
     return tensors;
+  } catch (error) {
+    const code = systemCode(error);
+    throw code === undefined ? error : userError('checkpoint', { where: path, message: `cannot be read (${code})` }, error);
   } finally {
     await file.close();
   }
@@ -131,12 +136,12 @@ async function writeBytes(file: FileHandle, bytes: Uint8Array): Promise<void> {
   }
 }
 
-/** `length` bytes at `position`, in an ArrayBuffer of exactly that length. */
-async function readBytes(file: FileHandle, position: number, length: number): Promise<Buffer<ArrayBuffer>> {
+/** `length` bytes at `position`, in an ArrayBuffer of exactly that length; undefined where the file ends before. */
+async function readBytes(file: FileHandle, position: number, length: number): Promise<Buffer<ArrayBuffer> | undefined> {
   const bytes = Buffer.from(new ArrayBuffer(length));
   for (let at = 0; at < length; ) {
     const { bytesRead } = await file.read(bytes, at, Math.min(CHUNK_BYTES, length - at), position + at);
-    if (bytesRead === 0) throw new Error('the file shrank while it was read');
+    if (bytesRead === 0) return undefined;
     at += bytesRead;
   }
   return bytes;

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { monotonicMs } from '../clock.js';
-import type { BatchRead } from '../data/batch.js';
+import type { BatchRead } from '../batch.js';
 import type { Program, TermLoss } from '../engines/engine.js';
 import { userError } from '../errors.js';
 import type { Report } from '../evaluation/evaluation.js';
@@ -65,14 +65,15 @@ export interface LoopOptions {
 }
 
 /** How training ended. */
-export type LoopEnd = 'finished' | 'stopped early' | 'interrupted';
+export type LoopEnd = 'finished' | 'stopped early';
 
 /** Signals and timers run only when the event loop gets a turn. */
 export const YIELD_EVERY_MS = 50;
 
 /**
- * Trains epoch by epoch until the last, until nothing improves, or until it is interrupted.
- * @throws UserError (diverged) at the first loss that is not finite, naming the term, the step and the batch
+ * Trains epoch by epoch until the last, or until nothing improves.
+ * @throws the signal's reason after the step in which it is aborted; UserError (diverged) at the first loss that is not
+ *   finite, naming the term, the step and the batch
  */
 export async function trainLoop(options: LoopOptions): Promise<LoopEnd> {
   const { program, epochs, terms, stopping, validate, signal } = options;
@@ -96,7 +97,7 @@ export async function trainLoop(options: LoopOptions): Promise<LoopEnd> {
         await setImmediate();
         yieldedMs = nowMs;
       }
-      if (signal.aborted) return 'interrupted';
+      signal.throwIfAborted();
     }
     const elapsedMs = monotonicMs() - startMs;
     const valid = await validate?.();
@@ -104,7 +105,7 @@ export async function trainLoop(options: LoopOptions): Promise<LoopEnd> {
     const verdict = valid === undefined ? { isBest: true, shouldStop: false } : stopping.observe(valid.monitored);
     const isBest = verdict.isBest || epoch === 1;
     await options.onEpoch({ epoch, step, rows, elapsedMs, loss: sums.mean(), valid, isBest });
-    if (signal.aborted) return 'interrupted';
+    signal.throwIfAborted();
     if (verdict.shouldStop && epoch < epochs) return 'stopped early';
   }
   return 'finished';

@@ -1,6 +1,4 @@
-import { logLoss } from '../evaluation/log-loss.js';
-import { goalOf } from '../evaluation/metrics.js';
-import { rmse } from '../evaluation/rmse.js';
+import { goalOf, metrics } from '../evaluation/metrics.js';
 import type { Report } from '../evaluation/evaluation.js';
 import type { Measurement, WeightedTerm } from './loop.js';
 import type { TrainingOptions } from './options.js';
@@ -9,7 +7,7 @@ import { createStopping, type Stopping } from './stopping.js';
 /** The stopping that the config asks for, by the goal of what it monitors. */
 export function stoppingOf({ monitor, earlyStopping }: TrainingOptions): Stopping {
   return createStopping({
-    goal: goalOf(monitor.slice(monitor.indexOf('.') + 1)),
+    goal: goalOf(parsedMonitor(monitor).metric),
     patience: earlyStopping?.patience,
     minDelta: earlyStopping?.minDelta ?? 0,
   });
@@ -18,17 +16,26 @@ export function stoppingOf({ monitor, earlyStopping }: TrainingOptions): Stoppin
 /** What the loop needs to know of a report: its loss, and the value that `monitor` (`loss` or `task.metric`) names. */
 export function measurementOf(report: Report, terms: readonly WeightedTerm[], monitor: string): Measurement {
   const loss = lossOf(report, terms);
-  const [space, metric] = monitor.split('.') as [string, string?];
-  return { report, loss, monitored: metric === undefined ? loss : metricOf(report, space, metric) };
+  const { space, metric } = parsedMonitor(monitor);
+  return { report, loss, monitored: space === undefined ? loss : metricOf(report, space, metric) };
+}
+
+/** `ctcvr.auc` in its two parts; `loss` has no space. */
+function parsedMonitor(monitor: string): { readonly space: string | undefined; readonly metric: string } {
+  const dot = monitor.indexOf('.');
+  return dot < 0 ? { space: undefined, metric: monitor } : { space: monitor.slice(0, dot), metric: monitor.slice(dot + 1) };
 }
 
 /** The loss on measured rows: what training minimises, from the metrics of the spaces that its terms train. */
 function lossOf(report: Report, terms: readonly WeightedTerm[]): number {
   return terms.reduce((total, { name, weight }) => {
     if (report[name] === undefined) throw new Error(`no space is called like the term '${name}'`);
-    const error = metricOf(report, name, rmse.name);
-    // A space without rows has neither, and adds nothing.
-    return total + weight * (metricOf(report, name, logLoss.name) ?? (error === null ? 0 : error ** 2));
+    const losses = metrics.map((metric) => {
+      const value = metricOf(report, name, metric.name);
+      // A space without rows has no value, and adds nothing.
+      return value === null ? 0 : (metric.toLoss?.(value) ?? 0);
+    });
+    return total + weight * losses.reduce((sum, loss) => sum + loss, 0);
   }, 0);
 }
 

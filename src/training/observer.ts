@@ -22,7 +22,7 @@ export interface TrainObserver {
 /** How a run ended. */
 export interface TrainResult {
   readonly run: string;
-  readonly end: LoopEnd;
+  readonly end: LoopEnd | 'interrupted';
   /** The epoch whose weights were evaluated and kept; 0 where none was finished. */
   readonly bestEpoch: number;
   /** By split, of the best weights. */

@@ -1,3 +1,5 @@
+import { z } from 'zod';
+
 /** What chooses the best epoch, and when to stop. */
 export interface StoppingOptions {
   readonly goal: 'higher' | 'lower';
@@ -6,6 +8,16 @@ export interface StoppingOptions {
   /** Progress smaller than this does not count. */
   readonly minDelta: number;
 }
+
+/** What has to be remembered from epoch to epoch; values are null where nothing could be measured yet. */
+export const stoppingStateSchema = z.strictObject({
+  /** The best value so far. */
+  best: z.number().nullable(),
+  /** The value that progress is measured from: the last one that counted as progress. */
+  mark: z.number().nullable(),
+  epochsWithoutProgress: z.int().min(0),
+});
+export type StoppingState = z.output<typeof stoppingStateSchema>;
 
 /** What one epoch's value means. */
 export interface Verdict {
@@ -18,31 +30,27 @@ export interface Verdict {
 export interface Stopping {
   /** @param value null where the epoch has none: it is no progress */
   observe(value: number | null): Verdict;
-  readonly best: number | null;
-  readonly epochsWithoutProgress: number;
+  state(): StoppingState;
 }
 
 /** Early stopping as Prechelt (1998) describes it: stop after some epochs in a row without progress on valid. */
 export function createStopping({ goal, patience, minDelta }: StoppingOptions): Stopping {
   const sign = goal === 'higher' ? 1 : -1;
-  let best: number | null = null;
-  /** The value that progress is measured from. */
-  let mark = -Infinity;
-  let epochsWithoutProgress = 0;
+  let state: StoppingState = { best: null, mark: null, epochsWithoutProgress: 0 };
+  const isBeyond = (value: number | null, other: number | null, by: number): value is number =>
+    value !== null && (other === null || sign * (value - other) > by);
+
   return {
-    get best() {
-      return best;
-    },
-    get epochsWithoutProgress() {
-      return epochsWithoutProgress;
-    },
+    state: () => state,
     observe(value) {
-      const isBest = value !== null && (best === null || sign * (value - best) > 0);
-      if (isBest) best = value;
-      const isProgress = value !== null && sign * value > mark + minDelta;
-      if (isProgress) mark = sign * value;
-      epochsWithoutProgress = isProgress ? 0 : epochsWithoutProgress + 1;
-      return { isBest, shouldStop: patience !== undefined && epochsWithoutProgress >= patience };
+      const isBest = isBeyond(value, state.best, 0);
+      const isProgress = isBeyond(value, state.mark, minDelta);
+      state = {
+        best: isBest ? value : state.best,
+        mark: isProgress ? value : state.mark,
+        epochsWithoutProgress: isProgress ? 0 : state.epochsWithoutProgress + 1,
+      };
+      return { isBest, shouldStop: patience !== undefined && state.epochsWithoutProgress >= patience };
     },
   };
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -95,6 +95,23 @@ describe('mtl train', () => {
   });
 });
 
+describe('a signal while test is measured', () => {
+  it('ends the run at once, with the best weights as they were saved', async () => {
+    const cwd = scratchFolder();
+    // Test is train many times over, so that measuring it takes a while.
+    const [header, ...rows] = readFileSync(join(world, 'train.csv'), 'utf8').trimEnd().split('\n');
+    writeFileSync(join(cwd, 'test.csv'), `${[header, ...Array<string[]>(100).fill(rows).flat()].join('\n')}\n`);
+    let isSent = false;
+    const { code, stdout } = await mtl(cwd, ['train', config, ...small(), '--set=data.test=test.csv', '--set=training.epochs=1', '--run-dir', 'run'], (text, kill) => {
+      if (isSent || !text.includes('epoch 1/1')) return;
+      isSent = true;
+      setTimeout(() => kill('SIGINT'), 150);
+    });
+    expect([code, stdout]).toEqual([130, expect.stringContaining('stopped by SIGINT') as string]);
+    expect(readlinkSync(join(cwd, 'run', 'checkpoints', 'last'))).toBe(readlinkSync(join(cwd, 'run', 'checkpoints', 'best')));
+  });
+});
+
 describe('what the user did wrong', () => {
   it.each([
     ['no command', [], 2, /expected a command/],
@@ -107,7 +124,11 @@ describe('what the user did wrong', () => {
     ['data that is not there', ['train', config, '--set', 'data.test=/none.csv'], 3, /data\.test: there is no such file/],
     ['no checkpoint', ['eval', '.'], 4, /holds no checkpoint/],
     ['a run name that is none', ['train', config, '--name', '../x'], 2, /expected a folder name/],
-    ['rows that are no number', ['synth', 'x', '--train', 'many'], 2, /expected a whole number from 1 on/],
+    ['an option twice', ['train', config, '--device', 'cpu', '--device', 'auto'], 2, /--device: is given more than once/],
+    ['a path twice', ['eval', '.', '--data', 'a', '--data', 'b'], 2, /--data: is given more than once/],
+    ['tables beyond any memory', ['train', config, '--set', 'features.user.encoding={sizes: {101: 2000000000}}'], 3, /need \d+\.\d GB, this machine has .* the largest are '101' of 2000000000 rows × 16/],
+    ['a config called like the link to the newest run', ['train', config, '--set', 'name=latest'], 2, /'latest' is the link to the newest run/],
+    ['rows that are no number', ['synth', 'x', '--train', 'many'], 2, /expected a whole number from 1 to/],
     ['a rate beyond 1', ['synth', 'x', '--click-rate', '1.5'], 2, /expected a number between 0 and 1/],
   ] as const)('%s: exit code and message say so', async (_, args, code, message) => {
     const finished = await mtl(scratchFolder(), args);
@@ -139,6 +160,15 @@ describe('what the user did wrong', () => {
     const { code, stderr } = await mtl(scratchFolder(), ['train', config, ...small(), '--set=training.optimizer.dense.learningRate=1e30', '--set=training.optimizer.embeddings.learningRate=1e30']);
     expect(stderr).toMatch(/error: epoch 1, batch \d+, step \d+: loss 'ct(cv)?r': is (NaN|Infinity)/);
     expect(code).toBe(6);
+  });
+
+  it.skipIf(!existsSync('/dev/full'))('a full disk: exit code 5, and no stack', async () => {
+    const cwd = scratchFolder();
+    // A run folder cannot be made below a file; /dev/full takes no byte.
+    expect((await mtl(cwd, ['train', config, ...small(), '--run-dir', '/dev/full/run'])).code).toBe(5);
+    symlinkSync('/dev/full', join(cwd, 'train.csv'));
+    const { code, stderr } = await mtl(cwd, ['synth', '.']);
+    expect([code, stderr]).toEqual([5, expect.stringMatching(/^error: .*train\.csv: cannot be written: the disk is full; make room/) as string]);
   });
 
   it('a folder that exists: refused, and left alone', async () => {

@@ -24,7 +24,7 @@ const HEADER = 'click,purchase,id,price,unused';
 async function open(rows: readonly string[], policy: RejectPolicy = refuseBadRows): Promise<Dataset> {
   const format = rowFormatOf(tasks, fieldsOf(groups));
   const source = await openRows(scratchFile('train.csv', [HEADER, ...rows].join('\n')), columnsOf(format));
-  const fields = encodedFields(format.fields, await fitFeatures(source, format, policy, () => undefined));
+  const fields = encodedFields(format.fields, await fitFeatures(source, format, policy, () => undefined, new AbortController().signal));
   return createDataset(source, { ...format, fields }, policy);
 }
 
@@ -104,7 +104,7 @@ describe('a data set', () => {
     const policy = skipBadRows(undefined, 10);
     const format = rowFormatOf(tasks, fieldsOf(groups));
     const source = await openRows(scratchFile('train.csv', [HEADER, '0,0,3,0,', '0,0,900,x,', '0,1,800,0,'].join('\n')), columnsOf(format));
-    expect(await fitFeatures(source, format, policy, () => undefined)).toEqual({ id: { size: 4 } });
+    expect(await fitFeatures(source, format, policy, () => undefined, new AbortController().signal)).toEqual({ id: { size: 4 } });
   });
 
   it('stops at the bad row after the last that is allowed', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Batch } from '../../src/data/batch.js';
+import type { Batch } from '../../src/batch.js';
 import { createTables, denseGradient } from '../../src/embeddings/tables.js';
 import type { InputLayout } from '../../src/embeddings/layout.js';
 import { adam } from '../../src/optimizers/adam.js';

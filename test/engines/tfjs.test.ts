@@ -52,9 +52,10 @@ describe('the tfjs engine', () => {
     expect([...program.state().weights.values()].map(({ data }) => [...data])).toEqual(before);
   });
 
-  it('trains on a batch of one row', async () => {
+  it('trains on a batch of one row, which has no variance to learn from', async () => {
     const program = (await createTfjsEngine('cpu')).compile(planOf(3, build));
-    await program.trainStep(numericBatch(1, 3));
+    for (let step = 0; step < 5; step++) await program.trainStep(numericBatch(1, 3, step));
+    expect([...program.state().weights.get('t.0.norm.runningVariance')!.data]).toEqual([1, 1, 1, 1]);
     for (const { data } of program.state().weights.values()) expect(data.every(Number.isFinite)).toBe(true);
   });
 

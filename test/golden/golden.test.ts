@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/load.js';
@@ -13,7 +13,7 @@ const root = join(import.meta.dirname, '..', '..');
 const folder = join(root, 'configs');
 
 describe('loss curves stay as they were', () => {
-  for (const file of readdirSync(folder)) {
+  for (const file of readdirSync(folder).filter((name) => name.endsWith('.yaml'))) {
     it(file, async () => {
       const valid = join(root, 'data', 'sample', 'valid.csv');
       const overrides = [`data.train=${valid}`, 'data.test=null', 'training.epochs=2', 'training.earlyStopping=null'];
@@ -32,7 +32,10 @@ describe('loss curves stay as they were', () => {
           },
         },
       );
-      await expect(`${curve.join('\n')}\n`).toMatchFileSnapshot(join(import.meta.dirname, `${basename(file, '.yaml')}.txt`));
+      // A curve that is not there would be written and pass.
+      const path = join(import.meta.dirname, `${basename(file, '.yaml')}.txt`);
+      expect(existsSync(path) || process.argv.includes('-u'), `${path} is there`).toBe(true);
+      await expect(`${curve.join('\n')}\n`).toMatchFileSnapshot(path);
     });
   }
 });

@@ -50,7 +50,7 @@ for (const { name: engineName, create } of engines) {
   describe(`the ${engineName} engine agrees with torch-rechub`, () => {
     for (const { file, json, tensors } of cases) {
       const parsed = caseSchema.safeParse(json);
-      if (!parsed.success) continue; // a case of another kind: see ali-ccp-sample.test.ts
+      if (!parsed.success) continue; // a case of another kind: see sample.test.ts
       const c = parsed.data;
       const translation = translate(c);
       if (translation === undefined) {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import type { Batch } from '../../src/data/batch.js';
+import type { Batch } from '../../src/batch.js';
 import type { InputLayout } from '../../src/embeddings/layout.js';
 import { tableTensor, type Plan } from '../../src/engines/engine.js';
 import { buildModel, models } from '../../src/models/models.js';

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { tasksOf } from '../../src/config/experiment.js';
 import { parseConfig } from '../../src/config/load.js';
-import { column } from '../../src/data/batch.js';
+import { column } from '../../src/batch.js';
 import { createDataset, type Dataset } from '../../src/data/dataset.js';
 import { refuseBadRows } from '../../src/data/rejects.js';
 import { rowFormatOf } from '../../src/data/row-format.js';

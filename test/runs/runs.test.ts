@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ProgramState } from '../../src/engines/engine.js';
 import { findCheckpoint, readCheckpoint, saveCheckpoint, type Checkpoint } from '../../src/runs/checkpoint.js';
-import { onDisk, pointLink, writeFileAtomic, writeFolder } from '../../src/runs/disk.js';
+import { onDisk, pointLink, writeFileAtomic, writeFolder } from '../../src/disk.js';
 import { createRunFolder } from '../../src/runs/run-folder.js';
 import { scratchFolder } from '../support/scratch.js';
 
@@ -39,6 +39,10 @@ describe('run folders', () => {
     expect(readdirSync('.')).toEqual(['a']);
   });
 
+  it('are never called like the link to the newest', async () => {
+    await expect(createRunFolder({ configName: 'latest' })).rejects.toMatchObject({ exitCode: 2 });
+  });
+
   it.each(['../up', '.hidden', 'a/b', '', 'x'.repeat(200)])('are not called %j', async (name) => {
     await expect(createRunFolder({ configName: 'esmm', name })).rejects.toMatchObject({ exitCode: 2 });
   });
@@ -65,13 +69,13 @@ describe('writes', () => {
     const folder = scratchFolder();
     await expect(writeFolder(join(folder, 'x'), async (inside) => {
       writeFileSync(join(inside, 'half'), '');
-      await Promise.reject(Object.assign(new Error('no space'), { code: 'ENOSPC' }));
+      await Promise.reject(Object.assign(new Error('no space'), { code: 'ENOSPC', errno: -28 }));
     })).rejects.toThrow(/the disk is full/);
     expect(readdirSync(folder)).toEqual([]);
   });
 
   it('keep bugs apart from what the disk says', async () => {
-    await expect(onDisk('x', () => Promise.reject(new TypeError('a bug')))).rejects.toBeInstanceOf(TypeError);
+    await expect(onDisk('x', () => Promise.reject(Object.assign(new TypeError('a bug'), { code: 'ERR_INVALID_ARG_TYPE' })))).rejects.toBeInstanceOf(TypeError);
   });
 
   it('of a link replace it in one step', async () => {
@@ -86,7 +90,7 @@ describe('checkpoints', () => {
   const state = (step: number): ProgramState => ({ step, weights: new Map([['w', tensor(step)]]), optimizer: new Map([['w.firstMoment', tensor(-step)]]) });
   const checkpoint = (step: number): Checkpoint => ({
     program: state(step),
-    loop: { epoch: step, bestEpoch: 1, bestValue: 0.5, epochsWithoutProgress: 0 },
+    loop: { epoch: step, bestEpoch: 1, stopping: { best: 0.5, mark: null, epochsWithoutProgress: 0 } },
     fitted: { f: { size: 3 } },
     config: 'name: x\n',
   });
@@ -112,7 +116,7 @@ describe('checkpoints', () => {
     expect(() => findCheckpoint(run)).toThrow(/holds no checkpoint/);
     expect(() => findCheckpoint(join(run, 'none'))).toThrow(/there is no such folder/);
     await saveCheckpoint(run, checkpoint(1), ['last']);
-    expect(findCheckpoint(run)).toBe(join(run, 'checkpoints', 'last'));
+    expect(findCheckpoint(run)).toBe(join(run, 'checkpoints', 'step-00000001'));
     expect(findCheckpoint(join(run, 'checkpoints', 'step-00000001'))).toBe(join(run, 'checkpoints', 'step-00000001'));
   });
 

@@ -3,7 +3,7 @@ import type { Plan } from '../../src/engines/engine.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
 import type { Term } from '../../src/graph/graph.js';
 import type { Value } from '../../src/graph/operations.js';
-import type { Batch } from '../../src/data/batch.js';
+import type { Batch } from '../../src/batch.js';
 import { optimizers } from '../../src/optimizers/optimizers.js';
 import { randomStream } from '../../src/random.js';
 

@@ -25,8 +25,8 @@ describe('mtl synth', () => {
     expect(header).toEqual([...HEADER]);
     expect(rows).toHaveLength(20_000);
     const clicks = rows.filter(([click]) => click === '1');
-    expect(clicks.length / 20_000).toBeCloseTo(0.1, 1);
-    expect(clicks.filter(([, purchase]) => purchase === '1').length / clicks.length).toBeCloseTo(0.3, 1);
+    expect(Math.abs(clicks.length / 20_000 - 0.1)).toBeLessThan(0.01);
+    expect(Math.abs(clicks.filter(([, purchase]) => purchase === '1').length / clicks.length - 0.3)).toBeLessThan(0.05);
     for (const cells of rows) {
       expect(cells).toHaveLength(HEADER.length);
       expect(cells[1] === '1' && cells[0] === '0').toBe(false);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { BatchRead } from '../../src/data/batch.js';
+import type { BatchRead } from '../../src/batch.js';
 import type { Program } from '../../src/engines/engine.js';
 import { trainLoop, type EpochResult, type LoopOptions } from '../../src/training/loop.js';
 import { measurementOf } from '../../src/training/monitor.js';
@@ -109,9 +109,18 @@ describe('the training loop', () => {
   it('ends after the step that runs when it is interrupted', async () => {
     const controller = new AbortController();
     let steps = 0;
-    const { end, epochs } = await run({ signal: controller.signal, onStep: () => {
-        if (++steps === 3) controller.abort();
-      } });
-    expect([end, steps, epochs.length]).toEqual(['interrupted', 3, 1]);
+    let epochs = 0;
+    const attempt = run({
+      signal: controller.signal,
+      onStep: () => {
+        if (++steps === 3) controller.abort(new Error('enough'));
+      },
+      onEpoch: () => {
+        epochs++;
+        return Promise.resolve();
+      },
+    });
+    await expect(attempt).rejects.toThrow('enough');
+    expect([steps, epochs]).toEqual([3, 1]);
   });
 });

@@ -1,13 +1,10 @@
 import util from 'node:util';
 import type * as tfjs from '@tensorflow/tfjs';
 import { userError } from '../../errors.js';
+import type { Device } from '../device.js';
 
 /** The TensorFlow.js namespace: the same whichever package it comes from. */
 export type TensorFlow = typeof tfjs;
-
-/** Which hardware a run asks for. */
-export const DEVICES = ['auto', 'gpu', 'cpu'] as const;
-export type Device = (typeof DEVICES)[number];
 
 /** TensorFlow.js, ready to compute, and what it computes on. */
 export interface Backend {
@@ -26,6 +23,8 @@ type Native = { readonly tf: TensorFlow; readonly hasGpu: boolean } | { readonly
  * @throws UserError (usage) for `gpu` where there is none, saying what is missing
  */
 export async function loadBackend(device: Device): Promise<Backend> {
+  // Read by CUDA when the library starts: a run that must not use the GPU does not even see it.
+  if (device === 'cpu') process.env['CUDA_VISIBLE_DEVICES'] = '-1';
   const native = await loadNative();
   if (device === 'gpu') {
     if ('missing' in native) {
@@ -43,8 +42,7 @@ export async function loadBackend(device: Device): Promise<Backend> {
       });
     }
   }
-  // The native build places every tensor on the GPU it sees, so a run that must not use it takes the other backend.
-  if ('tf' in native && !(native.hasGpu && device === 'cpu')) {
+  if ('tf' in native) {
     return { tf: native.tf, description: native.hasGpu ? 'TensorFlow on a CUDA GPU' : 'TensorFlow on the CPU' };
   }
   const tf = await import('@tensorflow/tfjs');

@@ -1,5 +1,6 @@
 import type { Engine } from '../engine.js';
-import { loadBackend, type Device } from './backend.js';
+import type { Device } from '../device.js';
+import { loadBackend } from './backend.js';
 import { compileProgram } from './program.js';
 
 /**

@@ -1,5 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs';
-import { column, type Batch } from '../../data/batch.js';
+import { column, type Batch } from '../../batch.js';
 import { neededFor, type Graph } from '../../graph/graph.js';
 import { isLoss, type RunningStatistics, type Value } from '../../graph/operations.js';
 import { dropoutMask, streamKey } from '../../random.js';

@@ -1,4 +1,4 @@
-import type { Batch } from '../../data/batch.js';
+import type { Batch } from '../../batch.js';
 import { createTables, denseGradient } from '../../embeddings/tables.js';
 import { optimizers } from '../../optimizers/optimizers.js';
 import type { HostTensor } from '../../tensor.js';
@@ -35,7 +35,7 @@ export function compileProgram(tf: TensorFlow, { graph, layout, seed, ...plan }:
   const updateRunning = ({ running, mean, variance }: BatchStatistics, rows: number): void => {
     blend(dataOf.get(running.mean.name)!, mean, running.momentum, 1);
     // The running variance is the unbiased one; a batch of one row has none to give.
-    blend(dataOf.get(running.variance.name)!, variance, running.momentum, rows / Math.max(rows - 1, 1));
+    if (rows > 1) blend(dataOf.get(running.variance.name)!, variance, running.momentum, rows / (rows - 1));
   };
 
   const state = (): ProgramState => {

@@ -19,7 +19,7 @@ export const ids = defineEncoding({
   fieldKeys: ({ sizes }) => Object.keys(sizes).map((field) => ['sizes', field]),
 
   build({ sizes }, field) {
-    const size = sizes[field];
+    const size = Object.hasOwn(sizes, field) ? sizes[field] : undefined;
     return {
       startFit: () => {
         if (size !== undefined) return undefined;

@@ -13,7 +13,7 @@ export interface Batch {
 export interface BatchRead {
   /** Valid until the next one is asked for: its memory is used again. */
   readonly batch: Batch;
-  /** Rows of the whole file, estimated from the share of its bytes that was read; exact once all of it was. */
+  /** Rows of the whole file, estimated from the share of its bytes that was read; exact for the last. */
   readonly totalRows: number;
 }
 

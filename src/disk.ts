@@ -1,6 +1,6 @@
 import { mkdir, open, rename, rm, symlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { systemCode, UserError, userError } from '../errors.js';
+import { systemCode, UserError, userError } from './errors.js';
 
 /** What the system says when a write fails, for people. */
 const REASONS: Readonly<Record<string, string>> = {
@@ -19,10 +19,23 @@ export async function onDisk<Result>(path: string, write: () => Promise<Result>)
   try {
     return await write();
   } catch (error) {
-    const code = systemCode(error);
-    if (error instanceof UserError || code === undefined) throw error;
-    throw userError('disk', { where: path, message: `cannot be written: ${REASONS[code] ?? code}`, fix: 'make room, or choose another folder with --run-dir' }, error);
+    throw diskError(path, error);
   }
+}
+
+/** The same for a write that is over when it returns. */
+export function onDiskSync<Result>(path: string, write: () => Result): Result {
+  try {
+    return write();
+  } catch (error) {
+    throw diskError(path, error);
+  }
+}
+
+function diskError(path: string, error: unknown): unknown {
+  const code = systemCode(error);
+  if (error instanceof UserError || code === undefined) return error;
+  return userError('disk', { where: path, message: `cannot be written: ${REASONS[code] ?? code}`, fix: 'make room, or choose another folder' }, error);
 }
 
 let numTemporaries = 0;
@@ -78,7 +91,7 @@ export async function writeSynced(path: string, content: string): Promise<void> 
 }
 
 /** Makes the names in a folder last. */
-export async function syncFolder(path: string): Promise<void> {
+async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r');
   try {
     await folder.sync();
