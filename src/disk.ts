@@ -11,6 +11,8 @@ const REASONS: Readonly<Record<string, string>> = {
   EPERM: 'no permission to write here',
   EFBIG: 'the file would be larger than allowed',
   EIO: 'the disk reports an error',
+  EEXIST: 'a file of this name is in the way',
+  EISDIR: 'a folder of this name is in the way',
   ENOTDIR: 'a part of the path is a file, not a folder',
 };
 
@@ -46,7 +48,7 @@ function temporaryName(path: string): string {
 }
 
 /** Makes something under a temporary name beside `path` and renames it to its place; nothing is left where that fails. */
-async function replace(path: string, make: (temporary: string) => Promise<void>): Promise<void> {
+export async function replace(path: string, make: (temporary: string) => Promise<void>): Promise<void> {
   await onDisk(path, async () => {
     const temporary = temporaryName(path);
     try {

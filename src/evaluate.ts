@@ -1,14 +1,14 @@
-import { resolve } from 'node:path';
-import { tasksOf } from './config/experiment.js';
+import { join, resolve } from 'node:path';
+import { tasksOf, type Experiment } from './config/experiment.js';
 import { parseConfig } from './config/load.js';
 import { createDataset } from './data/dataset.js';
-import type { DataOptions, Split } from './data/options.js';
+import type { DataOptions } from './data/options.js';
 import { refuseBadRows, skipBadRows } from './data/rejects.js';
-import { columnsOf, rowFormatOf } from './data/row-format.js';
-import { openRows } from './data/rows.js';
+import { rowFormatOf } from './data/row-format.js';
+import { openSplits, type SplitFiles } from './data/splits.js';
 import type { Device } from './engines/device.js';
 import { createEngine } from './engines/engines.js';
-import { userError } from './errors.js';
+import { UserError, userError } from './errors.js';
 import type { Report } from './evaluation/evaluation.js';
 import { spacesOf } from './evaluation/spaces.js';
 import { encodedFields, fieldsOf, layoutOf } from './features/features.js';
@@ -41,13 +41,11 @@ export interface EvaluateResult {
 export async function evaluate({ path, data, device, signal }: EvaluateOptions): Promise<EvaluateResult> {
   const folder = findCheckpoint(path);
   const checkpoint = await readCheckpoint(folder, false);
-  const experiment = parseConfig(checkpoint.config, `${folder}/config.yaml`);
+  const experiment = readConfig(checkpoint.config, folder);
   const tasks = tasksOf(experiment);
   const format = rowFormatOf(tasks, fieldsOf(Object.values(experiment.features)));
   const fields = encodedFields(format.fields, checkpoint.fitted);
-  const sources = await Promise.all(
-    splitsOf(experiment.data, data).map(async ([split, file]) => ({ split, rows: await openRows(file, columnsOf(format)) })),
-  );
+  const sources = await openSplits(filesOf(experiment.data, data), format, 'name a CSV with --data');
 
   const layout = layoutOf(fields);
   const graph = buildModel(experiment.model, layout.width, tasks);
@@ -57,7 +55,8 @@ export async function evaluate({ path, data, device, signal }: EvaluateOptions):
     program.restore(checkpoint.program);
     const policy = experiment.data.onBadRow === 'skip' ? skipBadRows(undefined, experiment.data.maxRejects) : refuseBadRows;
     const metrics: Record<string, Report> = {};
-    for (const { split, rows } of sources) {
+    for (const [split, rows] of Object.entries(sources)) {
+      if (rows === undefined) continue;
       const dataset = createDataset(rows, { ...format, fields }, policy);
       metrics[split] = await measure(program, dataset.batches(EVALUATION_BATCH_ROWS), spacesOf(tasks), signal);
     }
@@ -67,13 +66,18 @@ export async function evaluate({ path, data, device, signal }: EvaluateOptions):
   }
 }
 
+/** The config of a checkpoint, whose mistakes are the checkpoint's. */
+function readConfig(text: string, folder: string): Experiment {
+  try {
+    return parseConfig(text, join(folder, 'config.yaml'));
+  } catch (error) {
+    throw error instanceof UserError ? new UserError('checkpoint', error.problems, { cause: error }) : error;
+  }
+}
+
 /** The files to measure: a CSV of the user's stands for test. */
-function splitsOf(config: DataOptions, data: string | undefined): [Split, string][] {
-  if (data !== undefined) return [['test', resolve(data)]];
-  const splits = (['valid', 'test'] as const).flatMap((split): [Split, string][] => {
-    const file = config[split];
-    return file === undefined ? [] : [[split, file]];
-  });
-  if (splits.length > 0) return splits;
+function filesOf({ valid, test }: DataOptions, data: string | undefined): SplitFiles {
+  if (data !== undefined) return { test: resolve(data) };
+  if (valid !== undefined || test !== undefined) return { valid, test };
   throw userError('usage', { where: 'mtl eval', message: 'the config has neither data.valid nor data.test', fix: 'name a CSV with --data' });
 }

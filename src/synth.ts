@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createCollector, type Report } from './evaluation/evaluation.js';
 import { spacesOf } from './evaluation/spaces.js';
-import { onDisk, writeFileAtomic } from './disk.js';
+import { onDisk, replace, writeFileAtomic } from './disk.js';
 import { HEADER } from './synth/ali-ccp.js';
 import { csvRow } from './synth/csv-row.js';
 import { drawImpressions, fitIntercepts, type Impression, type Rates } from './synth/impressions.js';
@@ -48,7 +48,7 @@ export async function synth({ folder, seed, rows, rates, ...size }: SynthOptions
       collector.add(labelsOf(chunk), probabilitiesOf(chunk));
     });
     const path = join(folder, `${split}.csv`);
-    await onDisk(path, () => pipeline(Readable.from(chunks), createWriteStream(path)));
+    await replace(path, (temporary) => pipeline(Readable.from(chunks), createWriteStream(temporary, { flush: true })));
     oracle[split] = collector.report();
   }
   await writeFileAtomic(join(folder, 'oracle.json'), `${JSON.stringify({ seed, ...size, rates, ...oracle }, null, 2)}\n`);

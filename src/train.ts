@@ -42,7 +42,7 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
   const format = rowFormatOf(tasks, fieldsOf(Object.values(experiment.features)));
 
   // What can be wrong with the surroundings is found before a folder is made.
-  const sources = await openSplits(data, format);
+  const sources = await openSplits(data, format, 'paths are taken from the folder of the config, else from the working directory');
   const engine = await createEngine(options.device);
   const run = await createRunFolder({ configName: experiment.name, name: options.name, runDir: options.runDir });
   const config = dumpConfig(experiment);

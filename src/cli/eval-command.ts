@@ -19,6 +19,6 @@ export async function runEval({ path, data, device, json }: EvalArguments): Prom
   screen.print(`checkpoint ${checkpoint}, after ${count(step)} steps`);
   if (numRejects > 0) screen.print(`${count(numRejects)} bad rows were skipped`);
   for (const [split, report] of Object.entries(metrics)) screen.print(reportTable(split, report, screen));
-  result({ run: path, metrics });
+  result({ run: path, checkpoint, step, metrics, numRejects });
   return EXIT_CODES.done;
 }

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import yargs, { type Argv } from 'yargs';
 import { DEVICES } from '../engines/device.js';
 import { EXIT_CODES, printable, problemLine, quoted, UserError, userError } from '../errors.js';
@@ -53,15 +54,21 @@ function share(value: number, describe: string) {
  * @returns the exit code
  */
 export async function main(args: readonly string[]): Promise<number> {
-  // A reader that went away must not end a run of hours.
-  process.stdout.on('error', ignoreClosedPipe);
-  process.stderr.on('error', ignoreClosedPipe);
+  // A reader that went away, or a full disk under what is printed, must not end a run of hours.
+  let outputError: NodeJS.ErrnoException | undefined;
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') outputError = error;
+    });
+  }
   let exitCode: number = EXIT_CODES.done;
   const finish = async (run: Promise<number>): Promise<void> => {
     exitCode = await run;
   };
   try {
     await commands(yargs([...args]), finish).parseAsync();
+    await setImmediate();
+    if (outputError !== undefined) throw userError('disk', { where: 'standard output', message: `cannot be written (${outputError.code})` }, outputError);
     return exitCode;
   } catch (error) {
     return tell(error);
@@ -81,6 +88,7 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
           .option('set', setOption)
           .option('device', deviceOption)
           .option('name', { type: 'string', requiresArg: true, describe: 'name of the run in place of the next number' })
+          .conflicts('name', 'run-dir')
           .option('run-dir', { type: 'string', requiresArg: true, describe: 'the very folder of the run' })
           .option('json', jsonOption)
           .example('$0 train configs/esmm.yaml --set training.epochs=10', ''),
@@ -147,6 +155,9 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
       // yargs makes a list of what is given twice.
       const repeated = Object.keys(args).find((name) => name !== '_' && name !== 'set' && Array.isArray(args[name]));
       if (repeated !== undefined) throw userError('usage', { where: `--${repeated}`, message: 'is given more than once' });
+      // The commands' own names are all that may be left over.
+      const extra = args._.slice(args._[0] === 'config' ? 2 : 1);
+      if (extra.length > 0) throw userError('usage', { where: String(extra[0]), message: 'is one argument too many' });
       return true;
     }, true)
     .recommendCommands()
@@ -173,8 +184,4 @@ function tell(error: unknown): number {
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
   process.stderr.write(`This is a bug in mtl, please report it with the command and the config:\n${printable(stack)}\n`);
   return EXIT_CODES.bug;
-}
-
-function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE') throw error;
 }

@@ -41,7 +41,7 @@ export async function runTrain({ config, set, device, name, runDir, json }: Trai
     if (stop.received !== undefined && end === 'interrupted') {
       const last = join(run, 'checkpoints', 'last');
       screen.print(`stopped by ${stop.received}; ${existsSync(last) ? `saved as ${last}` : 'there was nothing to save yet'}`);
-      result({ run, end, metrics });
+      result({ run, end, metrics, numRejects });
       return EXIT_CODES[stop.received];
     }
     if (end === 'stopped early') screen.print('stopped early: valid no longer improves');
@@ -49,7 +49,7 @@ export async function runTrain({ config, set, device, name, runDir, json }: Trai
       screen.print(`${screen.bold('test')}, with the weights of epoch ${bestEpoch}\n${reportTable('test', metrics['test'], screen)}`);
     }
     screen.print(`run folder ${run}`);
-    result({ run, end, metrics });
+    result({ run, end, metrics, numRejects });
     return EXIT_CODES.done;
   } finally {
     stop.release();

@@ -15,7 +15,7 @@ const name = z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/, 'a name: a letter
 export const experimentSchema = z.strictObject({
   name: z
     .string()
-    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'a file name: letters, digits, dots, - and _')
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'a name for the folder of its runs: letters, digits, dots, - and _ (without the key, it is the name of the config file)')
     .describe('names the folder of its runs; the file name where it is not given'),
   seed: z.int().min(0).max(2 ** 32 - 1).default(2026).describe('decides the first weights, the order of rows and dropout'),
   data: dataOptions,
@@ -45,8 +45,9 @@ export function* crossChecks({ data, features, tasks: taskOptions, model, traini
       yield { path: ['training', 'monitor'], message: joined(`expected one of ${monitors.join(', ')}, found '${monitor}'`, didYouMean(monitor, monitors)) };
     }
   }
-  if (data !== undefined && training?.earlyStopping !== undefined && data.valid === undefined) {
-    yield { path: ['training', 'earlyStopping'], message: 'needs data.valid to look at' };
+  if (data !== undefined && data.valid === undefined) {
+    if (training?.earlyStopping !== undefined) yield { path: ['training', 'earlyStopping'], message: 'needs data.valid to look at' };
+    if (training !== undefined && training.monitor !== 'loss') yield { path: ['training', 'monitor'], message: 'needs data.valid to look at' };
   }
 }
 

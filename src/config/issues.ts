@@ -54,7 +54,7 @@ function toIssues(issue: ZodIssue, keysAt: (path: readonly PropertyKey[]) => rea
 /** The issues of the member that comes nearest: for a choice by name, the name's; else the one that gets furthest. */
 function unionIssues(issue: z.core.$ZodIssueInvalidUnion, found: string): Issue[] {
   if (issue.discriminator !== undefined) {
-    const names = ((issue as { options?: readonly unknown[] }).options ?? []).map(String);
+    const names = ((issue as { options?: readonly unknown[] }).options ?? []).filter((name) => name !== undefined).map(String);
     const isMissing = issue.input === undefined || (typeof issue.input === 'object' && issue.input !== null && !(issue.discriminator in issue.input));
     const given = isMissing ? undefined : (issue.input as Record<string, unknown>)[issue.discriminator];
     const expected = names.length > 0 ? names.join(', ') : 'a name';

@@ -20,10 +20,16 @@ export interface LoadedConfig {
  * @throws UserError (config) with all problems at once, each with its place
  */
 export async function loadConfig(path: string, overrides: readonly Override[] = []): Promise<LoadedConfig> {
-  const source = await readFile(path, 'utf8').catch((error: unknown) => {
+  const bytes = await readFile(path).catch((error: unknown) => {
     const reason = systemCode(error) === 'ENOENT' ? 'there is no such file' : `cannot be read (${systemCode(error) ?? String(error)})`;
     throw userError('config', { where: path, message: reason, fix: 'expected the path of a config, as in configs/esmm.yaml' }, error);
   });
+  let source: string;
+  try {
+    source = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (error) {
+    throw userError('config', { where: path, message: 'is not UTF-8 text', fix: 'save it as UTF-8' }, error);
+  }
   return { experiment: parseConfig(source, path, overrides), source };
 }
 

@@ -26,7 +26,7 @@ export function parseOverride(text: string): Override {
   const document = parseDocument(text.slice(equals + 1));
   const [error] = [...document.errors, ...document.warnings];
   if (error !== undefined) throw userError('usage', { where, message: `the value is not YAML (${error.code})`, fix });
-  const problems = structureProblems(document.contents, () => where);
+  const problems = structureProblems(document, () => where);
   if (problems.length > 0) throw new UserError('usage', problems);
   try {
     return { path, value: document.toJS({ maxAliasCount: 0 }) as unknown, text };

@@ -1,4 +1,4 @@
-import { isAlias, isMap, isPair, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node, type YAMLMap } from 'yaml';
+import { isAlias, isMap, isPair, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node, type YAMLError, type YAMLMap } from 'yaml';
 import { printable, quoted, UserError, type Problem } from '../errors.js';
 
 /** A YAML text as plain data, with the way back to its lines. */
@@ -44,9 +44,9 @@ export function parseYaml(text: string, file: string): YamlSource {
 
   const problems: Problem[] = [...document.errors, ...document.warnings].map((error) => ({
     where: place(error.pos[0]),
-    message: error.code === 'DUPLICATE_KEY' ? `the key ${quoted(keyAt(text, error.pos[0]))} stands here twice` : printable(error.message.replace(/\s+/g, ' '), 200),
+    message: syntaxMessage(error, text),
   }));
-  if (problems.length === 0) problems.push(...structureProblems(document.contents, place));
+  if (problems.length === 0) problems.push(...structureProblems(document, place));
   if (problems.length > 0) throw new UserError('config', problems);
   if (!isMap(document.contents)) {
     return fail({ where: file, message: document.contents === null ? 'is empty; expected a config' : 'expected a map of sections such as data, features, tasks and model' });
@@ -56,7 +56,7 @@ export function parseYaml(text: string, file: string): YamlSource {
   try {
     value = document.toJS({ maxAliasCount: MAX_ALIASES });
   } catch (error) {
-    // The library's word for too many aliases, and for one without an anchor.
+    // The library's word for too many aliases.
     if (error instanceof ReferenceError) return fail({ where: file, message: `more than ${MAX_ALIASES} nested aliases; write the values out` });
     throw error;
   }
@@ -67,19 +67,32 @@ export function parseYaml(text: string, file: string): YamlSource {
   };
 }
 
-function keyAt(text: string, offset: number): string {
-  return /^[^\s:]*/.exec(text.slice(offset))?.[0] ?? '';
+/** The parser's message, in our words where its own speak of its API. */
+function syntaxMessage({ code, message, pos }: YAMLError, text: string): string {
+  if (code === 'DUPLICATE_KEY') return `the key ${quoted(/^[^\s:]*/.exec(text.slice(pos[0]))?.[0])} stands here twice`;
+  if (code === 'MULTIPLE_DOCS') return 'expected one document, found a second';
+  return printable(message.replace(/\s+/g, ' '), 200);
 }
 
-/** What no config may hold: keys that are no plain text or are forbidden, and nesting beyond the limit. */
-export function structureProblems(root: Node | null, place: (offset: number) => string): Problem[] {
+/** What no config may hold: keys that are no plain text or are forbidden, aliases of nothing or of themselves, deep nesting. */
+export function structureProblems(document: Document.Parsed, place: (offset: number) => string): Problem[] {
   const problems: Problem[] = [];
-  const visit = (node: unknown, depth: number): void => {
+  const above: unknown[] = [];
+  const visit = (node: unknown): void => {
+    above.push(node);
+    visitNode(node);
+    above.pop();
+  };
+  const visitNode = (node: unknown): void => {
     const where = place((node as Node | null)?.range?.[0] ?? 0);
-    if (depth > MAX_DEPTH) {
+    if (above.length > MAX_DEPTH) {
       if (problems.length === 0) problems.push({ where, message: TOO_DEEP });
+    } else if (isAlias(node)) {
+      const target = node.resolve(document);
+      if (target === undefined) problems.push({ where, message: `no anchor '&${node.source}' stands before this alias` });
+      else if (above.includes(target)) problems.push({ where, message: `'*${node.source}' contains itself` });
     } else if (isSeq(node)) {
-      for (const item of node.items) visit(item, depth + 1);
+      for (const item of node.items) visit(item);
     } else if (isMap(node)) {
       for (const { key, value } of node.items) {
         const keyPlace = place((key as Node).range?.[0] ?? 0);
@@ -88,11 +101,11 @@ export function structureProblems(root: Node | null, place: (offset: number) => 
         } else if (FORBIDDEN_KEYS.has(String(key.value))) {
           problems.push({ where: keyPlace, message: `the key ${quoted(key.value)} is not allowed` });
         }
-        visit(value, depth + 1);
+        visit(value);
       }
     }
   };
-  visit(root, 0);
+  visit(document.contents);
   return problems;
 }
 

@@ -21,6 +21,8 @@ export interface Csv {
 /** A row longer than this is a quote that was never closed, or not a CSV. */
 const MAX_ROW_CHARACTERS = 1 << 20;
 const CHUNK_BYTES = 1 << 18;
+/** RFC 1952, 2.3.1. */
+const GZIP_MAGIC = [0x1f, 0x8b] as const;
 
 /** What csv-parse means by its codes, for people. */
 const PARSE_ERRORS: Readonly<Record<string, string>> = {
@@ -35,9 +37,13 @@ const PARSE_ERRORS: Readonly<Record<string, string>> = {
  * @throws UserError (data) for a file that cannot be read, is empty, or names a column twice
  */
 export async function openCsv(path: string): Promise<Csv> {
-  const { size } = await stat(path).catch((error: unknown) => {
-    throw unreadable(path, error);
-  });
+  const { size, isFile } = await stat(path).then(
+    (stats) => ({ size: stats.size, isFile: stats.isFile() || stats.isDirectory() }),
+    (error: unknown) => {
+      throw unreadable(path, error);
+    },
+  );
+  if (!isFile) throw userError('data', { where: path, message: 'is not a file; a pipe can be read only once', fix: 'write it to a file' });
   const header = await readHeader(path);
   const twice = header.find((name, i) => header.indexOf(name) !== i);
   if (twice !== undefined) {
@@ -93,6 +99,8 @@ async function* parsedChunks(path: string, size: number): AsyncGenerator<CsvRows
   let lastLine = 0;
   const parser = parse({
     bom: true,
+    // Files that were put together may mix them.
+    record_delimiter: ['\r\n', '\n', '\r'],
     skip_empty_lines: true,
     // Ragged rows are told apart later, where they may be rejected one by one.
     relax_column_count: true,
@@ -118,6 +126,9 @@ async function* parsedChunks(path: string, size: number): AsyncGenerator<CsvRows
   const stream = createReadStream(path, { highWaterMark: CHUNK_BYTES });
   try {
     for await (const chunk of stream as AsyncIterable<Buffer>) {
+      if (bytes === 0 && chunk[0] === GZIP_MAGIC[0] && chunk[1] === GZIP_MAGIC[1]) {
+        throw userError('data', { where: path, message: 'is compressed with gzip; expected plain text', fix: 'decompress it with gunzip' });
+      }
       parser.write(chunk);
       bytes += chunk.length;
       if (rows.length > 0) yield take(bytes);

@@ -1,28 +1,33 @@
-import { UserError } from '../errors.js';
-import { SPLITS, type DataOptions, type Split } from './options.js';
+import { UserError, type Problem } from '../errors.js';
+import { SPLITS, type Split } from './options.js';
 import { columnsOf, type RowFormat } from './row-format.js';
 import { openRows, type RowSource } from './rows.js';
 
-/** The opened files of a config; train is always there. */
-export type Splits = Partial<Record<Split, RowSource>> & { readonly train: RowSource };
+/** A CSV for each split that there is. */
+export type SplitFiles = { readonly [S in Split]?: string | undefined };
+
+/** The same, opened. */
+export type Splits<Files extends SplitFiles> = { readonly [S in keyof Files & Split]: Files[S] extends string ? RowSource : RowSource | undefined };
 
 /**
- * Opens all files of a config and finds their columns, before anything is trained.
+ * Opens the files of all splits and finds their columns, before anything is done with one.
+ * @param fix what to do about a file that is not there
  * @throws UserError (data) with the problems of all files
  */
-export async function openSplits(data: DataOptions, format: RowFormat): Promise<Splits> {
-  const problems = [];
+export async function openSplits<Files extends SplitFiles>(files: Files, format: RowFormat, fix: string): Promise<Splits<Files>> {
+  const problems: Problem[] = [];
   const opened: Partial<Record<Split, RowSource>> = {};
   for (const split of SPLITS) {
-    const path = data[split];
+    const path = files[split];
     if (path === undefined) continue;
     try {
       opened[split] = await openRows(path, columnsOf(format));
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
-      problems.push(...error.problems.map((problem) => ({ key: `data.${split}`, ...problem })));
+      problems.push(...error.problems.map((problem) => ({ key: `data.${split}`, fix, ...problem })));
     }
   }
   if (problems.length > 0) throw new UserError('data', problems);
-  return opened as Splits;
+  // A split is opened exactly where it has a file.
+  return opened as Splits<Files>;
 }

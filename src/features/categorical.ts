@@ -15,7 +15,7 @@ export const categorical = defineFeatureType({
   summary: 'one id a row, embedded',
   options: {
     fields: fieldNames,
-    width: z.int().min(1).default(16).describe('width of the embeddings'),
+    width: z.int().min(1).max(4096).default(16).describe('width of the embeddings'),
     encoding: encodings.schema.prefault({}),
   },
 

@@ -28,7 +28,7 @@ export function encodedFields(fields: readonly Field[], fitted: Fitted): readonl
     try {
       return { ...field, ...field.encoder(Object.hasOwn(fitted, field.name) ? fitted[field.name] : undefined) };
     } catch (error) {
-      const problem = { where: 'features.json', key: field.name, message: 'not what this field of the config learns on train' };
+      const problem = { where: 'features.json', key: field.name, message: 'not what this field of the config learns on train', fix: 'take another checkpoint' };
       throw new UserError('checkpoint', [problem], { cause: error });
     }
   });

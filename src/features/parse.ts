@@ -12,7 +12,7 @@ export function parseId(text: string): number {
     id = id * 10 + digit;
     if (id > LARGEST_ID) throw new BadValue(`an id of at most ${LARGEST_ID}`);
   }
-  if (text.length === 0) throw new BadValue('an id, found an empty cell');
+  if (text.length === 0) throw new BadValue('an id: a whole number in digits');
   return id;
 }
 
@@ -20,7 +20,7 @@ const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
 
 /** A finite decimal number that a float of 32 bits can hold. */
 export function parseNumber(text: string): number {
-  if (!NUMBER.test(text)) throw new BadValue(text === '' ? 'a number, found an empty cell' : 'a decimal number');
+  if (!NUMBER.test(text)) throw new BadValue('a decimal number');
   const number = Number(text);
   if (!Number.isFinite(Math.fround(number))) throw new BadValue('a number within the range of a 32-bit float');
   return number;
@@ -29,7 +29,7 @@ export function parseNumber(text: string): number {
 /** A label of a classification: 0 or 1. */
 export function parseClass(text: string): number {
   if (text === '0' || text === '1') return text === '1' ? 1 : 0;
-  const number = parseNumber(text);
+  const number = NUMBER.test(text) ? Number(text) : NaN;
   if (number !== 0 && number !== 1) throw new BadValue('0 or 1');
   return number;
 }

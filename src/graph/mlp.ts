@@ -4,7 +4,7 @@ import { ACTIVATIONS, type Value } from './operations.js';
 
 /** Options of a stack of blocks of linear, batch norm, activation and dropout. */
 export const mlpOptions = z.strictObject({
-  hidden: z.array(z.int().min(1)).describe('width of each layer, from the input on'),
+  hidden: z.array(z.int().min(1).max(65_536)).max(64).describe('width of each layer, from the input on'),
   activation: z.enum(ACTIVATIONS).default('relu'),
   dropout: z.number().min(0).lt(1).default(0).describe('share of numbers that training drops after each activation'),
   batchNorm: z.boolean().default(true),

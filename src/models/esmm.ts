@@ -2,7 +2,7 @@ import { mlpOptions, tower } from '../graph/mlp.js';
 import { conditionOf, type Task } from '../tasks.js';
 import { defineModel } from './model.js';
 
-const towerOptions = mlpOptions.prefault({ hidden: [16, 8] });
+const towerOptions = mlpOptions.extend({ hidden: mlpOptions.shape.hidden.default([16, 8]) }).prefault({});
 
 /** The click task and the conversion task: the one that is given the other's label. */
 function roles<T extends Task>(tasks: readonly T[]): { readonly click: T; readonly conversion: T } | undefined {

@@ -12,11 +12,11 @@ export const mmoe = defineModel({
   summary: 'Multi-gate Mixture-of-Experts: shared experts, a gate and a tower for every task',
   options: {
     experts: mlpOptions
-      .extend({ count: z.int().min(1).default(8) })
-      .prefault({ hidden: [16] })
+      .extend({ count: z.int().min(1).max(1024).default(8), hidden: mlpOptions.shape.hidden.default([16]) })
+      .prefault({})
       .describe('the shared experts'),
     gate: z.strictObject({ batchNorm: z.boolean().default(true) }).prefault({}).describe('linear, batch norm, softmax over experts'),
-    tower: mlpOptions.prefault({ hidden: [8] }).describe('the tower of every task that `towers` does not name'),
+    tower: mlpOptions.extend({ hidden: mlpOptions.shape.hidden.default([8]) }).prefault({}).describe('the tower of every task that `towers` does not name'),
     towers: z.record(z.string(), mlpOptions).default({}).describe('by task: a tower of its own'),
   },
 

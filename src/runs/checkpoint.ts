@@ -1,4 +1,4 @@
-import { existsSync, readlinkSync } from 'node:fs';
+import { existsSync, lstatSync, readlinkSync } from 'node:fs';
 import { readdir, readFile, readlink, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -69,14 +69,16 @@ async function writeFiles(folder: string, { program, loop, fitted, config }: Che
 
 /**
  * The folder of the checkpoint that a path means: itself, or the best one of a run (the last, where none is best yet).
+ * Whether it is whole is seen when it is read.
  * @throws UserError (checkpoint) if the path is neither
  */
 export function findCheckpoint(path: string): string {
   if (existsSync(join(path, FILES.weights))) return path;
   for (const link of LINKS) {
     const linked = join(path, 'checkpoints', link);
+    if (lstatSync(linked, { throwIfNoEntry: false })?.isSymbolicLink() !== true) continue;
     // What it points at now: a run that goes on may point it elsewhere while the files are read.
-    if (existsSync(join(linked, FILES.weights))) return join(path, 'checkpoints', readlinkSync(linked));
+    return join(path, 'checkpoints', readlinkSync(linked));
   }
   const message = existsSync(path) ? `holds no checkpoint: neither ${FILES.weights} nor checkpoints/best or last` : 'there is no such folder';
   throw userError('checkpoint', { where: path, message, fix: 'name a run or a checkpoint, as in runs/latest or runs/esmm/001/checkpoints/last' });

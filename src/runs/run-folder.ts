@@ -34,6 +34,9 @@ export async function createRunFolder({ configName, name, runDir }: RunPlace): P
     throw userError('usage', { where: `--name ${name}`, message: 'expected a folder name: letters, digits, dots, - and _' });
   }
   const parent = join(RUNS_ROOT, configName);
+  if (runDir !== undefined && [RUNS_ROOT, join(RUNS_ROOT, LATEST), '.'].some((taken) => resolve(taken) === resolve(runDir))) {
+    throw userError('usage', { where: `--run-dir ${runDir}`, message: 'expected a folder for this run alone', fix: 'write --run-dir runs/mine' });
+  }
   const asked = runDir ?? (name === undefined ? undefined : join(parent, name));
   const path = asked === undefined ? await nextNumbered(parent) : await make(asked);
   if (path === undefined) {

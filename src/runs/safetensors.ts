@@ -49,7 +49,7 @@ export async function writeSafetensors(path: string, tensors: ReadonlyMap<string
   try {
     await writeBytes(file, length);
     await writeBytes(file, text);
-    for (const { data } of tensors.values()) await writeBytes(file, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    for (const { data } of tensors.values()) await writeBytes(file, data);
     await file.sync();
   } finally {
     await file.close();
@@ -129,9 +129,10 @@ function elementType(data: TensorData): ElementType {
   throw new Error('no element type for this array');
 }
 
-async function writeBytes(file: FileHandle, bytes: Uint8Array): Promise<void> {
-  for (let at = 0; at < bytes.length; ) {
-    const { bytesWritten } = await file.write(bytes, at, Math.min(CHUNK_BYTES, bytes.length - at));
+async function writeBytes(file: FileHandle, data: TensorData): Promise<void> {
+  for (let at = 0; at < data.byteLength; ) {
+    // A view of one chunk: of all bytes of a large table there may be none.
+    const { bytesWritten } = await file.write(new Uint8Array(data.buffer, data.byteOffset + at, Math.min(CHUNK_BYTES, data.byteLength - at)));
     at += bytesWritten;
   }
 }

@@ -1,9 +1,10 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { mtl } from '../support/mtl.js';
+import { BIN, mtl } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';
 
 const root = join(import.meta.dirname, '..', '..');
@@ -56,6 +57,9 @@ describe('mtl train', () => {
       expect(evaluated.code).toBe(0);
       expect((JSON.parse(evaluated.stdout) as typeof result).metrics).toEqual(result.metrics);
     }
+    writeFileSync(join(cwd, 'mine', 'checkpoints', 'best', 'config.yaml'), '');
+    expect((await mtl(cwd, ['eval', 'mine'])).code).toBe(4);
+    writeFileSync(join(cwd, 'mine', 'checkpoints', 'best', 'config.yaml'), readFileSync(join(cwd, 'mine', 'config.resolved.yaml')));
     const other = await mtl(cwd, ['eval', 'mine', '--data', join(world, 'valid.csv'), '--json']);
     expect((JSON.parse(other.stdout) as typeof result).metrics).toEqual({ test: result.metrics['valid'] });
   });
@@ -124,6 +128,8 @@ describe('what the user did wrong', () => {
     ['data that is not there', ['train', config, '--set', 'data.test=/none.csv'], 3, /data\.test: there is no such file/],
     ['no checkpoint', ['eval', '.'], 4, /holds no checkpoint/],
     ['a run name that is none', ['train', config, '--name', '../x'], 2, /expected a folder name/],
+    ['a name and a folder', ['train', config, '--name', 'a', '--run-dir', 'b'], 2, /mutually exclusive/],
+    ['an argument too many', ['train', config, '--', '--x'], 2, /--x: is one argument too many/],
     ['an option twice', ['train', config, '--device', 'cpu', '--device', 'auto'], 2, /--device: is given more than once/],
     ['a path twice', ['eval', '.', '--data', 'a', '--data', 'b'], 2, /--data: is given more than once/],
     ['tables beyond any memory', ['train', config, '--set', 'features.user.encoding={sizes: {101: 2000000000}}'], 3, /need \d+\.\d GB, this machine has .* the largest are '101' of 2000000000 rows × 16/],
@@ -166,9 +172,8 @@ describe('what the user did wrong', () => {
     const cwd = scratchFolder();
     // A run folder cannot be made below a file; /dev/full takes no byte.
     expect((await mtl(cwd, ['train', config, ...small(), '--run-dir', '/dev/full/run'])).code).toBe(5);
-    symlinkSync('/dev/full', join(cwd, 'train.csv'));
-    const { code, stderr } = await mtl(cwd, ['synth', '.']);
-    expect([code, stderr]).toEqual([5, expect.stringMatching(/^error: .*train\.csv: cannot be written: the disk is full; make room/) as string]);
+    const { status, stderr } = spawnSync('sh', ['-c', `"${process.execPath}" "${BIN}" config show "${config}" > /dev/full`], { cwd, encoding: 'utf8' });
+    expect([status, stderr]).toEqual([5, 'error: standard output: cannot be written (ENOSPC)\n']);
   });
 
   it('a folder that exists: refused, and left alone', async () => {

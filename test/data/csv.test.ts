@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { columnIndices, openCsv } from '../../src/data/csv.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
@@ -18,6 +19,7 @@ describe('a CSV', () => {
     ['LF', 'a,b\n1,2\n3,4\n'],
     ['CRLF', 'a,b\r\n1,2\r\n3,4\r\n'],
     ['CR', 'a,b\r1,2\r3,4\r'],
+    ['line ends mixed', 'a,b\r\n1,2\n3,4\r\n'],
     ['no line end at the end', 'a,b\n1,2\n3,4'],
     ['a byte order mark', '\ufeffa,b\n1,2\n3,4\n'],
   ])('is read with %s', async (_, content) => {
@@ -48,11 +50,16 @@ describe('a CSV', () => {
     ['text after a quote', 'a,b\n1,"2"x\n', /data\.csv:2: something follows a closing quote/],
     ['a quote in a cell', 'a,b\n1,2"x\n', /data\.csv:2: a quote stands inside a cell/],
     ['a row without an end', `a,b\n1,2\n"${'x'.repeat(2_000_000)}`, /data\.csv:3: a row has more than 1048576 characters/],
+    ['gzip', Uint8Array.of(0x1f, 0x8b, 8, 0, 0), /is compressed with gzip/],
     ['nothing in it', '', /data\.csv: is empty/],
     ['a column twice', 'a,b,a\n1,2,3\n', /data\.csv:1: column "a": stands in the header twice/],
   ])('with %s is an error with its place', async (_, content, message) => {
     await expect(read(content)).rejects.toThrow(message);
     await expect(read(content)).rejects.toMatchObject({ exitCode: 3 });
+  });
+
+  it.skipIf(!existsSync('/dev/null'))('that is a pipe or a device is refused, since it is read more than once', async () => {
+    await expect(openCsv('/dev/null')).rejects.toThrow(/is not a file/);
   });
 
   it('that is not there, or is a folder, is an error that says so', async () => {

@@ -82,7 +82,7 @@ async function prepare(c: SampleCase, files: readonly string[]) {
   const experiment = parseConfig(stringify(config), 'sample.yaml');
   const tasks = tasksOf(experiment);
   const format = rowFormatOf(tasks, fieldsOf(Object.values(experiment.features)));
-  const sources = await openSplits(experiment.data, format);
+  const sources = await openSplits(experiment.data, format, '');
   const fields = encodedFields(format.fields, {});
   const layout = layoutOf(fields);
   const graph = buildModel(experiment.model, layout.width, tasks);

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ProgramState } from '../../src/engines/engine.js';
@@ -37,6 +37,11 @@ describe('run folders', () => {
   it('may lie anywhere, without becoming the latest of runs', async () => {
     expect(await createRunFolder({ configName: 'esmm', runDir: 'a/b/c' })).toBe('a/b/c');
     expect(readdirSync('.')).toEqual(['a']);
+  });
+
+  it.each(['runs', 'runs/latest', '.', ''])('are not made at %j', async (runDir) => {
+    await expect(createRunFolder({ configName: 'esmm', runDir })).rejects.toMatchObject({ exitCode: 2 });
+    expect(readdirSync('.')).toEqual([]);
   });
 
   it('are never called like the link to the newest', async () => {
@@ -118,6 +123,14 @@ describe('checkpoints', () => {
     await saveCheckpoint(run, checkpoint(1), ['last']);
     expect(findCheckpoint(run)).toBe(join(run, 'checkpoints', 'step-00000001'));
     expect(findCheckpoint(join(run, 'checkpoints', 'step-00000001'))).toBe(join(run, 'checkpoints', 'step-00000001'));
+  });
+
+  it('that are best but gone are not replaced by the last', async () => {
+    const run = scratchFolder();
+    await saveCheckpoint(run, checkpoint(1), ['best']);
+    await saveCheckpoint(run, checkpoint(2), ['last']);
+    rmSync(join(run, 'checkpoints', 'step-00000001'), { recursive: true });
+    await expect((async () => readCheckpoint(findCheckpoint(run), false))()).rejects.toThrow(/step-00000001.*cannot be/);
   });
 
   it.each(['weights.safetensors', 'state.json', 'features.json'])('with a damaged %s are an error that names it', async (file) => {

@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 
-const BIN = join(import.meta.dirname, '..', '..', 'bin', 'mtl.js');
+/** The command. */
+export const BIN = join(import.meta.dirname, '..', '..', 'bin', 'mtl.js');
 
 /** What a finished command left. */
 export interface Finished {
