@@ -30,7 +30,7 @@ export function createScreen(stream: NodeJS.WriteStream, nowMs: () => number): S
     live(text) {
       if (nowMs() - shownMs < (isTerminal ? LIVE_EVERY_MS : PLAIN_EVERY_MS)) return;
       shownMs = nowMs();
-      if (isTerminal) stream.write(`${CLEAR_LINE}${text().slice(0, stream.columns - 1)}`);
+      if (isTerminal) stream.write(`${CLEAR_LINE}${text().slice(0, (stream.columns || 80) - 1)}`);
       else stream.write(`${text()}\n`);
       isLive = isTerminal;
     },
