@@ -1,5 +1,5 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { scratchFolder } from './support/scratch.js';
@@ -43,5 +43,15 @@ describe('the package', () => {
     const printed = run(folder, 'npx', 'mtl', 'train', 'node_modules/mtl/configs/esmm.yaml', ...sets, '--set=training.epochs=1', '--json');
     expect(JSON.parse(printed)).toMatchObject({ run: 'runs/esmm/001', metrics: { test: { ctr: { rows: 300 } } } });
     expect(existsSync(join(folder, 'runs', 'latest', 'checkpoints', 'best', 'weights.safetensors'))).toBe(true);
+
+    // The GPU package as it is where its addon did not install: the module is there, and throws.
+    const native = join(folder, 'node_modules', '@tensorflow', 'tfjs-node-gpu');
+    mkdirSync(native, { recursive: true });
+    writeFileSync(join(native, 'package.json'), JSON.stringify({ name: '@tensorflow/tfjs-node-gpu', version: '0.0.0', main: 'index.js' }));
+    writeFileSync(join(native, 'index.js'), "throw new Error('The native addon module (tfjs_binding.node) can not be found');");
+    const again = ['mtl', 'train', 'node_modules/mtl/configs/esmm.yaml', ...sets, '--set=training.epochs=1', '--json'];
+    expect(JSON.parse(run(folder, 'npx', ...again))).toMatchObject({ run: 'runs/esmm/002' });
+    const gpu = spawnSync('npx', [...again, '--device', 'gpu'], { cwd: folder, encoding: 'utf8' });
+    expect([gpu.status, gpu.stderr]).toEqual([2, expect.stringContaining('does not load (The native addon module (tfjs_binding.node) can not be found)') as string]);
   }, 180_000);
 });
