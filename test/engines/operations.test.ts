@@ -28,6 +28,7 @@ const BODIES: Record<Exclude<OperationName, 'input' | 'activation' | 'binaryCros
 };
 
 const bodies: [string, Body][] = [
+  ['mixture of one expert', (g, x) => g.mixture(g.softmax(g.linear(x, 1, 'gate')), [g.linear(x, 4, 'expert')])],
   ...Object.entries(BODIES),
   ...ACTIVATIONS.map((kind: Activation): [string, Body] => [`activation ${kind}`, (g, x) => g.activation(g.linear(x, 5, 'l'), kind, 'a')]),
 ];

@@ -67,7 +67,8 @@ const OPERATION: OperationTable = {
   add: ({ a, b }, { tf, get }) => tf.add(get(a), get(b)),
   mixture: ({ gate, experts }, { tf, get }) => {
     const gate_BE = get(gate);
-    const shares_B1 = tf.split(gate_BE, experts.length, 1);
+    // TensorFlow.js loses the gradient of a split in one.
+    const shares_B1 = experts.length === 1 ? [gate_BE] : tf.split(gate_BE, experts.length, 1);
     return tf.addN(experts.map((expert, e) => tf.mul(get(expert), shares_B1[e]!)));
   },
   attend: ({ tokens, query, key, value, width }, { tf, get, parameter }) => {
