@@ -41,7 +41,7 @@ function main() {
       // Built aside and then renamed: a command that starts meanwhile finds the old build or the new one, whole.
       const [fresh, old] = [`.dist-${process.pid}`, `.dist-${process.pid}-old`];
       try {
-        run('npm', ['run', '--silent', 'build', '--', '--outDir', fresh], 'building');
+        run('npm', ['run', '--silent', 'build', '--', fresh], 'building');
         writeFileSync(at(fresh, '.built'), '');
         if (existsSync(at('dist'))) renameSync(at('dist'), at(old));
         renameSync(at(fresh), at('dist'));

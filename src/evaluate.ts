@@ -23,6 +23,8 @@ export interface EvaluateOptions {
   /** A CSV in place of the config's test data. */
   readonly data?: string | undefined;
   readonly device: Device;
+  /** Workers on a CPU; one a core where it is not given. */
+  readonly threads?: number | undefined;
   /** Aborted to give up; its reason is thrown. */
   readonly signal: AbortSignal;
 }
@@ -38,7 +40,7 @@ export interface EvaluateResult {
 }
 
 /** Measures a checkpoint on valid and test, or on another CSV; the same numbers that training printed. */
-export async function evaluate({ path, data, device, signal }: EvaluateOptions): Promise<EvaluateResult> {
+export async function evaluate({ path, data, device, threads, signal }: EvaluateOptions): Promise<EvaluateResult> {
   const folder = findCheckpoint(path);
   const checkpoint = await readCheckpoint(folder, false);
   const experiment = readConfig(checkpoint.config, folder);
@@ -49,7 +51,7 @@ export async function evaluate({ path, data, device, signal }: EvaluateOptions):
 
   const layout = layoutOf(fields);
   const graph = buildModel(experiment.model, layout.width, tasks);
-  const engine = await createEngine(device);
+  const engine = await createEngine({ device, threads });
   const program = engine.compile({ graph, layout, optimizers: experiment.training.optimizer, seed: experiment.seed });
   try {
     program.restore(checkpoint.program);

@@ -25,6 +25,8 @@ import type { TrainObserver, TrainResult } from './training/observer.js';
 /** What the command line adds to a config. */
 export interface TrainOptions {
   readonly device: Device;
+  /** Workers on a CPU; one a core where it is not given. */
+  readonly threads?: number | undefined;
   readonly name?: string | undefined;
   readonly runDir?: string | undefined;
   /** `--set` texts, for the run folder. */
@@ -43,7 +45,7 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
 
   // What can be wrong with the surroundings is found before a folder is made.
   const sources = await openSplits(data, format, 'paths are taken from the folder of the config, else from the working directory');
-  const engine = await createEngine(options.device);
+  const engine = await createEngine(options);
   const run = await createRunFolder({ configName: experiment.name, name: options.name, runDir: options.runDir });
   const config = dumpConfig(experiment);
   const log = await openRunLog(run, { source, config, overrides: options.overrides, engine });
@@ -68,7 +70,7 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
 
     const layout = layoutOf(fields);
     const graph = buildModel(model, layout.width, tasks);
-    const plan = { graph, layout, optimizers: training.optimizer, seed };
+    const plan = { graph, layout, optimizers: training.optimizer, seed, batchRows: training.batchSize };
     const start = { run, model: model.name, engine: engine.description, epochs: training.epochs, ...planSize(plan) };
     observer.onStart(start);
     log.event('start', start);

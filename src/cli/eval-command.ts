@@ -9,13 +9,14 @@ export interface EvalArguments {
   readonly path: string;
   readonly data: string | undefined;
   readonly device: Device;
+  readonly threads: number | undefined;
   readonly json: boolean;
 }
 
 /** `mtl eval`: runs it, prints it, and gives the exit code. */
-export async function runEval({ path, data, device, json }: EvalArguments): Promise<number> {
+export async function runEval({ path, data, device, threads, json }: EvalArguments): Promise<number> {
   const { screen, result } = createOutput(json);
-  const { checkpoint, step, metrics, numRejects } = await evaluate({ path, data, device, signal: new AbortController().signal });
+  const { checkpoint, step, metrics, numRejects } = await evaluate({ path, data, device, threads, signal: new AbortController().signal });
   screen.print(`checkpoint ${checkpoint}, after ${count(step)} steps`);
   if (numRejects > 0) screen.print(`${count(numRejects)} bad rows were skipped`);
   for (const [split, report] of Object.entries(metrics)) screen.print(reportTable(split, report, screen));

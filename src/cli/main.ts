@@ -14,6 +14,18 @@ const setOption = {
   coerce: (value: string | readonly string[]): readonly string[] => [value].flat(),
 } as const;
 const deviceOption = { choices: DEVICES, default: 'auto', describe: 'where to compute' } as const;
+const threadsOption = {
+  type: 'string',
+  requiresArg: true,
+  default: 'auto',
+  describe: 'workers on a CPU: a number, or auto for one a core; results are the same',
+  coerce: (text: string): number | undefined => {
+    if (text === 'auto') return undefined;
+    const number = /^\d{1,3}$/.test(text) ? Number(text) : NaN;
+    if (!(number >= 1 && number <= 64)) throw userError('usage', { where: '--threads', message: `expected auto or a number from 1 to 64, found ${quoted(text)}` });
+    return number;
+  },
+} as const;
 const jsonOption = { type: 'boolean', default: false, describe: 'print one JSON object on stdout and all else on stderr' } as const;
 
 /** An option that is a whole number from 1 on. */
@@ -87,14 +99,15 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
           .positional('config', { type: 'string', demandOption: true, describe: 'YAML file' })
           .option('set', setOption)
           .option('device', deviceOption)
+          .option('threads', threadsOption)
           .option('name', { type: 'string', requiresArg: true, describe: 'name of the run in place of the next number' })
           .conflicts('name', 'run-dir')
           .option('run-dir', { type: 'string', requiresArg: true, describe: 'the very folder of the run' })
           .option('json', jsonOption)
           .example('$0 train configs/esmm.yaml --set training.epochs=10', ''),
-      async ({ config, set = [], device, name, runDir, json }) => {
+      async ({ config, set = [], device, threads, name, runDir, json }) => {
         const { runTrain } = await import('./train-command.js');
-        await finish(runTrain({ config, set, device, name, runDir, json }));
+        await finish(runTrain({ config, set, device, threads, name, runDir, json }));
       },
     )
     .command(
@@ -105,11 +118,12 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
           .positional('path', { type: 'string', demandOption: true, describe: 'run folder or checkpoint' })
           .option('data', { type: 'string', requiresArg: true, describe: "CSV in place of the config's test data" })
           .option('device', deviceOption)
+          .option('threads', threadsOption)
           .option('json', jsonOption)
           .example('$0 eval runs/latest', ''),
-      async ({ path, data, device, json }) => {
+      async ({ path, data, device, threads, json }) => {
         const { runEval } = await import('./eval-command.js');
-        await finish(runEval({ path, data, device, json }));
+        await finish(runEval({ path, data, device, threads, json }));
       },
     )
     .command('config <command>', 'show configs and their schema', (y) =>

@@ -14,19 +14,20 @@ export interface TrainArguments {
   readonly config: string;
   readonly set: readonly string[];
   readonly device: Device;
+  readonly threads: number | undefined;
   readonly name: string | undefined;
   readonly runDir: string | undefined;
   readonly json: boolean;
 }
 
 /** `mtl train`: runs it, prints it, and gives the exit code. */
-export async function runTrain({ config, set, device, name, runDir, json }: TrainArguments): Promise<number> {
+export async function runTrain({ config, set, device, threads, name, runDir, json }: TrainArguments): Promise<number> {
   const { screen, result } = createOutput(json);
   const loaded = await loadConfig(config, set.map(parseOverride));
   const stop = listenForStop((signal) => screen.print(`${signal}: ending after this step; once more to quit at once`));
   let epochs = 0;
   try {
-    const trained = await train(loaded, { device, name, runDir, overrides: set, signal: stop.signal }, {
+    const trained = await train(loaded, { device, threads, name, runDir, overrides: set, signal: stop.signal }, {
       onFit: (share) => screen.live(() => `reading train for vocabularies and scales: ${Math.round(share * 100)}%`),
       onStart: (start) => {
         epochs = start.epochs;

@@ -11,6 +11,8 @@ export interface Plan {
   readonly optimizers: { readonly dense: OptimizerSpec; readonly embeddings: EmbeddingOptimizerSpec };
   /** Decides the first weights and every dropout mask. */
   readonly seed: number;
+  /** Rows of the largest batch that will be trained on, where it is known. */
+  readonly batchRows?: number;
 }
 
 /** A term's loss over the rows of a batch that it counts. */

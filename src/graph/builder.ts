@@ -71,7 +71,7 @@ export class GraphBuilder {
   /** Inverted dropout: each number is 0 with probability `rate` in training, and scaled by 1 / (1 - rate) otherwise. */
   dropout(x: Value, rate: number, name: string): Value {
     check(rate >= 0 && rate < 1, `dropout '${name}' has rate ${rate}`);
-    return rate === 0 ? x : this.#push('dropout', x.width, { x, rate, id: name });
+    return rate === 0 ? x : this.#push('dropout', x.width, { x, rate });
   }
 
   /** Softmax over the columns of each row. */

@@ -20,6 +20,7 @@ export const adam = defineOptimizer({
   build({ learningRate, betas: [beta1, beta2], epsilon, weightDecay }) {
     return {
       slots: ['firstMoment', 'secondMoment'],
+      constantsAt: (step) => [1 - beta1, beta2, 1 - beta2, learningRate / (1 - beta1 ** step), 1 / Math.sqrt(1 - beta2 ** step), epsilon, weightDecay],
       at(step) {
         const stepSize = learningRate / (1 - beta1 ** step);
         const rootCorrection = Math.sqrt(1 - beta2 ** step);

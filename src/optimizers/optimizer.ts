@@ -20,6 +20,8 @@ export interface Optimizer {
   readonly slots: readonly string[];
   /** The update of step `step`, counted from 1. */
   at(step: number): Update;
+  /** The constants of that step in the order in which the rule's kernel reads them. */
+  constantsAt(step: number): readonly number[];
 }
 
 /** Declares an optimizer; the identity, for the sake of its types. */

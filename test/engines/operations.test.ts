@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Program } from '../../src/engines/engine.js';
+import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
 import type { GraphBuilder } from '../../src/graph/builder.js';
 import { ACTIVATIONS, type Activation, type OperationName, type Value } from '../../src/graph/operations.js';
@@ -7,7 +8,11 @@ import { numericBatch, planOf } from '../support/graph-plan.js';
 
 // Every operation's gradient against central differences of its own loss, on every engine.
 
-const engines = [{ name: 'tfjs', create: () => createTfjsEngine('cpu') }];
+const engines = [
+  { name: 'tfjs', create: () => createTfjsEngine() },
+  { name: 'simd', create: () => Promise.resolve(createSimdEngine()) },
+  { name: 'plain simd', create: () => Promise.resolve(createSimdEngine(1, false)) },
+];
 const WIDTH = 6;
 const ROWS = 9;
 
@@ -56,11 +61,15 @@ async function checkGradients(program: Program): Promise<void> {
     const scale = gradient.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-2);
     for (let i = 0; i < data.length; i += Math.max(1, Math.floor(data.length / 7))) {
       const saved = data[i]!;
-      data[i] = saved + h;
-      const up = await loss();
-      data[i] = saved - h;
-      const down = await loss();
+      const lossWith = async (value: number): Promise<number> => {
+        data[i] = value;
+        program.restore({ step: 0, weights, optimizer: new Map() });
+        return loss();
+      };
+      const up = await lossWith(saved + h);
+      const down = await lossWith(saved - h);
       data[i] = saved;
+      program.restore({ step: 0, weights, optimizer: new Map() });
       expect(Math.abs((up - down) / (2 * h) - gradient[i]!), `${name}[${i}]`).toBeLessThan(5e-3 * scale + 2e-4);
     }
   }
@@ -98,8 +107,7 @@ for (const { name: engineName, create } of engines) {
         return { predictions: { p: a }, terms: [{ name: 'p', weight: 1, loss: build(g, a, y) }] };
       });
       const program = (await create()).compile(plan);
-      program.state().weights.get('a.weight')!.data[0] = 1;
-      program.state().weights.get('a.bias')!.data[0] = 0;
+      program.restore({ step: 0, optimizer: new Map(), weights: new Map([['a.weight', { shape: [1, 1], data: Float32Array.of(1) }], ['a.bias', { shape: [1], data: Float32Array.of(0) }]]) });
       const { losses, gradients } = await program.inspect({ rows: 1, ids: new Map(), numbers: new Map([['x0', Float32Array.of(logit)]]), labels: new Map([['y', Float32Array.of(label)]]) });
       return { loss: losses.get('p')!.mean, slope: gradients.get('a.bias')!.data[0]! };
     };

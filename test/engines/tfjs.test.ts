@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
-import { loadBackend } from '../../src/engines/tfjs/backend.js';
+import { createEngine } from '../../src/engines/engines.js';
 import type { GraphBuilder } from '../../src/graph/builder.js';
 import { tower } from '../../src/graph/mlp.js';
 import type { Value } from '../../src/graph/operations.js';
@@ -18,7 +18,7 @@ const build = (g: GraphBuilder, input: Value, y: Value) => {
 
 describe('the tfjs engine', () => {
   it('leaves as many tensors after a thousand steps as before', async () => {
-    const program = (await createTfjsEngine('cpu')).compile(planOf(3, build));
+    const program = (await createTfjsEngine()).compile(planOf(3, build));
     const batch = numericBatch(8, 3);
     await program.trainStep(batch);
     const before = tf.memory();
@@ -32,7 +32,7 @@ describe('the tfjs engine', () => {
 
   it('gives the same weights for the same seed, and others for another', async () => {
     const trained = async (seed: number) => {
-      const program = (await createTfjsEngine('cpu')).compile({ ...planOf(3, build), seed });
+      const program = (await createTfjsEngine()).compile({ ...planOf(3, build), seed });
       for (let step = 0; step < 5; step++) await program.trainStep(numericBatch(8, 3, step));
       return [...program.state().weights].map(([name, { data }]) => [name, [...data]]);
     };
@@ -41,7 +41,7 @@ describe('the tfjs engine', () => {
   });
 
   it('predicts a row alike in any batch, and does not learn from predicting', async () => {
-    const program = (await createTfjsEngine('cpu')).compile(planOf(3, build));
+    const program = (await createTfjsEngine()).compile(planOf(3, build));
     await program.trainStep(numericBatch(16, 3));
     const batch = numericBatch(8, 3, 5);
     const before = [...program.state().weights.values()].map(({ data }) => [...data]);
@@ -53,26 +53,26 @@ describe('the tfjs engine', () => {
   });
 
   it('trains on a batch of one row, which has no variance to learn from', async () => {
-    const program = (await createTfjsEngine('cpu')).compile(planOf(3, build));
+    const program = (await createTfjsEngine()).compile(planOf(3, build));
     for (let step = 0; step < 5; step++) await program.trainStep(numericBatch(1, 3, step));
     expect([...program.state().weights.get('t.0.norm.runningVariance')!.data]).toEqual([1, 1, 1, 1]);
     for (const { data } of program.state().weights.values()) expect(data.every(Number.isFinite)).toBe(true);
   });
 
   it('restores weights and optimizer so that training goes on as if never stopped', async () => {
-    const straight = (await createTfjsEngine('cpu')).compile(planOf(3, build));
+    const straight = (await createTfjsEngine()).compile(planOf(3, build));
     for (let step = 0; step < 6; step++) await straight.trainStep(numericBatch(8, 3, step));
-    const first = (await createTfjsEngine('cpu')).compile(planOf(3, build));
+    const first = (await createTfjsEngine()).compile(planOf(3, build));
     for (let step = 0; step < 3; step++) await first.trainStep(numericBatch(8, 3, step));
-    const second = (await createTfjsEngine('cpu')).compile({ ...planOf(3, build) });
+    const second = (await createTfjsEngine()).compile({ ...planOf(3, build) });
     second.restore(first.state());
     for (let step = 3; step < 6; step++) await second.trainStep(numericBatch(8, 3, step));
     expect([...second.state().weights]).toEqual([...straight.state().weights]);
   });
 
   it('names every tensor that does not fit when it restores', async () => {
-    const program = (await createTfjsEngine('cpu')).compile(planOf(3, build));
-    const other = (await createTfjsEngine('cpu')).compile(planOf(4, build));
+    const program = (await createTfjsEngine()).compile(planOf(3, build));
+    const other = (await createTfjsEngine()).compile(planOf(4, build));
     expect(() => program.restore(other.state())).toThrow(/t\.0\.weight.*expected shape \[3, 4\], found \[4, 4\]/);
     const weights = new Map(program.state().weights);
     weights.delete('t.out.bias');
@@ -81,14 +81,14 @@ describe('the tfjs engine', () => {
   });
 });
 
-describe('the backend', () => {
-  it('falls back to TensorFlow.js where the native package does not load', async () => {
-    expect((await loadBackend('cpu')).description).toMatch(/CPU/);
-    if (!hasNative) expect((await loadBackend('auto')).description).toBe('TensorFlow.js on the CPU');
+describe('the GPU', () => {
+  it.skipIf(hasNative)('is left for WebAssembly where the native package does not load', async () => {
+    expect((await createEngine({ device: 'auto' })).name).toBe('simd');
+    expect((await createEngine({ device: 'cpu', threads: 1 })).description).toMatch(/^WebAssembly SIMD.*, 1 thread$/);
   });
 
   it.skipIf(hasNative)('says what is missing where a GPU is asked for', async () => {
-    const error = await loadBackend('gpu').then(() => undefined, (caught: unknown) => caught);
+    const error = await createEngine({ device: 'gpu' }).then(() => undefined, (caught: unknown) => caught);
     expect(error).toBeInstanceOf(UserError);
     expect((error as UserError).exitCode).toBe(2);
     expect((error as UserError).message).toMatch(/tfjs-node-gpu does not load \(.+\); install/);

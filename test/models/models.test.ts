@@ -40,7 +40,7 @@ function batchOf(rows: number, seed = 1): Batch {
   };
 }
 
-const compile = async (plan: Plan): Promise<Program> => (await createTfjsEngine('cpu')).compile(plan);
+const compile = async (plan: Plan): Promise<Program> => (await createTfjsEngine()).compile(plan);
 
 describe('every model', () => {
   for (const { name, summary } of models.parts) {

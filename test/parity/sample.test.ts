@@ -86,7 +86,7 @@ async function prepare(c: SampleCase, files: readonly string[]) {
   const fields = encodedFields(format.fields, {});
   const layout = layoutOf(fields);
   const graph = buildModel(experiment.model, layout.width, tasks);
-  const program = (await createTfjsEngine('cpu')).compile({ graph, layout, optimizers: experiment.training.optimizer, seed: 1 });
+  const program = (await createTfjsEngine()).compile({ graph, layout, optimizers: experiment.training.optimizer, seed: 1 });
   const datasetOf = (split: 'train' | 'valid' | 'test'): Dataset => createDataset(sources[split]!, { ...format, fields }, refuseBadRows);
   return { translation, program, train: datasetOf('train'), valid: datasetOf('valid'), test: datasetOf('test') };
 }

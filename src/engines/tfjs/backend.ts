@@ -1,7 +1,6 @@
 import util from 'node:util';
 import type * as tfjs from '@tensorflow/tfjs';
 import { userError } from '../../errors.js';
-import type { Device } from '../device.js';
 
 /** The TensorFlow.js namespace: the same whichever package it comes from. */
 export type TensorFlow = typeof tfjs;
@@ -18,33 +17,23 @@ const NATIVE_PACKAGE = '@tensorflow/tfjs-node-gpu';
 type Native = { readonly tf: TensorFlow; readonly hasGpu: boolean } | { readonly missing: string };
 
 /**
- * TensorFlow.js on the hardware that `device` asks for: the native package where it loads (CUDA, else its CPU), otherwise
- * TensorFlow.js's own CPU backend.
- * @throws UserError (usage) for `gpu` where there is none, saying what is missing
+ * TensorFlow on a CUDA GPU through its native package, or undefined where there is none.
+ * @param isRequired whether that is an error instead
+ * @throws UserError (usage) that says what is missing
  */
-export async function loadBackend(device: Device): Promise<Backend> {
-  // Read by CUDA when the library starts: a run that must not use the GPU does not even see it.
-  if (device === 'cpu') process.env['CUDA_VISIBLE_DEVICES'] = '-1';
+export async function loadGpu(isRequired: boolean): Promise<Backend | undefined> {
   const native = await loadNative();
-  if (device === 'gpu') {
-    if ('missing' in native) {
-      throw userError('usage', {
-        where: '--device gpu',
-        message: `no GPU can be used: ${native.missing}`,
-        fix: `install ${NATIVE_PACKAGE} (npm install ${NATIVE_PACKAGE}) with CUDA and cuDNN, or use --device cpu`,
-      });
-    }
-    if (!native.hasGpu) {
-      throw userError('usage', {
-        where: '--device gpu',
-        message: `${NATIVE_PACKAGE} loads, but TensorFlow sees no CUDA device`,
-        fix: 'check nvidia-smi and the CUDA and cuDNN versions, or use --device cpu',
-      });
-    }
-  }
-  if ('tf' in native) {
-    return { tf: native.tf, description: native.hasGpu ? 'TensorFlow on a CUDA GPU' : 'TensorFlow on the CPU' };
-  }
+  if ('tf' in native && native.hasGpu) return { tf: native.tf, description: 'TensorFlow on a CUDA GPU' };
+  if (!isRequired) return undefined;
+  const problem =
+    'missing' in native
+      ? { message: `no GPU can be used: ${native.missing}`, fix: `install ${NATIVE_PACKAGE} (npm install ${NATIVE_PACKAGE}) with CUDA and cuDNN, or use --device cpu` }
+      : { message: `${NATIVE_PACKAGE} loads, but TensorFlow sees no CUDA device`, fix: 'check nvidia-smi and the CUDA and cuDNN versions, or use --device cpu' };
+  throw userError('usage', { where: '--device gpu', ...problem });
+}
+
+/** TensorFlow.js on its own CPU backend, which is plain JavaScript. */
+export async function loadOwn(): Promise<Backend> {
   const tf = await import('@tensorflow/tfjs');
   tf.enableProdMode();
   await tf.setBackend('cpu');

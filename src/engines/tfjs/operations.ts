@@ -24,7 +24,7 @@ export interface Execution {
   /** Tells the statistics of this batch: mean and biased variance, `[width]`. */
   observe(running: RunningStatistics, mean: Tensor, variance: Tensor): void;
   /** Inverted-dropout factors, `[rows of the batch, width]`. */
-  dropoutMask(id: string, rate: number, width: number): Tensor;
+  dropoutMask(id: number, rate: number, width: number): Tensor;
 }
 
 /** Every operation but the losses, which `losses.ts` holds. */

@@ -1,0 +1,66 @@
+import type { Batch } from '../src/batch.js';
+import type { Plan } from '../src/engines/engine.js';
+import { buildModel, models } from '../src/models/models.js';
+import { embeddingOptimizerSchema, optimizers } from '../src/optimizers/optimizers.js';
+import { randomStream } from '../src/random.js';
+import { taskOptions, type Task } from '../src/tasks.js';
+
+/** Ids of each field of the full Ali-CCP. */
+export const VOCABULARY: Readonly<Record<string, number>> = {
+  '101': 238635, '121': 98, '122': 14, '124': 3, '125': 8, '126': 4, '127': 4, '128': 3, '129': 5, '205': 467298, '206': 6929, '207': 263942,
+  '210': 80000, '216': 106399, '508': 5888, '509': 104830, '702': 51878, '853': 37148, '301': 4, '109_14': 6000, '110_14': 100000, '127_14': 54000, '150_14': 32000,
+};
+const FIELDS = Object.keys(VOCABULARY);
+const NUMBERS = Array.from({ length: 8 }, (_, i) => `D${i}`);
+
+/** What is trained, and with how many rows a step. */
+export interface Workload {
+  readonly name: string;
+  readonly batchRows: number;
+  readonly width: number;
+  readonly numbers: readonly string[];
+  readonly model: object;
+}
+
+const esmm = (hidden: number[]): object => ({ name: 'esmm', ctrTower: { hidden }, cvrTower: { hidden } });
+const ESMM = { width: 16, numbers: [], model: esmm([16, 8]) };
+
+/** The sizes of torch-rechub's examples, of the ESMM paper, and of TorchEasyRec's Ali-CCP. */
+export const WORKLOADS: readonly Workload[] = [
+  { name: 'esmm', batchRows: 20, ...ESMM },
+  { name: 'esmm', batchRows: 1024, ...ESMM },
+  { name: 'esmm', batchRows: 4096, ...ESMM },
+  { name: 'mmoe', batchRows: 1024, width: 4, numbers: NUMBERS, model: { name: 'mmoe', experts: { count: 8, hidden: [16] }, tower: { hidden: [8] } } },
+  { name: 'mmoe-wide', batchRows: 1024, width: 16, numbers: [], model: { name: 'mmoe', experts: { count: 3, hidden: [128, 64] }, tower: { hidden: [128, 64] } } },
+  { name: 'esmm-paper', batchRows: 1024, width: 18, numbers: [], model: esmm([360, 200, 80]) },
+];
+
+const task = (name: string, options: object): Task => ({ name, ...taskOptions.parse(options) });
+
+/** The plan of a workload; `scale` multiplies the vocabulary. */
+export function planOf({ batchRows, width, numbers, model }: Workload, scale = 1): Plan {
+  const isMmoe = numbers.length > 0 || (model as { name: string }).name !== 'esmm';
+  const tasks = [task('ctr', { label: 'click' }), task('cvr', isMmoe ? { label: 'purchase' } : { label: 'purchase', given: 'click' })];
+  const tables = FIELDS.map((name) => ({ name, rows: Math.max(1, Math.round(VOCABULARY[name]! * scale)), width }));
+  const ids = FIELDS.map((field, f) => ({ field, offset: f * width, width, kind: 'id' as const, table: field }));
+  const inputs = numbers.map((field, i) => ({ field, offset: FIELDS.length * width + i, width: 1, kind: 'number' as const }));
+  const layout = { width: FIELDS.length * width + numbers.length, tables, columns: [...ids, ...inputs] };
+  const graph = buildModel(models.schema.parse(model), layout.width, tasks);
+  return { graph, layout, optimizers: { dense: optimizers.schema.parse({}), embeddings: embeddingOptimizerSchema.parse({}) }, seed: 1, batchRows };
+}
+
+/** Rows as the peers' script draws them: ids uniform below 200, log-uniform above; 4% clicks, 5% of them buy. */
+export function batchesOf({ batchRows, numbers }: Workload, count: number, scale = 1): Batch[] {
+  const random = randomStream(0, 'bench');
+  return Array.from({ length: count }, () => {
+    const draw = (size: number): number => (size < 200 ? random.below(size) : Math.min(size - 1, Math.floor(Math.exp(random.uniform() * Math.log(size + 1)) - 1)));
+    const column = (value: () => number): Float32Array => Float32Array.from({ length: batchRows }, value);
+    const click = column(() => Number(random.uniform() < 0.04));
+    return {
+      rows: batchRows,
+      ids: new Map(FIELDS.map((field) => [field, Uint32Array.from({ length: batchRows }, () => draw(Math.max(1, Math.round(VOCABULARY[field]! * scale))))])),
+      numbers: new Map(numbers.map((field) => [field, column(() => random.uniform())])),
+      labels: new Map([['click', click], ['purchase', click.map((y) => y * Number(random.uniform() < 0.05))]]),
+    };
+  });
+}

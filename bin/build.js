@@ -1,0 +1,15 @@
+#!/usr/bin/env node
+// Builds the package: TypeScript by tsc, the kernels by AssemblyScript, once plain and once with relaxed SIMD.
+// The folder to build into may be named; it is dist otherwise.
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const out = process.argv[2] ?? 'dist';
+const run = (script, ...args) => execFileSync(process.execPath, [script, ...args], { cwd: root, stdio: 'inherit' });
+
+run('node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', out);
+const flags = ['-O3', '--noAssert', '--runtime', 'stub', '--importMemory', '--sharedMemory', '--maximumMemory', '65536'];
+for (const [name, features] of [['kernels', 'simd,threads,bulk-memory'], ['kernels-relaxed', 'simd,threads,bulk-memory,relaxed-simd']]) {
+  run('node_modules/assemblyscript/bin/asc.js', 'src/kernels/index.ts', ...flags, '--enable', features, '-o', `${out}/${name}.wasm`);
+}

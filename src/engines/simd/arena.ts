@@ -1,0 +1,29 @@
+/** Bytes of a float and of an id. */
+export const WORD = 4;
+const ALIGNMENT = 64;
+
+/** Hands out places in one memory before there is a memory: each name once, however often it is asked for. */
+export interface Arena {
+  /** Byte offset of `words` zeroed words, aligned to a cache line. */
+  take(name: string, words: number): number;
+  readonly bytes: number;
+}
+
+/** An arena whose places start at `begin`. */
+export function createArena(begin: number): Arena {
+  const places = new Map<string, number>();
+  let end = begin;
+  return {
+    get bytes() {
+      return end;
+    },
+    take(name, words) {
+      const taken = places.get(name);
+      if (taken !== undefined) return taken;
+      const at = Math.ceil(end / ALIGNMENT) * ALIGNMENT;
+      end = at + words * WORD;
+      places.set(name, at);
+      return at;
+    },
+  };
+}

@@ -1,0 +1,154 @@
+import type { Graph } from '../../graph/graph.js';
+import { isLoss, type LossValue, type Value } from '../../graph/operations.js';
+import type { Plan } from '../engine.js';
+import { createArena, WORD, type Arena } from './arena.js';
+import { lowerLoss } from './losses.js';
+import type { Lowering, Mode } from './lowering.js';
+import { LOWERED } from './operations.js';
+import { createPlaces, type Place, type Places } from './places.js';
+import { createCallList, ROWS, type Call } from './plan.js';
+
+/** Where one table and what belongs to it lie. */
+export interface TablePlace {
+  readonly name: string;
+  readonly rows: number;
+  readonly width: number;
+  readonly weights: number;
+  readonly slots: readonly number[];
+  readonly slotOfRow: number;
+  readonly distinct: number;
+  readonly gradients: number;
+  readonly count: number;
+}
+
+/** A plan in full: calls, and where everything lies that is written before or read after. */
+export interface Compiled {
+  readonly arena: Arena;
+  readonly places: Places;
+  readonly lists: Readonly<Record<Mode, readonly Call[]>>;
+  readonly tables: readonly TablePlace[];
+  readonly maxRows: number;
+  /** Constants of the dense optimizer, then of the tables': 16 floats each. */
+  readonly constants: number;
+  /** Slots and gradients of the dense weights lie as these do. */
+  readonly denseSlots: readonly number[];
+  readonly denseGradients: number;
+  /** By dropout value: its key of the step. */
+  readonly dropoutKeys: ReadonlyMap<number, number>;
+  /** By term: mean loss and rows, two doubles. */
+  readonly losses: ReadonlyMap<string, number>;
+  readonly predictions: ReadonlyMap<string, Place>;
+  column(kind: 'ids' | 'numbers' | 'labels', name: string): number;
+}
+
+/** An entry of the table, whatever its operation. */
+interface Lowered {
+  forward(value: Value, lowering: Lowering): void;
+  backward(value: Value, lowering: Lowering): void;
+}
+
+/** Lays a plan out from byte `begin` on and lists the calls of a step. */
+export function compile({ graph, layout, optimizers }: Plan, begin: number, maxRows: number, numSlots: number): Compiled {
+  const arena = createArena(begin);
+  const barrierWords = arena.take('barrier', 16);
+  if (barrierWords !== begin) throw new Error('the barrier comes first');
+  const places = createPlaces(arena, graph, maxRows);
+  const denseSlots = Array.from({ length: numSlots }, (_, s) => arena.take(`dense slot ${s}`, places.weightsCount));
+  const denseGradients = arena.take('dense gradients', places.weightsCount);
+  const constants = arena.take('constants', 32);
+  const dropoutKeys = new Map(graph.values.flatMap(({ op, id }) => (op === 'dropout' ? [[id, arena.take(`key ${id}`, 1)] as const] : [])));
+  const losses = new Map(graph.terms.map(({ name }) => [name, arena.take(`loss ${name}`, 4)]));
+  const column: Compiled['column'] = (kind, name) => arena.take(`${kind} ${name}`, maxRows);
+  const tables = layout.tables.map(({ name, rows, width }): TablePlace => {
+    const most = Math.min(rows, maxRows * layout.columns.filter((columns) => columns.kind === 'id' && columns.table === name).length);
+    const take = (what: string, words: number): number => arena.take(`table ${what} ${name}`, words);
+    return {
+      name, rows, width,
+      weights: take('weights', rows * width),
+      slots: Array.from({ length: numSlots }, (_, s) => take(`slot ${s}`, rows * width)),
+      slotOfRow: take('slots of rows', rows),
+      distinct: take('distinct', most),
+      gradients: take('gradients', most * width),
+      count: take('count', 1),
+    };
+  });
+
+  // Workers take tables in turn, the large ones first, so that each has its share of the distinct rows.
+  const bySize = [...tables].sort((a, b) => b.rows - a.rows);
+  const input = graph.values.find((value) => value.op === 'input' && value.source.kind === 'features');
+  const lower = (mode: Mode): readonly Call[] => {
+    const list = createCallList();
+    const written = new Set<Value>();
+    const lowering: Lowering = {
+      mode, places, arena, list,
+      gradientAt: (address) => (address < places.weightsBegin || address >= places.weightsBegin + places.weightsCount * WORD ? address : address - places.weightsBegin + denseGradients),
+      accumulate(value) {
+        const isAdded = written.has(value);
+        written.add(value);
+        return isAdded ? 1 : 0;
+      },
+      dropoutKey: (id) => dropoutKeys.get(id)!,
+    };
+    // The table's entry for `value.op` takes that operation's value.
+    const operation = (value: Exclude<Value, LossValue>): Lowered => LOWERED[value.op];
+
+    if (mode !== 'predict') for (const matrix of matricesOf(graph, places)) list.emit('transposePanels', matrix.at, matrix.transposed, matrix.inputs, matrix.panels);
+    if (input !== undefined) {
+      const to = places.of(input);
+      for (const columns of layout.columns) {
+        const at = to.at + columns.offset * WORD;
+        if (columns.kind === 'number') list.emit('copyColumns', column('numbers', columns.field), 1, at, to.ld, ROWS, 1, 0);
+        else list.emit('lookup', column('ids', columns.field), tables.find(({ name }) => name === columns.table)!.weights, columns.width, at, to.ld, ROWS);
+      }
+    }
+    for (const value of graph.values) if (!isLoss(value)) operation(value).forward(value, lowering);
+    if (mode === 'predict') return list.calls;
+
+    for (const { name, loss, weight } of graph.terms) lowerLoss(loss, lowering, arena.take(`row losses ${name}`, maxRows), weight, losses.get(name)!);
+    for (const value of graph.values.toReversed()) {
+      if (isLoss(value)) continue;
+      const isGroupWritten = value.op === 'linear' && clearUnwritten(value, places, written, list);
+      if (written.has(value) || isGroupWritten) operation(value).backward(value, lowering);
+    }
+    if (input !== undefined && written.has(input)) {
+      const from = places.of(input);
+      for (const [owner, table] of bySize.entries()) {
+        layout.columns
+          .filter((columns) => columns.kind === 'id' && columns.table === table.name)
+          .forEach(({ field, offset, width }, f) =>
+            list.emit('gatherGradients', owner, column('ids', field), from.gradient + offset * WORD, from.ld, width, table.slotOfRow, table.distinct, table.gradients, table.count, ROWS, f === 0 ? 1 : 0),
+          );
+      }
+    }
+    if (mode === 'inspect') return list.calls;
+
+    const [first, second] = denseSlots as [number, number];
+    list.emit('adamDense', places.weightsBegin, first, second, denseGradients, places.weightsCount, constants);
+    for (const [owner, { weights, slots, width, rows, distinct, gradients, count, slotOfRow }] of bySize.entries()) {
+      list.emit('adamRows', owner, weights, slots[0]!, slots[1]!, width, distinct, gradients, count, constants + 16 * WORD, slotOfRow, optimizers.embeddings.lazy ? 0 : rows);
+    }
+    return list.calls;
+  };
+
+  const lists = { train: lower('train'), inspect: lower('inspect'), predict: lower('predict') };
+  const predictions = new Map([...graph.predictions].map(([task, value]) => [task, places.of(value)]));
+  for (const value of graph.values) if (value.op === 'input' && value.source.kind === 'label') places.of(value);
+  return { arena, places, lists, tables, maxRows, constants, denseSlots, denseGradients, dropoutKeys, losses, predictions, column };
+}
+
+function matricesOf(graph: Graph, places: Places) {
+  const own = graph.values.flatMap((value) => (value.op === 'attend' ? [value.query, value.key, value.value].map((parameter) => places.matrix(parameter)) : []));
+  return [...places.groups.map(({ matrix }) => matrix), ...own];
+}
+
+/** Whether any member of a group of linear layers got a gradient; what others left of older steps is cleared. */
+function clearUnwritten(value: Extract<Value, { op: 'linear' }>, places: Places, written: Set<Value>, list: ReturnType<typeof createCallList>): boolean {
+  const { members } = places.groupOf(value);
+  if (members[0] !== value || !members.some((member) => written.has(member))) return false;
+  for (const member of members) {
+    const place = places.of(member);
+    if (!written.has(member)) list.emit('clear', place.gradient, place.ld, ROWS, place.columns);
+  }
+  return true;
+}
+

@@ -1,0 +1,14 @@
+import type { Engine } from '../engine.js';
+import { loadKernels } from './module.js';
+import { compileProgram } from './program.js';
+
+/**
+ * The engine of WebAssembly kernels.
+ * @param threads workers that share a step
+ * @param allowRelaxed false keeps to plain SIMD, whose results are the same on every machine
+ */
+export function createSimdEngine(threads = 1, allowRelaxed = true): Engine {
+  const kernels = loadKernels(allowRelaxed);
+  const description = `WebAssembly SIMD${kernels.isRelaxed ? ' with fused multiply-add' : ''}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
+  return { name: 'simd', description, compile: (plan) => compileProgram(kernels, plan, threads) };
+}

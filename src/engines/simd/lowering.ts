@@ -1,0 +1,21 @@
+import type { Value } from '../../graph/operations.js';
+import type { Arena } from './arena.js';
+import type { CallList } from './plan.js';
+import type { Places } from './places.js';
+
+/** What a list of calls is for. */
+export type Mode = 'train' | 'inspect' | 'predict';
+
+/** What an operation is lowered with. */
+export interface Lowering {
+  readonly mode: Mode;
+  readonly places: Places;
+  readonly arena: Arena;
+  readonly list: CallList;
+  /** Address of a parameter's gradient. */
+  gradientAt(address: number): number;
+  /** Whether a value's gradient was written before: then more of it is added. Marks it as written. */
+  accumulate(value: Value): 0 | 1;
+  /** Address of the dropout key of a layer, written before each step. */
+  dropoutKey(id: number): number;
+}

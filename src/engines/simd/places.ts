@@ -1,0 +1,165 @@
+import type { Graph } from '../../graph/graph.js';
+import type { Parameter, Value, ValueOf } from '../../graph/operations.js';
+import { WORD, type Arena } from './arena.js';
+
+/**
+ * Where a value lies: `width` columns, `ld` floats from row to row. Kernels take them in fours (`columns` of them), products in
+ * eights, so every value has room up to a multiple of 8; what fills it up is zero.
+ */
+export interface Place {
+  readonly at: number;
+  /** The same for its gradient. */
+  readonly gradient: number;
+  readonly ld: number;
+  readonly width: number;
+  readonly columns: number;
+}
+
+/** A matrix in panels of 8 columns, as gemm.ts has it, or some columns of one. */
+export interface Matrix {
+  readonly at: number;
+  /** Where its transpose is put. */
+  readonly transposed: number;
+  readonly inputs: number;
+  readonly panels: number;
+}
+
+/** Linear layers that read one value: their matrices side by side make one product. */
+export interface LinearGroup {
+  readonly x: Value;
+  readonly members: readonly ValueOf<'linear'>[];
+  readonly matrix: Matrix;
+  readonly bias: number;
+  /** All outputs. */
+  readonly out: Place;
+}
+
+/** Where a parameter's numbers are: plain, or some columns of a matrix. */
+export type ParameterPlace =
+  | { readonly kind: 'vector'; readonly at: number }
+  | { readonly kind: 'matrix'; readonly matrix: Matrix; readonly column: number };
+
+export const toFours = (count: number): number => Math.ceil(count / 4) * 4;
+const toEights = (count: number): number => Math.ceil(count / 8) * 8;
+
+/** Places of all that a graph computes with, laid out once. */
+export interface Places {
+  readonly groups: readonly LinearGroup[];
+  /** Floats from `weightsBegin` on that the dense optimizer trains. */
+  readonly weightsBegin: number;
+  readonly weightsCount: number;
+  of(value: Value): Place;
+  groupOf(value: ValueOf<'linear'>): LinearGroup;
+  parameter(parameter: Parameter): ParameterPlace;
+  /** Address of a vector. */
+  vector(parameter: Parameter): number;
+  /** A matrix of its own (attention). */
+  matrix(parameter: Parameter): Matrix;
+  /** Room for more columns of the batch. */
+  columns(name: string, width: number, room?: number): Place;
+}
+
+/** Lays out parameters and values; `maxRows` is the largest batch. */
+export function createPlaces(arena: Arena, graph: Graph, maxRows: number): Places {
+  const parameters = new Map<string, ParameterPlace>();
+  const places = new Map<number, Place>();
+  const groupByLinear = new Map<number, LinearGroup>();
+
+  const columns = (name: string, width: number, room = toEights(width)): Place => ({
+    at: arena.take(`value ${name}`, maxRows * room),
+    gradient: arena.take(`gradient ${name}`, maxRows * room),
+    ld: room,
+    width,
+    columns: toFours(width),
+  });
+
+  // Trained parameters first and without gaps, so that the optimizer takes them in one go.
+  const weightsBegin = arena.take('weights', 0);
+  const weights: [string, number][] = [];
+  const trained = (name: string, words: number): string => {
+    weights.push([name, words]);
+    return name;
+  };
+  const linears = graph.values.filter((value) => value.op === 'linear');
+  const byInput = new Map<Value, ValueOf<'linear'>[]>();
+  for (const linear of linears) byInput.set(linear.x, [...(byInput.get(linear.x) ?? []), linear]);
+  for (const members of byInput.values()) {
+    const room = members.reduce((sum, { width }) => sum + toEights(width), 0);
+    const inputs = members[0]!.x.width;
+    trained(`matrix ${members[0]!.weight.name}`, inputs * room);
+    trained(`bias ${members[0]!.weight.name}`, room);
+  }
+  const ownMatrices = graph.values.flatMap((value) => (value.op === 'attend' ? [value.query, value.key, value.value] : []));
+  for (const { name, shape } of ownMatrices) trained(`matrix ${name}`, shape[0]! * toEights(shape[1]!));
+  const inLinears = new Set(linears.flatMap(({ weight, bias }) => [weight, ...(bias === undefined ? [] : [bias])]));
+  const vectors = graph.parameters.filter((parameter) => parameter.isTrainable && !inLinears.has(parameter) && !ownMatrices.includes(parameter));
+  for (const { name, shape } of vectors) trained(`vector ${name}`, toFours(shape[0]!));
+  const placeOf = new Map(weights.map(([name, words]) => [name, arena.take(name, words)]));
+  const weightsCount = (arena.bytes - weightsBegin) / WORD;
+  for (const vector of vectors) parameters.set(vector.name, { kind: 'vector', at: placeOf.get(`vector ${vector.name}`)! });
+
+  const matrixOf = (name: string, inputs: number, room: number): Matrix => ({
+    at: placeOf.get(`matrix ${name}`)!,
+    transposed: arena.take(`transposed ${name}`, toEights(inputs) * room),
+    inputs,
+    panels: room / 8,
+  });
+  for (const parameter of ownMatrices) {
+    parameters.set(parameter.name, { kind: 'matrix', matrix: matrixOf(parameter.name, parameter.shape[0]!, toEights(parameter.shape[1]!)), column: 0 });
+  }
+
+  const groups: LinearGroup[] = [];
+  for (const [x, members] of byInput) {
+    const first = members[0]!;
+    const room = members.reduce((sum, { width }) => sum + toEights(width), 0);
+    const bias = placeOf.get(`bias ${first.weight.name}`)!;
+    const group: LinearGroup = { x, members, matrix: matrixOf(first.weight.name, x.width, room), bias, out: columns(`linear ${first.id}`, room, room) };
+    let column = 0;
+    for (const member of members) {
+      parameters.set(member.weight.name, { kind: 'matrix', matrix: group.matrix, column });
+      if (member.bias !== undefined) parameters.set(member.bias.name, { kind: 'vector', at: bias + column * WORD });
+      const { out } = group;
+      places.set(member.id, { at: out.at + column * WORD, gradient: out.gradient + column * WORD, ld: out.ld, width: member.width, columns: toFours(member.width) });
+      groupByLinear.set(member.id, group);
+      column += toEights(member.width);
+    }
+    groups.push(group);
+  }
+
+  // Running statistics: the mean, then the variance, each filled up to fours.
+  for (const value of graph.values) {
+    if ((value.op !== 'batchNorm' && value.op !== 'activation') || value.running === undefined) continue;
+    const { mean, variance } = value.running;
+    const at = arena.take(`running ${mean.name}`, 2 * toFours(value.width));
+    parameters.set(mean.name, { kind: 'vector', at });
+    parameters.set(variance.name, { kind: 'vector', at: at + toFours(value.width) * WORD });
+  }
+
+  const parameter = ({ name }: Parameter): ParameterPlace => parameters.get(name)!;
+  return {
+    groups,
+    weightsBegin,
+    weightsCount,
+    parameter,
+    columns,
+    of(value) {
+      const known = places.get(value.id);
+      if (known !== undefined) return known;
+      const isLabel = value.op === 'input' && value.source.kind === 'label';
+      const place = columns(String(value.id), value.width, isLabel ? 1 : toEights(value.width));
+      places.set(value.id, place);
+      return place;
+    },
+    groupOf: (value) => groupByLinear.get(value.id)!,
+    vector(of) {
+      const place = parameter(of);
+      if (place.kind !== 'vector') throw new Error(`'${of.name}' is a matrix`);
+      return place.at;
+    },
+    matrix(of) {
+      const place = parameter(of);
+      if (place.kind !== 'matrix') throw new Error(`'${of.name}' is a vector`);
+      return place.matrix;
+    },
+  };
+}

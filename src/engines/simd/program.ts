@@ -1,0 +1,180 @@
+import { column, type Batch } from '../../batch.js';
+import { userError } from '../../errors.js';
+import { EMBEDDING_DEVIATION } from '../../embeddings/layout.js';
+import type { Parameter } from '../../graph/operations.js';
+import { optimizers } from '../../optimizers/optimizers.js';
+import { randomStream, streamKey } from '../../random.js';
+import { sizeOf, type HostTensor } from '../../tensor.js';
+import { tableTensor, type Plan, type Program, type ProgramState, type TermLoss } from '../engine.js';
+import { restoreTensors } from '../restore.js';
+import { createWeights } from '../weights.js';
+import { WORD } from './arena.js';
+import { compile, type TablePlace } from './compile.js';
+import type { Mode } from './lowering.js';
+import { createMemory, instantiate, MAX_BYTES, type KernelModule } from './module.js';
+import { toFours, type Place } from './places.js';
+import { createTeam } from './team.js';
+
+/** Below this lies what belongs to the kernels themselves. */
+const BEGIN = 65_536;
+/** Rows that are predicted at a time, at the least. */
+const MIN_ROWS = 1024;
+
+/** Compiles a plan into one memory and a list of kernel calls over it. */
+export function compileProgram({ module }: KernelModule, plan: Plan, threads: number): Program {
+  const { graph, layout, seed } = plan;
+  const dense = optimizers.build(plan.optimizers.dense);
+  const sparse = optimizers.build(plan.optimizers.embeddings);
+  const maxRows = Math.max(plan.batchRows ?? MIN_ROWS, MIN_ROWS);
+  const compiled = compile(plan, BEGIN, maxRows, dense.slots.length);
+  const { arena, places, tables, lists } = compiled;
+  checkBytes(arena.bytes, tables);
+  const memory = createMemory(arena.bytes);
+  if (instantiate(module, memory).heapBase() > BEGIN) throw new Error('the kernels need more room of their own');
+  const floats = new Float32Array(memory.buffer);
+  const words = new Uint32Array(memory.buffer);
+  const doubles = new Float64Array(memory.buffer);
+  const view = (at: number, length: number): Float32Array => floats.subarray(at / WORD, at / WORD + length);
+  const rowWork = places.groups.reduce((sum, { matrix }) => sum + 3 * matrix.inputs * matrix.panels * 8, 0);
+  const team = createTeam({ module, memory, lists, barrier: BEGIN, threads, rowWork });
+  let step = 0;
+
+  for (const { running, width } of graph.values.flatMap((value) => (value.op === 'activation' ? [value] : []))) {
+    if (running !== undefined) view(arena.take(`ones ${width}`, toFours(width)), width).fill(1);
+  }
+  for (const { name, weights, rows, width } of tables) {
+    const random = randomStream(seed, 'table', name);
+    const table = view(weights, rows * width);
+    for (let i = 0; i < table.length; i++) table[i] = EMBEDDING_DEVIATION * random.normal();
+  }
+
+  /** A parameter's numbers, or what lies `shift` bytes beyond them: a view of a vector, a copy of some columns of a matrix. */
+  const tensorOf = (parameter: Parameter, shift: number): HostTensor => {
+    const place = places.parameter(parameter);
+    const { shape } = parameter;
+    if (place.kind === 'vector') return { shape, data: view(place.at + shift, shape[0]!) };
+    const [inputs, width] = shape as [number, number];
+    const data = new Float32Array(sizeOf(shape));
+    for (let k = 0; k < inputs; k++) for (let n = 0; n < width; n++) data[k * width + n] = floats[elementAt(place.matrix.at + shift, inputs, place.column + n, k)]!;
+    return { shape, data };
+  };
+  const write = (parameter: Parameter, shift: number, data: Float32Array): void => {
+    const place = places.parameter(parameter);
+    if (place.kind === 'vector') view(place.at + shift, data.length).set(data);
+    else {
+      const [inputs, width] = parameter.shape as [number, number];
+      for (let k = 0; k < inputs; k++) for (let n = 0; n < width; n++) floats[elementAt(place.matrix.at + shift, inputs, place.column + n, k)] = data[k * width + n]!;
+    }
+  };
+  const elementAt = (at: number, inputs: number, n: number, k: number): number => at / WORD + ((n >> 3) * inputs + k) * 8 + (n & 7);
+  const shiftTo = (region: number): number => region - places.weightsBegin;
+  const trained = graph.parameters.filter(({ isTrainable }) => isTrainable);
+  const tableTensors = (pick: (table: TablePlace) => number, suffix = ''): [string, HostTensor][] =>
+    tables.map((table) => [tableTensor(table.name) + suffix, { shape: [table.rows, table.width], data: view(pick(table), table.rows * table.width) }]);
+
+  const state = (): ProgramState => ({
+    step,
+    weights: new Map<string, HostTensor>([...graph.parameters.map((parameter) => [parameter.name, tensorOf(parameter, 0)] as const), ...tableTensors(({ weights }) => weights)]),
+    optimizer: new Map<string, HostTensor>([
+      ...trained.flatMap((parameter) => dense.slots.map((slot, s) => [`${parameter.name}.${slot}`, tensorOf(parameter, shiftTo(compiled.denseSlots[s]!))] as const)),
+      ...sparse.slots.flatMap((slot, s) => tableTensors(({ slots }) => slots[s]!, `.${slot}`)),
+    ]),
+  });
+
+  for (const { parameter, data } of createWeights(graph.parameters, dense, seed)) write(parameter, 0, data);
+
+  /** Copies rows `begin` to `begin + rows` of a batch to where the calls read them. */
+  const load = (batch: Batch, begin: number, rows: number): void => {
+    for (const { kind, field } of layout.columns) {
+      if (kind === 'id') words.set(column(batch.ids, field).subarray(begin, begin + rows), compiled.column('ids', field) / WORD);
+      else floats.set(column(batch.numbers, field).subarray(begin, begin + rows), compiled.column('numbers', field) / WORD);
+    }
+    for (const value of graph.values) {
+      if (value.op !== 'input' || value.source.kind !== 'label') continue;
+      const labels = batch.labels.get(value.source.column);
+      if (labels !== undefined) floats.set(labels.subarray(begin, begin + rows), places.of(value).at / WORD);
+    }
+  };
+
+  const run = (mode: Mode, batch: Batch): void => {
+    if (batch.rows > maxRows) throw new Error(`a batch of ${batch.rows} rows, where ${maxRows} were planned`);
+    load(batch, 0, batch.rows);
+    for (const [id, at] of compiled.dropoutKeys) words[at / WORD] = streamKey(seed, 'dropout', id, step);
+    dense.constantsAt(step + 1).forEach((value, i) => (floats[compiled.constants / WORD + i] = value));
+    sparse.constantsAt(step + 1).forEach((value, i) => (floats[compiled.constants / WORD + 16 + i] = value));
+    team.run(mode, batch.rows);
+  };
+
+  const lossesOf = (): Map<string, TermLoss> =>
+    new Map([...compiled.losses].map(([name, at]) => [name, { mean: doubles[at / 8]!, rows: doubles[at / 8 + 1]! }]));
+
+  const firstColumn = ({ at, ld }: Place, rows: number, into: Float32Array, begin: number): void => {
+    for (let b = 0; b < rows; b++) into[begin + b] = floats[at / WORD + b * ld]!;
+  };
+
+  return {
+    trainStep(batch) {
+      run('train', batch);
+      step++;
+      return Promise.resolve(lossesOf());
+    },
+
+    predict(batch) {
+      const results = new Map([...compiled.predictions.keys()].map((task) => [task, new Float32Array(batch.rows)]));
+      for (let begin = 0; begin < batch.rows; begin += maxRows) {
+        const rows = Math.min(maxRows, batch.rows - begin);
+        load(batch, begin, rows);
+        team.run('predict', rows);
+        for (const [task, place] of compiled.predictions) firstColumn(place, rows, results.get(task)!, begin);
+      }
+      return Promise.resolve(results);
+    },
+
+    inspect(batch) {
+      run('inspect', batch);
+      const predictions = new Map<string, Float32Array>();
+      for (const [task, place] of compiled.predictions) {
+        const values = new Float32Array(batch.rows);
+        firstColumn(place, batch.rows, values, 0);
+        predictions.set(task, values);
+      }
+      const gradients = new Map<string, HostTensor>();
+      for (const parameter of trained) {
+        const { shape, data } = tensorOf(parameter, shiftTo(compiled.denseGradients));
+        gradients.set(parameter.name, { shape, data: data.slice() });
+      }
+      for (const { name, rows, width, distinct, gradients: at, count } of tables) {
+        const data = new Float32Array(rows * width);
+        for (let u = 0; u < words[count / WORD]!; u++) data.set(view(at + u * width * WORD, width), words[distinct / WORD + u]! * width);
+        gradients.set(tableTensor(name), { shape: [rows, width], data });
+      }
+      return Promise.resolve({ losses: lossesOf(), predictions, gradients });
+    },
+
+    state,
+    restore(saved) {
+      restoreTensors(state(), saved);
+      // What `state` gives of a matrix is a copy, so it is written back.
+      for (const parameter of graph.parameters) write(parameter, 0, saved.weights.get(parameter.name)!.data);
+      for (const parameter of saved.optimizer.size > 0 ? trained : []) {
+        dense.slots.forEach((slot, s) => write(parameter, shiftTo(compiled.denseSlots[s]!), saved.optimizer.get(`${parameter.name}.${slot}`)!.data));
+      }
+      step = saved.step;
+    },
+    dispose: () => team.end(),
+  };
+}
+
+/** One memory holds everything; what does not fit is told with the tables that take most of it. */
+function checkBytes(bytes: number, tables: readonly TablePlace[]): void {
+  if (bytes <= MAX_BYTES) return;
+  const gigabytes = (count: number): string => `${(count / 2 ** 30).toFixed(1)} GiB`;
+  const sizeOfTable = ({ rows, width, slots }: TablePlace): number => rows * (width * (1 + slots.length) + 1) * WORD;
+  const largest = [...tables].sort((a, b) => sizeOfTable(b) - sizeOfTable(a)).slice(0, 3);
+  const list = largest.map((table) => `'${table.name}' with ${table.rows} rows × ${table.width} (${gigabytes(sizeOfTable(table))})`);
+  throw userError('data', {
+    key: 'features',
+    message: `tables, optimizer and activations need ${gigabytes(bytes)}, and one WebAssembly memory has 4 GiB; the largest tables are ${list.join(', ')}`,
+    fix: 'use a smaller width, or encoding { name: tokens, minCount: … }, which numbers only what is frequent',
+  });
+}

@@ -1,0 +1,76 @@
+import { Worker } from 'node:worker_threads';
+import type { Mode } from './lowering.js';
+import { instantiate, type Kernels } from './module.js';
+import { ROWS, type Call } from './plan.js';
+
+/** What a team of workers runs, and on what. */
+export interface TeamOptions {
+  readonly module: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
+  readonly lists: Readonly<Record<Mode, readonly Call[]>>;
+  /** Address of the barrier's words, and of the command's behind them: 16 words in all. */
+  readonly barrier: number;
+  readonly threads: number;
+  /** Multiplications of a row: what decides whether a step is worth sharing. */
+  readonly rowWork: number;
+}
+
+/** Those who run a list together; this thread is the first of them. */
+export interface Team {
+  /** Runs a list on a batch of so many rows, to its end. */
+  run(mode: Mode, rows: number): void;
+  end(): void;
+}
+
+/** Lists by the number that a command gives them. */
+export const MODES: readonly Mode[] = ['train', 'inspect', 'predict'];
+/** Words of a command, counted from the barrier: its number, the list, the rows. A list of -1 ends the worker. */
+export const COMMAND = { number: 4, list: 5, rows: 6 } as const;
+/** Less work than this is done before the others have woken up. */
+const MIN_SHARED_WORK = 2_000_000;
+
+/** A list with its kernels looked up, so that a step looks up and allocates nothing. */
+export function bind(calls: readonly Call[], kernels: Kernels): (rows: number) => void {
+  const bound = calls.map(({ kernel, args }) => ({ kernel: kernels[kernel], args: [...args], rowsAt: args.indexOf(ROWS) }));
+  let boundRows = ROWS;
+  return (rows) => {
+    if (rows !== boundRows) for (const { args, rowsAt } of bound) if (rowsAt >= 0) args[rowsAt] = rows;
+    boundRows = rows;
+    for (const { kernel, args } of bound) kernel(...args);
+  };
+}
+
+/** Starts the workers. Results do not depend on how many there are. */
+export function createTeam({ module, memory, lists, barrier, threads, rowWork }: TeamOptions): Team {
+  const kernels = instantiate(module, memory);
+  const bound = MODES.map((mode) => bind(lists[mode], kernels));
+  const words = new Int32Array(memory.buffer, barrier, 16);
+  const workers = Array.from({ length: threads - 1 }, (_, w) => {
+    // Workers run what was built, also where this file runs from its source.
+    const worker = new Worker(new URL('../../../dist/engines/simd/worker.js', import.meta.url), {
+      workerData: { module, memory, lists, barrier, threads, self: w + 1 },
+      execArgv: [],
+    });
+    worker.unref();
+    return worker;
+  });
+  const command = (list: number, rows: number): void => {
+    words[COMMAND.list] = list;
+    words[COMMAND.rows] = rows;
+    Atomics.add(words, COMMAND.number, 1);
+    Atomics.notify(words, COMMAND.number);
+  };
+  return {
+    run(mode, rows) {
+      const list = MODES.indexOf(mode);
+      const isShared = threads > 1 && rows * rowWork >= MIN_SHARED_WORK;
+      kernels.join(0, isShared ? threads : 1, barrier);
+      if (isShared) command(list, rows);
+      bound[list]!(rows);
+      if (isShared) kernels.barrier();
+    },
+    end() {
+      if (workers.length > 0) command(-1, 0);
+    },
+  };
+}

@@ -1,0 +1,15 @@
+// The part of WebAssembly's JavaScript interface that the engine uses: TypeScript has it with the browser's types alone.
+declare namespace WebAssembly {
+  class Module {
+    constructor(bytes: Uint8Array);
+  }
+  class Memory {
+    constructor(limits: { readonly initial: number; readonly maximum: number; readonly shared: boolean });
+    readonly buffer: SharedArrayBuffer;
+  }
+  class Instance {
+    constructor(module: Module, imports: Readonly<Record<string, Readonly<Record<string, unknown>>>>);
+    readonly exports: Readonly<Record<string, unknown>>;
+  }
+  class CompileError extends Error {}
+}

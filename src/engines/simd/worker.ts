@@ -1,0 +1,24 @@
+import { workerData } from 'node:worker_threads';
+import { instantiate } from './module.js';
+import { bind, COMMAND, MODES, type TeamOptions } from './team.js';
+
+// One worker of a team: waits for a command, runs its share of the list, meets the others at the end.
+
+/** Looks at the command's number this often before it sleeps: a step's worth of other work on the main thread. */
+const SPINS = 20_000;
+
+// What team.ts passes.
+const { module, memory, lists, barrier, threads, self } = workerData as TeamOptions & { readonly self: number };
+const kernels = instantiate(module, memory);
+kernels.join(self, threads, barrier);
+const bound = MODES.map((mode) => bind(lists[mode], kernels));
+const words = new Int32Array(memory.buffer, barrier, 16);
+
+for (let seen = 0; ; seen++) {
+  for (let spin = 0; spin < SPINS && Atomics.load(words, COMMAND.number) === seen; spin++);
+  while (Atomics.load(words, COMMAND.number) === seen) Atomics.wait(words, COMMAND.number, seen);
+  const list = words[COMMAND.list]!;
+  if (list < 0) break;
+  bound[list]!(words[COMMAND.rows]!);
+  kernels.barrier();
+}

@@ -1,0 +1,164 @@
+// Matrix products. B rows of a batch, K inputs, N outputs. Weights lie in panels of 8 columns: P[N/8][K][8], zero beyond N.
+// Every output is summed by one worker in one order, so results do not depend on the number of workers.
+
+import { shareBegin, shareEnd } from './team';
+import { multiplyAdd } from './vector';
+
+/**
+ * C[b, 8·panels] = bias + A[b, K] · P; rows are shared among workers.
+ * @param bias 8·panels floats, or 0 for none
+ * @param accumulate whether the product is added to C
+ */
+export function gemm(a: usize, lda: i32, panelsAt: usize, bias: usize, c: usize, ldc: i32, rows: i32, k: i32, panels: i32, accumulate: i32): void {
+  const begin = shareBegin(rows, 4);
+  const end = shareEnd(rows, 4);
+  const strideA = <usize>lda << 2;
+  const strideC = <usize>ldc << 2;
+  const panelBytes = <usize>k << 5;
+  const zero = f32x4.splat(0);
+  let b = begin;
+  for (; b + 4 <= end; b += 4) {
+    const row = a + <usize>b * strideA;
+    let out = c + <usize>b * strideC;
+    let w = panelsAt;
+    for (let p = 0; p < panels; p++) {
+      let s00 = bias ? v128.load(bias + (<usize>p << 5)) : zero;
+      let s01 = bias ? v128.load(bias + (<usize>p << 5), 16) : zero;
+      let s10 = s00, s11 = s01, s20 = s00, s21 = s01, s30 = s00, s31 = s01;
+      let x0 = row, x1 = row + strideA, x2 = x1 + strideA, x3 = x2 + strideA;
+      const stop = w + panelBytes;
+      while (w < stop) {
+        const w0 = v128.load(w), w1 = v128.load(w, 16);
+        w += 32;
+        let x = v128.load32_splat(x0);
+        s00 = multiplyAdd(x, w0, s00); s01 = multiplyAdd(x, w1, s01);
+        x = v128.load32_splat(x1);
+        s10 = multiplyAdd(x, w0, s10); s11 = multiplyAdd(x, w1, s11);
+        x = v128.load32_splat(x2);
+        s20 = multiplyAdd(x, w0, s20); s21 = multiplyAdd(x, w1, s21);
+        x = v128.load32_splat(x3);
+        s30 = multiplyAdd(x, w0, s30); s31 = multiplyAdd(x, w1, s31);
+        x0 += 4; x1 += 4; x2 += 4; x3 += 4;
+      }
+      put(out, s00, s01, accumulate);
+      put(out + strideC, s10, s11, accumulate);
+      put(out + 2 * strideC, s20, s21, accumulate);
+      put(out + 3 * strideC, s30, s31, accumulate);
+      out += 32;
+    }
+  }
+  for (; b < end; b++) {
+    let out = c + <usize>b * strideC;
+    let w = panelsAt;
+    for (let p = 0; p < panels; p++) {
+      let s0 = bias ? v128.load(bias + (<usize>p << 5)) : zero;
+      let s1 = bias ? v128.load(bias + (<usize>p << 5), 16) : zero;
+      let x0 = a + <usize>b * strideA;
+      const stop = w + panelBytes;
+      while (w < stop) {
+        const x = v128.load32_splat(x0);
+        s0 = multiplyAdd(x, v128.load(w), s0);
+        s1 = multiplyAdd(x, v128.load(w, 16), s1);
+        w += 32;
+        x0 += 4;
+      }
+      put(out, s0, s1, accumulate);
+      out += 32;
+    }
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function put(out: usize, low: v128, high: v128, accumulate: i32): void {
+  if (accumulate) {
+    low = f32x4.add(low, v128.load(out));
+    high = f32x4.add(high, v128.load(out, 16));
+  }
+  v128.store(out, low);
+  v128.store(out, high, 16);
+}
+
+/**
+ * G[panel][k][8] = sum over b of X[b, k] · D[b, 8 columns]: the gradient of weights, in their own layout; inputs k are
+ * shared among workers.
+ */
+export function gemmGradient(x: usize, ldx: i32, d: usize, ldd: i32, g: usize, rows: i32, k: i32, panels: i32, accumulate: i32): void {
+  const begin = shareBegin(k, 4);
+  const end = shareEnd(k, 4);
+  const strideX = <usize>ldx << 2;
+  const strideD = <usize>ldd << 2;
+  for (let p = 0; p < panels; p++) {
+    let i = begin;
+    for (; i + 4 <= end; i += 4) {
+      let s00 = f32x4.splat(0), s01 = s00, s10 = s00, s11 = s00, s20 = s00, s21 = s00, s30 = s00, s31 = s00;
+      let xb = x + (<usize>i << 2);
+      let db = d + (<usize>p << 5);
+      for (let b = 0; b < rows; b++) {
+        const d0 = v128.load(db), d1 = v128.load(db, 16);
+        let v = v128.load32_splat(xb);
+        s00 = multiplyAdd(v, d0, s00); s01 = multiplyAdd(v, d1, s01);
+        v = v128.load32_splat(xb, 4);
+        s10 = multiplyAdd(v, d0, s10); s11 = multiplyAdd(v, d1, s11);
+        v = v128.load32_splat(xb, 8);
+        s20 = multiplyAdd(v, d0, s20); s21 = multiplyAdd(v, d1, s21);
+        v = v128.load32_splat(xb, 12);
+        s30 = multiplyAdd(v, d0, s30); s31 = multiplyAdd(v, d1, s31);
+        xb += strideX;
+        db += strideD;
+      }
+      const out = g + ((<usize>p * k + i) << 5);
+      put(out, s00, s01, accumulate);
+      put(out + 32, s10, s11, accumulate);
+      put(out + 64, s20, s21, accumulate);
+      put(out + 96, s30, s31, accumulate);
+    }
+    for (; i < end; i++) {
+      let s0 = f32x4.splat(0), s1 = s0;
+      let xb = x + (<usize>i << 2);
+      let db = d + (<usize>p << 5);
+      for (let b = 0; b < rows; b++) {
+        const v = v128.load32_splat(xb);
+        s0 = multiplyAdd(v, v128.load(db), s0);
+        s1 = multiplyAdd(v, v128.load(db, 16), s1);
+        xb += strideX;
+        db += strideD;
+      }
+      put(g + ((<usize>p * k + i) << 5), s0, s1, accumulate);
+    }
+  }
+}
+
+/** T[K/8][8·panels][8]: the weights turned round, in panels of 8 inputs, for the gradient of the input; zero beyond K. */
+export function transposePanels(p: usize, t: usize, k: i32, panels: i32): void {
+  const inputPanels = (k + 7) >> 3;
+  const outputs = panels << 3;
+  const end = shareEnd(inputPanels, 1);
+  for (let q = shareBegin(inputPanels, 1); q < end; q++) {
+    const inputs = min(8, k - (q << 3));
+    for (let n = 0; n < outputs; n++) {
+      const from = p + ((((<usize>(n >> 3)) * k + (q << 3)) << 3) + (n & 7) << 2);
+      const to = t + ((<usize>q * outputs + n) << 5);
+      for (let j = 0; j < inputs; j++) store<f32>(to + (j << 2), load<f32>(from + (<usize>j << 5)));
+    }
+  }
+}
+
+/** G[n] = sum over b of D[b, n], in double precision; columns, a multiple of 4, are shared among workers. */
+export function columnSums(d: usize, ldd: i32, g: usize, rows: i32, columns: i32, accumulate: i32): void {
+  const end = shareEnd(columns, 4);
+  for (let n = shareBegin(columns, 4); n < end; n += 4) {
+    let low = f64x2.splat(0), high = low;
+    let at = d + (<usize>n << 2);
+    for (let b = 0; b < rows; b++) {
+      const v = v128.load(at);
+      low = f64x2.add(low, f64x2.promote_low_f32x4(v));
+      high = f64x2.add(high, f64x2.promote_low_f32x4(v128.shuffle<f32>(v, v, 2, 3, 2, 3)));
+      at += <usize>ldd << 2;
+    }
+    let sum = v128.shuffle<f32>(f32x4.demote_f64x2_zero(low), f32x4.demote_f64x2_zero(high), 0, 1, 4, 5);
+    const out = g + (<usize>n << 2);
+    if (accumulate) sum = f32x4.add(sum, v128.load(out));
+    v128.store(out, sum);
+  }
+}

@@ -1,0 +1,13 @@
+// Everything that the engine calls.
+export { barrier, join } from './team';
+
+/** Where memory is free: what lies below belongs to the module. */
+export function heapBase(): usize {
+  return __heap_base;
+}
+export { columnSums, gemm, gemmGradient, transposePanels } from './gemm';
+export { activate, activateGradient, clear, copyColumns, dice, diceGradient, dotRows, dropout, multiply, prelu, preluGradient, scaleRows, softmax, softmaxGradient } from './elementwise';
+export { diceSlopes, normalise, normaliseGradient, normaliseRunning, preluSlope } from './norm';
+export { binaryCrossEntropy, meanLoss, productCrossEntropy, squaredError } from './losses';
+export { gatherGradients, lookup } from './tables';
+export { adamDense, adamRows } from './optimizer';

@@ -1,0 +1,87 @@
+// Losses of a batch, from logits, and their gradients. Labels, masks and weights are columns of one float a row; a mask or
+// weights at address 0 are all ones. The mean is over the rows that the mask admits.
+
+import { isFirst, shareBegin, shareEnd } from './team';
+
+/** Rows that a mask admits: by every worker, in one order. */
+function countOf(mask: usize, rows: i32): f64 {
+  if (mask == 0) return rows;
+  let count: f64 = 0;
+  for (let b = 0; b < rows; b++) count += load<f32>(mask + (<usize>b << 2));
+  return count;
+}
+
+// @ts-ignore: decorator
+@inline
+function valueAt(column: usize, b: i32): f64 {
+  return column == 0 ? 1 : <f64>load<f32>(column + (<usize>b << 2));
+}
+
+/** log(1 + e^x) */
+// @ts-ignore: decorator
+@inline
+function softplus(x: f64): f64 {
+  return max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
+}
+
+// @ts-ignore: decorator
+@inline
+function put(address: usize, value: f64, accumulate: i32): void {
+  store<f32>(address, accumulate ? load<f32>(address) + <f32>value : <f32>value);
+}
+
+/** -[y log σ(z) + (1 - y) log(1 - σ(z))]; each row's loss to `losses`, weight · its gradient to `dz`. */
+export function binaryCrossEntropy(z: usize, ldz: i32, label: usize, mask: usize, weights: usize, losses: usize, dz: usize, rows: i32, weight: f32, accumulate: i32): void {
+  const factor = <f64>weight / max(countOf(mask, rows), 1);
+  const end = shareEnd(rows, 4);
+  for (let b = shareBegin(rows, 4); b < end; b++) {
+    const x = <f64>load<f32>(z + (<usize>b * ldz << 2)), y = valueAt(label, b), share = valueAt(mask, b) * valueAt(weights, b);
+    store<f32>(losses + (<usize>b << 2), <f32>(share * (softplus(x) - y * x)));
+    put(dz + (<usize>b * ldz << 2), factor * share * (1 / (1 + Math.exp(-x)) - y), accumulate);
+  }
+}
+
+/** The same of the product σ(a) σ(c). */
+export function productCrossEntropy(a: usize, lda: i32, c: usize, ldc: i32, label: usize, mask: usize, weights: usize, losses: usize, da: usize, dc: usize, rows: i32, weight: f32, accumulateA: i32, accumulateC: i32): void {
+  const factor = <f64>weight / max(countOf(mask, rows), 1);
+  const end = shareEnd(rows, 4);
+  for (let b = shareBegin(rows, 4); b < end; b++) {
+    const u = <f64>load<f32>(a + (<usize>b * lda << 2)), v = <f64>load<f32>(c + (<usize>b * ldc << 2));
+    const y = valueAt(label, b), share = valueAt(mask, b) * valueAt(weights, b);
+    const logSigmaU = -softplus(-u), logSigmaV = -softplus(-v), logP = logSigmaU + logSigmaV;
+    // 1 - σ(a) σ(c) = (e^-a + e^-c + e^-(a+c)) σ(a) σ(c)
+    const largest = max(max(-u, -v), -u - v);
+    const logNotP = largest + Math.log(Math.exp(-u - largest) + Math.exp(-v - largest) + Math.exp(-u - v - largest)) + logP;
+    store<f32>(losses + (<usize>b << 2), <f32>(-share * (y * logP + (1 - y) * logNotP)));
+    put(da + (<usize>b * lda << 2), factor * share * slope(logSigmaU - u, logP, logNotP, y), accumulateA);
+    put(dc + (<usize>b * ldc << 2), factor * share * slope(logSigmaV - v, logP, logNotP, y), accumulateC);
+  }
+}
+
+/** (1 - σ) (-y + (1 - y) p / (1 - p)), the second part in logs since p may be near 1. */
+// @ts-ignore: decorator
+@inline
+function slope(logNotSigma: f64, logP: f64, logNotP: f64, y: f64): f64 {
+  return (1 - y) * Math.exp(logNotSigma + logP - logNotP) - y * Math.exp(logNotSigma);
+}
+
+/** (prediction - label)² */
+export function squaredError(z: usize, ldz: i32, label: usize, mask: usize, weights: usize, losses: usize, dz: usize, rows: i32, weight: f32, accumulate: i32): void {
+  const factor = <f64>weight / max(countOf(mask, rows), 1);
+  const end = shareEnd(rows, 4);
+  for (let b = shareBegin(rows, 4); b < end; b++) {
+    const distance = <f64>load<f32>(z + (<usize>b * ldz << 2)) - valueAt(label, b), share = valueAt(mask, b) * valueAt(weights, b);
+    store<f32>(losses + (<usize>b << 2), <f32>(share * distance * distance));
+    put(dz + (<usize>b * ldz << 2), 2 * factor * share * distance, accumulate);
+  }
+}
+
+/** out = [mean loss, rows that count], in doubles, by the first worker. */
+export function meanLoss(losses: usize, mask: usize, out: usize, rows: i32): void {
+  if (!isFirst()) return;
+  let sum: f64 = 0;
+  for (let b = 0; b < rows; b++) sum += load<f32>(losses + (<usize>b << 2));
+  const count = countOf(mask, rows);
+  store<f64>(out, sum / max(count, 1));
+  store<f64>(out, count, 8);
+}

@@ -1,0 +1,48 @@
+// Who this instance is among the workers that share the memory, and how they share work and wait for each other.
+
+let thread: i32 = 0;
+let threads: i32 = 1;
+let barrierAt: usize = 0;
+
+/** Tells an instance which worker it is, of how many, and where the barrier's two words lie (arrived, generation). */
+export function join(self: i32, count: i32, barrier: usize): void {
+  thread = self;
+  threads = count;
+  barrierAt = barrier;
+}
+
+/** Start of this worker's share of `count` items that are handed out `unit` at a time. */
+export function shareBegin(count: i32, unit: i32): i32 {
+  const units = (count + unit - 1) / unit;
+  return min(count, ((units * thread) / threads) * unit);
+}
+
+/** End of this worker's share. */
+export function shareEnd(count: i32, unit: i32): i32 {
+  const units = (count + unit - 1) / unit;
+  return min(count, ((units * (thread + 1)) / threads) * unit);
+}
+
+/** Whether this worker does all work on the thing of a number. */
+export function owns(number: i32): bool {
+  return number % threads == thread;
+}
+
+/** Whether this worker does what only one may do. */
+export function isFirst(): bool {
+  return thread == 0;
+}
+
+/** Waits until all workers are here: spins for a while, then sleeps. */
+export function barrier(): void {
+  if (threads == 1) return;
+  const generation = atomic.load<i32>(barrierAt, 4);
+  if (atomic.add<i32>(barrierAt, 1) == threads - 1) {
+    atomic.store<i32>(barrierAt, 0);
+    atomic.add<i32>(barrierAt, 1, 4);
+    atomic.notify(barrierAt + 4, -1);
+    return;
+  }
+  for (let i = 0; i < 20000; i++) if (atomic.load<i32>(barrierAt, 4) != generation) return;
+  while (atomic.load<i32>(barrierAt, 4) == generation) atomic.wait<i32>(barrierAt + 4, generation, -1);
+}

@@ -1,0 +1,103 @@
+import { describe, expect, it } from 'vitest';
+import { batchesOf, planOf, type Workload } from '../../bench/workloads.js';
+import type { Engine, Program } from '../../src/engines/engine.js';
+import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { loadKernels } from '../../src/engines/simd/module.js';
+import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
+import { models } from '../../src/models/models.js';
+
+const SCALE = 0.002;
+
+const tower = (hidden: number[], activation: string): object => ({ hidden, activation, dropout: 0.2 });
+
+/** A small workload of a model, with dropout; large enough a batch that its steps are shared. */
+const workload = (name: string, activation = 'relu'): Workload => ({
+  name,
+  batchRows: 300,
+  width: 6,
+  numbers: name === 'esmm' ? [] : ['D0', 'D1'],
+  model: name === 'esmm' ? { name, ctrTower: tower([24, 9], activation), cvrTower: tower([16, 8], activation) } : { name, experts: { count: 3, ...tower([18], activation) }, tower: tower([8], activation) },
+});
+
+async function trained(engine: Engine, work: Workload, steps: number, from?: Program): Promise<Program> {
+  const program = engine.compile(planOf(work, SCALE));
+  if (from !== undefined) program.restore(from.state());
+  const batches = batchesOf(work, 20, SCALE);
+  for (let step = 0; step < steps; step++) await program.trainStep(batches[step % batches.length]!);
+  return program;
+}
+
+const weightsOf = (program: Program): Map<string, Float32Array> => new Map([...program.state().weights].map(([name, { data }]) => [name, data.slice()]));
+
+describe('the simd engine', () => {
+  for (const name of models.names) {
+    it(`has the same weights to the last bit for 1, 2, 3 and 4 threads: ${name}`, async () => {
+      const runs = [];
+      for (const threads of [1, 2, 3, 4]) {
+        const program = await trained(createSimdEngine(threads), workload(name), 200);
+        runs.push(weightsOf(program));
+        program.dispose();
+      }
+      const [one, ...others] = runs;
+      for (const other of others) expect(other).toEqual(one);
+    });
+
+    it(`agrees with TensorFlow.js after 50 steps from the same weights: ${name}`, async () => {
+      // Embeddings of some size, an epsilon above rounding, and no kink that a rounding may fall on either side of.
+      const work = workload(name, 'tanh');
+      const start = createSimdEngine().compile(planOf(work, SCALE));
+      for (const [tensor, { data }] of start.state().weights) if (tensor.startsWith('embeddings.')) for (let i = 0; i < data.length; i++) data[i]! *= 1000;
+      const plan = planOf(work, SCALE);
+      const steady = { ...plan, optimizers: { dense: { ...plan.optimizers.dense, epsilon: 1e-3 }, embeddings: { ...plan.optimizers.embeddings, epsilon: 1e-3 } } };
+      const batches = batchesOf(work, 50, SCALE);
+      const ends = [];
+      for (const engine of [createSimdEngine(2), createSimdEngine(1, false), await createTfjsEngine()]) {
+        const program = engine.compile(steady);
+        program.restore(start.state());
+        for (const batch of batches) await program.trainStep(batch);
+        ends.push({ weights: weightsOf(program), predictions: await program.predict(batches[0]!) });
+        program.dispose();
+      }
+      const oracle = ends.pop()!;
+      for (const { weights, predictions } of ends) {
+        for (const [tensor, expected] of oracle.weights) {
+          const worst = Math.max(...expected.map((value, i) => Math.abs(value - weights.get(tensor)![i]!)));
+          expect(worst, tensor).toBeLessThanOrEqual(1e-5);
+        }
+        for (const [task, expected] of oracle.predictions) expect(Math.max(...expected.map((p, b) => Math.abs(p - predictions.get(task)![b]!)))).toBeLessThanOrEqual(1e-5);
+      }
+    });
+  }
+
+  it('takes no memory as it goes', { timeout: 120_000 }, async () => {
+    const work = { ...workload('esmm'), batchRows: 20 };
+    const program = createSimdEngine().compile(planOf(work, SCALE));
+    const batches = batchesOf(work, 50, SCALE);
+    const run = async (steps: number): Promise<number> => {
+      for (let step = 0; step < steps; step++) await program.trainStep(batches[step % batches.length]!);
+      globalThis.gc?.();
+      return process.memoryUsage().rss;
+    };
+    const before = await run(2000);
+    expect((await run(20_000)) - before).toBeLessThan(16 * 2 ** 20);
+  });
+
+  it('predicts batches of any size, and a row alike in all of them', async () => {
+    const program = await trained(createSimdEngine(2), workload('mmoe'), 3);
+    const [large] = batchesOf({ ...workload('mmoe'), batchRows: 2500 }, 1, SCALE);
+    const whole = await program.predict(large!);
+    expect(whole.get('ctr')).toHaveLength(2500);
+    const first = await program.predict({ ...large!, rows: 7 });
+    expect([...first.get('ctr')!]).toEqual([...whole.get('ctr')!.subarray(0, 7)]);
+    program.dispose();
+  });
+
+  it('refuses what one memory cannot hold, naming the largest tables', () => {
+    expect(() => createSimdEngine().compile(planOf(workload('esmm'), 60))).toThrow(/one WebAssembly memory has 4 GiB; the largest tables are '205' with 28037880 rows × 6/);
+  });
+
+  it('has both builds of its kernels', () => {
+    expect(loadKernels(false).isRelaxed).toBe(false);
+    expect(loadKernels(true).isRelaxed).toBe(true);
+  });
+});
