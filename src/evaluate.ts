@@ -6,8 +6,7 @@ import type { DataOptions } from './data/options.js';
 import { refuseBadRows, skipBadRows } from './data/rejects.js';
 import { rowFormatOf } from './data/row-format.js';
 import { openSplits, type SplitFiles } from './data/splits.js';
-import type { Device } from './engines/device.js';
-import { createEngine } from './engines/engines.js';
+import { createEngine, type EngineOptions } from './engines/engines.js';
 import { UserError, userError } from './errors.js';
 import type { Report } from './evaluation/evaluation.js';
 import { spacesOf } from './evaluation/spaces.js';
@@ -17,14 +16,11 @@ import { findCheckpoint, readCheckpoint } from './runs/checkpoint.js';
 import { EVALUATION_BATCH_ROWS, measure } from './training/measure.js';
 
 /** What is evaluated, and on what. */
-export interface EvaluateOptions {
+export interface EvaluateOptions extends EngineOptions {
   /** A run or a checkpoint. */
   readonly path: string;
   /** A CSV in place of the config's test data. */
   readonly data?: string | undefined;
-  readonly device: Device;
-  /** Workers on a CPU; one a core where it is not given. */
-  readonly threads?: number | undefined;
   /** Aborted to give up; its reason is thrown. */
   readonly signal: AbortSignal;
 }
@@ -40,7 +36,7 @@ export interface EvaluateResult {
 }
 
 /** Measures a checkpoint on valid and test, or on another CSV; the same numbers that training printed. */
-export async function evaluate({ path, data, device, threads, signal }: EvaluateOptions): Promise<EvaluateResult> {
+export async function evaluate({ path, data, signal, ...engineOptions }: EvaluateOptions): Promise<EvaluateResult> {
   const folder = findCheckpoint(path);
   const checkpoint = await readCheckpoint(folder, false);
   const experiment = readConfig(checkpoint.config, folder);
@@ -51,7 +47,7 @@ export async function evaluate({ path, data, device, threads, signal }: Evaluate
 
   const layout = layoutOf(fields);
   const graph = buildModel(experiment.model, layout.width, tasks);
-  const engine = await createEngine({ device, threads });
+  const engine = await createEngine(engineOptions);
   const program = engine.compile({ graph, layout, optimizers: experiment.training.optimizer, seed: experiment.seed });
   try {
     program.restore(checkpoint.program);

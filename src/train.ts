@@ -7,8 +7,7 @@ import { fitFeatures } from './data/fit.js';
 import { refuseBadRows, skipBadRows } from './data/rejects.js';
 import { rowFormatOf } from './data/row-format.js';
 import { openSplits } from './data/splits.js';
-import type { Device } from './engines/device.js';
-import { createEngine } from './engines/engines.js';
+import { createEngine, type EngineOptions } from './engines/engines.js';
 import { planSize } from './engines/plan-size.js';
 import type { Report } from './evaluation/evaluation.js';
 import { spacesOf } from './evaluation/spaces.js';
@@ -23,10 +22,7 @@ import { measurementOf, stoppingOf } from './training/monitor.js';
 import type { TrainObserver, TrainResult } from './training/observer.js';
 
 /** What the command line adds to a config. */
-export interface TrainOptions {
-  readonly device: Device;
-  /** Workers on a CPU; one a core where it is not given. */
-  readonly threads?: number | undefined;
+export interface TrainOptions extends EngineOptions {
   readonly name?: string | undefined;
   readonly runDir?: string | undefined;
   /** `--set` texts, for the run folder. */

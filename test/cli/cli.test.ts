@@ -41,7 +41,7 @@ describe('mtl train', () => {
     expect(readFileSync(join(run, 'results.csv'), 'utf8')).toMatch(/^split,task,metric,value\n(.|\n)*test,ctcvr,auc,0\.\d+\n/);
     const events = readFileSync(join(run, 'log.jsonl'), 'utf8').trimEnd().split('\n').map((line) => (JSON.parse(line) as { event: string }).event);
     expect(events).toEqual(['start', 'epoch', 'epoch', 'end']);
-    expect(JSON.parse(readFileSync(join(run, 'environment.json'), 'utf8'))).toMatchObject({ mtl: expect.any(String) as string, engine: { name: 'tfjs' } });
+    expect(JSON.parse(readFileSync(join(run, 'environment.json'), 'utf8'))).toMatchObject({ mtl: expect.any(String) as string, engine: { name: 'simd' } });
   });
 
   it('with --json prints one object on stdout, and eval finds the same numbers to the last digit', async () => {

@@ -21,7 +21,7 @@ describe('loss curves stay as they were', () => {
       const curve: string[] = [];
       await train(
         loaded,
-        { device: 'cpu', runDir: join(scratchFolder(), 'run'), overrides, signal: new AbortController().signal },
+        { device: 'cpu', isPortable: true, runDir: join(scratchFolder(), 'run'), overrides, signal: new AbortController().signal },
         {
           onFit: () => undefined,
           onStart: () => undefined,

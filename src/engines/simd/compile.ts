@@ -38,7 +38,7 @@ export interface Compiled {
   /** By term: mean loss and rows, two doubles. */
   readonly losses: ReadonlyMap<string, number>;
   readonly predictions: ReadonlyMap<string, Place>;
-  column(kind: 'ids' | 'numbers' | 'labels', name: string): number;
+  column(kind: 'id' | 'number', field: string): number;
 }
 
 /** An entry of the table, whatever its operation. */
@@ -97,8 +97,8 @@ export function compile({ graph, layout, optimizers }: Plan, begin: number, maxR
       const to = places.of(input);
       for (const columns of layout.columns) {
         const at = to.at + columns.offset * WORD;
-        if (columns.kind === 'number') list.emit('copyColumns', column('numbers', columns.field), 1, at, to.ld, ROWS, 1, 0);
-        else list.emit('lookup', column('ids', columns.field), tables.find(({ name }) => name === columns.table)!.weights, columns.width, at, to.ld, ROWS);
+        if (columns.kind === 'number') list.emit('copyColumns', column('number', columns.field), 1, at, to.ld, ROWS, 1, 0);
+        else list.emit('lookup', column('id', columns.field), tables.find(({ name }) => name === columns.table)!.weights, columns.width, at, to.ld, ROWS);
       }
     }
     for (const value of graph.values) if (!isLoss(value)) operation(value).forward(value, lowering);
@@ -116,7 +116,7 @@ export function compile({ graph, layout, optimizers }: Plan, begin: number, maxR
         layout.columns
           .filter((columns) => columns.kind === 'id' && columns.table === table.name)
           .forEach(({ field, offset, width }, f) =>
-            list.emit('gatherGradients', owner, column('ids', field), from.gradient + offset * WORD, from.ld, width, table.slotOfRow, table.distinct, table.gradients, table.count, ROWS, f === 0 ? 1 : 0),
+            list.emit('gatherGradients', owner, column('id', field), from.gradient + offset * WORD, from.ld, width, table.slotOfRow, table.distinct, table.gradients, table.count, ROWS, f === 0 ? 1 : 0),
           );
       }
     }

@@ -86,8 +86,8 @@ export function compileProgram({ module }: KernelModule, plan: Plan, threads: nu
   /** Copies rows `begin` to `begin + rows` of a batch to where the calls read them. */
   const load = (batch: Batch, begin: number, rows: number): void => {
     for (const { kind, field } of layout.columns) {
-      if (kind === 'id') words.set(column(batch.ids, field).subarray(begin, begin + rows), compiled.column('ids', field) / WORD);
-      else floats.set(column(batch.numbers, field).subarray(begin, begin + rows), compiled.column('numbers', field) / WORD);
+      if (kind === 'id') words.set(column(batch.ids, field).subarray(begin, begin + rows), compiled.column('id', field) / WORD);
+      else floats.set(column(batch.numbers, field).subarray(begin, begin + rows), compiled.column('number', field) / WORD);
     }
     for (const value of graph.values) {
       if (value.op !== 'input' || value.source.kind !== 'label') continue;
