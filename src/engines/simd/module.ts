@@ -21,8 +21,8 @@ export interface KernelModule {
  */
 export function loadKernels(allowRelaxed = true): KernelModule {
   if (allowRelaxed) {
-    // Node 20 has it behind a flag, later ones always; the flag does nothing there.
-    v8.setFlagsFromString('--experimental-wasm-relaxed-simd');
+    // Before 22, Node has it behind a flag, which later ones do not know.
+    if (Number.parseInt(process.versions.node, 10) < 22) v8.setFlagsFromString('--experimental-wasm-relaxed-simd');
     try {
       return { module: compileFile('kernels-relaxed.wasm'), isRelaxed: true };
     } catch (error) {
