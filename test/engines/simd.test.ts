@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { batchesOf, planOf, type Workload } from '../../bench/workloads.js';
 import type { Engine, Program } from '../../src/engines/engine.js';
@@ -19,10 +20,11 @@ const workload = (name: string, activation = 'relu'): Workload => ({
   model: name === 'esmm' ? { name, ctrTower: tower([24, 9], activation), cvrTower: tower([16, 8], activation) } : { name, experts: { count: 3, ...tower([18], activation) }, tower: tower([8], activation) },
 });
 
-async function trained(engine: Engine, work: Workload, steps: number, from?: Program): Promise<Program> {
+async function trained(engine: Engine, work: Workload, steps: number): Promise<Program> {
   const program = engine.compile(planOf(work, SCALE));
-  if (from !== undefined) program.restore(from.state());
   const batches = batchesOf(work, 20, SCALE);
+  // The workers take a moment to start; until then the first thread is alone.
+  await setTimeout(500);
   for (let step = 0; step < steps; step++) await program.trainStep(batches[step % batches.length]!);
   return program;
 }

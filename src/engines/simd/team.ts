@@ -24,8 +24,8 @@ export interface Team {
 
 /** Lists by the number that a command gives them. */
 export const MODES: readonly Mode[] = ['train', 'inspect', 'predict'];
-/** Words of a command, counted from the barrier: its number, the list, the rows. A list of -1 ends the worker. */
-export const COMMAND = { number: 4, list: 5, rows: 6 } as const;
+/** Words of a command, counted from the barrier: its number, the list (-1 ends the worker), the rows; and the workers that wait. */
+export const COMMAND = { number: 4, list: 5, rows: 6, ready: 7 } as const;
 /** Less work than this is done before the others have woken up. */
 const MIN_SHARED_WORK = 2_000_000;
 
@@ -63,7 +63,8 @@ export function createTeam({ module, memory, lists, barrier, threads, rowWork }:
   return {
     run(mode, rows) {
       const list = MODES.indexOf(mode);
-      const isShared = threads > 1 && rows * rowWork >= MIN_SHARED_WORK;
+      // Until all have started, this thread goes on alone: the results are the same.
+      const isShared = threads > 1 && rows * rowWork >= MIN_SHARED_WORK && Atomics.load(words, COMMAND.ready) === threads - 1;
       kernels.join(0, isShared ? threads : 1, barrier);
       if (isShared) command(list, rows);
       bound[list]!(rows);

@@ -14,6 +14,7 @@ kernels.join(self, threads, barrier);
 const bound = MODES.map((mode) => bind(lists[mode], kernels));
 const words = new Int32Array(memory.buffer, barrier, 16);
 
+Atomics.add(words, COMMAND.ready, 1);
 for (let seen = 0; ; seen++) {
   for (let spin = 0; spin < SPINS && Atomics.load(words, COMMAND.number) === seen; spin++);
   while (Atomics.load(words, COMMAND.number) === seen) Atomics.wait(words, COMMAND.number, seen);
