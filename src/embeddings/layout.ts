@@ -19,6 +19,3 @@ export interface InputLayout {
   readonly columns: readonly InputColumns[];
   readonly tables: readonly TableSpec[];
 }
-
-/** Standard deviation of the first embeddings (torch-rechub's). */
-export const EMBEDDING_DEVIATION = 1e-4;

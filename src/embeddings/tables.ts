@@ -1,7 +1,7 @@
 import { column, type Batch } from '../batch.js';
 import type { Optimizer } from '../optimizers/optimizer.js';
-import { randomStream } from '../random.js';
-import { EMBEDDING_DEVIATION, type InputLayout, type TableSpec } from './layout.js';
+import { drawEmbeddings } from './first-embeddings.js';
+import type { InputLayout, TableSpec } from './layout.js';
 
 // B rows of the batch, I columns of the input, V rows of a table, D its width, U distinct rows that a batch touches.
 
@@ -40,8 +40,7 @@ export function createTables(layout: InputLayout, optimizer: Optimizer, isLazy: 
   const tables = layout.tables.map((spec): Table => {
     const size = spec.rows * spec.width;
     const weights_VD = new Float32Array(size);
-    const random = randomStream(seed, 'table', spec.name);
-    for (let i = 0; i < size; i++) weights_VD[i] = EMBEDDING_DEVIATION * random.normal();
+    drawEmbeddings(weights_VD, spec.name, seed);
     return { ...spec, weights_VD, slots_VD: optimizer.slots.map(() => new Float32Array(size)) };
   });
   const byName = new Map(tables.map((table) => [table.name, table]));

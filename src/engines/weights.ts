@@ -1,6 +1,6 @@
 import type { Parameter } from '../graph/operations.js';
 import type { Optimizer } from '../optimizers/optimizer.js';
-import { randomStream, type Random } from '../random.js';
+import { randomStream } from '../random.js';
 import { sizeOf } from '../tensor.js';
 
 /** A parameter of the graph in memory, with the optimizer's numbers beside it (none if it is not trained). */
@@ -13,14 +13,13 @@ export interface Weights {
 /** Draws the first values of all parameters, each from a stream of its own name. */
 export function createWeights(parameters: readonly Parameter[], optimizer: Optimizer, seed: number): readonly Weights[] {
   return parameters.map((parameter) => {
-    const data = new Float32Array(sizeOf(parameter.shape));
-    fill(data, parameter, randomStream(seed, 'parameter', parameter.name));
+    const data = drawParameter(parameter, seed);
     return { parameter, data, slots: parameter.isTrainable ? optimizer.slots.map(() => new Float32Array(data.length)) : [] };
   });
 }
 
-function fill(data: Float32Array, { init }: Parameter, random: Random): void {
-  for (let i = 0; i < data.length; i++) {
-    data[i] = init.kind === 'constant' ? init.value : init.bound * (2 * random.uniform() - 1);
-  }
+/** Draws the first values of a parameter. */
+export function drawParameter({ name, shape, init }: Parameter, seed: number): Float32Array {
+  const random = randomStream(seed, 'parameter', name);
+  return Float32Array.from({ length: sizeOf(shape) }, () => (init.kind === 'constant' ? init.value : init.bound * (2 * random.uniform() - 1)));
 }

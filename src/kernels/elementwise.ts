@@ -4,7 +4,7 @@
 import { shareBegin, shareEnd } from './team';
 import { multiplyAdd, sigmoid4 } from './vector';
 
-// The order of `ACTIVATION_CODES` in layout.ts.
+// The order of `CODES` in engines/simd/operations.ts.
 const RELU = 0, SIGMOID = 1, TANH = 2, LEAKY_RELU = 3, GELU = 4;
 
 // @ts-ignore: decorator
@@ -190,7 +190,7 @@ export function softmaxGradient(y: usize, ldy: i32, dy: usize, dx: usize, ldx: i
   }
 }
 
-/** y = x where x > 0, else slope[n · step] x: one slope for all (step 0). */
+/** y = x where x > 0, else slope · x, with one slope for all columns. */
 export function prelu(x: usize, ldx: i32, slope: usize, y: usize, ldy: i32, rows: i32, columns: i32): void {
   const end = shareEnd(rows, 4);
   const factor = v128.load32_splat(slope);

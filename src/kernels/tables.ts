@@ -1,4 +1,4 @@
-// Embedding tables: lookup, gradients of distinct rows, and the optimizer's rule. D is a table's width.
+// Embedding tables: lookup, and gradients of distinct rows. D is a table's width.
 
 import { owns, shareBegin, shareEnd } from './team';
 

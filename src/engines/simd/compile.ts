@@ -27,7 +27,6 @@ export interface Compiled {
   readonly places: Places;
   readonly lists: Readonly<Record<Mode, readonly Call[]>>;
   readonly tables: readonly TablePlace[];
-  readonly maxRows: number;
   /** Constants of the dense optimizer, then of the tables': 16 floats each. */
   readonly constants: number;
   /** Slots and gradients of the dense weights lie as these do. */
@@ -123,17 +122,17 @@ export function compile({ graph, layout, optimizers }: Plan, begin: number, maxR
     if (mode === 'inspect') return list.calls;
 
     const [first, second] = denseSlots as [number, number];
-    list.emit('adamDense', places.weightsBegin, first, second, denseGradients, places.weightsCount, constants);
     for (const [owner, { weights, slots, width, rows, distinct, gradients, count, slotOfRow }] of bySize.entries()) {
       list.emit('adamRows', owner, weights, slots[0]!, slots[1]!, width, distinct, gradients, count, constants + 16 * WORD, slotOfRow, optimizers.embeddings.lazy ? 0 : rows);
     }
+    list.emit('adamDense', places.weightsBegin, first, second, denseGradients, places.weightsCount, constants);
     return list.calls;
   };
 
   const lists = { train: lower('train'), inspect: lower('inspect'), predict: lower('predict') };
   const predictions = new Map([...graph.predictions].map(([task, value]) => [task, places.of(value)]));
   for (const value of graph.values) if (value.op === 'input' && value.source.kind === 'label') places.of(value);
-  return { arena, places, lists, tables, maxRows, constants, denseSlots, denseGradients, dropoutKeys, losses, predictions, column };
+  return { arena, places, lists, tables, constants, denseSlots, denseGradients, dropoutKeys, losses, predictions, column };
 }
 
 function matricesOf(graph: Graph, places: Places) {

@@ -73,33 +73,28 @@ export function createPlaces(arena: Arena, graph: Graph, maxRows: number): Place
     columns: toFours(width),
   });
 
-  // Trained parameters first and without gaps, so that the optimizer takes them in one go.
+  // Trained parameters first and together, so that the optimizer takes them in one go.
   const weightsBegin = arena.take('weights', 0);
-  const weights: [string, number][] = [];
-  const trained = (name: string, words: number): string => {
-    weights.push([name, words]);
-    return name;
-  };
+  const matrixAt = (name: string, inputs: number, room: number): number => arena.take(`matrix ${name}`, inputs * room);
+  const biasAt = (name: string, room: number): number => arena.take(`bias ${name}`, room);
+  const roomOf = (members: readonly ValueOf<'linear'>[]): number => members.reduce((sum, { width }) => sum + toEights(width), 0);
   const linears = graph.values.filter((value) => value.op === 'linear');
   const byInput = new Map<Value, ValueOf<'linear'>[]>();
   for (const linear of linears) byInput.set(linear.x, [...(byInput.get(linear.x) ?? []), linear]);
   for (const members of byInput.values()) {
-    const room = members.reduce((sum, { width }) => sum + toEights(width), 0);
-    const inputs = members[0]!.x.width;
-    trained(`matrix ${members[0]!.weight.name}`, inputs * room);
-    trained(`bias ${members[0]!.weight.name}`, room);
+    const { weight, x } = members[0]!;
+    matrixAt(weight.name, x.width, roomOf(members));
+    biasAt(weight.name, roomOf(members));
   }
   const ownMatrices = graph.values.flatMap((value) => (value.op === 'attend' ? [value.query, value.key, value.value] : []));
-  for (const { name, shape } of ownMatrices) trained(`matrix ${name}`, shape[0]! * toEights(shape[1]!));
+  for (const { name, shape } of ownMatrices) matrixAt(name, shape[0]!, toEights(shape[1]!));
   const inLinears = new Set(linears.flatMap(({ weight, bias }) => [weight, ...(bias === undefined ? [] : [bias])]));
   const vectors = graph.parameters.filter((parameter) => parameter.isTrainable && !inLinears.has(parameter) && !ownMatrices.includes(parameter));
-  for (const { name, shape } of vectors) trained(`vector ${name}`, toFours(shape[0]!));
-  const placeOf = new Map(weights.map(([name, words]) => [name, arena.take(name, words)]));
+  for (const { name, shape } of vectors) parameters.set(name, { kind: 'vector', at: arena.take(`vector ${name}`, toFours(shape[0]!)) });
   const weightsCount = (arena.bytes - weightsBegin) / WORD;
-  for (const vector of vectors) parameters.set(vector.name, { kind: 'vector', at: placeOf.get(`vector ${vector.name}`)! });
 
   const matrixOf = (name: string, inputs: number, room: number): Matrix => ({
-    at: placeOf.get(`matrix ${name}`)!,
+    at: matrixAt(name, inputs, room),
     transposed: arena.take(`transposed ${name}`, toEights(inputs) * room),
     inputs,
     panels: room / 8,
@@ -111,8 +106,8 @@ export function createPlaces(arena: Arena, graph: Graph, maxRows: number): Place
   const groups: LinearGroup[] = [];
   for (const [x, members] of byInput) {
     const first = members[0]!;
-    const room = members.reduce((sum, { width }) => sum + toEights(width), 0);
-    const bias = placeOf.get(`bias ${first.weight.name}`)!;
+    const room = roomOf(members);
+    const bias = biasAt(first.weight.name, room);
     const group: LinearGroup = { x, members, matrix: matrixOf(first.weight.name, x.width, room), bias, out: columns(`linear ${first.id}`, room, room) };
     let column = 0;
     for (const member of members) {

@@ -1,13 +1,13 @@
 import { column, type Batch } from '../../batch.js';
 import { userError } from '../../errors.js';
-import { EMBEDDING_DEVIATION } from '../../embeddings/layout.js';
+import { drawEmbeddings } from '../../embeddings/first-embeddings.js';
 import type { Parameter } from '../../graph/operations.js';
 import { optimizers } from '../../optimizers/optimizers.js';
-import { randomStream, streamKey } from '../../random.js';
+import { streamKey } from '../../random.js';
 import { sizeOf, type HostTensor } from '../../tensor.js';
 import { tableTensor, type Plan, type Program, type ProgramState, type TermLoss } from '../engine.js';
 import { restoreTensors } from '../restore.js';
-import { createWeights } from '../weights.js';
+import { drawParameter } from '../weights.js';
 import { WORD } from './arena.js';
 import { compile, type TablePlace } from './compile.js';
 import type { Mode } from './lowering.js';
@@ -42,11 +42,7 @@ export function compileProgram({ module }: KernelModule, plan: Plan, threads: nu
   for (const { running, width } of graph.values.flatMap((value) => (value.op === 'activation' ? [value] : []))) {
     if (running !== undefined) view(arena.take(`ones ${width}`, toFours(width)), width).fill(1);
   }
-  for (const { name, weights, rows, width } of tables) {
-    const random = randomStream(seed, 'table', name);
-    const table = view(weights, rows * width);
-    for (let i = 0; i < table.length; i++) table[i] = EMBEDDING_DEVIATION * random.normal();
-  }
+  for (const { name, weights, rows, width } of tables) drawEmbeddings(view(weights, rows * width), name, seed);
 
   /** A parameter's numbers, or what lies `shift` bytes beyond them: a view of a vector, a copy of some columns of a matrix. */
   const tensorOf = (parameter: Parameter, shift: number): HostTensor => {
@@ -81,7 +77,7 @@ export function compileProgram({ module }: KernelModule, plan: Plan, threads: nu
     ]),
   });
 
-  for (const { parameter, data } of createWeights(graph.parameters, dense, seed)) write(parameter, 0, data);
+  for (const parameter of graph.parameters) write(parameter, 0, drawParameter(parameter, seed));
 
   /** Copies rows `begin` to `begin + rows` of a batch to where the calls read them. */
   const load = (batch: Batch, begin: number, rows: number): void => {
