@@ -59,6 +59,7 @@ export function batchesOf({ batchRows, numbers }: Workload, count: number, scale
     return {
       rows: batchRows,
       ids: new Map(FIELDS.map((field) => [field, Uint32Array.from({ length: batchRows }, () => draw(Math.max(1, Math.round(VOCABULARY[field]! * scale))))])),
+      bags: new Map(),
       numbers: new Map(numbers.map((field) => [field, column(() => random.uniform())])),
       labels: new Map([['click', click], ['purchase', click.map((y) => y * Number(random.uniform() < 0.05))]]),
     };

@@ -5,8 +5,19 @@ export interface Batch {
   readonly ids: ReadonlyMap<string, Uint32Array>;
   /** By field: the scaled number. */
   readonly numbers: ReadonlyMap<string, Float32Array>;
+  /** By field: the rows of its embedding table that are pooled. */
+  readonly bags: ReadonlyMap<string, BagColumn>;
   /** By label column. */
   readonly labels: ReadonlyMap<string, Float32Array>;
+}
+
+/** The bags of a batch's rows: row b holds items `offsets[b]` to `offsets[b + 1]`. */
+export interface BagColumn {
+  /** One more than there are rows, from 0 on. */
+  readonly offsets: Uint32Array;
+  /** Of each item: the row of the embedding table. */
+  readonly ids: Uint32Array;
+  readonly weights: Float32Array;
 }
 
 /** A batch, and how many rows there seem to be. */

@@ -74,7 +74,7 @@ function labelsOf(chunk: readonly Impression[]) {
     ['click', Float32Array.from(chunk, ({ click }) => Number(click))],
     ['purchase', Float32Array.from(chunk, ({ purchase }) => Number(purchase))],
   ]);
-  return { rows: chunk.length, ids: new Map(), numbers: new Map(), labels };
+  return { rows: chunk.length, ids: new Map(), numbers: new Map(), bags: new Map(), labels };
 }
 
 function probabilitiesOf(chunk: readonly Impression[]): ReadonlyMap<string, Float32Array> {

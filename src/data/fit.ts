@@ -1,6 +1,7 @@
 import { userError } from '../errors.js';
+import type { Field, Fit } from '../features/feature.js';
 import type { Fitted } from '../features/features.js';
-import { funnelCheck, rowReader, type RowSource } from './rows.js';
+import { cellReader, funnelCheck, rowReader, type RowSource } from './rows.js';
 import type { RejectPolicy } from './rejects.js';
 import type { RowFormat } from './row-format.js';
 
@@ -18,37 +19,45 @@ export async function fitFeatures(
   signal: AbortSignal,
 ): Promise<Fitted> {
   const { fields, labels } = format;
-  const fits = fields.flatMap((field) => {
-    const fit = field.startFit();
-    return fit === undefined ? [] : [{ field, fit }];
-  });
-  if (fits.length === 0) return {};
+  const fits = new Map<string, Fit>();
+  for (const field of fields) {
+    const fit = field.owner === field.name ? field.startFit() : undefined;
+    if (fit !== undefined) fits.set(field.name, fit);
+  }
+  if (fits.size === 0) return {};
 
-  const isFitted = new Set(fits.map(({ field }) => field));
   const readers = [
-    ...labels.map(({ name, parse }) => ({ name, read: (text: string) => void parse(text) })),
-    ...fits.map(({ field, fit }) => ({ name: field.name, read: (text: string) => fit.check(text) })),
-    // A row that another column refuses must not be learned from either.
-    ...fields.filter((field) => !isFitted.has(field)).map((field) => {
-      const encoder = field.encoder(undefined);
-      return { name: field.name, read: (text: string) => void encoder.encode(text) };
+    ...labels.map(({ name, parse }) => ({ columns: [name], read: (text: string) => void parse(text) })),
+    // A row that any column refuses must not be learned from.
+    ...fields.map((field) => {
+      const fit = fits.get(field.owner);
+      return { columns: field.columns, read: eachKey(field, fit === undefined ? field.encoder(undefined).encode : fit.check) };
     }),
   ];
   const isGood = rowReader(source, readers, funnelCheck(source, format), policy);
-  const columns = fits.map(({ field, fit }) => ({ fit, index: source.indices.get(field.name)! }));
+  const observers = fields.flatMap((field) => {
+    const fit = fits.get(field.owner);
+    const cellOf = cellReader(field.columns, source.indices);
+    return fit === undefined ? [] : [{ cellOf, observe: eachKey(field, (key) => fit.observe(key)) }];
+  });
   let count = 0;
   for await (const { rows, lines, progress } of source.csv.rows()) {
     rows.forEach((cells, r) => {
       if (!isGood(cells, lines[r]!)) return;
       count++;
-      for (const { fit, index } of columns) fit.observe(cells[index]!);
+      for (const { cellOf, observe } of observers) observe(cellOf(cells));
     });
     onProgress(progress);
     // Signals are heard only when the event loop gets a turn; a read of the file is one.
     signal.throwIfAborted();
   }
   if (count === 0) throw noRows(source.csv.path);
-  return Object.fromEntries(fits.map(({ field, fit }) => [field.name, fit.finish()]));
+  return Object.fromEntries([...fits].map(([name, fit]) => [name, fit.finish()]));
+}
+
+/** Takes a cell of a field, and each item of a bag, to a function of the text that is encoded. */
+function eachKey(field: Field, take: (key: string) => void): (text: string) => void {
+  return field.kind === 'bag' ? (text) => field.split(text, take) : take;
 }
 
 /** The error for a data set without a usable row. */

@@ -36,5 +36,5 @@ export function rowFormatOf(tasks: readonly Task[], fields: readonly Field[]): R
 
 /** The columns that a format reads. */
 export function columnsOf({ fields, labels }: RowFormat): readonly string[] {
-  return [...labels, ...fields].map(({ name }) => name);
+  return [...new Set([...labels.map(({ name }) => name), ...fields.flatMap(({ columns }) => columns)])];
 }

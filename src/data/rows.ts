@@ -1,12 +1,15 @@
-import { BadValue } from '../features/feature.js';
+import { BadValue, CELL_SEPARATOR } from '../features/feature.js';
 import { columnIndices, openCsv, type Csv } from './csv.js';
 import type { RejectPolicy } from './rejects.js';
 import type { RowFormat } from './row-format.js';
 
-/** A column of the CSV and what becomes of its cells. */
+/** Columns of the CSV and what becomes of their cells. */
 export interface ColumnReader {
-  readonly name: string;
-  /** @throws BadValue for a cell that the column cannot take */
+  readonly columns: readonly string[];
+  /**
+   * @param text the cell; those of several columns with CELL_SEPARATOR between them
+   * @throws BadValue for a cell that the columns cannot take
+   */
   read(text: string): void;
 }
 
@@ -35,7 +38,7 @@ export function rowReader(
   checkRow: (cells: readonly string[]) => void,
   policy: RejectPolicy,
 ): (cells: readonly string[], line: number) => boolean {
-  const columns = readers.map((reader) => ({ reader, index: indices.get(reader.name)! }));
+  const columns = readers.map((reader) => ({ reader, cellOf: cellReader(reader.columns, indices) }));
   const width = csv.header.length;
   return (cells, line) => {
     const row = { path: csv.path, line, cells };
@@ -45,16 +48,23 @@ export function rowReader(
     }
     let at = 0;
     try {
-      for (; at < columns.length; at++) columns[at]!.reader.read(cells[columns[at]!.index]!);
+      for (; at < columns.length; at++) columns[at]!.reader.read(columns[at]!.cellOf(cells));
       checkRow(cells);
       return true;
     } catch (error) {
       if (!(error instanceof BadValue)) throw error;
       const column = columns[at];
-      policy.reject({ ...row, column: column?.reader.name, value: column && cells[column.index], expected: error.expected });
+      policy.reject({ ...row, column: column?.reader.columns.join(', '), value: column?.cellOf(cells), expected: error.expected });
       return false;
     }
   };
+}
+
+/** The text of one column's cell, or of several columns' with CELL_SEPARATOR between them. */
+export function cellReader(columns: readonly string[], indices: ReadonlyMap<string, number>): (cells: readonly string[]) => string {
+  const [first, ...rest] = columns.map((name) => indices.get(name)!);
+  if (rest.length === 0) return (cells) => cells[first!]!;
+  return (cells) => rest.reduce((text, index) => text + CELL_SEPARATOR + cells[index]!, cells[first!]!);
 }
 
 /**

@@ -5,13 +5,24 @@ export interface TableSpec {
   readonly width: number;
 }
 
-/** Columns of the model's input that one field fills: a row of its table, or its number. */
+/**
+ * How the items of a bag become one vector, with w the weight of an item and e its embedding: `sum` is Σ w·e, `mean` divides it
+ * by Σ w, `sqrtn` by √Σ w² (the combiners of TensorFlow's `embedding_lookup_sparse`). A bag without items is all zeros.
+ */
+export const POOLINGS = ['sum', 'mean', 'sqrtn'] as const;
+export type Pooling = (typeof POOLINGS)[number];
+
+/** Columns of the model's input that one field fills: a row of its table, rows of it pooled, or its number. */
 export type InputColumns = {
   readonly field: string;
   /** First column, and how many. */
   readonly offset: number;
   readonly width: number;
-} & ({ readonly kind: 'id'; readonly table: string } | { readonly kind: 'number' });
+} & (
+  | { readonly kind: 'id'; readonly table: string }
+  | { readonly kind: 'bag'; readonly table: string; readonly pooling: Pooling }
+  | { readonly kind: 'number' }
+);
 
 /** How the fields of a row lie side by side in the model's input. */
 export interface InputLayout {

@@ -28,5 +28,5 @@ export const categorical = defineFeatureType({
   },
 
   build: ({ fields, width, encoding }) =>
-    fields.map((name) => ({ name, kind: 'id', width, ...encodings.build(encoding, name) })),
+    fields.map((name) => ({ name, columns: [name], owner: name, kind: 'id', width, ...encodings.build(encoding, name) })),
 });

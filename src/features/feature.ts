@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { Pooling } from '../embeddings/layout.js';
 import type { Part } from '../part.js';
 
 /** A cell that a field cannot take; the reader adds the file, the line and the column. */
@@ -11,38 +12,58 @@ export class BadValue extends Error {
   }
 }
 
-/** Turns a cell into the number that a batch holds. */
+/** Turns a cell, or an item of a bag, into the number that a batch holds. */
 export interface Encoder {
   /** Rows of the field's embedding table; 0 for a number. */
   readonly rows: number;
   /** @throws BadValue */
-  encode(text: string): number;
+  readonly encode: (text: string) => number;
 }
 
 /** Learns from the training data what an encoder needs. */
 export interface Fit {
   /** @throws BadValue; what it refuses is not observed */
-  check(text: string): void;
-  observe(text: string): void;
+  readonly check: (text: string) => void;
+  readonly observe: (text: string) => void;
   /** What was learned, as JSON. */
   finish(): unknown;
 }
 
-/** One column of the CSV that is a feature. */
-export interface Field {
-  readonly name: string;
-  readonly kind: 'id' | 'number';
-  /** Columns of the model's input: the embedding's width, 1 for a number. */
-  readonly width: number;
+/** What is learned on train for a field, and the encoder that follows from it. */
+export interface Encoding {
   /** A new fit, or undefined where there is nothing to learn. */
-  startFit(): Fit | undefined;
+  readonly startFit: () => Fit | undefined;
   /**
    * @param fitted what the fit learned, or undefined where there was nothing to learn
    * @throws ZodError if it is not what a fit of this field gives
    */
-  encoder(fitted: unknown): Encoder;
+  readonly encoder: (fitted: unknown) => Encoder;
 }
 
+/** Stands between the cells of a field that is made of several columns, which may not hold it. */
+export const CELL_SEPARATOR = '\u001f';
+
+/**
+ * Takes the cell of a bag apart: tells `add` the text and the weight of each item that is kept. The text is what the field's
+ * encoding is fitted on and encodes; the row of the table that comes of it and the weight go into the batch.
+ * @throws BadValue
+ */
+export type SplitBag = (cell: string, add: (text: string, weight: number) => void) => void;
+
+/** A feature: one column of the CSV, or several that are one together. */
+export type Field = Encoding & {
+  /** What it is called in batches and checkpoints: mostly its column. */
+  readonly name: string;
+  /** The columns of the CSV that it is made of; several cells are one text with CELL_SEPARATOR between them. */
+  readonly columns: readonly string[];
+  /** Columns of the model's input: the embedding's width, 1 for a number. */
+  readonly width: number;
+  /** The field whose table it looks into and whose encoding it has: itself, or one that it shares with. */
+  readonly owner: string;
+} & (
+    | { readonly kind: 'id' | 'number' }
+    | { readonly kind: 'bag'; readonly pooling: Pooling; readonly split: SplitBag }
+  );
 
 /** Declares a feature type: a group of fields that are treated alike; the identity, for the sake of its types. */
 export function defineFeatureType<const Name extends string, Shape extends z.ZodRawShape>(

@@ -1,5 +1,5 @@
 import { UserError } from '../errors.js';
-import type { InputLayout } from '../embeddings/layout.js';
+import type { InputColumns, InputLayout } from '../embeddings/layout.js';
 import { registry } from '../part.js';
 import * as all from './all.js';
 import type { Encoder, Field } from './feature.js';
@@ -12,7 +12,7 @@ export type FeatureSpec = Parameters<typeof featureTypes.build>[0];
 export type Fitted = Readonly<Record<string, unknown>>;
 
 /** A field that is ready to encode. */
-export interface EncodedField extends Field, Encoder {}
+export type EncodedField = Field & Encoder;
 
 /** All fields of a config's groups, in its order: the order of the model's input. */
 export function fieldsOf(groups: readonly FeatureSpec[]): readonly Field[] {
@@ -24,25 +24,28 @@ export function fieldsOf(groups: readonly FeatureSpec[]): readonly Field[] {
  * @throws UserError (checkpoint) where `fitted` is not what these fields learn
  */
 export function encodedFields(fields: readonly Field[], fitted: Fitted): readonly EncodedField[] {
-  return fields.map((field) => {
+  const encoders = new Map<string, Encoder>();
+  for (const { name, owner, encoder } of fields) {
+    if (owner !== name) continue;
     try {
-      return { ...field, ...field.encoder(Object.hasOwn(fitted, field.name) ? fitted[field.name] : undefined) };
+      encoders.set(name, encoder(Object.hasOwn(fitted, name) ? fitted[name] : undefined));
     } catch (error) {
-      const problem = { where: 'features.json', key: field.name, message: 'not what this field of the config learns on train', fix: 'take another checkpoint' };
+      const problem = { where: 'features.json', key: name, message: 'not what this field of the config learns on train', fix: 'take another checkpoint' };
       throw new UserError('checkpoint', [problem], { cause: error });
     }
-  });
+  }
+  return fields.map((field) => ({ ...field, ...encoders.get(field.owner)! }));
 }
 
 /** How the fields lie side by side in the model's input. */
 export function layoutOf(fields: readonly EncodedField[]): InputLayout {
   let width = 0;
-  const columns = fields.map(({ name, kind, width: fieldWidth }) => {
-    const offset = width;
-    width += fieldWidth;
-    const place = { field: name, offset, width: fieldWidth };
-    return kind === 'id' ? { ...place, kind, table: name } : { ...place, kind };
+  const columns = fields.map((field): InputColumns => {
+    const place = { field: field.name, offset: width, width: field.width };
+    width += field.width;
+    if (field.kind === 'bag') return { ...place, kind: 'bag', table: field.owner, pooling: field.pooling };
+    return field.kind === 'id' ? { ...place, kind: 'id', table: field.owner } : { ...place, kind: 'number' };
   });
-  const tables = fields.filter(({ kind }) => kind === 'id').map(({ name, rows, width }) => ({ name, rows, width }));
+  const tables = fields.filter(({ kind, name, owner }) => kind !== 'number' && owner === name).map(({ name, rows, width }) => ({ name, rows, width }));
   return { width, columns, tables };
 }

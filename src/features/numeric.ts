@@ -84,6 +84,8 @@ export const numeric = defineFeatureType({
     };
     return fields.map((field) => ({
       name: field,
+      columns: [field],
+      owner: field,
       kind: 'number',
       width: 1,
       startFit,

@@ -18,6 +18,7 @@ const layout: InputLayout = {
 const batch: Batch = {
   rows: 3,
   ids: new Map([['seen', Uint32Array.of(4, 0, 4, 99)], ['user', Uint32Array.of(2, 2, 1, 99)], ['item', Uint32Array.of(0, 3, 4, 99)]]),
+  bags: new Map(),
   numbers: new Map([['price', Float32Array.of(10, 20, 30, 99)]]),
   labels: new Map(),
 };

@@ -108,7 +108,7 @@ for (const { name: engineName, create } of engines) {
       });
       const program = (await create()).compile(plan);
       program.restore({ step: 0, optimizer: new Map(), weights: new Map([['a.weight', { shape: [1, 1], data: Float32Array.of(1) }], ['a.bias', { shape: [1], data: Float32Array.of(0) }]]) });
-      const { losses, gradients } = await program.inspect({ rows: 1, ids: new Map(), numbers: new Map([['x0', Float32Array.of(logit)]]), labels: new Map([['y', Float32Array.of(label)]]) });
+      const { losses, gradients } = await program.inspect({ rows: 1, ids: new Map(), numbers: new Map([['x0', Float32Array.of(logit)]]), bags: new Map(), labels: new Map([['y', Float32Array.of(label)]]) });
       return { loss: losses.get('p')!.mean, slope: gradients.get('a.bias')!.data[0]! };
     };
 

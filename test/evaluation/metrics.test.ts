@@ -104,7 +104,7 @@ describe('spaces', () => {
         const end = cuts[i] ?? 5;
         const part = (values: Float32Array): Float32Array => values.slice(begin, end);
         collector.add(
-          { rows: end - begin, ids: new Map(), numbers: new Map(), labels: new Map([['click', part(click)], ['purchase', part(purchase)]]) },
+          { rows: end - begin, ids: new Map(), numbers: new Map(), bags: new Map(), labels: new Map([['click', part(click)], ['purchase', part(purchase)]]) },
           new Map([['ctr', part(ctr)], ['cvr', part(cvr)]]),
         );
       });
@@ -121,7 +121,7 @@ describe('spaces', () => {
   it('gives null with a reason where a metric is not defined', () => {
     const collector = createCollector(spacesOf(tasks));
     collector.add(
-      { rows: 2, ids: new Map(), numbers: new Map(), labels: new Map([['click', floats(0, 0)], ['purchase', floats(0, 0)]]) },
+      { rows: 2, ids: new Map(), numbers: new Map(), bags: new Map(), labels: new Map([['click', floats(0, 0)], ['purchase', floats(0, 0)]]) },
       new Map([['ctr', floats(0.5, 0.5)], ['cvr', floats(0.5, 0.5)]]),
     );
     expect(collector.report()['cvr']).toEqual({ rows: 0, positives: 0, auc: null, logLoss: null, pcoc: null, reasons: { auc: 'no rows', logLoss: 'no rows', pcoc: 'no rows' } });
@@ -129,7 +129,7 @@ describe('spaces', () => {
 
   it('refuses predictions that are not finite', () => {
     const collector = createCollector(spacesOf([tasks[0]!]));
-    const batch = { rows: 1, ids: new Map(), numbers: new Map(), labels: new Map([['click', floats(0)]]) };
+    const batch = { rows: 1, ids: new Map(), numbers: new Map(), bags: new Map(), labels: new Map([['click', floats(0)]]) };
     expect(() => collector.add(batch, new Map([['ctr', floats(NaN)]]))).toThrow(/not finite/);
   });
 });

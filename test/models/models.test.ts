@@ -35,6 +35,7 @@ function batchOf(rows: number, seed = 1): Batch {
   return {
     rows,
     ids: new Map([['user', user], ['item', item]]),
+    bags: new Map(),
     numbers: new Map([['price', Float32Array.from({ length: rows }, () => random.normal())]]),
     labels: new Map([['click', click], ['purchase', click.map((y, b) => y * Number(item[b]! < 2))], ['spend', Float32Array.from({ length: rows }, (_, b) => item[b]! * 2)]]),
   };

@@ -151,6 +151,7 @@ export function batchOf(tensors: ReadonlyMap<string, StoredTensor>, prefix: stri
   return {
     rows,
     ids: new Map(c.sparse.map(([field]) => [field, Uint32Array.from(tensors.get(`${prefix}.x.${field}`)!.data)])),
+    bags: new Map(),
     numbers: new Map(c.dense.map((field) => [field, Float32Array.from(tensors.get(`${prefix}.x.${field}`)!.data)])),
     labels: new Map(c.labels.map((label, t) => [label, Float32Array.from({ length: rows }, (_, b) => labels.data[b * numLabels + t]!)])),
   };

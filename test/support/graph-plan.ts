@@ -33,6 +33,7 @@ export function numericBatch(rows: number, width: number, seed = 1): Batch {
   return {
     rows,
     ids: new Map(),
+    bags: new Map(),
     numbers: new Map(Array.from({ length: width }, (_, i) => [`x${i}`, draw()])),
     labels: new Map([['y', classes()], ['mask', classes()], ['weight', Float32Array.from({ length: rows }, () => random.uniform() * 2)]]),
   };

@@ -1,9 +1,6 @@
 import type { z } from 'zod';
 import type { OptionsOf, Part } from '../../part.js';
-import type { Field } from '../feature.js';
-
-/** How the cells of a categorical field become rows of its table. */
-export type Encoding = Pick<Field, 'startFit' | 'encoder'>;
+import type { Encoding } from '../feature.js';
 
 /** An encoding, built for one field at a time. */
 export interface EncodingPart<Name extends string, Shape extends z.ZodRawShape> extends Part<Name, Shape, [field: string], Encoding> {
