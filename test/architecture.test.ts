@@ -20,7 +20,7 @@ const withoutComments = (text: string): string => text.replace(/\/\*[\s\S]*?\*\/
 const roomOf = (path: string): string => (path.includes('/') ? path.slice(0, path.indexOf('/')) : path.replace(/\.(ts|js)$/, ''));
 
 /** Small files that everyone may use. */
-const FLOOR = ['part', 'random', 'errors', 'clock', 'tensor', 'tasks', 'batch', 'disk'];
+const FLOOR = ['part', 'random', 'errors', 'clock', 'tensor', 'tasks', 'batch', 'disk', 'safetensors'];
 
 /** Who may import whom, beside the floor and the room itself. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
@@ -32,6 +32,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   tasks: [],
   batch: [],
   disk: [],
+  safetensors: [],
   graph: [],
   models: ['graph'],
   optimizers: [],

@@ -7,7 +7,7 @@ import { systemCode, userError } from '../errors.js';
 import type { Fitted } from '../features/features.js';
 import { onDisk, pointLink, writeFolder, writeSynced } from '../disk.js';
 import { stoppingStateSchema } from '../training/stopping.js';
-import { readSafetensors, writeSafetensors, type StoredTensor } from './safetensors.js';
+import { readSafetensors, writeSafetensors, type StoredTensor } from '../safetensors.js';
 
 const FORMAT_VERSION = 1;
 

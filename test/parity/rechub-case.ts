@@ -5,7 +5,7 @@ import type { InputLayout } from '../../src/embeddings/layout.js';
 import { tableTensor, type Plan } from '../../src/engines/engine.js';
 import { buildModel, models } from '../../src/models/models.js';
 import { optimizers } from '../../src/optimizers/optimizers.js';
-import { readSafetensors, type StoredTensor } from '../../src/runs/safetensors.js';
+import { readSafetensors, type StoredTensor } from '../../src/safetensors.js';
 import { taskOptions, type Task } from '../../src/tasks.js';
 import type { HostTensor } from '../../src/tensor.js';
 

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { readSafetensors, writeSafetensors, type StoredTensor } from '../../src/runs/safetensors.js';
-import { scratchFile, scratchFolder } from '../support/scratch.js';
+import { readSafetensors, writeSafetensors, type StoredTensor } from '../src/safetensors.js';
+import { scratchFile, scratchFolder } from './support/scratch.js';
 
 /** A file with this header and so many bytes of data. */
 function fileWith(header: string, dataBytes: number, claimed = Buffer.byteLength(header)): string {
@@ -37,7 +37,7 @@ describe('safetensors', () => {
   });
 
   it('that another implementation wrote are read', async () => {
-    const tensors = await readSafetensors(join(import.meta.dirname, '..', 'parity', 'cases', 'esmm.safetensors'));
+    const tensors = await readSafetensors(join(import.meta.dirname, 'parity', 'cases', 'esmm.safetensors'));
     expect(tensors.get('init.tower_cvr.mlp.0.weight')!.shape).toEqual([16, 40]);
   });
 

@@ -1,0 +1,239 @@
+import { open, type FileHandle } from 'node:fs/promises';
+import { crc32 } from 'node:zlib';
+import { z } from 'zod';
+import { quoted, systemCode, userError, type ErrorKind } from './errors.js';
+import { sizeOf } from './tensor.js';
+
+/**
+ * Tensors in a file: 8 bytes of header length, a JSON header, then the tensors without gaps, all little-endian
+ * (https://github.com/huggingface/safetensors, "Format"). Data only: nothing in such a file can name code.
+ */
+
+const ARRAYS = { F32: Float32Array, F64: Float64Array, I32: Int32Array, U32: Uint32Array, U8: Uint8Array } as const;
+
+/** Element types that are read and written here. */
+export type ElementType = keyof typeof ARRAYS;
+export type TensorData = Float32Array | Float64Array | Int32Array | Uint32Array | Uint8Array;
+
+/** A tensor as it lies in a file. */
+export interface StoredTensor {
+  readonly shape: readonly number[];
+  readonly data: TensorData;
+}
+
+/** The longest header that the reference implementation admits. */
+const MAX_HEADER_BYTES = 100_000_000;
+/** One read or write; the system takes less than 2 GiB at a time. */
+const CHUNK_BYTES = 1 << 29;
+
+const count = z.int().min(0);
+const entrySchema = z.strictObject({
+  dtype: z.string(),
+  shape: z.array(count).max(32),
+  data_offsets: z.tuple([count, count]),
+});
+
+/** What was written. */
+export interface WrittenFile {
+  readonly bytes: number;
+  /** Of all bytes, in 8 digits of hexadecimal. */
+  readonly crc32: string;
+}
+
+/** Writes tensors to `path` and syncs the file; the caller renames it to its place. */
+export async function writeSafetensors(path: string, tensors: ReadonlyMap<string, StoredTensor>): Promise<WrittenFile> {
+  const header: Record<string, z.output<typeof entrySchema>> = {};
+  let offset = 0;
+  for (const [name, { shape, data }] of tensors) {
+    header[name] = { dtype: elementType(data), shape: [...shape], data_offsets: [offset, offset + data.byteLength] };
+    offset += data.byteLength;
+  }
+  const json = JSON.stringify(header);
+  // Padded, so that the data is aligned for any element type.
+  const text = Buffer.from(json.padEnd(json.length + ((8 - (Buffer.byteLength(json) % 8)) % 8)));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(text.length));
+  const file = await open(path, 'w');
+  try {
+    let bytes = 0;
+    let checksum = 0;
+    for (const data of [length, text, ...[...tensors.values()].map((tensor) => tensor.data)]) {
+      checksum = await writeBytes(file, data, checksum);
+      bytes += data.byteLength;
+    }
+    await file.sync();
+    return { bytes, crc32: checksum.toString(16).padStart(8, '0') };
+  } finally {
+    await file.close();
+  }
+}
+
+/** Where a tensor lies in its file. */
+export interface TensorPlace {
+  readonly dtype: ElementType;
+  readonly shape: readonly number[];
+  /** From the start of the file. */
+  readonly position: number;
+  readonly bytes: number;
+}
+
+/** What a broken file is an error of, and what to do about it. */
+export interface Blame {
+  readonly kind: ErrorKind;
+  readonly fix: string;
+}
+
+const BLAME_CHECKPOINT: Blame = { kind: 'checkpoint', fix: 'take another checkpoint' };
+type Fail = (message: string, key?: string) => never;
+
+/**
+ * Reads all tensors of a file, each into memory of its own.
+ * @throws UserError (checkpoint) for a file that is missing, cut short, or not what its header says
+ */
+export async function readSafetensors(path: string): Promise<Map<string, StoredTensor>> {
+  return withFile(path, BLAME_CHECKPOINT, async (file, fail) => {
+    const tensors = new Map<string, StoredTensor>();
+    for (const [name, { dtype, shape, position, bytes }] of await readPlaces(file, fail)) {
+      const { buffer } = (await readBytes(file, position, bytes)) ?? fail(SHRANK);
+      tensors.set(name, { shape, data: new ARRAYS[dtype](buffer) });
+    }
+    return tensors;
+  });
+}
+
+/** A part of a tensor and where it is wanted. */
+export interface TensorRead {
+  /** From the start of the file. */
+  readonly position: number;
+  /** Is filled. */
+  readonly into: TensorData;
+}
+
+/** Tensors of a file that are read in parts. */
+export interface TensorFile {
+  readonly places: ReadonlyMap<string, TensorPlace>;
+  /** Reads all parts, side by side; the memory must not be touched meanwhile. */
+  read(parts: readonly TensorRead[]): Promise<void>;
+}
+
+/**
+ * Reads where the tensors of a file lie; the file is open only while it is read from.
+ * @throws UserError of the kind that `blame` names, like `readSafetensors`
+ */
+export async function openSafetensors(path: string, blame: Blame): Promise<TensorFile> {
+  return {
+    places: await withFile(path, blame, readPlaces),
+    read: (parts) =>
+      withFile(path, blame, async (file, fail) => {
+        const readPart = async ({ position, into }: TensorRead): Promise<void> => {
+          if (!(await readInto(file, position, new Uint8Array(into.buffer, into.byteOffset, into.byteLength)))) fail(SHRANK);
+        };
+        await Promise.all(parts.map(readPart));
+      }),
+  };
+}
+
+const SHRANK = 'it shrank while it was read';
+
+/** Opens a file, does something with it, and closes it; what goes wrong is told with the path. */
+async function withFile<Result>(path: string, { kind, fix }: Blame, use: (file: FileHandle, fail: Fail) => Promise<Result>): Promise<Result> {
+  let file: FileHandle;
+  try {
+    file = await open(path, 'r');
+  } catch (error) {
+    throw userError(kind, { where: path, message: `cannot be opened (${systemCode(error) ?? String(error)})` }, error);
+  }
+  try {
+    return await use(file, (message, key) => {
+      const problem = { where: path, message: `not a whole safetensors file: ${message}`, fix };
+      throw userError(kind, key === undefined ? problem : { ...problem, key });
+    });
+  } catch (error) {
+    const code = systemCode(error);
+    throw code === undefined ? error : userError(kind, { where: path, message: `cannot be read (${code})` }, error);
+  } finally {
+    await file.close();
+  }
+}
+
+/** Where the tensors lie, in the order of their data; all of the file is accounted for. */
+async function readPlaces(file: FileHandle, fail: Fail): Promise<Map<string, TensorPlace>> {
+  const { size } = await file.stat();
+  if (size < 8) fail(`${size} bytes are too few for a header`);
+  const read = async (position: number, length: number): Promise<Buffer<ArrayBuffer>> => (await readBytes(file, position, length)) ?? fail(SHRANK);
+  const headerBytes = Number((await read(0, 8)).readBigUInt64LE());
+  if (headerBytes > Math.min(MAX_HEADER_BYTES, size - 8)) fail(`its header claims ${headerBytes} bytes, the file has ${size}`);
+  const entries = parseHeader((await read(8, headerBytes)).toString('utf8'), fail);
+
+  const places = new Map<string, TensorPlace>();
+  let end = 0;
+  for (const [name, { dtype, shape, data_offsets }] of entries) {
+    const [begin, stop] = data_offsets;
+    if (!isElementType(dtype)) return fail(`element type ${quoted(dtype)} is not one of ${Object.keys(ARRAYS).join(', ')}`, name);
+    if (begin !== end) fail(`its data starts at ${begin}, but what comes before ends at ${end}`, name);
+    const bytes = sizeOf(shape) * ARRAYS[dtype].BYTES_PER_ELEMENT;
+    if (stop - begin !== bytes) fail(`shape [${shape.join(', ')}] needs ${bytes} bytes, the header gives ${stop - begin}`, name);
+    if (8 + headerBytes + stop > size) fail(`its data ends at ${stop}, beyond the end of the file`, name);
+    end = stop;
+    places.set(name, { dtype, shape, position: 8 + headerBytes + begin, bytes });
+  }
+  if (8 + headerBytes + end !== size) fail(`${size - 8 - headerBytes - end} bytes follow the last tensor`);
+  return places;
+}
+
+function isElementType(dtype: string): dtype is ElementType {
+  return Object.hasOwn(ARRAYS, dtype);
+}
+
+/** The header's entries in the order of their data. */
+function parseHeader(text: string, fail: Fail): [string, z.output<typeof entrySchema>][] {
+  let header: unknown;
+  try {
+    header = JSON.parse(text);
+  } catch {
+    fail('its header is not JSON');
+  }
+  if (typeof header !== 'object' || header === null || Array.isArray(header)) return fail('its header is not a JSON object');
+  const entries: [string, z.output<typeof entrySchema>][] = [];
+  for (const [name, value] of Object.entries(header)) {
+    if (name === '__metadata__') continue;
+    const entry = entrySchema.safeParse(value);
+    if (!entry.success) fail('its header entry is not { dtype, shape, data_offsets }', name);
+    else entries.push([name, entry.data]);
+  }
+  return entries.sort(([, a], [, b]) => a.data_offsets[0] - b.data_offsets[0] || a.data_offsets[1] - b.data_offsets[1]);
+}
+
+function elementType(data: TensorData): ElementType {
+  for (const [name, TypedArray] of Object.entries(ARRAYS)) if (data instanceof TypedArray) return name as ElementType;
+  throw new Error('no element type for this array');
+}
+
+/** Writes an array at the end of a file; gives the checksum of all that was written. */
+async function writeBytes(file: FileHandle, data: TensorData, checksum: number): Promise<number> {
+  let sum = checksum;
+  for (let at = 0; at < data.byteLength; ) {
+    // A view of one chunk: of all bytes of a large table there may be none.
+    const chunk = new Uint8Array(data.buffer, data.byteOffset + at, Math.min(CHUNK_BYTES, data.byteLength - at));
+    const { bytesWritten } = await file.write(chunk);
+    sum = crc32(chunk.subarray(0, bytesWritten), sum);
+    at += bytesWritten;
+  }
+  return sum;
+}
+
+/** `length` bytes at `position`, in an ArrayBuffer of exactly that length; undefined where the file ends before. */
+async function readBytes(file: FileHandle, position: number, length: number): Promise<Buffer<ArrayBuffer> | undefined> {
+  const bytes = Buffer.from(new ArrayBuffer(length));
+  return (await readInto(file, position, bytes)) ? bytes : undefined;
+}
+
+/** Fills `bytes` from `position` on; false where the file ends before. */
+async function readInto(file: FileHandle, position: number, bytes: Uint8Array): Promise<boolean> {
+  for (let at = 0; at < bytes.length; ) {
+    const { bytesRead } = await file.read(bytes, at, Math.min(CHUNK_BYTES, bytes.length - at), position + at);
+    if (bytesRead === 0) return false;
+    at += bytesRead;
+  }
+  return true;
+}
