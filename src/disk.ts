@@ -1,4 +1,5 @@
-import { mkdir, open, rename, rm, symlink } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { mkdir, open, rename, rm, statfs, symlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { systemCode, UserError, userError } from './errors.js';
 
@@ -48,7 +49,7 @@ function temporaryName(path: string): string {
 }
 
 /** Makes something under a temporary name beside `path` and renames it to its place; nothing is left where that fails. */
-export async function replace(path: string, make: (temporary: string) => Promise<void>): Promise<void> {
+export async function replace(path: string, make: (temporary: string) => Promise<unknown>): Promise<void> {
   await onDisk(path, async () => {
     const temporary = temporaryName(path);
     try {
@@ -81,19 +82,62 @@ export async function pointLink(link: string, target: string): Promise<void> {
   await replace(link, (temporary) => symlink(target, temporary));
 }
 
-/** Writes a file and syncs it. */
-export async function writeSynced(path: string, content: string): Promise<void> {
+/** Size and SHA-256 (hexadecimal) of a file: enough to see later whether it is whole. */
+export interface FileDigest {
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** One write: large enough to be fast, small enough that signals are heard between two of them. */
+const PIECE_BYTES = 1 << 22;
+
+/**
+ * Writes a file and syncs it.
+ * @returns its digest: each piece is hashed while the system writes it, so that it costs little time of its own
+ */
+export async function writeSynced(path: string, content: string | Iterable<Uint8Array>): Promise<FileDigest> {
+  const hash = createHash('sha256');
+  let bytes = 0;
   const file = await open(path, 'w');
   try {
-    await file.writeFile(content);
+    for (const chunk of typeof content === 'string' ? [Buffer.from(content)] : content) {
+      for (let at = 0; at < chunk.byteLength; ) {
+        const piece = new Uint8Array(chunk.buffer, chunk.byteOffset + at, Math.min(PIECE_BYTES, chunk.byteLength - at));
+        const writing = file.write(piece);
+        hash.update(piece);
+        const { bytesWritten } = await writing;
+        // What a write leaves over is hashed again with its own piece, so it is written to its end here.
+        for (let rest = bytesWritten; rest < piece.byteLength; ) rest += (await file.write(piece, rest)).bytesWritten;
+        at += piece.byteLength;
+      }
+      bytes += chunk.byteLength;
+    }
     await file.sync();
   } finally {
     await file.close();
   }
+  return { bytes, sha256: hash.digest('hex') };
+}
+
+/** Bytes that are free for this user on the disk that a folder is on; Infinity where the file system does not tell. */
+export async function freeBytes(folder: string): Promise<number> {
+  const { bavail, bsize, blocks } = await onDisk(folder, () => statfs(folder));
+  return blocks === 0 ? Infinity : bavail * bsize;
+}
+
+/**
+ * Asks for room before something large is written.
+ * @param what is to be written, for people
+ * @throws UserError (disk) with the needed and the free bytes
+ */
+export async function checkRoom(folder: string, neededBytes: number, what: string): Promise<void> {
+  const free = await freeBytes(folder);
+  if (neededBytes <= free) return;
+  throw userError('disk', { where: folder, message: `${what} needs ${neededBytes} bytes, ${free} are free on this disk`, fix: 'make room, or choose another folder' });
 }
 
 /** Makes the names in a folder last. */
-async function syncFolder(path: string): Promise<void> {
+export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r');
   try {
     await folder.sync();

@@ -1,6 +1,8 @@
+import { createHash, type Hash } from 'node:crypto';
 import { open, type FileHandle } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { z } from 'zod';
+import { writeSynced, type FileDigest } from './disk.js';
 import { quoted, systemCode, userError, type ErrorKind } from './errors.js';
 import { sizeOf } from './tensor.js';
 
@@ -23,8 +25,8 @@ export interface StoredTensor {
 
 /** The longest header that the reference implementation admits. */
 const MAX_HEADER_BYTES = 100_000_000;
-/** One read or write; the system takes less than 2 GiB at a time. */
-const CHUNK_BYTES = 1 << 29;
+/** One read: signals are heard between two of them. */
+const CHUNK_BYTES = 1 << 22;
 
 const count = z.int().min(0);
 const entrySchema = z.strictObject({
@@ -34,8 +36,7 @@ const entrySchema = z.strictObject({
 });
 
 /** What was written. */
-export interface WrittenFile {
-  readonly bytes: number;
+export interface WrittenFile extends FileDigest {
   /** Of all bytes, in 8 digits of hexadecimal. */
   readonly crc32: string;
 }
@@ -53,19 +54,16 @@ export async function writeSafetensors(path: string, tensors: ReadonlyMap<string
   const text = Buffer.from(json.padEnd(json.length + ((8 - (Buffer.byteLength(json) % 8)) % 8)));
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(text.length));
-  const file = await open(path, 'w');
-  try {
-    let bytes = 0;
-    let checksum = 0;
-    for (const data of [length, text, ...[...tensors.values()].map((tensor) => tensor.data)]) {
-      checksum = await writeBytes(file, data, checksum);
-      bytes += data.byteLength;
+  let checksum = 0;
+  function* chunks(): Generator<Uint8Array> {
+    for (const { buffer, byteOffset, byteLength } of [length, text, ...[...tensors.values()].map(({ data }) => data)]) {
+      const bytes = new Uint8Array(buffer, byteOffset, byteLength);
+      checksum = crc32(bytes, checksum);
+      yield bytes;
     }
-    await file.sync();
-    return { bytes, crc32: checksum.toString(16).padStart(8, '0') };
-  } finally {
-    await file.close();
   }
+  const digest = await writeSynced(path, chunks());
+  return { ...digest, crc32: checksum.toString(16).padStart(8, '0') };
 }
 
 /** Where a tensor lies in its file. */
@@ -88,15 +86,19 @@ type Fail = (message: string, key?: string) => never;
 
 /**
  * Reads all tensors of a file, each into memory of its own.
- * @throws UserError (checkpoint) for a file that is missing, cut short, or not what its header says
+ * @param expected what the file must be, where that is known: it is hashed as it is read
+ * @throws UserError (checkpoint) for a file that is missing, cut short, or not what its header or `expected` says
  */
-export async function readSafetensors(path: string): Promise<Map<string, StoredTensor>> {
+export async function readSafetensors(path: string, expected?: FileDigest): Promise<Map<string, StoredTensor>> {
   return withFile(path, BLAME_CHECKPOINT, async (file, fail) => {
+    // Header and tensors are read in the order in which they lie, each byte once.
+    const hash = expected && createHash('sha256');
     const tensors = new Map<string, StoredTensor>();
-    for (const [name, { dtype, shape, position, bytes }] of await readPlaces(file, fail)) {
-      const { buffer } = (await readBytes(file, position, bytes)) ?? fail(SHRANK);
+    for (const [name, { dtype, shape, position, bytes }] of await readPlaces(file, fail, hash)) {
+      const { buffer } = (await readBytes(file, position, bytes, hash)) ?? fail(SHRANK);
       tensors.set(name, { shape, data: new ARRAYS[dtype](buffer) });
     }
+    if (hash?.digest('hex') !== expected?.sha256) fail('its SHA-256 is not that of its manifest');
     return tensors;
   });
 }
@@ -122,7 +124,7 @@ export interface TensorFile {
  */
 export async function openSafetensors(path: string, blame: Blame): Promise<TensorFile> {
   return {
-    places: await withFile(path, blame, readPlaces),
+    places: await withFile(path, blame, (file, fail) => readPlaces(file, fail)),
     read: (parts) =>
       withFile(path, blame, async (file, fail) => {
         const readPart = async ({ position, into }: TensorRead): Promise<void> => {
@@ -157,10 +159,10 @@ async function withFile<Result>(path: string, { kind, fix }: Blame, use: (file: 
 }
 
 /** Where the tensors lie, in the order of their data; all of the file is accounted for. */
-async function readPlaces(file: FileHandle, fail: Fail): Promise<Map<string, TensorPlace>> {
+async function readPlaces(file: FileHandle, fail: Fail, hash?: Hash): Promise<Map<string, TensorPlace>> {
   const { size } = await file.stat();
   if (size < 8) fail(`${size} bytes are too few for a header`);
-  const read = async (position: number, length: number): Promise<Buffer<ArrayBuffer>> => (await readBytes(file, position, length)) ?? fail(SHRANK);
+  const read = async (position: number, length: number): Promise<Buffer<ArrayBuffer>> => (await readBytes(file, position, length, hash)) ?? fail(SHRANK);
   const headerBytes = Number((await read(0, 8)).readBigUInt64LE());
   if (headerBytes > Math.min(MAX_HEADER_BYTES, size - 8)) fail(`its header claims ${headerBytes} bytes, the file has ${size}`);
   const entries = parseHeader((await read(8, headerBytes)).toString('utf8'), fail);
@@ -194,6 +196,10 @@ function parseHeader(text: string, fail: Fail): [string, z.output<typeof entrySc
     fail('its header is not JSON');
   }
   if (typeof header !== 'object' || header === null || Array.isArray(header)) return fail('its header is not a JSON object');
+  // JSON.parse keeps the last of equal names: then there are more colons outside of texts than there are keys.
+  const colons = text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"/g, '').split(':').length - 1;
+  const keys = Object.values(header).reduce<number>((sum, value) => sum + 1 + (typeof value === 'object' && value !== null ? Object.keys(value as object).length : 0), 0);
+  if (colons > keys) fail('a name stands in its header twice');
   const entries: [string, z.output<typeof entrySchema>][] = [];
   for (const [name, value] of Object.entries(header)) {
     if (name === '__metadata__') continue;
@@ -209,30 +215,18 @@ function elementType(data: TensorData): ElementType {
   throw new Error('no element type for this array');
 }
 
-/** Writes an array at the end of a file; gives the checksum of all that was written. */
-async function writeBytes(file: FileHandle, data: TensorData, checksum: number): Promise<number> {
-  let sum = checksum;
-  for (let at = 0; at < data.byteLength; ) {
-    // A view of one chunk: of all bytes of a large table there may be none.
-    const chunk = new Uint8Array(data.buffer, data.byteOffset + at, Math.min(CHUNK_BYTES, data.byteLength - at));
-    const { bytesWritten } = await file.write(chunk);
-    sum = crc32(chunk.subarray(0, bytesWritten), sum);
-    at += bytesWritten;
-  }
-  return sum;
-}
-
-/** `length` bytes at `position`, in an ArrayBuffer of exactly that length; undefined where the file ends before. */
-async function readBytes(file: FileHandle, position: number, length: number): Promise<Buffer<ArrayBuffer> | undefined> {
+/** `length` bytes at `position`, in an ArrayBuffer of exactly that length, hashed; undefined where the file ends before. */
+async function readBytes(file: FileHandle, position: number, length: number, hash: Hash | undefined): Promise<Buffer<ArrayBuffer> | undefined> {
   const bytes = Buffer.from(new ArrayBuffer(length));
-  return (await readInto(file, position, bytes)) ? bytes : undefined;
+  return (await readInto(file, position, bytes, hash)) ? bytes : undefined;
 }
 
 /** Fills `bytes` from `position` on; false where the file ends before. */
-async function readInto(file: FileHandle, position: number, bytes: Uint8Array): Promise<boolean> {
+async function readInto(file: FileHandle, position: number, bytes: Uint8Array, hash?: Hash): Promise<boolean> {
   for (let at = 0; at < bytes.length; ) {
     const { bytesRead } = await file.read(bytes, at, Math.min(CHUNK_BYTES, bytes.length - at), position + at);
     if (bytesRead === 0) return false;
+    hash?.update(bytes.subarray(at, at + bytesRead));
     at += bytesRead;
   }
   return true;

@@ -21,7 +21,7 @@ describe('safetensors', () => {
       ['empty', { shape: [0, 4], data: new Float32Array(0) }],
       ['ids', { shape: [2], data: Uint32Array.of(0, 4294967295) }],
       ['signed', { shape: [1], data: Int32Array.of(-1) }],
-      ['bytes of a name with "quotes" and ü', { shape: [3], data: Uint8Array.of(1, 2, 3) }],
+      ['bytes of a name with "quotes": and ü\\', { shape: [3], data: Uint8Array.of(1, 2, 3) }],
     ]);
     const path = join(scratchFolder(), 'x.safetensors');
     await writeSafetensors(path, tensors);
@@ -57,6 +57,8 @@ describe('safetensors', () => {
     ['a hole', () => fileWith(JSON.stringify({ a: entry('F32', [1], 0, 4), b: entry('F32', [1], 8, 12) }), 12), /starts at 8/],
     ['data cut short', () => fileWith(whole, 4), /beyond the end of the file/],
     ['data left over', () => fileWith(whole, 12), /4 bytes follow the last tensor/],
+    ['a name twice', () => fileWith(`{"a":${JSON.stringify(entry('F32', [2], 0, 8))},"a":${JSON.stringify(entry('F32', [2], 0, 8))}}`, 8), /a name stands in its header twice/],
+    ['a name twice, spelt in two ways', () => fileWith(`{"a":${JSON.stringify(entry('F32', [2], 0, 8))},"\\u0061":${JSON.stringify(entry('F32', [2], 0, 8))}}`, 8), /a name stands in its header twice/],
     ['no file', () => join(scratchFolder(), 'none'), /cannot be opened \(ENOENT\)/],
   ])('with %s are a checkpoint error', async (_, make, message) => {
     await expect(readSafetensors(make())).rejects.toThrow(message);

@@ -1,20 +1,16 @@
 import { existsSync, lstatSync, readlinkSync } from 'node:fs';
-import { readdir, readFile, readlink, rm } from 'node:fs/promises';
+import { readdir, readlink, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { ProgramState } from '../engines/engine.js';
-import { systemCode, userError } from '../errors.js';
+import { quoted, userError } from '../errors.js';
 import type { Fitted } from '../features/features.js';
 import { onDisk, pointLink, writeFolder, writeSynced } from '../disk.js';
 import { stoppingStateSchema } from '../training/stopping.js';
+import { checkSize, FILES, MANIFEST, manifestText, parseJson, readManifest, readText } from './manifest.js';
 import { readSafetensors, writeSafetensors, type StoredTensor } from '../safetensors.js';
 
-const FORMAT_VERSION = 1;
-
-/** Files of a checkpoint: all that is needed to evaluate it, wherever it is copied. */
-const FILES = { weights: 'weights.safetensors', optimizer: 'optimizer.safetensors', state: 'state.json', features: 'features.json', config: 'config.yaml' } as const;
-
-const loopStateSchema = z.object({
+const loopStateSchema = z.strictObject({
   /** Whole epochs that are behind. */
   epoch: z.int().min(0),
   /** Epoch of the best weights, 0 before the first is behind. */
@@ -25,7 +21,10 @@ const loopStateSchema = z.object({
 /** Where the training loop stands. */
 export type LoopState = z.output<typeof loopStateSchema>;
 
-const stateSchema = z.object({ formatVersion: z.literal(FORMAT_VERSION), step: z.int().min(0), loop: loopStateSchema });
+const stateSchema = z.strictObject({ step: z.int().min(0), loop: loopStateSchema });
+
+/** What folders of checkpoints are called. */
+const CHECKPOINT_NAME = /^step-\d{8,}$/;
 
 /** Everything that a checkpoint holds. */
 export interface Checkpoint {
@@ -60,11 +59,14 @@ export async function saveCheckpoint(runFolder: string, checkpoint: Checkpoint, 
 }
 
 async function writeFiles(folder: string, { program, loop, fitted, config }: Checkpoint): Promise<void> {
-  await writeSafetensors(join(folder, FILES.weights), program.weights);
-  await writeSafetensors(join(folder, FILES.optimizer), program.optimizer);
-  await writeSynced(join(folder, FILES.features), JSON.stringify(fitted));
-  await writeSynced(join(folder, FILES.config), config);
-  await writeSynced(join(folder, FILES.state), JSON.stringify({ formatVersion: FORMAT_VERSION, step: program.step, loop }));
+  const files = {
+    [FILES.weights]: await writeSafetensors(join(folder, FILES.weights), program.weights),
+    [FILES.optimizer]: await writeSafetensors(join(folder, FILES.optimizer), program.optimizer),
+    [FILES.features]: await writeSynced(join(folder, FILES.features), JSON.stringify(fitted)),
+    [FILES.config]: await writeSynced(join(folder, FILES.config), config),
+    [FILES.state]: await writeSynced(join(folder, FILES.state), JSON.stringify({ step: program.step, loop })),
+  };
+  await writeSynced(join(folder, MANIFEST), manifestText(files));
 }
 
 /**
@@ -78,45 +80,35 @@ export function findCheckpoint(path: string): string {
     const linked = join(path, 'checkpoints', link);
     if (lstatSync(linked, { throwIfNoEntry: false })?.isSymbolicLink() !== true) continue;
     // What it points at now: a run that goes on may point it elsewhere while the files are read.
-    return join(path, 'checkpoints', readlinkSync(linked));
+    const target = readlinkSync(linked);
+    if (!CHECKPOINT_NAME.test(target)) throw userError('checkpoint', { where: linked, message: `expected a link to a checkpoint beside it, found one to ${quoted(target)}` });
+    return join(path, 'checkpoints', target);
   }
   const message = existsSync(path) ? `holds no checkpoint: neither ${FILES.weights} nor checkpoints/best or last` : 'there is no such folder';
   throw userError('checkpoint', { where: path, message, fix: 'name a run or a checkpoint, as in runs/latest or runs/esmm/001/checkpoints/last' });
 }
 
 /**
- * Reads a checkpoint.
+ * Reads a checkpoint, and holds every file that it reads against the manifest.
  * @param withOptimizer whether the optimizer's state is needed too
  * @throws UserError (checkpoint) for a file that is missing or not what it should be
  */
 export async function readCheckpoint(folder: string, withOptimizer: boolean): Promise<Checkpoint> {
-  const state = parsed(join(folder, FILES.state), await readText(join(folder, FILES.state)), stateSchema);
-  const fitted = parsed(join(folder, FILES.features), await readText(join(folder, FILES.features)), z.record(z.string(), z.unknown()));
+  const digests = await readManifest(folder);
+  const state = parseJson(join(folder, FILES.state), await readText(folder, FILES.state, digests), stateSchema);
+  const fitted = parseJson(join(folder, FILES.features), await readText(folder, FILES.features, digests), z.record(z.string(), z.unknown()));
+  const config = await readText(folder, FILES.config, digests);
+  const tensors = async (name: typeof FILES.weights | typeof FILES.optimizer): Promise<ProgramState['weights']> => {
+    const path = join(folder, name);
+    await checkSize(path, digests[name].bytes);
+    return floats(path, await readSafetensors(path, digests[name]));
+  };
   return {
-    program: {
-      step: state.step,
-      weights: floats(join(folder, FILES.weights), await readSafetensors(join(folder, FILES.weights))),
-      optimizer: withOptimizer ? floats(join(folder, FILES.optimizer), await readSafetensors(join(folder, FILES.optimizer))) : new Map(),
-    },
+    program: { step: state.step, weights: await tensors(FILES.weights), optimizer: withOptimizer ? await tensors(FILES.optimizer) : new Map() },
     loop: state.loop,
     fitted,
-    config: await readText(join(folder, FILES.config)),
+    config,
   };
-}
-
-async function readText(path: string): Promise<string> {
-  return readFile(path, 'utf8').catch((error: unknown) => {
-    throw userError('checkpoint', { where: path, message: `cannot be read (${systemCode(error) ?? String(error)})`, fix: 'take another checkpoint' }, error);
-  });
-}
-
-function parsed<Schema extends z.ZodType>(path: string, text: string, schema: Schema): z.output<Schema> {
-  try {
-    return schema.parse(JSON.parse(text));
-  } catch (error) {
-    const reason = error instanceof z.ZodError ? (error.issues[0]?.message ?? '') : 'not JSON';
-    throw userError('checkpoint', { where: path, message: `is damaged or of another version (${reason})`, fix: 'take another checkpoint' }, error);
-  }
 }
 
 function floats(path: string, tensors: ReadonlyMap<string, StoredTensor>): ProgramState['weights'] {

@@ -1,4 +1,6 @@
-import { mkdirSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ProgramState } from '../../src/engines/engine.js';
@@ -133,11 +135,74 @@ describe('checkpoints', () => {
     await expect((async () => readCheckpoint(findCheckpoint(run), false))()).rejects.toThrow(/step-00000001.*cannot be/);
   });
 
-  it.each(['weights.safetensors', 'state.json', 'features.json'])('with a damaged %s are an error that names it', async (file) => {
+  const FILES = ['weights.safetensors', 'optimizer.safetensors', 'state.json', 'features.json', 'config.yaml', 'manifest.json'];
+
+  it('are not looked for where a link leads out of the run', async () => {
+    const run = scratchFolder();
+    const elsewhere = scratchFolder();
+    await saveCheckpoint(elsewhere, checkpoint(1), ['best']);
+    mkdirSync(join(run, 'checkpoints'));
+    symlinkSync(join(elsewhere, 'checkpoints', 'step-00000001'), join(run, 'checkpoints', 'best'));
+    expect(() => findCheckpoint(run)).toThrow(/best: expected a link to a checkpoint beside it/);
+  });
+
+  it.each(FILES)('with a damaged %s are an error that names it', async (file) => {
     const run = scratchFolder();
     await saveCheckpoint(run, checkpoint(1), ['best']);
     writeFileSync(join(run, 'checkpoints', 'best', file), '{"formatVersion":9');
     await expect(readCheckpoint(findCheckpoint(run), true)).rejects.toThrow(new RegExp(file));
     await expect(readCheckpoint(findCheckpoint(run), true)).rejects.toMatchObject({ exitCode: 4 });
+  });
+
+  it.each(FILES)('with one bit of %s turned are refused, whatever it means', async (file) => {
+    const run = scratchFolder();
+    await saveCheckpoint(run, checkpoint(1), ['best']);
+    const folder = findCheckpoint(run);
+    const whole = readFileSync(join(folder, file));
+    // Turned letters of the manifest may be another manifest; that of a digest is the hardest case.
+    const at = file === 'manifest.json' ? whole.indexOf('sha256') + 12 : whole.length - 1;
+    const turned = Buffer.from(whole);
+    turned[at]! ^= 1;
+    writeFileSync(join(folder, file), turned);
+    await expect(readCheckpoint(folder, true)).rejects.toMatchObject({ exitCode: 4 });
+  });
+
+  it('have a manifest with the digests of all files', async () => {
+    const run = scratchFolder();
+    await saveCheckpoint(run, checkpoint(1), ['best']);
+    const folder = findCheckpoint(run);
+    const { files } = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')) as { files: Record<string, { bytes: number; sha256: string }> };
+    expect(Object.keys(files).sort()).toEqual(FILES.filter((file) => file !== 'manifest.json').sort());
+    for (const [file, { bytes, sha256 }] of Object.entries(files)) {
+      const content = readFileSync(join(folder, file));
+      expect([content.length, createHash('sha256').update(content).digest('hex')]).toEqual([bytes, sha256]);
+    }
+  });
+
+  it.each([
+    ['a file elsewhere', (text: string) => text.replace('"config.yaml"', '"../../config.yaml"')],
+    ['another version', (text: string) => text.replace('"formatVersion": 2', '"formatVersion": 3')],
+    ['a key too many', (text: string) => text.replace('{', '{"code": "x",')],
+    ['a size below 0', (text: string) => text.replace(/"bytes": \d+/, '"bytes": -1')],
+  ])('whose manifest names %s are refused', async (_, change) => {
+    const run = scratchFolder();
+    await saveCheckpoint(run, checkpoint(1), ['best']);
+    const manifest = join(findCheckpoint(run), 'manifest.json');
+    const text = readFileSync(manifest, 'utf8');
+    expect(change(text)).not.toBe(text);
+    writeFileSync(manifest, change(text));
+    await expect(readCheckpoint(findCheckpoint(run), true)).rejects.toMatchObject({ exitCode: 4, message: expect.stringContaining('manifest.json') as string });
+  });
+
+  it('with a pipe or a folder in place of a file are refused, not waited for', async () => {
+    const run = scratchFolder();
+    await saveCheckpoint(run, checkpoint(1), ['best']);
+    const weights = join(findCheckpoint(run), 'weights.safetensors');
+    rmSync(weights);
+    mkdirSync(weights);
+    await expect(readCheckpoint(findCheckpoint(run), true)).rejects.toThrow(/weights\.safetensors: is not a file/);
+    rmSync(weights, { recursive: true });
+    if (spawnSync('mkfifo', [weights]).status !== 0) return;
+    await expect(readCheckpoint(findCheckpoint(run), true)).rejects.toThrow(/weights\.safetensors: is not a file/);
   });
 });

@@ -1,0 +1,100 @@
+import { createHash } from 'node:crypto';
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { FileDigest } from '../disk.js';
+import { systemCode, userError } from '../errors.js';
+
+/** The version of a checkpoint's format; what is older or newer is refused. */
+const FORMAT_VERSION = 2;
+
+/** Files of a checkpoint: all that is needed to evaluate it, wherever it is copied. */
+export const FILES = {
+  weights: 'weights.safetensors',
+  optimizer: 'optimizer.safetensors',
+  state: 'state.json',
+  features: 'features.json',
+  config: 'config.yaml',
+} as const;
+
+/** What says that a checkpoint is whole; written last. */
+export const MANIFEST = 'manifest.json';
+
+/** By the name of each file of a checkpoint, which are fixed: a manifest can name no other. */
+export type Digests = { readonly [File in (typeof FILES)[keyof typeof FILES]]: FileDigest };
+
+const digestSchema = z.strictObject({ bytes: z.int().min(0), sha256: z.string().regex(/^[0-9a-f]{64}$/) });
+const manifestSchema = z.strictObject({
+  formatVersion: z.literal(FORMAT_VERSION, `format version ${FORMAT_VERSION} is expected`),
+  files: z.strictObject({
+    [FILES.weights]: digestSchema,
+    [FILES.optimizer]: digestSchema,
+    [FILES.state]: digestSchema,
+    [FILES.features]: digestSchema,
+    [FILES.config]: digestSchema,
+  }),
+});
+
+/** More than any manifest has: what is larger is none. */
+const MAX_MANIFEST_BYTES = 100_000;
+
+/** The text of a manifest. */
+export function manifestText(files: Digests): string {
+  const plain = Object.entries(files).map(([name, { bytes, sha256 }]) => [name, { bytes, sha256 }] as const);
+  return `${JSON.stringify({ formatVersion: FORMAT_VERSION, files: Object.fromEntries(plain) }, null, 2)}\n`;
+}
+
+/**
+ * Reads the manifest of a checkpoint.
+ * @throws UserError (checkpoint) where there is none, or another thing in its place
+ */
+export async function readManifest(folder: string): Promise<Digests> {
+  const path = join(folder, MANIFEST);
+  await checkFile(path, (bytes) => (bytes > MAX_MANIFEST_BYTES ? `has ${bytes} bytes, which no manifest has` : undefined));
+  return parseJson(path, await readBytes(path), manifestSchema).files;
+}
+
+/**
+ * Reads a text of a checkpoint and holds it against its digest.
+ * @throws UserError (checkpoint) that names the file
+ */
+export async function readText(folder: string, name: keyof Digests, digests: Digests): Promise<string> {
+  const path = join(folder, name);
+  const { bytes, sha256 } = digests[name];
+  await checkSize(path, bytes);
+  const content = await readBytes(path);
+  if (createHash('sha256').update(content).digest('hex') !== sha256) throw damaged(path, 'its SHA-256 is not that of its manifest');
+  return content.toString('utf8');
+}
+
+/** Sees that a file has so many bytes and is a file: a pipe would be read for ever. */
+export async function checkSize(path: string, expected: number): Promise<void> {
+  await checkFile(path, (bytes) => (bytes === expected ? undefined : `has ${bytes} bytes, its manifest says ${expected}`));
+}
+
+/** JSON of a schema. */
+export function parseJson<Schema extends z.ZodType>(path: string, text: string | Buffer, schema: Schema): z.output<Schema> {
+  try {
+    return schema.parse(JSON.parse(text.toString()));
+  } catch (error) {
+    throw damaged(path, `is of another version, or not what it should be (${error instanceof z.ZodError ? (error.issues[0]?.message ?? '') : 'not JSON'})`, error);
+  }
+}
+
+async function checkFile(path: string, complaintOf: (bytes: number) => string | undefined): Promise<void> {
+  const stats = await stat(path).catch((error: unknown) => {
+    throw damaged(path, `cannot be read (${systemCode(error) ?? String(error)})`, error);
+  });
+  const complaint = stats.isFile() ? complaintOf(stats.size) : 'is not a file';
+  if (complaint !== undefined) throw damaged(path, complaint);
+}
+
+async function readBytes(path: string): Promise<Buffer> {
+  return readFile(path).catch((error: unknown) => {
+    throw damaged(path, `cannot be read (${systemCode(error) ?? String(error)})`, error);
+  });
+}
+
+function damaged(path: string, message: string, cause?: unknown): Error {
+  return userError('checkpoint', { where: path, message, fix: 'take another checkpoint' }, cause);
+}
