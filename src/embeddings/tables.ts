@@ -40,7 +40,7 @@ export function createTables(layout: InputLayout, optimizer: Optimizer, isLazy: 
   const tables = layout.tables.map((spec): Table => {
     const size = spec.rows * spec.width;
     const weights_VD = new Float32Array(size);
-    drawEmbeddings(weights_VD, spec.name, seed);
+    drawEmbeddings(spec.name, seed, { data: weights_VD, at: 0, rows: spec.rows, width: spec.width, stride: spec.width });
     return { ...spec, weights_VD, slots_VD: optimizer.slots.map(() => new Float32Array(size)) };
   });
   const byName = new Map(tables.map((table) => [table.name, table]));

@@ -39,7 +39,7 @@ export interface Program {
   predict(batch: Batch): Promise<ReadonlyMap<string, Float32Array>>;
   /** What a training step would compute and apply, with nothing applied: for tests and for looking. */
   inspect(batch: Batch): Promise<Inspection>;
-  /** A view of the live state: read it before the next step. */
+  /** The live state, to be read before the next step; its tensors may be views or copies, so writing to them is of no use. */
   state(): ProgramState;
   /**
    * Takes weights, and optimizer state where there is some, from a state of the same model.

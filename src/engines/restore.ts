@@ -3,15 +3,13 @@ import type { HostTensor } from '../tensor.js';
 import type { ProgramState } from './engine.js';
 
 /**
- * Copies a saved state over a live one of the same model; an empty `optimizer` leaves the live one alone.
- * @throws UserError (checkpoint) that names every tensor that is missing, left over or of another shape; nothing is copied then
+ * Makes sure that a saved state is one of the same model; an empty `optimizer` is none at all.
+ * @throws UserError (checkpoint) that names every tensor that is missing, left over or of another shape
  */
-export function restoreTensors(live: ProgramState, saved: ProgramState): void {
+export function refuseOtherTensors(live: ProgramState, saved: ProgramState): void {
   const problems = differences(live.weights, saved.weights, 'weights');
   if (saved.optimizer.size > 0) problems.push(...differences(live.optimizer, saved.optimizer, 'optimizer'));
   if (problems.length > 0) throw new UserError('checkpoint', problems);
-  for (const [name, { data }] of saved.weights) live.weights.get(name)!.data.set(data);
-  for (const [name, { data }] of saved.optimizer) live.optimizer.get(name)!.data.set(data);
 }
 
 function differences(expected: ReadonlyMap<string, HostTensor>, found: ReadonlyMap<string, HostTensor>, where: string): Problem[] {

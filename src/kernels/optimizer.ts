@@ -1,6 +1,7 @@
 // Adam (Kingma & Ba 2015) with L2 inside the gradient, as optimizers/adam.ts has it, on dense weights and on touched rows.
 // The step's constants lie at `constants`: 1 - β1, β2, 1 - β2, step size, 1/√(1 - β2^t), ε, weight decay.
 
+import { hashMask, placeOf } from './tables';
 import { owns, shareBegin, shareEnd } from './team';
 
 /** One update of `count` numbers; the gradient at 0 is all zeros. */
@@ -40,22 +41,39 @@ export function adamDense(w: usize, m: usize, v: usize, g: usize, count: i32, co
   adamRange(w + offset, m + offset, v + offset, g + offset, size, constants);
 }
 
-/** The distinct rows of a table that a batch touched, by the table's owner; all rows if it is not lazy. */
-export function adamRows(owner: i32, w: usize, m: usize, v: usize, width: i32, distinct: usize, gradients: usize, countAt: usize, constants: usize, slots: usize, tableRows: i32): void {
+/** Rows that are brought into the cache together: so many reads are under way at once. */
+const AHEAD: u32 = 16;
+
+/**
+ * The distinct rows of a table that a batch touched, by the table's owner; all rows if it is not lazy. A row's weights and
+ * its two moments lie side by side.
+ * @param tableRows 0 for lazy
+ */
+export function adamRows(owner: i32, table: usize, stride: i32, width: i32, hash: usize, keysPerRow: i32, distinct: usize, gradients: usize, countAt: usize, constants: usize, rows: i32, tableRows: i32): void {
   if (!owns(owner)) return;
   const count = load<u32>(countAt);
-  const bytes = <usize>width << 2;
+  const bytes = <usize>width << 2, strideBytes = <usize>stride << 2;
   if (tableRows == 0) {
-    for (let u: u32 = 0; u < count; u++) {
-      const offset = <usize>load<u32>(distinct + (<usize>u << 2)) * bytes;
-      adamRange(w + offset, m + offset, v + offset, gradients + <usize>u * bytes, width, constants);
+    let touched: u32 = 0;
+    for (let begin: u32 = 0; begin < count; begin += AHEAD) {
+      const end = min(begin + AHEAD, count);
+      for (let u = begin; u < end; u++) {
+        const at = table + <usize>load<u32>(distinct + (<usize>u << 2)) * strideBytes;
+        for (let line: usize = 0; line < strideBytes; line += 64) touched += load<u32>(at + line);
+      }
+      for (let u = begin; u < end; u++) {
+        const at = table + <usize>load<u32>(distinct + (<usize>u << 2)) * strideBytes;
+        adamRange(at, at + bytes, at + 2 * bytes, gradients + <usize>u * bytes, width, constants);
+      }
     }
+    // Read by nobody; without it the reads above would be dropped.
+    store<u32>(countAt, touched, 4);
     return;
   }
+  const mask = hashMask(keysPerRow * rows);
   for (let row = 0; row < tableRows; row++) {
-    const slot = load<u32>(slots + (<usize>row << 2));
-    const isTouched = slot < count && load<u32>(distinct + (<usize>slot << 2)) == <u32>row;
-    const offset = <usize>row * bytes;
-    adamRange(w + offset, m + offset, v + offset, isTouched ? gradients + <usize>slot * bytes : 0, width, constants);
+    const slot = load<u32>(placeOf(row, hash, mask, distinct));
+    const at = table + <usize>row * strideBytes;
+    adamRange(at, at + bytes, at + 2 * bytes, slot < count ? gradients + <usize>slot * bytes : 0, width, constants);
   }
 }

@@ -1,13 +1,18 @@
-// Embedding tables: lookup, and gradients of distinct rows. D is a table's width.
+// Embedding tables: lookup, and gradients of distinct rows. D is a table's width. A row of a table lies together with what
+// the optimizer keeps for it, `stride` floats in all, so that a visit costs one page of memory and not one for each.
 
 import { owns, shareBegin, shareEnd } from './team';
 
+/** Stands in a place of the hash table that holds nothing. */
+const EMPTY: u32 = 0xffffffff;
+
 /** y[b, 0 … D) = table[ids[b]]; rows are shared among workers. */
-export function lookup(ids: usize, table: usize, width: i32, y: usize, ldy: i32, rows: i32): void {
+export function lookup(ids: usize, table: usize, stride: i32, width: i32, y: usize, ldy: i32, rows: i32): void {
   const end = shareEnd(rows, 4);
+  const strideBytes = <usize>stride << 2;
   const bytes = <usize>width << 2;
   for (let b = shareBegin(rows, 4); b < end; b++) {
-    let from = table + <usize>load<u32>(ids + (<usize>b << 2)) * bytes;
+    let from = table + <usize>load<u32>(ids + (<usize>b << 2)) * strideBytes;
     let to = y + (<usize>b * ldy << 2);
     const stop = from + bytes;
     for (; from + 16 <= stop; from += 16, to += 16) v128.store(to, v128.load(from));
@@ -15,24 +20,52 @@ export function lookup(ids: usize, table: usize, width: i32, y: usize, ldy: i32,
   }
 }
 
+/** Places of a hash table for so many keys, less one: a power of two, at most half full. */
+// @ts-ignore: decorator
+@inline
+export function hashMask(keys: i32): u32 {
+  return (<u32>1 << (32 - clz<u32>(<u32>max(2 * keys, 2) - 1))) - 1;
+}
+
+/**
+ * Where the hash table knows a table's row, or the empty place where it belongs (Knuth's multiplicative hash, linear
+ * probing). A place holds the number of a distinct row. It is as large as a batch, not as a table, so it stays in the cache.
+ */
+// @ts-ignore: decorator
+@inline
+export function placeOf(row: u32, hash: usize, mask: u32, distinct: usize): usize {
+  let h = (row * 0x9e3779b1) >> clz<u32>(mask);
+  let at = hash + (<usize>h << 2);
+  let slot = load<u32>(at);
+  while (slot != EMPTY && load<u32>(distinct + (<usize>slot << 2)) != row) {
+    h = (h + 1) & mask;
+    at = hash + (<usize>h << 2);
+    slot = load<u32>(at);
+  }
+  return at;
+}
+
 /**
  * Adds one field's gradients to the distinct rows of its table; the worker that owns the table does all of it.
- * @param slots where each row of the table stands among the distinct ones; a stale entry is told by asking whose it is
+ * @param hash room for `hashMask(keys) + 1` words
+ * @param keys ids of the table in the batch, at the most: rows times the fields that look into it
  * @param distinct the distinct rows, `count` of them at `countAt`
  */
-export function gatherGradients(owner: i32, ids: usize, d: usize, ldd: i32, width: i32, slots: usize, distinct: usize, gradients: usize, countAt: usize, rows: i32, isFirstField: i32): void {
+export function gatherGradients(owner: i32, ids: usize, d: usize, ldd: i32, width: i32, hash: usize, keysPerRow: i32, distinct: usize, gradients: usize, countAt: usize, rows: i32, isFirstField: i32): void {
   if (!owns(owner)) return;
+  const mask = hashMask(keysPerRow * rows);
+  if (isFirstField) memory.fill(hash, 0xff, (<usize>mask + 1) << 2);
   let count = isFirstField ? <u32>0 : load<u32>(countAt);
   const bytes = <usize>width << 2;
   for (let b = 0; b < rows; b++) {
     const row = load<u32>(ids + (<usize>b << 2));
-    const slotAt = slots + (<usize>row << 2);
-    let slot = load<u32>(slotAt);
+    const place = placeOf(row, hash, mask, distinct);
+    let slot = load<u32>(place);
     let from = d + (<usize>b * ldd << 2);
     const stop = from + bytes;
-    if (slot >= count || load<u32>(distinct + (<usize>slot << 2)) != row) {
+    if (slot == EMPTY) {
       slot = count++;
-      store<u32>(slotAt, slot);
+      store<u32>(place, slot);
       store<u32>(distinct + (<usize>slot << 2), row);
       let to = gradients + <usize>slot * bytes;
       for (; from + 16 <= stop; from += 16, to += 16) v128.store(to, v128.load(from));

@@ -13,9 +13,12 @@ export interface TablePlace {
   readonly name: string;
   readonly rows: number;
   readonly width: number;
-  readonly weights: number;
-  readonly slots: readonly number[];
-  readonly slotOfRow: number;
+  /** Floats from row to row: the weights, then each of the optimizer's slots, `width` each. */
+  readonly stride: number;
+  readonly at: number;
+  /** Fields that look into it. */
+  readonly fields: number;
+  readonly hash: number;
   readonly distinct: number;
   readonly gradients: number;
   readonly count: number;
@@ -59,16 +62,17 @@ export function compile({ graph, layout, optimizers }: Plan, begin: number, maxR
   const losses = new Map(graph.terms.map(({ name }) => [name, arena.take(`loss ${name}`, 4)]));
   const column: Compiled['column'] = (kind, name) => arena.take(`${kind} ${name}`, maxRows);
   const tables = layout.tables.map(({ name, rows, width }): TablePlace => {
-    const most = Math.min(rows, maxRows * layout.columns.filter((columns) => columns.kind === 'id' && columns.table === name).length);
+    const fields = layout.columns.filter((columns) => columns.kind === 'id' && columns.table === name).length;
+    const most = Math.min(rows, maxRows * fields);
+    const stride = width * (1 + numSlots);
     const take = (what: string, words: number): number => arena.take(`table ${what} ${name}`, words);
     return {
-      name, rows, width,
-      weights: take('weights', rows * width),
-      slots: Array.from({ length: numSlots }, (_, s) => take(`slot ${s}`, rows * width)),
-      slotOfRow: take('slots of rows', rows),
+      name, rows, width, stride, fields,
+      at: take('rows', rows * stride),
+      hash: take('hash', 4 * maxRows * fields),
       distinct: take('distinct', most),
       gradients: take('gradients', most * width),
-      count: take('count', 1),
+      count: take('count', 2),
     };
   });
 
@@ -97,7 +101,10 @@ export function compile({ graph, layout, optimizers }: Plan, begin: number, maxR
       for (const columns of layout.columns) {
         const at = to.at + columns.offset * WORD;
         if (columns.kind === 'number') list.emit('copyColumns', column('number', columns.field), 1, at, to.ld, ROWS, 1, 0);
-        else list.emit('lookup', column('id', columns.field), tables.find(({ name }) => name === columns.table)!.weights, columns.width, at, to.ld, ROWS);
+        else {
+          const table = tables.find(({ name }) => name === columns.table)!;
+          list.emit('lookup', column('id', columns.field), table.at, table.stride, columns.width, at, to.ld, ROWS);
+        }
       }
     }
     for (const value of graph.values) if (!isLoss(value)) operation(value).forward(value, lowering);
@@ -115,15 +122,15 @@ export function compile({ graph, layout, optimizers }: Plan, begin: number, maxR
         layout.columns
           .filter((columns) => columns.kind === 'id' && columns.table === table.name)
           .forEach(({ field, offset, width }, f) =>
-            list.emit('gatherGradients', owner, column('id', field), from.gradient + offset * WORD, from.ld, width, table.slotOfRow, table.distinct, table.gradients, table.count, ROWS, f === 0 ? 1 : 0),
+            list.emit('gatherGradients', owner, column('id', field), from.gradient + offset * WORD, from.ld, width, table.hash, table.fields, table.distinct, table.gradients, table.count, ROWS, f === 0 ? 1 : 0),
           );
       }
     }
     if (mode === 'inspect') return list.calls;
 
     const [first, second] = denseSlots as [number, number];
-    for (const [owner, { weights, slots, width, rows, distinct, gradients, count, slotOfRow }] of bySize.entries()) {
-      list.emit('adamRows', owner, weights, slots[0]!, slots[1]!, width, distinct, gradients, count, constants + 16 * WORD, slotOfRow, optimizers.embeddings.lazy ? 0 : rows);
+    for (const [owner, { at, stride, width, rows, fields, hash, distinct, gradients, count }] of bySize.entries()) {
+      list.emit('adamRows', owner, at, stride, width, hash, fields, distinct, gradients, count, constants + 16 * WORD, ROWS, optimizers.embeddings.lazy ? 0 : rows);
     }
     list.emit('adamDense', places.weightsBegin, first, second, denseGradients, places.weightsCount, constants);
     return list.calls;

@@ -6,7 +6,7 @@ import { optimizers } from '../../optimizers/optimizers.js';
 import { streamKey } from '../../random.js';
 import { sizeOf, type HostTensor } from '../../tensor.js';
 import { tableTensor, type Plan, type Program, type ProgramState, type TermLoss } from '../engine.js';
-import { restoreTensors } from '../restore.js';
+import { refuseOtherTensors } from '../restore.js';
 import { drawParameter } from '../weights.js';
 import { WORD } from './arena.js';
 import { compile, type TablePlace } from './compile.js';
@@ -42,7 +42,7 @@ export function compileProgram({ module }: KernelModule, plan: Plan, threads: nu
   for (const { running, width } of graph.values.flatMap((value) => (value.op === 'activation' ? [value] : []))) {
     if (running !== undefined) view(arena.take(`ones ${width}`, toFours(width)), width).fill(1);
   }
-  for (const { name, weights, rows, width } of tables) drawEmbeddings(view(weights, rows * width), name, seed);
+  for (const { name, at, rows, width, stride } of tables) drawEmbeddings(name, seed, { data: floats, at: at / WORD, rows, width, stride });
 
   /** A parameter's numbers, or what lies `shift` bytes beyond them: a view of a vector, a copy of some columns of a matrix. */
   const tensorOf = (parameter: Parameter, shift: number): HostTensor => {
@@ -65,15 +65,32 @@ export function compileProgram({ module }: KernelModule, plan: Plan, threads: nu
   const elementAt = (at: number, inputs: number, n: number, k: number): number => at / WORD + ((n >> 3) * inputs + k) * 8 + (n & 7);
   const shiftTo = (region: number): number => region - places.weightsBegin;
   const trained = graph.parameters.filter(({ isTrainable }) => isTrainable);
-  const tableTensors = (pick: (table: TablePlace) => number, suffix = ''): [string, HostTensor][] =>
-    tables.map((table) => [tableTensor(table.name) + suffix, { shape: [table.rows, table.width], data: view(pick(table), table.rows * table.width) }]);
+  /** Column blocks of the tables: the weights, then each slot. */
+  const blocks = [undefined, ...sparse.slots];
+  const tableTensors = (block: number): [string, HostTensor][] =>
+    tables.map((table) => [
+      nameOf(table, block),
+      {
+        shape: [table.rows, table.width],
+        // Gathered when it is asked for: a state of large tables is written one by one.
+        get data() {
+          const data = new Float32Array(table.rows * table.width);
+          forEachRow(table, block, (at, row) => data.set(floats.subarray(at, at + table.width), row * table.width));
+          return data;
+        },
+      },
+    ]);
+  const nameOf = ({ name }: TablePlace, block: number): string => tableTensor(name) + (blocks[block] === undefined ? '' : `.${blocks[block]}`);
+  const forEachRow = ({ at, rows, width, stride }: TablePlace, block: number, visit: (at: number, row: number) => void): void => {
+    for (let row = 0; row < rows; row++) visit(at / WORD + row * stride + block * width, row);
+  };
 
   const state = (): ProgramState => ({
     step,
-    weights: new Map<string, HostTensor>([...graph.parameters.map((parameter) => [parameter.name, tensorOf(parameter, 0)] as const), ...tableTensors(({ weights }) => weights)]),
+    weights: new Map<string, HostTensor>([...graph.parameters.map((parameter) => [parameter.name, tensorOf(parameter, 0)] as const), ...tableTensors(0)]),
     optimizer: new Map<string, HostTensor>([
       ...trained.flatMap((parameter) => dense.slots.map((slot, s) => [`${parameter.name}.${slot}`, tensorOf(parameter, shiftTo(compiled.denseSlots[s]!))] as const)),
-      ...sparse.slots.flatMap((slot, s) => tableTensors(({ slots }) => slots[s]!, `.${slot}`)),
+      ...sparse.slots.flatMap((_, s) => tableTensors(s + 1)),
     ]),
   });
 
@@ -149,11 +166,17 @@ export function compileProgram({ module }: KernelModule, plan: Plan, threads: nu
 
     state,
     restore(saved) {
-      restoreTensors(state(), saved);
-      // What `state` gives of a matrix is a copy, so it is written back.
+      refuseOtherTensors(state(), saved);
+      const hasOptimizer = saved.optimizer.size > 0;
       for (const parameter of graph.parameters) write(parameter, 0, saved.weights.get(parameter.name)!.data);
-      for (const parameter of saved.optimizer.size > 0 ? trained : []) {
+      for (const parameter of hasOptimizer ? trained : []) {
         dense.slots.forEach((slot, s) => write(parameter, shiftTo(compiled.denseSlots[s]!), saved.optimizer.get(`${parameter.name}.${slot}`)!.data));
+      }
+      for (const table of tables) {
+        for (const block of hasOptimizer ? blocks.keys() : [0]) {
+          const { data } = (block === 0 ? saved.weights : saved.optimizer).get(nameOf(table, block))!;
+          forEachRow(table, block, (at, row) => floats.set(data.subarray(row * table.width, (row + 1) * table.width), at));
+        }
       }
       step = saved.step;
     },
@@ -165,7 +188,7 @@ export function compileProgram({ module }: KernelModule, plan: Plan, threads: nu
 function checkBytes(bytes: number, tables: readonly TablePlace[]): void {
   if (bytes <= MAX_BYTES) return;
   const gigabytes = (count: number): string => `${(count / 2 ** 30).toFixed(1)} GiB`;
-  const sizeOfTable = ({ rows, width, slots }: TablePlace): number => rows * (width * (1 + slots.length) + 1) * WORD;
+  const sizeOfTable = ({ rows, stride }: TablePlace): number => rows * stride * WORD;
   const largest = [...tables].sort((a, b) => sizeOfTable(b) - sizeOfTable(a)).slice(0, 3);
   const list = largest.map((table) => `'${table.name}' with ${table.rows} rows × ${table.width} (${gigabytes(sizeOfTable(table))})`);
   throw userError('data', {

@@ -3,7 +3,7 @@ import { createTables, denseGradient } from '../../embeddings/tables.js';
 import { optimizers } from '../../optimizers/optimizers.js';
 import type { HostTensor } from '../../tensor.js';
 import { tableTensor, type Plan, type Program, type ProgramState } from '../engine.js';
-import { restoreTensors } from '../restore.js';
+import { refuseOtherTensors } from '../restore.js';
 import { createWeights } from '../weights.js';
 import type { TensorFlow } from './backend.js';
 import { createRunner, type BatchStatistics, type Input } from './pass.js';
@@ -86,7 +86,10 @@ export function compileProgram(tf: TensorFlow, { graph, layout, seed, ...plan }:
 
     state,
     restore(saved) {
-      restoreTensors(state(), saved);
+      const live = state();
+      refuseOtherTensors(live, saved);
+      for (const [name, { data }] of saved.weights) live.weights.get(name)!.data.set(data);
+      for (const [name, { data }] of saved.optimizer) live.optimizer.get(name)!.data.set(data);
       step = saved.step;
     },
     dispose: () => undefined,
