@@ -1,7 +1,9 @@
 import { column, type Batch } from '../batch.js';
 import { userError } from '../errors.js';
 import { metrics } from './metrics.js';
-import type { Space } from './spaces.js';
+import { createRowStore, type Block } from './row-store.js';
+import { sumOf, type Scores } from './scores.js';
+import { scoresOf, type Space } from './spaces.js';
 
 /** The metrics of one space: a number, or null with its reason under `reasons`. */
 export interface SpaceReport {
@@ -15,78 +17,59 @@ export interface SpaceReport {
 /** Metrics by space. */
 export type Report = Readonly<Record<string, SpaceReport>>;
 
-/** Labels and predictions of a data set, in memory: four bytes a row for each. */
+/** Labels and predictions of a data set, in memory: four bytes a row for each prediction, one for each label of a class. */
 export interface Collector {
+  /** @throws UserError (diverged) for a prediction that is not finite */
   add(batch: Batch, predictions: ReadonlyMap<string, Float32Array>): void;
+  /** The rows so far: plain typed arrays, which may come from another thread. */
+  readonly blocks: readonly Block[];
+  /** Takes the rows of a collector of the same spaces: the report is that of one collector that saw all rows, to the last bit. */
+  merge(other: Pick<Collector, 'blocks'>): void;
   /** Metrics of all rows that were added. */
   report(): Report;
 }
 
 /** Collects what the metrics of `spaces` need. */
 export function createCollector(spaces: readonly Space[]): Collector {
-  const predictions = new Map<string, GrowingArray>();
-  const labels = new Map<string, GrowingArray>();
-  for (const { label, where, factors } of spaces) {
-    for (const factor of factors) predictions.set(factor, new GrowingArray());
-    for (const name of where === undefined ? [label] : [label, where]) labels.set(name, new GrowingArray());
-  }
+  const classes = new Set(spaces.flatMap(({ type, label, where }) => [...(type === 'classification' ? [label] : []), ...(where === undefined ? [] : [where])]));
+  const labels = new Set(spaces.flatMap(({ label, where }) => (where === undefined ? [label] : [label, where])));
+  const store = createRowStore(
+    spaces.flatMap(({ factors }) => factors),
+    [...labels].map((name) => ({ name, isClass: classes.has(name) })),
+  );
   return {
-    add(batch, batchPredictions) {
-      for (const [task, all] of predictions) {
-        const values = column(batchPredictions, task);
-        if (!values.every(Number.isFinite)) {
+    blocks: store.blocks,
+    add(batch, predictions) {
+      for (const task of store.tasks) {
+        if (!areFinite(column(predictions, task), batch.rows)) {
           throw userError('diverged', { key: task, message: 'the model predicts numbers that are not finite', fix: 'lower the learning rate' });
         }
-        all.append(values, batch.rows);
       }
-      for (const [name, all] of labels) all.append(column(batch.labels, name), batch.rows);
+      store.append(batch, predictions);
     },
-    report: () =>
-      Object.fromEntries(
-        spaces.map((space) => [space.name, measure(space, (task) => column(predictions, task).values, (name) => column(labels, name).values)]),
-      ),
+    merge: ({ blocks }) => store.take(blocks),
+    report: () => Object.fromEntries(spaces.map((space) => [space.name, measure(space, scoresOf(space, store.blocks))])),
   };
 }
 
-function measure(space: Space, predictionsOf: (task: string) => Float32Array, labelsOf: (name: string) => Float32Array): SpaceReport {
-  const inSpace = space.where === undefined ? undefined : labelsOf(space.where);
-  const select = (values: Float32Array): Float32Array => (inSpace === undefined ? values : values.filter((_, row) => inSpace[row] === 1));
-  const labels = select(labelsOf(space.label));
-  const [first, ...others] = space.factors.map((task) => select(predictionsOf(task)));
-  const predictions = others.reduce((product, factor) => product.map((value, row) => value * factor[row]!), first!);
+function areFinite(values: Float32Array, count: number): boolean {
+  for (let row = 0; row < count; row++) if (!Number.isFinite(values[row]!)) return false;
+  return true;
+}
 
+function measure({ type }: Space, scores: Scores): SpaceReport {
   const values: Record<string, number | null> = {};
   const reasons: Record<string, string> = {};
   for (const metric of metrics) {
-    if (metric.taskType !== space.type) continue;
-    const value = labels.length === 0 ? { reason: 'no rows' } : metric.compute(labels, predictions);
+    if (metric.taskType !== type) continue;
+    const value = scores.rows === 0 ? { reason: 'no rows' } : metric.compute(scores);
     values[metric.name] = typeof value === 'number' ? value : null;
     if (typeof value !== 'number') reasons[metric.name] = value.reason;
   }
   return {
-    rows: labels.length,
-    ...(space.type === 'classification' ? { positives: labels.reduce((sum, label) => sum + label, 0) } : {}),
+    rows: scores.rows,
+    ...(type === 'classification' ? { positives: sumOf(scores, 'labels') } : {}),
     ...values,
     ...(Object.keys(reasons).length > 0 ? { reasons } : {}),
   };
-}
-
-/** Floats without a known end. */
-class GrowingArray {
-  #data = new Float32Array(1 << 12);
-  #length = 0;
-
-  append(values: Float32Array, count: number): void {
-    if (this.#length + count > this.#data.length) {
-      const larger = new Float32Array(Math.max(this.#length + count, 2 * this.#data.length));
-      larger.set(this.#data.subarray(0, this.#length));
-      this.#data = larger;
-    }
-    this.#data.set(values.subarray(0, count), this.#length);
-    this.#length += count;
-  }
-
-  get values(): Float32Array {
-    return this.#data.subarray(0, this.#length);
-  }
 }

@@ -1,3 +1,4 @@
+import { createExactSum } from './exact-sum.js';
 import { defineMetric } from './metric.js';
 
 /** Probabilities are kept this far from 0 and 1: a float's own distance to 1 is 6e-8. */
@@ -10,12 +11,14 @@ export const logLoss = defineMetric({
   goal: 'lower',
   toLoss: (value) => value,
 
-  compute(labels, predictions) {
-    let sum = 0;
-    for (let row = 0; row < labels.length; row++) {
-      const p = Math.min(Math.max(predictions[row]!, CLIP), 1 - CLIP);
-      sum -= labels[row] === 1 ? Math.log(p) : Math.log1p(-p);
+  compute(scores) {
+    const sum = createExactSum();
+    for (const { labels, predictions } of scores) {
+      for (let row = 0; row < labels.length; row++) {
+        const p = Math.min(Math.max(predictions[row]!, CLIP), 1 - CLIP);
+        sum.add(labels[row] === 1 ? -Math.log(p) : -Math.log1p(-p));
+      }
     }
-    return sum / labels.length;
+    return sum.value() / scores.rows;
   },
 });

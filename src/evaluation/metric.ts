@@ -1,3 +1,5 @@
+import type { Scores } from './scores.js';
+
 /** Why a metric has no value on some rows. */
 export interface NoValue {
   readonly reason: string;
@@ -11,18 +13,11 @@ export interface Metric {
   readonly goal: 'higher' | 'lower' | 'none';
   /** The mean loss that training minimises for this type of task, from the metric's value; absent on the others. */
   readonly toLoss?: (value: number) => number;
-  /** Labels and predictions have one length; at least one row. */
-  compute(labels: Float32Array, predictions: Float32Array): number | NoValue;
+  /** At least one row; neither their order nor their chunks change the value. */
+  compute(scores: Scores): number | NoValue;
 }
 
 /** Declares a metric; the identity, for the sake of its types. */
 export function defineMetric<const M extends Metric>(metric: M): M {
   return metric;
-}
-
-/** Arithmetic mean in double precision. */
-export function mean(values: Float32Array): number {
-  let sum = 0;
-  for (const value of values) sum += value;
-  return sum / values.length;
 }

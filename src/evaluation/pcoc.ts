@@ -1,4 +1,5 @@
-import { defineMetric, mean } from './metric.js';
+import { defineMetric } from './metric.js';
+import { sumOf } from './scores.js';
 
 /** Predicted clicks over clicks: the mean prediction over the mean label; 1 is calibrated. */
 export const pcoc = defineMetric({
@@ -6,8 +7,8 @@ export const pcoc = defineMetric({
   taskType: 'classification',
   goal: 'none',
 
-  compute(labels, predictions) {
-    const rate = mean(labels);
-    return rate === 0 ? { reason: `no positives among ${labels.length} rows` } : mean(predictions) / rate;
+  compute(scores) {
+    const positives = sumOf(scores, 'labels');
+    return positives === 0 ? { reason: `no positives among ${scores.rows} rows` } : sumOf(scores, 'predictions') / positives;
   },
 });

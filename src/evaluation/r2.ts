@@ -1,5 +1,6 @@
-import { defineMetric, mean } from './metric.js';
+import { defineMetric } from './metric.js';
 import { squaredErrors } from './rmse.js';
+import { sumOf } from './scores.js';
 
 /** Coefficient of determination: the share of the labels' variance that the predictions explain. */
 export const r2 = defineMetric({
@@ -7,8 +8,9 @@ export const r2 = defineMetric({
   taskType: 'regression',
   goal: 'higher',
 
-  compute(labels, predictions) {
-    const spread = squaredErrors(labels, new Float32Array(labels.length).fill(mean(labels)));
-    return spread === 0 ? { reason: `all ${labels.length} labels are equal` } : 1 - squaredErrors(labels, predictions) / spread;
+  compute(scores) {
+    const mean = sumOf(scores, 'labels') / scores.rows;
+    const spread = squaredErrors(scores, mean);
+    return spread === 0 ? { reason: `all ${scores.rows} labels are equal` } : 1 - squaredErrors(scores) / spread;
   },
 });

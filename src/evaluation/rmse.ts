@@ -1,4 +1,6 @@
+import { createExactSum } from './exact-sum.js';
 import { defineMetric } from './metric.js';
+import type { Scores } from './scores.js';
 
 /** Root of the mean squared error. */
 export const rmse = defineMetric({
@@ -6,12 +8,14 @@ export const rmse = defineMetric({
   taskType: 'regression',
   goal: 'lower',
   toLoss: (value) => value ** 2,
-  compute: (labels, predictions) => Math.sqrt(squaredErrors(labels, predictions) / labels.length),
+  compute: (scores) => Math.sqrt(squaredErrors(scores) / scores.rows),
 });
 
-/** Sum of squared errors. */
-export function squaredErrors(labels: Float32Array, predictions: Float32Array): number {
-  let sum = 0;
-  for (let row = 0; row < labels.length; row++) sum += (predictions[row]! - labels[row]!) ** 2;
-  return sum;
+/** Sum of the labels' squared distances to the predictions, or to `guess` where one is given for all. */
+export function squaredErrors(scores: Scores, guess?: number): number {
+  const sum = createExactSum();
+  for (const { labels, predictions } of scores) {
+    for (let row = 0; row < labels.length; row++) sum.add((labels[row]! - (guess ?? predictions[row]!)) ** 2);
+  }
+  return sum.value();
 }

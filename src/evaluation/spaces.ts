@@ -1,4 +1,7 @@
+import { column } from '../batch.js';
 import { conditionOf, type Task } from '../tasks.js';
+import { BLOCK_ROWS, type Block } from './row-store.js';
+import type { Scores } from './scores.js';
 
 /** A prediction with the rows and the label that it is measured on. */
 export interface Space {
@@ -25,4 +28,36 @@ export function spacesOf(tasks: readonly Task[]): readonly Space[] {
     if (condition === undefined || condition.type === 'regression') return [own, everywhere];
     return [own, everywhere, { ...own, name: `ct${name}`, where: undefined, factors: [condition.name, name] }];
   });
+}
+
+/** The rows of a space among stored ones, with the product of its predictions. */
+export function scoresOf({ label, where, factors }: Space, blocks: readonly Block[]): Scores {
+  const labels = new Float32Array(BLOCK_ROWS);
+  const predictions = new Float32Array(BLOCK_ROWS);
+
+  /** Puts the block's rows that are in the space to the front; their number. */
+  const select = (block: Block): number => {
+    const truth = column(block.labels, label);
+    const condition = where === undefined ? undefined : column(block.labels, where);
+    const [first, ...others] = factors.map((task) => column(block.predictions, task));
+    let count = 0;
+    for (let row = 0; row < block.rows; row++) {
+      if (condition !== undefined && condition[row] !== 1) continue;
+      labels[count] = truth[row]!;
+      predictions[count] = first![row]!;
+      for (let f = 0; f < others.length; f++) predictions[count]! *= others[f]![row]!;
+      count++;
+    }
+    return count;
+  };
+
+  return {
+    rows: blocks.reduce((sum, block) => sum + (where === undefined ? block.rows : select(block)), 0),
+    *[Symbol.iterator]() {
+      for (const block of blocks) {
+        const count = select(block);
+        yield { labels: labels.subarray(0, count), predictions: predictions.subarray(0, count) };
+      }
+    },
+  };
 }
