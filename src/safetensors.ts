@@ -1,6 +1,5 @@
 import { createHash, type Hash } from 'node:crypto';
 import { open, type FileHandle } from 'node:fs/promises';
-import { crc32 } from 'node:zlib';
 import { z } from 'zod';
 import { writeSynced, type FileDigest } from './disk.js';
 import { quoted, systemCode, userError, type ErrorKind } from './errors.js';
@@ -35,14 +34,8 @@ const entrySchema = z.strictObject({
   data_offsets: z.tuple([count, count]),
 });
 
-/** What was written. */
-export interface WrittenFile extends FileDigest {
-  /** Of all bytes, in 8 digits of hexadecimal. */
-  readonly crc32: string;
-}
-
 /** Writes tensors to `path` and syncs the file; the caller renames it to its place. */
-export async function writeSafetensors(path: string, tensors: ReadonlyMap<string, StoredTensor>): Promise<WrittenFile> {
+export async function writeSafetensors(path: string, tensors: ReadonlyMap<string, StoredTensor>): Promise<FileDigest> {
   const header: Record<string, z.output<typeof entrySchema>> = {};
   let offset = 0;
   for (const [name, { shape, data }] of tensors) {
@@ -54,16 +47,8 @@ export async function writeSafetensors(path: string, tensors: ReadonlyMap<string
   const text = Buffer.from(json.padEnd(json.length + ((8 - (Buffer.byteLength(json) % 8)) % 8)));
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(text.length));
-  let checksum = 0;
-  function* chunks(): Generator<Uint8Array> {
-    for (const { buffer, byteOffset, byteLength } of [length, text, ...[...tensors.values()].map(({ data }) => data)]) {
-      const bytes = new Uint8Array(buffer, byteOffset, byteLength);
-      checksum = crc32(bytes, checksum);
-      yield bytes;
-    }
-  }
-  const digest = await writeSynced(path, chunks());
-  return { ...digest, crc32: checksum.toString(16).padStart(8, '0') };
+  const parts = [length, text, ...[...tensors.values()].map(({ data }) => data)];
+  return writeSynced(path, parts.map(({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength)));
 }
 
 /** Where a tensor lies in its file. */

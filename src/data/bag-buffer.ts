@@ -51,8 +51,19 @@ export function gatherBags(source: BagColumn, order: Uint32Array, begin: number,
   }
 }
 
-/** Room for so many items; doubled at the least, so that growing costs a constant an item. */
-function reserveItems(buffer: BagBuffer, items: number): void {
+/** Appends the bags of rows `begin` to `end` to those of the first `rows` rows of `target`. */
+export function appendBags(source: BagColumn, begin: number, end: number, target: BagBuffer, rows: number): void {
+  const from = source.offsets[begin]!;
+  const to = source.offsets[end]!;
+  const at = target.offsets[rows]!;
+  if (at + to - from > target.ids.length) reserveItems(target, at + to - from);
+  target.ids.set(source.ids.subarray(from, to), at);
+  target.weights.set(source.weights.subarray(from, to), at);
+  for (let i = 1; i <= end - begin; i++) target.offsets[rows + i] = at + source.offsets[begin + i]! - from;
+}
+
+/** Makes room for so many items; doubled at the least, so that growing costs a constant an item. */
+export function reserveItems(buffer: BagBuffer, items: number): void {
   const room = Math.max(items, 2 * buffer.ids.length);
   const { ids, weights } = buffer;
   buffer.ids = new Uint32Array(room);

@@ -4,7 +4,7 @@ import type { BatchRead } from '../batch.js';
 import { noRows } from './fit.js';
 import type { RejectPolicy } from './rejects.js';
 import type { RowFormat } from './row-format.js';
-import { blockReaders, createRowBlock, gather } from './row-block.js';
+import { blockColumns, blockReaders, createRowBlock, gather } from './row-block.js';
 import { funnelCheck, rowReader, type RowSource } from './rows.js';
 
 /** How rows are put in order: none, or shuffled within windows by seed and epoch alone. */
@@ -55,8 +55,8 @@ interface ReadOptions {
 async function* readBatches(source: RowSource, options: ReadOptions): AsyncGenerator<BatchRead> {
   const { format, policy, batchSize, window, shuffle } = options;
   const { fields, labels } = format;
-  const block = createRowBlock(fields, labels, window);
-  const batch = createRowBlock(fields, labels, batchSize);
+  const block = createRowBlock(blockColumns(format), window);
+  const batch = createRowBlock(blockColumns(format), batchSize);
   const order = new Uint32Array(window).map((_, i) => i);
   const random = shuffle && randomStream(shuffle.seed, 'shuffle', shuffle.epoch);
   const readRow = rowReader(source, blockReaders(block, fields, labels), funnelCheck(source, format), policy);

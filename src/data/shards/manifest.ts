@@ -1,0 +1,84 @@
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { systemCode, userError } from '../../errors.js';
+
+/** What makes a folder one of shards; written last, so that a folder with it is whole. */
+export const MANIFEST = 'manifest.json';
+
+const count = z.int().min(0);
+/** A file of the folder itself. */
+const fileName = z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9._-]*$/, 'the name of a file in this folder');
+
+const columnSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ name: z.string(), kind: z.literal('id'), size: z.int().min(1).max(2 ** 31), vocabulary: fileName.optional() }),
+  z.strictObject({ name: z.string(), kind: z.literal('bag'), size: z.int().min(1).max(2 ** 31), vocabulary: fileName.optional() }),
+  z.strictObject({ name: z.string(), kind: z.literal('number') }),
+  z.strictObject({ name: z.string(), kind: z.literal('label') }),
+]);
+
+const manifestSchema = z.strictObject({
+  format: z.literal('mtl shards'),
+  version: z.literal(1),
+  rows: count,
+  columns: z.array(columnSchema),
+  shards: z.array(z.strictObject({ file: fileName, rows: count, bytes: count, sha256: z.string().regex(/^[0-9a-f]{64}$/) })),
+  /** What the writer wants to be known: where the rows come from, how they were made. */
+  about: z.record(z.string(), z.unknown()).default({}),
+});
+
+/** A column as the manifest tells it: ids are below `size`; `vocabulary` names a JSON list, the text of id i at place i. */
+export type ShardColumn = z.output<typeof columnSchema>;
+
+/** What is in a folder of shards. */
+export type Manifest = z.output<typeof manifestSchema>;
+
+/** What to do about a folder that is broken. */
+const FIX = "write it again; what 'mtl data clean' removes is made again by the next run";
+
+/** What broken shards are an error of. */
+export const BLAME_DATA = { kind: 'data', fix: FIX } as const;
+
+/**
+ * Reads the manifest of a folder, and checks that every shard is there with all its bytes.
+ * @returns undefined where the folder has no manifest
+ * @throws UserError (data) for a manifest that is none, and shards that are missing or cut short
+ */
+export async function readManifest(folder: string): Promise<Manifest | undefined> {
+  const path = join(folder, MANIFEST);
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return undefined;
+    throw userError('data', { where: path, message: `cannot be read (${systemCode(error) ?? String(error)})` }, error);
+  }
+  const manifest = parseManifest(text, path);
+  for (const { file, bytes } of manifest.shards) {
+    const size = await stat(join(folder, file)).then((stats) => stats.size, () => undefined);
+    const found = size === undefined ? 'is missing' : `has ${size} bytes`;
+    if (size !== bytes) throw userError('data', { where: join(folder, file), message: `expected ${bytes} bytes as in the manifest, the file ${found}`, fix: FIX });
+  }
+  return manifest;
+}
+
+function parseManifest(text: string, path: string): Manifest {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw userError('data', { where: path, message: 'is not JSON', fix: FIX }, error);
+  }
+  const parsed = manifestSchema.safeParse(json);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    const key = issue!.path.map(String).join('.');
+    throw userError('data', { where: path, key, message: `not a manifest of shards: ${issue!.message}`, fix: FIX }, parsed.error);
+  }
+  const { rows, shards, columns } = parsed.data;
+  const sum = shards.reduce((total, shard) => total + shard.rows, 0);
+  if (sum !== rows) throw userError('data', { where: path, key: 'rows', message: `is ${rows}, and the shards have ${sum}`, fix: FIX });
+  const twice = columns.find(({ name }, i) => columns.findIndex((other) => other.name === name) !== i);
+  if (twice !== undefined) throw userError('data', { where: path, key: 'columns', message: `'${twice.name}' is there twice`, fix: FIX });
+  return parsed.data;
+}

@@ -1,0 +1,139 @@
+import { join } from 'node:path';
+import { quoted, userError } from '../../errors.js';
+import { openSafetensors, type TensorFile, type TensorPlace, type TensorRead } from '../../safetensors.js';
+import { reserveItems } from '../bag-buffer.js';
+import type { BlockColumn, RowBlock } from '../row-block.js';
+import { BLAME_DATA, readManifest, type Manifest } from './manifest.js';
+import { bagTensors, ELEMENT_TYPES } from './tensors.js';
+
+/** Rows `begin` to `end` of one shard. */
+export interface ShardRows {
+  readonly shard: number;
+  readonly begin: number;
+  readonly end: number;
+}
+
+/** A folder of shards, ready to be read. */
+export interface Shards {
+  readonly folder: string;
+  readonly manifest: Manifest;
+  /**
+   * Appends the rows of all parts to a block that has room for them; nothing else may use it meanwhile.
+   * @throws UserError (data) for a shard that is not what the manifest says
+   */
+  read(parts: readonly ShardRows[], columns: readonly BlockColumn[], block: RowBlock): Promise<void>;
+}
+
+/**
+ * Opens a folder of shards.
+ * @returns undefined where it has no manifest
+ * @throws UserError (data) for one that is broken
+ */
+export async function openShards(folder: string): Promise<Shards | undefined> {
+  const manifest = await readManifest(folder);
+  if (manifest === undefined) return undefined;
+  const files = new Map<number, Promise<TensorFile>>();
+  const fileOf = (shard: number): Promise<TensorFile> => {
+    const file = files.get(shard) ?? openSafetensors(join(folder, manifest.shards[shard]!.file), BLAME_DATA);
+    files.set(shard, file);
+    return file;
+  };
+  return {
+    folder,
+    manifest,
+    async read(parts, columns, block) {
+      const sources = await Promise.all(
+        parts.map(async ({ shard, begin, end }): Promise<Source> => {
+          const { file, rows } = manifest.shards[shard]!;
+          return { path: join(folder, file), file: await fileOf(shard), shardRows: rows, begin, rows: end - begin, offsets: new Map() };
+        }),
+      );
+      await readCells(sources, columns, block);
+      const bags = columns.filter(({ kind }) => kind === 'bag');
+      if (bags.length > 0) await readItems(sources, bags.map(({ name }) => name), block);
+      block.rows += sources.reduce((sum, { rows }) => sum + rows, 0);
+    },
+  };
+}
+
+/** Rows of a shard on their way into a block. */
+interface Source {
+  readonly path: string;
+  readonly file: TensorFile;
+  readonly shardRows: number;
+  readonly begin: number;
+  readonly rows: number;
+  /** By bag: where the items of these rows begin in the shard, and where the last ends. */
+  readonly offsets: Map<string, Uint32Array>;
+}
+
+/** Reads everything with one value a row, and the offsets of bags: where their items lie is known only from them. */
+async function readCells(sources: readonly Source[], columns: readonly BlockColumn[], block: RowBlock): Promise<void> {
+  let at = block.rows;
+  await Promise.all(
+    sources.map(({ path, file, shardRows, begin, rows, offsets }) => {
+      const reads = columns.map(({ name, kind }): TensorRead => {
+        if (kind === 'bag') {
+          const into = new Uint32Array(rows + 1);
+          offsets.set(name, into);
+          return { position: placeOf(file, path, bagTensors(name).offsets, 'U32', shardRows + 1).position + 4 * begin, into };
+        }
+        const { position } = placeOf(file, path, name, ELEMENT_TYPES[kind], shardRows);
+        const data = kind === 'id' ? block.ids.get(name)! : (kind === 'number' ? block.numbers : block.labels).get(name)!;
+        return { position: position + 4 * begin, into: data.subarray(at, at + rows) };
+      });
+      at += rows;
+      return file.read(reads);
+    }),
+  );
+}
+
+/** Reads the items of bags, whose offsets are there. */
+async function readItems(sources: readonly Source[], names: readonly string[], block: RowBlock): Promise<void> {
+  const reads = sources.map((): TensorRead[] => []);
+  for (const name of names) {
+    const bag = block.bags.get(name)!;
+    let row = block.rows;
+    for (const { path, file, offsets: all } of sources) {
+      const offsets = all.get(name)!;
+      const { ids } = itemPlaces(file, path, name);
+      for (let i = 1; i < offsets.length; i++) {
+        if (offsets[i]! < offsets[i - 1]! || offsets[i]! > ids.shape[0]!) throw broken(path, bagTensors(name).offsets, 'they do not rise from 0 to the number of ids');
+        bag.offsets[row + i] = bag.offsets[row]! + offsets[i]! - offsets[0]!;
+      }
+      row += offsets.length - 1;
+    }
+    if (bag.offsets[row]! > bag.ids.length) reserveItems(bag, bag.offsets[row]!);
+
+    let begin = bag.offsets[block.rows]!;
+    for (const [s, { path, file, offsets: all }] of sources.entries()) {
+      const offsets = all.get(name)!;
+      const { ids, weights } = itemPlaces(file, path, name);
+      const end = begin + offsets.at(-1)! - offsets[0]!;
+      reads[s]!.push({ position: ids.position + 4 * offsets[0]!, into: bag.ids.subarray(begin, end) });
+      reads[s]!.push({ position: weights.position + 4 * offsets[0]!, into: bag.weights.subarray(begin, end) });
+      begin = end;
+    }
+  }
+  await Promise.all(sources.map(({ file }, s) => file.read(reads[s]!)));
+}
+
+function itemPlaces(file: TensorFile, path: string, name: string): { readonly ids: TensorPlace; readonly weights: TensorPlace } {
+  const tensors = bagTensors(name);
+  const ids = placeOf(file, path, tensors.ids, 'U32');
+  return { ids, weights: placeOf(file, path, tensors.weights, 'F32', ids.shape[0]) };
+}
+
+/** Where a tensor lies, which must be of this type and length. */
+function placeOf(file: TensorFile, path: string, name: string, dtype: string, length?: number): TensorPlace {
+  const place = file.places.get(name);
+  const wanted = length ?? place?.shape[0];
+  if (place?.dtype !== dtype || place.shape.length !== 1 || place.shape[0] !== wanted) {
+    throw broken(path, name, `expected ${dtype} [${wanted ?? 'n'}], found ${place === undefined ? 'nothing' : `${quoted(place.dtype)} [${place.shape.join(', ')}]`}`);
+  }
+  return place;
+}
+
+function broken(where: string, tensor: string, message: string): Error {
+  return userError('data', { where, key: `tensor '${tensor}'`, message, fix: BLAME_DATA.fix });
+}

@@ -1,0 +1,124 @@
+import { join } from 'node:path';
+import type { Batch } from '../../batch.js';
+import { writeFolder, writeSynced } from '../../disk.js';
+import { writeSafetensors, type StoredTensor } from '../../safetensors.js';
+import { appendRows, createRowBlock, type BlockColumn, type RowBlock } from '../row-block.js';
+import { MANIFEST, type Manifest, type ShardColumn } from './manifest.js';
+import { bagTensors } from './tensors.js';
+
+/** Rows of a shard; only the last of a folder may have fewer. */
+export const ROWS_PER_SHARD = 1 << 16;
+
+/** Takes rows and writes them as shards. */
+export interface ShardWriter {
+  /** Appends the rows of a batch, which may be used again once the promise is kept. */
+  add(batch: Batch): Promise<void>;
+  /** Adds another file to the folder. */
+  addFile(name: string, content: string): Promise<void>;
+}
+
+/** What is known when all rows are written. */
+export interface ShardDetails {
+  /** By column of ids or bags: every id is below. */
+  readonly sizes: ReadonlyMap<string, number>;
+  /** By column of ids or bags, where there is one: the text of id i at place i. */
+  readonly vocabularies?: ReadonlyMap<string, readonly string[]>;
+  /** JSON, for the manifest. */
+  readonly about?: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Writes a folder of shards, whole or not at all: everything goes into a temporary folder beside `path`, the manifest last,
+ * which is then renamed to its place. Memory stays at two shards.
+ * @param columns what is in every batch, in the order of the manifest
+ * @param fill adds the rows, in their order
+ * @throws UserError (disk), also where something is at `path` already
+ */
+export async function writeShards(
+  path: string,
+  columns: readonly BlockColumn[],
+  fill: (writer: ShardWriter) => Promise<ShardDetails>,
+  rowsPerShard = ROWS_PER_SHARD,
+): Promise<Manifest> {
+  let written: Manifest | undefined;
+  await writeFolder(path, async (folder) => {
+    const shards: Manifest['shards'] = [];
+    let block = createRowBlock(columns, rowsPerShard);
+    let spare: RowBlock | undefined;
+    let flushed: Promise<void> = Promise.resolve();
+
+    /** Writes the full block while the next one is filled. */
+    const flush = async (): Promise<void> => {
+      await flushed;
+      const full = block;
+      const file = `shard-${String(shards.length).padStart(5, '0')}.safetensors`;
+      shards.push({ file, rows: full.rows, bytes: 0, sha256: '' });
+      const shard = shards.at(-1)!;
+      flushed = writeSafetensors(join(folder, file), tensorsOf(full, columns)).then((result) => void Object.assign(shard, result));
+      // What fails is thrown where it is awaited.
+      flushed.catch(() => undefined);
+      block = spare ?? createRowBlock(columns, rowsPerShard);
+      block.rows = 0;
+      spare = full;
+    };
+
+    const details = await fill({
+      async add(batch) {
+        for (let begin = 0; begin < batch.rows; ) {
+          const end = Math.min(batch.rows, begin + rowsPerShard - block.rows);
+          appendRows(batch, begin, end, block);
+          begin = end;
+          if (block.rows === rowsPerShard) await flush();
+        }
+      },
+      async addFile(name, content) {
+        await writeSynced(join(folder, name), content);
+      },
+    });
+    if (block.rows > 0) await flush();
+    await flushed;
+
+    const shardColumns: ShardColumn[] = [];
+    for (const [i, { name, kind }] of columns.entries()) {
+      if (kind === 'number' || kind === 'label') {
+        shardColumns.push({ name, kind });
+        continue;
+      }
+      const texts = details.vocabularies?.get(name);
+      const vocabulary = texts && `vocabulary-${String(i).padStart(3, '0')}.json`;
+      if (vocabulary !== undefined) await writeSynced(join(folder, vocabulary), JSON.stringify(texts));
+      shardColumns.push({ name, kind, size: sizeOf(details, name), ...(vocabulary !== undefined && { vocabulary }) });
+    }
+    const rows = shards.reduce((sum, shard) => sum + shard.rows, 0);
+    written = { format: 'mtl shards', version: 1, rows, columns: shardColumns, shards, about: { ...details.about } };
+    await writeSynced(join(folder, MANIFEST), `${JSON.stringify(written, null, 1)}\n`);
+  });
+  return written!;
+}
+
+function sizeOf({ sizes }: ShardDetails, name: string): number {
+  const size = sizes.get(name);
+  if (size === undefined) throw new Error(`no size for the ids of column '${name}'`);
+  return size;
+}
+
+function tensorsOf(block: RowBlock, columns: readonly BlockColumn[]): Map<string, StoredTensor> {
+  const tensors = new Map<string, StoredTensor>();
+  const add = (name: string, data: Uint32Array | Float32Array): void => {
+    if (tensors.has(name)) throw new Error(`two columns would be tensor '${name}'`);
+    tensors.set(name, { shape: [data.length], data });
+  };
+  for (const { name, kind } of columns) {
+    if (kind === 'bag') {
+      const { offsets, ids, weights } = block.bags.get(name)!;
+      const names = bagTensors(name);
+      add(names.offsets, offsets.subarray(0, block.rows + 1));
+      add(names.ids, ids.subarray(0, offsets[block.rows]));
+      add(names.weights, weights.subarray(0, offsets[block.rows]));
+    } else {
+      const data = kind === 'id' ? block.ids.get(name)! : (kind === 'number' ? block.numbers : block.labels).get(name)!;
+      add(name, data.subarray(0, block.rows));
+    }
+  }
+  return tensors;
+}

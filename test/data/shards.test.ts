@@ -1,0 +1,143 @@
+import { existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { Batch } from '../../src/batch.js';
+import { createRowBlock, type BlockColumn, type RowBlock } from '../../src/data/row-block.js';
+import { MANIFEST } from '../../src/data/shards/manifest.js';
+import { openShards, type ShardRows } from '../../src/data/shards/reader.js';
+import { writeShards } from '../../src/data/shards/writer.js';
+import { readSafetensors, writeSafetensors } from '../../src/safetensors.js';
+import { scratchFolder } from '../support/scratch.js';
+
+const COLUMNS: readonly BlockColumn[] = [
+  { name: 'click', kind: 'label' },
+  { name: '101', kind: 'id' },
+  { name: 'D109', kind: 'number' },
+  { name: '109', kind: 'bag' },
+];
+const SIZES = new Map([['101', 1000], ['109', 50]]);
+
+/** Row r: the id r, the number r / 4, a bag of r % 4 items. */
+function rowsFrom(begin: number, end: number): Batch {
+  const rows = Array.from({ length: end - begin }, (_, i) => begin + i);
+  const items = rows.map((r) => Array.from({ length: r % 4 }, (_, i) => r % 40 + i));
+  const offsets = new Uint32Array(rows.length + 1);
+  items.forEach((bag, i) => (offsets[i + 1] = offsets[i]! + bag.length));
+  return {
+    rows: rows.length,
+    ids: new Map([['101', Uint32Array.from(rows)]]),
+    numbers: new Map([['D109', Float32Array.from(rows, (r) => r / 4)]]),
+    bags: new Map([['109', { offsets, ids: Uint32Array.from(items.flat()), weights: Float32Array.from(items.flat(), (id) => id / 2) }]]),
+    labels: new Map([['click', Float32Array.from(rows, (r) => r % 2)]]),
+  };
+}
+
+/** What is in a block, a list a row. */
+function rowsOf({ rows, ids, numbers, bags, labels }: Batch): unknown[] {
+  return Array.from({ length: rows }, (_, r) => {
+    const { offsets, ids: items, weights } = bags.get('109')!;
+    const [begin, end] = [offsets[r], offsets[r + 1]];
+    return [ids.get('101')![r], numbers.get('D109')![r], labels.get('click')![r], [...items.subarray(begin, end)], [...weights.subarray(begin, end)]];
+  });
+}
+
+/** 100 rows in shards of 16, written in uneven batches. */
+async function writeHundred(): Promise<string> {
+  const folder = join(scratchFolder(), 'shards');
+  await writeShards(
+    folder,
+    COLUMNS,
+    async (writer) => {
+      for (const [begin, end] of [[0, 1], [1, 50], [50, 50], [50, 100]] as const) await writer.add(rowsFrom(begin, end));
+      return { sizes: SIZES, vocabularies: new Map([['109', ['', 'a\n"b"']]]), about: { from: 'a test' } };
+    },
+    16,
+  );
+  return folder;
+}
+
+async function read(folder: string, parts: readonly ShardRows[], columns = COLUMNS): Promise<RowBlock> {
+  const block = createRowBlock(columns, 100);
+  await (await openShards(folder))!.read(parts, columns, block);
+  return block;
+}
+
+describe('shards', () => {
+  it('come back as they were written, whatever part of them is read', async () => {
+    const folder = await writeHundred();
+    const all = await read(folder, [0, 1, 2, 3, 4, 5, 6].map((shard) => ({ shard, begin: 0, end: shard === 6 ? 4 : 16 })));
+    expect(rowsOf(all)).toEqual(rowsOf(rowsFrom(0, 100)));
+    const some = await read(folder, [{ shard: 3, begin: 5, end: 16 }, { shard: 0, begin: 2, end: 3 }, { shard: 6, begin: 0, end: 4 }]);
+    expect(rowsOf(some)).toEqual([...rowsOf(rowsFrom(53, 64)), ...rowsOf(rowsFrom(2, 3)), ...rowsOf(rowsFrom(96, 100))]);
+  });
+
+  it('append to what a block holds already', async () => {
+    const shards = (await openShards(await writeHundred()))!;
+    const block = createRowBlock(COLUMNS, 100);
+    for (const begin of [0, 4, 8]) await shards.read([{ shard: 1, begin, end: begin + 4 }], COLUMNS, block);
+    expect(rowsOf(block)).toEqual(rowsOf(rowsFrom(16, 28)));
+  });
+
+  it('are safetensors with a tensor a column, and a manifest that tells rows, bytes, checksums, sizes and vocabularies', async () => {
+    const folder = await writeHundred();
+    const { manifest } = (await openShards(folder))!;
+    expect(manifest).toMatchObject({ rows: 100, about: { from: 'a test' } });
+    expect(manifest.columns).toEqual([
+      { name: 'click', kind: 'label' },
+      { name: '101', kind: 'id', size: 1000 },
+      { name: 'D109', kind: 'number' },
+      { name: '109', kind: 'bag', size: 50, vocabulary: 'vocabulary-003.json' },
+    ]);
+    expect(JSON.parse(readFileSync(join(folder, 'vocabulary-003.json'), 'utf8'))).toEqual(['', 'a\n"b"']);
+    expect(manifest.shards.map(({ rows }) => rows)).toEqual([16, 16, 16, 16, 16, 16, 4]);
+    const tensors = await readSafetensors(join(folder, manifest.shards[6]!.file));
+    expect([...tensors.keys()]).toEqual(['click', '101', 'D109', '109.offsets', '109.ids', '109.weights']);
+    expect(tensors.get('101')).toEqual({ shape: [4], data: Uint32Array.of(96, 97, 98, 99) });
+    expect(tensors.get('109.offsets')!.data).toEqual(Uint32Array.of(0, 0, 1, 3, 6));
+  });
+
+  it('leave nothing behind where writing fails', async () => {
+    const folder = scratchFolder();
+    const fill = async (writer: { add(batch: Batch): Promise<void> }): Promise<never> => {
+      await writer.add(rowsFrom(0, 40));
+      throw new Error('stop');
+    };
+    await expect(writeShards(join(folder, 'shards'), COLUMNS, fill, 16)).rejects.toThrow('stop');
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it('are no shards without a manifest', async () => {
+    expect(await openShards(scratchFolder())).toBeUndefined();
+    expect(await openShards('nowhere')).toBeUndefined();
+  });
+
+  const edit = (change: (manifest: { shards: { file: string }[]; columns: object[] }) => object) => (folder: string) => {
+    const path = join(folder, MANIFEST);
+    const manifest = JSON.parse(readFileSync(path, 'utf8')) as { shards: { file: string }[]; columns: object[] };
+    writeFileSync(path, JSON.stringify({ ...manifest, ...change(manifest) }));
+  };
+  const shard = 'shard-00001.safetensors';
+  const replaceTensor = (name: string, data: Uint32Array) => async (folder: string) => {
+    const tensors = await readSafetensors(join(folder, shard));
+    const { bytes } = await writeSafetensors(join(folder, shard), tensors.set(name, { shape: [data.length], data }));
+    edit(({ shards }) => ({ shards: shards.map((entry) => (entry.file === shard ? { ...entry, bytes } : entry)) }))(folder);
+  };
+  it.each<[string, (folder: string) => void | Promise<void>, RegExp]>([
+    ['a manifest that is not JSON', (folder) => writeFileSync(join(folder, MANIFEST), '{'), /manifest\.json: is not JSON/],
+    ['a manifest of something else', edit(() => ({ format: 'x' })), /manifest\.json: format: not a manifest of shards/],
+    ['a shard outside the folder', edit(() => ({ shards: [{ file: '../x', rows: 100, bytes: 1, sha256: '0'.repeat(64) }] })), /shards\.0\.file: .*a file in this folder/],
+    ['rows that do not add up', edit(() => ({ rows: 99 })), /rows: is 99, and the shards have 100/],
+    ['a column twice', edit(({ columns }) => ({ columns: [...columns, { name: '101', kind: 'number' }] })), /'101' is there twice/],
+    ['a shard that is cut short', (folder) => truncateSync(join(folder, shard), 100), /shard-00001\.safetensors: expected \d+ bytes as in the manifest, the file has 100 bytes/],
+    ['a column too short', replaceTensor('101', new Uint32Array(3)), /tensor '101': expected U32 \[16\], found "U32" \[3\]/],
+    ['offsets that fall', replaceTensor('109.offsets', new Uint32Array(17).fill(2, 3, 5)), /tensor '109\.offsets': they do not rise/],
+    ['offsets beyond the ids', replaceTensor('109.offsets', new Uint32Array(17).fill(999, 16)), /tensor '109\.offsets'/],
+  ])('with %s are an error that says where', async (_, damage, message) => {
+    const folder = await writeHundred();
+    await damage(folder);
+    expect(existsSync(folder)).toBe(true);
+    const attempt = (): Promise<RowBlock> => read(folder, [{ shard: 1, begin: 0, end: 16 }]);
+    await expect(attempt()).rejects.toThrow(message);
+    await expect(attempt()).rejects.toMatchObject({ exitCode: 3 });
+  });
+});
