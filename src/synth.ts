@@ -1,14 +1,13 @@
-import { createWriteStream } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { createCollector, type Report } from './evaluation/evaluation.js';
 import { spacesOf } from './evaluation/spaces.js';
-import { onDisk, replace, writeFileAtomic } from './disk.js';
-import { HEADER } from './synth/ali-ccp.js';
-import { csvRow } from './synth/csv-row.js';
-import { drawImpressions, fitIntercepts, type Impression, type Rates } from './synth/impressions.js';
+import { onDisk, writeFileAtomic } from './disk.js';
+import { createBagSource } from './synth/bags.js';
+import { fitIntercepts, type Impressions, type Rates } from './synth/impressions.js';
+import { PRESETS, type PresetName, type SynthFormat } from './synth/presets.js';
+import type { Strays } from './synth/raw-rows.js';
+import { writeCsvSplit, writeRawSplit } from './synth/split-files.js';
 import { createWorld, type WorldSize } from './synth/world.js';
 import type { Task } from './tasks.js';
 
@@ -20,6 +19,14 @@ export interface SynthOptions extends WorldSize {
   /** Rows by split. */
   readonly rows: Readonly<Record<string, number>>;
   readonly rates: Rates;
+  readonly format?: SynthFormat;
+  /** What the world is like inside. */
+  readonly preset?: PresetName;
+  /** Values of a history field on average; a CSV has plain cells without it, raw files take the preset's. */
+  readonly bagMean?: number | undefined;
+  /** Raw files only: one bad row behind so many rows. */
+  readonly badEvery?: number;
+  onProgress?(split: string, rows: number): void;
 }
 
 /** The metrics of the true probabilities, by split: what no model can beat but by luck. */
@@ -29,57 +36,43 @@ const TASKS: readonly Task[] = [
   { name: 'ctr', label: 'click', type: 'classification', weight: 1 },
   { name: 'cvr', label: 'purchase', given: 'click', type: 'classification', weight: 1 },
 ];
-
-/** Rows that are written at a time. */
-const CHUNK_ROWS = 1000;
+/** Exact metrics need the rows in memory; the truth of longer files is measured on so many of their first rows. */
+const MEASURED_ROWS = 10_000_000;
 
 /**
- * Generates CSVs of the shape of torch-rechub's Ali-CCP files with a planted truth, and `oracle.json`.
+ * Generates data of the shape of Ali-CCP with a planted truth, and `oracle.json`, in memory that does not grow with the rows.
  * @throws UserError (disk)
  */
-export async function synth({ folder, seed, rows, rates, ...size }: SynthOptions): Promise<Oracle> {
-  const world = createWorld(seed, size);
+export async function synth(options: SynthOptions): Promise<Oracle> {
+  const { folder, seed, rows, rates, users, items, format = 'csv', preset = 'sample', badEvery = 0, onProgress } = options;
+  const { shape, sessionRows, bagMean: rawBagMean } = PRESETS[preset];
+  const bagMean = options.bagMean ?? (format === 'raw' ? rawBagMean : undefined);
+  const world = createWorld(seed, { users, items }, shape);
   const intercepts = fitIntercepts(world, seed, rates);
+  const bags = bagMean === undefined ? undefined : createBagSource(world, seed, bagMean);
   const oracle: Record<string, Report> = {};
+  const strays: Record<string, Strays> = {};
   await onDisk(folder, () => mkdir(folder, { recursive: true }));
+
   for (const [split, count] of Object.entries(rows)) {
     const collector = createCollector(spacesOf(TASKS));
-    const chunks = csvChunks(drawImpressions(world, seed, split, intercepts, count), (chunk) => {
-      collector.add(labelsOf(chunk), probabilitiesOf(chunk));
-    });
-    const path = join(folder, `${split}.csv`);
-    await replace(path, (temporary) => pipeline(Readable.from(chunks), createWriteStream(temporary, { flush: true })));
+    let written = 0;
+    const onBlock = (block: Impressions): void => {
+      if (written < MEASURED_ROWS) collector.add(labelsOf(block), new Map([['ctr', block.clickProbability], ['cvr', block.purchaseProbability]]));
+      written += block.rows;
+      onProgress?.(split, written);
+    };
+    const draw = { folder, split, rows: count, world, seed, intercepts, onBlock };
+    if (format === 'raw' && bags !== undefined) strays[split] = await writeRawSplit({ ...draw, bags, profileSizes: shape.profile, sessionRows, badEvery });
+    else await writeCsvSplit(draw, bags);
     oracle[split] = collector.report();
   }
-  await writeFileAtomic(join(folder, 'oracle.json'), `${JSON.stringify({ seed, ...size, rates, ...oracle }, null, 2)}\n`);
+
+  const asked = { ...(preset === 'sample' ? {} : { preset }), ...(bagMean === undefined ? {} : { bagMean }), ...(format === 'raw' ? { format, strays } : {}) };
+  await writeFileAtomic(join(folder, 'oracle.json'), `${JSON.stringify({ seed, users, items, rates, ...asked, ...oracle }, null, 2)}\n`);
   return oracle;
 }
 
-function* csvChunks(impressions: Iterable<Impression>, onChunk: (chunk: readonly Impression[]) => void): Generator<string> {
-  yield `${HEADER.join(',')}\n`;
-  let chunk: Impression[] = [];
-  for (const impression of impressions) {
-    if (chunk.push(impression) < CHUNK_ROWS) continue;
-    onChunk(chunk);
-    yield chunk.map(csvRow).join('');
-    chunk = [];
-  }
-  if (chunk.length === 0) return;
-  onChunk(chunk);
-  yield chunk.map(csvRow).join('');
-}
-
-function labelsOf(chunk: readonly Impression[]) {
-  const labels = new Map([
-    ['click', Float32Array.from(chunk, ({ click }) => Number(click))],
-    ['purchase', Float32Array.from(chunk, ({ purchase }) => Number(purchase))],
-  ]);
-  return { rows: chunk.length, ids: new Map(), numbers: new Map(), bags: new Map(), labels };
-}
-
-function probabilitiesOf(chunk: readonly Impression[]): ReadonlyMap<string, Float32Array> {
-  return new Map([
-    ['ctr', Float32Array.from(chunk, ({ clickProbability }) => clickProbability)],
-    ['cvr', Float32Array.from(chunk, ({ purchaseProbability }) => purchaseProbability)],
-  ]);
+function labelsOf({ rows, click, purchase }: Impressions) {
+  return { rows, ids: new Map(), numbers: new Map(), bags: new Map(), labels: new Map([['click', click], ['purchase', purchase]]) };
 }

@@ -49,7 +49,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   train: ['config', 'data', 'engines', 'evaluation', 'features', 'models', 'runs', 'training'],
   evaluate: ['config', 'data', 'engines', 'evaluation', 'features', 'models', 'runs', 'training'],
   'synth.ts': ['evaluation', 'runs', 'synth'],
-  cli: ['config', 'engines', 'evaluation', 'runs', 'synth.ts', 'train', 'evaluate', 'training'],
+  cli: ['config', 'engines', 'evaluation', 'runs', 'synth', 'synth.ts', 'train', 'evaluate', 'training'],
 };
 
 function importsOf({ path, text }: { path: string; text: string }): string[] {

@@ -3,6 +3,7 @@ import yargs, { type Argv } from 'yargs';
 import { DEVICES } from '../engines/device.js';
 import { EXIT_CODES, printable, problemLine, quoted, UserError, userError } from '../errors.js';
 import { packageVersion } from '../runs/package-version.js';
+import { PRESET_NAMES, SYNTH_FORMATS } from '../synth/presets.js';
 
 // Commands are loaded when they are called, so that help costs nothing.
 
@@ -28,28 +29,31 @@ const threadsOption = {
 } as const;
 const jsonOption = { type: 'boolean', default: false, describe: 'print one JSON object on stdout and all else on stderr' } as const;
 
-/** An option that is a whole number from 1 on. */
-function whole(value: number, describe: string, largest = 4_294_967_295) {
+/** An option that is a whole number, undefined where it is not given. */
+function wholeOrNone(describe: string, largest = 4_294_967_295, smallest = 1) {
   return {
     type: 'string',
-    default: String(value),
     requiresArg: true,
     describe,
     coerce: (text: string): number => {
       const number = /^\d{1,10}$/.test(text) ? Number(text) : NaN;
-      if (!(number >= 1 && number <= largest)) {
-        throw userError('usage', { message: `expected a whole number from 1 to ${largest} (${describe}), found ${quoted(text)}` });
+      if (!(number >= smallest && number <= largest)) {
+        throw userError('usage', { message: `expected a whole number from ${smallest} to ${largest} (${describe}), found ${quoted(text)}` });
       }
       return number;
     },
   } as const;
 }
 
-/** An option that is a share: more than 0, less than 1. */
-function share(value: number, describe: string) {
+/** An option that is a whole number. */
+function whole(value: number, describe: string, largest?: number, smallest?: number) {
+  return { ...wholeOrNone(describe, largest, smallest), default: String(value) } as const;
+}
+
+/** An option that is a share, more than 0 and less than 1; undefined where it is not given. */
+function shareOrNone(describe: string) {
   return {
     type: 'string',
-    default: String(value),
     requiresArg: true,
     describe,
     coerce: (text: string): number => {
@@ -148,16 +152,21 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
       'generate data of the shape of Ali-CCP with a planted truth',
       (y) =>
         y
-          .positional('folder', { type: 'string', demandOption: true, describe: 'where to write train.csv, valid.csv, test.csv and oracle.json' })
+          .positional('folder', { type: 'string', demandOption: true, describe: 'where to write the files and oracle.json' })
           .option('seed', whole(2026, 'decides everything'))
-          .option('train', whole(20_000, 'rows of train.csv'))
-          .option('valid', whole(5_000, 'rows of valid.csv'))
-          .option('test', whole(5_000, 'rows of test.csv'))
-          .option('users', whole(600, 'users in the world', 10_000_000))
-          .option('items', whole(200, 'items in the world', 10_000_000))
-          .option('click-rate', share(0.25, 'clicks of impressions'))
-          .option('purchase-rate', share(0.2, 'purchases of clicks'))
-          .example('$0 synth data/large --train 500000', ''),
+          .option('preset', { choices: PRESET_NAMES, default: PRESET_NAMES[0]!, describe: 'a world: what users, items and rates are where they are not given, and numbers of ids' })
+          .option('format', { choices: SYNTH_FORMATS, default: SYNTH_FORMATS[0], describe: "csv: train.csv, valid.csv, test.csv; raw: Tianchi's four files, without valid" })
+          .option('train', whole(20_000, 'rows to train on'))
+          .option('valid', wholeOrNone('rows to choose the epoch by (5000)'))
+          .option('test', whole(5_000, 'rows to test on'))
+          .option('users', wholeOrNone('users in the world', 10_000_000))
+          .option('items', wholeOrNone('items in the world', 10_000_000))
+          .option('click-rate', shareOrNone('clicks of impressions'))
+          .option('purchase-rate', shareOrNone('purchases of clicks'))
+          .option('bags', wholeOrNone('multi-valued fields as bags (id:weight|id:weight), with about so many values in a history field', 1000))
+          .option('bad-every', whole(0, 'raw: one bad row behind so many rows; 0 for none', undefined, 0))
+          .example('$0 synth data/large --train 500000', '')
+          .example('$0 synth data/raw --preset ali-ccp --format raw --train 1000000', ''),
       async (args) => {
         const { runSynth } = await import('./synth-command.js');
         await finish(runSynth(args));

@@ -1,25 +1,50 @@
-import { EXIT_CODES } from '../errors.js';
+import { EXIT_CODES, userError } from '../errors.js';
 import { synth } from '../synth.js';
-import { reportTable } from './format.js';
+import { PRESETS, type PresetName, type SynthFormat } from '../synth/presets.js';
+import { count, reportTable } from './format.js';
 import { createOutput } from './output.js';
 
 /** The arguments of `mtl synth`. */
 export interface SynthArguments {
   readonly folder: string;
   readonly seed: number;
+  readonly preset: PresetName;
+  readonly format: SynthFormat;
   readonly train: number;
-  readonly valid: number;
+  readonly valid: number | undefined;
   readonly test: number;
-  readonly users: number;
-  readonly items: number;
-  readonly clickRate: number;
-  readonly purchaseRate: number;
+  readonly users: number | undefined;
+  readonly items: number | undefined;
+  readonly clickRate: number | undefined;
+  readonly purchaseRate: number | undefined;
+  readonly bags: number | undefined;
+  readonly badEvery: number;
 }
 
+const DEFAULT_VALID_ROWS = 5000;
+
 /** `mtl synth`: generates, prints what the truth scores, and gives the exit code. */
-export async function runSynth({ folder, seed, train, valid, test, users, items, clickRate, purchaseRate }: SynthArguments): Promise<number> {
+export async function runSynth({ folder, seed, preset, format, bags, badEvery, ...args }: SynthArguments): Promise<number> {
   const { screen } = createOutput(false);
-  const oracle = await synth({ folder, seed, rows: { train, valid, test }, users, items, rates: { click: clickRate, purchase: purchaseRate } });
+  const { users, items, rates } = PRESETS[preset];
+  if (format === 'raw' && args.valid !== undefined) {
+    throw userError('usage', { where: '--valid', message: 'raw files have none', fix: 'mtl prepare takes it out of train' });
+  }
+  if (format === 'csv' && badEvery > 0) throw userError('usage', { where: '--bad-every', message: 'is for --format raw alone' });
+  const rows = { train: args.train, ...(format === 'csv' ? { valid: args.valid ?? DEFAULT_VALID_ROWS } : {}), test: args.test };
+  const oracle = await synth({
+    folder,
+    seed,
+    rows,
+    preset,
+    format,
+    badEvery,
+    bagMean: bags,
+    users: args.users ?? users,
+    items: args.items ?? items,
+    rates: { click: args.clickRate ?? rates.click, purchase: args.purchaseRate ?? rates.purchase },
+    onProgress: (split, done) => screen.live(() => `${split}: ${count(done)} of ${count(rows[split as keyof typeof rows] ?? done)} rows`),
+  });
   screen.print(`the true probabilities on ${folder}, as in its oracle.json`);
   for (const [split, report] of Object.entries(oracle)) screen.print(reportTable(split, report, screen));
   return EXIT_CODES.done;

@@ -1,61 +1,91 @@
 import { randomStream, type Random } from '../random.js';
-import { KIND_NAMES, popular, type Effects, type Item, type Kind, type User, type World } from './world.js';
+import { popular, type Effects, type World } from './world.js';
 
-/** An item shown to a user, with what is true of it and what came of it. */
-export interface Impression {
-  readonly user: User;
-  readonly item: Item;
+/** Items shown to users, with what is true of it and what came of it: a column a property, `rows` of each are filled. */
+export interface Impressions {
+  rows: number;
+  /** Places in the world's columns, from 0. */
+  readonly user: Uint32Array;
+  readonly item: Uint32Array;
   /** From 1, the best. */
-  readonly position: number;
+  readonly position: Uint8Array;
   /** True probability of a click. */
-  readonly clickProbability: number;
+  readonly clickProbability: Float32Array;
   /** True probability of a purchase after a click. */
-  readonly purchaseProbability: number;
-  readonly click: boolean;
-  /** Only after a click. */
-  readonly purchase: boolean;
+  readonly purchaseProbability: Float32Array;
+  /** 0 or 1. */
+  readonly click: Float32Array;
+  /** 1 only after a click. */
+  readonly purchase: Float32Array;
 }
 
 /** Shares that the data should have: clicks of impressions, purchases of clicks. */
 export type Rates = Effects;
 
+/** Rows that are drawn at a time. */
+const BLOCK_ROWS = 1 << 13;
+
+/** An empty block. */
+export function createImpressions(capacity = BLOCK_ROWS): Impressions {
+  return {
+    rows: 0,
+    user: new Uint32Array(capacity),
+    item: new Uint32Array(capacity),
+    position: new Uint8Array(capacity),
+    clickProbability: new Float32Array(capacity),
+    purchaseProbability: new Float32Array(capacity),
+    click: new Float32Array(capacity),
+    purchase: new Float32Array(capacity),
+  };
+}
+
 /**
- * Draws impressions from a world.
+ * Draws impressions from a world, in blocks; a block is valid until the next one is asked for.
  * @param split names the stream of random numbers: two splits never share one
  */
-export function* drawImpressions(world: World, seed: number, split: string, intercepts: Effects, rows: number): Generator<Impression> {
+export function* drawImpressions(world: World, seed: number, split: string, intercepts: Effects, rows: number): Generator<Impressions> {
   const random = randomStream(seed, 'impressions', split);
-  for (let row = 0; row < rows; row++) {
-    const { user, item, position, score } = drawMeeting(world, random);
-    const clickProbability = sigmoid(intercepts.click + score.click);
-    const purchaseProbability = sigmoid(intercepts.purchase + score.purchase);
-    const click = random.uniform() < clickProbability;
-    const purchase = random.uniform() < purchaseProbability && click;
-    yield { user, item, position, clickProbability, purchaseProbability, click, purchase };
+  const block = createImpressions();
+  for (let left = rows; left > 0; left -= block.rows) {
+    block.rows = Math.min(left, BLOCK_ROWS);
+    for (let row = 0; row < block.rows; row++) drawImpression(world, random, intercepts, random.below(world.users.count), block, row);
+    yield block;
   }
+}
+
+const odds = new Float64Array(2);
+
+/** Shows a user an item and sees what comes of it. */
+export function drawImpression(world: World, random: Random, intercepts: Effects, user: number, block: Impressions, row: number): void {
+  const item = popular(random, world.items.count);
+  const position = 1 + random.below(world.numPositions);
+  world.score(user, item, position, odds);
+  const clickProbability = sigmoid(intercepts.click + odds[0]!);
+  const purchaseProbability = sigmoid(intercepts.purchase + odds[1]!);
+  const isClick = random.uniform() < clickProbability;
+  const isPurchase = random.uniform() < purchaseProbability && isClick;
+  block.user[row] = user;
+  block.item[row] = item;
+  block.position[row] = position;
+  block.clickProbability[row] = clickProbability;
+  block.purchaseProbability[row] = purchaseProbability;
+  block.click[row] = isClick ? 1 : 0;
+  block.purchase[row] = isPurchase ? 1 : 0;
 }
 
 /** The intercepts that give the wanted rates, by bisection over a sample of meetings. */
 export function fitIntercepts(world: World, seed: number, rates: Rates): Effects {
   const random = randomStream(seed, 'intercepts');
-  const scores = Array.from({ length: 10_000 }, () => drawMeeting(world, random).score);
+  const scores = Array.from({ length: 10_000 }, () => {
+    const user = random.below(world.users.count);
+    const item = popular(random, world.items.count);
+    world.score(user, item, 1 + random.below(world.numPositions), odds);
+    return { click: odds[0]!, purchase: odds[1]! };
+  });
   const click = solve(scores, (score) => score.click, () => 1, rates.click);
   // Purchases are counted among clicks, so each meeting weighs as much as it is clicked.
   const purchase = solve(scores, (score) => score.purchase, (score) => sigmoid(click + score.click), rates.purchase);
   return { click, purchase };
-}
-
-/** The ids of a combination field's kinds, 0 where the user has no history with the item's. */
-export function knownKinds({ user, item }: Impression): Readonly<Record<Kind, number>> {
-  const known = KIND_NAMES.map((kind) => [kind, user.favourites[kind].includes(item.kinds[kind]) ? item.kinds[kind] : 0]);
-  return Object.fromEntries(known) as Record<Kind, number>;
-}
-
-function drawMeeting(world: World, random: Random): { user: User; item: Item; position: number; score: Effects } {
-  const user = world.users[random.below(world.users.length)]!;
-  const item = world.items[popular(random, world.items.length)]!;
-  const position = 1 + random.below(world.numPositions);
-  return { user, item, position, score: world.score(user, item, position) };
 }
 
 function solve(scores: readonly Effects[], scoreOf: (score: Effects) => number, weightOf: (score: Effects) => number, rate: number): number {

@@ -1,4 +1,5 @@
 import { randomStream, type Random } from '../random.js';
+import type { WorldShape } from './presets.js';
 
 /** How many of each there are; ids run from 1, and 0 is the unknown. */
 export interface WorldSize {
@@ -6,37 +7,41 @@ export interface WorldSize {
   readonly items: number;
 }
 
-/** Values of the profile fields 121, 122, 124 … 128: Ali-CCP's own numbers, but for the 98 of field 121. */
-const PROFILE_SIZES = [20, 14, 3, 8, 4, 4, 3] as const;
-/** Categories, shops, intentions and brands for every item, at the least. */
-const KINDS = { category: 0.05, shop: 0.25, intention: 0.075, brand: 0.125 } as const;
-const POSITIONS = 3;
-const TASTE_DIMENSIONS = 4;
+/** What items share and users have a history with, in the order of their places in the columns below. */
+export const KINDS = ['category', 'shop', 'intention', 'brand'] as const;
+export type Kind = (typeof KINDS)[number];
+/** Place of each kind in the columns. */
+export const KIND_AT: Readonly<Record<Kind, number>> = { category: 0, shop: 1, intention: 2, brand: 3 };
+export const NUM_KINDS = KINDS.length;
+
+/** Profile fields 121, 122, 124 … 128. */
+export const NUM_PROFILE = 7;
 /** Things of one kind that a user has a history with. */
-const FAVOURITES = 3;
+export const FAVOURITES = 3;
+const TASTE_DIMENSIONS = 4;
 
-export type Kind = keyof typeof KINDS;
-export const KIND_NAMES = Object.keys(KINDS) as Kind[];
-
-/** Someone who is shown items. */
-export interface User {
-  readonly id: number;
-  /** Values of the profile fields, from 1. */
-  readonly profile: readonly number[];
-  /** By kind: what they have a history with, the most frequent first. */
-  readonly favourites: Readonly<Record<Kind, readonly number[]>>;
+/** Those who are shown items, a column a property; user u has id u + 1. */
+export interface Users {
+  readonly count: number;
+  /** NUM_PROFILE values a user, from 1. */
+  readonly profile: Uint8Array;
+  /** By user and kind FAVOURITES ids, the most frequent first. */
+  readonly favourites: Uint32Array;
   /** How much they do, from 0 to 1. */
-  readonly activity: number;
-  readonly bias: Effects;
+  readonly activity: Float64Array;
+  /** Log odds of a click, and of a purchase after it. */
+  readonly bias: Float64Array;
 }
 
-/** Something that is shown. */
-export interface Item {
-  readonly id: number;
+/** What is shown, a column a property; item i has id i + 1. */
+export interface Items {
+  readonly count: number;
   /** Value of field 129, from 1. */
-  readonly tier: number;
-  readonly kinds: Readonly<Record<Kind, number>>;
-  readonly bias: Effects;
+  readonly tier: Uint8Array;
+  /** By item and kind one id. */
+  readonly kinds: Uint32Array;
+  /** As that of users. */
+  readonly bias: Float64Array;
 }
 
 /** A contribution to the log odds of a click, and of a purchase after a click. */
@@ -47,11 +52,14 @@ export interface Effects {
 
 /** The planted truth: who there is, and how likely each clicks and buys what. */
 export interface World {
-  readonly users: readonly User[];
-  readonly items: readonly Item[];
+  readonly users: Users;
+  readonly items: Items;
   readonly numPositions: number;
-  /** Log odds before the intercepts. */
-  score(user: User, item: Item, position: number): Effects;
+  /** By kind: how many there are, and how many of them users have a history with. */
+  readonly kindSizes: Uint32Array;
+  readonly favouriteSizes: Uint32Array;
+  /** Puts the log odds of a click and of a purchase after it, before the intercepts, into `odds`. */
+  score(user: number, item: number, position: number, odds: Float64Array): void;
 }
 
 /**
@@ -59,59 +67,90 @@ export interface World {
  * the item's category or shop, taste of the profile for the category), of the position on the click alone, and a little of
  * each user and item themselves.
  */
-export function createWorld(seed: number, { users: numUsers, items: numItems }: WorldSize): World {
+export function createWorld(seed: number, { users: numUsers, items: numItems }: WorldSize, shape: WorldShape): World {
   const stream = (purpose: string): Random => randomStream(seed, 'world', purpose);
-  const sizes = Object.fromEntries(KIND_NAMES.map((kind) => [kind, Math.max(4, Math.round(KINDS[kind] * numItems))])) as Record<Kind, number>;
+  const sized = (shares: Readonly<Record<Kind, number>>): Uint32Array =>
+    Uint32Array.from(KINDS, (kind) => Math.max(4, Math.round(shares[kind] * numItems)));
+  const kindSizes = sized(shape.kinds);
+  const favouriteSizes = sized(shape.favourites);
 
-  const profileEffects = PROFILE_SIZES.map((size, f) => effectsOf(stream(`profile ${f}`), size, { click: 0.3, purchase: 0.3 }));
-  const categoryEffects = effectsOf(stream('category'), sizes.category, { click: 0.5, purchase: 0.4 });
-  const brandEffects = effectsOf(stream('brand'), sizes.brand, { click: 0.2, purchase: 0.4 });
-  const tierEffects = effectsOf(stream('tier'), 5, { click: 0.2, purchase: 0.5 });
+  const profileEffects = shape.profile.map((size, f) => effectsOf(stream(`profile ${f}`), size, { click: 0.3, purchase: 0.3 }));
+  const categoryEffects = effectsOf(stream('category'), kindSizes[KIND_AT.category]!, { click: 0.5, purchase: 0.4 });
+  const brandEffects = effectsOf(stream('brand'), kindSizes[KIND_AT.brand]!, { click: 0.2, purchase: 0.4 });
+  const tierEffects = effectsOf(stream('tier'), shape.tiers, { click: 0.2, purchase: 0.5 });
   // Only the first profile field has a taste, so that one cross of two fields carries it.
-  const profileTastes = vectorsOf(stream('profile taste'), PROFILE_SIZES[0]);
-  const categoryTastes = vectorsOf(stream('category taste'), sizes.category);
+  const profileTastes = vectorsOf(stream('profile taste'), shape.profile[0]!);
+  const categoryTastes = vectorsOf(stream('category taste'), kindSizes[KIND_AT.category]!);
 
+  const users = makeUsers(stream('users'), numUsers, shape.profile, favouriteSizes);
+  const items = makeItems(stream('items'), numItems, shape.tiers, kindSizes);
   return {
-    users: makeUsers(stream('users'), numUsers, sizes),
-    items: makeItems(stream('items'), numItems, sizes),
-    numPositions: POSITIONS,
-    score(user, item, position) {
-      const parts = [
-        ...user.profile.map((value, f) => profileEffects[f]![value - 1]!),
-        categoryEffects[item.kinds.category - 1]!,
-        brandEffects[item.kinds.brand - 1]!,
-        tierEffects[item.tier - 1]!,
-        user.bias,
-        item.bias,
-      ];
-      const taste = dot(profileTastes[user.profile[0]! - 1]!, categoryTastes[item.kinds.category - 1]!);
-      const knowsCategory = user.favourites.category.includes(item.kinds.category) ? 1 : 0;
-      const knowsShop = user.favourites.shop.includes(item.kinds.shop) ? 1 : 0;
-      return {
-        click: sum(parts, 'click') + 0.8 * taste + 0.9 * knowsCategory + 0.4 * knowsShop - 0.4 * (position - 1),
-        purchase: sum(parts, 'purchase') + 0.6 * taste + 0.5 * knowsCategory + 0.9 * knowsShop,
-      };
+    users,
+    items,
+    numPositions: shape.positions,
+    kindSizes,
+    favouriteSizes,
+    score(user, item, position, odds) {
+      const category = items.kinds[item * NUM_KINDS + KIND_AT.category]! - 1;
+      const brand = items.kinds[item * NUM_KINDS + KIND_AT.brand]! - 1;
+      const tier = items.tier[item]! - 1;
+      const tasteAt = (users.profile[user * NUM_PROFILE]! - 1) * TASTE_DIMENSIONS;
+      let taste = 0;
+      for (let d = 0; d < TASTE_DIMENSIONS; d++) taste += profileTastes[tasteAt + d]! * categoryTastes[category * TASTE_DIMENSIONS + d]!;
+      const knowsCategory = favouriteAt(users, user, KIND_AT.category, category + 1) < 0 ? 0 : 1;
+      const knowsShop = favouriteAt(users, user, KIND_AT.shop, items.kinds[item * NUM_KINDS + KIND_AT.shop]!) < 0 ? 0 : 1;
+      for (let outcome = 0; outcome < 2; outcome++) {
+        let sum = 0;
+        for (let f = 0; f < NUM_PROFILE; f++) sum += profileEffects[f]![2 * (users.profile[user * NUM_PROFILE + f]! - 1) + outcome]!;
+        sum += categoryEffects[2 * category + outcome]!;
+        sum += brandEffects[2 * brand + outcome]!;
+        sum += tierEffects[2 * tier + outcome]!;
+        sum += users.bias[2 * user + outcome]!;
+        sum += items.bias[2 * item + outcome]!;
+        odds[outcome] = sum;
+      }
+      odds[0] = odds[0]! + 0.8 * taste + 0.9 * knowsCategory + 0.4 * knowsShop - 0.4 * (position - 1);
+      odds[1] = odds[1]! + 0.6 * taste + 0.5 * knowsCategory + 0.9 * knowsShop;
     },
   };
 }
 
-function makeUsers(random: Random, count: number, sizes: Readonly<Record<Kind, number>>): User[] {
-  return Array.from({ length: count }, (_, i) => ({
-    id: i + 1,
-    profile: PROFILE_SIZES.map((size) => 1 + random.below(size)),
-    favourites: Object.fromEntries(KIND_NAMES.map((kind) => [kind, Array.from({ length: FAVOURITES }, () => 1 + popular(random, sizes[kind]))])) as Record<Kind, number[]>,
-    activity: random.uniform(),
-    bias: { click: 0.2 * random.normal(), purchase: 0.2 * random.normal() },
-  }));
+/** Which favourite of a kind an id is for a user, from 0; -1 where it is none. */
+export function favouriteAt({ favourites }: Users, user: number, kind: number, id: number): number {
+  const first = (user * NUM_KINDS + kind) * FAVOURITES;
+  for (let j = 0; j < FAVOURITES; j++) if (favourites[first + j] === id) return j;
+  return -1;
 }
 
-function makeItems(random: Random, count: number, sizes: Readonly<Record<Kind, number>>): Item[] {
-  return Array.from({ length: count }, (_, i) => ({
-    id: i + 1,
-    tier: 1 + random.below(5),
-    kinds: Object.fromEntries(KIND_NAMES.map((kind) => [kind, 1 + popular(random, sizes[kind])])) as Record<Kind, number>,
-    bias: { click: 0.25 * random.normal(), purchase: 0.2 * random.normal() },
-  }));
+function makeUsers(random: Random, count: number, profileSizes: readonly number[], sizes: Uint32Array): Users {
+  const users = {
+    count,
+    profile: new Uint8Array(count * NUM_PROFILE),
+    favourites: new Uint32Array(count * NUM_KINDS * FAVOURITES),
+    activity: new Float64Array(count),
+    bias: new Float64Array(count * 2),
+  };
+  for (let u = 0; u < count; u++) {
+    for (let f = 0; f < NUM_PROFILE; f++) users.profile[u * NUM_PROFILE + f] = 1 + random.below(profileSizes[f]!);
+    for (let k = 0; k < NUM_KINDS; k++) {
+      for (let j = 0; j < FAVOURITES; j++) users.favourites[(u * NUM_KINDS + k) * FAVOURITES + j] = 1 + popular(random, sizes[k]!);
+    }
+    users.activity[u] = random.uniform();
+    users.bias[2 * u] = 0.2 * random.normal();
+    users.bias[2 * u + 1] = 0.2 * random.normal();
+  }
+  return users;
+}
+
+function makeItems(random: Random, count: number, tiers: number, sizes: Uint32Array): Items {
+  const items = { count, tier: new Uint8Array(count), kinds: new Uint32Array(count * NUM_KINDS), bias: new Float64Array(count * 2) };
+  for (let i = 0; i < count; i++) {
+    items.tier[i] = 1 + random.below(tiers);
+    for (let k = 0; k < NUM_KINDS; k++) items.kinds[i * NUM_KINDS + k] = 1 + popular(random, sizes[k]!);
+    items.bias[2 * i] = 0.25 * random.normal();
+    items.bias[2 * i + 1] = 0.2 * random.normal();
+  }
+  return items;
 }
 
 /** 0 … n - 1, the first ones more often. */
@@ -119,18 +158,16 @@ export function popular(random: Random, n: number): number {
   return Math.floor(n * random.uniform() ** 2);
 }
 
-function effectsOf(random: Random, count: number, deviation: Effects): Effects[] {
-  return Array.from({ length: count }, () => ({ click: deviation.click * random.normal(), purchase: deviation.purchase * random.normal() }));
+/** Pairs of effects, on the click and on the purchase, side by side. */
+function effectsOf(random: Random, count: number, deviation: Effects): Float64Array {
+  const effects = new Float64Array(2 * count);
+  for (let i = 0; i < count; i++) {
+    effects[2 * i] = deviation.click * random.normal();
+    effects[2 * i + 1] = deviation.purchase * random.normal();
+  }
+  return effects;
 }
 
-function vectorsOf(random: Random, count: number): number[][] {
-  return Array.from({ length: count }, () => Array.from({ length: TASTE_DIMENSIONS }, () => random.normal() / Math.sqrt(TASTE_DIMENSIONS)));
-}
-
-function dot(a: readonly number[], b: readonly number[]): number {
-  return a.reduce((total, value, i) => total + value * b[i]!, 0);
-}
-
-function sum(parts: readonly Effects[], outcome: keyof Effects): number {
-  return parts.reduce((total, part) => total + part[outcome], 0);
+function vectorsOf(random: Random, count: number): Float64Array {
+  return new Float64Array(count * TASTE_DIMENSIONS).map(() => random.normal() / Math.sqrt(TASTE_DIMENSIONS));
 }

@@ -2,9 +2,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { HEADER } from '../../src/synth/ali-ccp.js';
+import { ByteFile } from '../../src/synth/byte-file.js';
+import { PRESETS } from '../../src/synth/presets.js';
 import { synth } from '../../src/synth.js';
+import { VOCABULARY } from '../../bench/workloads.js';
 import { mtl } from '../support/mtl.js';
-import { scratchFolder } from '../support/scratch.js';
+import { scratchFile, scratchFolder } from '../support/scratch.js';
 
 const sample = join(import.meta.dirname, '..', '..', 'data', 'sample');
 const small = { users: 50, items: 40, rates: { click: 0.25, purchase: 0.2 } };
@@ -42,6 +45,66 @@ describe('mtl synth', () => {
     await synth({ ...small, folder: other, seed: 2, rows: { a: 200 } });
     const [a, b, c] = [join(folder, 'a.csv'), join(folder, 'b.csv'), join(other, 'a.csv')].map((path) => readFileSync(path, 'utf8'));
     expect(new Set([a, b, c]).size).toBe(3);
+  });
+
+  it('writes bags of distinct ids with weights where plain cells have the first, and all else alike', async () => {
+    const folders = [scratchFolder(), scratchFolder()] as const;
+    const options = { ...small, items: 4000, seed: 3, rows: { train: 2000 } };
+    await synth({ ...options, folder: folders[0] });
+    await synth({ ...options, folder: folders[1], bagMean: 12 });
+    const [plain, bags] = folders.map((folder) => readFileSync(join(folder, 'train.csv'), 'utf8').trimEnd().split('\n').map((line) => line.split(',')));
+    const multi = new Set(['210', '853', '109_14', '110_14', '127_14', '150_14'].map((field) => HEADER.indexOf(field as (typeof HEADER)[number])));
+    let values = 0;
+    for (let r = 1; r < plain!.length; r++) {
+      for (const [c, cell] of bags![r]!.entries()) {
+        if (!multi.has(c)) expect(cell).toBe(plain![r]![c]);
+        else {
+          const items = cell === '' ? [] : cell.split('|');
+          for (const item of items) expect(item).toMatch(/^[1-9]\d*:\d(\.\d{1,4})?$/);
+          const ids = items.map((item) => item.split(':')[0]);
+          expect(new Set(ids).size).toBe(ids.length);
+          expect(ids[0] ?? '0').toBe(plain![r]![c]);
+          if (c === HEADER.indexOf('110_14')) values += ids.length;
+        }
+      }
+    }
+    expect(values / 2000).toBeGreaterThan(8);
+    expect(values / 2000).toBeLessThan(14);
+  });
+
+  it('has the rates and the numbers of ids of Ali-CCP as a preset', async () => {
+    const folder = scratchFolder();
+    const { users, items, rates } = PRESETS['ali-ccp'];
+    await synth({ folder, seed: 1, users, items, rates, preset: 'ali-ccp', rows: { train: 60_000 } });
+    const rows = readFileSync(join(folder, 'train.csv'), 'utf8').trimEnd().split('\n').slice(1).map((line) => line.split(',').map(Number));
+    expect(rows.filter(([click]) => click === 1).length / rows.length).toBeCloseTo(0.039, 2);
+    // Of the combination fields, only what users have a history with.
+    const combinations = new Map([['508', 6000], ['509', 100_000], ['702', 32_000], ['853', 54_000]]);
+    for (const [c, field] of HEADER.entries()) {
+      const size = combinations.get(field) ?? VOCABULARY[field];
+      if (size === undefined) continue;
+      const largest = rows.reduce((most, row) => Math.max(most, row[c]!), 0);
+      expect(largest).toBeLessThanOrEqual(size);
+      if (!combinations.has(field)) expect(largest).toBeGreaterThan(size * 0.75);
+    }
+  });
+
+  it('writes decimals as JavaScript does', () => {
+    const path = scratchFile('numbers', '');
+    const file = new ByteFile(path);
+    const numbers = Array.from({ length: 20_002 }, (_, i) => i);
+    for (const number of numbers) {
+      file.reserve(20);
+      file.tenThousandths(number);
+      file.byte(10);
+    }
+    for (const number of [0, 9, 10, 99, 2 ** 31 - 1, 2 ** 31, 2 ** 53 - 1]) {
+      file.whole(number);
+      file.byte(10);
+    }
+    file.close();
+    const wholes = ['0', '9', '10', '99', '2147483647', '2147483648', '9007199254740991'];
+    expect(readFileSync(path, 'utf8')).toBe([...numbers.map((number) => String(number / 10_000)), ...wholes, ''].join('\n'));
   });
 
   it('tells what its own truth scores, better than chance', async () => {

@@ -1,0 +1,65 @@
+import type { Rates } from './impressions.js';
+import type { Kind, WorldSize } from './world.js';
+
+/** How large a world is inside. */
+export interface WorldShape {
+  /** Values of the profile fields 121, 122, 124 … 128. */
+  readonly profile: readonly number[];
+  /** Values of field 129. */
+  readonly tiers: number;
+  readonly positions: number;
+  /** Categories, shops, intentions and brands for every item; of each there are four at the least. */
+  readonly kinds: Readonly<Record<Kind, number>>;
+  /** Those of them that users have a history with, for every item. */
+  readonly favourites: Readonly<Record<Kind, number>>;
+}
+
+/** A world with all that is drawn from it. */
+export interface Preset extends WorldSize {
+  readonly shape: WorldShape;
+  readonly rates: Rates;
+  /** What raw files ask beside: values of a history field and rows of a session, on average. */
+  readonly bagMean: number;
+  readonly sessionRows: number;
+}
+
+const sampleKinds = { category: 0.05, shop: 0.25, intention: 0.075, brand: 0.125 };
+const ITEMS = 467_298;
+
+/** Worlds by name. */
+export const PRESETS = {
+  /** Small, with more clicks and purchases than real logs have, so that a minute's training learns something. */
+  sample: {
+    users: 600,
+    items: 200,
+    // Ali-CCP's own numbers, but for the 98 of field 121.
+    shape: { profile: [20, 14, 3, 8, 4, 4, 3], tiers: 5, positions: 3, kinds: sampleKinds, favourites: sampleKinds },
+    rates: { click: 0.25, purchase: 0.2 },
+    bagMean: 4,
+    sessionRows: 10,
+  },
+  /** The numbers of ids, the rates, and the sessions of Ali-CCP (https://tianchi.aliyun.com/dataset/408). */
+  'ali-ccp': {
+    users: 238_635,
+    items: ITEMS,
+    shape: {
+      profile: [98, 14, 3, 8, 4, 4, 3],
+      tiers: 5,
+      positions: 4,
+      // Fields 206, 207, 210, 216, and 109_14, 110_14, 150_14, 127_14.
+      kinds: { category: 6929 / ITEMS, shop: 263_942 / ITEMS, intention: 80_000 / ITEMS, brand: 106_399 / ITEMS },
+      favourites: { category: 6000 / ITEMS, shop: 100_000 / ITEMS, intention: 32_000 / ITEMS, brand: 54_000 / ITEMS },
+    },
+    rates: { click: 0.039, purchase: 0.0054 },
+    // 518 features of a common row are 8 single ones and four bags; 42.3 million rows fall to 730,600 sessions.
+    bagMean: 127,
+    sessionRows: 58,
+  },
+} as const satisfies Record<string, Preset>;
+
+export type PresetName = keyof typeof PRESETS;
+export const PRESET_NAMES = Object.keys(PRESETS) as PresetName[];
+
+/** What the files look like: CSVs of torch-rechub's columns, or the four files of Tianchi. */
+export const SYNTH_FORMATS = ['csv', 'raw'] as const;
+export type SynthFormat = (typeof SYNTH_FORMATS)[number];

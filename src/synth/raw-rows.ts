@@ -1,0 +1,253 @@
+import { mix, streamKey, type Random } from '../random.js';
+import type { Bag, BagSource } from './bags.js';
+import { ByteFile } from './byte-file.js';
+import { COMBINATION_KINDS, HISTORY_KINDS, strength, type ImpressionFile } from './csv-rows.js';
+import type { Impressions } from './impressions.js';
+import { favouriteAt, KIND_AT, NUM_KINDS, NUM_PROFILE, type World } from './world.js';
+
+// Ali-CCP as Tianchi gives it: a skeleton row holds what belongs to an impression, and names the row of common features that
+// holds what belongs to its session.
+
+const PROFILE_FIELDS = ['121', '122', '124', '125', '126', '127', '128'] as const;
+const HISTORY_FIELDS = ['109_14', '110_14', '127_14', '150_14'] as const;
+const COMBINATION_FIELDS = ['508', '509', '702', '853'] as const;
+
+/** Bytes of a feature, and of what stands before a row's features, at the most. */
+const FEATURE_BYTES = 40;
+const HEAD_BYTES = 96;
+const [FEATURE_END, ID_START, VALUE_START, COMMA, LINE_END] = [1, 2, 3, 44, 10] as const;
+const ONE = 10_000;
+
+/** One in so many profile values is missing; and one in so many sessions is of no row. */
+const MISSING_EVERY = 50;
+const UNUSED_EVERY = 100;
+/** A purchase without a click stands behind one in so many rows: the data has such rows, and they mean nothing. */
+const STRAY_EVERY = 500;
+
+/** A raw id: those of different fields do not overlap. */
+export type RawIds = Readonly<Record<string, (id: number) => number>>;
+
+/** How ids of the world become raw ids: each field's come behind those of the field before it. */
+export function rawIdsOf({ users, items, kindSizes }: World, profileSizes: readonly number[]): RawIds {
+  const sizes: [string, number][] = [
+    ['101', users.count],
+    ...PROFILE_FIELDS.map((field, f): [string, number] => [field, profileSizes[f]!]),
+    ['129', 255],
+    ['205', items.count],
+    ['206', kindSizes[KIND_AT.category]!],
+    ['207', kindSizes[KIND_AT.shop]!],
+    ['210', kindSizes[KIND_AT.intention]!],
+    ['216', kindSizes[KIND_AT.brand]!],
+    ...COMBINATION_FIELDS.map((field, f): [string, number] => [field, kindSizes[COMBINATION_KINDS[f]!]!]),
+    ['301', 255],
+    ...HISTORY_FIELDS.map((field, f): [string, number] => [field, kindSizes[HISTORY_KINDS[f]!]!]),
+  ];
+  let first = 0;
+  return Object.fromEntries(
+    sizes.map(([field, size]) => {
+      const offset = first;
+      first += size;
+      return [field, (id: number) => offset + id];
+    }),
+  );
+}
+
+/** What was written beside the rows themselves: what `mtl prepare` has to find and drop. */
+export interface Strays {
+  purchasesWithoutClick: number;
+  unusedSessions: number;
+  badRows: number;
+}
+
+/** The impressions of sessions. */
+export interface RawFile extends ImpressionFile {
+  /** Starts a session of a user. @returns its number, for `session` of the rows */
+  openSession(user: number): number;
+  /** Number of the session of each row of the block that is written next. */
+  readonly sessions: Uint32Array;
+}
+
+/** What raw files are made of. */
+export interface RawOptions {
+  readonly skeletonPath: string;
+  readonly commonPath: string;
+  readonly seed: number;
+  readonly split: string;
+  readonly bags: BagSource;
+  readonly ids: RawIds;
+  /** For the order of features. */
+  readonly random: Random;
+  /** One bad row behind so many rows: a wrong number of features, or no row of common features; 0 for none. */
+  readonly badEvery: number;
+  /** Rows of a block. */
+  readonly capacity: number;
+  /** Where strays are counted. */
+  readonly strays: Strays;
+}
+
+/** A skeleton and its common features. */
+export function createRawFile({ users, items }: World, options: RawOptions): RawFile {
+  const { seed, split, bags, ids, random, badEvery, strays } = options;
+  const skeleton = new ByteFile(options.skeletonPath);
+  const common = new ByteFile(options.commonPath);
+  const key = streamKey(seed, 'session', split);
+  const features = createFeatureList(ids);
+  let numSessions = 0;
+  let numRows = 0;
+
+  // Counted beside the number of the session, so that two sessions never share an index.
+  const index = (file: ByteFile, session: number): void => file.hex(mix(key + session), session ^ key);
+
+  const writeSession = (user: number): number => {
+    const session = numSessions++;
+    features.clear();
+    features.add('101', user + 1, ONE);
+    for (const [f, field] of PROFILE_FIELDS.entries()) {
+      if (mix(mix(user) + f) % MISSING_EVERY !== 0) features.add(field, users.profile[user * NUM_PROFILE + f]!, ONE);
+    }
+    for (const [f, field] of HISTORY_FIELDS.entries()) features.addBag(field, bags.history(user, HISTORY_KINDS[f]!));
+    common.reserve(HEAD_BYTES);
+    index(common, session);
+    common.byte(COMMA);
+    features.write(common, features.count, random);
+    return session;
+  };
+
+  const writeRow = (block: Impressions, row: number, session: number, click: number, purchase: number, fault: 0 | 1 | 2): void => {
+    const user = block.user[row]!;
+    const kindAt = block.item[row]! * NUM_KINDS;
+    const activity = users.activity[user]!;
+    features.clear();
+    features.add('205', block.item[row]! + 1, ONE);
+    features.add('206', items.kinds[kindAt + KIND_AT.category]!, ONE);
+    features.add('207', items.kinds[kindAt + KIND_AT.shop]!, ONE);
+    features.add('216', items.kinds[kindAt + KIND_AT.brand]!, ONE);
+    features.add('129', items.tier[block.item[row]!]!, ONE);
+    features.add('301', block.position[row]!, ONE);
+    features.addBag('210', bags.around(items.kinds[kindAt + KIND_AT.intention]!, ONE, KIND_AT.intention));
+    for (const [f, field] of COMBINATION_FIELDS.entries()) {
+      const kind = COMBINATION_KINDS[f]!;
+      const id = items.kinds[kindAt + kind]!;
+      const place = favouriteAt(users, user, kind, id);
+      if (place < 0) continue;
+      if (field === '853') features.addBag(field, bags.around(id, strength(activity, place, kind), kind));
+      else features.add(field, id, strength(activity, place, kind));
+    }
+    skeleton.reserve(HEAD_BYTES);
+    skeleton.whole(++numRows);
+    skeleton.byte(COMMA);
+    skeleton.whole(click);
+    skeleton.byte(COMMA);
+    skeleton.whole(purchase);
+    skeleton.byte(COMMA);
+    // Sessions of the other 32 bits are never opened.
+    if (fault === 1) skeleton.hex(mix(key + session), ~session ^ key);
+    else index(skeleton, session);
+    skeleton.byte(COMMA);
+    features.write(skeleton, features.count + (fault === 2 ? 1 : 0), random);
+  };
+
+  const sessions = new Uint32Array(options.capacity);
+  return {
+    sessions,
+    openSession(user) {
+      if (numSessions % UNUSED_EVERY === UNUSED_EVERY - 1) {
+        strays.unusedSessions++;
+        writeSession(user);
+      }
+      return writeSession(user);
+    },
+    write(block) {
+      for (let row = 0; row < block.rows; row++) {
+        const session = sessions[row]!;
+        writeRow(block, row, session, block.click[row]!, block.purchase[row]!, 0);
+        if (numRows % STRAY_EVERY === 0) {
+          strays.purchasesWithoutClick++;
+          writeRow(block, row, session, 0, 1, 0);
+        }
+        if (badEvery > 0 && numRows % badEvery === 0) {
+          writeRow(block, row, session, 0, 0, strays.badRows % 2 === 0 ? 1 : 2);
+          strays.badRows++;
+        }
+      }
+    },
+    close() {
+      skeleton.close();
+      common.close();
+    },
+  };
+}
+
+/** The features of a row, on their way into a file in random order. */
+interface FeatureList {
+  readonly count: number;
+  clear(): void;
+  add(field: string, id: number, weight: number): void;
+  addBag(field: string, bag: Bag): void;
+  /** Writes the rest of a line. @param count what the line says of the number of features */
+  write(file: ByteFile, count: number, random: Random): void;
+}
+
+function createFeatureList(ids: RawIds): FeatureList {
+  const names = Object.keys(ids);
+  const places = new Map(names.map((name, i) => [name, i]));
+  const encoders = Object.values(ids);
+  let capacity = 1 << 10;
+  let fields = new Uint8Array(capacity);
+  let values = new Float64Array(capacity);
+  let weights = new Uint32Array(capacity);
+  let count = 0;
+
+  const push = (field: number, id: number, weight: number): void => {
+    if (count === capacity) {
+      capacity *= 2;
+      const [oldFields, oldValues, oldWeights] = [fields, values, weights];
+      (fields = new Uint8Array(capacity)).set(oldFields);
+      (values = new Float64Array(capacity)).set(oldValues);
+      (weights = new Uint32Array(capacity)).set(oldWeights);
+    }
+    fields[count] = field;
+    values[count] = encoders[field]!(id);
+    weights[count++] = weight;
+  };
+
+  return {
+    get count() {
+      return count;
+    },
+    clear: () => void (count = 0),
+    add: (field, id, weight) => push(places.get(field)!, id, weight),
+    addBag(field, bag) {
+      const place = places.get(field)!;
+      for (let i = 0; i < bag.count; i++) push(place, bag.ids[i]!, bag.weights[i]!);
+    },
+    write(file, told, random) {
+      file.reserve(HEAD_BYTES);
+      file.whole(told);
+      // A turn and a stride that shares no divisor with the count: another order in every row, and cheap.
+      const turn = random.below(count);
+      const stride = strideOf(count, random);
+      for (let i = 0, at = turn; i < count; i++, at = (at + stride) % count) {
+        file.reserve(FEATURE_BYTES);
+        file.byte(i === 0 ? COMMA : FEATURE_END);
+        file.text(names[fields[at]!]!);
+        file.byte(ID_START);
+        file.whole(values[at]!);
+        file.byte(VALUE_START);
+        const weight = weights[at]!;
+        file.tenThousandths(weight);
+        if (weight % ONE === 0) file.text('.0');
+      }
+      file.byte(LINE_END);
+    },
+  };
+}
+
+function strideOf(count: number, random: Random): number {
+  for (;;) {
+    const stride = 1 + random.below(count);
+    let [a, b] = [count, stride];
+    while (b > 0) [a, b] = [b, a % b];
+    if (a === 1) return stride;
+  }
+}
