@@ -39,7 +39,7 @@ const OPERANDS: Operands = {
 };
 
 /** The values that an operation reads. */
-function operandsOf(value: Value): readonly Value[] {
+export function operandsOf(value: Value): readonly Value[] {
   // The table's entry for `value.op` takes that operation's attributes.
   const operands = OPERANDS[value.op] as (value: Value) => readonly (Value | undefined)[];
   return operands(value).filter((operand) => operand !== undefined);

@@ -1,5 +1,5 @@
 // Everything that the engine calls.
-export { barrier, join } from './team';
+export { barrier, join, releaseTables } from './team';
 
 /** Where memory is free: what lies below belongs to the module. */
 export function heapBase(): usize {

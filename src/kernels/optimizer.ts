@@ -2,7 +2,7 @@
 // The step's constants lie at `constants`: 1 - β1, β2, 1 - β2, step size, 1/√(1 - β2^t), ε, weight decay.
 
 import { hashMask, placeOf } from './tables';
-import { owns, shareBegin, shareEnd } from './team';
+import { has, shareBegin, shareEnd } from './team';
 
 /** One update of `count` numbers; the gradient at 0 is all zeros. */
 // @ts-ignore: decorator
@@ -45,12 +45,12 @@ export function adamDense(w: usize, m: usize, v: usize, g: usize, count: i32, co
 const AHEAD: u32 = 16;
 
 /**
- * The distinct rows of a table that a batch touched, by the table's owner; all rows if it is not lazy. A row's weights and
+ * The distinct rows of a table that a batch touched, by the worker that gathered their gradients; all rows if it is not lazy. A row's weights and
  * its two moments lie side by side.
  * @param tableRows 0 for lazy
  */
-export function adamRows(owner: i32, table: usize, stride: i32, width: i32, hash: usize, keysPerRow: i32, distinct: usize, gradients: usize, countAt: usize, constants: usize, rows: i32, tableRows: i32): void {
-  if (!owns(owner)) return;
+export function adamRows(table: usize, stride: i32, width: i32, hash: usize, keysPerRow: i32, distinct: usize, gradients: usize, countAt: usize, constants: usize, rows: i32, tableRows: i32): void {
+  if (!has()) return;
   const count = load<u32>(countAt);
   const bytes = <usize>width << 2, strideBytes = <usize>stride << 2;
   if (tableRows == 0) {

@@ -1,7 +1,7 @@
 // Embedding tables: lookup, and gradients of distinct rows. D is a table's width. A row of a table lies together with what
 // the optimizer keeps for it, `stride` floats in all, so that a visit costs one page of memory and not one for each.
 
-import { owns, shareBegin, shareEnd } from './team';
+import { has, shareBegin, shareEnd, take } from './team';
 
 /** Stands in a place of the hash table that holds nothing. */
 const EMPTY: u32 = 0xffffffff;
@@ -46,13 +46,14 @@ export function placeOf(row: u32, hash: usize, mask: u32, distinct: usize): usiz
 }
 
 /**
- * Adds one field's gradients to the distinct rows of its table; the worker that owns the table does all of it.
+ * Adds one field's gradients to the distinct rows of its table; the worker that takes the table does all of it.
+ * @param claim of the table
  * @param hash room for `hashMask(keys) + 1` words
  * @param keys ids of the table in the batch, at the most: rows times the fields that look into it
  * @param distinct the distinct rows, `count` of them at `countAt`
  */
-export function gatherGradients(owner: i32, ids: usize, d: usize, ldd: i32, width: i32, hash: usize, keysPerRow: i32, distinct: usize, gradients: usize, countAt: usize, rows: i32, isFirstField: i32): void {
-  if (!owns(owner)) return;
+export function gatherGradients(claim: usize, ids: usize, d: usize, ldd: i32, width: i32, hash: usize, keysPerRow: i32, distinct: usize, gradients: usize, countAt: usize, rows: i32, isFirstField: i32): void {
+  if (isFirstField ? !take(claim) : !has()) return;
   const mask = hashMask(keysPerRow * rows);
   if (isFirstField) memory.fill(hash, 0xff, (<usize>mask + 1) << 2);
   let count = isFirstField ? <u32>0 : load<u32>(countAt);

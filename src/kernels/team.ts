@@ -23,9 +23,22 @@ export function shareEnd(count: i32, unit: i32): i32 {
   return min(count, ((units * (thread + 1)) / threads) * unit);
 }
 
-/** Whether this worker does all work on the thing of a number. */
-export function owns(number: i32): bool {
-  return number % threads == thread;
+let isMine: bool = false;
+
+/** Takes the thing whose claim lies at `at`, unless another worker has it; true for one worker alone. */
+export function take(at: usize): bool {
+  isMine = threads == 1 || atomic.xchg<i32>(at, 1) == 0;
+  return isMine;
+}
+
+/** Whether this worker has what it last asked for. */
+export function has(): bool {
+  return isMine;
+}
+
+/** Gives all claims back, by the first worker: the others ask for them behind a barrier. */
+export function releaseTables(claims: usize, count: i32): void {
+  if (isFirst()) memory.fill(claims, 0, <usize>count << 2);
 }
 
 /** Whether this worker does what only one may do. */

@@ -1,10 +1,11 @@
-import type { Graph } from '../../graph/graph.js';
+import { neededFor, type Graph } from '../../graph/graph.js';
 import { isLoss, type LossValue, type Value } from '../../graph/operations.js';
 import type { Plan } from '../engine.js';
 import { createArena, WORD, type Arena } from './arena.js';
 import { lowerLoss } from './losses.js';
 import type { Lowering, Mode } from './lowering.js';
 import { LOWERED } from './operations.js';
+import { inPhases } from './phases.js';
 import { createPlaces, type Place, type Places } from './places.js';
 import { createCallList, ROWS, type Call } from './plan.js';
 
@@ -45,6 +46,7 @@ export interface Compiled {
 
 /** An entry of the table, whatever its operation. */
 interface Lowered {
+  isByColumns?(value: Value): boolean;
   forward(value: Value, lowering: Lowering): void;
   backward(value: Value, lowering: Lowering): void;
 }
@@ -58,6 +60,7 @@ export function compile({ graph, layout, optimizers }: Plan, begin: number, maxR
   const denseSlots = Array.from({ length: numSlots }, (_, s) => arena.take(`dense slot ${s}`, places.weightsCount));
   const denseGradients = arena.take('dense gradients', places.weightsCount);
   const constants = arena.take('constants', 32);
+  const claims = arena.take('claims', layout.tables.length);
   const dropoutKeys = new Map(graph.values.flatMap(({ op, id }) => (op === 'dropout' ? [[id, arena.take(`key ${id}`, 1)] as const] : [])));
   const losses = new Map(graph.terms.map(({ name }) => [name, arena.take(`loss ${name}`, 4)]));
   const column: Compiled['column'] = (kind, name) => arena.take(`${kind} ${name}`, maxRows);
@@ -76,7 +79,7 @@ export function compile({ graph, layout, optimizers }: Plan, begin: number, maxR
     };
   });
 
-  // Workers take tables in turn, the large ones first, so that each has its share of the distinct rows.
+  // Workers take tables as they come free, the large ones first.
   const bySize = [...tables].sort((a, b) => b.rows - a.rows);
   const input = graph.values.find((value) => value.op === 'input' && value.source.kind === 'features');
   const lower = (mode: Mode): readonly Call[] => {
@@ -95,7 +98,10 @@ export function compile({ graph, layout, optimizers }: Plan, begin: number, maxR
     // The table's entry for `value.op` takes that operation's value.
     const operation = (value: Exclude<Value, LossValue>): Lowered => LOWERED[value.op];
 
-    if (mode !== 'predict') for (const matrix of matricesOf(graph, places)) list.emit('transposePanels', matrix.at, matrix.transposed, matrix.inputs, matrix.panels);
+    if (mode !== 'predict') {
+      list.emit('releaseTables', claims, tables.length);
+      for (const matrix of matricesOf(graph, places)) list.emit('transposePanels', matrix.at, matrix.transposed, matrix.inputs, matrix.panels);
+    }
     if (input !== undefined) {
       const to = places.of(input);
       for (const columns of layout.columns) {
@@ -107,31 +113,38 @@ export function compile({ graph, layout, optimizers }: Plan, begin: number, maxR
         }
       }
     }
-    for (const value of graph.values) if (!isLoss(value)) operation(value).forward(value, lowering);
+    const values = mode === 'predict' ? neededFor(graph, [...graph.predictions.values()]) : graph.values;
+    const computed = values.filter((value): value is Exclude<Value, LossValue> => !isLoss(value));
+    const phases = mode === 'predict' ? [computed] : inPhases(computed, (value) => operation(value).isByColumns?.(value) ?? false);
+    for (const [i, phase] of phases.entries()) {
+      if (i > 0) list.separate();
+      for (const value of phase) operation(value).forward(value, lowering);
+    }
     if (mode === 'predict') return list.calls;
 
     for (const { name, loss, weight } of graph.terms) lowerLoss(loss, lowering, arena.take(`row losses ${name}`, maxRows), weight, losses.get(name)!);
-    for (const value of graph.values.toReversed()) {
-      if (isLoss(value)) continue;
-      const isGroupWritten = value.op === 'linear' && clearUnwritten(value, places, written, list);
-      if (written.has(value) || isGroupWritten) operation(value).backward(value, lowering);
+    for (const phase of phases.toReversed()) {
+      for (const value of phase.toReversed()) {
+        const isGroupWritten = value.op === 'linear' && clearUnwritten(value, places, written, list);
+        if (written.has(value) || isGroupWritten) operation(value).backward(value, lowering);
+      }
+      list.separate();
     }
+    list.flushSums();
+    const [first, second] = denseSlots as [number, number];
     if (input !== undefined && written.has(input)) {
       const from = places.of(input);
-      for (const [owner, table] of bySize.entries()) {
+      for (const [t, { name, at, stride, width, rows, fields, hash, distinct, gradients, count }] of bySize.entries()) {
         layout.columns
-          .filter((columns) => columns.kind === 'id' && columns.table === table.name)
-          .forEach(({ field, offset, width }, f) =>
-            list.emit('gatherGradients', owner, column('id', field), from.gradient + offset * WORD, from.ld, width, table.hash, table.fields, table.distinct, table.gradients, table.count, ROWS, f === 0 ? 1 : 0),
+          .filter((columns) => columns.kind === 'id' && columns.table === name)
+          .forEach(({ field, offset }, f) =>
+            list.emit('gatherGradients', claims + t * WORD, column('id', field), from.gradient + offset * WORD, from.ld, width, hash, fields, distinct, gradients, count, ROWS, f === 0 ? 1 : 0),
           );
+        if (mode === 'train') list.emit('adamRows', at, stride, width, hash, fields, distinct, gradients, count, constants + 16 * WORD, ROWS, optimizers.embeddings.lazy ? 0 : rows);
       }
     }
     if (mode === 'inspect') return list.calls;
 
-    const [first, second] = denseSlots as [number, number];
-    for (const [owner, { at, stride, width, rows, fields, hash, distinct, gradients, count }] of bySize.entries()) {
-      list.emit('adamRows', owner, at, stride, width, hash, fields, distinct, gradients, count, constants + 16 * WORD, ROWS, optimizers.embeddings.lazy ? 0 : rows);
-    }
     list.emit('adamDense', places.weightsBegin, first, second, denseGradients, places.weightsCount, constants);
     return list.calls;
   };

@@ -5,6 +5,8 @@ import { toFours, type Matrix, type Place, type Places } from './places.js';
 
 /** How an operation runs forwards and backwards; backwards it adds to its operands' gradients. */
 interface Lowered<Name extends OperationName> {
+  /** Whether a value of the operation takes its columns whole, in training: for sums over the batch. */
+  isByColumns?(value: ValueOf<Name>): boolean;
   forward(value: ValueOf<Name>, lowering: Lowering): void;
   backward(value: ValueOf<Name>, lowering: Lowering): void;
 }
@@ -21,6 +23,7 @@ function multiplyMatrix(list: CallList, x: Place, matrix: Matrix, bias: number, 
 /** Gradients of a product: of the matrix, and (unless x is outside the graph) of x. */
 function multiplyMatrixGradient({ list, gradientAt }: Lowering, x: Place, matrix: Matrix, out: Place, accumulateX: number, accumulateMatrix = 0): void {
   const outputs = matrix.panels * 8;
+  list.awaitStart();
   list.emit('gemm', out.gradient, out.ld, matrix.transposed, 0, x.gradient, x.ld, ROWS, outputs, Math.ceil(matrix.inputs / 8), accumulateX);
   list.emit('gemmGradient', x.at, x.ld, out.gradient, out.ld, gradientAt(matrix.at), ROWS, matrix.inputs, matrix.panels, accumulateMatrix);
 }
@@ -49,6 +52,7 @@ export const LOWERED: LoweringTable = {
   },
 
   batchNorm: {
+    isByColumns: () => true,
     forward({ x, gain, shift, running, ...value }, lowering) {
       const out = lowering.places.of(value as ValueOf<'batchNorm'>);
       normalise(lowering, lowering.places.of(x), out, lowering.places.vector(gain), lowering.places.vector(shift), running);
@@ -61,6 +65,7 @@ export const LOWERED: LoweringTable = {
   },
 
   activation: {
+    isByColumns: ({ running }) => running !== undefined,
     forward(value, lowering) {
       const { places, list } = lowering;
       const [x, y] = [places.of(value.x), places.of(value)];

@@ -21,7 +21,7 @@ export const KERNELS = {
   softmax: 'rows',
   softmaxGradient: 'rows',
   squaredError: 'rows',
-  // Sums over the batch that nothing reads before the optimizer: they follow each other too.
+  // Sums over the batch that nothing reads before the optimizer: they wait for the end of the way back.
   columnSums: 'sums',
   diceSlopes: 'sums',
   gemmGradient: 'sums',
@@ -30,8 +30,10 @@ export const KERNELS = {
   // Whole columns, which the next kernel reads by rows.
   normalise: 'columns',
   normaliseGradient: 'columns',
-  transposePanels: 'panels',
-  // Each table belongs to one worker.
+  // They read what the step before left, and what they write is read behind a barrier.
+  releaseTables: 'start',
+  transposePanels: 'start',
+  // A table is done by the worker that takes it first. The slowest sums and the largest tables may meet: none reads the other.
   adamRows: 'tables',
   gatherGradients: 'tables',
   adamDense: 'weights',
@@ -51,20 +53,49 @@ export interface Call {
 export interface CallList {
   readonly calls: Call[];
   emit(kernel: KernelName, ...args: number[]): void;
+  /** What comes next reads what any worker may have written. */
+  separate(): void;
+  /** What comes next reads what the kernels at the start have written: a barrier, unless there was one since. */
+  awaitStart(): void;
+  /** All sums so far, behind a barrier. */
+  flushSums(): void;
 }
 
 /** An empty list. */
 export function createCallList(): CallList {
   const calls: Call[] = [];
+  const sums: Call[] = [];
   let last: string | undefined;
+  let isStartPending = false;
+  const separate = (): void => {
+    if (last === undefined) return;
+    calls.push({ kernel: 'barrier', args: [] });
+    last = undefined;
+    isStartPending = false;
+  };
   return {
     calls,
+    separate,
     emit(kernel, ...args) {
       const sharing = KERNELS[kernel];
-      // Two batch norms may be one on the other; all else of one kind keeps to what its worker wrote itself.
-      if (last !== undefined && (sharing !== last || sharing === 'columns')) calls.push({ kernel: 'barrier', args: [] });
-      last = sharing;
+      if (sharing === 'sums') {
+        sums.push({ kernel, args });
+        return;
+      }
+      if (sharing === 'start') isStartPending = true;
+      else {
+        if (last !== undefined && last !== sharing) separate();
+        last = sharing;
+      }
       calls.push({ kernel, args });
+    },
+    awaitStart() {
+      if (isStartPending) separate();
+    },
+    flushSums() {
+      separate();
+      calls.push(...sums.splice(0));
+      last = 'tables';
     },
   };
 }
