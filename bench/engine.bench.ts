@@ -1,21 +1,21 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { availableParallelism, cpus } from 'node:os';
-import { join } from 'node:path';
+// Rows trained and predicted a second, data in memory, on ids of the full Ali-CCP vocabulary; and how near that comes to a roofline (3 minutes).
 import { it } from 'vitest';
 import { createSimdEngine } from '../src/engines/simd/engine.js';
-import { batchesOf, planOf, WORKLOADS, type Workload } from './workloads.js';
+import { EVALUATION_BATCH_ROWS } from '../src/training/measure.js';
+import { count, MACHINE, median, printTable, saveResults } from './results.js';
+import { distinctRows, peakFlops, peakRowUpdates, trainingFlops } from './roofline.js';
+import { batchesOf, chosenWorkloads, planOf, workloadName, WORKLOADS, type Workload } from './workloads.js';
 
-// Rows trained per second on generated ids of the full Ali-CCP vocabulary, data in memory: medians of the second half of the
-// steps.
+const THREADS = [...new Set([1, MACHINE.cores])];
+const PREDICTED_BATCHES = 40;
 
-const root = join(import.meta.dirname, '..');
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1]!;
+interface Speed {
+  /** Of a step: the median of the second half. */
+  readonly trainMs: number;
+  readonly predictedRowsPerSecond: number;
 }
 
-async function rowsPerSecond(work: Workload, threads: number, steps: number, scale = 1): Promise<number> {
+async function measure(work: Workload, threads: number, steps: number, scale = 1): Promise<Speed> {
   const program = createSimdEngine(threads).compile(planOf(work, scale));
   const batches = batchesOf(work, Math.min(steps, 100), scale);
   const times: number[] = [];
@@ -24,30 +24,66 @@ async function rowsPerSecond(work: Workload, threads: number, steps: number, sca
     await program.trainStep(batches[step % batches.length]!);
     times.push(performance.now() - start);
   }
+  const predictTimes: number[] = [];
+  const asked = batchesOf({ ...work, batchRows: EVALUATION_BATCH_ROWS }, 10, scale);
+  for (let i = 0; i < PREDICTED_BATCHES; i++) {
+    const start = performance.now();
+    await program.predict(asked[i % asked.length]!);
+    predictTimes.push(performance.now() - start);
+  }
   program.dispose();
-  return (work.batchRows / median(times.slice(steps >> 1))) * 1000;
+  const half = <T>(values: readonly T[]): readonly T[] => values.slice(values.length >> 1);
+  return { trainMs: median(half(times)), predictedRowsPerSecond: (1000 * EVALUATION_BATCH_ROWS) / median(half(predictTimes)) };
 }
 
+const stepsOf = ({ name, batchRows }: Workload): number => (batchRows <= 20 ? 4000 : name === 'esmm' || name === 'mmoe' ? 200 : 60);
+const byThreads = async <T>(what: (threads: number) => Promise<T>): Promise<Map<number, T>> => {
+  const found = new Map<number, T>();
+  for (const threads of THREADS) found.set(threads, await what(threads));
+  return found;
+};
+const label = (threads: number): string => `${threads} ${threads === 1 ? 'thread' : 'threads'}`;
+
 it('engine', async () => {
-  const rows = [];
-  for (const work of WORKLOADS) {
-    const steps = work.batchRows <= 20 ? 4000 : work.name === 'esmm' || work.name === 'mmoe' ? 200 : 60;
-    const one = await rowsPerSecond(work, 1, steps);
-    const two = await rowsPerSecond(work, 2, steps);
-    const count = (value: number): string => Math.round(value).toLocaleString('en-US');
-    rows.push({
-      workload: work.name,
-      batch: work.batchRows,
-      '1 thread, rows/s': count(one),
-      '2 threads, rows/s': count(two),
-      'two over one': (two / one).toFixed(2),
-    });
+  const works = chosenWorkloads();
+  const flops = await byThreads(peakFlops);
+  const widths = new Map<number, Map<number, number>>();
+  for (const width of new Set(works.map((work) => work.width))) widths.set(width, await byThreads((threads) => peakRowUpdates(threads, width)));
+  printTable('Peaks, each kernel alone', [
+    { peak: 'products, GFLOP/s', ...Object.fromEntries([...flops].map(([threads, value]) => [label(threads), (value / 1e9).toFixed(1)])) },
+    ...[...widths].map(([width, rates]) => ({ peak: `Adam on random rows of ${width}, rows/s`, ...Object.fromEntries([...rates].map(([threads, value]) => [label(threads), count(value)])) })),
+  ]);
+
+  const results = [];
+  for (const work of works) {
+    const perRow = trainingFlops(planOf(work).graph);
+    const touched = median(batchesOf(work, 5).map(distinctRows));
+    for (const [threads, { trainMs, predictedRowsPerSecond }] of await byThreads((n) => measure(work, n, stepsOf(work)))) {
+      const rooflineMs = 1000 * ((perRow * work.batchRows) / flops.get(threads)! + touched / widths.get(work.width)!.get(threads)!);
+      results.push({
+        workload: workloadName(work), threads, trainMs, trainedRowsPerSecond: (1000 * work.batchRows) / trainMs, predictedRowsPerSecond,
+        megaflopsPerStep: (perRow * work.batchRows) / 1e6, rowUpdatesPerStep: touched, shareOfRoofline: rooflineMs / trainMs,
+      });
+    }
   }
-  console.table(rows);
+  printTable(
+    'Speed; share of the roofline = (FLOPs of a step / peak of products + rows of tables that it touches / peak of Adam on rows) / time of a step',
+    results.map((r) => ({
+      workload: r.workload, threads: String(r.threads), 'trained, rows/s': count(r.trainedRowsPerSecond), 'ms a step': r.trainMs.toFixed(2),
+      MFLOPs: r.megaflopsPerStep.toFixed(1), 'rows touched': count(r.rowUpdatesPerStep), 'share of roofline': `${(100 * r.shareOfRoofline).toFixed(0)}%`, 'predicted, rows/s': count(r.predictedRowsPerSecond),
+    })),
+  );
+
+  // The same step on vocabularies of other sizes: what a lookup far apart costs.
   const esmm = WORKLOADS[1]!;
   const byVocabulary = [];
-  for (const scale of [0.1 / 1.555, 1, 15 / 1.555]) byVocabulary.push({ ids: `${(scale * 1.555).toFixed(1)} million`, 'rows/s': Math.round(await rowsPerSecond(esmm, 2, 200, scale)) });
-  console.table(byVocabulary);
-  mkdirSync(join(root, 'runs'), { recursive: true });
-  writeFileSync(join(root, 'runs', 'bench-engine.json'), JSON.stringify({ cpu: cpus()[0]?.model, cores: availableParallelism(), node: process.version, rows, byVocabulary }, null, 2));
+  for (const millions of works.includes(esmm) ? [0.1, 1.555, 15] : []) {
+    byVocabulary.push({ millions, rowsPerSecond: (1000 * esmm.batchRows) / (await measure(esmm, MACHINE.cores, 200, millions / 1.555)).trainMs });
+  }
+  if (byVocabulary.length > 0) printTable(`${workloadName(esmm)} by vocabulary`, byVocabulary.map(({ millions, rowsPerSecond }) => ({ 'million ids': String(millions), 'trained, rows/s': count(rowsPerSecond) })));
+  saveResults('engine', {
+    peaks: { flopsPerSecond: Object.fromEntries(flops), rowUpdatesPerSecondByWidth: Object.fromEntries([...widths].map(([width, rates]) => [width, Object.fromEntries(rates)])) },
+    workloads: results,
+    byVocabulary,
+  });
 });

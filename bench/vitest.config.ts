@@ -1,4 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-// The bench runs TypeScript as the tests do; it measures and asserts nothing.
-export default defineConfig({ test: { include: ['bench/*.bench.ts'], testTimeout: 600_000, disableConsoleIntercept: true, reporters: ['dot'] } });
+// Benches run TypeScript as the tests do, one after the other; they measure and assert nothing.
+export default defineConfig({
+  test: { include: ['bench/**/*.bench.ts'], testTimeout: 3_600_000, fileParallelism: false, disableConsoleIntercept: true, reporters: ['dot'] },
+});

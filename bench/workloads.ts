@@ -35,6 +35,20 @@ export const WORKLOADS: readonly Workload[] = [
   { name: 'esmm-paper', batchRows: 1024, width: 18, numbers: [], model: esmm([360, 200, 80]) },
 ];
 
+/** What a workload is called: its model and its batch. */
+export function workloadName({ name, batchRows }: Workload): string {
+  return `${name}-${batchRows}`;
+}
+
+/** The workloads that `npm run bench -- --only` names; all of them without it. */
+export function chosenWorkloads(): readonly Workload[] {
+  const only = (process.env['MTL_BENCH_ONLY'] ?? '').split(',').filter((name) => name !== '');
+  const names = WORKLOADS.map(workloadName);
+  const unknown = only.filter((name) => !names.includes(name));
+  if (unknown.length > 0) throw new Error(`no workload '${unknown.join("', '")}'; there are ${names.join(', ')}`);
+  return WORKLOADS.filter((work) => only.length === 0 || only.includes(workloadName(work)));
+}
+
 const task = (name: string, options: object): Task => ({ name, ...taskOptions.parse(options) });
 
 /** The plan of a workload; `scale` multiplies the vocabulary. */

@@ -1,0 +1,48 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { availableParallelism, cpus, totalmem } from 'node:os';
+import { join } from 'node:path';
+
+const RUNS = join(import.meta.dirname, '..', 'runs');
+
+/** What numbers of speed depend on. */
+export const MACHINE = {
+  cpu: cpus()[0]?.model.trim() ?? 'unknown',
+  cores: availableParallelism(),
+  memoryGB: Math.round(totalmem() / 2 ** 30),
+  node: process.version,
+} as const;
+
+/** The machine in words. */
+export function describeMachine(): string {
+  return `${MACHINE.cpu}, ${MACHINE.cores} cores, ${MACHINE.memoryGB} GB, Node ${MACHINE.node}`;
+}
+
+/** The file of a bench's results. */
+export function resultsFile(bench: string): string {
+  return join(RUNS, `bench-${bench}.json`);
+}
+
+/** Writes what a bench found, with the machine and the time, to its file, and says so. */
+export function saveResults(bench: string, results: object): void {
+  mkdirSync(RUNS, { recursive: true });
+  writeFileSync(resultsFile(bench), `${JSON.stringify({ machine: MACHINE, time: new Date().toISOString(), ...results }, null, 2)}\n`);
+  console.log(`${describeMachine()}; written to runs/bench-${bench}.json\n`);
+}
+
+/** A table on stdout: one line a row, columns in the order of the first row's keys. */
+export function printTable(title: string, rows: readonly Readonly<Record<string, string>>[]): void {
+  const names = Object.keys(rows[0] ?? {});
+  const widths = names.map((name) => Math.max(name.length, ...rows.map((row) => (row[name] ?? '').length)));
+  const line = (cells: readonly string[]): string => cells.map((cell, c) => (c === 0 ? cell.padEnd(widths[c]!) : cell.padStart(widths[c]!))).join('  ');
+  console.log(['', title, line(names), ...rows.map((row) => line(names.map((name) => row[name] ?? '')))].join('\n') + '\n');
+}
+
+/** The middle of some numbers. */
+export function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1]!;
+}
+
+/** A whole number with its thousands apart. */
+export function count(value: number): string {
+  return Math.round(value).toLocaleString('en-US');
+}

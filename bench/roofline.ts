@@ -1,0 +1,103 @@
+import { setTimeout } from 'node:timers/promises';
+import type { Batch } from '../src/batch.js';
+import type { Plan } from '../src/engines/engine.js';
+import { compile, type Compiled } from '../src/engines/simd/compile.js';
+import { createMemory, loadKernels } from '../src/engines/simd/module.js';
+import { createTeam, type Team } from '../src/engines/simd/team.js';
+import type { KernelName } from '../src/engines/simd/plan.js';
+import { GraphBuilder } from '../src/graph/builder.js';
+import type { Graph } from '../src/graph/graph.js';
+import { embeddingOptimizerSchema, optimizers } from '../src/optimizers/optimizers.js';
+import { randomStream } from '../src/random.js';
+
+// What this machine can do at the best: the engine's own kernels, alone, as the compiler calls them.
+
+const BEGIN = 65_536;
+const RUNS = 20;
+
+/** A product that fits in the cache: 256 rows, 128 inputs, 64 outputs. */
+const PRODUCT = { rows: 256, inputs: 128, outputs: 64, repeats: 200 };
+/** Distinct rows far beyond the caches, out of a vocabulary as large as Ali-CCP's, in two tables. */
+const TABLES = { rows: 750_000, count: 2, batch: 200_000 };
+
+/** Multiplications and additions a second of the matrix kernel. */
+export async function peakFlops(threads: number): Promise<number> {
+  const { rows, inputs, outputs, repeats } = PRODUCT;
+  const columns = Array.from({ length: inputs }, (_, i) => ({ field: `x${i}`, offset: i, width: 1, kind: 'number' as const }));
+  const seconds = await bestOf('gemm', repeats, rows, threads, { width: inputs, tables: [], columns }, outputs, ({ places }, graph, floats) => {
+    const random = randomStream(0, 'product');
+    for (const at of [places.of(graph.values[0]!).at, places.groups[0]!.matrix.at]) {
+      for (let i = 0; i < inputs * outputs; i++) floats[at / 4 + i] = random.uniform();
+    }
+  });
+  return (2 * rows * inputs * outputs * repeats) / seconds;
+}
+
+/** Random rows of a table that Adam updates in a second. */
+export async function peakRowUpdates(threads: number, width: number): Promise<number> {
+  const names = Array.from({ length: TABLES.count }, (_, t) => `t${t}`);
+  const layout = {
+    width: width * names.length,
+    tables: names.map((name) => ({ name, rows: TABLES.rows, width })),
+    columns: names.map((name, t) => ({ field: name, offset: t * width, width, kind: 'id' as const, table: name })),
+  };
+  let distinct = 0;
+  const seconds = await bestOf('adamRows', 1, TABLES.batch, threads, layout, 8, (compiled, _, floats, team) => {
+    const random = randomStream(0, 'rows');
+    const words = new Uint32Array(floats.buffer);
+    optimizers.build(embeddingOptimizerSchema.parse({})).constantsAt(1).forEach((value, i) => (floats[compiled.constants / 4 + 16 + i] = value));
+    for (const name of names) {
+      const ids = Uint32Array.from({ length: TABLES.batch }, () => random.below(TABLES.rows));
+      words.set(ids, compiled.column('id', name) / 4);
+      distinct += new Set(ids).size;
+    }
+    team.run('train', TABLES.batch);
+  });
+  return distinct / seconds;
+}
+
+/** The best time of the calls of one kernel in the training step of a linear layer over `layout`. */
+async function bestOf(
+  kernel: KernelName,
+  repeats: number,
+  rows: number,
+  threads: number,
+  layout: Plan['layout'],
+  outputs: number,
+  prepare: (compiled: Compiled, graph: Graph, floats: Float32Array, team: Team) => void,
+): Promise<number> {
+  const g = new GraphBuilder();
+  const out = g.linear(g.input({ kind: 'features' }, layout.width), outputs, 'layer');
+  const y = g.linear(out, 1, 'head');
+  const loss = g.squaredError(y, g.input({ kind: 'label', column: 'y' }, 1));
+  const graph: Graph = { values: g.values, parameters: g.parameters, terms: [{ name: 'y', loss, weight: 1 }], predictions: new Map([['y', y]]) };
+  const plan: Plan = { graph, layout, optimizers: { dense: optimizers.schema.parse({}), embeddings: embeddingOptimizerSchema.parse({}) }, seed: 1, batchRows: rows };
+
+  const compiled = compile(plan, BEGIN, rows, optimizers.build(plan.optimizers.dense).slots.length);
+  const memory = createMemory(compiled.arena.bytes);
+  const { train } = compiled.lists;
+  const calls = train.filter((call) => call.kernel === kernel);
+  // The first product is that of the layer; the tables' updates belong together.
+  const timed = kernel === 'gemm' ? Array.from({ length: repeats }, () => calls[0]!) : calls;
+  const team = createTeam({ module: loadKernels().module, memory, lists: { train, inspect: timed, predict: [] }, barrier: BEGIN, threads, rowWork: Infinity });
+  await setTimeout(500); // Until the workers are there.
+  prepare(compiled, graph, new Float32Array(memory.buffer), team);
+  let best = Infinity;
+  for (let run = 0; run < RUNS; run++) {
+    const start = performance.now();
+    team.run('inspect', rows);
+    best = Math.min(best, performance.now() - start);
+  }
+  team.end();
+  return best / 1000;
+}
+
+/** Multiplications and additions of the linear layers for one row: forwards, and for the gradients of inputs and of weights. */
+export function trainingFlops({ values }: Graph): number {
+  return values.reduce((sum, value) => sum + (value.op === 'linear' ? 3 * 2 * value.x.width * value.width : 0), 0);
+}
+
+/** Rows of tables that a batch touches. */
+export function distinctRows({ ids }: Batch): number {
+  return [...ids.values()].reduce((sum, column) => sum + new Set(column).size, 0);
+}

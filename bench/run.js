@@ -1,0 +1,63 @@
+#!/usr/bin/env node
+// npm run bench: starts vitest on the benches that the command line names. vitest is what runs TypeScript here.
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+
+const folder = import.meta.dirname;
+const ENDING = '.bench.ts';
+const names = readdirSync(folder).filter((file) => file.endsWith(ENDING)).map((file) => file.slice(0, -ENDING.length));
+/** A bench says in its first line what it measures. */
+const about = (file) => readFileSync(join(folder, file), 'utf8').split('\n', 1)[0].replace(/^\/\/ /, '');
+
+function help() {
+  const width = Math.max(...names.map((name) => name.length), '--only NAMES'.length) + 2;
+  const lines = (entries) => entries.map(([name, text]) => `  ${name.padEnd(width)}${text}`).join('\n');
+  return `npm run bench -- [BENCH …] [OPTIONS]
+
+Measures mtl on this machine; without a name, every bench but the peers. Close what else is running.
+
+${lines(names.map((name) => [name, about(name + ENDING)]))}
+
+${lines([
+  ['--peers', about('peers/peers.bench.ts')],
+  ['', 'MTL_PYTHON names the Python that has torch and torch-rechub (python3 otherwise)'],
+  ['--only NAMES', 'workloads of engine and --peers, with commas: esmm-1024,mmoe-wide-1024'],
+  ['--help', 'this'],
+])}
+`;
+}
+
+function fail(message) {
+  process.stderr.write(`bench: ${message}\n`);
+  process.exit(2);
+}
+
+function readArguments() {
+  const options = { peers: { type: 'boolean', default: false }, only: { type: 'string' }, help: { type: 'boolean', default: false } };
+  try {
+    return parseArgs({ options, allowPositionals: true });
+  } catch (error) {
+    return fail(`${error.message}\n\n${help()}`);
+  }
+}
+
+const { values, positionals } = readArguments();
+if (values.help) {
+  process.stdout.write(help());
+  process.exit(0);
+}
+const unknown = positionals.filter((name) => !names.includes(name));
+if (unknown.length > 0) fail(`no bench '${unknown.join("', '")}'; there are ${names.join(', ')}, and --peers`);
+const chosen = positionals.length > 0 || values.peers ? positionals : names;
+const files = [...chosen.map((name) => `bench/${name}${ENDING}`), ...(values.peers ? ['bench/peers/peers.bench.ts'] : [])];
+
+const begin = performance.now();
+const { status } = spawnSync(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', '--config', 'bench/vitest.config.ts', ...files], {
+  cwd: join(folder, '..'),
+  stdio: 'inherit',
+  env: { ...process.env, MTL_BENCH_ONLY: values.only ?? '' },
+});
+process.stdout.write(`took ${((performance.now() - begin) / 1000).toFixed(0)} s\n`);
+process.exit(status ?? 1);
