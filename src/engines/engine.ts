@@ -33,7 +33,10 @@ export interface ProgramState {
 
 /** A compiled model with its weights. One call at a time. */
 export interface Program {
-  /** One step of the optimizers; gives the loss of each term before the step. */
+  /**
+   * One step of the optimizers; gives the loss of each term before the step. Where one is not finite, the step is not taken:
+   * the state stays as it was.
+   */
   trainStep(batch: Batch): Promise<ReadonlyMap<string, TermLoss>>;
   /** Predictions by task, in evaluation mode; `rows` numbers each, the caller's to keep. */
   predict(batch: Batch): Promise<ReadonlyMap<string, Float32Array>>;

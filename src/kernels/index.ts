@@ -8,6 +8,6 @@ export function heapBase(): usize {
 export { columnSums, gemm, gemmGradient, transposePanels } from './gemm';
 export { activate, activateGradient, clear, copyColumns, dice, diceGradient, dotRows, dropout, multiply, prelu, preluGradient, scaleRows, softmax, softmaxGradient } from './elementwise';
 export { diceSlopes, normalise, normaliseGradient, normaliseRunning, preluSlope } from './norm';
-export { binaryCrossEntropy, meanLoss, productCrossEntropy, squaredError } from './losses';
+export { binaryCrossEntropy, checkLosses, meanLoss, productCrossEntropy, squaredError } from './losses';
 export { gatherGradients, lookup } from './tables';
 export { adamDense, adamRows } from './optimizer';

@@ -76,6 +76,12 @@ export function squaredError(z: usize, ldz: i32, label: usize, mask: usize, weig
   }
 }
 
+/** Puts 1 at `refused` where a row's loss is not finite; exactly then their mean is not. */
+export function checkLosses(losses: usize, refused: usize, rows: i32): void {
+  const end = shareEnd(rows, 4);
+  for (let b = shareBegin(rows, 4); b < end; b++) if (!isFinite<f32>(load<f32>(losses + (<usize>b << 2)))) store<u32>(refused, 1);
+}
+
 /** out = [mean loss, rows that count], in doubles, by the first worker. */
 export function meanLoss(losses: usize, mask: usize, out: usize, rows: i32): void {
   if (!isFirst()) return;

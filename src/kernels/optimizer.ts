@@ -33,8 +33,9 @@ function adamRange(w: usize, m: usize, v: usize, g: usize, count: i32, constants
   }
 }
 
-/** Dense weights, shared among workers. */
-export function adamDense(w: usize, m: usize, v: usize, g: usize, count: i32, constants: usize): void {
+/** Dense weights, shared among workers; nothing where there is a 1 at `refused`. */
+export function adamDense(w: usize, m: usize, v: usize, g: usize, count: i32, constants: usize, refused: usize): void {
+  if (load<u32>(refused)) return;
   const begin = <usize>shareBegin(count, 16);
   const size = shareEnd(count, 16) - <i32>begin;
   const offset = begin << 2;
@@ -47,10 +48,11 @@ const AHEAD: u32 = 16;
 /**
  * The distinct rows of a table that a batch touched, by the worker that gathered their gradients; all rows if it is not lazy. A row's weights and
  * its two moments lie side by side.
+ * @param refused where there is a 1, nothing is updated
  * @param tableRows 0 for lazy
  */
-export function adamRows(table: usize, stride: i32, width: i32, hash: usize, keysPerRow: i32, distinct: usize, gradients: usize, countAt: usize, constants: usize, rows: i32, tableRows: i32): void {
-  if (!has()) return;
+export function adamRows(table: usize, stride: i32, width: i32, hash: usize, keysPerRow: i32, distinct: usize, gradients: usize, countAt: usize, constants: usize, refused: usize, rows: i32, tableRows: i32): void {
+  if (!has() || load<u32>(refused)) return;
   const count = load<u32>(countAt);
   const bytes = <usize>width << 2, strideBytes = <usize>stride << 2;
   if (tableRows == 0) {

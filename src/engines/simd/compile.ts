@@ -33,6 +33,8 @@ export interface Compiled {
   readonly tables: readonly TablePlace[];
   /** Constants of the dense optimizer, then of the tables': 16 floats each. */
   readonly constants: number;
+  /** Becomes 1 where a loss is not finite: then nothing is updated. */
+  readonly refused: number;
   /** Slots and gradients of the dense weights lie as these do. */
   readonly denseSlots: readonly number[];
   readonly denseGradients: number;
@@ -60,6 +62,7 @@ export function compile({ graph, layout, optimizers }: Plan, begin: number, maxR
   const denseSlots = Array.from({ length: numSlots }, (_, s) => arena.take(`dense slot ${s}`, places.weightsCount));
   const denseGradients = arena.take('dense gradients', places.weightsCount);
   const constants = arena.take('constants', 32);
+  const refused = arena.take('refused', 1);
   const claims = arena.take('claims', layout.tables.length);
   const dropoutKeys = new Map(graph.values.flatMap(({ op, id }) => (op === 'dropout' ? [[id, arena.take(`key ${id}`, 1)] as const] : [])));
   const losses = new Map(graph.terms.map(({ name }) => [name, arena.take(`loss ${name}`, 4)]));
@@ -86,7 +89,7 @@ export function compile({ graph, layout, optimizers }: Plan, begin: number, maxR
     const list = createCallList();
     const written = new Set<Value>();
     const lowering: Lowering = {
-      mode, places, arena, list,
+      mode, places, arena, list, refused,
       gradientAt: (address) => (address < places.weightsBegin || address >= places.weightsBegin + places.weightsCount * WORD ? address : address - places.weightsBegin + denseGradients),
       accumulate(value) {
         const isAdded = written.has(value);
@@ -140,19 +143,19 @@ export function compile({ graph, layout, optimizers }: Plan, begin: number, maxR
           .forEach(({ field, offset }, f) =>
             list.emit('gatherGradients', claims + t * WORD, column('id', field), from.gradient + offset * WORD, from.ld, width, hash, fields, distinct, gradients, count, ROWS, f === 0 ? 1 : 0),
           );
-        if (mode === 'train') list.emit('adamRows', at, stride, width, hash, fields, distinct, gradients, count, constants + 16 * WORD, ROWS, optimizers.embeddings.lazy ? 0 : rows);
+        if (mode === 'train') list.emit('adamRows', at, stride, width, hash, fields, distinct, gradients, count, constants + 16 * WORD, refused, ROWS, optimizers.embeddings.lazy ? 0 : rows);
       }
     }
     if (mode === 'inspect') return list.calls;
 
-    list.emit('adamDense', places.weightsBegin, first, second, denseGradients, places.weightsCount, constants);
+    list.emit('adamDense', places.weightsBegin, first, second, denseGradients, places.weightsCount, constants, refused);
     return list.calls;
   };
 
   const lists = { train: lower('train'), inspect: lower('inspect'), predict: lower('predict') };
   const predictions = new Map([...graph.predictions].map(([task, value]) => [task, places.of(value)]));
   for (const value of graph.values) if (value.op === 'input' && value.source.kind === 'label') places.of(value);
-  return { arena, places, lists, tables, constants, denseSlots, denseGradients, dropoutKeys, losses, predictions, column };
+  return { arena, places, lists, tables, constants, refused, denseSlots, denseGradients, dropoutKeys, losses, predictions, column };
 }
 
 function matricesOf(graph: Graph, places: Places) {

@@ -65,6 +65,10 @@ export function compileProgram({ module }: KernelModule, plan: Plan, threads: nu
   const elementAt = (at: number, inputs: number, n: number, k: number): number => at / WORD + ((n >> 3) * inputs + k) * 8 + (n & 7);
   const shiftTo = (region: number): number => region - places.weightsBegin;
   const trained = graph.parameters.filter(({ isTrainable }) => isTrainable);
+  /** All running statistics in one piece, with whatever lies between them. */
+  const ranges = graph.parameters.filter(({ isTrainable }) => !isTrainable).map((parameter) => ({ at: places.vector(parameter) / WORD, length: sizeOf(parameter.shape) }));
+  const running = floats.subarray(Math.min(...ranges.map(({ at }) => at)), Math.max(0, ...ranges.map(({ at, length }) => at + length)));
+  const runningBefore = running.slice();
   /** Column blocks of the tables: the weights, then each slot. */
   const blocks = [undefined, ...sparse.slots];
   const tableTensors = (block: number): [string, HostTensor][] =>
@@ -115,6 +119,7 @@ export function compileProgram({ module }: KernelModule, plan: Plan, threads: nu
     for (const [id, at] of compiled.dropoutKeys) words[at / WORD] = streamKey(seed, 'dropout', id, step);
     dense.constantsAt(step + 1).forEach((value, i) => (floats[compiled.constants / WORD + i] = value));
     sparse.constantsAt(step + 1).forEach((value, i) => (floats[compiled.constants / WORD + 16 + i] = value));
+    words[compiled.refused / WORD] = 0;
     team.run(mode, batch.rows);
   };
 
@@ -127,8 +132,11 @@ export function compileProgram({ module }: KernelModule, plan: Plan, threads: nu
 
   return {
     trainStep(batch) {
+      runningBefore.set(running);
       run('train', batch);
-      step++;
+      // The kernels have updated nothing then; what the forward pass moves is put back.
+      if (words[compiled.refused / WORD] === 1) running.set(runningBefore);
+      else step++;
       return Promise.resolve(lossesOf());
     },
 

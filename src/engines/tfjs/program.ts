@@ -60,6 +60,7 @@ export function compileProgram(tf: TensorFlow, { graph, layout, seed, ...plan }:
   return {
     async trainStep(batch) {
       const pass = await runner.train(lookup(batch), seed, step);
+      if (![...pass.losses.values()].every(({ mean }) => Number.isFinite(mean))) return pass.losses;
       step++;
       const update = optimizer.at(step);
       for (const { parameter, data, slots } of trained) update(data, slots, 0, pass.gradients.get(parameter.name)!, 0, data.length);

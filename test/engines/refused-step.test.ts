@@ -1,0 +1,51 @@
+import { setTimeout } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { batchesOf, planOf, type Workload } from '../../bench/workloads.js';
+import type { Batch } from '../../src/batch.js';
+import type { Engine, Program } from '../../src/engines/engine.js';
+import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
+
+const SCALE = 0.002;
+const layer = (...hidden: number[]): object => ({ hidden, activation: 'dice', dropout: 0.2 });
+const work: Workload = { name: 'mmoe', batchRows: 300, width: 6, numbers: ['D0', 'D1'], model: { name: 'mmoe', experts: { count: 3, ...layer(18) }, tower: layer(8) } };
+
+/** The same batch with one number out of bounds, which makes losses, gradients and running statistics NaN. */
+function poisoned(batch: Batch): Batch {
+  const numbers = new Map([...batch.numbers].map(([name, data]) => [name, data.slice()]));
+  numbers.get('D0')![7] = Infinity;
+  return { ...batch, numbers };
+}
+
+/** All that a program holds, copied. */
+function held(program: Program): object {
+  const { step, weights, optimizer } = program.state();
+  const copy = (tensors: typeof weights): object => Object.fromEntries([...tensors].map(([name, { data }]) => [name, data.slice()]));
+  return { step, weights: copy(weights), optimizer: copy(optimizer) };
+}
+
+const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
+  ['simd, one thread', () => Promise.resolve(createSimdEngine(1))],
+  ['simd, three threads', () => Promise.resolve(createSimdEngine(3))],
+  ['tfjs', () => createTfjsEngine()],
+];
+
+describe('a step whose loss is not finite', () => {
+  it.each(engines)('is not taken: weights, moments, running statistics and dropout go on as if it had never been (%s)', async (_, engineOf) => {
+    const plan = planOf(work, SCALE);
+    const [bad, spared] = [(await engineOf()).compile(plan), (await engineOf()).compile(plan)];
+    await setTimeout(500);
+    const batches = batchesOf(work, 6, SCALE);
+    for (const [i, batch] of batches.entries()) {
+      if (i % 2 === 1) {
+        const losses = await bad.trainStep(poisoned(batch));
+        expect([...losses.values()].some(({ mean }) => !Number.isFinite(mean))).toBe(true);
+      }
+      await bad.trainStep(batch);
+      await spared.trainStep(batch);
+      expect(held(bad)).toEqual(held(spared));
+    }
+    bad.dispose();
+    spared.dispose();
+  });
+});
