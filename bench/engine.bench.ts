@@ -1,4 +1,4 @@
-// Rows trained and predicted a second, data in memory, on ids of the full Ali-CCP vocabulary; and how near that comes to a roofline (3 minutes).
+// Rows trained and predicted a second, data in memory, on ids of the full Ali-CCP vocabulary; and how near that comes to a roofline (90 seconds).
 import { it } from 'vitest';
 import { createSimdEngine } from '../src/engines/simd/engine.js';
 import { EVALUATION_BATCH_ROWS } from '../src/training/measure.js';
@@ -67,7 +67,7 @@ it('engine', async () => {
     }
   }
   printTable(
-    'Speed; share of the roofline = (FLOPs of a step / peak of products + rows of tables that it touches / peak of Adam on rows) / time of a step',
+    'Speed; share of the roofline = (FLOPs of a step / peak of products + rows of tables that it touches / peak of Adam on rows) / time of a step; steps of few rows are done by one thread',
     results.map((r) => ({
       workload: r.workload, threads: String(r.threads), 'trained, rows/s': count(r.trainedRowsPerSecond), 'ms a step': r.trainMs.toFixed(2),
       MFLOPs: r.megaflopsPerStep.toFixed(1), 'rows touched': count(r.rowUpdatesPerStep), 'share of roofline': `${(100 * r.shareOfRoofline).toFixed(0)}%`, 'predicted, rows/s': count(r.predictedRowsPerSecond),

@@ -1,4 +1,4 @@
-// mtl beside PyTorch tuned by hand and torch-rechub, in turns on one machine: rows trained a second, and ratios with their spread (8 minutes).
+// mtl beside PyTorch tuned by hand and torch-rechub, in turns on one machine: rows trained a second, and ratios with their spread (5 minutes).
 import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { it } from 'vitest';
