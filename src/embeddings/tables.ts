@@ -2,6 +2,7 @@ import { column, type Batch } from '../batch.js';
 import type { Optimizer } from '../optimizers/optimizer.js';
 import { drawEmbeddings } from './first-embeddings.js';
 import type { InputLayout, TableSpec } from './layout.js';
+import { createFactors } from './pooling.js';
 
 // B rows of the batch, I columns of the input, V rows of a table, D its width, U distinct rows that a batch touches.
 
@@ -14,7 +15,7 @@ export interface Table extends TableSpec {
 /** The embedding tables of a model: looked up before the graph runs, updated after it, never inside it. */
 export interface Tables {
   readonly tables: readonly Table[];
-  /** Fills the first rows of `input_BI` with the embeddings and numbers of the batch. */
+  /** Fills the first rows of `input_BI` with the embeddings, pooled bags and numbers of the batch. */
   lookup(batch: Batch, input_BI: Float32Array): void;
   /** Sums `inputGradient_BI` over each distinct row, by table. The arrays are reused by the next call. */
   rowGradients(batch: Batch, inputGradient_BI: Float32Array): readonly RowGradients[];
@@ -44,6 +45,7 @@ export function createTables(layout: InputLayout, optimizer: Optimizer, isLazy: 
     return { ...spec, weights_VD, slots_VD: optimizer.slots.map(() => new Float32Array(size)) };
   });
   const byName = new Map(tables.map((table) => [table.name, table]));
+  const factorsOf = createFactors();
   const accumulators = tables.map((table) => createAccumulator(table, layout));
 
   return {
@@ -54,6 +56,18 @@ export function createTables(layout: InputLayout, optimizer: Optimizer, isLazy: 
         if (columns.kind === 'number') {
           const numbers = column(batch.numbers, columns.field);
           for (let b = 0; b < batch.rows; b++) input_BI[b * layout.width + columns.offset] = numbers[b]!;
+        } else if (columns.kind === 'bag') {
+          const { weights_VD, width } = column(byName, columns.table);
+          const bag = column(batch.bags, columns.field);
+          const factors = factorsOf(bag, batch.rows, columns.pooling);
+          for (let b = 0; b < batch.rows; b++) {
+            const to = b * layout.width + columns.offset;
+            input_BI.fill(0, to, to + width);
+            for (let i = bag.offsets[b]!; i < bag.offsets[b + 1]!; i++) {
+              const from = bag.ids[i]! * width;
+              for (let d = 0; d < width; d++) input_BI[to + d]! += factors[i]! * weights_VD[from + d]!;
+            }
+          }
         } else {
           const { weights_VD, width } = column(byName, columns.table);
           const ids = column(batch.ids, columns.field);
@@ -93,33 +107,43 @@ export function denseGradient({ table, count, rows_U, gradient_UD }: RowGradient
 
 /** Sums the gradients of a table's rows over all fields that look into it; distinct rows are found with stamps. */
 function createAccumulator(table: Table, layout: InputLayout): (batch: Batch, inputGradient_BI: Float32Array) => RowGradients {
-  const fields = layout.columns.filter((columns) => columns.kind === 'id' && columns.table === table.name);
+  const fields = layout.columns.filter((columns) => columns.kind !== 'number' && columns.table === table.name);
+  const factorsOf = createFactors();
   const { width } = table;
   const slotOf_V = new Uint32Array(table.rows);
   let rows_U = new Uint32Array(0);
   let gradient_UD = new Float32Array(0);
 
   return (batch, inputGradient_BI) => {
-    const most = Math.min(table.rows, batch.rows * fields.length);
+    const keys = fields.reduce((sum, { kind, field }) => sum + (kind === 'bag' ? column(batch.bags, field).offsets[batch.rows]! : batch.rows), 0);
+    const most = Math.min(table.rows, keys);
     if (rows_U.length < most) {
       rows_U = new Uint32Array(most);
       gradient_UD = new Float32Array(most * width);
     }
     gradient_UD.fill(0, 0, most * width);
     let count = 0;
-    for (const { field, offset } of fields) {
-      const ids = column(batch.ids, field);
-      for (let b = 0; b < batch.rows; b++) {
-        const row = ids[b]!;
-        // A stale slot is told from a live one by asking whose it is.
-        let u = slotOf_V[row]!;
-        if (u >= count || rows_U[u] !== row) {
-          u = count++;
-          slotOf_V[row] = u;
-          rows_U[u] = row;
+    const add = (row: number, factor: number, from: number): void => {
+      // A stale slot is told from a live one by asking whose it is.
+      let u = slotOf_V[row]!;
+      if (u >= count || rows_U[u] !== row) {
+        u = count++;
+        slotOf_V[row] = u;
+        rows_U[u] = row;
+      }
+      for (let d = 0; d < width; d++) gradient_UD[u * width + d]! += factor * inputGradient_BI[from + d]!;
+    };
+    for (const columns of fields) {
+      const { field, offset } = columns;
+      if (columns.kind === 'bag') {
+        const bag = column(batch.bags, field);
+        const factors = factorsOf(bag, batch.rows, columns.pooling);
+        for (let b = 0; b < batch.rows; b++) {
+          for (let i = bag.offsets[b]!; i < bag.offsets[b + 1]!; i++) add(bag.ids[i]!, factors[i]!, b * layout.width + offset);
         }
-        const from = b * layout.width + offset;
-        for (let d = 0; d < width; d++) gradient_UD[u * width + d]! += inputGradient_BI[from + d]!;
+      } else {
+        const ids = column(batch.ids, field);
+        for (let b = 0; b < batch.rows; b++) add(ids[b]!, 1, b * layout.width + offset);
       }
     }
     return { table, count, rows_U, gradient_UD };

@@ -9,5 +9,6 @@ export { columnSums, gemm, gemmGradient, transposePanels } from './gemm';
 export { activate, activateGradient, clear, copyColumns, dice, diceGradient, dotRows, dropout, multiply, prelu, preluGradient, scaleRows, softmax, softmaxGradient } from './elementwise';
 export { diceSlopes, normalise, normaliseGradient, normaliseRunning, preluSlope } from './norm';
 export { binaryCrossEntropy, checkLosses, meanLoss, productCrossEntropy, squaredError } from './losses';
+export { gatherBagGradients, lookupBags, poolingFactors } from './bags';
 export { gatherGradients, lookup } from './tables';
 export { adamDense, adamRows } from './optimizer';

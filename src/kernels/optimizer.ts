@@ -51,7 +51,7 @@ const AHEAD: u32 = 16;
  * @param refused where there is a 1, nothing is updated
  * @param tableRows 0 for lazy
  */
-export function adamRows(table: usize, stride: i32, width: i32, hash: usize, keysPerRow: i32, distinct: usize, gradients: usize, countAt: usize, constants: usize, refused: usize, rows: i32, tableRows: i32): void {
+export function adamRows(table: usize, stride: i32, width: i32, hash: usize, distinct: usize, gradients: usize, countAt: usize, constants: usize, refused: usize, tableRows: i32): void {
   if (!has() || load<u32>(refused)) return;
   const count = load<u32>(countAt);
   const bytes = <usize>width << 2, strideBytes = <usize>stride << 2;
@@ -72,7 +72,7 @@ export function adamRows(table: usize, stride: i32, width: i32, hash: usize, key
     store<u32>(countAt, touched, 4);
     return;
   }
-  const mask = hashMask(keysPerRow * rows);
+  const mask = hashMask(load<i32>(countAt, 8));
   for (let row = 0; row < tableRows; row++) {
     const slot = load<u32>(placeOf(row, hash, mask, distinct));
     const at = table + <usize>row * strideBytes;

@@ -4,7 +4,7 @@
 import { has, shareBegin, shareEnd, take } from './team';
 
 /** Stands in a place of the hash table that holds nothing. */
-const EMPTY: u32 = 0xffffffff;
+export const EMPTY: u32 = 0xffffffff;
 
 /** y[b, 0 … D) = table[ids[b]]; rows are shared among workers. */
 export function lookup(ids: usize, table: usize, stride: i32, width: i32, y: usize, ldy: i32, rows: i32): void {
@@ -49,12 +49,12 @@ export function placeOf(row: u32, hash: usize, mask: u32, distinct: usize): usiz
  * Adds one field's gradients to the distinct rows of its table; the worker that takes the table does all of it.
  * @param claim of the table
  * @param hash room for `hashMask(keys) + 1` words
- * @param keys ids of the table in the batch, at the most: rows times the fields that look into it
- * @param distinct the distinct rows, `count` of them at `countAt`
+ * @param distinct the distinct rows
+ * @param countAt three words: their number, one that is written and not read, and the most that they can be in this batch (keys)
  */
-export function gatherGradients(claim: usize, ids: usize, d: usize, ldd: i32, width: i32, hash: usize, keysPerRow: i32, distinct: usize, gradients: usize, countAt: usize, rows: i32, isFirstField: i32): void {
+export function gatherGradients(claim: usize, ids: usize, d: usize, ldd: i32, width: i32, hash: usize, distinct: usize, gradients: usize, countAt: usize, rows: i32, isFirstField: i32): void {
   if (isFirstField ? !take(claim) : !has()) return;
-  const mask = hashMask(keysPerRow * rows);
+  const mask = hashMask(load<i32>(countAt, 8));
   if (isFirstField) memory.fill(hash, 0xff, (<usize>mask + 1) << 2);
   let count = isFirstField ? <u32>0 : load<u32>(countAt);
   const bytes = <usize>width << 2;

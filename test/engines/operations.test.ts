@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import type { Program } from '../../src/engines/engine.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
 import type { GraphBuilder } from '../../src/graph/builder.js';
 import { ACTIVATIONS, type Activation, type OperationName, type Value } from '../../src/graph/operations.js';
 import { numericBatch, planOf } from '../support/graph-plan.js';
+import { checkGradients } from '../support/slopes.js';
 
 // Every operation's gradient against central differences of its own loss, on every engine.
 
@@ -48,33 +48,6 @@ const LOSSES: Record<string, (g: GraphBuilder, a: Value, b: () => Value, y: Valu
   'squaredError with mask and weights': (g, a, _, y, mask, weights) => g.squaredError(a, y, { mask, weights }),
 };
 
-/** Compares each parameter's gradient, a few elements of it, with (loss(w + h) - loss(w - h)) / 2h. */
-async function checkGradients(program: Program): Promise<void> {
-  const batch = numericBatch(ROWS, WIDTH);
-  const loss = async (): Promise<number> => [...(await program.inspect(batch)).losses.values()].reduce((sum, { mean }) => sum + mean, 0);
-  const { gradients } = await program.inspect(batch);
-  const weights = new Map([...program.state().weights].map(([name, { shape, data }]) => [name, { shape, data: data.slice() }]));
-  expect(gradients.size).toBeGreaterThan(0);
-  const h = 2e-3;
-  for (const [name, { data: gradient }] of gradients) {
-    const data = weights.get(name)!.data;
-    const scale = gradient.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-2);
-    for (let i = 0; i < data.length; i += Math.max(1, Math.floor(data.length / 7))) {
-      const saved = data[i]!;
-      const lossWith = async (value: number): Promise<number> => {
-        data[i] = value;
-        program.restore({ step: 0, weights, optimizer: new Map() });
-        return loss();
-      };
-      const up = await lossWith(saved + h);
-      const down = await lossWith(saved - h);
-      data[i] = saved;
-      program.restore({ step: 0, weights, optimizer: new Map() });
-      expect(Math.abs((up - down) / (2 * h) - gradient[i]!), `${name}[${i}]`).toBeLessThan(5e-3 * scale + 2e-4);
-    }
-  }
-}
-
 for (const { name: engineName, create } of engines) {
   describe(`gradients of the ${engineName} engine are the slopes of the loss`, () => {
     for (const [name, body] of bodies) {
@@ -84,7 +57,7 @@ for (const { name: engineName, create } of engines) {
           const out = g.linear(g.activation(body(g, g.linear(input, WIDTH, 'below')), 'tanh', 't'), 1, 'out');
           return { predictions: { p: out }, terms: [{ name: 'p', weight: 1, loss: g.squaredError(out, y) }] };
         });
-        await checkGradients((await create()).compile(plan));
+        await checkGradients((await create()).compile(plan), numericBatch(ROWS, WIDTH));
       });
     }
 
@@ -95,7 +68,7 @@ for (const { name: engineName, create } of engines) {
           const a = g.linear(input, 1, 'a');
           return { predictions: { p: a }, terms: [{ name: 'p', weight: 1, loss: build(g, a, () => g.linear(input, 1, 'b'), y, mask, weight) }] };
         });
-        await checkGradients((await create()).compile(plan));
+        await checkGradients((await create()).compile(plan), numericBatch(ROWS, WIDTH));
       });
     }
   });

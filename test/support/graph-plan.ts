@@ -12,14 +12,15 @@ export function numericLayout(width: number): InputLayout {
   return { width, tables: [], columns: Array.from({ length: width }, (_, i) => ({ field: `x${i}`, offset: i, width: 1, kind: 'number' as const })) };
 }
 
-/** A plan around a hand-written graph over `width` numbers and the label 'y'. */
-export function planOf(width: number, build: (g: GraphBuilder, input: Value, label: Value) => { terms: Term[]; predictions: Record<string, Value> }): Plan {
+/** A plan around a hand-written graph over so many numbers, or the columns of a layout, and the label 'y'. */
+export function planOf(columns: number | InputLayout, build: (g: GraphBuilder, input: Value, label: Value) => { terms: Term[]; predictions: Record<string, Value> }): Plan {
+  const layout = typeof columns === 'number' ? numericLayout(columns) : columns;
   const g = new GraphBuilder();
-  const { terms, predictions } = build(g, g.input({ kind: 'features' }, width), g.input({ kind: 'label', column: 'y' }, 1));
+  const { terms, predictions } = build(g, g.input({ kind: 'features' }, layout.width), g.input({ kind: 'label', column: 'y' }, 1));
   const adam = optimizers.schema.parse({ name: 'adam', learningRate: 0.01 });
   return {
     graph: { values: g.values, parameters: g.parameters, terms, predictions: new Map(Object.entries(predictions)) },
-    layout: numericLayout(width),
+    layout,
     optimizers: { dense: adam, embeddings: { ...adam, lazy: true } },
     seed: 7,
   };

@@ -2,6 +2,7 @@ import { neededFor, type Graph } from '../../graph/graph.js';
 import { isLoss, type LossValue, type Value } from '../../graph/operations.js';
 import type { Plan } from '../engine.js';
 import { createArena, WORD, type Arena } from './arena.js';
+import { placeBags, POOLING_NUMBERS, type BagPlace } from './bags.js';
 import { lowerLoss } from './losses.js';
 import type { Lowering, Mode } from './lowering.js';
 import { LOWERED } from './operations.js';
@@ -17,11 +18,10 @@ export interface TablePlace {
   /** Floats from row to row: the weights, then each of the optimizer's slots, `width` each. */
   readonly stride: number;
   readonly at: number;
-  /** Fields that look into it. */
-  readonly fields: number;
   readonly hash: number;
   readonly distinct: number;
   readonly gradients: number;
+  /** Three words: the number of distinct rows, one for the kernels, and what it can be at the most in this batch. */
   readonly count: number;
 }
 
@@ -31,6 +31,7 @@ export interface Compiled {
   readonly places: Places;
   readonly lists: Readonly<Record<Mode, readonly Call[]>>;
   readonly tables: readonly TablePlace[];
+  readonly bags: ReadonlyMap<string, BagPlace>;
   /** Constants of the dense optimizer, then of the tables': 16 floats each. */
   readonly constants: number;
   /** Becomes 1 where a loss is not finite: then nothing is updated. */
@@ -67,18 +68,20 @@ export function compile({ graph, layout, optimizers }: Plan, begin: number, maxR
   const dropoutKeys = new Map(graph.values.flatMap(({ op, id }) => (op === 'dropout' ? [[id, arena.take(`key ${id}`, 1)] as const] : [])));
   const losses = new Map(graph.terms.map(({ name }) => [name, arena.take(`loss ${name}`, 4)]));
   const column: Compiled['column'] = (kind, name) => arena.take(`${kind} ${name}`, maxRows);
+  const bags = placeBags(layout, arena, maxRows);
   const tables = layout.tables.map(({ name, rows, width }): TablePlace => {
-    const fields = layout.columns.filter((columns) => columns.kind === 'id' && columns.table === name).length;
-    const most = Math.min(rows, maxRows * fields);
+    const fields = layout.columns.filter((columns) => columns.kind !== 'number' && columns.table === name);
+    // How many items a bag has is not known before there is a batch.
+    const most = fields.some(({ kind }) => kind === 'bag') ? rows : Math.min(rows, maxRows * fields.length);
     const stride = width * (1 + numSlots);
     const take = (what: string, words: number): number => arena.take(`table ${what} ${name}`, words);
     return {
-      name, rows, width, stride, fields,
+      name, rows, width, stride,
       at: take('rows', rows * stride),
-      hash: take('hash', 4 * maxRows * fields),
+      hash: take('hash table', 4 * most),
       distinct: take('distinct', most),
       gradients: take('gradients', most * width),
-      count: take('count', 2),
+      count: take('count', 3),
     };
   });
 
@@ -110,7 +113,13 @@ export function compile({ graph, layout, optimizers }: Plan, begin: number, maxR
       for (const columns of layout.columns) {
         const at = to.at + columns.offset * WORD;
         if (columns.kind === 'number') list.emit('copyColumns', column('number', columns.field), 1, at, to.ld, ROWS, 1, 0);
-        else {
+        else if (columns.kind === 'bag') {
+          const { field, pooling, table: name, width } = columns;
+          const table = tables.find((one) => one.name === name)!;
+          const bag = bags.get(field)!;
+          if (pooling !== 'sum') list.emit('poolingFactors', bag.addresses, bag.offsets, POOLING_NUMBERS[pooling], ROWS);
+          list.emit('lookupBags', bag.addresses, bag.offsets, table.at, table.stride, width, at, to.ld, ROWS);
+        } else {
           const table = tables.find(({ name }) => name === columns.table)!;
           list.emit('lookup', column('id', columns.field), table.at, table.stride, columns.width, at, to.ld, ROWS);
         }
@@ -137,13 +146,15 @@ export function compile({ graph, layout, optimizers }: Plan, begin: number, maxR
     const [first, second] = denseSlots as [number, number];
     if (input !== undefined && written.has(input)) {
       const from = places.of(input);
-      for (const [t, { name, at, stride, width, rows, fields, hash, distinct, gradients, count }] of bySize.entries()) {
+      for (const [t, { name, at, stride, width, rows, hash, distinct, gradients, count }] of bySize.entries()) {
         layout.columns
-          .filter((columns) => columns.kind === 'id' && columns.table === name)
-          .forEach(({ field, offset }, f) =>
-            list.emit('gatherGradients', claims + t * WORD, column('id', field), from.gradient + offset * WORD, from.ld, width, hash, fields, distinct, gradients, count, ROWS, f === 0 ? 1 : 0),
-          );
-        if (mode === 'train') list.emit('adamRows', at, stride, width, hash, fields, distinct, gradients, count, constants + 16 * WORD, refused, ROWS, optimizers.embeddings.lazy ? 0 : rows);
+          .filter((columns) => columns.kind !== 'number' && columns.table === name)
+          .forEach(({ kind, field, offset }, f) => {
+            const rest = [from.gradient + offset * WORD, from.ld, width, hash, distinct, gradients, count, ROWS, f === 0 ? 1 : 0];
+            if (kind === 'bag') list.emit('gatherBagGradients', claims + t * WORD, bags.get(field)!.addresses, bags.get(field)!.offsets, ...rest);
+            else list.emit('gatherGradients', claims + t * WORD, column('id', field), ...rest);
+          });
+        if (mode === 'train') list.emit('adamRows', at, stride, width, hash, distinct, gradients, count, constants + 16 * WORD, refused, optimizers.embeddings.lazy ? 0 : rows);
       }
     }
     if (mode === 'inspect') return list.calls;
@@ -155,7 +166,7 @@ export function compile({ graph, layout, optimizers }: Plan, begin: number, maxR
   const lists = { train: lower('train'), inspect: lower('inspect'), predict: lower('predict') };
   const predictions = new Map([...graph.predictions].map(([task, value]) => [task, places.of(value)]));
   for (const value of graph.values) if (value.op === 'input' && value.source.kind === 'label') places.of(value);
-  return { arena, places, lists, tables, constants, refused, denseSlots, denseGradients, dropoutKeys, losses, predictions, column };
+  return { arena, places, lists, tables, bags, constants, refused, denseSlots, denseGradients, dropoutKeys, losses, predictions, column };
 }
 
 function matricesOf(graph: Graph, places: Places) {

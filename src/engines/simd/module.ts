@@ -3,7 +3,7 @@ import v8 from 'node:v8';
 import type { KernelName } from './plan.js';
 
 /** Bytes of a page of WebAssembly memory, and the most that one memory can have. */
-const PAGE_BYTES = 65_536;
+export const PAGE_BYTES = 65_536;
 export const MAX_BYTES = 4 * 2 ** 30 - PAGE_BYTES;
 
 /** An instance's kernels, by name. */

@@ -13,9 +13,11 @@ export const KERNELS = {
   dotRows: 'rows',
   dropout: 'rows',
   lookup: 'rows',
+  lookupBags: 'rows',
   multiply: 'rows',
   normaliseRunning: 'rows',
   prelu: 'rows',
+  poolingFactors: 'rows',
   preluGradient: 'rows',
   productCrossEntropy: 'rows',
   scaleRows: 'rows',
@@ -36,6 +38,7 @@ export const KERNELS = {
   transposePanels: 'start',
   // A table is done by the worker that takes it first. The slowest sums and the largest tables may meet: none reads the other.
   adamRows: 'tables',
+  gatherBagGradients: 'tables',
   gatherGradients: 'tables',
   adamDense: 'weights',
 } as const;

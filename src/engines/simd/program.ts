@@ -9,6 +9,7 @@ import { tableTensor, type Plan, type Program, type ProgramState, type TermLoss 
 import { refuseOtherTensors } from '../restore.js';
 import { drawParameter } from '../weights.js';
 import { WORD } from './arena.js';
+import { createBagLoader, itemsOf } from './bags.js';
 import { compile, type TablePlace } from './compile.js';
 import type { Mode } from './lowering.js';
 import { createMemory, instantiate, MAX_BYTES, type KernelModule } from './module.js';
@@ -37,6 +38,7 @@ export function compileProgram({ module }: KernelModule, plan: Plan, threads: nu
   const view = (at: number, length: number): Float32Array => floats.subarray(at / WORD, at / WORD + length);
   const rowWork = places.groups.reduce((sum, { matrix }) => sum + 3 * matrix.inputs * matrix.panels * 8, 0);
   const team = createTeam({ module, memory, lists, barrier: BEGIN, threads, rowWork });
+  const bags = createBagLoader(memory, compiled.bags, arena.bytes);
   let step = 0;
 
   for (const { running, width } of graph.values.flatMap((value) => (value.op === 'activation' ? [value] : []))) {
@@ -104,7 +106,16 @@ export function compileProgram({ module }: KernelModule, plan: Plan, threads: nu
   const load = (batch: Batch, begin: number, rows: number): void => {
     for (const { kind, field } of layout.columns) {
       if (kind === 'id') words.set(column(batch.ids, field).subarray(begin, begin + rows), compiled.column('id', field) / WORD);
-      else floats.set(column(batch.numbers, field).subarray(begin, begin + rows), compiled.column('number', field) / WORD);
+      else if (kind === 'number') floats.set(column(batch.numbers, field).subarray(begin, begin + rows), compiled.column('number', field) / WORD);
+    }
+    bags.load(batch, begin, rows);
+    for (const { name, rows: most, count } of tables) {
+      let keys = 0;
+      for (const columns of layout.columns) {
+        if (columns.kind === 'number' || columns.table !== name) continue;
+        keys += columns.kind === 'id' ? rows : itemsOf(column(batch.bags, columns.field), begin, rows);
+      }
+      words[count / WORD + 2] = Math.min(most, keys);
     }
     for (const value of graph.values) {
       if (value.op !== 'input' || value.source.kind !== 'label') continue;

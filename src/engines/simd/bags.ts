@@ -1,0 +1,87 @@
+import { column, type BagColumn, type Batch } from '../../batch.js';
+import type { InputLayout, Pooling } from '../../embeddings/layout.js';
+import { userError } from '../../errors.js';
+import { WORD, type Arena } from './arena.js';
+import { MAX_BYTES, PAGE_BYTES } from './module.js';
+
+/** Where what is known of a bag before there is a batch lies. */
+export interface BagPlace {
+  readonly field: string;
+  /** Of `maxRows` + 1 words: where the items of a row begin, and those of the last end. */
+  readonly offsets: number;
+  /** Two addresses, of the items' ids and of their factors: a batch decides them. */
+  readonly addresses: number;
+}
+
+/** The bags of a layout. */
+export function placeBags({ columns }: InputLayout, arena: Arena, maxRows: number): ReadonlyMap<string, BagPlace> {
+  const fields = columns.flatMap(({ kind, field }) => (kind === 'bag' ? [field] : []));
+  return new Map(fields.map((field) => [field, { field, offsets: arena.take(`offsets ${field}`, maxRows + 1), addresses: arena.take(`bag ${field}`, 2) }]));
+}
+
+/** The numbers by which the kernel knows a pooling; a sum's factors are its weights, and no kernel is called. */
+export const POOLING_NUMBERS: Readonly<Record<Exclude<Pooling, 'sum'>, number>> = { mean: 1, sqrtn: 2 };
+
+/** Puts the bags of batches where kernels find them. */
+export interface BagLoader {
+  /**
+   * Copies the bags of rows `begin` to `begin + rows`.
+   * @throws UserError (data) for more items than the memory can take
+   */
+  load(batch: Batch, begin: number, rows: number): void;
+}
+
+/**
+ * A loader for the bags of a plan. Nobody knows how many items the fullest batch will have, so they lie behind everything else, and
+ * the memory grows as it must: by half as much again at least, and never more than 4 GiB in all.
+ * @param begin the first byte behind everything else
+ */
+export function createBagLoader(memory: WebAssembly.Memory, places: ReadonlyMap<string, BagPlace>, begin: number): BagLoader {
+  let words = new Uint32Array(memory.buffer);
+  let floats = new Float32Array(memory.buffer);
+
+  const reserve = (end: number, batch: Batch): void => {
+    const bytes = memory.buffer.byteLength;
+    if (end <= bytes) return;
+    const wanted = Math.min(MAX_BYTES, end + (end - begin) / 2);
+    if (end > MAX_BYTES) throw tooManyItems(batch, end - MAX_BYTES);
+    memory.grow(Math.ceil((wanted - bytes) / PAGE_BYTES));
+    words = new Uint32Array(memory.buffer);
+    floats = new Float32Array(memory.buffer);
+  };
+
+  return {
+    load(batch, from, rows) {
+      let end = Math.ceil(begin / WORD) * WORD;
+      for (const { field } of places.values()) end += 2 * itemsOf(column(batch.bags, field), from, rows) * WORD;
+      reserve(end, batch);
+      let at = Math.ceil(begin / WORD);
+      for (const { field, offsets, addresses } of places.values()) {
+        const bag = column(batch.bags, field);
+        const first = bag.offsets[from]!;
+        const items = itemsOf(bag, from, rows);
+        for (let b = 0; b <= rows; b++) words[offsets / WORD + b] = bag.offsets[from + b]! - first;
+        words[addresses / WORD] = at * WORD;
+        words[addresses / WORD + 1] = (at + items) * WORD;
+        words.set(bag.ids.subarray(first, first + items), at);
+        floats.set(bag.weights.subarray(first, first + items), at + items);
+        at += 2 * items;
+      }
+    },
+  };
+}
+
+/** Items of so many rows from one on. */
+export function itemsOf({ offsets }: BagColumn, begin: number, rows: number): number {
+  return offsets[begin + rows]! - offsets[begin]!;
+}
+
+function tooManyItems({ rows, bags }: Batch, missing: number): Error {
+  const counts = [...bags].map(([field, bag]) => [field, itemsOf(bag, 0, rows)] as const).sort(([, a], [, b]) => b - a);
+  const list = counts.slice(0, 3).map(([field, count]) => `'${field}' with ${count}`);
+  return userError('data', {
+    key: 'features',
+    message: `the bags of a batch of ${rows} rows need ${Math.ceil(missing / 2 ** 20)} MiB more than one WebAssembly memory has, 4 GiB; most items has ${list.join(', then ')}`,
+    fix: 'set maxItems for these fields, or a smaller training.batchSize',
+  });
+}
