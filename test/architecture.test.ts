@@ -98,7 +98,9 @@ describe('the house', () => {
 
   it('quotes the name of a part in the file of the part alone', () => {
     const parts: Record<string, { name: string }>[] = [models, optimizers, encodings, metrics, features];
-    const names = parts.flatMap((namespace) => Object.values(namespace).map(({ name }) => name));
+    // A column of the model's input is an id, a bag or a number, whatever type of feature it comes from.
+    const kinds = ['bag'];
+    const names = parts.flatMap((namespace) => Object.values(namespace).map(({ name }) => name)).filter((name) => !kinds.includes(name));
     const quoted = files.flatMap(({ path, text }) =>
       names.filter((name) => new RegExp(`['"\`]${name}['"\`]`).test(text) && !text.includes(`name: '${name}'`)).map((name) => `${path} quotes '${name}'`),
     );

@@ -3,6 +3,7 @@ import { dataOptions } from '../data/options.js';
 import { didYouMean, joined } from '../errors.js';
 import { metrics } from '../evaluation/metrics.js';
 import { spacesOf, type Space } from '../evaluation/spaces.js';
+import { checkFeatures } from '../features/check.js';
 import { featureTypes } from '../features/features.js';
 import { models, type ModelSpec } from '../models/models.js';
 import type { Finding } from '../part.js';
@@ -36,7 +37,7 @@ export function tasksOf(experiment: Pick<Experiment, 'tasks'>): readonly Task[] 
 /** What no section can know alone; sections that did not parse are left out, so that the others are still checked. */
 export function* crossChecks({ data, features, tasks: taskOptions, model, training }: Partial<Experiment>): Generator<Finding> {
   const tasks = taskOptions && tasksOf({ tasks: taskOptions });
-  if (features !== undefined) yield* checkFields(features, tasks ?? []);
+  if (features !== undefined) yield* checkFeatures(features, labelColumns(tasks ?? []));
   if (tasks !== undefined) yield* checkTasks(tasks, model);
   if (tasks !== undefined && training !== undefined) {
     const monitors = monitorsOf(spacesOf(tasks));
@@ -48,22 +49,6 @@ export function* crossChecks({ data, features, tasks: taskOptions, model, traini
   if (data !== undefined && data.valid === undefined) {
     if (training?.earlyStopping !== undefined) yield { path: ['training', 'earlyStopping'], message: 'needs data.valid to look at' };
     if (training !== undefined && training.monitor !== 'loss') yield { path: ['training', 'monitor'], message: 'needs data.valid to look at' };
-  }
-}
-
-/** Every column is a feature once, and no label is one. */
-function* checkFields(features: Experiment['features'], tasks: readonly Task[]): Generator<Finding> {
-  const groups = Object.entries(features);
-  if (groups.length === 0) yield { path: ['features'], message: 'expected at least one group of columns' };
-  const labels = new Set(labelColumns(tasks));
-  const groupOf = new Map<string, string>();
-  for (const [group, { fields }] of groups) {
-    for (const [i, field] of fields.entries()) {
-      const path = ['features', group, 'fields', i];
-      if (labels.has(field)) yield { path, message: `column '${field}' is a label; as a feature it would give the answer away` };
-      else if (groupOf.has(field)) yield { path, message: `column '${field}' is already a feature, in group '${groupOf.get(field)}'` };
-      groupOf.set(field, group);
-    }
   }
 }
 

@@ -1,2 +1,5 @@
+export { bag } from './bag.js';
+export { bucketized } from './bucketized.js';
 export { categorical } from './categorical.js';
+export { cross } from './cross.js';
 export { numeric } from './numeric.js';

@@ -31,6 +31,8 @@ export interface Fit {
 
 /** What is learned on train for a field, and the encoder that follows from it. */
 export interface Encoding {
+  /** In words, without what is its owner's alone: fields that share a table must agree on them. */
+  readonly encodedAs: string;
   /** A new fit, or undefined where there is nothing to learn. */
   readonly startFit: () => Fit | undefined;
   /**

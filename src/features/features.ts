@@ -14,9 +14,14 @@ export type Fitted = Readonly<Record<string, unknown>>;
 /** A field that is ready to encode. */
 export type EncodedField = Field & Encoder;
 
-/** All fields of a config's groups, in its order: the order of the model's input. */
+/** All fields of a config's groups, in its order: the order of the model's input. Those that share a table have its encoding. */
 export function fieldsOf(groups: readonly FeatureSpec[]): readonly Field[] {
-  return groups.flatMap((group) => featureTypes.build(group));
+  const fields = groups.flatMap((group) => featureTypes.build(group));
+  const byName = new Map(fields.map((field) => [field.name, field]));
+  return fields.map((field) => {
+    const { encodedAs, startFit, encoder } = byName.get(field.owner)!;
+    return { ...field, encodedAs, startFit, encoder };
+  });
 }
 
 /**

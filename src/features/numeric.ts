@@ -86,6 +86,7 @@ export const numeric = defineFeatureType({
       name: field,
       columns: [field],
       owner: field,
+      encodedAs: 'a number',
       kind: 'number',
       width: 1,
       startFit,

@@ -16,6 +16,12 @@ export function parseId(text: string): number {
   return id;
 }
 
+/** Any text. Bytes that are no text all look alike once they are read: they would make one token of many. */
+export function parseText(text: string): string {
+  if (text.includes('\ufffd')) throw new BadValue('UTF-8 text');
+  return text;
+}
+
 const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
 
 /** A finite decimal number that a float of 32 bits can hold. */

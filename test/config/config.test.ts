@@ -17,6 +17,9 @@ tasks:
 model: { name: esmm }
 `;
 
+/** The same with more groups of features. */
+const withGroup = (...groups: string[]): string => MINIMAL.replace('tasks:', `${groups.map((group) => `  ${group}\n`).join('')}tasks:`);
+
 /** The lines of the error that a config gives. */
 function problems(text: string, ...overrides: string[]): string[] {
   try {
@@ -44,6 +47,20 @@ describe('a config', () => {
     });
   }
 
+  it('with every type of feature loads back from its resolved form equal to itself', () => {
+    const text = withGroup(
+      'bag: { type: bag, fields: [seen, bought], table: { seen: 101 }, maxItems: 9, pooling: sqrtn, separators: { items: " " } }',
+      'hashed: { type: categorical, fields: [shop], encoding: { name: hash, buckets: 10 } }',
+      'cross: { type: cross, fields: [[101, 7]], buckets: 10 }',
+      'price: { type: bucketized, fields: [price], quantiles: 4 }',
+      'hour: { type: bucketized, fields: [hour], boundaries: [-1.5, 6] }',
+      'number: { type: numeric, fields: [price] }',
+    );
+    const experiment = parseConfig(text, 'every.yaml');
+    expect(experiment.features['bag']).toMatchObject({ separators: { items: ' ', weight: ':' }, width: 16, pooling: 'sqrtn' });
+    expect(parseConfig(dumpConfig(experiment), join(scratchFolder(), 'other.yaml'))).toEqual(experiment);
+  });
+
   it('has its problems told all at once, each with its place, what was expected and what was found', () => {
     const text = `seed: -1
 data:
@@ -67,7 +84,7 @@ training:
       'bad.yaml:3:3: data.train: is missing; expected a text',
       "bad.yaml:3:3: data.trian: unknown key; did you mean 'train'?",
       "bad.yaml:7:5: features.user.widht: unknown key; did you mean 'width'?",
-      "bad.yaml:9:18: features.other.type: expected categorical, numeric, found \"categoricl\"; did you mean 'categorical'?",
+      "bad.yaml:9:18: features.other.type: expected bag, bucketized, categorical, cross, numeric, found \"categoricl\"; did you mean 'categorical'?",
       "bad.yaml:12:16: model.name: expected esmm, mmoe, found \"esm\"; did you mean 'esmm'?",
       'bad.yaml:14:11: training.epochs: expected at least 1, found 0',
       'bad.yaml:16:39: training.optimizer.dense.learningRate: expected a number, found "fast"',
@@ -78,6 +95,22 @@ training:
     ['a label among the features', MINIMAL.replace('109_14', 'click'), "bad.yaml:4:44: features.user.fields.1: column 'click' is a label; as a feature it would give the answer away"],
     ['a column twice', MINIMAL.replace('109_14', '101'), "bad.yaml:4:44: features.user.fields.1: column '101' is already a feature, in group 'user'"],
     ['a size for a field that is not there', MINIMAL.replace('109_14]', '109_14], encoding: { sizes: { 102: 5 } }'), "features.user.encoding.sizes.102: not a field of this group; did you mean '101'?"],
+    ['a size for a field that shares a table', MINIMAL.replace('109_14]', '109_14], table: { 109_14: 101 }, encoding: { sizes: { 109_14: 5 } }'), "features.user.encoding.sizes.109_14: '109_14' looks into the table of '101'; say it there"],
+    ['a table of a field that is not there', withGroup('bag: { type: bag, fields: [seen], table: 102 }'), "bad.yaml:5:44: features.bag.table: expected a field with a table, found '102'; did you mean '101'?"],
+    ['a table for a field that is not there', withGroup('bag: { type: bag, fields: [seen], table: { sen: 101 } }'), "features.bag.table.sen: not a field of this group; did you mean 'seen'?"],
+    ['the table of a number', withGroup('n: { type: numeric, fields: [x] }', 'bag: { type: bag, fields: [seen], table: x }'), "features.bag.table: 'x' is a number, which has no table"],
+    ['the table of a field that shares one', withGroup('a: { type: bag, fields: [a], table: 101 }', 'b: { type: bag, fields: [b], table: { b: a } }'), "features.b.table.b: 'a' looks into the table of '101'; name that one"],
+    ['another width than that of the table', withGroup('bag: { type: bag, fields: [seen], table: 101, width: 8 }'), "bad.yaml:5:56: features.bag.width: 'seen' has width 8, and '101', whose table it shares, 16"],
+    ['another encoding than that of the table', withGroup('bag: { type: bag, fields: [seen], table: 101, encoding: { name: tokens, minCount: 2 } }'), "features.bag.encoding: 'seen' is encoded as tokens minCount 2, and '101', whose table it shares, as ids"],
+    ['a cross of a label', withGroup('x: { type: cross, fields: [[101, click]], buckets: 10 }'), "features.x.fields.0: column 'click' is a label"],
+    ['a cross twice', withGroup('x: { type: cross, fields: [[101, a], [101, a]], buckets: 10 }'), "features.x.fields.1: '101_X_a' is already a feature, in group 'x'"],
+    ['a cross with itself', withGroup('x: { type: cross, fields: [[101, 101]], buckets: 10 }'), "bad.yaml:5:36: features.x.fields.0.1: column '101' is in this cross already"],
+    ['a cross of one', withGroup('x: { type: cross, fields: [[101]], buckets: 10 }'), 'features.x.fields.0: expected at least 2 items, found ["101"]'],
+    ['one separator for two things', withGroup("b: { type: bag, fields: [b], separators: { items: ':' } }"), "features.b.separators.weight: expected another character than the one between items, found ':' for both"],
+    ['a digit as a separator', withGroup("b: { type: bag, fields: [b], separators: { items: '1' } }"), 'features.b.separators.items: expected one character that is no digit, letter, dot, sign, quote or end of a line, found "1"'],
+    ['boundaries out of order', withGroup('b: { type: bucketized, fields: [b], boundaries: [1, 2, 2] }'), 'bad.yaml:5:58: features.b.boundaries.2: expected more than the boundary before, 2, found 2'],
+    ['neither boundaries nor quantiles', withGroup('b: { type: bucketized, fields: [b] }'), 'features.b: expected boundaries, or quantiles: a number of buckets'],
+    ['both boundaries and quantiles', withGroup('b: { type: bucketized, fields: [b], quantiles: 4, boundaries: [1] }'), 'features.b.quantiles: boundaries are given already; leave one of the two out'],
     ['tasks that do not fit the model', MINIMAL.replace(', given: click', ''), 'bad.yaml:6:3: tasks: esmm needs two classification tasks'],
     ['a monitor that is not measured', `${MINIMAL}training: { monitor: cvr.acu }\n`, "found 'cvr.acu'; did you mean 'cvr.auc'?"],
     ['early stopping without valid', `${MINIMAL.replace(', valid: valid.csv', '')}training: { earlyStopping: {} }\n`, 'training.earlyStopping: needs data.valid'],
@@ -87,7 +120,7 @@ training:
     ['an alias that holds itself', MINIMAL.replace('name: esmm', 'name: &a [*a]'), "bad.yaml:8:20: '*a' contains itself"],
     ['an alias of nothing', MINIMAL.replace('name: esmm', 'name: *a'), "no anchor '&a' stands before this alias"],
     ['a monitor without valid', `${MINIMAL.replace(', valid: valid.csv', '')}training: { monitor: ctr.auc }\n`, 'training.monitor: needs data.valid'],
-    ['an encoding that is none', MINIMAL.replace('109_14]', '109_14], encoding: { name: token }'), "expected ids, tokens, found \"token\"; did you mean 'tokens'?"],
+    ['an encoding that is none', MINIMAL.replace('109_14]', '109_14], encoding: { name: token }'), "expected hash, ids, tokens, found \"token\"; did you mean 'tokens'?"],
     ['a group whose name is none', MINIMAL.replace('user:', '9user:'), 'bad.yaml:4:3: features.9user: expected a name'],
   ])('with %s is refused', (_, text, expected) => {
     expect(problems(text).join('\n')).toContain(expected);

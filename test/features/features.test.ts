@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { BadValue, type Encoder, type Field } from '../../src/features/feature.js';
+import { BadValue, CELL_SEPARATOR, type Encoder, type Field } from '../../src/features/feature.js';
 import { encodedFields, featureTypes, fieldsOf, layoutOf } from '../../src/features/features.js';
+import { murmur3, seededHash } from '../../src/features/hash.js';
+import { createQuantiles } from '../../src/features/quantiles.js';
+import { randomStream } from '../../src/random.js';
 
 const fieldOf = (spec: object): Field => fieldsOf([featureTypes.schema.parse({ fields: ['f'], ...spec })])[0]!;
 
@@ -15,12 +18,19 @@ function fitted(spec: object, cells: readonly string[]): Encoder {
   return field.encoder(fit === undefined ? undefined : JSON.parse(JSON.stringify(fit.finish())));
 }
 
+/** The least that a group of a type must say. */
+const LEAST: Readonly<Record<string, object>> = { cross: { fields: [['a', 'b'], [101, 'c']], buckets: 5 }, bucketized: { boundaries: [1] } };
+
 describe('every feature type', () => {
   for (const type of featureTypes.names) {
-    it(`${type} builds a field for each column, from its defaults`, () => {
-      const fields = fieldsOf([featureTypes.schema.parse({ type, fields: ['a', 101] })]);
-      expect(fields.map(({ name }) => name)).toEqual(['a', '101']);
-      for (const field of fields) expect(field.width).toBeGreaterThan(0);
+    it(`${type} builds a field for each entry of its list, called after its columns, from its defaults`, () => {
+      const fields = fieldsOf([featureTypes.schema.parse({ type, fields: ['a', 101], ...LEAST[type] })]);
+      expect(fields.map(({ columns }) => columns[0])).toEqual(['a', '101']);
+      for (const { name, columns, width, owner } of fields) {
+        for (const column of columns) expect(name).toContain(column);
+        expect(width).toBeGreaterThan(0);
+        expect(owner).toBe(name);
+      }
     });
   }
 });
@@ -52,6 +62,192 @@ describe('tokens', () => {
     const encoder = fitted({ type: 'categorical', encoding: { name: 'tokens' } }, ['__proto__', 'constructor']);
     expect(encoder.rows).toBe(3);
     expect(encoder.encode('toString')).toBe(0);
+  });
+});
+
+describe('a hash', () => {
+  // https://stackoverflow.com/a/31929528 (Ian Boyd), checked against sklearn.utils.murmurhash3_32.
+  it.each([
+    ['', 0, 0], ['', 1, 0x514e28b7], ['', 0xffffffff, 0x81f16f39], ['a', 0x9747b28c, 0x7fa09ea6], ['ab', 0x9747b28c, 0x74875592],
+    ['abc', 0x9747b28c, 0xc84a62dd], ['abcd', 0x9747b28c, 0xf0478627], ['Hello, world!', 0x9747b28c, 0x24884cba], ['ππππππππ', 0x9747b28c, 0xd58063c1],
+    ['The quick brown fox jumps over the lazy dog', 0x9747b28c, 0x2fa826cd], ['a'.repeat(256), 0x9747b28c, 0x37405bdc],
+  ])('of %j with seed %i is that of MurmurHash3', (text, seed, expected) => {
+    const bytes = new TextEncoder().encode(text);
+    expect(murmur3(bytes, bytes.length, seed)).toBe(expected);
+    // The bytes of the text, however they are come by.
+    expect(seededHash(2 ** 31 - 2, seed)(text)).toBe(expected % (2 ** 31 - 2));
+  });
+
+  it('puts texts into buckets from 1 on, and nothing into 0', () => {
+    const spec = { type: 'categorical', encoding: { name: 'hash', buckets: 7, seed: 3 } };
+    expect(fieldOf(spec).startFit()).toBeUndefined();
+    const { rows, encode } = fitted(spec, []);
+    const ids = Array.from({ length: 500 }, (_, i) => encode(`é${i}`));
+    expect([rows, encode(''), Math.min(...ids), Math.max(...ids)]).toEqual([8, 0, 1, 7]);
+    expect(() => encode('a\ufffd')).toThrow(/UTF-8/);
+    const other = fitted({ ...spec, encoding: { ...spec.encoding, seed: 4 } }, []);
+    expect(Array.from({ length: 500 }, (_, i) => other.encode(`é${i}`))).not.toEqual(ids);
+  });
+});
+
+describe('a cross', () => {
+  const spec = { type: 'cross', fields: [['a', 'b']], buckets: 1000 };
+  const { rows, encode } = fitted(spec, []);
+  const of = (...cells: string[]): number => encode(cells.join(CELL_SEPARATOR));
+
+  it('hashes the texts of its cells together, and tells where one ends', () => {
+    expect(rows).toBe(1001);
+    expect(of('1', '23')).toBe(of('1', '23'));
+    expect(of('1', '23')).not.toBe(of('12', '3'));
+    expect(() => of('1', `2${CELL_SEPARATOR}3`)).toThrow(/U\+001F/);
+  });
+
+  it('is the unknown where a cell is empty', () => {
+    expect([of('', '1'), of('1', ''), of('', '')]).toEqual([0, 0, 0]);
+  });
+});
+
+describe('a bag', () => {
+  /** Items of a cell, with their ids encoded. */
+  const itemsOf = (spec: object, cell: string, cells: readonly string[] = []): [number, number][] => {
+    const field = fieldOf({ type: 'bag', ...spec });
+    if (field.kind !== 'bag') throw new Error('not a bag');
+    const fit = field.startFit();
+    for (const one of cells) field.split(one, (key) => fit?.observe(key));
+    const { encode } = field.encoder(fit?.finish());
+    const items: [number, number][] = [];
+    field.split(cell, (key, weight) => items.push([encode(key), weight]));
+    return items;
+  };
+  const sized = { encoding: { sizes: { f: 100 } } };
+
+  it.each([
+    ['5:0.5|7:2|9', [[5, 0.5], [7, 2], [9, 1]]],
+    ['', []],
+    ['3', [[3, 1]]],
+    ['3:0|3:1e-3', [[3, 0], [3, 0.001]]],
+  ] as const)('takes %j apart', (cell, items) => {
+    expect(itemsOf(sized, cell)).toEqual(items);
+  });
+
+  it('takes other separators, and ids that hold the one before a weight', () => {
+    expect(itemsOf({ ...sized, separators: { items: '\u0001', weight: '=' } }, '5=2\u00017')).toEqual([[5, 2], [7, 1]]);
+    expect(itemsOf({ encoding: { name: 'tokens' } }, 'a:b:2|c', ['a:b:1', 'a:b:1|c'])).toEqual([[1, 2], [2, 1]]);
+  });
+
+  it.each([
+    ['|', /an id in every item, with '\|' between items/],
+    ['1|', /an id in every item/],
+    ['1||2', /an id in every item/],
+    [':2', /an id in every item/],
+    ['1:', /an id, ':' and a weight/],
+    ['1:x', /a weight: a decimal number/],
+    ['1:1e39', /range of a 32-bit float/],
+    ['1:NaN', /a weight/],
+    ['1:-1', /at least 0, of which a mean/],
+    ['x', /an id: a whole number/],
+    ['100', /below 100/],
+  ])('of %j is refused', (cell, message) => {
+    expect(() => itemsOf(sized, cell)).toThrow(BadValue);
+    expect(() => itemsOf(sized, cell)).toThrow(message);
+  });
+
+  it('may have negative weights where no mean is taken', () => {
+    for (const pooling of ['sum', 'sqrtn']) expect(itemsOf({ ...sized, pooling }, '1:-2')).toEqual([[1, -2]]);
+  });
+
+  it('keeps the heaviest items where there are too many, the first among equals, in their order', () => {
+    expect(itemsOf({ ...sized, maxItems: 3 }, '1:1|2:5|3:1|4:3|5:1')).toEqual([[1, 1], [2, 5], [4, 3]]);
+    expect(itemsOf({ ...sized, maxItems: 2 }, '1|2|3')).toEqual([[1, 1], [2, 1]]);
+    expect(itemsOf({ ...sized, maxItems: 1 }, '1:0.1|2:0.2')).toEqual([[2, 0.2]]);
+    expect(itemsOf({ ...sized, maxItems: 3 }, '1|2|3')).toHaveLength(3);
+  });
+});
+
+describe('a bucketized number', () => {
+  const idsOf = (spec: object, train: readonly (string | number)[], cells: readonly (string | number)[]): number[] => {
+    const { encode, rows } = fitted({ type: 'bucketized', ...spec }, train.map(String));
+    const ids = cells.map((cell) => encode(String(cell)));
+    expect(Math.max(...ids)).toBeLessThan(rows);
+    return ids;
+  };
+
+  it('is in the bucket above a boundary that it meets; nothing is the unknown', () => {
+    expect(idsOf({ boundaries: [-1, 0.5, 10] }, [], ['', -2, -1, 0, 0.5, 9.99, 10, 1e30])).toEqual([0, 1, 2, 2, 3, 3, 4, 4]);
+    expect(() => idsOf({ boundaries: [0] }, [], ['x'])).toThrow(BadValue);
+  });
+
+  it('has buckets of equally many numbers of train where quantiles are asked for', () => {
+    const train = Array.from({ length: 1000 }, (_, i) => (i * 7919) % 1000);
+    const counts = new Map<number, number>();
+    for (const id of idsOf({ quantiles: 8 }, train, train)) counts.set(id, (counts.get(id) ?? 0) + 1);
+    expect([...counts].sort(([a], [b]) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7, 8].map((id) => [id, 125]));
+  });
+
+  it.each([
+    ['half of it one number', [0, 0, 0, 0, 1, 2, 3, 4], 4, [1, 1, 1, 1, 2, 2, 3, 3]],
+    ['most of it the least', [5, 5, 5, 9], 2, [1, 1, 1, 2]],
+    ['most of it the largest', [1, 2, 9, 9, 9], 2, [1, 1, 2, 2, 2]],
+    ['two numbers', [5, 5, 9], 10, [1, 1, 2]],
+    ['one number', [3, 3, 3, ''], 4, [1, 1, 1, 0]],
+    ['no number', ['', ''], 4, [0, 0]],
+  ] as const)('merges buckets that hold the same number: %s', (_, train, quantiles, ids) => {
+    expect(idsOf({ quantiles }, train, train)).toEqual(ids);
+  });
+});
+
+describe('quantiles', () => {
+  it('of more different numbers than are counted are near the exact ones, whatever their order, and the same each time', () => {
+    const count = 600_000;
+    const random = randomStream(5, 'numbers');
+    const shuffled = Float64Array.from({ length: count }, () => random.normal() ** 3);
+    const sorted = shuffled.toSorted();
+    for (const numbers of [shuffled, sorted]) {
+      const found = [0, 1].map(() => {
+        const quantiles = createQuantiles();
+        for (const number of numbers) quantiles.observe(number);
+        return quantiles.boundaries(100);
+      });
+      expect(found[0]).toEqual(found[1]);
+      expect(found[0]).toHaveLength(99);
+      let worst = 0;
+      found[0]!.forEach((boundary, i) => {
+        const below = sorted.findLastIndex((number) => number < boundary) + 1;
+        worst = Math.max(worst, Math.abs(below / count - (i + 1) / 100));
+      });
+      // Five of the deviations that the sketch claims.
+      expect(worst).toBeLessThan(5e-4);
+    }
+  });
+
+  it('keep what was counted before there were too many', () => {
+    const quantiles = createQuantiles();
+    for (let i = 0; i < 300_000; i++) quantiles.observe(0);
+    for (let i = 1; i <= 100_000; i++) quantiles.observe(i);
+    const found = quantiles.boundaries(10);
+    expect(found).toHaveLength(3);
+    [1, 20_000, 60_000].forEach((exact, i) => expect(Math.abs(found[i]! - exact)).toBeLessThan(300));
+  });
+});
+
+describe('a shared table', () => {
+  const fields = fieldsOf([
+    featureTypes.schema.parse({ type: 'bag', fields: ['seen', 'bought'], table: { seen: 'item' }, encoding: { name: 'tokens' }, width: 4 }),
+    featureTypes.schema.parse({ type: 'categorical', fields: ['item'], encoding: { name: 'tokens' }, width: 4 }),
+  ]);
+
+  it('has the encoding of its owner, learned once, and one place in the layout', () => {
+    const encoded = encodedFields(fields, { item: { vocabulary: ['x', 'y'] }, bought: { vocabulary: [] } });
+    expect(encoded.map(({ name, rows, encode }) => [name, rows, encode('y')])).toEqual([['seen', 3, 2], ['bought', 1, 0], ['item', 3, 2]]);
+    expect(layoutOf(encoded)).toEqual({
+      width: 12,
+      tables: [{ name: 'bought', rows: 1, width: 4 }, { name: 'item', rows: 3, width: 4 }],
+      columns: [
+        { field: 'seen', offset: 0, width: 4, kind: 'bag', table: 'item', pooling: 'mean' },
+        { field: 'bought', offset: 4, width: 4, kind: 'bag', table: 'bought', pooling: 'mean' },
+        { field: 'item', offset: 8, width: 4, kind: 'id', table: 'item' },
+      ],
+    });
   });
 });
 

@@ -1,2 +1,3 @@
+export { hash } from './hash.js';
 export { ids } from './ids.js';
 export { tokens } from './tokens.js';

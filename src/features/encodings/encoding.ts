@@ -1,11 +1,11 @@
 import type { z } from 'zod';
-import type { OptionsOf, Part } from '../../part.js';
+import type { Part } from '../../part.js';
 import type { Encoding } from '../feature.js';
 
 /** An encoding, built for one field at a time. */
-export interface EncodingPart<Name extends string, Shape extends z.ZodRawShape> extends Part<Name, Shape, [field: string], Encoding> {
-  /** Keys among the options that must be fields of the group, each with its path below the options. */
-  fieldKeys?(options: OptionsOf<Shape>): readonly (readonly string[])[];
+export interface EncodingPart<Name extends string, Shape extends z.ZodRawShape> extends Part<Name, Shape, [field: string], Omit<Encoding, 'encodedAs'>> {
+  /** Options that are maps by field; they need not agree where fields share a table, since its owner's count. */
+  readonly byField?: readonly (keyof Shape & string)[];
 }
 
 /** Declares an encoding; the identity, for the sake of its types. */

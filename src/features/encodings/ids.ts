@@ -16,7 +16,7 @@ export const ids = defineEncoding({
     sizes: z.record(z.string(), z.int().min(1).max(2 ** 31)).default({}).describe('by field: number of ids; counted on train where not given'),
   },
 
-  fieldKeys: ({ sizes }) => Object.keys(sizes).map((field) => ['sizes', field]),
+  byField: ['sizes'],
 
   build({ sizes }, field) {
     const size = Object.hasOwn(sizes, field) ? sizes[field] : undefined;

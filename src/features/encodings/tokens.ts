@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { BadValue } from '../feature.js';
+import { parseText } from '../parse.js';
 import { defineEncoding } from './encoding.js';
 
 const fittedSchema = z.strictObject({ vocabulary: z.array(z.string()) });
@@ -19,7 +19,7 @@ export const tokens = defineEncoding({
     startFit: () => {
       const counts = new Map<string, number>();
       return {
-        check: checkText,
+        check: parseText,
         observe: (text) => void counts.set(text, (counts.get(text) ?? 0) + 1),
         finish: () => {
           counts.delete('');
@@ -33,13 +33,7 @@ export const tokens = defineEncoding({
     encoder: (fitted) => {
       const { vocabulary } = fittedSchema.parse(fitted);
       const ids = new Map(vocabulary.map((token, i) => [token, i + 1]));
-      return { rows: vocabulary.length + 1, encode: (text) => ids.get(checkText(text)) ?? 0 };
+      return { rows: vocabulary.length + 1, encode: (text) => ids.get(parseText(text)) ?? 0 };
     },
   }),
 });
-
-/** Bytes that are no text all look alike once they are read: they would make one token of many. */
-function checkText(text: string): string {
-  if (text.includes('\ufffd')) throw new BadValue('UTF-8 text');
-  return text;
-}

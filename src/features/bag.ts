@@ -1,0 +1,92 @@
+import { z } from 'zod';
+import { POOLINGS } from '../embeddings/layout.js';
+import { checkEmbedded, embeddedField, embeddedOptions } from './embedded.js';
+import { BadValue, defineFeatureType, type SplitBag } from './feature.js';
+import { parseNumber } from './parse.js';
+
+/** A character that can stand in no number, and that a CSV does not give a meaning. */
+const separator = z.string().regex(/^[^0-9A-Za-z.+"\r\n-]$/u, 'one character that is no digit, letter, dot, sign, quote or end of a line');
+
+/** Fields with any number of ids a row, each with a weight: what was seen, searched or bought before. */
+export const bag = defineFeatureType({
+  name: 'bag',
+  summary: 'several weighted ids a row, embedded and pooled',
+  options: {
+    ...embeddedOptions,
+    pooling: z.enum(POOLINGS).default('mean').describe('sum of weight × embedding; mean divides it by the sum of weights, sqrtn by the root of the sum of their squares'),
+    separators: z
+      .strictObject({ items: separator.default('|'), weight: separator.default(':') })
+      .prefault({})
+      .describe('between items, and between the id of an item and its weight'),
+    maxItems: z.int().min(1).optional().describe('items of a row that are kept: those of the largest weights, the first among equals'),
+  },
+
+  *check(options) {
+    yield* checkEmbedded(options);
+    const { items, weight } = options.separators;
+    if (items === weight) yield { path: ['separators', 'weight'], message: `expected another character than the one between items, found '${weight}' for both` };
+  },
+
+  build: (options) =>
+    options.fields.map((name) => ({
+      ...embeddedField(options, name),
+      kind: 'bag',
+      pooling: options.pooling,
+      split: splitter(options),
+    })),
+});
+
+interface SplitOptions {
+  readonly separators: { readonly items: string; readonly weight: string };
+  readonly pooling: (typeof POOLINGS)[number];
+  readonly maxItems?: number | undefined;
+}
+
+/**
+ * The way from a cell to its items. An id is what stands before the last separator of a weight, so that ids may hold that
+ * character where all items have weights. An item of weight 0 counts nothing; a negative weight has no place in a mean.
+ */
+function splitter({ separators, pooling, maxItems = Infinity }: SplitOptions): SplitBag {
+  const noId = new BadValue(`an id in every item, with '${separators.items}' between items`);
+  const noWeight = new BadValue(`an item to be an id, or an id, '${separators.weight}' and a weight: a decimal number within the range of a 32-bit float`);
+  const negative = new BadValue('weights of at least 0, of which a mean can be taken');
+  const ids: string[] = [];
+  const weights: number[] = [];
+
+  const weightOf = (text: string): number => {
+    let weight: number;
+    try {
+      weight = parseNumber(text);
+    } catch {
+      throw noWeight;
+    }
+    if (weight < 0 && pooling === 'mean') throw negative;
+    return weight;
+  };
+
+  return (cell, add) => {
+    ids.length = 0;
+    weights.length = 0;
+    for (let begin = 0; cell.length > 0 && begin <= cell.length; ) {
+      const next = cell.indexOf(separators.items, begin);
+      const end = next < 0 ? cell.length : next;
+      const item = cell.slice(begin, end);
+      const colon = item.lastIndexOf(separators.weight);
+      const id = colon < 0 ? item : item.slice(0, colon);
+      if (id === '') throw noId;
+      ids.push(id);
+      weights.push(colon < 0 ? 1 : weightOf(item.slice(colon + 1)));
+      begin = end + 1;
+    }
+    if (ids.length <= maxItems) {
+      for (let i = 0; i < ids.length; i++) add(ids[i]!, weights[i]!);
+      return;
+    }
+    const least = weights.toSorted((a, b) => b - a)[maxItems - 1]!;
+    let equals = maxItems;
+    for (const weight of weights) if (weight > least) equals--;
+    for (let i = 0; i < ids.length; i++) {
+      if (weights[i]! > least || (weights[i] === least && equals-- > 0)) add(ids[i]!, weights[i]!);
+    }
+  };
+}

@@ -1,0 +1,71 @@
+import { z } from 'zod';
+import { embeddingWidth } from './embedded.js';
+import { defineFeatureType, type Encoding } from './feature.js';
+import { fieldNames } from './field-names.js';
+import { parseNumber } from './parse.js';
+import { createQuantiles } from './quantiles.js';
+
+const increasing = z.array(z.number()).refine((boundaries) => boundaries.every((value, i) => i === 0 || value > boundaries[i - 1]!));
+const fittedSchema = z.strictObject({ boundaries: increasing });
+
+/**
+ * Numbers as the ids of their buckets: 1 for those below the first boundary, 2 from there up to the next, and so on; an empty
+ * cell is 0, the unknown. A field is called after its column, as in D508_bucketized, so that the number can be a feature too.
+ */
+export const bucketized = defineFeatureType({
+  name: 'bucketized',
+  summary: 'one number a row, put into a bucket that is embedded',
+  options: {
+    fields: fieldNames,
+    width: embeddingWidth,
+    boundaries: z.array(z.number()).min(1).optional().describe('where a bucket ends and the next begins, in increasing order; a boundary is in the upper one'),
+    quantiles: z.int().min(2).max(65_536).optional().describe('instead: this many buckets of about equally many rows of train; fewer where values repeat'),
+  },
+
+  *check({ boundaries, quantiles }) {
+    if (boundaries === undefined && quantiles === undefined) yield { path: [], message: 'expected boundaries, or quantiles: a number of buckets' };
+    if (boundaries !== undefined && quantiles !== undefined) yield { path: ['quantiles'], message: 'boundaries are given already; leave one of the two out' };
+    for (const [i, value] of (boundaries ?? []).entries()) {
+      if (i > 0 && value <= boundaries![i - 1]!) yield { path: ['boundaries', i], message: `expected more than the boundary before, ${boundaries![i - 1]}, found ${value}` };
+    }
+  },
+
+  build({ fields, width, boundaries, quantiles }) {
+    const encoding: Encoding =
+      boundaries === undefined
+        ? { encodedAs: `one of ${quantiles} quantiles`, startFit: () => startFit(quantiles!), encoder: (fitted) => encoderOf(fittedSchema.parse(fitted).boundaries) }
+        : { encodedAs: 'a bucket between boundaries', startFit: () => undefined, encoder: () => encoderOf(boundaries) };
+    return fields.map((column) => ({ name: `${column}_bucketized`, columns: [column], owner: `${column}_bucketized`, width, kind: 'id', ...encoding }));
+  },
+});
+
+function startFit(count: number): ReturnType<Encoding['startFit']> {
+  const quantiles = createQuantiles();
+  return {
+    check: (text) => {
+      if (text !== '') parseNumber(text);
+    },
+    observe: (text) => {
+      if (text !== '') quantiles.observe(parseNumber(text));
+    },
+    finish: () => ({ boundaries: quantiles.boundaries(count) }),
+  };
+}
+
+function encoderOf(boundaries: readonly number[]): ReturnType<Encoding['encoder']> {
+  return {
+    rows: boundaries.length + 2,
+    encode: (text) => {
+      if (text === '') return 0;
+      const value = parseNumber(text);
+      let low = 0;
+      let high = boundaries.length;
+      while (low < high) {
+        const middle = (low + high) >> 1;
+        if (boundaries[middle]! <= value) low = middle + 1;
+        else high = middle;
+      }
+      return low + 1;
+    },
+  };
+}

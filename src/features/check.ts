@@ -1,0 +1,55 @@
+import { didYouMean, joined } from '../errors.js';
+import type { Finding } from '../part.js';
+import type { Field } from './feature.js';
+import { featureTypes, type FeatureSpec } from './features.js';
+
+/** A field with its place in the config. */
+interface Placed {
+  readonly field: Field;
+  readonly group: string;
+  readonly index: number;
+}
+
+/**
+ * What no group can know alone: every field is there once, none gives a label away, and those that share a table fit it.
+ * @param groups the section `features` of a config
+ */
+export function* checkFeatures(groups: Readonly<Record<string, FeatureSpec>>, labels: readonly string[]): Generator<Finding> {
+  if (Object.keys(groups).length === 0) yield { path: ['features'], message: 'expected at least one group of columns' };
+  // A type builds a field for each entry of `fields`.
+  const placed = Object.entries(groups).flatMap(([group, spec]) => featureTypes.build(spec).map((field, index): Placed => ({ field, group, index })));
+  const byName = new Map<string, Placed>();
+  for (const { field, group, index } of placed) {
+    const path = ['features', group, 'fields', index];
+    const label = field.columns.find((column) => labels.includes(column));
+    const other = byName.get(field.name);
+    if (label !== undefined) yield { path, message: `column '${label}' is a label; as a feature it would give the answer away` };
+    else if (other !== undefined) yield { path, message: `${nameOf(field)} is already a feature, in group '${other.group}'` };
+    byName.set(field.name, { field, group, index });
+  }
+  for (const one of placed) if (one.field.owner !== one.field.name) yield* checkShared(one, byName, groups[one.group]!);
+}
+
+function nameOf({ name, columns }: Field): string {
+  return columns.length === 1 && columns[0] === name ? `column '${name}'` : `'${name}'`;
+}
+
+/** A field that looks into the table of another has its width and its encoding. */
+function* checkShared({ field, group }: Placed, byName: ReadonlyMap<string, Placed>, spec: FeatureSpec): Generator<Finding> {
+  const { name, width, encodedAs } = field;
+  const owner = byName.get(field.owner)?.field;
+  const at = (...path: readonly string[]): readonly string[] => ['features', group, ...path];
+  const isByField = 'table' in spec && typeof spec.table === 'object';
+  const tablePath = isByField ? at('table', name) : at('table');
+  const candidates = [...byName.values()].filter((one) => one.field.kind !== 'number' && one.field.owner === one.field.name).map((one) => one.field.name);
+  if (owner === undefined) {
+    yield { path: tablePath, message: joined(`expected a field with a table, found '${field.owner}'`, didYouMean(field.owner, candidates)) };
+  } else if (owner.kind === 'number') {
+    yield { path: tablePath, message: `'${owner.name}' is a number, which has no table` };
+  } else if (owner.owner !== owner.name) {
+    yield { path: tablePath, message: `'${owner.name}' looks into the table of '${owner.owner}'; name that one` };
+  } else {
+    if (width !== owner.width) yield { path: at('width'), message: `'${name}' has width ${width}, and '${owner.name}', whose table it shares, ${owner.width}` };
+    if (encodedAs !== owner.encodedAs) yield { path: at('encoding'), message: `'${name}' is encoded as ${encodedAs}, and '${owner.name}', whose table it shares, as ${owner.encodedAs}` };
+  }
+}

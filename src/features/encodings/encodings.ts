@@ -1,0 +1,24 @@
+import { registry } from '../../part.js';
+import type { Encoding } from '../feature.js';
+import * as all from './all.js';
+
+/** Every encoding by its name in the YAML. */
+export const encodings = registry(all, 'name', all.ids.name);
+export type EncodingSpec = Parameters<typeof encodings.build>[0];
+
+/** The options of a spec that speak of single fields: the path of each field's name below the encoding. */
+export function fieldKeysOf(spec: EncodingSpec): readonly (readonly [option: string, field: string])[] {
+  return byFieldOf(spec).flatMap((option) => Object.keys(spec[option as keyof EncodingSpec]).map((field) => [option, field] as const));
+}
+
+/** An encoding for one field. */
+export function buildEncoding(spec: EncodingSpec, field: string): Encoding {
+  const byField = byFieldOf(spec);
+  const shared = Object.entries(spec).filter(([key, value]) => key !== 'name' && value !== undefined && !byField.includes(key));
+  const options = shared.map(([key, value]) => ` ${key} ${String(value)}`).join(',');
+  return { ...encodings.build(spec, field), encodedAs: `${spec.name}${options}` };
+}
+
+function byFieldOf(spec: EncodingSpec): readonly string[] {
+  return encodings.partOf(spec).byField ?? [];
+}

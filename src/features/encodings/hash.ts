@@ -1,0 +1,24 @@
+import { z } from 'zod';
+import { MAX_BUCKETS, seededHash } from '../hash.js';
+import { defineEncoding } from './encoding.js';
+
+/**
+ * Cells of any text, put into buckets 1 to `buckets` by a hash of their bytes; an empty one is 0, the unknown. Nothing is
+ * fitted, so that texts that train never held have a place too, and share it with others.
+ */
+export const hash = defineEncoding({
+  name: 'hash',
+  summary: 'cells are any text, hashed into buckets; nothing is fitted',
+  options: {
+    buckets: z.int().min(1).max(MAX_BUCKETS).describe('rows of the table beside the unknown'),
+    seed: z.int().min(0).max(2 ** 32 - 1).default(0).describe('another one makes other texts collide'),
+  },
+
+  build({ buckets, seed }) {
+    const bucketOf = seededHash(buckets, seed);
+    return {
+      startFit: () => undefined,
+      encoder: () => ({ rows: buckets + 1, encode: (text) => (text === '' ? 0 : 1 + bucketOf(text)) }),
+    };
+  },
+});

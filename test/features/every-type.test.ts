@@ -1,0 +1,73 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { randomStream } from '../../src/random.js';
+import { mtl } from '../support/mtl.js';
+import { scratchFolder } from '../support/scratch.js';
+
+const CONFIG = `
+data: { train: train.csv, valid: valid.csv, test: test.csv }
+features:
+  item: { type: categorical, fields: [item], width: 8, encoding: { name: tokens } }
+  seen: { type: bag, fields: [seen], width: 8, encoding: { name: tokens }, table: item, pooling: sqrtn, maxItems: 20 }
+  tags: { type: bag, fields: [tags], width: 4, pooling: sum, separators: { items: ' ', weight: '=' }, encoding: { name: hash, buckets: 50 } }
+  shop: { type: categorical, fields: [shop], width: 4, encoding: { name: hash, buckets: 100, seed: 7 } }
+  price: { type: bucketized, fields: [price], width: 4, quantiles: 8 }
+  hour: { type: bucketized, fields: [hour], width: 4, boundaries: [6, 12, 18] }
+  both: { type: cross, fields: [[shop, day]], width: 4, buckets: 1000 }
+  number: { type: numeric, fields: [price], scaling: standard }
+tasks:
+  ctr: { label: click }
+  cvr: { label: purchase, given: click }
+model: { name: esmm, ctrTower: { hidden: [16] }, cvrTower: { hidden: [16] } }
+training:
+  epochs: 5
+  batchSize: 128
+  optimizer: { dense: { learningRate: 0.01 }, embeddings: { learningRate: 0.02 } }
+  monitor: ctr.auc
+`;
+
+/** Rows whose clicks follow what only one feature tells each: the bag, the cross, and the middle of the prices. */
+function csv(rows: number, seed: number): string {
+  const random = randomStream(seed, 'rows');
+  const lines = Array.from({ length: rows }, () => {
+    const seen = Array.from({ length: random.below(5) }, () => random.below(40));
+    const [shop, day, price] = [random.below(6), random.below(7), random.uniform() * 100];
+    const logit = seen.reduce((sum, item) => sum + (item % 2 === 0 ? 1 : -1), 0) * 1.5 + ((shop * day) % 2 === 0 ? -1 : 1) * 1.5 + (Math.abs(price - 50) < 25 ? 1.5 : -1.5);
+    const click = Number(random.uniform() < 1 / (1 + Math.exp(-logit)));
+    return [click, click * random.below(2), `i${random.below(40)}`, seen.map((item) => `i${item}:2`).join('|'), `t${random.below(9)}=0.5 t1`, `s${shop}`, `d${day}`, price.toFixed(3), random.below(20) === 0 ? '' : random.below(24)].join(',');
+  });
+  return ['click,purchase,item,seen,tags,shop,day,price,hour', ...lines, ''].join('\n');
+}
+
+describe('a model of every type of feature', () => {
+  it('learns what each of them tells, keeps what was fitted, and eval finds the same numbers', async () => {
+    const cwd = scratchFolder();
+    writeFileSync(join(cwd, 'every.yaml'), CONFIG);
+    ['train', 'valid', 'test'].forEach((split, seed) => writeFileSync(join(cwd, `${split}.csv`), csv(split === 'train' ? 4000 : 1000, seed)));
+    const metricsOf = (stdout: string) => (JSON.parse(stdout) as { metrics: Record<string, Record<string, { auc: number }>> }).metrics;
+
+    const trained = await mtl(cwd, ['train', 'every.yaml', '--json', '--run-dir', 'run']);
+    expect([trained.code, trained.stderr]).toEqual([0, expect.not.stringContaining('error') as string]);
+    expect(metricsOf(trained.stdout)['test']!['ctr']!.auc).toBeGreaterThan(0.85);
+
+    const features = JSON.parse(readFileSync(join(cwd, 'run', 'checkpoints', 'best', 'features.json'), 'utf8')) as Record<string, { vocabulary: string[]; boundaries: number[] }>;
+    expect(Object.keys(features).sort()).toEqual(['item', 'price', 'price_bucketized']);
+    expect(features['item']!.vocabulary).toHaveLength(40);
+    expect(features['price_bucketized']!.boundaries.map((boundary) => Math.round(boundary / 12.5))).toEqual([1, 2, 3, 4, 5, 6, 7]);
+
+    const evaluated = await mtl(cwd, ['eval', 'run', '--json']);
+    expect(evaluated.code).toBe(0);
+    expect(metricsOf(evaluated.stdout)).toEqual(metricsOf(trained.stdout));
+  });
+
+  it('tells a bad item with its file, line and column', async () => {
+    const cwd = scratchFolder();
+    writeFileSync(join(cwd, 'every.yaml'), CONFIG);
+    writeFileSync(join(cwd, 'train.csv'), csv(10, 1).replace(/\n$/, '\n1,0,i1,i2:heavy,,s1,d1,1,1\n'));
+    for (const split of ['valid', 'test']) writeFileSync(join(cwd, `${split}.csv`), csv(10, 2));
+    const { code, stderr } = await mtl(cwd, ['train', 'every.yaml']);
+    expect(code).toBe(3);
+    expect(stderr).toMatch(/train\.csv:12: column "seen": expected an item to be an id, or an id, ':' and a weight: .*, found "i2:heavy"/);
+  });
+});
