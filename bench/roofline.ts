@@ -60,6 +60,7 @@ export async function peakRowUpdates(threads: number, width: number): Promise<nu
     const random = randomStream(0, 'rows');
     const words = new Uint32Array(floats.buffer);
     optimizers.build(embeddingOptimizerSchema.parse({})).constantsAt(1).forEach((value, i) => (floats[compiled.constants / 4 + 16 + i] = value));
+    for (const { count } of compiled.tables) words[count / 4 + 2] = TABLES.batch;
     for (const name of names) {
       const ids = Uint32Array.from({ length: TABLES.batch }, () => random.below(TABLES.rows));
       words.set(ids, compiled.column('id', name) / 4);
@@ -117,6 +118,7 @@ export function trainingFlops({ values }: Graph): number {
 }
 
 /** Rows of tables that a batch touches. */
-export function distinctRows({ ids }: Batch): number {
-  return [...ids.values()].reduce((sum, column) => sum + new Set(column).size, 0);
+export function distinctRows({ ids, bags }: Batch): number {
+  const columns = [...ids.values(), ...[...bags.values()].map((bag) => bag.ids)];
+  return columns.reduce((sum, column) => sum + new Set(column).size, 0);
 }

@@ -1,4 +1,4 @@
-import type { Batch } from '../src/batch.js';
+import type { BagColumn, Batch } from '../src/batch.js';
 import type { Plan } from '../src/engines/engine.js';
 import { buildModel, models } from '../src/models/models.js';
 import { embeddingOptimizerSchema, optimizers } from '../src/optimizers/optimizers.js';
@@ -19,6 +19,8 @@ export interface Workload {
   readonly batchRows: number;
   readonly width: number;
   readonly numbers: readonly string[];
+  /** Fields that are bags, with the items that one holds on average; the others hold an id. */
+  readonly bags?: Readonly<Record<string, number>>;
   readonly model: object;
 }
 
@@ -32,6 +34,7 @@ export const WORKLOADS: readonly Workload[] = [
   { name: 'esmm', batchRows: 4096, ...ESMM },
   { name: 'mmoe', batchRows: 1024, width: 4, numbers: NUMBERS, model: { name: 'mmoe', experts: { count: 8, hidden: [16] }, tower: { hidden: [8] } } },
   { name: 'mmoe-wide', batchRows: 1024, width: 16, numbers: [], model: { name: 'mmoe', experts: { count: 3, hidden: [128, 64] }, tower: { hidden: [128, 64] } } },
+  { name: 'esmm-bags', batchRows: 1024, ...ESMM, bags: { '210': 4, '853': 10, '109_14': 20, '110_14': 60, '127_14': 30, '150_14': 30 } },
   { name: 'esmm-paper', batchRows: 1024, width: 18, numbers: [], model: esmm([360, 200, 80]) },
 ];
 
@@ -52,28 +55,38 @@ export function chosenWorkloads(): readonly Workload[] {
 const task = (name: string, options: object): Task => ({ name, ...taskOptions.parse(options) });
 
 /** The plan of a workload; `scale` multiplies the vocabulary. */
-export function planOf({ batchRows, width, numbers, model }: Workload, scale = 1): Plan {
+export function planOf({ batchRows, width, numbers, bags = {}, model }: Workload, scale = 1): Plan {
   const isMmoe = numbers.length > 0 || (model as { name: string }).name !== 'esmm';
   const tasks = [task('ctr', { label: 'click' }), task('cvr', isMmoe ? { label: 'purchase' } : { label: 'purchase', given: 'click' })];
   const tables = FIELDS.map((name) => ({ name, rows: Math.max(1, Math.round(VOCABULARY[name]! * scale)), width }));
-  const ids = FIELDS.map((field, f) => ({ field, offset: f * width, width, kind: 'id' as const, table: field }));
+  const ids = FIELDS.map((field, f) => {
+    const place = { field, offset: f * width, width, table: field };
+    return field in bags ? { ...place, kind: 'bag' as const, pooling: 'mean' as const } : { ...place, kind: 'id' as const };
+  });
   const inputs = numbers.map((field, i) => ({ field, offset: FIELDS.length * width + i, width: 1, kind: 'number' as const }));
   const layout = { width: FIELDS.length * width + numbers.length, tables, columns: [...ids, ...inputs] };
   const graph = buildModel(models.schema.parse(model), layout.width, tasks);
   return { graph, layout, optimizers: { dense: optimizers.schema.parse({}), embeddings: embeddingOptimizerSchema.parse({}) }, seed: 1, batchRows };
 }
 
-/** Rows as the peers' script draws them: ids uniform below 200, log-uniform above; 4% clicks, 5% of them buy. */
-export function batchesOf({ batchRows, numbers }: Workload, count: number, scale = 1): Batch[] {
+/** Rows as the peers' script draws them: ids uniform below 200, log-uniform above; 4% clicks, 5% of them buy; bags of 0 to twice the average. */
+export function batchesOf({ batchRows, numbers, bags = {} }: Workload, count: number, scale = 1): Batch[] {
   const random = randomStream(0, 'bench');
   return Array.from({ length: count }, () => {
     const draw = (size: number): number => (size < 200 ? random.below(size) : Math.min(size - 1, Math.floor(Math.exp(random.uniform() * Math.log(size + 1)) - 1)));
     const column = (value: () => number): Float32Array => Float32Array.from({ length: batchRows }, value);
+    const idsOf = (field: string, length: number): Uint32Array => Uint32Array.from({ length }, () => draw(Math.max(1, Math.round(VOCABULARY[field]! * scale))));
+    const bag = (field: string): BagColumn => {
+      const offsets = new Uint32Array(batchRows + 1);
+      for (let b = 0; b < batchRows; b++) offsets[b + 1] = offsets[b]! + random.below(2 * bags[field]! + 1);
+      const items = offsets[batchRows]!;
+      return { offsets, ids: idsOf(field, items), weights: Float32Array.from({ length: items }, () => random.uniform()) };
+    };
     const click = column(() => Number(random.uniform() < 0.04));
     return {
       rows: batchRows,
-      ids: new Map(FIELDS.map((field) => [field, Uint32Array.from({ length: batchRows }, () => draw(Math.max(1, Math.round(VOCABULARY[field]! * scale))))])),
-      bags: new Map(),
+      ids: new Map(FIELDS.filter((field) => !(field in bags)).map((field) => [field, idsOf(field, batchRows)])),
+      bags: new Map(Object.keys(bags).map((field) => [field, bag(field)])),
       numbers: new Map(numbers.map((field) => [field, column(() => random.uniform())])),
       labels: new Map([['click', click], ['purchase', click.map((y) => y * Number(random.uniform() < 0.05))]]),
     };
