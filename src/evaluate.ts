@@ -1,16 +1,15 @@
 import { join, resolve } from 'node:path';
 import { tasksOf, type Experiment } from './config/experiment.js';
 import { parseConfig } from './config/load.js';
-import { createDataset } from './data/dataset.js';
 import type { DataOptions } from './data/options.js';
 import { refuseBadRows, skipBadRows } from './data/rejects.js';
-import { rowFormatOf } from './data/row-format.js';
+import { encodedFormat, rowFormatOf } from './data/row-format.js';
 import { openSplits, type SplitFiles } from './data/splits.js';
 import { createEngine, type EngineOptions } from './engines/engines.js';
 import { UserError, userError } from './errors.js';
 import type { Report } from './evaluation/evaluation.js';
 import { spacesOf } from './evaluation/spaces.js';
-import { encodedFields, fieldsOf, layoutOf } from './features/features.js';
+import { layoutOf } from './features/features.js';
 import { buildModel } from './models/models.js';
 import { findCheckpoint, readCheckpoint } from './runs/checkpoint.js';
 import { EVALUATION_BATCH_ROWS, measure } from './training/measure.js';
@@ -41,11 +40,10 @@ export async function evaluate({ path, data, signal, ...engineOptions }: Evaluat
   const checkpoint = await readCheckpoint(folder, false);
   const experiment = readConfig(checkpoint.config, folder);
   const tasks = tasksOf(experiment);
-  const format = rowFormatOf(tasks, fieldsOf(Object.values(experiment.features)));
-  const fields = encodedFields(format.fields, checkpoint.fitted);
+  const format = encodedFormat(rowFormatOf(tasks, Object.values(experiment.features)), checkpoint.fitted);
   const sources = await openSplits(filesOf(experiment.data, data), format, 'name a CSV with --data');
 
-  const layout = layoutOf(fields);
+  const layout = layoutOf(format.fields);
   const graph = buildModel(experiment.model, layout.width, tasks);
   const engine = await createEngine(engineOptions);
   const program = engine.compile({ graph, layout, optimizers: experiment.training.optimizer, seed: experiment.seed });
@@ -55,7 +53,7 @@ export async function evaluate({ path, data, signal, ...engineOptions }: Evaluat
     const metrics: Record<string, Report> = {};
     for (const [split, rows] of Object.entries(sources)) {
       if (rows === undefined) continue;
-      const dataset = createDataset(rows, { ...format, fields }, policy);
+      const dataset = await rows.dataset(format, { policy, cache: { folder: experiment.data.cache }, signal });
       metrics[split] = await measure(program, dataset.batches(EVALUATION_BATCH_ROWS), spacesOf(tasks), signal);
     }
     return { checkpoint: folder, step: checkpoint.program.step, metrics, numRejects: policy.count };

@@ -2,16 +2,15 @@ import { join } from 'node:path';
 import { dumpConfig } from './config/dump.js';
 import { tasksOf } from './config/experiment.js';
 import type { LoadedConfig } from './config/load.js';
-import { createDataset } from './data/dataset.js';
-import { fitFeatures } from './data/fit.js';
 import { refuseBadRows, skipBadRows } from './data/rejects.js';
-import { rowFormatOf } from './data/row-format.js';
+import { encodedFormat, rowFormatOf } from './data/row-format.js';
+import type { ReadProgress } from './data/source.js';
 import { openSplits } from './data/splits.js';
 import { createEngine, type EngineOptions } from './engines/engines.js';
 import { planSize } from './engines/plan-size.js';
 import type { Report } from './evaluation/evaluation.js';
 import { spacesOf } from './evaluation/spaces.js';
-import { encodedFields, fieldsOf, layoutOf } from './features/features.js';
+import { layoutOf } from './features/features.js';
 import { buildModel } from './models/models.js';
 import { findCheckpoint, readCheckpoint, saveCheckpoint, type CheckpointLink } from './runs/checkpoint.js';
 import { createRunFolder } from './runs/run-folder.js';
@@ -37,7 +36,7 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
   const { signal } = options;
   const tasks = tasksOf(experiment);
   const spaces = spacesOf(tasks);
-  const format = rowFormatOf(tasks, fieldsOf(Object.values(experiment.features)));
+  const format = rowFormatOf(tasks, Object.values(experiment.features));
 
   // What can be wrong with the surroundings is found before a folder is made.
   const sources = await openSplits(data, format, 'paths are taken from the folder of the config, else from the working directory');
@@ -57,14 +56,14 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
   let save: ((links: readonly CheckpointLink[]) => Promise<void>) | undefined;
   let dispose: (() => void) | undefined;
   try {
-    const fitted = await fitFeatures(sources.train, format, policy, (share) => observer.onFit(share), signal);
-    const fields = encodedFields(format.fields, fitted);
-    const datasetOf = (rows: typeof sources.train) => createDataset(rows, { ...format, fields }, policy);
-    const trainSet = datasetOf(sources.train);
-    const validSet = sources.valid && datasetOf(sources.valid);
-    const testSet = sources.test && datasetOf(sources.test);
+    const reading = { policy, cache: { folder: data.cache, onNotice: (text: string) => observer.onNotice(text) }, onProgress: (progress: ReadProgress) => observer.onRead(progress), signal };
+    const fitted = await sources.train.fit(format, reading);
+    const encoded = encodedFormat(format, fitted);
+    const trainSet = await sources.train.dataset(encoded, reading);
+    const validSet = await sources.valid?.dataset(encoded, reading);
+    const testSet = await sources.test?.dataset(encoded, reading);
 
-    const layout = layoutOf(fields);
+    const layout = layoutOf(encoded.fields);
     const graph = buildModel(model, layout.width, tasks);
     const plan = { graph, layout, optimizers: training.optimizer, seed, batchRows: training.batchSize };
     const start = { run, model: model.name, engine: engine.description, epochs: training.epochs, ...planSize(plan) };

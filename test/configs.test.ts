@@ -16,13 +16,13 @@ describe('every config that is shipped', () => {
     it(`${file} trains a few steps and is measured`, async () => {
       // The validation rows stand in for train, so that it takes a second.
       const valid = join(root, 'data', 'sample', 'valid.csv');
-      const overrides = [`data.train=${valid}`, 'training.epochs=1', 'training.batchSize=1024'];
+      const overrides = [`data.train=${valid}`, 'training.epochs=1', 'training.batchSize=1024', `data.cache=${scratchFolder()}`];
       const loaded = await loadConfig(join(folder, file), overrides.map(parseOverride));
       const losses: number[] = [];
       const result = await train(
         loaded,
         { device: 'cpu', runDir: join(scratchFolder(), 'run'), overrides, signal: new AbortController().signal },
-        { onFit: () => undefined, onStart: () => undefined, onStep: () => undefined, onEpoch: ({ loss }) => losses.push(loss.total) },
+        { onRead: () => undefined, onNotice: () => undefined, onStart: () => undefined, onStep: () => undefined, onEpoch: ({ loss }) => losses.push(loss.total) },
       );
       expect(result.end).toBe('finished');
       expect(losses).toHaveLength(1);

@@ -28,7 +28,8 @@ export async function runTrain({ config, set, device, threads, name, runDir, jso
   let epochs = 0;
   try {
     const trained = await train(loaded, { device, threads, name, runDir, overrides: set, signal: stop.signal }, {
-      onFit: (share) => screen.live(() => `reading train for vocabularies and scales: ${Math.round(share * 100)}%`),
+      onRead: ({ what, share }) => screen.live(() => `${what}: ${Math.round(share * 100)}%`),
+      onNotice: (text) => screen.print(text),
       onStart: (start) => {
         epochs = start.epochs;
         screen.print(startLines(start));

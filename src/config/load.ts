@@ -73,5 +73,6 @@ function resolvedPaths(data: Experiment['data'], folder: string): Experiment['da
     const besideConfig = resolve(folder, path);
     resolved[split] = existsSync(besideConfig) || !existsSync(resolve(path)) ? besideConfig : resolve(path);
   }
+  if (data.cache !== undefined) resolved.cache = resolve(folder, data.cache);
   return resolved;
 }

@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { parse, type CsvError } from 'csv-parse';
 import { didYouMean, quoted, systemCode, UserError, userError } from '../errors.js';
+import { fingerprintFile, type Fingerprint } from './fingerprint.js';
 
 /** Some rows of a CSV, with the line that each ends on. */
 export interface CsvRows {
@@ -16,6 +17,8 @@ export interface Csv {
   readonly path: string;
   readonly header: readonly string[];
   rows(): AsyncGenerator<CsvRows>;
+  /** What tells the file from what it was before. */
+  fingerprint(): Promise<Fingerprint>;
 }
 
 /** A row longer than this is a quote that was never closed, or not a CSV. */
@@ -52,6 +55,7 @@ export async function openCsv(path: string): Promise<Csv> {
   return {
     path,
     header,
+    fingerprint: async () => ({ '': await fingerprintFile(path) }),
     async *rows() {
       let isHeader = true;
       for await (const chunk of parsedChunks(path, size)) {

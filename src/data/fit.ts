@@ -8,15 +8,13 @@ import type { RowFormat } from './row-format.js';
 /**
  * Learns vocabularies and scales from the rows of train that will be trained on, in one pass; no pass where nothing is to be
  * learned.
- * @param onProgress told the share of the file that was read
- * @param signal aborted to give up; its reason is thrown
+ * @param onShare told the share of the file that was read
  */
 export async function fitFeatures(
   source: RowSource,
   format: RowFormat,
   policy: RejectPolicy,
-  onProgress: (share: number) => void,
-  signal: AbortSignal,
+  onShare: (share: number) => void,
 ): Promise<Fitted> {
   const { fields, labels } = format;
   const fits = new Map<string, Fit>();
@@ -47,9 +45,7 @@ export async function fitFeatures(
       count++;
       for (const { cellOf, observe } of observers) observe(cellOf(cells));
     });
-    onProgress(progress);
-    // Signals are heard only when the event loop gets a turn; a read of the file is one.
-    signal.throwIfAborted();
+    onShare(progress);
   }
   if (count === 0) throw noRows(source.csv.path);
   return Object.fromEntries([...fits].map(([name, fit]) => [name, fit.finish()]));

@@ -8,6 +8,7 @@ export const dataOptions = z
     train: path.describe('CSV with a header; paths are taken from the folder of the config, else from the working directory'),
     valid: path.optional().describe('measured after every epoch; the best epoch is chosen by it'),
     test: path.optional().describe('measured once, with the best weights'),
+    cache: path.optional().describe('folder for encoded rows, so that a file is read once; .mtl beside the data where it is not given'),
     onBadRow: z.enum(['error', 'skip']).default('error').describe('skip writes bad rows to rejects.csv with their reasons'),
     maxRejects: z.int().min(0).default(1000).describe('with onBadRow skip: more bad rows than this are an error'),
   })

@@ -1,10 +1,13 @@
 import type { Field } from '../features/feature.js';
+import { encodedFields, encodingOptions, fieldsOf, type EncodedField, type FeatureSpec, type Fitted } from '../features/features.js';
 import { parseClass, parseNumber } from '../features/parse.js';
 import { labelColumns, type Task } from '../tasks.js';
 
 /** A label column and how its cells are read. */
 export interface LabelColumn {
   readonly name: string;
+  /** A class is 0 or 1. */
+  readonly type: 'class' | 'number';
   /** @throws BadValue */
   parse(text: string): number;
 }
@@ -20,18 +23,46 @@ export interface RowFormat {
   readonly fields: readonly Field[];
   readonly labels: readonly LabelColumn[];
   readonly funnels: readonly Funnel[];
+  /** Plain data that the format can be made from again. */
+  readonly spec: FormatSpec;
 }
 
-/** The format that tasks and features ask for. A label is 0 or 1, or any number if only regressions read it. */
-export function rowFormatOf(tasks: readonly Task[], fields: readonly Field[]): RowFormat {
+/** What a config says about its rows. */
+export interface FormatSpec {
+  readonly tasks: readonly Task[];
+  readonly groups: readonly FeatureSpec[];
+}
+
+/** A format whose fields are ready to encode. */
+export interface EncodedFormat extends RowFormat {
+  readonly fields: readonly EncodedField[];
+  readonly fitted: Fitted;
+}
+
+/** The format that tasks and groups of features ask for. A label is 0 or 1, or any number if only regressions read it. */
+export function rowFormatOf(tasks: readonly Task[], groups: readonly FeatureSpec[]): RowFormat {
   const classLabels = tasks.filter(({ type }) => type === 'classification').map(({ label }) => label);
   const conditions = tasks.flatMap(({ given }) => given ?? []);
   const classes = new Set([...classLabels, ...conditions]);
   return {
-    fields,
-    labels: labelColumns(tasks).map((name) => ({ name, parse: classes.has(name) ? parseClass : parseNumber })),
+    fields: fieldsOf(groups),
+    labels: labelColumns(tasks).map((name) => (classes.has(name) ? { name, type: 'class', parse: parseClass } : { name, type: 'number', parse: parseNumber })),
     funnels: tasks.flatMap(({ type, label, given }) => (type === 'classification' && given !== undefined ? [{ label, given }] : [])),
+    spec: { tasks, groups },
   };
+}
+
+/**
+ * The format with what was learned on train.
+ * @throws UserError (checkpoint) where `fitted` is not what its fields learn
+ */
+export function encodedFormat(format: RowFormat, fitted: Fitted): EncodedFormat {
+  return { ...format, fields: encodedFields(format.fields, fitted), fitted };
+}
+
+/** All that decides what a row becomes, but for what is learned on train; JSON. */
+export function recipeOf({ labels, funnels, spec }: RowFormat): unknown {
+  return { labels: labels.map(({ name, type }) => [name, type]), funnels, groups: spec.groups.map(encodingOptions) };
 }
 
 /** The columns that a format reads. */

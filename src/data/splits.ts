@@ -1,13 +1,13 @@
 import { UserError, type Problem } from '../errors.js';
 import { SPLITS, type Split } from './options.js';
 import { columnsOf, type RowFormat } from './row-format.js';
-import { openRows, type RowSource } from './rows.js';
+import { openSource, type Source } from './source.js';
 
-/** A CSV for each split that there is. */
+/** The path of each split that there is. */
 export type SplitFiles = { readonly [S in Split]?: string | undefined };
 
 /** The same, opened. */
-export type Splits<Files extends SplitFiles> = { readonly [S in keyof Files & Split]: Files[S] extends string ? RowSource : RowSource | undefined };
+export type Splits<Files extends SplitFiles> = { readonly [S in keyof Files & Split]: Files[S] extends string ? Source : Source | undefined };
 
 /**
  * Opens the files of all splits and finds their columns, before anything is done with one.
@@ -16,12 +16,12 @@ export type Splits<Files extends SplitFiles> = { readonly [S in keyof Files & Sp
  */
 export async function openSplits<Files extends SplitFiles>(files: Files, format: RowFormat, fix: string): Promise<Splits<Files>> {
   const problems: Problem[] = [];
-  const opened: Partial<Record<Split, RowSource>> = {};
+  const opened: Partial<Record<Split, Source>> = {};
   for (const split of SPLITS) {
     const path = files[split];
     if (path === undefined) continue;
     try {
-      opened[split] = await openRows(path, columnsOf(format));
+      opened[split] = await openSource(path, columnsOf(format));
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       problems.push(...error.problems.map((problem) => ({ key: `data.${split}`, fix, ...problem })));

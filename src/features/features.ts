@@ -24,6 +24,14 @@ export function fieldsOf(groups: readonly FeatureSpec[]): readonly Field[] {
   });
 }
 
+/** Options that are the model's affair: cells become the same numbers whatever they say. */
+const MODEL_OPTIONS = ['width', 'pooling'];
+
+/** The options of a group that decide what its cells become. */
+export function encodingOptions(group: FeatureSpec): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(group).filter(([key]) => !MODEL_OPTIONS.includes(key)));
+}
+
 /**
  * Fields with what was learned for them.
  * @throws UserError (checkpoint) where `fitted` is not what these fields learn

@@ -12,8 +12,10 @@ export interface TrainStart extends PlanSize {
 
 /** Who is told what happens in a run. */
 export interface TrainObserver {
-  /** @param share of train that was read to fit vocabularies and scales */
-  onFit(share: number): void;
+  /** @param progress of reading data before the first step: what is being done, and the share that is done */
+  onRead(progress: { readonly what: string; readonly share: number }): void;
+  /** Something that should be known, though it is no error. */
+  onNotice(text: string): void;
   onStart(start: TrainStart): void;
   onStep(progress: StepProgress): void;
   onEpoch(result: EpochResult): void;

@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { createDataset, type Dataset, type Shuffle } from '../../src/data/dataset.js';
-import { fitFeatures } from '../../src/data/fit.js';
+import { shardDataset, type BatchRange, type Dataset, type Shuffle } from '../../src/data/dataset.js';
 import { refuseBadRows, skipBadRows, type RejectPolicy } from '../../src/data/rejects.js';
-import { columnsOf, rowFormatOf } from '../../src/data/row-format.js';
-import { openRows } from '../../src/data/rows.js';
-import { encodedFields, featureTypes, fieldsOf } from '../../src/features/features.js';
+import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/row-format.js';
+import { openShards } from '../../src/data/shards/reader.js';
+import { writeShards } from '../../src/data/shards/writer.js';
+import { openSource } from '../../src/data/source.js';
+import { featureTypes } from '../../src/features/features.js';
 import { taskOptions, type Task } from '../../src/tasks.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
 
@@ -22,15 +23,14 @@ const HEADER = 'click,purchase,id,price,unused';
 
 /** Fits on the rows and opens them, as a run does. */
 async function open(rows: readonly string[], policy: RejectPolicy = refuseBadRows): Promise<Dataset> {
-  const format = rowFormatOf(tasks, fieldsOf(groups));
-  const source = await openRows(scratchFile('train.csv', [HEADER, ...rows].join('\n')), columnsOf(format));
-  const fields = encodedFields(format.fields, await fitFeatures(source, format, policy, () => undefined, new AbortController().signal));
-  return createDataset(source, { ...format, fields }, policy);
+  const format = rowFormatOf(tasks, groups);
+  const source = await openSource(scratchFile('train.csv', [HEADER, ...rows].join('\n')), columnsOf(format));
+  return source.dataset(encodedFormat(format, await source.fit(format, { policy })), { policy });
 }
 
-async function ids(dataset: Dataset, batchSize: number, shuffle?: Shuffle): Promise<number[][]> {
+async function ids(dataset: Dataset, batchSize: number, shuffle?: Shuffle, range?: BatchRange): Promise<number[][]> {
   const batches: number[][] = [];
-  for await (const { batch } of dataset.batches(batchSize, shuffle)) batches.push([...batch.ids.get('id')!.subarray(0, batch.rows)]);
+  for await (const { batch } of dataset.batches(batchSize, shuffle, range)) batches.push([...batch.ids.get('id')!.subarray(0, batch.rows)]);
   return batches;
 }
 
@@ -63,6 +63,53 @@ describe('a data set', () => {
     expect(first.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 100 }, (_, i) => i));
     expect(Math.max(...first.slice(0, 40))).toBe(39);
     expect(first.slice(0, 40)).not.toEqual(Array.from({ length: 40 }, (_, i) => i));
+  });
+
+  it('begins at any batch of an epoch as if those before had been taken', async () => {
+    const dataset = await open(numbered(103));
+    for (const shuffle of [undefined, { seed: 1, epoch: 3, window: 40 }, { seed: 1, epoch: 3, window: 1000 }]) {
+      const whole = await ids(dataset, 8, shuffle);
+      for (let skipBatches = 0; skipBatches <= 14; skipBatches++) expect(await ids(dataset, 8, shuffle, { skipBatches })).toEqual(whole.slice(skipBatches));
+    }
+  });
+
+  it('may be left in the middle, and read by two at a time', async () => {
+    const dataset = await open(numbered(100));
+    const shuffle = { seed: 1, epoch: 1, window: 16 };
+    const whole = await ids(dataset, 8, shuffle);
+    for await (const { batch } of dataset.batches(8, shuffle)) if (batch.ids.get('id')![0] === whole[3]![0]) break;
+    expect(await Promise.all([ids(dataset, 8, shuffle), ids(dataset, 8, shuffle)])).toEqual([whole, whole]);
+  });
+
+  it('over many shards gives every row once, in an order that seed and epoch decide, from far apart', async () => {
+    const folder = join(scratchFolder(), 'shards');
+    const columns = [{ name: 'id', kind: 'id' }] as const;
+    const all = Array.from({ length: 1000 }, (_, i) => i);
+    const batch = { rows: 1000, ids: new Map([['id', Uint32Array.from(all)]]), numbers: new Map(), bags: new Map(), labels: new Map() };
+    await writeShards(folder, columns, async (writer) => {
+      await writer.add(batch);
+      return { sizes: new Map([['id', 1000]]) };
+    }, 64);
+    const dataset = shardDataset((await openShards(folder))!, columns);
+    expect((await ids(dataset, 30)).flat()).toEqual(all);
+    const shuffle = { seed: 1, epoch: 1, window: 256 };
+    const order = await ids(dataset, 30, shuffle);
+    expect(order.flat().toSorted((a, b) => a - b)).toEqual(all);
+    expect(await ids(dataset, 30, shuffle)).toEqual(order);
+    expect(await ids(dataset, 30, { ...shuffle, epoch: 2 })).not.toEqual(order);
+    expect(await ids(dataset, 30, shuffle, { skipBatches: 21 })).toEqual(order.slice(21));
+    // A window of 270 rows takes them from five shards, which are anywhere in the file.
+    expect(Math.max(...order.slice(0, 9).flat()) - Math.min(...order.slice(0, 9).flat())).toBeGreaterThan(600);
+  });
+
+  it('refuses ids beyond their table, whoever wrote them', async () => {
+    const folder = join(scratchFolder(), 'shards');
+    const columns = [{ name: 'id', kind: 'id' }] as const;
+    await writeShards(folder, columns, async (writer) => {
+      await writer.add({ rows: 3, ids: new Map([['id', Uint32Array.of(1, 2, 7)]]), numbers: new Map(), bags: new Map(), labels: new Map() });
+      return { sizes: new Map([['id', 7]]) };
+    }, 2);
+    await expect(ids(shardDataset((await openShards(folder))!, columns), 8)).rejects.toThrow(/shard-00001\.safetensors, row 0: column 'id': expected an id below 7/);
   });
 
   it('without rows is an error', async () => {
@@ -102,9 +149,9 @@ describe('a data set', () => {
 
   it('does not learn from a row that it skips', async () => {
     const policy = skipBadRows(undefined, 10);
-    const format = rowFormatOf(tasks, fieldsOf(groups));
-    const source = await openRows(scratchFile('train.csv', [HEADER, '0,0,3,0,', '0,0,900,x,', '0,1,800,0,'].join('\n')), columnsOf(format));
-    expect(await fitFeatures(source, format, policy, () => undefined, new AbortController().signal)).toEqual({ id: { size: 4 } });
+    const format = rowFormatOf(tasks, groups);
+    const source = await openSource(scratchFile('train.csv', [HEADER, '0,0,3,0,', '0,0,900,x,', '0,1,800,0,'].join('\n')), columnsOf(format));
+    expect(await source.fit(format, { policy })).toEqual({ id: { size: 4 } });
   });
 
   it('stops at the bad row after the last that is allowed', async () => {

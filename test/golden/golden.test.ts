@@ -16,14 +16,15 @@ describe('loss curves stay as they were', () => {
   for (const file of readdirSync(folder).filter((name) => name.endsWith('.yaml'))) {
     it(file, async () => {
       const valid = join(root, 'data', 'sample', 'valid.csv');
-      const overrides = [`data.train=${valid}`, 'data.test=null', 'training.epochs=2', 'training.earlyStopping=null'];
+      const overrides = [`data.train=${valid}`, 'data.test=null', 'training.epochs=2', 'training.earlyStopping=null', `data.cache=${scratchFolder()}`];
       const loaded = await loadConfig(join(folder, file), overrides.map(parseOverride));
       const curve: string[] = [];
       await train(
         loaded,
         { device: 'cpu', isPortable: true, runDir: join(scratchFolder(), 'run'), overrides, signal: new AbortController().signal },
         {
-          onFit: () => undefined,
+          onRead: () => undefined,
+          onNotice: () => undefined,
           onStart: () => undefined,
           onStep: () => undefined,
           onEpoch: ({ epoch, loss, valid: measured }) => {

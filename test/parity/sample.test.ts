@@ -5,15 +5,16 @@ import { stringify } from 'yaml';
 import { tasksOf } from '../../src/config/experiment.js';
 import { parseConfig } from '../../src/config/load.js';
 import { column } from '../../src/batch.js';
-import { createDataset, type Dataset } from '../../src/data/dataset.js';
+import type { Dataset } from '../../src/data/dataset.js';
 import { refuseBadRows } from '../../src/data/rejects.js';
-import { rowFormatOf } from '../../src/data/row-format.js';
+import { encodedFormat, rowFormatOf } from '../../src/data/row-format.js';
 import { openSplits } from '../../src/data/splits.js';
 import type { Program } from '../../src/engines/engine.js';
 import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
-import { encodedFields, fieldsOf, layoutOf } from '../../src/features/features.js';
+import { layoutOf } from '../../src/features/features.js';
 import { buildModel } from '../../src/models/models.js';
 import { logLoss } from '../support/reference.js';
+import { scratchFolder } from '../support/scratch.js';
 import { readCase, translate, translateTensors, type RechubCase, type Translation } from './rechub-case.js';
 
 // torch-rechub on CSVs, from given weights, in file order: through our reader, our loop and our metrics.
@@ -81,14 +82,13 @@ async function prepare(c: SampleCase, files: readonly string[]) {
   };
   const experiment = parseConfig(stringify(config), 'sample.yaml');
   const tasks = tasksOf(experiment);
-  const format = rowFormatOf(tasks, fieldsOf(Object.values(experiment.features)));
+  const format = encodedFormat(rowFormatOf(tasks, Object.values(experiment.features)), {});
   const sources = await openSplits(experiment.data, format, '');
-  const fields = encodedFields(format.fields, {});
-  const layout = layoutOf(fields);
+  const layout = layoutOf(format.fields);
   const graph = buildModel(experiment.model, layout.width, tasks);
   const program = (await createTfjsEngine()).compile({ graph, layout, optimizers: experiment.training.optimizer, seed: 1 });
-  const datasetOf = (split: 'train' | 'valid' | 'test'): Dataset => createDataset(sources[split]!, { ...format, fields }, refuseBadRows);
-  return { translation, program, train: datasetOf('train'), valid: datasetOf('valid'), test: datasetOf('test') };
+  const datasetOf = (split: 'train' | 'valid' | 'test'): Promise<Dataset> => sources[split]!.dataset(format, { policy: refuseBadRows, cache: { folder: scratchFolder() } });
+  return { translation, program, train: await datasetOf('train'), valid: await datasetOf('valid'), test: await datasetOf('test') };
 }
 
 /** Labels and predictions of a whole file, by torch-rechub's columns; ctcvr's label is a purchase. */

@@ -1,0 +1,67 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { writeFolder, writeSynced } from '../disk.js';
+import type { Fitted } from '../features/features.js';
+import { cached, ENTRY } from './cache.js';
+import { shardDataset } from './dataset.js';
+import { encodeRows, encodeShards, replayRejects } from './encode.js';
+import { checkUnchanged } from './fingerprint.js';
+import { fitFeatures } from './fit.js';
+import { blockColumns } from './row-block.js';
+import { recipeOf } from './row-format.js';
+import { openRows } from './rows.js';
+import { openShards } from './shards/reader.js';
+import type { Reading, Source } from './source.js';
+
+const FITTED = 'fitted.json';
+
+/**
+ * Opens a file of cells, a CSV. It is read when something is to be fitted on it and when it is encoded; both are kept in the
+ * cache, so that the next run does not read it.
+ */
+export async function openCellSource(path: string, columns: readonly string[]): Promise<Source> {
+  const rows = await openRows(path, columns);
+  const fingerprint = await rows.csv.fingerprint();
+  /** Looks at every row, and whether they are still the rows that were there when it was opened. */
+  const readWhole = async <Result>(what: string, { onProgress, signal }: Reading, read: (onShare: (share: number) => void) => Promise<Result>): Promise<Result> => {
+    const result = await read((share) => {
+      onProgress?.({ what: `${what} ${path}`, share });
+      // Signals are heard only when the event loop gets a turn; a read of the file is one.
+      signal?.throwIfAborted();
+    });
+    checkUnchanged(path, fingerprint, await rows.csv.fingerprint());
+    return result;
+  };
+  return {
+    path,
+
+    async fit(format, reading) {
+      if (!format.fields.some((field) => field.startFit() !== undefined)) return {};
+      const request = { kind: 'fitted', source: path, fingerprint, recipe: recipeOf(format) } as const;
+      let fitted: Fitted | undefined;
+      const folder = await cached(reading.cache ?? {}, request, async (target, entry) => {
+        fitted = await readWhole('learning vocabularies and scales from', reading, (onShare) => fitFeatures(rows, format, reading.policy, onShare));
+        const text = JSON.stringify(fitted);
+        await writeFolder(target, async (temporary) => {
+          await writeSynced(join(temporary, FITTED), text);
+          await writeSynced(join(temporary, ENTRY), entry);
+        });
+      });
+      // What an earlier run wrote, whole; the fields check what they are given.
+      return fitted ?? (JSON.parse(await readFile(join(folder, FITTED), 'utf8')) as Fitted);
+    },
+
+    async dataset(format, reading) {
+      const request = { kind: 'rows', source: path, fingerprint, recipe: [recipeOf(format), format.fitted] } as const;
+      const folder = await cached(reading.cache ?? {}, request, (target, entry) =>
+        encodeShards(target, entry, format, reading.policy, (policy, writer) =>
+          readWhole('encoding', reading, (onShare) => encodeRows(rows, format, policy, writer, onShare)),
+        ),
+      );
+      // Those that were told just now are told once.
+      await replayRejects(folder, path, reading.policy);
+      // It was there a moment ago.
+      return shardDataset((await openShards(folder))!, blockColumns(format));
+    },
+  };
+}

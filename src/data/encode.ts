@@ -1,0 +1,70 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ENTRY } from './cache.js';
+import { noRows } from './fit.js';
+import type { BadRow, RejectPolicy } from './rejects.js';
+import { blockColumns, blockReaders, createRowBlock } from './row-block.js';
+import type { EncodedFormat } from './row-format.js';
+import { funnelCheck, rowReader, type RowSource } from './rows.js';
+import { writeShards, type ShardWriter } from './shards/writer.js';
+
+/** Bad rows of the source, a JSON object a line. */
+const REJECTS = 'rejects.jsonl';
+/** Rows that are encoded before they are handed on. */
+const BLOCK_ROWS = 1 << 13;
+
+/** Takes rows to where shards are written. */
+export type Encode = (policy: RejectPolicy, writer: ShardWriter) => Promise<void>;
+
+/**
+ * Writes what `encode` gives into a folder of the cache, together with the bad rows that it meets.
+ * @param entry the file that says what the folder is
+ */
+export async function encodeShards(folder: string, entry: string, format: EncodedFormat, policy: RejectPolicy, encode: Encode): Promise<void> {
+  await writeShards(folder, blockColumns(format), async (writer) => {
+    const rejects: BadRow[] = [];
+    const recording: RejectPolicy = {
+      count: 0,
+      reject(row) {
+        policy.reject(row);
+        rejects.push(row);
+      },
+    };
+    await encode(recording, writer);
+    await writer.addFile(REJECTS, rejects.map((row) => `${JSON.stringify(row)}\n`).join(''));
+    await writer.addFile(ENTRY, entry);
+    return { sizes: new Map(format.fields.map(({ name, rows }) => [name, rows])) };
+  });
+}
+
+/**
+ * Encodes all rows of a file of cells.
+ * @throws UserError (data) for a row that the policy does not let pass, and for a file without a usable row
+ */
+export async function encodeRows(source: RowSource, format: EncodedFormat, policy: RejectPolicy, writer: ShardWriter, onShare: (share: number) => void): Promise<void> {
+  const block = createRowBlock(blockColumns(format), BLOCK_ROWS);
+  const readRow = rowReader(source, blockReaders(block, format.fields, format.labels), funnelCheck(source, format), policy);
+  let count = 0;
+  for await (const { rows, lines, progress } of source.csv.rows()) {
+    for (let r = 0; r < rows.length; r++) {
+      if (!readRow(rows[r]!, lines[r]!)) continue;
+      count++;
+      if (++block.rows < BLOCK_ROWS) continue;
+      await writer.add(block);
+      block.rows = 0;
+    }
+    onShare(progress);
+  }
+  await writer.add(block);
+  if (count === 0) throw noRows(source.csv.path);
+}
+
+/**
+ * Tells the policy the bad rows that the run found which wrote the shards.
+ * @param path where the source is today
+ */
+export async function replayRejects(folder: string, path: string, policy: RejectPolicy): Promise<void> {
+  const text = await readFile(join(folder, REJECTS), 'utf8');
+  // Lines of our own.
+  for (const line of text.split('\n')) if (line !== '') policy.reject({ ...(JSON.parse(line) as BadRow), path });
+}
