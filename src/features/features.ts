@@ -24,12 +24,9 @@ export function fieldsOf(groups: readonly FeatureSpec[]): readonly Field[] {
   });
 }
 
-/** Options that are the model's affair: cells become the same numbers whatever they say. */
-const MODEL_OPTIONS = ['width', 'pooling'];
-
-/** The options of a group that decide what its cells become. */
+/** The options of a group that may decide what its cells become: all but the width of embeddings. */
 export function encodingOptions(group: FeatureSpec): Readonly<Record<string, unknown>> {
-  return Object.fromEntries(Object.entries(group).filter(([key]) => !MODEL_OPTIONS.includes(key)));
+  return Object.fromEntries(Object.entries(group).filter(([key]) => key !== 'width'));
 }
 
 /**

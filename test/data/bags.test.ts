@@ -2,12 +2,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/batch.js';
-import { createDataset } from '../../src/data/dataset.js';
-import { fitFeatures } from '../../src/data/fit.js';
 import { refuseBadRows, skipBadRows, type RejectPolicy } from '../../src/data/rejects.js';
-import { columnsOf, rowFormatOf } from '../../src/data/row-format.js';
-import { openRows } from '../../src/data/rows.js';
-import { encodedFields, featureTypes, fieldsOf } from '../../src/features/features.js';
+import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/row-format.js';
+import { openSource } from '../../src/data/source.js';
+import { featureTypes } from '../../src/features/features.js';
 import { taskOptions } from '../../src/tasks.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
 
@@ -23,10 +21,10 @@ const groups = [
 
 /** What was fitted on the rows, and the data set of them. */
 async function open(rows: readonly string[], policy: RejectPolicy = refuseBadRows) {
-  const format = rowFormatOf(tasks, fieldsOf(groups));
-  const source = await openRows(scratchFile('train.csv', ['click,seen,item,liked,hour', ...rows].join('\n')), columnsOf(format));
-  const fitted = await fitFeatures(source, format, policy, () => undefined, new AbortController().signal);
-  return { fitted, dataset: createDataset(source, { ...format, fields: encodedFields(format.fields, fitted) }, policy) };
+  const format = rowFormatOf(tasks, groups);
+  const source = await openSource(scratchFile('train.csv', ['click,seen,item,liked,hour', ...rows].join('\n')), columnsOf(format));
+  const fitted = await source.fit(format, { policy });
+  return { fitted, dataset: await source.dataset(encodedFormat(format, fitted), { policy }) };
 }
 
 /** The items of a bag, row by row. */
