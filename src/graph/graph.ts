@@ -56,3 +56,13 @@ export function neededFor(graph: Graph, targets: readonly Value[]): readonly Val
   targets.forEach(visit);
   return graph.values.filter((value) => needed.has(value));
 }
+
+/**
+ * Biases that a batch norm takes away again with the mean: all that reads their layer is normalised. Their gradient is 0; what
+ * a sum over the batch leaves in floats is noise, which an optimizer that divides by the gradient's own size would follow.
+ */
+export function cancelledBiases(graph: Graph): ReadonlySet<Parameter> {
+  const isKept = new Set<Value>([...graph.predictions.values()]);
+  for (const value of graph.values) if (value.op !== 'batchNorm') for (const operand of operandsOf(value)) isKept.add(operand);
+  return new Set(graph.values.flatMap((value) => (value.op === 'linear' && value.bias !== undefined && !isKept.has(value) ? [value.bias] : [])));
+}

@@ -2,7 +2,7 @@
 // the width, so that no kernel has a tail. Leading dimensions count floats. `accumulate` adds to the output.
 
 import { shareBegin, shareEnd } from './team';
-import { multiplyAdd, sigmoid4 } from './vector';
+import { exp4, multiplyAdd, sigmoid4 } from './vector';
 
 // The order of `CODES` in engines/simd/operations.ts.
 const RELU = 0, SIGMOID = 1, TANH = 2, LEAKY_RELU = 3, GELU = 4;
@@ -15,9 +15,21 @@ function put(at: usize, value: v128, accumulate: i32): void {
 
 /** y = f(x) */
 export function activate(kind: i32, x: usize, ldx: i32, y: usize, ldy: i32, rows: i32, columns: i32): void {
-  const end = shareEnd(rows, 4);
-  for (let b = shareBegin(rows, 4); b < end; b++) {
-    const from = x + (<usize>b * ldx << 2), to = y + (<usize>b * ldy << 2);
+  // One loop a function: the choice is not made again for every four numbers.
+  if (kind == RELU) activateBy(RELU, x, ldx, y, ldy, rows, columns);
+  else if (kind == SIGMOID) activateBy(SIGMOID, x, ldx, y, ldy, rows, columns);
+  else if (kind == TANH) activateBy(TANH, x, ldx, y, ldy, rows, columns);
+  else if (kind == LEAKY_RELU) activateBy(LEAKY_RELU, x, ldx, y, ldy, rows, columns);
+  else activateBy(GELU, x, ldx, y, ldy, rows, columns);
+}
+
+// @ts-ignore: decorator
+@inline
+function activateBy(kind: i32, x: usize, ldx: i32, y: usize, ldy: i32, rows: i32, columns: i32): void {
+  const end = shareEnd(rows, 4), begin = shareBegin(rows, 4);
+  const strideX = <usize>ldx << 2, strideY = <usize>ldy << 2;
+  let from = x + <usize>begin * strideX, to = y + <usize>begin * strideY;
+  for (let b = begin; b < end; b++, from += strideX, to += strideY) {
     for (let n: usize = 0; n < <usize>columns << 2; n += 16) {
       const v = v128.load(from + n);
       let out = v;
@@ -33,6 +45,16 @@ export function activate(kind: i32, x: usize, ldx: i32, y: usize, ldy: i32, rows
 
 /** dx = dy f'(x), with y = f(x) at hand. */
 export function activateGradient(kind: i32, x: usize, ldx: i32, y: usize, ldy: i32, dy: usize, dx: usize, rows: i32, columns: i32, accumulate: i32): void {
+  if (kind == RELU) activateGradientBy(RELU, x, ldx, y, ldy, dy, dx, rows, columns, accumulate);
+  else if (kind == SIGMOID) activateGradientBy(SIGMOID, x, ldx, y, ldy, dy, dx, rows, columns, accumulate);
+  else if (kind == TANH) activateGradientBy(TANH, x, ldx, y, ldy, dy, dx, rows, columns, accumulate);
+  else if (kind == LEAKY_RELU) activateGradientBy(LEAKY_RELU, x, ldx, y, ldy, dy, dx, rows, columns, accumulate);
+  else activateGradientBy(GELU, x, ldx, y, ldy, dy, dx, rows, columns, accumulate);
+}
+
+// @ts-ignore: decorator
+@inline
+function activateGradientBy(kind: i32, x: usize, ldx: i32, y: usize, ldy: i32, dy: usize, dx: usize, rows: i32, columns: i32, accumulate: i32): void {
   const end = shareEnd(rows, 4);
   const one = f32x4.splat(1);
   for (let b = shareBegin(rows, 4); b < end; b++) {
@@ -161,18 +183,23 @@ export function dropout(x: usize, ldx: i32, y: usize, ldy: i32, rows: i32, width
 /** y = softmax(x) over the first `width` columns of each row; zero in the columns that fill up to four. */
 export function softmax(x: usize, ldx: i32, y: usize, ldy: i32, rows: i32, width: i32, columns: i32): void {
   const end = shareEnd(rows, 4);
+  // Of the last four columns, those that count.
+  const isReal = i32x4.gt_s(i32x4.splat(width - columns + 4), i32x4(0, 1, 2, 3));
+  const last = (<usize>columns << 2) - 16;
   for (let b = shareBegin(rows, 4); b < end; b++) {
     const from = x + (<usize>b * ldx << 2), to = y + (<usize>b * ldy << 2);
-    let largest = load<f32>(from);
-    for (let n = 1; n < width; n++) largest = max(largest, load<f32>(from + (<usize>n << 2)));
-    let sum: f32 = 0;
-    for (let n = 0; n < width; n++) {
-      const e = Mathf.exp(load<f32>(from + (<usize>n << 2)) - largest);
-      store<f32>(to + (<usize>n << 2), e);
-      sum += e;
+    let four = v128.bitselect(v128.load(from + last), f32x4.splat(-f32.MAX_VALUE), isReal);
+    for (let n: usize = 0; n < last; n += 16) four = f32x4.max(four, v128.load(from + n));
+    const largest = f32x4.splat(max(max(f32x4.extract_lane(four, 0), f32x4.extract_lane(four, 1)), max(f32x4.extract_lane(four, 2), f32x4.extract_lane(four, 3))));
+    let sums = f32x4.splat(0);
+    for (let n: usize = 0; n <= last; n += 16) {
+      let e = exp4(f32x4.sub(v128.load(from + n), largest));
+      if (n == last) e = v128.and(e, isReal);
+      v128.store(to + n, e);
+      sums = f32x4.add(sums, e);
     }
-    for (let n = 0; n < width; n++) store<f32>(to + (<usize>n << 2), load<f32>(to + (<usize>n << 2)) / sum);
-    for (let n = width; n < columns; n++) store<f32>(to + (<usize>n << 2), 0);
+    const sum = f32x4.splat(f32x4.extract_lane(sums, 0) + f32x4.extract_lane(sums, 1) + f32x4.extract_lane(sums, 2) + f32x4.extract_lane(sums, 3));
+    for (let n: usize = 0; n <= last; n += 16) v128.store(to + n, f32x4.div(v128.load(to + n), sum));
   }
 }
 

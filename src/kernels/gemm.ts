@@ -143,22 +143,3 @@ export function transposePanels(p: usize, t: usize, k: i32, panels: i32): void {
     }
   }
 }
-
-/** G[n] = sum over b of D[b, n], in double precision; columns, a multiple of 4, are shared among workers. */
-export function columnSums(d: usize, ldd: i32, g: usize, rows: i32, columns: i32, accumulate: i32): void {
-  const end = shareEnd(columns, 4);
-  for (let n = shareBegin(columns, 4); n < end; n += 4) {
-    let low = f64x2.splat(0), high = low;
-    let at = d + (<usize>n << 2);
-    for (let b = 0; b < rows; b++) {
-      const v = v128.load(at);
-      low = f64x2.add(low, f64x2.promote_low_f32x4(v));
-      high = f64x2.add(high, f64x2.promote_low_f32x4(v128.shuffle<f32>(v, v, 2, 3, 2, 3)));
-      at += <usize>ldd << 2;
-    }
-    let sum = v128.shuffle<f32>(f32x4.demote_f64x2_zero(low), f32x4.demote_f64x2_zero(high), 0, 1, 4, 5);
-    const out = g + (<usize>n << 2);
-    if (accumulate) sum = f32x4.add(sum, v128.load(out));
-    v128.store(out, sum);
-  }
-}

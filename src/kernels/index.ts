@@ -5,9 +5,10 @@ export { barrier, join, releaseTables } from './team';
 export function heapBase(): usize {
   return __heap_base;
 }
-export { columnSums, gemm, gemmGradient, transposePanels } from './gemm';
+export { gemm, gemmGradient, transposePanels } from './gemm';
 export { activate, activateGradient, clear, copyColumns, dice, diceGradient, dotRows, dropout, multiply, prelu, preluGradient, scaleRows, softmax, softmaxGradient } from './elementwise';
 export { diceSlopes, normalise, normaliseGradient, normaliseRunning, preluSlope } from './norm';
+export { columnSums } from './sums';
 export { binaryCrossEntropy, checkLosses, meanLoss, productCrossEntropy, squaredError } from './losses';
 export { gatherBagGradients, lookupBags, poolingFactors } from './bags';
 export { gatherGradients, lookup } from './tables';

@@ -1,44 +1,66 @@
-// Batch norm (Ioffe & Szegedy 2015). Columns, in fours, are shared among workers; sums run over rows in double precision.
+// Batch norm (Ioffe & Szegedy 2015). Columns are shared among workers a cache line at a time; sums over rows run in single
+// precision over a few rows, and in double precision over those.
 
-import { isFirst, shareBegin, shareEnd } from './team';
+import { isFirst, shareBegin, shareEnd, slotBegin, slotEnd } from './team';
+import { addBlock, BLOCK, LINE, narrow } from './sums';
 
 /**
  * y = (x - mean) / √(variance + ε) · gain + shift by the batch's own statistics, which are kept at `statistics` (mean, then
  * 1/√, `columns` each) for the gradient; running statistics move by `momentum` (the variance is the unbiased one).
+ * @param statistics with room for two doubles a column behind them
+ * @param slot, slots which lines of columns these are among all that share the phase
  */
-export function normalise(x: usize, ldx: i32, y: usize, ldy: i32, gain: usize, shift: usize, running: usize, statistics: usize, rows: i32, columns: i32, epsilon: f32, momentum: f32): void {
-  const end = shareEnd(columns, 4);
+export function normalise(x: usize, ldx: i32, y: usize, ldy: i32, gain: usize, shift: usize, running: usize, statistics: usize, rows: i32, columns: i32, epsilon: f32, momentum: f32, slot: i32, slots: i32): void {
+  const end = slotEnd(columns, slot, slots);
   const strideX = <usize>ldx << 2, strideY = <usize>ldy << 2, size = <usize>columns << 2;
-  for (let n = shareBegin(columns, 4); n < end; n += 4) {
-    const column = <usize>n << 2;
-    let low = f64x2.splat(0), high = low, at = x + column;
-    for (let b = 0; b < rows; b++, at += strideX) {
-      const v = v128.load(at);
-      low = f64x2.add(low, f64x2.promote_low_f32x4(v));
-      high = f64x2.add(high, f64x2.promote_low_f32x4(v128.shuffle<f32>(v, v, 2, 3, 2, 3)));
+  const sums = statistics + 2 * size, zero = f32x4.splat(0), count = f64x2.splat(rows);
+  for (let line = slotBegin(columns, slot, slots); line < end; line += LINE) {
+    const from = <usize>line << 2, to = <usize>min(line + LINE, columns) << 2;
+    memory.fill(sums + 2 * from, 0, 2 * (to - from));
+    for (let b = 0; b < rows; b += BLOCK) {
+      for (let n = from; n < to; n += 16) {
+        let s0 = zero, s1 = zero;
+        let at = x + <usize>b * strideX + n;
+        for (const stop = at + <usize>min(BLOCK, rows - b) * strideX; at < stop; at += strideX) {
+          s0 = f32x4.add(s0, v128.load(at));
+          if ((at += strideX) < stop) s1 = f32x4.add(s1, v128.load(at));
+        }
+        addBlock(sums + 2 * n, f32x4.add(s0, s1));
+      }
     }
-    const count = f64x2.splat(rows);
-    const mean = narrow(f64x2.div(low, count), f64x2.div(high, count));
-    low = f64x2.splat(0); high = low; at = x + column;
-    for (let b = 0; b < rows; b++, at += strideX) {
-      const d = f32x4.sub(v128.load(at), mean), v = f32x4.mul(d, d);
-      low = f64x2.add(low, f64x2.promote_low_f32x4(v));
-      high = f64x2.add(high, f64x2.promote_low_f32x4(v128.shuffle<f32>(v, v, 2, 3, 2, 3)));
+    for (let n = from; n < to; n += 16) v128.store(statistics + n, narrow(f64x2.div(v128.load(sums + 2 * n), count), f64x2.div(v128.load(sums + 2 * n, 16), count)));
+    memory.fill(sums + 2 * from, 0, 2 * (to - from));
+    for (let b = 0; b < rows; b += BLOCK) {
+      for (let n = from; n < to; n += 16) {
+        const mean = v128.load(statistics + n);
+        let s0 = zero, s1 = zero;
+        let at = x + <usize>b * strideX + n;
+        for (const stop = at + <usize>min(BLOCK, rows - b) * strideX; at < stop; at += strideX) {
+          const d = f32x4.sub(v128.load(at), mean);
+          s0 = f32x4.add(s0, f32x4.mul(d, d));
+          if ((at += strideX) >= stop) break;
+          const e = f32x4.sub(v128.load(at), mean);
+          s1 = f32x4.add(s1, f32x4.mul(e, e));
+        }
+        addBlock(sums + 2 * n, f32x4.add(s0, s1));
+      }
     }
-    const variance = narrow(f64x2.div(low, count), f64x2.div(high, count));
-    const inverse = f32x4.div(f32x4.splat(1), f32x4.sqrt(f32x4.add(variance, f32x4.splat(epsilon))));
-    v128.store(statistics + column, mean);
-    v128.store(statistics + size + column, inverse);
-    if (momentum != 0) {
-      blend(running + column, mean, momentum, 1);
+    for (let n = from; n < to; n += 16) {
+      const variance = narrow(f64x2.div(v128.load(sums + 2 * n), count), f64x2.div(v128.load(sums + 2 * n, 16), count));
+      v128.store(statistics + size + n, f32x4.div(f32x4.splat(1), f32x4.sqrt(f32x4.add(variance, f32x4.splat(epsilon)))));
+      if (momentum == 0) continue;
+      blend(running + n, v128.load(statistics + n), momentum, 1);
       // The running variance is the unbiased one; a batch of one row has none to give.
-      if (rows > 1) blend(running + size + column, variance, momentum, <f32>rows / <f32>(rows - 1));
+      if (rows > 1) blend(running + size + n, variance, momentum, <f32>rows / <f32>(rows - 1));
     }
-    const scale = f32x4.mul(inverse, v128.load(gain + column)), offset = v128.load(shift + column);
-    at = x + column;
-    let to = y + column;
-    for (let b = 0; b < rows; b++, at += strideX, to += strideY) {
-      v128.store(to, f32x4.add(f32x4.mul(f32x4.sub(v128.load(at), mean), scale), offset));
+    for (let b = 0; b < rows; b += BLOCK) {
+      for (let n = from; n < to; n += 16) {
+        const mean = v128.load(statistics + n), scale = f32x4.mul(v128.load(statistics + size + n), v128.load(gain + n)), offset = v128.load(shift + n);
+        let at = x + <usize>b * strideX + n, out = y + <usize>b * strideY + n;
+        for (const stop = at + <usize>min(BLOCK, rows - b) * strideX; at < stop; at += strideX, out += strideY) {
+          v128.store(out, f32x4.add(f32x4.mul(f32x4.sub(v128.load(at), mean), scale), offset));
+        }
+      }
     }
   }
 }
@@ -58,43 +80,48 @@ export function normaliseRunning(x: usize, ldx: i32, y: usize, ldy: i32, gain: u
   }
 }
 
-/** dx (+)= gain/√ (dy - mean(dy) - x̂ mean(dy x̂)), dgain = Σ dy x̂, dshift = Σ dy. */
-export function normaliseGradient(x: usize, ldx: i32, dy: usize, ldy: i32, gain: usize, statistics: usize, dx: usize, dgain: usize, dshift: usize, rows: i32, columns: i32, accumulate: i32): void {
-  const end = shareEnd(columns, 4);
+/** dx (+)= gain/√ (dy - mean(dy) - x̂ mean(dy x̂)), dgain = Σ dy x̂, dshift = Σ dy; columns are shared as in `normalise`. */
+export function normaliseGradient(x: usize, ldx: i32, dy: usize, ldy: i32, gain: usize, statistics: usize, dx: usize, dgain: usize, dshift: usize, rows: i32, columns: i32, accumulate: i32, slot: i32, slots: i32): void {
+  const end = slotEnd(columns, slot, slots);
   const strideX = <usize>ldx << 2, strideY = <usize>ldy << 2, size = <usize>columns << 2;
-  for (let n = shareBegin(columns, 4); n < end; n += 4) {
-    const column = <usize>n << 2;
-    const mean = v128.load(statistics + column), inverse = v128.load(statistics + size + column);
-    let shiftLow = f64x2.splat(0), shiftHigh = shiftLow, gainLow = shiftLow, gainHigh = shiftLow;
-    let xAt = x + column, dyAt = dy + column;
-    for (let b = 0; b < rows; b++, xAt += strideX, dyAt += strideY) {
-      const d = v128.load(dyAt), g = f32x4.mul(d, f32x4.mul(f32x4.sub(v128.load(xAt), mean), inverse));
-      shiftLow = f64x2.add(shiftLow, f64x2.promote_low_f32x4(d));
-      shiftHigh = f64x2.add(shiftHigh, f64x2.promote_low_f32x4(v128.shuffle<f32>(d, d, 2, 3, 2, 3)));
-      gainLow = f64x2.add(gainLow, f64x2.promote_low_f32x4(g));
-      gainHigh = f64x2.add(gainHigh, f64x2.promote_low_f32x4(v128.shuffle<f32>(g, g, 2, 3, 2, 3)));
+  const sums = statistics + 2 * size, products = sums + 2 * size, zero = f32x4.splat(0), count = f64x2.splat(rows);
+  for (let line = slotBegin(columns, slot, slots); line < end; line += LINE) {
+    const from = <usize>line << 2, to = <usize>min(line + LINE, columns) << 2;
+    memory.fill(sums + 2 * from, 0, 2 * (to - from));
+    memory.fill(products + 2 * from, 0, 2 * (to - from));
+    for (let b = 0; b < rows; b += BLOCK) {
+      for (let n = from; n < to; n += 16) {
+        const mean = v128.load(statistics + n);
+        let sum = zero, product = zero;
+        let at = x + <usize>b * strideX + n, dyAt = dy + <usize>b * strideY + n;
+        for (const stop = at + <usize>min(BLOCK, rows - b) * strideX; at < stop; at += strideX, dyAt += strideY) {
+          const d = v128.load(dyAt);
+          sum = f32x4.add(sum, d);
+          product = f32x4.add(product, f32x4.mul(d, f32x4.sub(v128.load(at), mean)));
+        }
+        addBlock(sums + 2 * n, sum);
+        addBlock(products + 2 * n, f32x4.mul(product, v128.load(statistics + size + n)));
+      }
     }
-    v128.store(dshift + column, narrow(shiftLow, shiftHigh));
-    v128.store(dgain + column, narrow(gainLow, gainHigh));
-    const count = f64x2.splat(rows);
-    const meanShift = narrow(f64x2.div(shiftLow, count), f64x2.div(shiftHigh, count));
-    const meanGain = narrow(f64x2.div(gainLow, count), f64x2.div(gainHigh, count));
-    const scale = f32x4.mul(inverse, v128.load(gain + column));
-    xAt = x + column; dyAt = dy + column;
-    let dxAt = dx + column;
-    for (let b = 0; b < rows; b++, xAt += strideX, dyAt += strideY, dxAt += strideX) {
-      const hat = f32x4.mul(f32x4.sub(v128.load(xAt), mean), inverse);
-      let v = f32x4.mul(scale, f32x4.sub(f32x4.sub(v128.load(dyAt), meanShift), f32x4.mul(hat, meanGain)));
-      if (accumulate) v = f32x4.add(v, v128.load(dxAt));
-      v128.store(dxAt, v);
+    for (let n = from; n < to; n += 16) {
+      v128.store(dshift + n, narrow(v128.load(sums + 2 * n), v128.load(sums + 2 * n, 16)));
+      v128.store(dgain + n, narrow(v128.load(products + 2 * n), v128.load(products + 2 * n, 16)));
+    }
+    for (let b = 0; b < rows; b += BLOCK) {
+      for (let n = from; n < to; n += 16) {
+        const mean = v128.load(statistics + n), inverse = v128.load(statistics + size + n), scale = f32x4.mul(inverse, v128.load(gain + n));
+        const meanShift = narrow(f64x2.div(v128.load(sums + 2 * n), count), f64x2.div(v128.load(sums + 2 * n, 16), count));
+        const meanGain = narrow(f64x2.div(v128.load(products + 2 * n), count), f64x2.div(v128.load(products + 2 * n, 16), count));
+        let at = x + <usize>b * strideX + n, dyAt = dy + <usize>b * strideY + n, out = dx + <usize>b * strideX + n;
+        for (const stop = at + <usize>min(BLOCK, rows - b) * strideX; at < stop; at += strideX, dyAt += strideY, out += strideX) {
+          const hat = f32x4.mul(f32x4.sub(v128.load(at), mean), inverse);
+          let v = f32x4.mul(scale, f32x4.sub(f32x4.sub(v128.load(dyAt), meanShift), f32x4.mul(hat, meanGain)));
+          if (accumulate) v = f32x4.add(v, v128.load(out));
+          v128.store(out, v);
+        }
+      }
     }
   }
-}
-
-// @ts-ignore: decorator
-@inline
-function narrow(low: v128, high: v128): v128 {
-  return v128.shuffle<f32>(f32x4.demote_f64x2_zero(low), f32x4.demote_f64x2_zero(high), 0, 1, 4, 5);
 }
 
 /** running += momentum · (scale · batch - running) */

@@ -41,6 +41,16 @@ export function releaseTables(claims: usize, count: i32): void {
   if (isFirst()) memory.fill(claims, 0, <usize>count << 2);
 }
 
+/** First column of this worker's among `columns` whose cache lines are numbers `slot` and up of `slots`. */
+export function slotBegin(columns: i32, slot: i32, slots: i32): i32 {
+  return min(columns, max(0, (slots * thread) / threads - slot) * 16);
+}
+
+/** The end of them. */
+export function slotEnd(columns: i32, slot: i32, slots: i32): i32 {
+  return min(columns, max(0, (slots * (thread + 1)) / threads - slot) * 16);
+}
+
 /** Whether this worker does what only one may do. */
 export function isFirst(): bool {
   return thread == 0;

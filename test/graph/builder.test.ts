@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { GraphBuilder } from '../../src/graph/builder.js';
-import { neededFor } from '../../src/graph/graph.js';
+import { cancelledBiases, neededFor } from '../../src/graph/graph.js';
 
 describe('the graph builder', () => {
   const start = () => {
@@ -36,5 +36,13 @@ describe('the graph builder', () => {
     const sum = g.add(a, g.slice(x, 0, 2));
     const graph = { values: g.values, parameters: g.parameters, predictions: new Map(), terms: [] };
     expect(neededFor(graph, [sum]).map(({ op }) => op)).toEqual(['input', 'linear', 'slice', 'add']);
+  });
+
+  it('knows the biases that a batch norm takes away, and those that something else reads', () => {
+    const { g, x } = start();
+    const [a, b, c] = ['a', 'b', 'c'].map((name) => g.linear(x, 2, name));
+    const sum = g.add(g.batchNorm(a!, 'na'), g.add(b!, g.batchNorm(b!, 'nb')));
+    const graph = { values: g.values, parameters: g.parameters, predictions: new Map([['t', c!], ['s', sum]]), terms: [] };
+    expect([...cancelledBiases(graph)].map(({ name }) => name)).toEqual(['a.bias']);
   });
 });

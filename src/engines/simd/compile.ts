@@ -1,4 +1,4 @@
-import { neededFor, type Graph } from '../../graph/graph.js';
+import { cancelledBiases, neededFor, type Graph } from '../../graph/graph.js';
 import { isLoss, type LossValue, type Value } from '../../graph/operations.js';
 import type { Plan } from '../engine.js';
 import { createArena, WORD, type Arena } from './arena.js';
@@ -88,11 +88,12 @@ export function compile({ graph, layout, optimizers }: Plan, begin: number, maxR
   // Workers take tables as they come free, the large ones first.
   const bySize = [...tables].sort((a, b) => b.rows - a.rows);
   const input = graph.values.find((value) => value.op === 'input' && value.source.kind === 'features');
+  const cancelled = cancelledBiases(graph);
   const lower = (mode: Mode): readonly Call[] => {
     const list = createCallList();
     const written = new Set<Value>();
     const lowering: Lowering = {
-      mode, places, arena, list, refused,
+      mode, places, arena, list, refused, cancelled,
       gradientAt: (address) => (address < places.weightsBegin || address >= places.weightsBegin + places.weightsCount * WORD ? address : address - places.weightsBegin + denseGradients),
       accumulate(value) {
         const isAdded = written.has(value);

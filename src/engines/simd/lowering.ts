@@ -1,4 +1,4 @@
-import type { Value } from '../../graph/operations.js';
+import type { Parameter, Value } from '../../graph/operations.js';
 import type { Arena } from './arena.js';
 import type { CallList } from './plan.js';
 import type { Places } from './places.js';
@@ -12,6 +12,8 @@ export interface Lowering {
   readonly places: Places;
   readonly arena: Arena;
   readonly list: CallList;
+  /** Biases whose gradient stays 0. */
+  readonly cancelled: ReadonlySet<Parameter>;
   /** Address of a parameter's gradient. */
   gradientAt(address: number): number;
   /** Whether a value's gradient was written before: then more of it is added. Marks it as written. */

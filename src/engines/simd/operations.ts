@@ -1,4 +1,5 @@
 import type { Activation, LossName, OperationName, Parameter, RunningStatistics, ValueOf } from '../../graph/operations.js';
+import type { Arena } from './arena.js';
 import type { Lowering } from './lowering.js';
 import { ROWS, type CallList } from './plan.js';
 import { toFours, type Matrix, type Place, type Places } from './places.js';
@@ -39,11 +40,11 @@ export const LOWERED: LoweringTable = {
       if (members[0] === value) multiplyMatrix(list, places.of(x), matrix, bias, out);
     },
     backward(value, lowering) {
-      const { places, list, gradientAt, accumulate } = lowering;
+      const { places, list, gradientAt, accumulate, cancelled } = lowering;
       const { members, x, matrix, out } = places.groupOf(value);
       if (members[0] !== value) return;
       for (const member of members) {
-        if (member.bias === undefined) continue;
+        if (member.bias === undefined || cancelled.has(member.bias)) continue;
         const place = places.of(member);
         list.emit('columnSums', place.gradient, place.ld, gradientAt(places.vector(member.bias)), ROWS, place.columns, 0);
       }
@@ -248,14 +249,19 @@ function normalise({ mode, arena, places, list }: Lowering, x: Place, y: Place, 
     list.emit('normaliseRunning', x.at, x.ld, y.at, y.ld, gain, shift, at, ROWS, x.columns, running.epsilon);
     return;
   }
-  const statistics = arena.take(`statistics ${running.mean.name}`, 2 * x.columns);
+  const statistics = statisticsAt(arena, running.mean, x);
   const momentum = mode === 'train' ? running.momentum : 0;
-  list.emit('normalise', x.at, x.ld, y.at, y.ld, gain, shift, at, statistics, ROWS, x.columns, running.epsilon, momentum);
+  list.emit('normalise', x.at, x.ld, y.at, y.ld, gain, shift, at, statistics, ROWS, x.columns, running.epsilon, momentum, x.columns);
 }
 
 function normaliseGradient({ arena, list }: Lowering, x: Place, y: Place, gain: number, mean: Parameter, dgain: number, dshift: number, accumulate: number): void {
-  const statistics = arena.take(`statistics ${mean.name}`, 2 * x.columns);
-  list.emit('normaliseGradient', x.at, x.ld, y.gradient, y.ld, gain, statistics, x.gradient, dgain, dshift, ROWS, x.columns, accumulate);
+  const statistics = statisticsAt(arena, mean, x);
+  list.emit('normaliseGradient', x.at, x.ld, y.gradient, y.ld, gain, statistics, x.gradient, dgain, dshift, ROWS, x.columns, accumulate, x.columns);
+}
+
+/** A batch's mean and 1/√(variance + ε), and room for two sums in double precision. */
+function statisticsAt(arena: Arena, mean: Parameter, x: Place): number {
+  return arena.take(`statistics ${mean.name}`, 6 * x.columns);
 }
 
 /** Gains of 1 and shifts of 0 that nothing trains. */

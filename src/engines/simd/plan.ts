@@ -30,7 +30,7 @@ export const KERNELS = {
   gemmGradient: 'sums',
   meanLoss: 'sums',
   preluSlope: 'sums',
-  // Whole columns, which the next kernel reads by rows.
+  // Whole columns, which the next kernel reads by rows; the last argument is their number.
   normalise: 'columns',
   normaliseGradient: 'columns',
   // They read what the step before left, and what they write is read behind a barrier.
@@ -46,6 +46,8 @@ export type KernelName = keyof typeof KERNELS;
 
 /** Stands for the number of rows of the batch among a call's arguments. */
 export const ROWS = -1;
+
+const COLUMNS_OF_LINE = 16;
 
 /** One kernel call; plain data, so that workers can be told. */
 export interface Call {
@@ -71,8 +73,21 @@ export function createCallList(): CallList {
   const sums: Call[] = [];
   let last: string | undefined;
   let isStartPending = false;
+  let columns: Call[] = [];
+  /** Workers share the cache lines of all columns of a phase: each call is told where its own stand, and how many there are. */
+  const shareColumns = (): void => {
+    const lines = columns.map(({ args }) => Math.ceil(args.at(-1)! / COLUMNS_OF_LINE));
+    const total = lines.reduce((sum, count) => sum + count, 0);
+    let slot = 0;
+    for (const [i, { args }] of columns.entries()) {
+      args.splice(-1, 1, slot, total);
+      slot += lines[i]!;
+    }
+    columns = [];
+  };
   const separate = (): void => {
     if (last === undefined) return;
+    shareColumns();
     calls.push({ kernel: 'barrier', args: [] });
     last = undefined;
     isStartPending = false;
@@ -91,7 +106,9 @@ export function createCallList(): CallList {
         if (last !== undefined && last !== sharing) separate();
         last = sharing;
       }
-      calls.push({ kernel, args });
+      const call = { kernel, args };
+      if (sharing === 'columns') columns.push(call);
+      calls.push(call);
     },
     awaitStart() {
       if (isStartPending) separate();

@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import { column, type Batch } from '../../batch.js';
-import { neededFor, type Graph } from '../../graph/graph.js';
+import { cancelledBiases, neededFor, type Graph } from '../../graph/graph.js';
 import { isLoss, type RunningStatistics, type Value } from '../../graph/operations.js';
 import { dropoutMask, streamKey } from '../../random.js';
 import type { TermLoss } from '../engine.js';
@@ -45,6 +45,7 @@ export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Wei
   const trained = weights.filter((weight) => weight.parameter.isTrainable);
   const tasks = [...graph.predictions.keys()];
   const outputs = [...graph.predictions.values()];
+  const cancelled = new Set([...cancelledBiases(graph)].map(({ name }) => name));
   const forPrediction = neededFor(graph, outputs);
   const forTraining = neededFor(graph, [...outputs, ...graph.terms.map((term) => term.loss)]);
 
@@ -122,6 +123,7 @@ export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Wei
       const predictions = byName(tasks, tasks.map(next));
       const losses = new Map(graph.terms.map(({ name }) => [name, { mean: next()[0]!, rows: next()[0]! }]));
       const names = trained.map(({ parameter }) => parameter.name);
+      names.forEach((name, i) => cancelled.has(name) && weightGradients[i]!.fill(0));
       return { losses, predictions, inputGradient_BI: inputGradient_BI!, gradients: byName(names, weightGradients), statistics };
     },
   };
