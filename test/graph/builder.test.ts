@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { GraphBuilder } from '../../src/graph/builder.js';
+import type { Value } from '../../src/graph/operations.js';
 import { cancelledBiases, neededFor } from '../../src/graph/graph.js';
 
 describe('the graph builder', () => {
@@ -42,7 +43,7 @@ describe('the graph builder', () => {
     const { g, x } = start();
     const [a, b, c] = ['a', 'b', 'c'].map((name) => g.linear(x, 2, name));
     const sum = g.add(g.batchNorm(a!, 'na'), g.add(b!, g.batchNorm(b!, 'nb')));
-    const graph = { values: g.values, parameters: g.parameters, predictions: new Map([['t', c!], ['s', sum]]), terms: [] };
+    const graph = { values: g.values, parameters: g.parameters, predictions: new Map<string, Value>([['t', c!], ['s', sum]]), terms: [] };
     expect([...cancelledBiases(graph)].map(({ name }) => name)).toEqual(['a.bias']);
   });
 });
