@@ -1,12 +1,12 @@
 import { join, resolve } from 'node:path';
-import { tasksOf, type Experiment } from './config/experiment.js';
-import { parseConfig } from './config/load.js';
+import { tasksOf } from './config/experiment.js';
+import { storedExperiment } from './config/stored.js';
 import type { DataOptions } from './data/options.js';
 import { refuseBadRows, skipBadRows } from './data/rejects.js';
 import { encodedFormat, rowFormatOf } from './data/row-format.js';
 import { openSplits, type SplitFiles } from './data/splits.js';
 import { createEngine, type EngineOptions } from './engines/engines.js';
-import { UserError, userError } from './errors.js';
+import { userError } from './errors.js';
 import type { Report } from './evaluation/evaluation.js';
 import { spacesOf } from './evaluation/spaces.js';
 import { layoutOf } from './features/features.js';
@@ -38,7 +38,7 @@ export interface EvaluateResult {
 export async function evaluate({ path, data, signal, ...engineOptions }: EvaluateOptions): Promise<EvaluateResult> {
   const folder = findCheckpoint(path);
   const checkpoint = await readCheckpoint(folder, false);
-  const experiment = readConfig(checkpoint.config, folder);
+  const experiment = storedExperiment(checkpoint.config, join(folder, 'config.yaml'));
   const tasks = tasksOf(experiment);
   const format = encodedFormat(rowFormatOf(tasks, Object.values(experiment.features)), checkpoint.fitted);
   const sources = await openSplits(filesOf(experiment.data, data), format, 'name a CSV with --data');
@@ -59,15 +59,6 @@ export async function evaluate({ path, data, signal, ...engineOptions }: Evaluat
     return { checkpoint: folder, step: checkpoint.program.step, metrics, numRejects: policy.count };
   } finally {
     program.dispose();
-  }
-}
-
-/** The config of a checkpoint, whose mistakes are the checkpoint's. */
-function readConfig(text: string, folder: string): Experiment {
-  try {
-    return parseConfig(text, join(folder, 'config.yaml'));
-  } catch (error) {
-    throw error instanceof UserError ? new UserError('checkpoint', error.problems, { cause: error }) : error;
   }
 }
 

@@ -19,6 +19,8 @@ export type TensorData = Float32Array | Float64Array | Int32Array | Uint32Array 
 /** A tensor as it lies in a file. */
 export interface StoredTensor {
   readonly shape: readonly number[];
+  /** Spares asking for the data where that costs something: a view of an engine's memory is gathered each time. */
+  readonly dtype?: ElementType;
   readonly data: TensorData;
 }
 
@@ -38,17 +40,27 @@ const entrySchema = z.strictObject({
 export async function writeSafetensors(path: string, tensors: ReadonlyMap<string, StoredTensor>): Promise<FileDigest> {
   const header: Record<string, z.output<typeof entrySchema>> = {};
   let offset = 0;
-  for (const [name, { shape, data }] of tensors) {
-    header[name] = { dtype: elementType(data), shape: [...shape], data_offsets: [offset, offset + data.byteLength] };
-    offset += data.byteLength;
+  for (const [name, tensor] of tensors) {
+    const dtype = tensor.dtype ?? elementType(tensor.data);
+    const end = offset + sizeOf(tensor.shape) * ARRAYS[dtype].BYTES_PER_ELEMENT;
+    header[name] = { dtype, shape: [...tensor.shape], data_offsets: [offset, end] };
+    offset = end;
   }
   const json = JSON.stringify(header);
   // Padded, so that the data is aligned for any element type.
   const text = Buffer.from(json.padEnd(json.length + ((8 - (Buffer.byteLength(json) % 8)) % 8)));
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(text.length));
-  const parts = [length, text, ...[...tensors.values()].map(({ data }) => data)];
-  return writeSynced(path, parts.map(({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength)));
+  return writeSynced(path, bytesInTurn([length, text], tensors.values()));
+}
+
+/** The bytes of a file, tensor after tensor: each may be in memory only while it is written. */
+function* bytesInTurn(head: readonly Uint8Array[], tensors: Iterable<StoredTensor>): Generator<Uint8Array> {
+  yield* head;
+  for (const tensor of tensors) {
+    const { buffer, byteOffset, byteLength } = tensor.data;
+    yield new Uint8Array(buffer, byteOffset, byteLength);
+  }
 }
 
 /** Where a tensor lies in its file. */

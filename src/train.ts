@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { dumpConfig } from './config/dump.js';
 import { tasksOf } from './config/experiment.js';
 import type { LoadedConfig } from './config/load.js';
+import { checkChanges, storedExperiment } from './config/stored.js';
 import { refuseBadRows, skipBadRows } from './data/rejects.js';
 import { encodedFormat, rowFormatOf } from './data/row-format.js';
 import type { ReadProgress } from './data/source.js';
@@ -12,27 +13,26 @@ import type { Report } from './evaluation/evaluation.js';
 import { spacesOf } from './evaluation/spaces.js';
 import { layoutOf } from './features/features.js';
 import { buildModel } from './models/models.js';
-import { findCheckpoint, readCheckpoint, saveCheckpoint, type CheckpointLink } from './runs/checkpoint.js';
-import { createRunFolder } from './runs/run-folder.js';
-import { openRunLog } from './runs/run-log.js';
+import { findCheckpoint, readCheckpoint } from './runs/checkpoint.js';
+import { openRun, type RunRequest } from './runs/open-run.js';
+import { openSaver, type Saver } from './runs/saver.js';
+import { observeBests } from './training/bests.js';
+import { isDivergence } from './training/divergence.js';
+import { firstLoopState } from './training/loop-state.js';
 import { trainLoop } from './training/loop.js';
 import { EVALUATION_BATCH_ROWS, measure } from './training/measure.js';
 import { measurementOf, stoppingOf } from './training/monitor.js';
 import type { TrainObserver, TrainResult } from './training/observer.js';
 
 /** What the command line adds to a config. */
-export interface TrainOptions extends EngineOptions {
-  readonly name?: string | undefined;
-  readonly runDir?: string | undefined;
-  /** `--set` texts, for the run folder. */
-  readonly overrides: readonly string[];
+export interface TrainOptions extends EngineOptions, Pick<RunRequest, 'name' | 'runDir' | 'resume' | 'overrides'> {
   /** Aborted to end the run after the step that runs, and save. */
   readonly signal: AbortSignal;
 }
 
-/** Trains what a config describes: the whole run, in the order in which data flows. */
+/** Trains what a config describes, or goes on with it: the whole run, in the order in which data flows. */
 export async function train({ experiment, source }: LoadedConfig, options: TrainOptions, observer: TrainObserver): Promise<TrainResult> {
-  const { data, training, model, seed } = experiment;
+  const { data, training, checkpoints, model, seed } = experiment;
   const { signal } = options;
   const tasks = tasksOf(experiment);
   const spaces = spacesOf(tasks);
@@ -41,23 +41,26 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
   // What can be wrong with the surroundings is found before a folder is made.
   const sources = await openSplits(data, format, 'paths are taken from the folder of the config, else from the working directory');
   const engine = await createEngine(options);
-  const run = await createRunFolder({ configName: experiment.name, name: options.name, runDir: options.runDir });
   const config = dumpConfig(experiment);
-  const log = await openRunLog(run, { source, config, overrides: options.overrides, engine });
+  const compareConfig = (stored: string, path: string) => checkChanges(storedExperiment(stored, path), experiment);
+  const tell = (notice: string): void => observer.onNotice(notice);
+  const run = await openRun({ ...options, configName: experiment.name, source, config, engine, compareConfig }, tell);
+  const { folder, log, checkpoint } = run;
 
-  const policy = data.onBadRow === 'skip' ? skipBadRows(join(run, 'rejects.csv'), data.maxRejects) : refuseBadRows;
+  const policy = data.onBadRow === 'skip' ? skipBadRows(join(folder, 'rejects.csv'), data.maxRejects) : refuseBadRows;
+  const loop = checkpoint?.loop ?? firstLoopState();
   const metrics: Record<string, Report> = {};
-  let bestEpoch = 0;
   const finish = (end: TrainResult['end']): TrainResult => {
-    log.event('end', { end, bestEpoch, numRejects: policy.count });
-    return { run, end, bestEpoch, metrics, numRejects: policy.count };
+    const { bestEpoch, allSkippedBatches: numSkippedBatches } = loop;
+    log.event('end', { end, bestEpoch, numRejects: policy.count, numSkippedBatches });
+    return { run: folder, end, bestEpoch, metrics, numRejects: policy.count, numSkippedBatches };
   };
   /** Saves where training stands, while it does. */
-  let save: ((links: readonly CheckpointLink[]) => Promise<void>) | undefined;
+  let saver: Saver | undefined;
   let dispose: (() => void) | undefined;
   try {
-    const reading = { policy, cache: { folder: data.cache, onNotice: (text: string) => observer.onNotice(text) }, onProgress: (progress: ReadProgress) => observer.onRead(progress), signal };
-    const fitted = await sources.train.fit(format, reading);
+    const reading = { policy, cache: { folder: data.cache, onNotice: tell }, onProgress: (progress: ReadProgress) => observer.onRead(progress), signal };
+    const fitted = checkpoint?.fitted ?? (await sources.train.fit(format, reading));
     const encoded = encodedFormat(format, fitted);
     const trainSet = await sources.train.dataset(encoded, reading);
     const validSet = await sources.valid?.dataset(encoded, reading);
@@ -66,50 +69,50 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
     const layout = layoutOf(encoded.fields);
     const graph = buildModel(model, layout.width, tasks);
     const plan = { graph, layout, optimizers: training.optimizer, seed, batchRows: training.batchSize };
-    const start = { run, model: model.name, engine: engine.description, epochs: training.epochs, ...planSize(plan) };
+    const start = { run: folder, model: model.name, engine: engine.description, epochs: training.epochs, ...planSize(plan) };
     observer.onStart(start);
     log.event('start', start);
     const program = engine.compile(plan);
     dispose = () => program.dispose();
+    if (checkpoint !== undefined) program.restore(checkpoint.program);
     const measured = (dataset: typeof trainSet) => measure(program, dataset.batches(EVALUATION_BATCH_ROWS), spaces, signal);
 
-    const stopping = stoppingOf(training);
-    let epoch = 0;
-    save = (links) => saveCheckpoint(run, { program: program.state(), loop: { epoch, bestEpoch, stopping: stopping.state() }, fitted, config }, links);
+    const snapshot = () => ({ program: program.state(), loop, metricsBytes: log.metricsBytes(), fitted, config });
+    saver = await openSaver({ ...checkpoints, run, loop, snapshot }, tell);
     const end = await trainLoop({
-      program,
+      program, state: loop, signal,
       epochs: training.epochs,
       terms: graph.terms,
-      stopping,
-      signal,
-      batches: (number) => trainSet.batches(training.batchSize, training.shuffle ? { seed, epoch: number, window: training.shuffleWindow } : undefined),
+      stopping: stoppingOf(training, loop),
+      onDivergence: training.onDivergence,
+      batches: (epoch, skipBatches) => trainSet.batches(training.batchSize, training.shuffle ? { seed, epoch, window: training.shuffleWindow } : undefined, { skipBatches }),
       validate: validSet && (async () => measurementOf(await measured(validSet), graph.terms, training.monitor)),
+      beforeStep: () => saver?.beforeStep(),
       onStep: (progress) => observer.onStep(progress),
+      onSkip: (skipped) => log.event('skip', skipped),
       onEpoch: async (result) => {
-        epoch = result.epoch;
-        if (result.isBest) {
-          bestEpoch = epoch;
-          if (result.valid !== undefined) metrics['valid'] = result.valid.report;
-        }
-        await save?.(result.isBest ? ['best', 'last'] : ['last']);
+        const alsoBest = result.valid === undefined ? [] : observeBests(result.valid, graph.terms, checkpoints.alsoBest, loop.bests);
         await log.epoch(result);
+        await saver?.afterEpoch(result, alsoBest);
         observer.onEpoch(result);
       },
     });
-    save = undefined;
+    await saver.now();
+    saver = undefined;
 
-    program.restore((await readCheckpoint(findCheckpoint(run), false)).program);
+    program.restore((await readCheckpoint(findCheckpoint(folder), false)).program);
+    if (loop.bestReport !== null) metrics['valid'] = loop.bestReport;
     if (testSet !== undefined) metrics['test'] = await measured(testSet);
-    await log.results(metrics, bestEpoch);
+    await log.results(metrics, loop.bestEpoch);
     return finish(end);
   } catch (error) {
-    if (signal.aborted && error === signal.reason) {
-      await save?.(['last']);
-      return finish('interrupted');
-    }
+    const isInterrupted = signal.aborted && error === signal.reason;
+    if (isInterrupted || isDivergence(error)) await saver?.now();
+    if (isInterrupted) return finish('interrupted');
     log.failure(error);
     throw error;
   } finally {
     dispose?.();
+    await run.release();
   }
 }

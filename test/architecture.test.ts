@@ -20,7 +20,7 @@ const withoutComments = (text: string): string => text.replace(/\/\*[\s\S]*?\*\/
 const roomOf = (path: string): string => (path.includes('/') ? path.slice(0, path.indexOf('/')) : path.replace(/\.(ts|js)$/, ''));
 
 /** Small files that everyone may use. */
-const FLOOR = ['part', 'random', 'errors', 'clock', 'tensor', 'tasks', 'batch', 'disk', 'safetensors'];
+const FLOOR = ['part', 'random', 'errors', 'clock', 'tensor', 'tasks', 'batch', 'disk', 'safetensors', 'csv-text'];
 
 /** Who may import whom, beside the floor and the room itself. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
@@ -33,6 +33,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   batch: [],
   disk: [],
   safetensors: [],
+  'csv-text': [],
   graph: [],
   models: ['graph'],
   optimizers: [],
@@ -45,7 +46,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   training: ['engines', 'evaluation', 'optimizers'],
   runs: ['engines', 'evaluation', 'features', 'training'],
   synth: [],
-  config: ['data', 'evaluation', 'features', 'models', 'training'],
+  config: ['data', 'evaluation', 'features', 'models', 'runs', 'training'],
   train: ['config', 'data', 'engines', 'evaluation', 'features', 'models', 'runs', 'training'],
   evaluate: ['config', 'data', 'engines', 'evaluation', 'features', 'models', 'runs', 'training'],
   'synth.ts': ['evaluation', 'runs', 'synth'],

@@ -96,22 +96,24 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
     .scriptName('mtl')
     .usage('$0 <command>\n\nTrain multi-task recommenders (ESMM, MMOE, …) on click and conversion logs, from one YAML file.')
     .command(
-      'train <config>',
-      'train what a config describes, into a new run folder',
+      'train [config]',
+      'train what a config describes, into a new run folder, or go on with a run',
       (y) =>
         y
-          .positional('config', { type: 'string', demandOption: true, describe: 'YAML file' })
+          .positional('config', { type: 'string', describe: 'YAML file; with --resume RUN, the one of that run where it is left out' })
           .option('set', setOption)
           .option('device', deviceOption)
           .option('threads', threadsOption)
           .option('name', { type: 'string', requiresArg: true, describe: 'name of the run in place of the next number' })
           .conflicts('name', 'run-dir')
           .option('run-dir', { type: 'string', requiresArg: true, describe: 'the very folder of the run' })
+          .option('resume', { type: 'string', requiresArg: true, describe: 'go on with the run in this folder; auto: with the one that --run-dir or --name says, else the newest that has not ended, else anew' })
           .option('json', jsonOption)
-          .example('$0 train configs/esmm.yaml --set training.epochs=10', ''),
-      async ({ config, set = [], device, threads, name, runDir, json }) => {
+          .example('$0 train configs/esmm.yaml --set training.epochs=10', '')
+          .example('$0 train --resume runs/latest', ''),
+      async ({ config, set = [], device, threads, name, runDir, resume, json }) => {
         const { runTrain } = await import('./train-command.js');
-        await finish(runTrain({ config, set, device, threads, name, runDir, json }));
+        await finish(runTrain({ config, set, device, threads, name, runDir, resume, json }));
       },
     )
     .command(

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { loadConfig } from '../config/load.js';
 import { parseOverride } from '../config/overrides.js';
 import type { Device } from '../engines/device.js';
-import { EXIT_CODES } from '../errors.js';
+import { EXIT_CODES, printable, userError } from '../errors.js';
+import { AUTO } from '../runs/open-run.js';
 import { train } from '../train.js';
 import { count, epochLines, reportTable, startLines, stepLine } from './format.js';
 import { createOutput } from './output.js';
@@ -11,25 +12,27 @@ import { listenForStop } from './signals.js';
 
 /** The arguments of `mtl train`. */
 export interface TrainArguments {
-  readonly config: string;
+  /** undefined takes that of the run that goes on. */
+  readonly config: string | undefined;
   readonly set: readonly string[];
   readonly device: Device;
   readonly threads: number | undefined;
   readonly name: string | undefined;
   readonly runDir: string | undefined;
+  readonly resume: string | undefined;
   readonly json: boolean;
 }
 
 /** `mtl train`: runs it, prints it, and gives the exit code. */
-export async function runTrain({ config, set, device, threads, name, runDir, json }: TrainArguments): Promise<number> {
+export async function runTrain({ config, set, device, threads, name, runDir, resume, json }: TrainArguments): Promise<number> {
   const { screen, result } = createOutput(json);
-  const loaded = await loadConfig(config, set.map(parseOverride));
+  const loaded = await loadConfig(config ?? configOf(resume), set.map(parseOverride));
   const stop = listenForStop((signal) => screen.print(`${signal}: ending after this step; once more to quit at once`));
   let epochs = 0;
   try {
-    const trained = await train(loaded, { device, threads, name, runDir, overrides: set, signal: stop.signal }, {
+    const trained = await train(loaded, { device, threads, name, runDir, resume, overrides: set, signal: stop.signal }, {
       onRead: ({ what, share }) => screen.live(() => `${what}: ${Math.round(share * 100)}%`),
-      onNotice: (text) => screen.print(text),
+      onNotice: (text) => screen.print(printable(text)),
       onStart: (start) => {
         epochs = start.epochs;
         screen.print(startLines(start));
@@ -38,12 +41,13 @@ export async function runTrain({ config, set, device, threads, name, runDir, jso
       onEpoch: (epoch) => screen.print(epochLines(epoch, epochs, screen)),
     });
 
-    const { run, end, bestEpoch, metrics, numRejects } = trained;
+    const { run, end, bestEpoch, metrics, numRejects, numSkippedBatches } = trained;
+    if (numSkippedBatches > 0) screen.print(`${count(numSkippedBatches)} batches were skipped since their loss was not finite; log.jsonl names them`);
     if (numRejects > 0) screen.print(`${count(numRejects)} bad rows were skipped; they are in ${join(run, 'rejects.csv')}`);
     if (stop.received !== undefined && end === 'interrupted') {
       const last = join(run, 'checkpoints', 'last');
       screen.print(`stopped by ${stop.received}; ${existsSync(last) ? `saved as ${last}` : 'there was nothing to save yet'}`);
-      result({ run, end, metrics, numRejects });
+      result({ run, end, metrics, numRejects, numSkippedBatches });
       return EXIT_CODES[stop.received];
     }
     if (end === 'stopped early') screen.print('stopped early: valid no longer improves');
@@ -51,9 +55,15 @@ export async function runTrain({ config, set, device, threads, name, runDir, jso
       screen.print(`${screen.bold('test')}, with the weights of epoch ${bestEpoch}\n${reportTable('test', metrics['test'], screen)}`);
     }
     screen.print(`run folder ${run}`);
-    result({ run, end, metrics, numRejects });
+    result({ run, end, metrics, numRejects, numSkippedBatches });
     return EXIT_CODES.done;
   } finally {
     stop.release();
   }
+}
+
+/** The config of the run that goes on. */
+function configOf(resume: string | undefined): string {
+  if (resume !== undefined && resume !== AUTO) return join(resume, 'config.resolved.yaml');
+  throw userError('usage', { where: 'mtl train', message: 'expected a config', fix: 'write mtl train configs/esmm.yaml, or --resume RUN' });
 }

@@ -7,6 +7,7 @@ import { checkFeatures } from '../features/check.js';
 import { featureTypes } from '../features/features.js';
 import { models, type ModelSpec } from '../models/models.js';
 import type { Finding } from '../part.js';
+import { checkpointOptions } from '../runs/options.js';
 import { labelColumns, taskOptions, type Task } from '../tasks.js';
 import { trainingOptions } from '../training/options.js';
 
@@ -24,6 +25,7 @@ export const experimentSchema = z.strictObject({
   tasks: z.record(name, taskOptions).describe('what to predict'),
   model: models.schema,
   training: trainingOptions.prefault({}),
+  checkpoints: checkpointOptions.prefault({}),
 });
 
 /** A config that was parsed and checked: all defaults filled in. */
@@ -35,19 +37,23 @@ export function tasksOf(experiment: Pick<Experiment, 'tasks'>): readonly Task[] 
 }
 
 /** What no section can know alone; sections that did not parse are left out, so that the others are still checked. */
-export function* crossChecks({ data, features, tasks: taskOptions, model, training }: Partial<Experiment>): Generator<Finding> {
+export function* crossChecks({ data, features, tasks: taskOptions, model, training, checkpoints }: Partial<Experiment>): Generator<Finding> {
   const tasks = taskOptions && tasksOf({ tasks: taskOptions });
   if (features !== undefined) yield* checkFeatures(features, labelColumns(tasks ?? []));
   if (tasks !== undefined) yield* checkTasks(tasks, model);
-  if (tasks !== undefined && training !== undefined) {
+  if (tasks !== undefined) {
     const monitors = monitorsOf(spacesOf(tasks));
-    const { monitor } = training;
-    if (!monitors.includes(monitor)) {
-      yield { path: ['training', 'monitor'], message: joined(`expected one of ${monitors.join(', ')}, found '${monitor}'`, didYouMean(monitor, monitors)) };
+    const asked = [
+      ...(training === undefined ? [] : [{ path: ['training', 'monitor'], monitor: training.monitor }]),
+      ...(checkpoints?.alsoBest ?? []).map((monitor, i) => ({ path: ['checkpoints', 'alsoBest', i], monitor })),
+    ];
+    for (const { path, monitor } of asked) {
+      if (!monitors.includes(monitor)) yield { path, message: joined(`expected one of ${monitors.join(', ')}, found '${monitor}'`, didYouMean(monitor, monitors)) };
     }
   }
   if (data !== undefined && data.valid === undefined) {
     if (training?.earlyStopping !== undefined) yield { path: ['training', 'earlyStopping'], message: 'needs data.valid to look at' };
+    if (checkpoints !== undefined && checkpoints.alsoBest.length > 0) yield { path: ['checkpoints', 'alsoBest'], message: 'needs data.valid to look at' };
     if (training !== undefined && training.monitor !== 'loss') yield { path: ['training', 'monitor'], message: 'needs data.valid to look at' };
   }
 }

@@ -1,72 +1,129 @@
 import { existsSync, lstatSync, readlinkSync } from 'node:fs';
-import { readdir, readlink, rm } from 'node:fs/promises';
+import { mkdir, readdir, readlink, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { checkRoom, freeBytes, onDisk, pointLink, syncFolder, writeFolder, writeSynced } from '../disk.js';
 import type { ProgramState } from '../engines/engine.js';
-import { quoted, userError } from '../errors.js';
+import { quoted, systemCode, UserError, userError } from '../errors.js';
 import type { Fitted } from '../features/features.js';
-import { onDisk, pointLink, writeFolder, writeSynced } from '../disk.js';
-import { stoppingStateSchema } from '../training/stopping.js';
-import { checkSize, FILES, MANIFEST, manifestText, parseJson, readManifest, readText } from './manifest.js';
 import { readSafetensors, writeSafetensors, type StoredTensor } from '../safetensors.js';
+import { sizeOf, type HostTensor } from '../tensor.js';
+import { loopStateSchema, type LoopState } from '../training/loop-state.js';
+import { checkSize, FILES, MANIFEST, manifestText, parseJson, readManifest, readText } from './manifest.js';
 
-const loopStateSchema = z.strictObject({
-  /** Whole epochs that are behind. */
-  epoch: z.int().min(0),
-  /** Epoch of the best weights, 0 before the first is behind. */
-  bestEpoch: z.int().min(0),
-  stopping: stoppingStateSchema,
-});
-
-/** Where the training loop stands. */
-export type LoopState = z.output<typeof loopStateSchema>;
-
-const stateSchema = z.strictObject({ step: z.int().min(0), loop: loopStateSchema });
-
-/** What folders of checkpoints are called. */
-const CHECKPOINT_NAME = /^step-\d{8,}$/;
+const stateSchema = z.strictObject({ loop: loopStateSchema, metricsBytes: z.int().min(0) });
 
 /** Everything that a checkpoint holds. */
 export interface Checkpoint {
   readonly program: ProgramState;
   readonly loop: LoopState;
+  /** So much of the run's metrics.jsonl belongs to what is behind. */
+  readonly metricsBytes: number;
   readonly fitted: Fitted;
   /** The resolved config, YAML. */
   readonly config: string;
 }
 
-/** Names that point at a checkpoint of a run, the one to evaluate first. */
-const LINKS = ['best', 'last'] as const;
-export type CheckpointLink = (typeof LINKS)[number];
+/** Names that point at a checkpoint of a run. */
+export type CheckpointLink = 'best' | 'last' | `best-${string}`;
+/** What a run alone means, the one to evaluate first. */
+const LINKS: readonly CheckpointLink[] = ['best', 'last'];
+/** What folders of checkpoints are called: the step, and a number from 2 on where an older one has the name. */
+const NAME = /^step-(\d{8,})(?:\.(\d+))?$/;
+/** Beside the tensors: the config, the loop's state and the header of each file. */
+const OTHER_BYTES = 1 << 20;
+
+/** What is kept beside what a link points at. */
+export interface Retention {
+  readonly keepLast: number;
+  /** Names that do not count as kept, since they cannot be read. */
+  readonly damaged: readonly string[];
+}
+
+/** The folder of a run's checkpoints. */
+export function checkpointsFolder(run: string): string {
+  return join(run, 'checkpoints');
+}
+
+/** Names of a run's checkpoints, the newest first; whether they are whole is seen when they are read. */
+export async function listCheckpoints(run: string): Promise<readonly string[]> {
+  const folder = checkpointsFolder(run);
+  const names = existsSync(folder) ? await onDisk(folder, () => readdir(folder)) : [];
+  const parsed = names.flatMap((name) => {
+    const match = NAME.exec(name);
+    return match === null ? [] : [{ name, step: Number(match[1]), copy: Number(match[2] ?? 1) }];
+  });
+  return parsed.sort((a, b) => b.step - a.step || b.copy - a.copy).map(({ name }) => name);
+}
+
+/** About how many bytes a checkpoint takes on the disk. */
+export function checkpointBytes({ program }: Checkpoint): number {
+  const tensors = [...program.weights.values(), ...program.optimizer.values()];
+  return tensors.reduce((bytes, { shape }) => bytes + sizeOf(shape) * Float32Array.BYTES_PER_ELEMENT, OTHER_BYTES);
+}
 
 /**
- * Saves a checkpoint as `checkpoints/step-NNNNNNNN`, points links at it and removes those that no link points at any more.
- * @throws UserError (disk); the links then still point at whole checkpoints
+ * Saves a checkpoint as `checkpoints/step-NNNNNNNN`, points links at it and removes those that neither a link nor `retention`
+ * keeps.
+ * @throws UserError (disk); what was saved before is then as it was, and the links point at whole checkpoints
  */
-export async function saveCheckpoint(runFolder: string, checkpoint: Checkpoint, links: readonly CheckpointLink[]): Promise<void> {
-  const folder = join(runFolder, 'checkpoints');
-  const name = `step-${String(checkpoint.program.step).padStart(8, '0')}`;
-  const path = join(folder, name);
-  if (!existsSync(path)) await writeFolder(path, (temporary) => writeFiles(temporary, checkpoint));
+export async function saveCheckpoint(run: string, checkpoint: Checkpoint, links: readonly CheckpointLink[], retention: Retention): Promise<void> {
+  const folder = checkpointsFolder(run);
+  if (!existsSync(folder)) {
+    await onDisk(folder, async () => {
+      await mkdir(folder, { recursive: true });
+      await syncFolder(run);
+    });
+  }
+  const older = await listCheckpoints(run);
+  const first = `step-${String(checkpoint.loop.step).padStart(8, '0')}`;
+  let name = first;
+  for (let copy = 2; older.includes(name); copy++) name = `${first}.${copy}`;
+  await withRoom(folder, checkpointBytes(checkpoint), () => writeFolder(join(folder, name), (temporary) => writeFiles(temporary, checkpoint)));
   for (const link of links) await pointLink(join(folder, link), name);
 
   await onDisk(folder, async () => {
-    const linked = await Promise.all(LINKS.map((link) => readlink(join(folder, link)).catch(() => undefined)));
-    for (const entry of await readdir(folder)) {
-      if (entry.startsWith('step-') && !linked.includes(entry)) await rm(join(folder, entry), { recursive: true, force: true });
-    }
+    const entries = await readdir(folder);
+    const linked = await Promise.all(entries.map((entry) => readlink(join(folder, entry)).catch(() => undefined)));
+    const newest = [name, ...older].filter((other) => !retention.damaged.includes(other)).slice(0, retention.keepLast);
+    for (const other of older) if (!linked.includes(other) && !newest.includes(other)) await rm(join(folder, other), { recursive: true, force: true });
   });
 }
 
-async function writeFiles(folder: string, { program, loop, fitted, config }: Checkpoint): Promise<void> {
+/** Writes where there is room; what the disk runs out of is told with the bytes that are needed and free. */
+async function withRoom(folder: string, neededBytes: number, write: () => Promise<void>): Promise<void> {
+  await checkRoom(folder, neededBytes, 'a checkpoint');
+  try {
+    await write();
+  } catch (error) {
+    const code = error instanceof UserError ? systemCode(error.cause) : undefined;
+    if (code !== 'ENOSPC' && code !== 'EDQUOT' && code !== 'EFBIG') throw error;
+    const more = { message: `a checkpoint needs ${neededBytes} bytes, ${await freeBytes(folder)} are free on this disk` };
+    throw new UserError('disk', [...(error as UserError).problems, more], { cause: error });
+  }
+}
+
+async function writeFiles(folder: string, { program, loop, metricsBytes, fitted, config }: Checkpoint): Promise<void> {
   const files = {
-    [FILES.weights]: await writeSafetensors(join(folder, FILES.weights), program.weights),
-    [FILES.optimizer]: await writeSafetensors(join(folder, FILES.optimizer), program.optimizer),
+    [FILES.weights]: await writeSafetensors(join(folder, FILES.weights), stored(program.weights)),
+    [FILES.optimizer]: await writeSafetensors(join(folder, FILES.optimizer), stored(program.optimizer)),
     [FILES.features]: await writeSynced(join(folder, FILES.features), JSON.stringify(fitted)),
     [FILES.config]: await writeSynced(join(folder, FILES.config), config),
-    [FILES.state]: await writeSynced(join(folder, FILES.state), JSON.stringify({ step: program.step, loop })),
+    [FILES.state]: await writeSynced(join(folder, FILES.state), JSON.stringify({ loop, metricsBytes })),
   };
   await writeSynced(join(folder, MANIFEST), manifestText(files));
+}
+
+/** Tensors as they are written: asked for one by one. */
+function stored(tensors: ReadonlyMap<string, HostTensor>): ReadonlyMap<string, StoredTensor> {
+  const asStored = (tensor: HostTensor): StoredTensor => ({
+    shape: tensor.shape,
+    dtype: 'F32',
+    get data() {
+      return tensor.data;
+    },
+  });
+  return new Map([...tensors].map(([name, tensor]) => [name, asStored(tensor)]));
 }
 
 /**
@@ -76,13 +133,14 @@ async function writeFiles(folder: string, { program, loop, fitted, config }: Che
  */
 export function findCheckpoint(path: string): string {
   if (existsSync(join(path, FILES.weights))) return path;
+  const folder = checkpointsFolder(path);
   for (const link of LINKS) {
-    const linked = join(path, 'checkpoints', link);
+    const linked = join(folder, link);
     if (lstatSync(linked, { throwIfNoEntry: false })?.isSymbolicLink() !== true) continue;
     // What it points at now: a run that goes on may point it elsewhere while the files are read.
     const target = readlinkSync(linked);
-    if (!CHECKPOINT_NAME.test(target)) throw userError('checkpoint', { where: linked, message: `expected a link to a checkpoint beside it, found one to ${quoted(target)}` });
-    return join(path, 'checkpoints', target);
+    if (!NAME.test(target)) throw userError('checkpoint', { where: linked, message: `expected a link to a checkpoint beside it, found one to ${quoted(target)}` });
+    return join(folder, target);
   }
   const message = existsSync(path) ? `holds no checkpoint: neither ${FILES.weights} nor checkpoints/best or last` : 'there is no such folder';
   throw userError('checkpoint', { where: path, message, fix: 'name a run or a checkpoint, as in runs/latest or runs/esmm/001/checkpoints/last' });
@@ -95,7 +153,7 @@ export function findCheckpoint(path: string): string {
  */
 export async function readCheckpoint(folder: string, withOptimizer: boolean): Promise<Checkpoint> {
   const digests = await readManifest(folder);
-  const state = parseJson(join(folder, FILES.state), await readText(folder, FILES.state, digests), stateSchema);
+  const { loop, metricsBytes } = parseJson(join(folder, FILES.state), await readText(folder, FILES.state, digests), stateSchema);
   const fitted = parseJson(join(folder, FILES.features), await readText(folder, FILES.features, digests), z.record(z.string(), z.unknown()));
   const config = await readText(folder, FILES.config, digests);
   const tensors = async (name: typeof FILES.weights | typeof FILES.optimizer): Promise<ProgramState['weights']> => {
@@ -104,11 +162,43 @@ export async function readCheckpoint(folder: string, withOptimizer: boolean): Pr
     return floats(path, await readSafetensors(path, digests[name]));
   };
   return {
-    program: { step: state.step, weights: await tensors(FILES.weights), optimizer: withOptimizer ? await tensors(FILES.optimizer) : new Map() },
-    loop: state.loop,
+    program: { step: loop.step, weights: await tensors(FILES.weights), optimizer: withOptimizer ? await tensors(FILES.optimizer) : new Map() },
+    loop,
+    metricsBytes,
     fitted,
     config,
   };
+}
+
+/** The newest checkpoint of a run that is whole. */
+export interface NewestCheckpoint {
+  /** undefined where the run has none; then it has no name. */
+  readonly checkpoint: Checkpoint | undefined;
+  readonly name: string;
+  /** Newer ones, which cannot be read. */
+  readonly damaged: readonly string[];
+}
+
+/**
+ * Reads the newest checkpoint that is whole, with the optimizer's state.
+ * @param tell told of each that is not
+ * @throws UserError (checkpoint) with what is wrong with each, where there are some and none is whole
+ */
+export async function readNewestCheckpoint(run: string, tell: (notice: string) => void): Promise<NewestCheckpoint> {
+  const damaged: string[] = [];
+  const errors: UserError[] = [];
+  for (const name of await listCheckpoints(run)) {
+    try {
+      return { checkpoint: await readCheckpoint(join(checkpointsFolder(run), name), true), name, damaged };
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      damaged.push(name);
+      errors.push(error);
+      tell(`${error.message}: it is left out, and the checkpoint before it is taken`);
+    }
+  }
+  if (errors.length > 0) throw new UserError('checkpoint', errors.flatMap(({ problems }) => problems));
+  return { checkpoint: undefined, name: '', damaged };
 }
 
 function floats(path: string, tensors: ReadonlyMap<string, StoredTensor>): ProgramState['weights'] {

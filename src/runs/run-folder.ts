@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { systemCode, userError } from '../errors.js';
-import { onDisk, pointLink } from '../disk.js';
+import { onDisk, pointLink, syncFolder } from '../disk.js';
 
 /** Where all runs are, unless told otherwise. */
 const RUNS_ROOT = 'runs';
@@ -26,25 +26,35 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
  * @returns its path, relative to the working directory where it lies below
  * @throws UserError (usage) if it exists already or the name is none; (disk) if it cannot be made
  */
-export async function createRunFolder({ configName, name, runDir }: RunPlace): Promise<string> {
+export async function createRunFolder(place: RunPlace): Promise<string> {
+  const { configName, name, runDir } = place;
   if (configName === LATEST) {
     throw userError('config', { key: 'name', message: `'${LATEST}' is the link to the newest run`, fix: 'call the config otherwise' });
   }
   if (name !== undefined && !NAME.test(name)) {
     throw userError('usage', { where: `--name ${name}`, message: 'expected a folder name: letters, digits, dots, - and _' });
   }
-  const parent = join(RUNS_ROOT, configName);
   if (runDir !== undefined && [RUNS_ROOT, join(RUNS_ROOT, LATEST), '.'].some((taken) => resolve(taken) === resolve(runDir))) {
     throw userError('usage', { where: `--run-dir ${runDir}`, message: 'expected a folder for this run alone', fix: 'write --run-dir runs/mine' });
   }
-  const asked = runDir ?? (name === undefined ? undefined : join(parent, name));
-  const path = asked === undefined ? await nextNumbered(parent) : await make(asked);
+  const asked = namedFolder(place);
+  const path = asked === undefined ? await nextNumbered(runsFolder(place)) : await make(asked);
   if (path === undefined) {
     const option = runDir === undefined ? `--name ${name}` : `--run-dir ${runDir}`;
     throw userError('usage', { where: option, message: `${asked} exists already`, fix: 'choose another; a run never writes into an old one' });
   }
   await pointLatest(path);
   return path;
+}
+
+/** The folder of a config's runs. */
+export function runsFolder({ configName }: RunPlace): string {
+  return join(RUNS_ROOT, configName);
+}
+
+/** The folder that is asked for by name; undefined for the next number. */
+export function namedFolder(place: RunPlace): string | undefined {
+  return place.runDir ?? (place.name === undefined ? undefined : join(runsFolder(place), place.name));
 }
 
 /** The next free number, even if other runs start at the same moment. */
@@ -63,6 +73,7 @@ async function make(path: string): Promise<string | undefined> {
     await mkdir(dirname(path), { recursive: true });
     try {
       await mkdir(path);
+      await syncFolder(dirname(path));
       return path;
     } catch (error) {
       if (systemCode(error) === 'EEXIST') return undefined;

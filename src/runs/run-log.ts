@@ -1,23 +1,28 @@
-import { appendFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { appendFile, open, rm, stat, truncate } from 'node:fs/promises';
 import os from 'node:os';
 import { join } from 'node:path';
-import { stringify } from 'csv-stringify/sync';
 import { pino } from 'pino';
 import { wallClockMs } from '../clock.js';
+import { csvText } from '../csv-text.js';
 import type { Report } from '../evaluation/evaluation.js';
 import type { EpochResult } from '../training/loop.js';
 import { onDisk, onDiskSync, writeFileAtomic } from '../disk.js';
 import { packageVersion } from './package-version.js';
 
 /** What was asked for, in full. */
-export interface RunRequest {
+export interface LogRequest {
   /** The config file as it stood. */
   readonly source: string;
   /** With defaults and overrides, YAML. */
   readonly config: string;
+  /** `--set` texts. */
   readonly overrides: readonly string[];
   readonly engine: { readonly name: string; readonly description: string };
 }
+
+/** What a run found in the end; a run without it has not ended. */
+export const RESULTS = 'results.csv';
 
 /** What happens in a run, written down as it happens. */
 export interface RunLog {
@@ -25,29 +30,55 @@ export interface RunLog {
   event(name: string, details: object): void;
   /** The error that ends the run, in `log.jsonl`. */
   failure(error: unknown): void;
-  /** A line of `metrics.jsonl`. */
+  /** A line of `metrics.jsonl`, synced. */
   epoch(result: EpochResult): Promise<void>;
+  /** Bytes of `metrics.jsonl`. */
+  metricsBytes(): number;
   /** The metrics of the best weights: the last line of `metrics.jsonl`, and `results.csv`. */
   results(metrics: Readonly<Record<string, Report>>, bestEpoch: number): Promise<void>;
 }
 
 /**
- * Writes down what was asked (config.source.yaml, config.resolved.yaml, overrides.txt, environment.json) and opens the log.
+ * Writes down what was asked (config.source.yaml, config.resolved.yaml, overrides.txt, environment.json) and opens the log. Of a
+ * run that goes on, what was asked first stays, and what comes after its checkpoint goes.
+ * @param keepMetricsBytes so much of metrics.jsonl stays where a run goes on; undefined for a new run
  * @throws UserError (disk)
  */
-export async function openRunLog(run: string, { source, config, overrides, engine }: RunRequest): Promise<RunLog> {
-  await writeFileAtomic(join(run, 'config.source.yaml'), source);
+export async function openRunLog(run: string, { source, config, overrides, engine }: LogRequest, keepMetricsBytes: number | undefined): Promise<RunLog> {
+  const overridesPath = join(run, 'overrides.txt');
+  const overridesText = overrides.map((text) => `${text}\n`).join('');
   await writeFileAtomic(join(run, 'config.resolved.yaml'), config);
-  await writeFileAtomic(join(run, 'overrides.txt'), overrides.map((text) => `${text}\n`).join(''));
-  await writeFileAtomic(join(run, 'environment.json'), `${JSON.stringify(environment(engine), null, 2)}\n`);
+  if (keepMetricsBytes === undefined) {
+    await writeFileAtomic(join(run, 'config.source.yaml'), source);
+    await writeFileAtomic(overridesPath, overridesText);
+    await writeFileAtomic(join(run, 'environment.json'), `${JSON.stringify(environment(engine), null, 2)}\n`);
+  } else {
+    await onDisk(overridesPath, () => appendFile(overridesPath, overridesText));
+  }
+  const resultsPath = join(run, RESULTS);
+  await onDisk(resultsPath, () => rm(resultsPath, { force: true }));
 
   const logPath = join(run, 'log.jsonl');
   const logger = onDiskSync(logPath, () =>
     pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ dest: logPath, sync: true })),
   );
   const metricsPath = join(run, 'metrics.jsonl');
-  const append = (line: object): Promise<void> => onDisk(metricsPath, () => appendFile(metricsPath, `${JSON.stringify(line)}\n`));
+  let metricsBytes = await cut(metricsPath, keepMetricsBytes ?? 0);
+  const append = async (line: object): Promise<void> => {
+    const bytes = Buffer.from(`${JSON.stringify(line)}\n`);
+    await onDisk(metricsPath, async () => {
+      const file = await open(metricsPath, 'a');
+      try {
+        await file.writeFile(bytes);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+    });
+    metricsBytes += bytes.length;
+  };
   const event: RunLog['event'] = (name, details) => onDiskSync(logPath, () => logger.info({ event: name, ...details }));
+  if (keepMetricsBytes !== undefined) event('resume', { overrides, ...environment(engine) });
   return {
     event,
     failure(error) {
@@ -57,15 +88,26 @@ export async function openRunLog(run: string, { source, config, overrides, engin
         // The error that ends the run is told in any case; the disk may be what failed.
       }
     },
-    async epoch({ epoch, step, rows, elapsedMs, loss, valid, isBest }) {
+    metricsBytes: () => metricsBytes,
+    async epoch({ epoch, step, rows, elapsedMs, loss, skippedBatches, valid, isBest }) {
       event('epoch', { epoch, step, loss: loss.total });
-      await append({ epoch, step, rows, elapsedMs: Math.round(elapsedMs), train: { loss: loss.total, terms: loss.terms }, ...(valid && { valid: { loss: valid.loss, metrics: valid.report } }), isBest });
+      await append({ epoch, step, rows, ...(skippedBatches > 0 && { skippedBatches }), elapsedMs: Math.round(elapsedMs), train: { loss: loss.total, terms: loss.terms }, ...(valid && { valid: { loss: valid.loss, metrics: valid.report } }), isBest });
     },
     async results(metrics, bestEpoch) {
       await append({ bestEpoch, metrics });
-      await writeFileAtomic(join(run, 'results.csv'), stringify([['split', 'task', 'metric', 'value'], ...resultRows(metrics)]));
+      await writeFileAtomic(resultsPath, csvText([['split', 'task', 'metric', 'value'], ...resultRows(metrics)]));
     },
   };
+}
+
+/** Cuts a file to a length, if it is longer; gives the length that it has then. */
+async function cut(path: string, bytes: number): Promise<number> {
+  if (!existsSync(path)) return 0;
+  return onDisk(path, async () => {
+    const { size } = await stat(path);
+    if (size > bytes) await truncate(path, bytes);
+    return Math.min(size, bytes);
+  });
 }
 
 function resultRows(metrics: Readonly<Record<string, Report>>): (string | number)[][] {
@@ -76,7 +118,7 @@ function resultRows(metrics: Readonly<Record<string, Report>>): (string | number
   );
 }
 
-function environment(engine: RunRequest['engine']): object {
+function environment(engine: LogRequest['engine']): object {
   return {
     startedAt: new Date(wallClockMs()).toISOString(),
     mtl: packageVersion(),

@@ -1,22 +1,12 @@
 import { setImmediate } from 'node:timers/promises';
 import { monotonicMs } from '../clock.js';
 import type { BatchRead } from '../batch.js';
-import type { Program, TermLoss } from '../engines/engine.js';
-import { userError } from '../errors.js';
+import type { Program } from '../engines/engine.js';
 import type { Report } from '../evaluation/evaluation.js';
+import { createDivergenceGuard, type DivergenceGuard, type OnDivergence, type SkippedBatch } from './divergence.js';
+import { noEpoch, type LoopState } from './loop-state.js';
+import { addLosses, meanLoss, type EpochLoss, type WeightedTerm } from './loss-sums.js';
 import type { Stopping } from './stopping.js';
-
-/** A term of the loss as the loop sums it up. */
-export interface WeightedTerm {
-  readonly name: string;
-  readonly weight: number;
-}
-
-/** The mean loss of an epoch: each term over the rows that it counts, and their weighted sum. */
-export interface EpochLoss {
-  readonly total: number;
-  readonly terms: Readonly<Record<string, number>>;
-}
 
 /** What was measured on valid. */
 export interface Measurement {
@@ -35,6 +25,7 @@ export interface EpochResult {
   /** Training alone, without the evaluation. */
   readonly elapsedMs: number;
   readonly loss: EpochLoss;
+  readonly skippedBatches: number;
   readonly valid: Measurement | undefined;
   readonly isBest: boolean;
 }
@@ -50,14 +41,20 @@ export interface StepProgress {
 /** What the loop works with. */
 export interface LoopOptions {
   readonly program: Program;
+  /** Where training stands: where the loop starts, and where it is whenever it waits for others. */
+  readonly state: LoopState;
   readonly epochs: number;
   readonly terms: readonly WeightedTerm[];
   readonly stopping: Stopping;
-  /** The batches of an epoch, counted from 1. */
-  batches(epoch: number): AsyncIterable<BatchRead>;
+  readonly onDivergence: OnDivergence;
+  /** The batches of an epoch, counted from 1, from the one on before which `first` others lie. */
+  batches(epoch: number, first: number): AsyncIterable<BatchRead>;
   /** Measures valid, where there is one. */
   readonly validate: (() => Promise<Measurement>) | undefined;
+  /** Called before each step, after which the state is another: a time to save. */
+  beforeStep(): Promise<void> | undefined;
   onStep(progress: StepProgress): void;
+  onSkip(skipped: SkippedBatch): void;
   /** Called when an epoch is behind: the time to save. */
   onEpoch(result: EpochResult): Promise<void>;
   /** Aborted to stop after the step that runs. */
@@ -72,70 +69,63 @@ export const YIELD_EVERY_MS = 50;
 
 /**
  * Trains epoch by epoch until the last, or until nothing improves.
- * @throws the signal's reason after the step in which it is aborted; UserError (diverged) at the first loss that is not
- *   finite, naming the term, the step and the batch
+ * @throws the signal's reason after the step in which it is aborted; UserError (diverged) for a loss that is not finite,
+ *   naming the term, the step and the batch. The state is then where training stands.
  */
 export async function trainLoop(options: LoopOptions): Promise<LoopEnd> {
-  const { program, epochs, terms, stopping, validate, signal } = options;
-  let step = program.state().step;
-  for (let epoch = 1; epoch <= epochs; epoch++) {
-    const sums = createLossSums(terms);
-    const startMs = monotonicMs();
-    let yieldedMs = startMs;
-    let rows = 0;
-    let batchNumber = 0;
-    for await (const { batch, totalRows } of options.batches(epoch)) {
-      const losses = await program.trainStep(batch);
-      step++;
-      batchNumber++;
-      rows += batch.rows;
-      checkFinite(losses, step, epoch, batchNumber);
-      sums.add(losses);
-      const nowMs = monotonicMs();
-      options.onStep({ epoch, rows, totalRows, elapsedMs: nowMs - startMs });
-      if (nowMs - yieldedMs > YIELD_EVERY_MS) {
-        await setImmediate();
-        yieldedMs = nowMs;
-      }
-      signal.throwIfAborted();
-    }
-    const elapsedMs = monotonicMs() - startMs;
-    const valid = await validate?.();
+  const { state, epochs, stopping } = options;
+  const guard = createDivergenceGuard(options.program, options.onDivergence);
+  while (state.epoch < epochs) {
+    if (stopping.shouldStop()) return 'stopped early';
+    await trainEpoch(options, guard);
+    const valid = await options.validate?.();
     // Without valid, the newest weights are the best that is known; the first are, until others can be compared.
-    const verdict = valid === undefined ? { isBest: true, shouldStop: false } : stopping.observe(valid.monitored);
-    const isBest = verdict.isBest || epoch === 1;
-    await options.onEpoch({ epoch, step, rows, elapsedMs, loss: sums.mean(), valid, isBest });
-    signal.throwIfAborted();
-    if (verdict.shouldStop && epoch < epochs) return 'stopped early';
+    const isBest = valid === undefined || stopping.observe(valid.monitored) || state.epoch === 0;
+    const { step, rows, elapsedMs, skippedBatches } = state;
+    const result = { epoch: state.epoch + 1, step, rows, elapsedMs, loss: meanLoss(state.sums, options.terms), skippedBatches, valid, isBest };
+    if (isBest) Object.assign(state, { bestEpoch: result.epoch, bestReport: valid?.report ?? null });
+    Object.assign(state, { ...noEpoch(), epoch: result.epoch, stopping: stopping.state() });
+    await options.onEpoch(result);
+    options.signal.throwIfAborted();
   }
   return 'finished';
 }
 
-function createLossSums(terms: readonly WeightedTerm[]): { add(losses: ReadonlyMap<string, TermLoss>): void; mean(): EpochLoss } {
-  const sums = new Map(terms.map(({ name }) => [name, { loss: 0, rows: 0 }]));
-  return {
-    add(losses) {
-      for (const [name, { mean, rows }] of losses) {
-        const sum = sums.get(name)!;
-        sum.loss += mean * rows;
-        sum.rows += rows;
-      }
-    },
-    mean() {
-      const means = new Map([...sums].map(([name, { loss, rows }]) => [name, rows === 0 ? 0 : loss / rows]));
-      return { total: terms.reduce((total, { name, weight }) => total + weight * means.get(name)!, 0), terms: Object.fromEntries(means) };
-    },
-  };
-}
-
-function checkFinite(losses: ReadonlyMap<string, TermLoss>, step: number, epoch: number, batch: number): void {
-  for (const [name, { mean }] of losses) {
-    if (Number.isFinite(mean)) continue;
-    throw userError('diverged', {
-      where: `epoch ${epoch}, batch ${batch}, step ${step}`,
-      key: `loss '${name}'`,
-      message: `is ${mean}`,
-      fix: 'lower the learning rate (--set training.optimizer.dense.learningRate=…), or look for extreme numbers in the data',
-    });
+/** Trains what is left of the epoch that is under way. */
+async function trainEpoch({ program, state, signal, ...options }: LoopOptions, guard: DivergenceGuard): Promise<void> {
+  const epoch = state.epoch + 1;
+  let countedMs = monotonicMs();
+  let yieldedMs = countedMs;
+  let isSkipping = state.batch > 0;
+  for await (const { batch, totalRows } of options.batches(epoch, state.batch)) {
+    // Finding the way back into an epoch is no training, nor is saving.
+    if (isSkipping) countedMs = monotonicMs();
+    isSkipping = false;
+    const saving = options.beforeStep();
+    if (saving !== undefined) {
+      await saving;
+      countedMs = monotonicMs();
+    }
+    const losses = await program.trainStep(batch);
+    const skipped = guard.check(losses, state);
+    if (skipped === undefined) {
+      state.step++;
+      addLosses(state.sums, losses);
+    } else {
+      state.skippedBatches++;
+      state.allSkippedBatches++;
+      options.onSkip(skipped);
+    }
+    const nowMs = monotonicMs();
+    state.batch++;
+    state.rows += batch.rows;
+    state.elapsedMs += nowMs - countedMs;
+    countedMs = nowMs;
+    options.onStep({ epoch, rows: state.rows, totalRows, elapsedMs: state.elapsedMs });
+    if (nowMs - yieldedMs > YIELD_EVERY_MS) {
+      await setImmediate();
+      yieldedMs = nowMs;
+    }
+    signal.throwIfAborted();
   }
 }

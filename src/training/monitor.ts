@@ -1,16 +1,19 @@
 import { goalOf, metrics } from '../evaluation/metrics.js';
 import type { Report } from '../evaluation/evaluation.js';
-import type { Measurement, WeightedTerm } from './loop.js';
+import type { LoopState } from './loop-state.js';
+import type { Measurement } from './loop.js';
+import type { WeightedTerm } from './loss-sums.js';
 import type { TrainingOptions } from './options.js';
 import { createStopping, type Stopping } from './stopping.js';
 
-/** The stopping that the config asks for, by the goal of what it monitors. */
-export function stoppingOf({ monitor, earlyStopping }: TrainingOptions): Stopping {
-  return createStopping({
-    goal: goalOf(parsedMonitor(monitor).metric),
-    patience: earlyStopping?.patience,
-    minDelta: earlyStopping?.minDelta ?? 0,
-  });
+/** The stopping that the config asks for, by the goal of what it monitors, from where the loop stands. */
+export function stoppingOf({ monitor, earlyStopping }: TrainingOptions, { stopping }: LoopState): Stopping {
+  return createStopping({ goal: goalOfMonitor(monitor), patience: earlyStopping?.patience, minDelta: earlyStopping?.minDelta ?? 0 }, stopping);
+}
+
+/** Where the value of a monitor is better. */
+export function goalOfMonitor(monitor: string): 'higher' | 'lower' {
+  return goalOf(parsedMonitor(monitor).metric);
 }
 
 /** What the loop needs to know of a report: its loss, and the value that `monitor` (`loss` or `task.metric`) names. */

@@ -14,7 +14,7 @@ export interface TrainStart extends PlanSize {
 export interface TrainObserver {
   /** @param progress of reading data before the first step: what is being done, and the share that is done */
   onRead(progress: { readonly what: string; readonly share: number }): void;
-  /** Something that should be known, though it is no error. */
+  /** Something that should be known, though it is no error: what a run goes on from, a checkpoint that is damaged. */
   onNotice(text: string): void;
   onStart(start: TrainStart): void;
   onStep(progress: StepProgress): void;
@@ -31,4 +31,6 @@ export interface TrainResult {
   readonly metrics: Readonly<Record<string, Report>>;
   /** Bad rows that were skipped. */
   readonly numRejects: number;
+  /** Batches whose update was skipped since their loss was not finite. */
+  readonly numSkippedBatches: number;
 }

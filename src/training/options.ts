@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ON_DIVERGENCE } from './divergence.js';
 import { embeddingOptimizerSchema, optimizers } from '../optimizers/optimizers.js';
 
 /** The `training` section of a config. */
@@ -14,6 +15,10 @@ export const trainingOptions = z
         embeddings: embeddingOptimizerSchema.prefault({}).describe('for the embedding tables'),
       })
       .prefault({}),
+    onDivergence: z
+      .enum(ON_DIVERGENCE)
+      .default('stop')
+      .describe('at a loss that is not finite: stop, or skip the update of its batch, which is counted'),
     monitor: z
       .string()
       .default('loss')

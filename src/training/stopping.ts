@@ -19,24 +19,23 @@ export const stoppingStateSchema = z.strictObject({
 });
 export type StoppingState = z.output<typeof stoppingStateSchema>;
 
-/** What one epoch's value means. */
-export interface Verdict {
-  /** The best value so far, by however little. */
-  readonly isBest: boolean;
-  readonly shouldStop: boolean;
-}
-
 /** Follows a value over epochs. */
 export interface Stopping {
-  /** @param value null where the epoch has none: it is no progress */
-  observe(value: number | null): Verdict;
+  /**
+   * @param value null where the epoch has none: it is no progress
+   * @returns whether it is the best so far, by however little
+   */
+  observe(value: number | null): boolean;
+  shouldStop(): boolean;
   state(): StoppingState;
 }
 
-/** Early stopping as Prechelt (1998) describes it: stop after some epochs in a row without progress on valid. */
-export function createStopping({ goal, patience, minDelta }: StoppingOptions): Stopping {
+/**
+ * Early stopping as Prechelt (1998) describes it: stop after some epochs in a row without progress on valid.
+ * @param state where an earlier one stood
+ */
+export function createStopping({ goal, patience, minDelta }: StoppingOptions, state: StoppingState): Stopping {
   const sign = goal === 'higher' ? 1 : -1;
-  let state: StoppingState = { best: null, mark: null, epochsWithoutProgress: 0 };
   const isBeyond = (value: number | null, other: number | null, by: number): value is number =>
     value !== null && (other === null || sign * (value - other) > by);
 
@@ -50,7 +49,8 @@ export function createStopping({ goal, patience, minDelta }: StoppingOptions): S
         mark: isProgress ? value : state.mark,
         epochsWithoutProgress: isProgress ? 0 : state.epochsWithoutProgress + 1,
       };
-      return { isBest, shouldStop: patience !== undefined && state.epochsWithoutProgress >= patience };
+      return isBest;
     },
+    shouldStop: () => patience !== undefined && state.epochsWithoutProgress >= patience,
   };
 }

@@ -121,7 +121,7 @@ describe('what the user did wrong', () => {
     ['no command', [], 2, /expected a command/],
     ['an unknown command', ['trian', 'x'], 2, /unknown command; did you mean 'train'\?/],
     ['an unknown option', ['train', config, '--epochs', '3'], 2, /Unknown argument: epochs/],
-    ['no config', ['train'], 2, /Not enough non-option arguments/],
+    ['no config', ['train'], 2, /expected a config; write mtl train configs\/esmm.yaml, or --resume RUN/],
     ['a config that is not there', ['train', 'none.yaml'], 2, /error: none\.yaml: there is no such file/],
     ['an unknown key', ['train', config, '--set', 'modle.name=x'], 2, /--set modle\.name=x: modle: unknown key; did you mean 'model'\?/],
     ['a device that is none', ['train', config, '--device', 'tpu'], 2, /Invalid values|device/],
@@ -197,7 +197,7 @@ describe('mtl config', () => {
   it('prints a JSON Schema that knows every model', async () => {
     const { stdout } = await mtl(scratchFolder(), ['config', 'schema']);
     const schema = JSON.parse(stdout) as { properties: Record<string, unknown>; required: string[] };
-    expect(Object.keys(schema.properties)).toEqual(['name', 'seed', 'data', 'features', 'tasks', 'model', 'training']);
+    expect(Object.keys(schema.properties)).toEqual(['name', 'seed', 'data', 'features', 'tasks', 'model', 'training', 'checkpoints']);
     expect(schema.required).toEqual(['data', 'features', 'tasks', 'model']);
     expect(stdout).toMatch(/"esmm"(.|\n)*"mmoe"/);
   });

@@ -7,6 +7,7 @@ import type { ProgramState } from '../../src/engines/engine.js';
 import { findCheckpoint, readCheckpoint, saveCheckpoint, type Checkpoint } from '../../src/runs/checkpoint.js';
 import { onDisk, pointLink, writeFileAtomic, writeFolder } from '../../src/disk.js';
 import { createRunFolder } from '../../src/runs/run-folder.js';
+import { firstLoopState } from '../../src/training/loop-state.js';
 import { scratchFolder } from '../support/scratch.js';
 
 describe('run folders', () => {
@@ -97,23 +98,27 @@ describe('checkpoints', () => {
   const state = (step: number): ProgramState => ({ step, weights: new Map([['w', tensor(step)]]), optimizer: new Map([['w.firstMoment', tensor(-step)]]) });
   const checkpoint = (step: number): Checkpoint => ({
     program: state(step),
-    loop: { epoch: step, bestEpoch: 1, stopping: { best: 0.5, mark: null, epochsWithoutProgress: 0 } },
+    loop: { ...firstLoopState(), step, epoch: step, bestEpoch: 1, sums: { ctr: { loss: 0.1 + 0.2, rows: 7 } } },
+    metricsBytes: 12,
     fitted: { f: { size: 3 } },
     config: 'name: x\n',
   });
 
+  /** Only what links point at, and the newest. */
+  const KEEP = { keepLast: 1, damaged: [] };
+
   it('come back as they were saved', async () => {
     const run = scratchFolder();
-    await saveCheckpoint(run, checkpoint(7), ['best', 'last']);
+    await saveCheckpoint(run, checkpoint(7), ['best', 'last'], KEEP);
     expect(await readCheckpoint(findCheckpoint(run), true)).toEqual(checkpoint(7));
     expect((await readCheckpoint(join(run, 'checkpoints', 'last'), false)).program.optimizer.size).toBe(0);
   });
 
   it('are kept while best or last points at them', async () => {
     const run = scratchFolder();
-    await saveCheckpoint(run, checkpoint(1), ['best', 'last']);
-    await saveCheckpoint(run, checkpoint(2), ['last']);
-    await saveCheckpoint(run, checkpoint(3), ['last']);
+    await saveCheckpoint(run, checkpoint(1), ['best', 'last'], KEEP);
+    await saveCheckpoint(run, checkpoint(2), ['last'], KEEP);
+    await saveCheckpoint(run, checkpoint(3), ['last'], KEEP);
     expect(readdirSync(join(run, 'checkpoints')).sort()).toEqual(['best', 'last', 'step-00000001', 'step-00000003']);
     expect((await readCheckpoint(join(run, 'checkpoints', 'best'), false)).program.step).toBe(1);
   });
@@ -122,15 +127,15 @@ describe('checkpoints', () => {
     const run = scratchFolder();
     expect(() => findCheckpoint(run)).toThrow(/holds no checkpoint/);
     expect(() => findCheckpoint(join(run, 'none'))).toThrow(/there is no such folder/);
-    await saveCheckpoint(run, checkpoint(1), ['last']);
+    await saveCheckpoint(run, checkpoint(1), ['last'], KEEP);
     expect(findCheckpoint(run)).toBe(join(run, 'checkpoints', 'step-00000001'));
     expect(findCheckpoint(join(run, 'checkpoints', 'step-00000001'))).toBe(join(run, 'checkpoints', 'step-00000001'));
   });
 
   it('that are best but gone are not replaced by the last', async () => {
     const run = scratchFolder();
-    await saveCheckpoint(run, checkpoint(1), ['best']);
-    await saveCheckpoint(run, checkpoint(2), ['last']);
+    await saveCheckpoint(run, checkpoint(1), ['best'], KEEP);
+    await saveCheckpoint(run, checkpoint(2), ['last'], KEEP);
     rmSync(join(run, 'checkpoints', 'step-00000001'), { recursive: true });
     await expect((async () => readCheckpoint(findCheckpoint(run), false))()).rejects.toThrow(/step-00000001.*cannot be/);
   });
@@ -140,7 +145,7 @@ describe('checkpoints', () => {
   it('are not looked for where a link leads out of the run', async () => {
     const run = scratchFolder();
     const elsewhere = scratchFolder();
-    await saveCheckpoint(elsewhere, checkpoint(1), ['best']);
+    await saveCheckpoint(elsewhere, checkpoint(1), ['best'], KEEP);
     mkdirSync(join(run, 'checkpoints'));
     symlinkSync(join(elsewhere, 'checkpoints', 'step-00000001'), join(run, 'checkpoints', 'best'));
     expect(() => findCheckpoint(run)).toThrow(/best: expected a link to a checkpoint beside it/);
@@ -148,7 +153,7 @@ describe('checkpoints', () => {
 
   it.each(FILES)('with a damaged %s are an error that names it', async (file) => {
     const run = scratchFolder();
-    await saveCheckpoint(run, checkpoint(1), ['best']);
+    await saveCheckpoint(run, checkpoint(1), ['best'], KEEP);
     writeFileSync(join(run, 'checkpoints', 'best', file), '{"formatVersion":9');
     await expect(readCheckpoint(findCheckpoint(run), true)).rejects.toThrow(new RegExp(file));
     await expect(readCheckpoint(findCheckpoint(run), true)).rejects.toMatchObject({ exitCode: 4 });
@@ -156,7 +161,7 @@ describe('checkpoints', () => {
 
   it.each(FILES)('with one bit of %s turned are refused, whatever it means', async (file) => {
     const run = scratchFolder();
-    await saveCheckpoint(run, checkpoint(1), ['best']);
+    await saveCheckpoint(run, checkpoint(1), ['best'], KEEP);
     const folder = findCheckpoint(run);
     const whole = readFileSync(join(folder, file));
     // Turned letters of the manifest may be another manifest; that of a digest is the hardest case.
@@ -169,7 +174,7 @@ describe('checkpoints', () => {
 
   it('have a manifest with the digests of all files', async () => {
     const run = scratchFolder();
-    await saveCheckpoint(run, checkpoint(1), ['best']);
+    await saveCheckpoint(run, checkpoint(1), ['best'], KEEP);
     const folder = findCheckpoint(run);
     const { files } = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')) as { files: Record<string, { bytes: number; sha256: string }> };
     expect(Object.keys(files).sort()).toEqual(FILES.filter((file) => file !== 'manifest.json').sort());
@@ -186,7 +191,7 @@ describe('checkpoints', () => {
     ['a size below 0', (text: string) => text.replace(/"bytes": \d+/, '"bytes": -1')],
   ])('whose manifest names %s are refused', async (_, change) => {
     const run = scratchFolder();
-    await saveCheckpoint(run, checkpoint(1), ['best']);
+    await saveCheckpoint(run, checkpoint(1), ['best'], KEEP);
     const manifest = join(findCheckpoint(run), 'manifest.json');
     const text = readFileSync(manifest, 'utf8');
     expect(change(text)).not.toBe(text);
@@ -196,7 +201,7 @@ describe('checkpoints', () => {
 
   it('with a pipe or a folder in place of a file are refused, not waited for', async () => {
     const run = scratchFolder();
-    await saveCheckpoint(run, checkpoint(1), ['best']);
+    await saveCheckpoint(run, checkpoint(1), ['best'], KEEP);
     const weights = join(findCheckpoint(run), 'weights.safetensors');
     rmSync(weights);
     mkdirSync(weights);

@@ -3,14 +3,17 @@ import type { BatchRead } from '../../src/batch.js';
 import type { Program } from '../../src/engines/engine.js';
 import { trainLoop, type EpochResult, type LoopOptions } from '../../src/training/loop.js';
 import { measurementOf } from '../../src/training/monitor.js';
+import { firstLoopState } from '../../src/training/loop-state.js';
 import { createStopping } from '../../src/training/stopping.js';
 
 describe('stopping', () => {
   const follow = (values: (number | null)[], options: Partial<Parameters<typeof createStopping>[0]> = {}) => {
-    const stopping = createStopping({ goal: 'higher', patience: 2, minDelta: 0, ...options });
+    let stopping = createStopping({ goal: 'higher', patience: 2, minDelta: 0, ...options }, firstLoopState().stopping);
     return values.map((value) => {
-      const { isBest, shouldStop } = stopping.observe(value);
-      return `${isBest ? 'best' : '-'}${shouldStop ? ' stop' : ''}`;
+      // Each goes on from where the one before it stood.
+      stopping = createStopping({ goal: 'higher', patience: 2, minDelta: 0, ...options }, stopping.state());
+      const isBest = stopping.observe(value);
+      return `${isBest ? 'best' : '-'}${stopping.shouldStop() ? ' stop' : ''}`;
     });
   };
 
@@ -71,10 +74,14 @@ async function run(options: Partial<LoopOptions> & { lossOf?: (step: number) => 
     program: fakeProgram(options.lossOf ?? (() => 0.5)),
     epochs: 3,
     terms: [{ name: 'ctr', weight: 2 }],
-    stopping: createStopping({ goal: 'lower', patience: 1, minDelta: 0 }),
+    state: firstLoopState(),
+    stopping: createStopping({ goal: 'lower', patience: 1, minDelta: 0 }, firstLoopState().stopping),
+    onDivergence: 'stop',
     batches: () => batches(10, 30),
     validate: undefined,
+    beforeStep: () => undefined,
     onStep: () => undefined,
+    onSkip: () => undefined,
     onEpoch: (result) => Promise.resolve(void epochs.push(result)),
     signal: new AbortController().signal,
     ...options,

@@ -1,0 +1,57 @@
+import { joined, quoted, UserError, type Problem } from '../errors.js';
+import type { Experiment } from './experiment.js';
+import { parseConfig } from './load.js';
+
+/**
+ * The config that a checkpoint holds.
+ * @param path of its file, named in problems
+ * @throws UserError (checkpoint): its mistakes are the checkpoint's
+ */
+export function storedExperiment(text: string, path: string): Experiment {
+  try {
+    return parseConfig(text, path);
+  } catch (error) {
+    throw error instanceof UserError ? new UserError('checkpoint', error.problems, { cause: error }) : error;
+  }
+}
+
+/** Keys that a run may change when it goes on: how long, how often and with what care, but nothing that decides a number. */
+const MAY_CHANGE = ['name', 'checkpoints', 'data.test', 'data.cache', 'data.maxRejects', 'training.epochs', 'training.earlyStopping', 'training.onDivergence'];
+
+/**
+ * Compares the config of a run that goes on with the one that it was trained with.
+ * @returns what changed, for people, as in `training.epochs: 8, now 10`
+ * @throws UserError (config) that names every key that may not change, with both values
+ */
+export function checkChanges(stored: Experiment, now: Experiment): readonly string[] {
+  const before = leavesOf(stored);
+  const after = leavesOf(now);
+  const changed = [...new Set([...before.keys(), ...after.keys()])].filter((key) => before.get(key) !== after.get(key));
+  const problems: Problem[] = changed
+    .filter((key) => !mayChange(key))
+    .map((key) => ({ key, message: `the run was trained with ${before.get(key) ?? 'nothing'}, now it is ${after.get(key) ?? 'nothing'}` }));
+  // The order of features is that of the model's input.
+  for (const section of ['features', 'tasks'] as const) {
+    const isElsewhere = problems.some(({ key }) => key!.startsWith(`${section}.`));
+    if (!isElsewhere && JSON.stringify(stored[section]) !== JSON.stringify(now[section])) problems.push({ key: section, message: 'stand in another order than the run was trained with' });
+  }
+  if (problems.length === 0) return changed.map((key) => `${key}: ${before.get(key) ?? 'nothing'}, now ${after.get(key) ?? 'nothing'}`);
+  const fix = `a run that goes on may change ${MAY_CHANGE.join(', ')}; for anything else, start a new one`;
+  throw new UserError('config', problems.map((problem) => ({ ...problem, message: joined(problem.message, fix) })));
+}
+
+function mayChange(key: string): boolean {
+  return MAY_CHANGE.some((allowed) => key === allowed || key.startsWith(`${allowed}.`));
+}
+
+/** Every value that is no map, by the path of its key, as JSON. */
+function leavesOf(value: object, path = ''): Map<string, string> {
+  const leaves = new Map<string, string>();
+  for (const [key, child] of Object.entries(value)) {
+    const childPath = path === '' ? key : `${path}.${key}`;
+    const isMap = typeof child === 'object' && child !== null && !Array.isArray(child) && Object.keys(child as object).length > 0;
+    if (isMap) for (const [below, text] of leavesOf(child as object, childPath)) leaves.set(below, text);
+    else if (child !== undefined) leaves.set(childPath, quoted(child));
+  }
+  return leaves;
+}

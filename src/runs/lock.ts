@@ -1,0 +1,136 @@
+import { open, readFile, rename, rm, copyFile } from 'node:fs/promises';
+import { constants, readFileSync } from 'node:fs';
+import os from 'node:os';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { z } from 'zod';
+import { wallClockMs } from '../clock.js';
+import { onDisk } from '../disk.js';
+import { systemCode, userError } from '../errors.js';
+
+/** The file that says which process trains in a run's folder. */
+const LOCK = 'run.lock';
+
+const ownerSchema = z.strictObject({
+  pid: z.int().min(1),
+  host: z.string(),
+  startedAt: z.string(),
+  /** Tells two processes of one number apart, where the system tells. */
+  process: z.string().nullable(),
+});
+type Owner = z.output<typeof ownerSchema>;
+
+/** A lock that says nothing is looked at so often, in case its owner is just writing it. */
+const LOOKS = 5;
+const LOOK_AGAIN_MS = 100;
+
+/**
+ * Takes the folder of a run for this process alone. What a dead process of this machine left is taken over.
+ * @returns gives the folder back
+ * @throws UserError (usage) if another process has it, or one of another machine, of which nobody here can tell whether it lives
+ */
+export async function lockRun(run: string): Promise<() => Promise<void>> {
+  const path = join(run, LOCK);
+  const own = `${JSON.stringify({ pid: process.pid, host: os.hostname(), startedAt: new Date(wallClockMs()).toISOString(), process: identityOf(process.pid) ?? null } satisfies Owner)}\n`;
+  for (;;) {
+    if (await create(path, own)) break;
+    const seen = await readOwner(path);
+    if (seen === undefined) continue;
+    if (seen.owner !== undefined) refuseIfAlive(run, path, seen.owner);
+    await remove(path, seen.text);
+  }
+  return async () => {
+    if ((await readFile(path, 'utf8').catch(() => undefined)) === own) await rm(path, { force: true });
+  };
+}
+
+/** Makes the lock unless there is one. */
+async function create(path: string, text: string): Promise<boolean> {
+  return onDisk(path, async () => {
+    try {
+      const file = await open(path, 'wx');
+      try {
+        await file.writeFile(text);
+      } finally {
+        await file.close();
+      }
+      return true;
+    } catch (error) {
+      if (systemCode(error) === 'EEXIST') return false;
+      throw error;
+    }
+  });
+}
+
+/** Whose lock it is: undefined as a whole where it has gone meanwhile, without an owner where it holds something else. */
+async function readOwner(path: string): Promise<{ readonly text: string; readonly owner: Owner | undefined } | undefined> {
+  for (let look = 1; ; look++) {
+    const text = await readFile(path, 'utf8').catch((error: unknown) => {
+      if (systemCode(error) === 'ENOENT') return undefined;
+      throw userError('disk', { where: path, message: `cannot be read (${systemCode(error) ?? String(error)})` }, error);
+    });
+    if (text === undefined) return undefined;
+    const owner = parseOwner(text);
+    if (owner !== undefined || look === LOOKS) return { text, owner };
+    await setTimeout(LOOK_AGAIN_MS);
+  }
+}
+
+function parseOwner(text: string): Owner | undefined {
+  try {
+    return ownerSchema.parse(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}
+
+function refuseIfAlive(run: string, path: string, { pid, host, startedAt, process: identity }: Owner): void {
+  const since = `process ${pid} of host '${host}' since ${startedAt}`;
+  if (host !== os.hostname()) {
+    throw userError('usage', { where: run, message: `is taken by ${since}, which cannot be seen from here`, fix: `if that process has ended, remove ${path}` });
+  }
+  if (isAlive(pid, identity)) throw userError('usage', { where: run, message: `is being trained by ${since}`, fix: 'wait for it, or end it' });
+}
+
+/** Whether the process that has this number is there, and is the one that is meant. */
+function isAlive(pid: number, identity: string | null): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    // Not allowed to signal it: it is there, and another user's.
+    if (systemCode(error) !== 'EPERM') return false;
+  }
+  const found = identityOf(pid);
+  return identity === null || found === undefined || found === identity;
+}
+
+/**
+ * What a process can be told by beside its number: the boot of the machine and the tick at which it started, where the system
+ * has them in /proc (proc(5): field 22 of `stat`). A process that has ended and waits for its parent is 'ended'.
+ */
+function identityOf(pid: number): string | undefined {
+  try {
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // The name of the command, in parentheses, may hold anything.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return fields[0] === 'Z' || fields[0] === 'X' ? 'ended' : `${boot} ${fields[19]}`;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Takes a dead process's lock away; another process may do the same at this moment and have made its own. */
+async function remove(path: string, text: string): Promise<void> {
+  const aside = `${path}.${process.pid}.tmp`;
+  await onDisk(path, async () => {
+    try {
+      await rename(path, aside);
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT') return;
+      throw error;
+    }
+    if ((await readFile(aside, 'utf8')) !== text) await copyFile(aside, path, constants.COPYFILE_EXCL).catch(() => undefined);
+    await rm(aside, { force: true });
+  });
+}

@@ -1,0 +1,110 @@
+import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { onDisk } from '../disk.js';
+import { userError } from '../errors.js';
+import { checkpointsFolder, readNewestCheckpoint, type Checkpoint } from './checkpoint.js';
+import { lockRun } from './lock.js';
+import { FILES } from './manifest.js';
+import { createRunFolder, namedFolder, runsFolder, type RunPlace } from './run-folder.js';
+import { openRunLog, RESULTS, type LogRequest, type RunLog } from './run-log.js';
+
+/** Which run is wanted, a new one or one that goes on, and what is asked of it. */
+export interface RunRequest extends RunPlace, LogRequest {
+  /** The folder of a run that goes on, or AUTO. */
+  readonly resume?: string | undefined;
+  /**
+   * Compares the config that the run was trained with to what is asked now.
+   * @returns what changed, for people
+   * @throws UserError for what may not change
+   */
+  compareConfig(stored: string, path: string): readonly string[];
+}
+
+/** Stands for the folder that is named or else the newest run of the config that has not ended. */
+export const AUTO = 'auto';
+
+/** A run's folder, this process's alone. */
+export interface OpenRun {
+  readonly folder: string;
+  readonly log: RunLog;
+  /** Where it goes on; undefined for a new run. */
+  readonly checkpoint: Checkpoint | undefined;
+  /** Names of its checkpoints that cannot be read. */
+  readonly damaged: readonly string[];
+  /** Lets others have it. */
+  release(): Promise<void>;
+}
+
+/**
+ * Makes the folder of a new run, or opens that of one that goes on, and its log.
+ * @param tell told what was found
+ * @throws UserError (usage) where the folder is in the way or another process has it; (checkpoint) where there is nothing to
+ *   go on from; (config) where it is another run's config; (disk)
+ */
+export async function openRun(request: RunRequest, tell: (notice: string) => void): Promise<OpenRun> {
+  const { resume } = request;
+  const found = resume === undefined ? undefined : resume === AUTO ? findUnfinished(request) : existing(resume);
+  if (resume !== undefined && found === undefined) tell('there is no run to resume: starting a new one');
+  const folder = found ?? (await createRunFolder(request));
+  const release = await lockRun(folder);
+  try {
+    const { checkpoint, damaged } = found === undefined ? { checkpoint: undefined, damaged: [] } : await goOn(folder, request, tell);
+    return { folder, log: await openRunLog(folder, request, checkpoint?.metricsBytes), checkpoint, damaged, release };
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+/** The checkpoint from which a run goes on, and what there is to say about it. */
+async function goOn(run: string, { resume, compareConfig }: RunRequest, tell: (notice: string) => void): Promise<Pick<OpenRun, 'checkpoint' | 'damaged'>> {
+  await removeTemporary(run);
+  const { checkpoint, name, damaged } = await readNewestCheckpoint(run, tell);
+  if (checkpoint === undefined) {
+    if (resume !== AUTO) throw userError('checkpoint', { where: run, message: 'has no checkpoint yet', fix: `train it anew, or write --resume ${AUTO}` });
+    tell(`${run} has no checkpoint yet: starting it anew`);
+    await rm(join(run, 'rejects.csv'), { force: true });
+    return { checkpoint, damaged };
+  }
+  const path = join(checkpointsFolder(run), name);
+  const changes = compareConfig(checkpoint.config, join(path, FILES.config));
+  const { step, epoch, batch, bestEpoch } = checkpoint.loop;
+  const within = batch === 0 ? '' : `, and ${batch} batches of the next`;
+  tell(`resumed ${path}: ${step} steps and ${epoch} epochs are behind${within}; ${bestEpoch === 0 ? 'no epoch is best yet' : `epoch ${bestEpoch} is the best`}`);
+  for (const change of changes) tell(`changed ${change}`);
+  return { checkpoint, damaged };
+}
+
+/** The folder that is named, if it is there; else the newest run of the config without results, if it has a checkpoint. */
+function findUnfinished(place: RunPlace): string | undefined {
+  const named = namedFolder(place);
+  if (named !== undefined) return existsSync(named) ? existing(named) : undefined;
+  const parent = runsFolder(place);
+  const startedMs = (run: string): number => statSync(join(run, 'config.source.yaml'), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const runs = existsSync(parent) ? readdirSync(parent).map((name) => join(parent, name)).filter((run) => startedMs(run) > 0) : [];
+  const newest = runs.filter((run) => !existsSync(join(run, RESULTS))).sort((a, b) => startedMs(b) - startedMs(a))[0];
+  return newest !== undefined && existsSync(checkpointsFolder(newest)) ? newest : undefined;
+}
+
+/**
+ * The folder of a run that exists, with links followed: what runs/latest points to may change.
+ * @throws UserError (usage) where there is none, or another thing
+ */
+function existing(path: string): string {
+  const isRun = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true && (readdirSync(path).length === 0 || existsSync(join(path, 'config.source.yaml')) || existsSync(checkpointsFolder(path)));
+  if (!isRun) {
+    const message = existsSync(path) ? 'is no folder of a run' : 'there is no such folder';
+    throw userError('usage', { where: path, message, fix: `name a run, as in --resume runs/latest, or write --resume ${AUTO}` });
+  }
+  const real = relative(process.cwd(), realpathSync(path));
+  return real.startsWith('..') ? realpathSync(path) : real === '' ? '.' : real;
+}
+
+/** Removes what writes that were cut short left behind. */
+async function removeTemporary(run: string): Promise<void> {
+  for (const folder of [run, checkpointsFolder(run)]) {
+    const names = existsSync(folder) ? readdirSync(folder).filter((name) => /^\..*\.tmp$/.test(name)) : [];
+    for (const name of names) await onDisk(folder, () => rm(join(folder, name), { recursive: true, force: true }));
+  }
+}

@@ -1,0 +1,67 @@
+import { monotonicMs } from '../clock.js';
+import { checkRoom, freeBytes } from '../disk.js';
+import type { EpochResult } from '../training/loop.js';
+import { isFiniteState } from '../training/divergence.js';
+import type { LoopState } from '../training/loop-state.js';
+import { checkpointBytes, saveCheckpoint, type Checkpoint, type CheckpointLink } from './checkpoint.js';
+import type { OpenRun } from './open-run.js';
+import type { CheckpointOptions } from './options.js';
+
+/** Saves a run as it goes, when its config says so. */
+export interface Saver {
+  /** Saves what stands where an interval within the epoch is over; undefined where none is. */
+  beforeStep(): Promise<void> | undefined;
+  /** Saves an epoch that is behind, if it is due or the best by anything. */
+  afterEpoch(result: EpochResult, alsoBest: readonly string[]): Promise<void>;
+  /** Saves what stands, unless that is done, or holds numbers that are not finite and so is not worth keeping. */
+  now(): Promise<void>;
+}
+
+/** What a saver works with. */
+export interface SaverOptions extends CheckpointOptions {
+  readonly run: Pick<OpenRun, 'folder' | 'checkpoint' | 'damaged'>;
+  /** Where training stands. */
+  readonly loop: LoopState;
+  /** All that is saved. */
+  snapshot(): Checkpoint;
+}
+
+/**
+ * Makes a saver.
+ * @param tell told where the disk will be full before long
+ * @throws UserError (disk) where there is no room for a single checkpoint
+ */
+export async function openSaver(options: SaverOptions, tell: (notice: string) => void): Promise<Saver> {
+  const { loop, snapshot, everyEpochs, everySteps, everyMinutes, keepLast, alsoBest } = options;
+  const { folder, checkpoint, damaged } = options.run;
+  const position = (): string => `${loop.epoch} ${loop.batch}`;
+  let savedMs = monotonicMs();
+  let saved = checkpoint !== undefined ? { position: position(), step: loop.step } : undefined;
+
+  const bytes = checkpointBytes(snapshot());
+  await checkRoom(folder, bytes, 'a checkpoint');
+  // The newest, the best ones, and the one that is written before an old one goes.
+  const most = (keepLast + alsoBest.length + 2) * bytes;
+  const free = await freeBytes(folder);
+  if (free < most) tell(`checkpoints may come to need ${most} bytes, ${free} are free on this disk`);
+
+  const save = async (links: readonly CheckpointLink[]): Promise<void> => {
+    await saveCheckpoint(folder, snapshot(), links, { keepLast, damaged });
+    saved = { position: position(), step: loop.step };
+    savedMs = monotonicMs();
+  };
+  return {
+    beforeStep() {
+      const isTime = everyMinutes !== undefined && monotonicMs() - savedMs >= everyMinutes * 60_000 && saved?.position !== position();
+      const isStep = everySteps !== undefined && loop.step > 0 && loop.step % everySteps === 0 && saved?.step !== loop.step;
+      return isTime || isStep ? save(['last']) : undefined;
+    },
+    async afterEpoch({ epoch, isBest }, best) {
+      const links = [...(isBest ? ['best' as const] : []), ...best.map((monitor) => `best-${monitor}` as const)];
+      if (links.length > 0 || epoch % everyEpochs === 0) await save([...links, 'last']);
+    },
+    async now() {
+      if (saved?.position !== position() && isFiniteState(snapshot().program)) await save(['last']);
+    },
+  };
+}

@@ -1,0 +1,76 @@
+import type { Program, ProgramState, TermLoss } from '../engines/engine.js';
+import { UserError, userError } from '../errors.js';
+import type { LoopState } from './loop-state.js';
+
+/** What happens at a loss that is not finite: training stops, or goes on without the batch. */
+export const ON_DIVERGENCE = ['stop', 'skip'] as const;
+export type OnDivergence = (typeof ON_DIVERGENCE)[number];
+
+/** A batch whose update was not applied. */
+export interface SkippedBatch {
+  readonly epoch: number;
+  /** Counted from 1 in its epoch. */
+  readonly batch: number;
+  /** The step that it would have been. */
+  readonly step: number;
+  /** The term of the loss that was not finite, and what it was. */
+  readonly term: string;
+  readonly value: string;
+}
+
+/** Looks at the losses of each step. */
+export interface DivergenceGuard {
+  /**
+   * @param losses of the batch behind `state`
+   * @returns the batch if it was skipped
+   * @throws UserError (diverged) that names the term, the step and the batch
+   */
+  check(losses: ReadonlyMap<string, TermLoss>, state: LoopState): SkippedBatch | undefined;
+}
+
+/** More batches than this in a row are no accident of the data. */
+const MAX_SKIPPED_IN_ROW = 20;
+
+/** A guard for a program, which applies no update where a loss is not finite. */
+export function createDivergenceGuard(program: Program, onDivergence: OnDivergence): DivergenceGuard {
+  let skippedInRow = 0;
+  return {
+    check(losses, state) {
+      const found = [...losses].find(([, { mean }]) => !Number.isFinite(mean));
+      if (found === undefined) {
+        skippedInRow = 0;
+        return undefined;
+      }
+      const [term, { mean }] = found;
+      const skipped = { epoch: state.epoch + 1, batch: state.batch + 1, step: state.step + 1, term, value: String(mean) };
+      if (onDivergence === 'stop') throw divergedError(skipped, '');
+      skippedInRow++;
+      // Weights that are not finite make every loss so.
+      if (skippedInRow === 1 && !isFiniteState(program.state())) throw divergedError(skipped, ', and so are weights: skipping batches cannot help');
+      if (skippedInRow > MAX_SKIPPED_IN_ROW) throw divergedError(skipped, `, after ${MAX_SKIPPED_IN_ROW} batches in a row that were skipped for the like`);
+      return skipped;
+    },
+  };
+}
+
+function divergedError({ epoch, batch, step, term, value }: SkippedBatch, more: string): Error {
+  return userError('diverged', {
+    where: `epoch ${epoch}, batch ${batch}, step ${step}`,
+    key: `loss '${term}'`,
+    message: `is ${value}${more}`,
+    fix: 'lower the learning rate (--set training.optimizer.dense.learningRate=…), or look for extreme numbers in the data',
+  });
+}
+
+/** Whether every number of a state is finite: one that is not never comes right again. */
+export function isFiniteState({ weights, optimizer }: ProgramState): boolean {
+  for (const { data } of [...weights.values(), ...optimizer.values()]) {
+    for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i])) return false;
+  }
+  return true;
+}
+
+/** Whether an error says that training diverged. */
+export function isDivergence(error: unknown): boolean {
+  return error instanceof UserError && error.kind === 'diverged';
+}

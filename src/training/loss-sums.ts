@@ -1,0 +1,35 @@
+import type { TermLoss } from '../engines/engine.js';
+import type { LoopState } from './loop-state.js';
+
+/** A term of the loss as the loop sums it up. */
+export interface WeightedTerm {
+  readonly name: string;
+  readonly weight: number;
+}
+
+/** The mean loss of an epoch: each term over the rows that it counts, and their weighted sum. */
+export interface EpochLoss {
+  readonly total: number;
+  readonly terms: Readonly<Record<string, number>>;
+}
+
+/** Adds a batch's losses to the sums of its epoch. */
+export function addLosses(sums: LoopState['sums'], losses: ReadonlyMap<string, TermLoss>): void {
+  for (const [name, { mean, rows }] of losses) {
+    const sum = (sums[name] ??= { loss: 0, rows: 0 });
+    sum.loss += mean * rows;
+    sum.rows += rows;
+  }
+}
+
+/** The mean loss that sums come to; a term without rows has 0. */
+export function meanLoss(sums: LoopState['sums'], terms: readonly WeightedTerm[]): EpochLoss {
+  const means = terms.map(({ name }) => {
+    const { loss, rows } = sums[name] ?? { loss: 0, rows: 0 };
+    return rows === 0 ? 0 : loss / rows;
+  });
+  return {
+    total: terms.reduce((total, { weight }, i) => total + weight * means[i]!, 0),
+    terms: Object.fromEntries(terms.map(({ name }, i) => [name, means[i]!])),
+  };
+}

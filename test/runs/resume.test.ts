@@ -1,0 +1,183 @@
+import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { abortAtStep, smallWorld, traceOf, trainSmall } from '../support/small-run.js';
+import { scratchFolder } from '../support/scratch.js';
+
+let world: string;
+const whole = new Map<string, Record<string, string>>();
+const configOf = (model: string): string => join(world, `${model}.yaml`);
+
+beforeAll(async () => {
+  world = mkdtempSync(join(tmpdir(), 'mtl-resume-'));
+  await smallWorld(world);
+  for (const model of ['esmm', 'mmoe']) {
+    const runDir = join(world, `whole-${model}`);
+    await trainSmall(configOf(model), { runDir });
+    whole.set(model, traceOf(runDir));
+  }
+}, 60_000);
+
+const home = process.cwd();
+let cwd: string;
+beforeEach(() => process.chdir((cwd = scratchFolder())));
+afterEach(() => process.chdir(home));
+
+describe('a run that was interrupted', () => {
+  // An epoch has 15 batches: within the first, at its end, within another, at the very end.
+  it.each(['esmm', 'mmoe'].flatMap((model) => [[model, [3, 17, 1]], [model, [15, 15]], [model, [1, 29, 30]]] as const))('%s goes on to the same bytes after stops behind %j steps', async (model, stops) => {
+    const notices: string[] = [];
+    for (const [i, count] of stops.entries()) {
+      const { signal, on } = abortAtStep(count);
+      const { end } = await trainSmall(configOf(model), { runDir: 'run', resume: i === 0 ? undefined : 'run', signal, on });
+      expect(end).toBe('interrupted');
+    }
+    await trainSmall(configOf(model), { resume: 'run', on: { onNotice: (notice) => notices.push(notice) } });
+    expect(traceOf('run')).toEqual(whole.get(model));
+    const steps = stops.reduce((sum, count) => sum + count, 0);
+    expect(notices.join()).toContain(`run/checkpoints/step-${String(steps).padStart(8, '0')}`);
+    expect(notices.join()).toContain(`${steps} steps and ${Math.floor((steps - 1) / 15)} epochs are behind`);
+  });
+
+  it('goes on from whatever was saved last, with what came after it undone', async () => {
+    const { signal, on } = abortAtStep(36);
+    await trainSmall(configOf('esmm'), { runDir: 'run', signal, on });
+    // As a kill would leave it: saved at step 36, further epochs told in the log, a write cut short, a lock of nobody.
+    appendFileSync('run/metrics.jsonl', '{"epoch":3,"st');
+    mkdirSync('run/checkpoints/.step-00000037.1-1.tmp');
+    writeFileSync('run/checkpoints/.step-00000037.1-1.tmp/weights.safetensors', 'x');
+    writeFileSync('run/run.lock', JSON.stringify({ pid: 2 ** 22 + 1, host: (await import('node:os')).hostname(), startedAt: '', process: null }));
+    await trainSmall(configOf('esmm'), { resume: 'run' });
+    expect(traceOf('run')).toEqual(whole.get('esmm'));
+    expect(readdirSync('run/checkpoints').filter((name) => name.startsWith('.'))).toEqual([]);
+    expect(existsSync('run/run.lock')).toBe(false);
+  });
+
+  it('takes the checkpoint before one that is damaged, and says so', async () => {
+    const { signal, on } = abortAtStep(18);
+    await trainSmall(configOf('mmoe'), { runDir: 'run', signal, on });
+    appendFileSync('run/checkpoints/step-00000018/optimizer.safetensors', 'x');
+    await expect(trainSmall(configOf('mmoe'), { resume: 'run', set: ['seed=5'] })).rejects.toThrow(/seed: the run was trained with 11, now it is 5/);
+    const notices: string[] = [];
+    await trainSmall(configOf('mmoe'), { resume: 'run', on: { onNotice: (notice) => notices.push(notice) } });
+    expect(notices[0]).toMatch(/step-00000018\/optimizer\.safetensors: has \d+ bytes, its manifest says \d+.*: it is left out, and the checkpoint before it is taken/);
+    expect(notices[1]).toMatch(/resumed run\/checkpoints\/step-00000016/);
+    expect(traceOf('run')).toEqual(whole.get('mmoe'));
+    expect(readdirSync('run/checkpoints')).not.toContain('step-00000018');
+  });
+
+  it('without a whole checkpoint is an error that names each', async () => {
+    const { signal, on } = abortAtStep(18);
+    await trainSmall(configOf('mmoe'), { runDir: 'run', signal, on });
+    const names = readdirSync('run/checkpoints').filter((name) => name.startsWith('step-'));
+    for (const name of names) rmSync(join('run/checkpoints', name, 'manifest.json'));
+    const attempt = trainSmall(configOf('mmoe'), { resume: 'run' });
+    await expect(attempt).rejects.toMatchObject({ exitCode: 4 });
+    for (const name of names) await expect(attempt).rejects.toThrow(new RegExp(`${name}/manifest.json`));
+  });
+});
+
+describe('a run that has ended', () => {
+  it('trains on for more epochs, as if it had been told so at first', async () => {
+    await trainSmall(configOf('esmm'), { runDir: 'long', set: ['training.epochs=6'] });
+    await trainSmall(configOf('esmm'), { runDir: 'run' });
+    const notices: string[] = [];
+    await trainSmall(configOf('esmm'), { resume: 'run', set: ['training.epochs=6'], on: { onNotice: (notice) => notices.push(notice) } });
+    expect(notices).toContain('changed training.epochs: 4, now 6');
+    expect(traceOf('run')).toEqual(traceOf('long'));
+  });
+
+  it('is measured again, to the same numbers, where nothing is left to train', async () => {
+    const { metrics } = await trainSmall(configOf('esmm'), { runDir: 'run' });
+    const again = await trainSmall(configOf('esmm'), { resume: 'auto', runDir: 'run' });
+    expect(again).toMatchObject({ end: 'finished', metrics: { test: metrics['test'] } });
+    expect(traceOf('run')).toEqual(whole.get('esmm'));
+  });
+
+  it('early does not train on, unless it may be more patient', async () => {
+    const set = ['training.earlyStopping.patience=1', 'training.earlyStopping.minDelta=0.9'];
+    const { end } = await trainSmall(configOf('esmm'), { runDir: 'run', set });
+    expect(end).toBe('stopped early');
+    expect((await trainSmall(configOf('esmm'), { resume: 'run', set })).end).toBe('stopped early');
+    expect((await trainSmall(configOf('esmm'), { resume: 'run', set: ['training.earlyStopping.patience=9', set[1]!] })).end).toBe('finished');
+  });
+});
+
+describe('what may change', () => {
+  it.each([
+    ['training.batchSize=32', 'training.batchSize: the run was trained with 64, now it is 32'],
+    ['model.ctrTower.dropout=0.5', 'model.ctrTower.dropout: the run was trained with 0.3, now it is 0.5'],
+    ['training.optimizer.dense.learningRate=0.5', 'training.optimizer.dense.learningRate: the run was trained with 0.001, now it is 0.5'],
+    ['features.user.fields=[121, 101, 122]', 'features.user.fields: the run was trained with ["101","121","122"], now it is ["121","101","122"]'],
+    ['training.monitor=loss', 'training.monitor: the run was trained with "ctcvr.auc", now it is "loss"'],
+    ['features.more={type: numeric, fields: [D508]}', 'features.more.type: the run was trained with nothing, now it is "numeric"'],
+  ])('%s is refused with both values, and the run left alone', async (set, message) => {
+    const { signal, on } = abortAtStep(2);
+    await trainSmall(configOf('esmm'), { runDir: 'run', signal, on });
+    const before = readdirSync('run', { recursive: true }).sort();
+    const attempt = trainSmall(configOf('esmm'), { resume: 'run', set: [set] });
+    await expect(attempt).rejects.toThrow(message);
+    await expect(attempt).rejects.toMatchObject({ exitCode: 2 });
+    expect(readdirSync('run', { recursive: true }).sort()).toEqual(before);
+  });
+
+  it('groups of features in another order are refused', async () => {
+    const { signal, on } = abortAtStep(2);
+    await trainSmall(configOf('esmm'), { runDir: 'run', signal, on });
+    const source = readFileSync(configOf('esmm'), 'utf8');
+    const lines = source.split('\n');
+    const at = lines.findIndex((line) => line.startsWith('  user:'));
+    [lines[at], lines[at + 1]] = [lines[at + 1]!, lines[at]!];
+    writeFileSync(join(world, 'other.yaml'), lines.join('\n'));
+    await expect(trainSmall(join(world, 'other.yaml'), { resume: 'run' })).rejects.toThrow(/features: stand in another order/);
+  });
+
+  it('threads, patience, intervals, the test data and the name of the config may', async () => {
+    const { signal, on } = abortAtStep(20);
+    await trainSmall(configOf('esmm'), { runDir: 'run', signal, on });
+    const set = ['training.earlyStopping.patience=7', 'checkpoints.everySteps=7', 'checkpoints.keepLast=4', 'data.test=null', 'name=other', 'training.onDivergence=skip'];
+    await trainSmall(configOf('esmm'), { resume: 'run', threads: 2, set });
+    expect(traceOf('run')['weights']).toBe(whole.get('esmm')!['weights']);
+    expect(readFileSync('run/overrides.txt', 'utf8')).toContain('checkpoints.keepLast=4\n');
+  });
+});
+
+describe('--resume auto', () => {
+  const auto = async (options: object = {}): Promise<{ run: string; notices: string[] }> => {
+    const notices: string[] = [];
+    const { run } = await trainSmall(configOf('esmm'), { resume: 'auto', on: { onNotice: (notice) => notices.push(notice) }, ...options });
+    return { run, notices };
+  };
+
+  it('starts anew where there is no run, says so, and goes on where there is one', async () => {
+    const stop = abortAtStep(5);
+    const { notices } = await auto({ signal: stop.signal, on: stop.on });
+    expect(notices).toEqual([]);
+    const second = await auto();
+    expect([second.run, second.notices[0]]).toEqual(['runs/esmm/001', expect.stringContaining('resumed runs/esmm/001/checkpoints/step-00000005') as string]);
+    expect(traceOf('runs/esmm/001')).toEqual(whole.get('esmm'));
+    // That run has ended now.
+    const third = await auto({ set: ['training.epochs=1'] });
+    expect([third.run, third.notices[0]]).toEqual(['runs/esmm/002', 'there is no run to resume: starting a new one']);
+    expect(readlinkSync('runs/latest')).toBe('esmm/002');
+  });
+
+  it('starts anew in the folder that is named, where that has no checkpoint yet', async () => {
+    const controller = new AbortController();
+    const stopped = await trainSmall(configOf('esmm'), { runDir: 'run', set: [`data.cache=${join(cwd, 'cache')}`], signal: controller.signal, on: { onRead: () => controller.abort(new Error('enough')) } });
+    expect([stopped.end, existsSync('run/checkpoints')]).toEqual(['interrupted', false]);
+    await expect(trainSmall(configOf('esmm'), { resume: 'run' })).rejects.toMatchObject({ exitCode: 4 });
+    const { run, notices } = await auto({ runDir: 'run' });
+    expect([run, notices]).toEqual(['run', ['run has no checkpoint yet: starting it anew']]);
+    expect(traceOf('run')).toEqual(whole.get('esmm'));
+  });
+
+  it('never takes a folder that is no run', async () => {
+    mkdirSync('other');
+    writeFileSync('other/file', 'mine');
+    await expect(auto({ runDir: 'other' })).rejects.toMatchObject({ exitCode: 2, message: expect.stringContaining('is no folder of a run') as string });
+    await expect(trainSmall(configOf('esmm'), { resume: 'none' })).rejects.toThrow(/there is no such folder/);
+    expect(readdirSync(join(cwd, 'other'))).toEqual(['file']);
+  });
+});
