@@ -268,6 +268,17 @@ describe('numbers', () => {
     expect(() => fitted({ type: 'numeric' }, []).encode(cell)).toThrow(BadValue);
   });
 
+  it('are what JavaScript makes of them, to the last bit, however they are written', () => {
+    const { encode } = fitted({ type: 'numeric' }, []);
+    const random = randomStream(1, 'decimals');
+    for (let i = 0; i < 20_000; i++) {
+      const digits = String(Math.floor(random.uniform() * 10 ** (1 + random.below(17))));
+      const dot = random.below(digits.length + 2);
+      const text = dot > digits.length ? digits : `${digits.slice(0, dot)}.${digits.slice(dot)}`;
+      expect(Object.is(encode(text), Number(text)), text).toBe(true);
+    }
+  });
+
   it('are refused by log1p from -1 down', () => {
     expect(() => fitted({ type: 'numeric', scaling: 'log1p' }, []).encode('-1')).toThrow(/above -1/);
   });
