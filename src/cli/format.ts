@@ -11,7 +11,7 @@ export function count(value: number): string {
 }
 
 /** A duration in words: 950 ms, 12.3 s, 4 min 05 s, 2 h 07 min. */
-function duration(ms: number): string {
+export function duration(ms: number): string {
   const seconds = ms / 1000;
   if (seconds < 1) return `${Math.round(ms)} ms`;
   if (seconds < 60) return `${seconds.toFixed(1)} s`;
@@ -46,13 +46,23 @@ export function epochLines(result: EpochResult, epochs: number, screen: Screen):
 export function reportTable(split: string, report: Report, screen: Screen): string {
   const names = [...new Set(Object.values(report).flatMap((space) => Object.keys(space)))].filter((name) => name !== 'reasons');
   const rows = Object.entries(report).map(([task, values]) => [task, ...names.map((name) => cell(name, values[name]))]);
-  const table = [[split, ...names], ...rows];
-  const widths = [split, ...names].map((_, c) => Math.max(...table.map((row) => row[c]!.length)));
-  const lines = table.map((row) => `  ${row.map((text, c) => (c === 0 ? text.padEnd(widths[c]!) : text.padStart(widths[c]!))).join('  ')}`);
   const reasons = Object.entries(report).flatMap(([task, { reasons: byMetric = {} }]) =>
     Object.entries(byMetric).map(([metric, reason]) => `  ${task}.${metric}: ${reason}`),
   );
-  return [screen.dim(lines[0]!), ...lines.slice(1), ...reasons.map((line) => screen.dim(line))].join('\n');
+  return [table([split, ...names], rows, screen), ...reasons.map((line) => screen.dim(line))].join('\n');
+}
+
+/** Rows below a header; the first column is text, the others are numbers. */
+export function table(header: readonly string[], rows: readonly (readonly string[])[], screen: Screen): string {
+  const all = [header, ...rows];
+  const widths = header.map((_, c) => Math.max(...all.map((row) => row[c]!.length)));
+  const [first, ...lines] = all.map((row) => `  ${row.map((text, c) => (c === 0 ? text.padEnd(widths[c]!) : text.padStart(widths[c]!))).join('  ')}`);
+  return [screen.dim(first!), ...lines].join('\n');
+}
+
+/** A share of one in percent, with as many digits as tell it from 0 and from 1. */
+export function percent(share: number): string {
+  return share === 0 || share === 1 ? `${100 * share}%` : `${(100 * share).toFixed(share < 0.1 || share > 0.999 ? 2 : 1)}%`;
 }
 
 /** Names of the columns that count rows; the others are metrics. */

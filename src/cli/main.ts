@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import yargs, { type Argv } from 'yargs';
 import { DEVICES } from '../engines/device.js';
+import type { PerField } from '../prepare/fields.js';
 import { EXIT_CODES, printable, problemLine, quoted, UserError, userError } from '../errors.js';
 import { packageVersion } from '../runs/package-version.js';
 import { PRESET_NAMES, SYNTH_FORMATS } from '../synth/presets.js';
@@ -48,6 +49,36 @@ function wholeOrNone(describe: string, largest = 4_294_967_295, smallest = 1) {
 /** An option that is a whole number. */
 function whole(value: number, describe: string, largest?: number, smallest?: number) {
   return { ...wholeOrNone(describe, largest, smallest), default: String(value) } as const;
+}
+
+/** An option that is a whole number, and others for some fields: `10` or `10,205=20`. */
+function perField(value: number, describe: string) {
+  return {
+    type: 'string',
+    default: String(value),
+    requiresArg: true,
+    describe: `${describe}; a number, and others for some fields: ${value},205=20`,
+    coerce: (text: string): PerField => {
+      const byField: Record<string, number> = {};
+      let rest = value;
+      for (const part of text.split(',')) {
+        const [, field, number] = /^(?:([\d_]+)=)?(\d{1,9})$/.exec(part) ?? [];
+        if (number === undefined || Number(number) < 1) throw userError('usage', { message: `expected a number from 1 on, or numbers like 10,205=20 (${describe}), found ${quoted(text)}` });
+        if (field === undefined) rest = Number(number);
+        else byField[field] = Number(number);
+      }
+      return { rest, byField };
+    },
+  } as const;
+}
+
+/** An option that is a share, from 0 and less than 1. */
+function shareOrZero(value: number, describe: string) {
+  return {
+    ...shareOrNone(describe),
+    default: String(value),
+    coerce: (text: string): number => (/^0*\.?0+$/.test(text) ? 0 : shareOrNone(describe).coerce(text)),
+  } as const;
 }
 
 /** An option that is a share, more than 0 and less than 1; undefined where it is not given. */
@@ -148,6 +179,28 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
           await finish(Promise.resolve(runConfigSchema()));
         })
         .demandCommand(1, 'expected show or schema'),
+    )
+    .command(
+      'prepare <data> <raw> <out>',
+      'make a data set to train on out of raw files',
+      (y) =>
+        y
+          .positional('data', { choices: ['ali-ccp'] as const, demandOption: true, describe: 'what the raw files are' })
+          .positional('raw', { type: 'string', demandOption: true, describe: 'folder of sample_skeleton_{train,test}.csv and common_features_{train,test}.csv' })
+          .positional('out', { type: 'string', demandOption: true, describe: 'new folder; one of an interrupted run is gone on with' })
+          .option('min-count', perField(10, 'ids with fewer occurrences in train become 0, the unknown'))
+          .option('cap', perField(10, 'values of a row that a multi-valued field keeps, the heaviest'))
+          .option('valid-share', shareOrZero(0.1, "share of train's sessions that become valid"))
+          .option('max-bad-rows', whole(0, 'so many bad rows are dropped and listed in rejects.csv; one more is an error', undefined, 0))
+          .option('seed', whole(2026, 'decides which sessions become valid'))
+          .option('threads', threadsOption)
+          .option('json', jsonOption)
+          .example('$0 prepare ali-ccp downloads/ data/ali-ccp', '')
+          .example('$0 train data/ali-ccp/config.yaml', ''),
+      async ({ raw, out, minCount, cap, validShare, maxBadRows, seed, threads, json }) => {
+        const { runPrepare } = await import('./prepare-command.js');
+        await finish(runPrepare({ raw, out, minCounts: minCount, caps: cap, validShare, maxBadRows, seed, threads, json }));
+      },
     )
     .command(
       'synth <folder>',

@@ -1,5 +1,5 @@
-import type { ElementType } from '../../safetensors.js';
-import type { BlockColumn } from '../row-block.js';
+import type { ElementType, StoredTensor } from '../../safetensors.js';
+import type { BlockColumn, RowBlock } from '../row-block.js';
 
 /** Element types of the columns with one value a row. */
 export const ELEMENT_TYPES = { id: 'U32', number: 'F32', label: 'F32' } as const satisfies Record<Exclude<BlockColumn['kind'], 'bag'>, ElementType>;
@@ -7,4 +7,26 @@ export const ELEMENT_TYPES = { id: 'U32', number: 'F32', label: 'F32' } as const
 /** The tensors of a bag column: of each row where its items begin (and one place more, where the last ends), and of each item id and weight. */
 export function bagTensors(name: string): { readonly offsets: string; readonly ids: string; readonly weights: string } {
   return { offsets: `${name}.offsets`, ids: `${name}.ids`, weights: `${name}.weights` };
+}
+
+/** The tensors of a block's rows; valid as long as the block is left alone. */
+export function tensorsOf(block: RowBlock, columns: readonly BlockColumn[]): Map<string, StoredTensor> {
+  const tensors = new Map<string, StoredTensor>();
+  const add = (name: string, data: Uint32Array | Float32Array): void => {
+    if (tensors.has(name)) throw new Error(`two columns would be tensor '${name}'`);
+    tensors.set(name, { shape: [data.length], data });
+  };
+  for (const { name, kind } of columns) {
+    if (kind === 'bag') {
+      const { offsets, ids, weights } = block.bags.get(name)!;
+      const names = bagTensors(name);
+      add(names.offsets, offsets.subarray(0, block.rows + 1));
+      add(names.ids, ids.subarray(0, offsets[block.rows]));
+      add(names.weights, weights.subarray(0, offsets[block.rows]));
+    } else {
+      const data = kind === 'id' ? block.ids.get(name)! : (kind === 'number' ? block.numbers : block.labels).get(name)!;
+      add(name, data.subarray(0, block.rows));
+    }
+  }
+  return tensors;
 }

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import type { Batch } from '../../batch.js';
 import { writeFolder, writeSynced } from '../../disk.js';
-import { writeSafetensors, type StoredTensor } from '../../safetensors.js';
+import { writeSafetensors } from '../../safetensors.js';
 import { appendRows, createRowBlock, type BlockColumn, type RowBlock } from '../row-block.js';
 import { MANIFEST, type Manifest, type ShardColumn } from './manifest.js';
-import { bagTensors } from './tensors.js';
+import { tensorsOf } from './tensors.js';
 
 /** Rows of a shard; only the last of a folder may have fewer. */
 export const ROWS_PER_SHARD = 1 << 16;
@@ -100,25 +100,4 @@ function sizeOf({ sizes }: ShardDetails, name: string): number {
   const size = sizes.get(name);
   if (size === undefined) throw new Error(`no size for the ids of column '${name}'`);
   return size;
-}
-
-function tensorsOf(block: RowBlock, columns: readonly BlockColumn[]): Map<string, StoredTensor> {
-  const tensors = new Map<string, StoredTensor>();
-  const add = (name: string, data: Uint32Array | Float32Array): void => {
-    if (tensors.has(name)) throw new Error(`two columns would be tensor '${name}'`);
-    tensors.set(name, { shape: [data.length], data });
-  };
-  for (const { name, kind } of columns) {
-    if (kind === 'bag') {
-      const { offsets, ids, weights } = block.bags.get(name)!;
-      const names = bagTensors(name);
-      add(names.offsets, offsets.subarray(0, block.rows + 1));
-      add(names.ids, ids.subarray(0, offsets[block.rows]));
-      add(names.weights, weights.subarray(0, offsets[block.rows]));
-    } else {
-      const data = kind === 'id' ? block.ids.get(name)! : (kind === 'number' ? block.numbers : block.labels).get(name)!;
-      add(name, data.subarray(0, block.rows));
-    }
-  }
-  return tensors;
 }

@@ -1,0 +1,76 @@
+import { EXIT_CODES, userError } from '../errors.js';
+import { prepare } from '../prepare.js';
+import { BAG_FIELDS, FIELDS, type PerField } from '../prepare/fields.js';
+import type { Summary } from '../prepare/summary.js';
+import { count, duration, percent, table } from './format.js';
+import { createOutput } from './output.js';
+import type { Screen } from './screen.js';
+import { listenForStop } from './signals.js';
+
+/** The arguments of `mtl prepare`. */
+export interface PrepareArguments {
+  readonly raw: string;
+  readonly out: string;
+  readonly minCounts: PerField;
+  readonly caps: PerField;
+  readonly validShare: number;
+  readonly maxBadRows: number;
+  readonly seed: number;
+  readonly threads: number | undefined;
+  readonly json: boolean;
+}
+
+/** `mtl prepare`: prepares, prints what came of it, and gives the exit code. */
+export async function runPrepare({ json, ...args }: PrepareArguments): Promise<number> {
+  const { screen, result } = createOutput(json);
+  checkFields('--min-count', args.minCounts, FIELDS);
+  checkFields('--cap', args.caps, [...BAG_FIELDS]);
+  const stop = listenForStop((signal) => screen.print(`${signal}: stopping; the same command goes on from here`));
+  try {
+    const summary = await prepare({ ...args, signal: stop.signal }, ({ phase, share, leftMs }) =>
+      screen.live(() => `${percent(share)}  ${phase}  ${duration(leftMs)} left`),
+    );
+    screen.print(summaryTables(summary, screen));
+    screen.print(`ready: mtl train ${args.out}/config.yaml`);
+    result({ out: args.out, ...summary });
+    return EXIT_CODES.done;
+  } catch (error) {
+    if (stop.received !== undefined && error === stop.signal.reason) return EXIT_CODES[stop.received];
+    throw error;
+  } finally {
+    stop.release();
+  }
+}
+
+function checkFields(option: string, { byField }: PerField, fields: readonly string[]): void {
+  const unknown = Object.keys(byField).find((field) => !fields.includes(field));
+  if (unknown !== undefined) throw userError('usage', { where: option, message: `'${unknown}' is not one of the fields ${fields.join(', ')}` });
+}
+
+/** The summary for people: splits, fields, and what was dropped. */
+function summaryTables({ splits, fields, dropped }: Summary, screen: Screen): string {
+  const share = (value: number | null | undefined): string => (value === null || value === undefined ? '-' : percent(value));
+  const splitNames = Object.keys(splits);
+  const cutValues = (cut: Summary['fields'][string]['cut']): string => {
+    const values = Object.values(cut).reduce((sum, part) => sum + part.values, 0);
+    return values === 0 ? '' : count(values);
+  };
+  return [
+    table(
+      ['split', 'rows', 'clicks', 'purchases', 'click rate', 'purchase rate'],
+      Object.entries(splits).map(([split, { rows, clicks, purchases, clickRate, purchaseRate }]) => [split, count(rows), count(clicks), count(purchases), share(clickRate), share(purchaseRate)]),
+      screen,
+    ),
+    table(
+      ['field', 'raw ids', 'vocabulary', ...splitNames.map((split) => `known in ${split}`), 'cut'],
+      Object.entries(fields).map(([field, { distinct, vocabulary, coverage, cut }]) => [field, count(distinct), count(vocabulary), ...splitNames.map((split) => share(coverage[split])), cutValues(cut)]),
+      screen,
+    ),
+    screen.dim("  raw ids are those of train; 'cut' counts values beyond a row's cap: the lightest were left out"),
+    table(
+      ['dropped', 'purchase, no click', 'bad rows', 'common rows of no row', 'repeated common rows'],
+      Object.entries(dropped).map(([split, d]) => [split, count(d.purchasesWithoutClick), count(d.badRows), count(d.unusedCommonRows), count(d.repeatedCommonRows)]),
+      screen,
+    ),
+  ].join('\n');
+}

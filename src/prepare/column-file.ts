@@ -1,0 +1,169 @@
+import { closeSync, existsSync, fstatSync, openSync, readSync, writevSync } from 'node:fs';
+import { replace } from '../disk.js';
+import { systemCode, UserError, userError } from '../errors.js';
+
+// Columns between two phases: 8 bytes of header length, a JSON header that tells where what lies, then the arrays, each at a
+// multiple of 8 bytes, so that a file that was read whole is looked at in place. Not synced, for they are made again: a file
+// that lost its end with the machine is known by its size.
+
+const ARRAYS = { F32: Float32Array, F64: Float64Array, U32: Uint32Array, U8: Uint8Array } as const;
+type ArrayName = keyof typeof ARRAYS;
+
+/** What a column is made of. */
+export type ColumnData = Float32Array | Float64Array | Uint32Array | Uint8Array;
+/** Columns by name. */
+export type Columns = ReadonlyMap<string, ColumnData>;
+
+interface Place {
+  readonly name: string;
+  readonly type: ArrayName;
+  readonly length: number;
+  /** From the end of the header. */
+  readonly begin: number;
+}
+
+interface Header {
+  readonly places: readonly Place[];
+  /** Of all arrays. */
+  readonly bytes: number;
+  readonly about: unknown;
+}
+
+/** Writes columns, and what is known about them as JSON, whole or not at all. @throws UserError (disk) */
+export async function writeColumns(path: string, columns: Columns, about: object): Promise<void> {
+  const places: Place[] = [];
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for (const [name, data] of columns) {
+    const type = (Object.keys(ARRAYS) as ArrayName[]).find((key) => data instanceof ARRAYS[key])!;
+    places.push({ name, type, length: data.length, begin: bytes });
+    const gap = (8 - (data.byteLength % 8)) % 8;
+    parts.push(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), new Uint8Array(gap));
+    bytes += data.byteLength + gap;
+  }
+  const json = Buffer.from(JSON.stringify({ places, bytes, about } satisfies Header));
+  const header = Buffer.alloc(8 + json.length + ((8 - (json.length % 8)) % 8), ' ');
+  header.writeBigUInt64LE(BigInt(header.length - 8));
+  json.copy(header, 8);
+  await replace(path, (temporary) => {
+    writeParts(temporary, [header, ...parts]);
+    return Promise.resolve();
+  });
+}
+
+/** Reads files of columns, each into the memory of the one before. */
+export interface ColumnReader {
+  /**
+   * The columns of these names, or all; those that the file has not are left out.
+   * @throws UserError (data) for a file that is missing or broken
+   */
+  read(path: string, names?: readonly string[]): Columns;
+}
+
+/** A reader of columns. What it gives is valid until it reads the next file. */
+export function createColumnReader(): ColumnReader {
+  let memory = new ArrayBuffer(0);
+  return {
+    read(path, names) {
+      return withFile(path, (file) => {
+        const { header, start } = readHeader(file, path);
+        const wanted = names === undefined ? header.places : header.places.filter(({ name }) => names.includes(name));
+        const sizeOf = ({ type, length }: Place): number => 8 * Math.ceil((length * ARRAYS[type].BYTES_PER_ELEMENT) / 8);
+        const total = wanted.reduce((sum, place) => sum + sizeOf(place), 0);
+        if (memory.byteLength < total) memory = new ArrayBuffer(Math.ceil(1.25 * total));
+        const columns = new Map<string, ColumnData>();
+        let at = 0;
+        for (const place of wanted) {
+          readBytes(file, path, new Uint8Array(memory, at, sizeOf(place)), start + place.begin);
+          columns.set(place.name, new ARRAYS[place.type](memory, at, place.length));
+          at += sizeOf(place);
+        }
+        return columns;
+      });
+    },
+  };
+}
+
+/** What `writeColumns` was told about the columns; its caller knows of which type. @throws UserError (data) */
+export function readAbout(path: string): unknown {
+  return withFile(path, (file) => readHeader(file, path).header.about);
+}
+
+/** Whether a file of columns is there with all its bytes. */
+export function isWhole(path: string): boolean {
+  if (!existsSync(path)) return false;
+  try {
+    withFile(path, (file) => readHeader(file, path));
+    return true;
+  } catch (error) {
+    // As cut short; what cannot be read at all is told when it is read.
+    if (error instanceof UserError) return false;
+    throw error;
+  }
+}
+
+/** Where a column begins in its file. @throws UserError (data) */
+export function positionOf(path: string, name: string): number {
+  return withFile(path, (file) => {
+    const { header, start } = readHeader(file, path);
+    return start + header.places.find((place) => place.name === name)!.begin;
+  });
+}
+
+function readHeader(file: number, path: string): { header: Header; start: number } {
+  const { size } = fstatSync(file);
+  const length = Buffer.alloc(8);
+  if (size >= 8) readBytes(file, path, length, 0);
+  const headerBytes = Number(length.readBigUInt64LE());
+  if (headerBytes === 0 || headerBytes > size - 8) throw broken(path);
+  const json = Buffer.alloc(headerBytes);
+  readBytes(file, path, json, 8);
+  let header: Header;
+  try {
+    // Written by `writeColumns`.
+    header = JSON.parse(json.toString()) as Header;
+  } catch {
+    throw broken(path);
+  }
+  if (8 + headerBytes + header.bytes !== size) throw broken(path);
+  return { header, start: 8 + headerBytes };
+}
+
+function readBytes(file: number, path: string, into: Uint8Array, position: number): void {
+  for (let done = 0; done < into.length; ) {
+    const count = readSync(file, into, done, into.length - done, position + done);
+    if (count === 0) throw broken(path);
+    done += count;
+  }
+}
+
+function writeParts(path: string, parts: readonly Uint8Array[]): void {
+  const file = openSync(path, 'w');
+  try {
+    for (let left = parts.filter((part) => part.length > 0); left.length > 0; ) {
+      let written = writevSync(file, left);
+      while (left.length > 0 && written >= left[0]!.length) written -= left.shift()!.length;
+      if (left.length > 0) left[0] = left[0]!.subarray(written);
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
+function withFile<Result>(path: string, use: (file: number) => Result): Result {
+  let file: number;
+  try {
+    file = openSync(path, 'r');
+  } catch (error) {
+    throw userError('data', { where: path, message: `cannot be read (${systemCode(error) ?? String(error)})` }, error);
+  }
+  try {
+    return use(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+function broken(path: string): Error {
+  return userError('data', { where: path, message: 'is cut short', fix: 'remove this file, and start again' });
+}

@@ -1,0 +1,10 @@
+import { countIds } from './count-ids.js';
+import { countRows } from './count-rows.js';
+import { encodeSessions } from './encode-sessions.js';
+import { parseCommon } from './parse-common.js';
+import { parseSkeleton } from './parse-skeleton.js';
+import { writeShard } from './write-shard.js';
+
+/** What the threads of a pool can be asked to do. */
+export const jobs = { parseCommon, parseSkeleton, countRows, countIds, encodeSessions, writeShard };
+export type Jobs = typeof jobs;

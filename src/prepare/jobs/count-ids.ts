@@ -1,0 +1,66 @@
+import { createColumnReader, writeColumns, type Columns } from '../column-file.js';
+import { MISSING } from '../feature-columns.js';
+import type { FieldPlan } from '../fields.js';
+import { createIdCounter, type IdCounter } from '../id-table.js';
+
+/** A field's ids are counted over the rows of train. */
+export interface CountIdsTask {
+  readonly field: FieldPlan;
+  readonly target: string;
+  /** Chunks of common features, in the order of the sessions. */
+  readonly commonFiles: readonly string[];
+  readonly skeletonFiles: readonly string[];
+  /** By session: its rows, and whether they belong to valid. */
+  readonly rows: Uint32Array;
+  readonly isValid: Uint8Array;
+}
+
+/**
+ * Writes the vocabulary of a field, `rawIds` F64: place i holds the raw id that becomes i, the most frequent first; place 0 is the
+ * unknown. A session's values count once for each of its rows that has none of its own.
+ * @throws UserError (disk)
+ */
+export async function countIds({ field, target, commonFiles, skeletonFiles, rows, isValid }: CountIdsTask): Promise<{ distinct: number; kept: number }> {
+  const counter = createIdCounter();
+  const reader = createColumnReader();
+  // Rows of each session that take the session's values.
+  const taking = Uint32Array.from(rows, (count, session) => (isValid[session] === 1 ? 0 : count));
+  const names = field.isBag ? [`${field.name}.offsets`, `${field.name}.ids`] : [field.name];
+  for (const file of skeletonFiles) {
+    const columns = reader.read(file, [...names, 'session']);
+    const sessions = columns.get('session') as Uint32Array;
+    countColumn(counter, field, columns, (row) => 1 - isValid[sessions[row]!]!, (row) => {
+      if (isValid[sessions[row]!] === 0) taking[sessions[row]!]!--;
+    });
+  }
+  let session = 0;
+  for (const file of commonFiles) {
+    const columns = reader.read(file, [...names, 'keys.offsets']);
+    const first = session;
+    countColumn(counter, field, columns, (row) => taking[first + row]!);
+    session += columns.get('keys.offsets')!.length - 1;
+  }
+  const frequent = counter.frequent(field.minCount);
+  const ids = new Float64Array(frequent.length + 1);
+  ids[0] = MISSING;
+  ids.set(frequent, 1);
+  const about = { distinct: counter.distinct, kept: frequent.length };
+  await writeColumns(target, new Map([['rawIds', ids]]), about);
+  return about;
+}
+
+/** Counts the ids of rows as often as `times` says; tells of rows that have any. */
+function countColumn(counter: IdCounter, { name, isBag }: FieldPlan, columns: Columns, times: (row: number) => number, onRow?: (row: number) => void): void {
+  const ids = columns.get(isBag ? `${name}.ids` : name);
+  if (ids === undefined) return;
+  const offsets = columns.get(`${name}.offsets`);
+  const rows = offsets === undefined ? ids.length : offsets.length - 1;
+  for (let row = 0; row < rows; row++) {
+    const begin = offsets === undefined ? row : offsets[row]!;
+    const end = offsets === undefined ? row + 1 : offsets[row + 1]!;
+    if (begin === end || ids[begin] === MISSING) continue;
+    onRow?.(row);
+    const count = times(row);
+    if (count > 0) for (let i = begin; i < end; i++) counter.add(ids[i]!, count);
+  }
+}

@@ -1,0 +1,54 @@
+import { writeColumns } from '../column-file.js';
+import { BadLine, textOf } from '../raw-line.js';
+import { findSession, type SessionTable } from '../session-table.js';
+import { Growing, parseLines, type ParseAbout, type ParseTask } from './parse-lines.js';
+
+/** A skeleton's rows name sessions. */
+export interface SkeletonTask extends ParseTask {
+  readonly sessions: SessionTable;
+  /** What holds the sessions, for messages. */
+  readonly commonPath: string;
+}
+
+/** What is known about a chunk of a skeleton. */
+export interface SkeletonAbout extends ParseAbout {
+  /** Rows that were dropped because they tell of a purchase and no click. */
+  readonly purchasesWithoutClick: number;
+}
+
+/**
+ * Parses a chunk of a skeleton: an impression a row, `click` and `purchase` (U8), and `session` (U32), the number of its row
+ * of common features.
+ * @throws UserError (data, disk)
+ */
+export async function parseSkeleton(task: SkeletonTask): Promise<SkeletonAbout> {
+  const clicks = new Growing((length) => new Uint8Array(length));
+  const purchases = new Growing((length) => new Uint8Array(length));
+  const sessions = new Growing((length) => new Uint32Array(length));
+  let purchasesWithoutClick = 0;
+  const { columns, about } = parseLines(task, (reader, bytes, features) => {
+    reader.skipCell(bytes, 'the number of the sample');
+    const click = reader.bit(bytes, 'the click');
+    const purchase = reader.bit(bytes, 'the conversion');
+    const begin = reader.at;
+    const end = reader.skipCell(bytes, 'the index of common features');
+    features.beginRow();
+    reader.features(bytes, features);
+    const session = findSession(task.sessions, bytes, begin, end);
+    if (session < 0) throw new BadLine(`an index of common features that ${task.commonPath} has`, textOf(bytes, begin, end));
+    if (purchase > click) {
+      purchasesWithoutClick++;
+      return;
+    }
+    features.endRow();
+    clicks.push(click);
+    purchases.push(purchase);
+    sessions.push(session);
+  });
+  const result = { ...about, purchasesWithoutClick };
+  if (about.bad.length <= task.maxBadRows) {
+    const own = [['click', clicks.filled], ['purchase', purchases.filled], ['session', sessions.filled]] as const;
+    await writeColumns(task.target, new Map([...columns.columns(), ...own]), result);
+  }
+  return result;
+}

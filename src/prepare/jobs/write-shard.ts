@@ -1,0 +1,90 @@
+import { join } from 'node:path';
+import { createRowBlock, type RowBlock } from '../../data/row-block.js';
+import { tensorsOf } from '../../data/shards/tensors.js';
+import { ROWS_PER_SHARD } from '../../data/shards/writer.js';
+import { replace, writeFileAtomic } from '../../disk.js';
+import { writeSafetensors } from '../../safetensors.js';
+import { createColumnReader } from '../column-file.js';
+import { preparedColumns, type FieldPlan } from '../fields.js';
+import type { IdTable } from '../id-table.js';
+import { createJoin, type Coverage } from '../join.js';
+import { openSessions, type SessionFiles } from '../session-reader.js';
+
+/** Rows `begin` to `end` of a split become a shard. */
+export interface WriteShardTask {
+  readonly folder: string;
+  readonly file: string;
+  /** Where what is known about the shard goes; written last, so that a shard with it is whole. */
+  readonly aboutPath: string;
+  readonly begin: number;
+  readonly end: number;
+  /** Chunks of the skeleton, and how many of their rows are of the split. */
+  readonly chunks: readonly { readonly path: string; readonly rows: number }[];
+  /** By session 1 where it belongs to valid; and whether the split is valid. */
+  readonly isValid: Uint8Array;
+  readonly wanted: 0 | 1;
+  readonly sessions: SessionFiles;
+  readonly fields: readonly FieldPlan[];
+  readonly tables: readonly IdTable[];
+  /** Places among the fields of those that occur in common features. */
+  readonly commonFields: readonly number[];
+}
+
+/** What is known about a shard. */
+export interface ShardAbout extends Coverage {
+  readonly file: string;
+  readonly rows: number;
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly clicks: number;
+  readonly purchases: number;
+}
+
+/** Memory of a thread, used again for the next shard. */
+let kept: { key: string; block: RowBlock } | undefined;
+const reader = createColumnReader();
+let chosen = new Uint32Array(0);
+
+/**
+ * Joins skeleton rows with their sessions, encodes them and writes them as a shard.
+ * @throws UserError (disk; data for an intermediate file that is broken)
+ */
+export async function writeShard({ folder, file, aboutPath, begin, end, chunks, isValid, wanted, sessions, fields, tables, commonFields }: WriteShardTask): Promise<ShardAbout> {
+  const columns = preparedColumns(fields);
+  const key = JSON.stringify(columns);
+  if (kept?.key !== key) kept = { key, block: createRowBlock(columns, ROWS_PER_SHARD) };
+  const { block } = kept;
+  block.rows = 0;
+  const joined = createJoin(block, fields, tables, commonFields);
+  const sessionReader = openSessions(sessions);
+  try {
+    let first = 0;
+    for (const { path, rows } of chunks) {
+      const [from, to] = [Math.max(begin, first) - first, Math.min(end, first + rows) - first];
+      first += rows;
+      if (from >= to) continue;
+      const chunk = reader.read(path);
+      // Written as U32 by the job that parses.
+      const rowSessions = chunk.get('session') as Uint32Array;
+      if (chosen.length < rowSessions.length) chosen = new Uint32Array(rowSessions.length);
+      let place = 0;
+      let count = 0;
+      for (let row = 0; row < rowSessions.length && place < to; row++) {
+        if (isValid[rowSessions[row]!] === wanted && place++ >= from) chosen[count++] = row;
+      }
+      const taken = chosen.subarray(0, count);
+      joined.add(chunk, taken, sessionReader.load(taken.map((row) => rowSessions[row]!)));
+    }
+  } finally {
+    sessionReader.close();
+  }
+  let digest: { bytes: number; sha256: string } | undefined;
+  await replace(join(folder, file), async (temporary) => {
+    digest = await writeSafetensors(temporary, tensorsOf(block, columns));
+  });
+  const sum = (labels: Float32Array): number => labels.subarray(0, block.rows).reduce((total, label) => total + label, 0);
+  const labels = { clicks: sum(block.labels.get('click')!), purchases: sum(block.labels.get('purchase')!) };
+  const about: ShardAbout = { file, rows: block.rows, ...digest!, ...labels, ...joined.coverage() };
+  await writeFileAtomic(aboutPath, JSON.stringify(about));
+  return about;
+}

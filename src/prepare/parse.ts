@@ -1,0 +1,102 @@
+import { quoted, userError, type UserError } from '../errors.js';
+import { firstLine, type Chunk } from './chunk.js';
+import { createColumnReader, readAbout } from './column-file.js';
+import type { FieldPlan } from './fields.js';
+import type { Jobs } from './jobs/all.js';
+import type { BadRow, ParseAbout } from './jobs/parse-lines.js';
+import type { SkeletonAbout } from './jobs/parse-skeleton.js';
+import type { Pool } from './pool.js';
+import type { Progress } from './progress.js';
+import { createSessionTable, type SessionTable } from './session-table.js';
+import { numbered, unfinished, type RawSplit, type Work } from './work.js';
+
+/** A file of one chunk's columns, with what is known about it. */
+export interface Parsed<About extends ParseAbout = ParseAbout> {
+  readonly chunk: Chunk;
+  readonly path: string;
+  readonly about: About;
+}
+
+/** A split in columns of raw ids. */
+export interface ParsedSplit {
+  readonly common: readonly Parsed[];
+  readonly skeleton: readonly Parsed<SkeletonAbout>[];
+  readonly sessions: SessionTable;
+  /** Rows of common features whose index came before. */
+  readonly repeated: number;
+}
+
+/** A bad row with its place. */
+export interface Reject extends Omit<BadRow, 'line'> {
+  readonly path: string;
+  /** From 1. */
+  readonly line: number;
+}
+
+/** Counts bad rows over all files, until there are too many. */
+export interface BadRowLimit {
+  readonly max: number;
+  count: number;
+}
+
+/**
+ * Parses the raw files of a split.
+ * @throws UserError (data) for more bad rows than the limit, with the place of the one beyond it; (disk)
+ */
+export async function parseSplit(work: Work, split: RawSplit, fields: readonly FieldPlan[], pool: Pool, progress: Progress, limit: BadRowLimit): Promise<ParsedSplit> {
+  const { commonPath, common, skeletonPath, skeleton } = work.files[split];
+  const parse = async <About extends ParseAbout>(job: 'parseCommon' | 'parseSkeleton', chunks: readonly Chunk[], more: object): Promise<Parsed<About>[]> => {
+    const room = job === 'parseCommon' ? 'common' : 'skeleton';
+    const target = (chunk: Chunk): string => work.path(room, `${split}-${numbered(chunk.index)}`);
+    const todo = unfinished(chunks, target);
+    const bytesOf = (list: readonly Chunk[]): number => list.reduce((sum, { begin, end }) => sum + end - begin, 0);
+    progress.phase = `parsing ${room === 'common' ? commonPath : skeletonPath}`;
+    progress.skip(bytesOf(chunks) - bytesOf(todo));
+    // A skeleton's tasks have what is in `more` beside.
+    const tasks = todo.map((chunk) => ({ chunk, target: target(chunk), fields, maxBadRows: limit.max, ...more })) as Parameters<Jobs['parseSkeleton']>[0][];
+    await pool.run(job, tasks, ({ bad }, i) => {
+      progress.add(bytesOf([todo[i]!]));
+      // More than that, and nothing was written.
+      if (bad.length > limit.max) throw tooManyBadRows(todo[i]!, bad[limit.max]!, limit.max);
+    });
+    // Written by the job of this very room.
+    const parsed = chunks.map((chunk) => ({ chunk, path: target(chunk), about: readAbout(target(chunk)) as About }));
+    for (const { chunk, about } of parsed) {
+      const over = limit.max - limit.count;
+      if (about.bad.length > over) throw tooManyBadRows(chunk, about.bad[over]!, limit.max);
+      limit.count += about.bad.length;
+    }
+    return parsed;
+  };
+  const parsedCommon = await parse('parseCommon', common, {});
+  const keys = [];
+  for (const { path } of parsedCommon) {
+    // A reader of its own: all of them are kept.
+    const columns = createColumnReader().read(path, ['keys.offsets', 'keys.bytes']);
+    // Of the types that the job gives them.
+    keys.push({ offsets: columns.get('keys.offsets') as Uint32Array, bytes: columns.get('keys.bytes') as Uint8Array });
+  }
+  const { table: sessions, repeated } = createSessionTable(keys);
+  const parsedSkeleton = await parse<SkeletonAbout>('parseSkeleton', skeleton, { sessions, commonPath });
+  const rows = parsedSkeleton.reduce((sum, { about }) => sum + about.rows, 0);
+  if (rows === 0) throw userError('data', { where: skeletonPath, message: 'has no usable row', fix: 'expected the rows of a skeleton of Ali-CCP' });
+  return { common: parsedCommon, skeleton: parsedSkeleton, sessions, repeated };
+}
+
+/** All bad rows with their lines. */
+export function rejectsOf(files: readonly (readonly Parsed[])[]): Reject[] {
+  return files.flatMap((file) => {
+    let lines = 1;
+    return file.flatMap(({ chunk: { path }, about }) => {
+      const first = lines;
+      lines += about.lines;
+      return about.bad.map((row) => ({ ...row, path, line: first + row.line }));
+    });
+  });
+}
+
+function tooManyBadRows(chunk: Chunk, { line, expected, found }: BadRow, max: number): UserError {
+  const where = `${chunk.path}:${firstLine(chunk) + line}`;
+  const fix = max === 0 ? 'correct the row, or pass --max-bad-rows to drop and list so many' : `there are more than ${max} bad rows, as --max-bad-rows allows`;
+  return userError('data', { where, message: `expected ${expected}, found ${quoted(found)}`, fix });
+}

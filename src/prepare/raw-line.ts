@@ -1,0 +1,181 @@
+import { printable } from '../errors.js';
+import type { FeatureColumns } from './feature-columns.js';
+
+// The raw format: cells of a line are separated by commas, features of the last cell by \x01, the parts of a feature by \x02
+// and \x03. Lines are read as bytes, numbers without a string in between; a line feed must follow the last line, and stops
+// every loop.
+
+const [FEATURE_END, ID_START, VALUE_START, LINE_END, RETURN, COMMA, POINT, ZERO, UNDERSCORE] = [1, 2, 3, 10, 13, 44, 46, 48, 95] as const;
+/** So many digits fit into 32 bits whatever they are. */
+const INT_DIGITS = 9;
+const POWERS = Float64Array.from({ length: INT_DIGITS + 1 }, (_, i) => 10 ** i);
+
+/** Why a line cannot be used. */
+export class BadLine extends Error {
+  override readonly name = 'BadLine';
+
+  constructor(
+    readonly expected: string,
+    readonly found: string,
+  ) {
+    super(expected);
+  }
+}
+
+/** Reads the cells of raw lines. */
+export interface LineReader {
+  /** Where the next cell begins. */
+  at: number;
+  /** Skips a cell. @returns where it ends */
+  skipCell(bytes: Uint8Array, what: string): number;
+  /** Reads a 0 or a 1. @throws BadLine */
+  bit(bytes: Uint8Array, what: string): number;
+  /**
+   * Reads the number of features and the list of them, to the end of the line.
+   * @throws BadLine for what is no feature of these fields, and for another number of them than the line tells
+   */
+  features(bytes: Uint8Array, columns: FeatureColumns): void;
+}
+
+/** A reader for lines with these fields. */
+export function createLineReader(fields: readonly string[]): LineReader {
+  const { slots, codes, lengths } = fieldCodes(fields);
+  const mask = slots.length - 1;
+
+  const reader: LineReader = {
+    at: 0,
+
+    skipCell(bytes, what) {
+      const begin = reader.at;
+      let at = begin;
+      while (bytes[at] !== COMMA && bytes[at] !== LINE_END) at++;
+      if (bytes[at] === LINE_END || at === begin) throw bad(bytes, begin, `${what} and a comma`);
+      reader.at = at + 1;
+      return at;
+    },
+
+    bit(bytes, what) {
+      const value = bytes[reader.at]! - ZERO;
+      if (value >>> 1 !== 0 || bytes[reader.at + 1] !== COMMA) throw bad(bytes, reader.at, `${what}: 0 or 1`);
+      reader.at += 2;
+      return value;
+    },
+
+    features(bytes, columns) {
+      const toldAt = reader.at;
+      let at = toldAt;
+      let told = 0;
+      for (let digit = bytes[at]! - ZERO; digit >>> 0 < 10; digit = bytes[++at]! - ZERO) told = told * 10 + digit;
+      if (at === toldAt || bytes[at] !== COMMA) throw bad(bytes, toldAt, 'the number of features and a comma');
+      at++;
+      let count = 0;
+      // A line without features ends here.
+      let isOver = bytes[at] === LINE_END || bytes[at] === RETURN;
+      while (!isOver) {
+        const begin = at;
+        let code = 0;
+        for (; bytes[at]! > VALUE_START && bytes[at] !== LINE_END; at++) {
+          const character = bytes[at]!;
+          const digit = character - ZERO;
+          code = digit >>> 0 < 10 ? (Math.imul(code, 12) + 1 + digit) | 0 : character === UNDERSCORE ? (Math.imul(code, 12) + 11) | 0 : -1;
+          if (code === -1) throw badField(bytes, begin, fields);
+        }
+        if (bytes[at] !== ID_START) throw bad(bytes, begin, 'features: field \\x02 id \\x03 value, with \\x01 between them');
+        let slot = Math.imul(code, 0x9e3779b1) >>> 24 & mask;
+        while (slots[slot]! >= 0 && codes[slots[slot]!] !== code) slot = (slot + 1) & mask;
+        const field = slots[slot]!;
+        if (field < 0 || lengths[field] !== at - begin) throw badField(bytes, begin, fields);
+
+        const idAt = ++at;
+        let id = 0;
+        let digit = bytes[at]! - ZERO;
+        for (; digit >>> 0 < 10 && at - idAt < INT_DIGITS; digit = bytes[++at]! - ZERO) id = (Math.imul(id, 10) + digit) | 0;
+        if (digit >>> 0 < 10) {
+          at = endOfDigits(bytes, at);
+          id = longId(bytes, idAt, at);
+        }
+        if (at === idAt || bytes[at] !== VALUE_START) throw bad(bytes, idAt, 'an id: a whole number in digits');
+
+        const valueAt = ++at;
+        let mantissa = 0;
+        let numDigits = 0;
+        let fraction = 0;
+        for (digit = bytes[at]! - ZERO; digit >>> 0 < 10 && numDigits < INT_DIGITS; digit = bytes[++at]! - ZERO, numDigits++) mantissa = (Math.imul(mantissa, 10) + digit) | 0;
+        if (bytes[at] === POINT) {
+          for (digit = bytes[++at]! - ZERO; digit >>> 0 < 10 && numDigits < INT_DIGITS; digit = bytes[++at]! - ZERO, numDigits++, fraction++) mantissa = (Math.imul(mantissa, 10) + digit) | 0;
+        }
+        let weight: number;
+        let end = bytes[at]!;
+        // Below 2^53 over a power of ten is rounded once: the very number that the decimal is nearest to.
+        if (numDigits > 0 && (end === FEATURE_END || end === LINE_END || end === RETURN)) weight = mantissa / POWERS[fraction]!;
+        else {
+          while (bytes[at] !== FEATURE_END && bytes[at] !== LINE_END && bytes[at] !== RETURN) at++;
+          end = bytes[at]!;
+          weight = longWeight(bytes, valueAt, at);
+        }
+        columns.add(field, id, weight);
+        count++;
+        isOver = end !== FEATURE_END;
+        if (!isOver) at++;
+      }
+      if (bytes[at] === RETURN) at++;
+      if (bytes[at] !== LINE_END) throw bad(bytes, at, 'the end of the line');
+      if (count !== told) throw new BadLine(`${told} features as the line tells`, String(count));
+      reader.at = at + 1;
+    },
+  };
+  return reader;
+}
+
+/** Names as numbers to base 12, exact up to eight characters, in a small hash table. */
+function fieldCodes(fields: readonly string[]): { slots: Int16Array; codes: Int32Array; lengths: Uint8Array } {
+  const slots = new Int16Array(256).fill(-1);
+  const codes = Int32Array.from(fields, (name) => {
+    if (!/^[\d_]{1,8}$/.test(name)) throw new Error(`no code for the field '${name}'`);
+    let code = 0;
+    for (const character of name) code = code * 12 + (character === '_' ? 11 : 1 + Number(character));
+    return code;
+  });
+  for (const [f, code] of codes.entries()) {
+    let slot = Math.imul(code, 0x9e3779b1) >>> 24;
+    while (slots[slot]! >= 0) slot = (slot + 1) & 255;
+    slots[slot] = f;
+  }
+  return { slots, codes, lengths: Uint8Array.from(fields, (name) => name.length) };
+}
+
+function endOfDigits(bytes: Uint8Array, from: number): number {
+  let at = from;
+  while ((bytes[at]! - ZERO) >>> 0 < 10) at++;
+  return at;
+}
+
+function longId(bytes: Uint8Array, begin: number, end: number): number {
+  const id = Number(textOf(bytes, begin, end));
+  // One more than the id is a key of the tables.
+  if (id >= Number.MAX_SAFE_INTEGER) throw bad(bytes, begin, 'an id below 2^53 - 1');
+  return id;
+}
+
+function longWeight(bytes: Uint8Array, begin: number, end: number): number {
+  const text = textOf(bytes, begin, end);
+  const weight = /^(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text) ? Math.fround(Number(text)) : NaN;
+  if (!Number.isFinite(weight)) throw bad(bytes, begin, 'a weight: a decimal number of at least 0');
+  return weight;
+}
+
+function badField(bytes: Uint8Array, begin: number, fields: readonly string[]): BadLine {
+  return bad(bytes, begin, `one of the fields ${fields.join(', ')}`);
+}
+
+/** What stands at a place, up to a separator. */
+function bad(bytes: Uint8Array, begin: number, expected: string): BadLine {
+  let end = begin;
+  while (bytes[end]! > VALUE_START && bytes[end] !== LINE_END && bytes[end] !== COMMA && end - begin < 60) end++;
+  return new BadLine(expected, end === begin ? (bytes[begin] === LINE_END ? 'the end of the line' : printable(textOf(bytes, begin, begin + 1))) : printable(textOf(bytes, begin, end)));
+}
+
+/** Bytes as text, a character each. */
+export function textOf(bytes: Uint8Array, begin: number, end: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + begin, end - begin).toString('latin1');
+}

@@ -1,0 +1,119 @@
+import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { onDisk, writeFileAtomic } from '../disk.js';
+import { systemCode, UserError, userError, type Problem } from '../errors.js';
+import { CHUNK_BYTES, chunksOf, type Chunk } from './chunk.js';
+import { isWhole } from './column-file.js';
+
+/** The splits that the raw data has; valid is taken out of train. */
+export const RAW_SPLITS = ['train', 'test'] as const;
+export type RawSplit = (typeof RAW_SPLITS)[number];
+
+/** The two raw files of a split, in chunks, and where the columns of each chunk go. */
+export interface RawFiles {
+  readonly commonPath: string;
+  readonly skeletonPath: string;
+  readonly commonBytes: number;
+  readonly skeletonBytes: number;
+  readonly common: readonly Chunk[];
+  readonly skeleton: readonly Chunk[];
+}
+
+/** What is at work: the raw files, and the folder of what is half done. */
+export interface Work {
+  readonly out: string;
+  /** Kept until all is done: finished pieces are found again after a kill. */
+  readonly folder: string;
+  readonly files: Readonly<Record<RawSplit, RawFiles>>;
+  /** True where a former run finished the same work. */
+  readonly isDone: boolean;
+  /** A path in the work folder. */
+  path(...parts: readonly (string | number)[]): string;
+}
+
+const WORK = '.work';
+export const SUMMARY = 'summary.json';
+const PLAN = 'plan.json';
+
+/**
+ * Finds the raw files and opens the folder for the output. What is in it must be of the same files and options: then it is
+ * gone on with.
+ * @param options all that decides what comes out, as JSON
+ * @throws UserError (data) for files that are missing; (usage) for a folder that holds something else; (disk)
+ */
+export async function openWork(raw: string, out: string, options: object, chunkBytes = CHUNK_BYTES): Promise<Work> {
+  const problems: Problem[] = [];
+  const inputs: object[] = [];
+  const fileOf = async (name: string): Promise<{ path: string; bytes: number }> => {
+    const path = join(raw, name);
+    try {
+      const { size, mtimeMs } = await stat(path);
+      inputs.push({ name, size, mtimeMs });
+      return { path, bytes: size };
+    } catch (error) {
+      const message = systemCode(error) === 'ENOENT' ? 'there is no such file' : `cannot be read (${systemCode(error) ?? String(error)})`;
+      problems.push({ where: path, message, fix: "unpack Tianchi's archives sample_train.tar.gz and sample_test.tar.gz into one folder, and name that" });
+      return { path, bytes: 0 };
+    }
+  };
+  const filesOf = async (split: RawSplit): Promise<RawFiles> => {
+    const common = await fileOf(`common_features_${split}.csv`);
+    const skeleton = await fileOf(`sample_skeleton_${split}.csv`);
+    return {
+      commonPath: common.path,
+      commonBytes: common.bytes,
+      common: chunksOf(common.path, common.bytes, chunkBytes),
+      skeletonPath: skeleton.path,
+      skeletonBytes: skeleton.bytes,
+      skeleton: chunksOf(skeleton.path, skeleton.bytes, chunkBytes),
+    };
+  };
+  const files = { train: await filesOf('train'), test: await filesOf('test') };
+  if (problems.length > 0) throw new UserError('data', problems);
+
+  const folder = join(out, WORK);
+  const plan = `${JSON.stringify({ version: 1, chunkBytes, inputs, options }, null, 1)}\n`;
+  const isDone = await isOfPlan(out, folder, plan);
+  if (!isDone) {
+    await onDisk(folder, () => mkdir(folder, { recursive: true }));
+    await writeFileAtomic(join(folder, PLAN), plan);
+    for (const part of ['common', 'skeleton', 'vocabulary', 'sessions', 'shards', ...['train', 'valid', 'test'].map((split) => join('out', split))]) {
+      await onDisk(folder, () => mkdir(join(folder, part), { recursive: true }));
+    }
+  }
+  const path = (...parts: readonly (string | number)[]): string => join(folder, ...parts.map(String));
+  return { out, folder, files, isDone, path };
+}
+
+/** Whether the folder is finished; it is refused where it holds anything of another plan. */
+async function isOfPlan(out: string, folder: string, plan: string): Promise<boolean> {
+  const readOr = (path: string): Promise<string | undefined> => readFile(path, 'utf8').catch(() => undefined);
+  const summary = await readOr(join(out, SUMMARY));
+  const begun = await readOr(join(folder, PLAN));
+  const found = summary === undefined ? begun : `${JSON.stringify((JSON.parse(summary) as { plan: unknown }).plan, null, 1)}\n`;
+  if (found === plan) return summary !== undefined;
+  const entries = await readdir(out).catch((): string[] => []);
+  if (found === undefined && entries.length === 0) return false;
+  const message = found === undefined ? 'is not empty' : 'holds data that was prepared from other files or with other options';
+  throw userError('usage', { where: out, message, fix: 'name another folder, or remove this one' });
+}
+
+/** The plan as it goes into the summary: what a finished folder is known by. */
+export async function readPlan(work: Work): Promise<unknown> {
+  return JSON.parse(await readFile(work.path(PLAN), 'utf8'));
+}
+
+/** Ends the work: nothing but the results is left. */
+export async function closeWork(work: Work): Promise<void> {
+  await onDisk(work.folder, () => rm(work.folder, { recursive: true, force: true }));
+}
+
+/** Those of the pieces whose columns are not there yet, or lost their end. */
+export function unfinished<Piece>(pieces: readonly Piece[], pathOf: (piece: Piece) => string): Piece[] {
+  return pieces.filter((piece) => !isWhole(pathOf(piece)));
+}
+
+/** A number of five digits, for the names of files in their order. */
+export function numbered(index: number, ending = '.columns'): string {
+  return `${String(index).padStart(5, '0')}${ending}`;
+}

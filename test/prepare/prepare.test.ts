@@ -1,0 +1,240 @@
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { prepare, type PrepareOptions } from '../../src/prepare.js';
+import { BAG_FIELDS, FIELDS } from '../../src/prepare/fields.js';
+import type { Summary } from '../../src/prepare/summary.js';
+import { readSafetensors } from '../../src/safetensors.js';
+import { synth } from '../../src/synth.js';
+import { BIN } from '../support/mtl.js';
+import { readShardRows, type PreparedRow } from '../support/prepared.js';
+import { readCommonRows, readSkeletonRows, type RawRow } from '../support/raw-rows.js';
+import { scratchFolder } from '../support/scratch.js';
+
+const NUMBERS = ['508', '509', '702'];
+const CAPS = { rest: 8, byField: { '110_14': 20, '210': 1 } };
+const MIN_COUNTS = { rest: 10, byField: { '205': 30, '122': 1 } };
+
+/** Raw data of some thousands of rows, several chunks of every file. */
+let raw: string;
+beforeAll(async () => {
+  raw = mkdtempSync(join(tmpdir(), 'mtl-raw-'));
+  await synth({ folder: raw, seed: 9, users: 150, items: 300, rates: { click: 0.25, purchase: 0.2 }, rows: { train: 5000, test: 2000 }, format: 'raw', bagMean: 25, badEvery: 450 });
+});
+
+afterAll(() => rmSync(raw, { recursive: true, force: true }));
+
+const never = new AbortController().signal;
+const optionsFor = (out: string, more: Partial<PrepareOptions> = {}): PrepareOptions => ({
+  raw,
+  out,
+  seed: 3,
+  validShare: 0.2,
+  minCounts: MIN_COUNTS,
+  caps: CAPS,
+  maxBadRows: 100,
+  threads: 2,
+  signal: never,
+  chunkBytes: 60_000,
+  ...more,
+});
+const run = (out: string, more?: Partial<PrepareOptions>): Promise<Summary> => prepare(optionsFor(out, more), () => undefined);
+
+/** Everything in a folder, for a comparison byte by byte. */
+function contents(folder: string): Record<string, string> {
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) => statSync(join(folder, file)).isFile());
+  return Object.fromEntries(files.sort().map((file) => [file, readFileSync(join(folder, file)).toString('base64')]));
+}
+
+type Values = readonly (readonly [number, number])[];
+interface JoinedRow {
+  readonly row: RawRow;
+  readonly values: (field: string) => Values;
+}
+
+/** The usable rows as they should be kept, with raw ids: joined, in the order of the skeleton, heaviest first, capped. */
+function reference(split: string): JoinedRow[] {
+  const common = readCommonRows(raw, split);
+  const size = (features: RawRow['features']): number => [...features.values()].reduce((sum, values) => sum + values.length, 0);
+  return readSkeletonRows(raw, split)
+    .filter(({ told, features, session, click, purchase }) => told === size(features) && common.has(session) && !(purchase === 1 && click === 0))
+    .map((row) => ({
+      row,
+      values: (field) => {
+        const all = row.features.get(field) ?? common.get(row.session)!.get(field) ?? [];
+        const cap = BAG_FIELDS.has(field) ? ((CAPS.byField as Record<string, number>)[field] ?? CAPS.rest) : 1;
+        return all.map(([id, weight]) => [id, Math.fround(weight)] as const).sort(([a, x], [b, y]) => y - x || a - b).slice(0, cap);
+      },
+    }));
+}
+
+describe('mtl prepare ali-ccp', () => {
+  it('keeps every row, label, id, weight and number of what was generated, and nothing else', async () => {
+    const out = join(scratchFolder(), 'out');
+    const summary = await run(out);
+    const splits = { train: await readShardRows(join(out, 'train')), valid: await readShardRows(join(out, 'valid')), test: await readShardRows(join(out, 'test')) };
+    const rawIds = await readSafetensors(join(out, 'vocabulary.safetensors'));
+    const vocabulary = new Map([...rawIds].map(([field, { data }]) => [field, [...data]]));
+
+    // Every row of the skeleton is the next one of train or of valid, and a session's rows are all of the one or of the other.
+    const splitOf = new Map<string, 'train' | 'valid'>();
+    const next = { train: 0, valid: 0, test: 0 };
+    const placed: { split: 'train' | 'valid' | 'test'; joined: JoinedRow; row: PreparedRow }[] = [];
+    const decoded = (field: string, id: number): number => vocabulary.get(field)![id]!;
+    const agrees = ({ row, values }: JoinedRow, prepared: PreparedRow | undefined): boolean => {
+      if (prepared === undefined || prepared['click'] !== row.click || prepared['purchase'] !== row.purchase) return false;
+      return FIELDS.every((field) => {
+        const expected = values(field);
+        const known = (id: number, wanted: number): boolean => id === 0 || decoded(field, id) === wanted;
+        if (!BAG_FIELDS.has(field)) {
+          const id = prepared[field] as number;
+          if (NUMBERS.includes(field) && prepared[`D${field}`] !== (expected[0]?.[1] ?? 0)) return false;
+          return expected.length === 0 ? id === 0 : known(id, expected[0]![0]);
+        }
+        const bag = prepared[field] as Values;
+        return bag.length === expected.length && bag.every(([id, weight], i) => known(id, expected[i]![0]) && weight === expected[i]![1]);
+      });
+    };
+    for (const joined of reference('train')) {
+      const { session } = joined.row;
+      const split = splitOf.get(session) ?? (agrees(joined, splits.train[next.train]) ? 'train' : 'valid');
+      splitOf.set(session, split);
+      const row = splits[split][next[split]++];
+      expect(agrees(joined, row)).toBe(true);
+      placed.push({ split, joined, row: row! });
+    }
+    for (const joined of reference('test')) {
+      const row = splits.test[next.test++];
+      expect(agrees(joined, row)).toBe(true);
+      placed.push({ split: 'test', joined, row: row! });
+    }
+    expect(next).toEqual({ train: splits.train.length, valid: splits.valid.length, test: splits.test.length });
+    expect(splits.valid.length / (splits.train.length + splits.valid.length)).toBeCloseTo(0.2, 1);
+    expect(splitOf.size).toBeGreaterThan(100);
+
+    // An id is known exactly if train has it often enough; the vocabulary is in the order of how often.
+    for (const field of FIELDS) {
+      const counts = new Map<number, number>();
+      for (const { split, joined } of placed) if (split === 'train') for (const [id] of joined.values(field)) counts.set(id, (counts.get(id) ?? 0) + 1);
+      const minCount = (MIN_COUNTS.byField as Record<string, number>)[field] ?? MIN_COUNTS.rest;
+      const frequent = [...counts].filter(([, count]) => count >= minCount).sort(([a, x], [b, y]) => y - x || a - b).map(([id]) => id);
+      expect(vocabulary.get(field), field).toEqual([-1, ...frequent]);
+      const isFrequent = new Set(frequent);
+      for (const { joined, row } of placed) {
+        const ids = BAG_FIELDS.has(field) ? (row[field] as Values).map(([id]) => id) : [row[field] as number];
+        for (const [i, [id]] of joined.values(field).entries()) expect(ids[i]! > 0).toBe(isFrequent.has(id));
+      }
+      expect(summary.fields[field]).toMatchObject({ vocabulary: frequent.length, distinct: counts.size, minCount });
+    }
+    expect(vocabulary.get('205')!.length).toBeLessThan(summary.fields['205']!.distinct);
+  });
+
+  it('tells what it kept, dropped and cut, and lists bad rows', async () => {
+    const out = join(scratchFolder(), 'out');
+    const summary = await run(out);
+    expect(JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8'))).toEqual(summary);
+    const { strays } = JSON.parse(readFileSync(join(raw, 'oracle.json'), 'utf8')) as { strays: Record<string, { purchasesWithoutClick: number; unusedSessions: number; badRows: number }> };
+    for (const split of ['train', 'test'] as const) {
+      const { purchasesWithoutClick, unusedSessions, badRows } = strays[split]!;
+      expect(summary.dropped[split]).toEqual({ purchasesWithoutClick, badRows, unusedCommonRows: unusedSessions, repeatedCommonRows: 0 });
+      expect(badRows).toBeGreaterThan(1);
+    }
+    const test = reference('test');
+    const clicks = test.filter(({ row }) => row.click === 1).length;
+    expect(summary.splits['test']).toMatchObject({ rows: 2000, clicks, clickRate: clicks / 2000 });
+    expect(summary.fields['122']!.missing['test']).toBe(test.filter(({ values }) => values('122').length === 0).length);
+    const bags = [...readCommonRows(raw, 'train').values()].map((features) => features.get('110_14')!.length);
+    expect(summary.fields['110_14']!.cut['common_features_train']).toEqual({
+      rows: bags.filter((length) => length > 20).length,
+      values: bags.reduce((sum, length) => sum + Math.max(0, length - 20), 0),
+    });
+    const rejects = readFileSync(join(out, 'rejects.csv'), 'utf8').trimEnd().split('\n');
+    expect(rejects).toHaveLength(1 + strays['train']!.badRows + strays['test']!.badRows);
+    // The place that is told is the place in the file.
+    const [, line] = /sample_skeleton_train\.csv,(\d+),/.exec(rejects.findLast((reject) => reject.includes('skeleton_train'))!)!;
+    const text = readFileSync(join(raw, 'sample_skeleton_train.csv'), 'latin1').split('\n')[Number(line) - 1]!;
+    const bad = readSkeletonRows(raw, 'train')[Number(line) - 1]!;
+    expect(text.startsWith(`${line},`)).toBe(true);
+    expect(readCommonRows(raw, 'train').has(bad.session) && bad.told === [...bad.features.values()].flat().length).toBe(false);
+    expect(existsSync(join(out, '.work'))).toBe(false);
+  });
+
+  it('gives the same bytes for any number of threads and wherever it is interrupted', async () => {
+    const folder = scratchFolder();
+    await run(join(folder, 'whole'), { threads: 1 });
+    const whole = contents(join(folder, 'whole'));
+    const out = join(folder, 'torn');
+    let stops = 0;
+    for (let isDone = false; !isDone; ) {
+      const controller = new AbortController();
+      let pieces = 0;
+      try {
+        await prepare(optionsFor(out, { signal: controller.signal }), () => {
+          if (++pieces === 12) controller.abort(new Error('stop'));
+        });
+        isDone = true;
+      } catch (error) {
+        expect(error).toBe(controller.signal.reason);
+        stops++;
+      }
+    }
+    expect(stops).toBeGreaterThan(3);
+    expect(contents(out)).toEqual(whole);
+    // What is finished is found, and nothing is done again.
+    let pieces = 0;
+    await prepare(optionsFor(out), () => pieces++);
+    expect(pieces).toBe(0);
+    expect(contents(out)).toEqual(whole);
+  });
+
+  it('goes on behind a kill', async () => {
+    const folder = scratchFolder();
+    const args = ['prepare', 'ali-ccp', raw, 'out', '--max-bad-rows', '100'];
+    const start = (): ReturnType<typeof spawn> => spawn(process.execPath, [BIN, ...args], { cwd: folder, stdio: 'ignore' });
+    const killed = start();
+    const ended = new Promise((resolve) => killed.on('close', (code, signal) => resolve(signal ?? code)));
+    const piece = join(folder, 'out', '.work', 'skeleton', 'train-00000.columns');
+    while (!existsSync(piece) && killed.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 2));
+    killed.kill('SIGKILL');
+    expect(await ended).toBe('SIGKILL');
+    expect(existsSync(join(folder, 'out', 'summary.json'))).toBe(false);
+    expect(existsSync(piece)).toBe(true);
+    const again = start();
+    expect(await new Promise((resolve) => again.on('close', resolve))).toBe(0);
+    await prepare({ ...optionsFor(join(folder, 'whole')), seed: 2026, validShare: 0.1, minCounts: { rest: 10, byField: {} }, caps: { rest: 10, byField: {} }, chunkBytes: 1 << 24 }, () => undefined);
+    expect(contents(join(folder, 'out'))).toEqual(contents(join(folder, 'whole')));
+  });
+
+  it('makes a piece again that lost its end, and takes no folder of something else for its own', async () => {
+    const folder = scratchFolder();
+    const out = join(folder, 'out');
+    const controller = new AbortController();
+    let pieces = 0;
+    await expect(prepare(optionsFor(out, { signal: controller.signal }), () => (++pieces === 8 ? controller.abort(new Error('stop')) : undefined))).rejects.toThrow('stop');
+    await expect(run(out, { seed: 4 })).rejects.toThrow(/out: holds data that was prepared from other files or with other options/);
+    const common = join(out, '.work', 'common');
+    const [piece, other] = readdirSync(common).filter((name) => name.startsWith('train'));
+    truncateSync(join(common, piece!), 1000);
+    writeFileSync(join(common, other!), '');
+    await run(out);
+    await run(join(folder, 'whole'));
+    expect(contents(out)).toEqual(contents(join(folder, 'whole')));
+
+    const full = join(folder, 'full');
+    cpSync(raw, full, { recursive: true });
+    await expect(run(full)).rejects.toThrow(/full: is not empty; name another folder/);
+    const before = contents(full);
+    writeFileSync(join(full, 'x'), '');
+    expect(Object.keys(contents(full)).sort()).toEqual([...Object.keys(before), 'x'].sort());
+  });
+
+  it('takes no valid split where none is wanted', async () => {
+    const out = join(scratchFolder(), 'out');
+    const { splits } = await run(out, { validShare: 0 });
+    expect(splits['valid']!.rows).toBe(0);
+    expect(existsSync(join(out, 'valid'))).toBe(false);
+    expect(readFileSync(join(out, 'config.yaml'), 'utf8')).not.toContain('valid');
+  });
+});
