@@ -1,66 +1,72 @@
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
-import { parse, type CsvError } from 'csv-parse';
+import { open, stat } from 'node:fs/promises';
 import { didYouMean, quoted, systemCode, UserError, userError } from '../errors.js';
+import { readChunks, type ByteChunks } from './csv-bytes.js';
+import { checkParsed, countLines, MAX_ROW_BYTES, parseCells } from './csv-cells.js';
 import { fingerprintFile, type Fingerprint } from './fingerprint.js';
+import type { PlainBytes } from './scan.js';
 
-/** Some rows of a CSV, with the line that each ends on. */
-export interface CsvRows {
+/** Some rows as cells, with the line that each ends on. */
+export interface CellRows {
   readonly rows: readonly (readonly string[])[];
   readonly lines: readonly number[];
-  /** Share of the file's bytes that were read so far. */
-  readonly progress: number;
 }
 
-/** A CSV with a header, ready to be read from its first row. */
-export interface Csv {
+/** Some of a file: rows that were taken apart, or bytes of plain rows; and the share of the file that was read so far. */
+export type Piece = (CellRows | PlainBytes) & { readonly progress: number };
+
+/** A file of rows whose cells are text, ready to be read from its first row. */
+export interface CellFile {
   readonly path: string;
   readonly header: readonly string[];
-  rows(): AsyncGenerator<CsvRows>;
+  pieces(): AsyncGenerator<Piece>;
   /** What tells the file from what it was before. */
   fingerprint(): Promise<Fingerprint>;
 }
 
-/** A row longer than this is a quote that was never closed, or not a CSV. */
-const MAX_ROW_CHARACTERS = 1 << 20;
-const CHUNK_BYTES = 1 << 18;
 /** RFC 1952, 2.3.1. */
-const GZIP_MAGIC = [0x1f, 0x8b] as const;
+const GZIP_MAGIC = Buffer.of(0x1f, 0x8b);
+const BYTE_ORDER_MARK = Buffer.of(0xef, 0xbb, 0xbf);
+const QUOTE = 34;
+const LF = 10;
+const CR = 13;
+/** The end of a line that is continued in the next chunk is copied before it, where it fits here. */
+const CARRY_ROOM = 1 << 16;
 
-/** What csv-parse means by its codes, for people. */
-const PARSE_ERRORS: Readonly<Record<string, string>> = {
-  CSV_QUOTE_NOT_CLOSED: 'a quote is opened and never closed',
-  CSV_INVALID_CLOSING_QUOTE: 'something follows a closing quote; a quote inside a quoted cell is written twice',
-  INVALID_OPENING_QUOTE: 'a quote stands inside a cell that does not start with one; quote the whole cell and write the quote twice',
-  CSV_MAX_RECORD_SIZE: `a row has more than ${MAX_ROW_CHARACTERS} characters: a quote that is never closed, or not a CSV`,
-};
+/** The header, and where the first row behind it starts. */
+interface Header {
+  readonly names: readonly string[];
+  readonly bytes: number;
+  readonly lines: number;
+}
 
 /**
- * Opens a CSV and reads its header.
+ * Opens a CSV, plain or compressed with gzip, and reads its header.
+ * @param chunkBytes how much of it is read at a time
  * @throws UserError (data) for a file that cannot be read, is empty, or names a column twice
  */
-export async function openCsv(path: string): Promise<Csv> {
-  const { size, isFile } = await stat(path).then(
-    (stats) => ({ size: stats.size, isFile: stats.isFile() || stats.isDirectory() }),
+export async function openCsv(path: string, chunkBytes = 1 << 19): Promise<CellFile> {
+  const isFile = await stat(path).then(
+    (stats) => stats.isFile() || stats.isDirectory(),
     (error: unknown) => {
       throw unreadable(path, error);
     },
   );
   if (!isFile) throw userError('data', { where: path, message: 'is not a file; a pipe can be read only once', fix: 'write it to a file' });
-  const header = await readHeader(path);
-  const twice = header.find((name, i) => header.indexOf(name) !== i);
+  const isGzip = await readable(path, async () => GZIP_MAGIC.equals(await firstBytes(path, 2)));
+  const { names, bytes, lines } = await readHeader(path, isGzip, chunkBytes);
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice !== undefined) {
     throw userError('data', { where: `${path}:1`, key: `column ${quoted(twice)}`, message: 'stands in the header twice', fix: 'rename or remove one' });
   }
   return {
     path,
-    header,
+    header: names,
     fingerprint: async () => ({ '': await fingerprintFile(path) }),
-    async *rows() {
-      let isHeader = true;
-      for await (const chunk of parsedChunks(path, size)) {
-        yield isHeader ? { ...chunk, rows: chunk.rows.slice(1), lines: chunk.lines.slice(1) } : chunk;
-        isHeader = false;
+    async *pieces() {
+      try {
+        yield* readPieces(readChunks(path, isGzip, chunkBytes, CARRY_ROOM), path, bytes, lines + 1);
+      } catch (error) {
+        throw error instanceof UserError || systemCode(error) === undefined ? error : unreadable(path, error);
       }
     },
   };
@@ -70,7 +76,7 @@ export async function openCsv(path: string): Promise<Csv> {
  * Where the wanted columns stand in the header.
  * @throws UserError (data) that names every column that is missing
  */
-export function columnIndices({ path, header }: Csv, wanted: readonly string[]): ReadonlyMap<string, number> {
+export function columnIndices({ path, header }: CellFile, wanted: readonly string[]): ReadonlyMap<string, number> {
   const indices = new Map(header.map((name, i) => [name, i]));
   const missing = wanted.filter((name) => !indices.has(name));
   if (missing.length > 0) {
@@ -87,80 +93,117 @@ export function columnIndices({ path, header }: Csv, wanted: readonly string[]):
   return new Map(wanted.map((name) => [name, indices.get(name)!]));
 }
 
-async function readHeader(path: string): Promise<readonly string[]> {
-  for await (const { rows } of parsedChunks(path, 0)) {
-    const header = rows[0];
-    if (header !== undefined) return header;
-  }
-  throw userError('data', { where: path, message: 'is empty; expected a header and rows' });
+async function readHeader(path: string, isGzip: boolean, chunkBytes: number): Promise<Header> {
+  return readable(path, async () => {
+    let head: Buffer = Buffer.alloc(0);
+    for await (const { bytes } of readChunks(path, isGzip, chunkBytes, 0)) {
+      head = Buffer.concat([head, bytes]);
+      // A record is known to be whole where another byte follows it.
+      const header = headerOf(path, head, false);
+      if (header !== undefined && header.bytes < head.length) return header;
+    }
+    const header = headerOf(path, head, true);
+    if (header === undefined) throw userError('data', { where: path, message: 'is empty; expected a header and rows' });
+    return header;
+  });
 }
 
-/** The file's rows, header included, as csv-parse gives them, a read at a time. Chunks without a whole row are left out. */
-async function* parsedChunks(path: string, size: number): AsyncGenerator<CsvRows> {
-  let rows: string[][] = [];
-  let lines: number[] = [];
-  let failure: CsvError | undefined;
-  let lastLine = 0;
-  const parser = parse({
-    bom: true,
-    // Files that were put together may mix them.
-    record_delimiter: ['\r\n', '\n', '\r'],
-    skip_empty_lines: true,
-    // Ragged rows are told apart later, where they may be rejected one by one.
-    relax_column_count: true,
-    max_record_size: MAX_ROW_CHARACTERS,
-    on_record: (row: string[], context) => {
-      rows.push(row);
-      lastLine = context.lines;
-      lines.push(lastLine);
-      // Nothing is left for the stream's readable side, so that writing never waits for it.
-      return null;
-    },
-  });
-  parser.on('error', (error: CsvError) => (failure = error));
-  parser.resume();
+function headerOf(path: string, head: Buffer, isAll: boolean): Header | undefined {
+  if (head[0] === 0xff && head[1] === 0xfe) throw userError('data', { where: path, message: 'is UTF-16 text; expected UTF-8', fix: `convert it: iconv -f UTF-16 -t UTF-8 ${path}` });
+  const begin = head.subarray(0, 3).equals(BYTE_ORDER_MARK) ? 3 : 0;
+  const text = head.subarray(begin);
+  const parsed = parseCells(text, 1, 1);
+  const { rows, ends, error } = parsed;
+  if (rows[0] !== undefined) return { names: rows[0], bytes: begin + ends[0]!, lines: countLines(text, 0, ends[0]!) };
+  if (isAll || error?.code !== 'CSV_QUOTE_NOT_CLOSED') checkParsed(path, parsed);
+  return undefined;
+}
 
-  const take = (bytes: number): CsvRows => {
-    const taken = { rows, lines, progress: size === 0 ? 0 : Math.min(1, bytes / size) };
-    rows = [];
-    lines = [];
-    return taken;
-  };
-  let bytes = 0;
-  const stream = createReadStream(path, { highWaterMark: CHUNK_BYTES });
-  try {
-    for await (const chunk of stream as AsyncIterable<Buffer>) {
-      if (bytes === 0 && chunk[0] === GZIP_MAGIC[0] && chunk[1] === GZIP_MAGIC[1]) {
-        throw userError('data', { where: path, message: 'is compressed with gzip; expected plain text', fix: 'decompress it with gunzip' });
-      }
-      parser.write(chunk);
-      bytes += chunk.length;
-      if (rows.length > 0) yield take(bytes);
-      await failed();
+/** Everything behind the header. Lines are put together where chunks cut them; what is not plain is parsed. */
+async function* readPieces(chunks: ByteChunks, path: string, headerBytes: number, firstLine: number): AsyncGenerator<Piece> {
+  let skip = headerBytes;
+  let line = firstLine;
+  /** The beginning of a line, or of a quoted cell of several lines. */
+  let carry: Buffer = Buffer.alloc(0);
+  let progress = 0;
+  for await (const chunk of chunks) {
+    ({ progress } = chunk);
+    const data = chunk.bytes.subarray(skip);
+    skip -= chunk.bytes.length - data.length;
+    const whole = joined(carry, data);
+    const cut = lastLineEnd(whole);
+    const lines = whole.subarray(0, cut);
+    if (cut > 0 && isPlain(lines)) {
+      const piece = { bytes: lines, begin: 0, end: cut, line, progress };
+      yield piece;
+      ({ line } = piece);
+      carry = Buffer.from(whole.subarray(cut));
+      continue;
     }
-    await new Promise<void>((resolve) => parser.end(() => resolve()).once('error', () => resolve()));
-    if (rows.length > 0) yield take(bytes);
-    await failed();
+    carry = Buffer.from(whole);
+    if (cut === 0 && whole.length <= MAX_ROW_BYTES) continue;
+    const parsed = parseCells(cut > 0 ? lines : whole, line);
+    // A quote may be closed, and a line ended, by what comes; unless it is too long already.
+    if (parsed.error?.code === 'CSV_QUOTE_NOT_CLOSED' || (cut === 0 && parsed.error === undefined)) continue;
+    yield { ...parsed, progress };
+    checkParsed(path, parsed);
+    line += countLines(whole, 0, cut);
+    carry = carry.subarray(cut);
+  }
+  if (carry.length === 0) return;
+  const parsed = parseCells(carry, line);
+  yield { ...parsed, progress };
+  checkParsed(path, parsed);
+}
+
+/** `carry` and `data` behind it: in the memory before `data`, where there is room. */
+function joined(carry: Buffer, data: Buffer): Buffer {
+  if (carry.length === 0) return data;
+  if (carry.length > CARRY_ROOM) return Buffer.concat([carry, data]);
+  const whole = Buffer.from(data.buffer, data.byteOffset - carry.length, carry.length + data.length);
+  whole.set(carry);
+  return whole;
+}
+
+/** Where the last line ends that is known to end. A carriage return is an end of its own only if no line feed follows. */
+function lastLineEnd(bytes: Buffer): number {
+  const lineFeed = bytes.lastIndexOf(LF);
+  return lineFeed >= 0 ? lineFeed + 1 : bytes.lastIndexOf(CR, -2) + 1;
+}
+
+/** Whether whole lines need no parser: no quote, no line end of old, no row beyond the limit. */
+function isPlain(lines: Buffer): boolean {
+  if (lines.length > MAX_ROW_BYTES || lines.indexOf(QUOTE) >= 0) return false;
+  for (let at = lines.indexOf(CR); at >= 0; at = lines.indexOf(CR, at + 1)) if (lines[at + 1] !== LF) return false;
+  return true;
+}
+
+async function firstBytes(path: string, count: number): Promise<Buffer> {
+  const file = await open(path, 'r');
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(count), 0, count, 0);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await file.close();
+  }
+}
+
+async function readable<Result>(path: string, read: () => Promise<Result>): Promise<Result> {
+  try {
+    return await read();
   } catch (error) {
     throw error instanceof UserError || systemCode(error) === undefined ? error : unreadable(path, error);
-  } finally {
-    stream.destroy();
-    parser.destroy();
-  }
-
-  /** Throws the parser's error, which it tells a tick after the write. */
-  async function failed(): Promise<void> {
-    if (failure === undefined && parser.errored === null) return;
-    await Promise.resolve();
-    const error = failure ?? (parser.errored as CsvError);
-    // The row that goes wrong starts after the last whole one; csv-parse's own line is where it gave up.
-    const problem = { where: `${path}:${lastLine + 1}`, message: PARSE_ERRORS[error.code] ?? `not a CSV (${error.code})` };
-    throw userError('data', problem, error);
   }
 }
 
 function unreadable(path: string, error: unknown): UserError {
-  const reasons: Readonly<Record<string, string>> = { ENOENT: 'there is no such file', EISDIR: 'is a folder; expected a CSV file', EACCES: 'may not be read' };
+  const reasons: Readonly<Record<string, string>> = {
+    ENOENT: 'there is no such file',
+    EISDIR: 'is a folder; expected a CSV file',
+    EACCES: 'may not be read',
+    Z_DATA_ERROR: 'is not whole: what gzip compressed is damaged',
+    Z_BUF_ERROR: 'is not whole: what gzip compressed ends too early',
+  };
   const code = systemCode(error);
   return userError('data', { where: path, message: reasons[code ?? ''] ?? `cannot be read (${code ?? String(error)})` }, error);
 }

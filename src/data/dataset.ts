@@ -1,7 +1,7 @@
 import { randomStream, shuffledOrder } from '../random.js';
 import type { BatchRead } from '../batch.js';
 import { checkRows } from './check-rows.js';
-import { createRowBlock, gather, type BlockColumn, type RowBlock } from './row-block.js';
+import { createRowBlock, permuteRows, sliceRows, type BlockColumn, type RowBlock } from './row-block.js';
 import type { Shards, ShardRows } from './shards/reader.js';
 
 /** How rows are put in order: none, or shuffled by seed and epoch alone. */
@@ -37,9 +37,12 @@ interface Pass {
   readonly window: number;
 }
 
-/** The memory of a pass: the window that is given out, and the one that is read meanwhile. */
+/** The memory of a pass. */
 interface Memory {
-  readonly blocks: readonly [RowBlock, RowBlock];
+  /** The window that is read. */
+  incoming: RowBlock;
+  /** The window whose batches are given out, in their order. */
+  outgoing: RowBlock;
   readonly order: Uint32Array;
 }
 
@@ -53,12 +56,11 @@ export function shardDataset(shards: Shards, columns: readonly BlockColumn[]): D
   // Memory is used again from epoch to epoch: fresh pages cost more than what is written into them.
   let spare: { readonly window: number; readonly memory: Memory } | undefined;
 
-  const readWindow = async (pass: Pass, number: number, block: RowBlock): Promise<RowBlock> => {
+  const readWindow = async (pass: Pass, number: number, block: RowBlock): Promise<void> => {
     block.rows = 0;
     const parts = partsOf(pass, number * pass.window, Math.min(rows, (number + 1) * pass.window));
     await shards.read(parts, columns, block);
     checkRows(block, sizes, (row) => placeOf(shards, parts, row));
-    return block;
   };
 
   return {
@@ -68,23 +70,21 @@ export function shardDataset(shards: Shards, columns: readonly BlockColumn[]): D
       const window = Math.min(Math.max(1, Math.ceil((shuffle?.window ?? READ_AHEAD_ROWS) / batchSize)), Math.ceil(rows / batchSize)) * batchSize;
       const numWindows = Math.ceil(rows / window);
       const pass = passOf(shards, window, numWindows > 1 ? shuffle : undefined);
-      const { memory } = spare?.window === window ? spare : { memory: createMemory(columns, window, numWindows) };
+      const { memory } = spare?.window === window ? spare : { memory: createMemory(columns, window) };
       spare = undefined;
-      const batch = createRowBlock(columns, batchSize);
       let skipRows = skipBatches * batchSize;
       let number = Math.floor(skipRows / window);
       skipRows -= number * window;
-      let next = number < numWindows ? readWindow(pass, number, memory.blocks[number % 2]!) : undefined;
+      let next = number < numWindows ? readWindow(pass, number, memory.incoming) : undefined;
       try {
         for (; next !== undefined; number++) {
-          const block = await next;
-          next = number + 1 < numWindows ? readWindow(pass, number + 1, memory.blocks[(number + 1) % 2]!) : undefined;
+          await next;
+          const block = putInOrder(memory, shuffle, number);
+          next = number + 1 < numWindows ? readWindow(pass, number + 1, memory.incoming) : undefined;
           // What fails is thrown where it is awaited.
           next?.catch(() => undefined);
-          putInOrder(memory.order, block.rows, shuffle, number);
           for (let begin = skipRows; begin < block.rows; begin += batchSize) {
-            gather(block, memory.order, begin, Math.min(begin + batchSize, block.rows), batch);
-            yield { batch, totalRows: rows };
+            yield { batch: sliceRows(block, begin, Math.min(begin + batchSize, block.rows)), totalRows: rows };
           }
           skipRows = 0;
         }
@@ -96,16 +96,22 @@ export function shardDataset(shards: Shards, columns: readonly BlockColumn[]): D
   };
 }
 
-function createMemory(columns: readonly BlockColumn[], window: number, numWindows: number): Memory {
-  const first = createRowBlock(columns, window);
-  return { blocks: [first, numWindows > 1 ? createRowBlock(columns, window) : first], order: new Uint32Array(window) };
+function createMemory(columns: readonly BlockColumn[], window: number): Memory {
+  return { incoming: createRowBlock(columns, window), outgoing: createRowBlock(columns, window), order: new Uint32Array(window) };
 }
 
-/** Rows of a window in the order in which they are given out. */
-function putInOrder(order: Uint32Array, rows: number, shuffle: Shuffle | undefined, window: number): void {
-  if (shuffle === undefined) for (let i = 0; i < rows; i++) order[i] = i;
+/** Makes the window that was read the one that is given out. */
+function putInOrder(memory: Memory, shuffle: Shuffle | undefined, window: number): RowBlock {
+  const { incoming, outgoing, order } = memory;
+  if (shuffle === undefined) {
+    memory.incoming = outgoing;
+    memory.outgoing = incoming;
+    return incoming;
+  }
   // A stream for every window, so that any of them can be the first.
-  else shuffledOrder(order, rows, randomStream(shuffle.seed, 'shuffle', shuffle.epoch, ...(window > 0 ? [window] : [])));
+  shuffledOrder(order, incoming.rows, randomStream(shuffle.seed, 'shuffle', shuffle.epoch, ...(window > 0 ? [window] : [])));
+  permuteRows(incoming, order, outgoing);
+  return outgoing;
 }
 
 function passOf({ manifest }: Shards, window: number, shuffle: Shuffle | undefined): Pass {

@@ -5,7 +5,8 @@ import { noRows } from './fit.js';
 import type { BadRow, RejectPolicy } from './rejects.js';
 import { blockColumns, blockReaders, createRowBlock } from './row-block.js';
 import type { EncodedFormat } from './row-format.js';
-import { funnelCheck, rowReader, type RowSource } from './rows.js';
+import { readRows } from './read-rows.js';
+import type { RowSource } from './rows.js';
 import { writeShards, type ShardWriter } from './shards/writer.js';
 
 /** Bad rows of the source, a JSON object a line. */
@@ -43,19 +44,8 @@ export async function encodeShards(folder: string, entry: string, format: Encode
  */
 export async function encodeRows(source: RowSource, format: EncodedFormat, policy: RejectPolicy, writer: ShardWriter, onShare: (share: number) => void): Promise<void> {
   const block = createRowBlock(blockColumns(format), BLOCK_ROWS);
-  const readRow = rowReader(source, blockReaders(block, format.fields, format.labels), funnelCheck(source, format), policy);
-  let count = 0;
-  for await (const { rows, lines, progress } of source.csv.rows()) {
-    for (let r = 0; r < rows.length; r++) {
-      if (!readRow(rows[r]!, lines[r]!)) continue;
-      count++;
-      if (++block.rows < BLOCK_ROWS) continue;
-      await writer.add(block);
-      block.rows = 0;
-    }
-    onShare(progress);
-  }
-  await writer.add(block);
+  const readers = blockReaders(block, format.fields, format.labels);
+  const count = await readRows(source, { format, readers, block, capacity: BLOCK_ROWS, policy, onBlock: () => writer.add(block), onShare });
   if (count === 0) throw noRows(source.csv.path);
 }
 

@@ -1,9 +1,14 @@
 import { userError } from '../errors.js';
 import type { Field, Fit } from '../features/feature.js';
 import type { Fitted } from '../features/features.js';
-import { cellReader, funnelCheck, rowReader, type RowSource } from './rows.js';
+import { readRows } from './read-rows.js';
+import { createRowBlock, labelReader } from './row-block.js';
+import type { ColumnReader, RowSource } from './rows.js';
 import type { RejectPolicy } from './rejects.js';
 import type { RowFormat } from './row-format.js';
+
+/** Rows that are looked at together. */
+const BLOCK_ROWS = 1 << 13;
 
 /**
  * Learns vocabularies and scales from the rows of train that will be trained on, in one pass; no pass where nothing is to be
@@ -24,31 +29,81 @@ export async function fitFeatures(
   }
   if (fits.size === 0) return {};
 
+  const block = createRowBlock(labels.map(({ name }) => ({ name, kind: 'label' })), BLOCK_ROWS);
+  const observed: (() => void)[] = [];
   const readers = [
-    ...labels.map(({ name, parse }) => ({ columns: [name], read: (text: string) => void parse(text) })),
+    ...labels.map((label) => labelReader(block, label)),
     // A row that any column refuses must not be learned from.
-    ...fields.map((field) => {
+    ...fields.map((field): ColumnReader => {
       const fit = fits.get(field.owner);
-      return { columns: field.columns, read: eachKey(field, fit === undefined ? field.encoder(undefined).encode : fit.check) };
+      if (fit === undefined) return checkReader(field);
+      const column = field.kind === 'bag' ? textColumn(field, fit, block) : (plainColumn(field, fit, block) ?? textColumn(field, fit, block));
+      observed.push(column.observe);
+      return column.reader;
     }),
   ];
-  const isGood = rowReader(source, readers, funnelCheck(source, format), policy);
-  const observers = fields.flatMap((field) => {
-    const fit = fits.get(field.owner);
-    const cellOf = cellReader(field.columns, source.indices);
-    return fit === undefined ? [] : [{ cellOf, observe: eachKey(field, (key) => fit.observe(key)) }];
-  });
-  let count = 0;
-  for await (const { rows, lines, progress } of source.csv.rows()) {
-    rows.forEach((cells, r) => {
-      if (!isGood(cells, lines[r]!)) return;
-      count++;
-      for (const { cellOf, observe } of observers) observe(cellOf(cells));
-    });
-    onShare(progress);
-  }
+  const onBlock = (): void => {
+    for (const observe of observed) observe();
+  };
+  const count = await readRows(source, { format, readers, block, capacity: BLOCK_ROWS, policy, onBlock, onShare });
   if (count === 0) throw noRows(source.csv.path);
   return Object.fromEntries([...fits].map(([name, fit]) => [name, fit.finish()]));
+}
+
+/** A column on its way into a fit: its cells are kept for a block, and observed when it is known which rows are good. */
+interface FitColumn {
+  readonly reader: ColumnReader;
+  readonly observe: () => void;
+}
+
+/** A column whose cells are numbers, where its fit can learn from these. */
+function plainColumn(field: Field, fit: Fit, block: { readonly rows: number }): FitColumn | undefined {
+  const { plain } = fit;
+  if (plain === undefined) return undefined;
+  const into = new Float64Array(BLOCK_ROWS);
+  /** Of rows whose cells are unusual. */
+  const texts = new Map<number, string>();
+  const read = (text: string): void => {
+    fit.check(text);
+    into[block.rows] = NaN;
+    texts.set(block.rows, text);
+  };
+  return {
+    reader: { columns: field.columns, read, plain: plain.cell === 'id' ? { cell: 'id', below: Infinity, into } : { cell: 'number', encode: undefined, into } },
+    observe: () => {
+      for (let r = 0; r < block.rows; r++) {
+        if (Number.isNaN(into[r]!)) fit.observe(texts.get(r)!);
+        else plain.observe(into[r]!);
+      }
+      texts.clear();
+    },
+  };
+}
+
+/** A column that is only looked at. */
+function checkReader(field: Field): ColumnReader {
+  const { encode, plain } = field.encoder(undefined);
+  const reader = { columns: field.columns, read: eachKey(field, encode) };
+  return plain === undefined || field.kind === 'bag' ? reader : { ...reader, plain: { ...plain, into: new Float64Array(BLOCK_ROWS) } };
+}
+
+/** Any column. */
+function textColumn(field: Field, fit: Fit, block: { readonly rows: number }): FitColumn {
+  const texts = new Array<string>(BLOCK_ROWS);
+  const check = eachKey(field, fit.check);
+  const observe = eachKey(field, fit.observe);
+  return {
+    reader: {
+      columns: field.columns,
+      read: (text) => {
+        check(text);
+        texts[block.rows] = text;
+      },
+    },
+    observe: () => {
+      for (let r = 0; r < block.rows; r++) observe(texts[r]!);
+    },
+  };
 }
 
 /** Takes a cell of a field, and each item of a bag, to a function of the text that is encoded. */

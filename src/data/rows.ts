@@ -1,5 +1,5 @@
 import { BadValue, CELL_SEPARATOR } from '../features/feature.js';
-import { columnIndices, openCsv, type Csv } from './csv.js';
+import { columnIndices, openCsv, type CellFile } from './csv.js';
 import type { RejectPolicy } from './rejects.js';
 import type { RowFormat } from './row-format.js';
 
@@ -11,11 +11,22 @@ export interface ColumnReader {
    * @throws BadValue for a cell that the columns cannot take
    */
   read(text: string): void;
+  /** Where the cell goes if it is plain; it need not become text then. */
+  readonly plain?: PlainCells;
 }
+
+/** What `read` would do with a plain cell of the row that is next in a block. */
+export type PlainCells =
+  /** Digits of an id below the bound: the id. */
+  | { readonly cell: 'id'; readonly below: number; readonly into: Uint32Array | Float64Array }
+  /** A decimal number: what `encode` makes of it. */
+  | { readonly cell: 'number'; readonly encode: ((value: number) => number) | undefined; readonly into: Uint32Array | Float32Array | Float64Array }
+  /** 0 or 1. */
+  | { readonly cell: 'class'; readonly into: Float32Array };
 
 /** A CSV and the columns that are read from it. */
 export interface RowSource {
-  readonly csv: Csv;
+  readonly csv: CellFile;
   readonly indices: ReadonlyMap<string, number>;
 }
 

@@ -48,24 +48,25 @@ function startFit(count: number): ReturnType<Encoding['startFit']> {
     observe: (text) => {
       if (text !== '') quantiles.observe(parseNumber(text));
     },
+    plain: { cell: 'number', observe: (value) => quantiles.observe(value) },
     finish: () => ({ boundaries: quantiles.boundaries(count) }),
   };
 }
 
 function encoderOf(boundaries: readonly number[]): ReturnType<Encoding['encoder']> {
+  const bucketOf = (value: number): number => {
+    let low = 0;
+    let high = boundaries.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (boundaries[middle]! <= value) low = middle + 1;
+      else high = middle;
+    }
+    return low + 1;
+  };
   return {
     rows: boundaries.length + 2,
-    encode: (text) => {
-      if (text === '') return 0;
-      const value = parseNumber(text);
-      let low = 0;
-      let high = boundaries.length;
-      while (low < high) {
-        const middle = (low + high) >> 1;
-        if (boundaries[middle]! <= value) low = middle + 1;
-        else high = middle;
-      }
-      return low + 1;
-    },
+    encode: (text) => (text === '' ? 0 : bucketOf(parseNumber(text))),
+    plain: { cell: 'number', encode: bucketOf },
   };
 }

@@ -18,6 +18,11 @@ export interface Encoder {
   readonly rows: number;
   /** @throws BadValue */
   readonly encode: (text: string) => number;
+  /**
+   * How cells are encoded that need not become text for it: ids in digits that are below a bound are themselves, or decimal
+   * numbers are what a function makes of them. Always what `encode` gives for their text.
+   */
+  readonly plain?: { readonly cell: 'id'; readonly below: number } | { readonly cell: 'number'; readonly encode: (value: number) => number };
 }
 
 /** Learns from the training data what an encoder needs. */
@@ -25,6 +30,8 @@ export interface Fit {
   /** @throws BadValue; what it refuses is not observed */
   readonly check: (text: string) => void;
   readonly observe: (text: string) => void;
+  /** How cells are observed that need not become text for it: all ids in digits, or all decimal numbers, which `check` lets pass. */
+  readonly plain?: { readonly cell: 'id' | 'number'; readonly observe: (value: number) => void };
   /** What was learned, as JSON. */
   finish(): unknown;
 }

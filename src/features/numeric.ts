@@ -80,7 +80,9 @@ export const numeric = defineFeatureType({
     const scaling: Scaling = SCALINGS[name];
     const startFit = (): Fit | undefined => {
       const fit = scaling.startFit?.();
-      return fit && { check: parseNumber, observe: (text) => fit.observe(parseNumber(text)), finish: () => fit.finish() };
+      if (fit === undefined) return undefined;
+      const observe = (value: number): void => fit.observe(value);
+      return { check: parseNumber, observe: (text) => observe(parseNumber(text)), plain: { cell: 'number', observe }, finish: () => fit.finish() };
     };
     return fields.map((field) => ({
       name: field,
@@ -92,7 +94,7 @@ export const numeric = defineFeatureType({
       startFit,
       encoder: (fitted) => {
         const scale = scaling.scale(fitted);
-        return { rows: 0, encode: (text) => scale(parseNumber(text)) };
+        return { rows: 0, encode: (text) => scale(parseNumber(text)), plain: { cell: 'number', encode: scale } };
       },
     }));
   },

@@ -1,17 +1,36 @@
 import { existsSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
+import { parse } from 'csv-parse/sync';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { parseCells } from '../../src/data/csv-cells.js';
 import { columnIndices, openCsv } from '../../src/data/csv.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
 
-async function read(content: string | Uint8Array): Promise<{ header: readonly string[]; rows: (readonly string[])[]; lines: number[] }> {
-  const csv = await openCsv(scratchFile('data.csv', content));
+/** All rows as cells: what is plain is cut at its commas. */
+async function read(content: string | Uint8Array, chunkBytes?: number): Promise<{ header: readonly string[]; rows: (readonly string[])[]; lines: number[]; shares: number[] }> {
+  const csv = await openCsv(scratchFile('data.csv', content), chunkBytes);
   const rows: (readonly string[])[] = [];
   const lines: number[] = [];
-  for await (const chunk of csv.rows()) {
-    rows.push(...chunk.rows);
-    lines.push(...chunk.lines);
+  const shares: number[] = [];
+  for await (const piece of csv.pieces()) {
+    shares.push(piece.progress);
+    if ('rows' in piece) {
+      rows.push(...piece.rows);
+      lines.push(...piece.lines);
+      continue;
+    }
+    const text = piece.bytes.toString('utf8', piece.begin, piece.end);
+    expect(text).toMatch(/\n$/);
+    for (const row of text.replace(/\r?\n$/, '').split(/\r?\n/)) {
+      if (row !== '') {
+        rows.push(row.split(','));
+        lines.push(piece.line);
+      }
+      piece.line++;
+    }
   }
-  return { header: csv.header, rows, lines };
+  return { header: csv.header, rows, lines, shares };
 }
 
 describe('a CSV', () => {
@@ -23,7 +42,7 @@ describe('a CSV', () => {
     ['no line end at the end', 'a,b\n1,2\n3,4'],
     ['a byte order mark', '\ufeffa,b\n1,2\n3,4\n'],
   ])('is read with %s', async (_, content) => {
-    expect(await read(content)).toEqual({ header: ['a', 'b'], rows: [['1', '2'], ['3', '4']], lines: [2, 3] });
+    expect(await read(content)).toMatchObject({ header: ['a', 'b'], rows: [['1', '2'], ['3', '4']], lines: [2, 3] });
   });
 
   it('knows the line on which each row ends, past empty lines and quoted line ends', async () => {
@@ -32,14 +51,8 @@ describe('a CSV', () => {
 
   it('is read whole over many reads, with the share that was read', async () => {
     const rows = Array.from({ length: 60_000 }, (_, i) => `${i},${'x'.repeat(i % 7)}`);
-    const csv = await openCsv(scratchFile('data.csv', `a,b\n${rows.join('\n')}\n`));
-    const found: string[] = [];
-    const shares: number[] = [];
-    for await (const { rows: chunk, progress } of csv.rows()) {
-      for (const cells of chunk) found.push(cells.join(','));
-      shares.push(progress);
-    }
-    expect(found).toEqual(rows);
+    const { rows: found, shares } = await read(`a,b\n${rows.join('\n')}\n`, 1 << 16);
+    expect(found.map((cells) => cells.join(','))).toEqual(rows);
     expect(shares.length).toBeGreaterThan(2);
     expect(shares).toEqual(shares.toSorted((a, b) => a - b));
     expect(shares.at(-1)).toBe(1);
@@ -50,12 +63,45 @@ describe('a CSV', () => {
     ['text after a quote', 'a,b\n1,"2"x\n', /data\.csv:2: something follows a closing quote/],
     ['a quote in a cell', 'a,b\n1,2"x\n', /data\.csv:2: a quote stands inside a cell/],
     ['a row without an end', `a,b\n1,2\n"${'x'.repeat(2_000_000)}`, /data\.csv:3: a row has more than 1048576 characters/],
-    ['gzip', Uint8Array.of(0x1f, 0x8b, 8, 0, 0), /is compressed with gzip/],
+    ['gzip that is cut', gzipSync('a,b\n1,2\n').subarray(0, 20), /what gzip compressed ends too early/],
+    ['gzip that is damaged', Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0, 255, 255), /what gzip compressed is damaged/],
+    ['UTF-16', Uint8Array.of(0xff, 0xfe, 97, 0), /is UTF-16 text; expected UTF-8/],
     ['nothing in it', '', /data\.csv: is empty/],
     ['a column twice', 'a,b,a\n1,2,3\n', /data\.csv:1: column "a": stands in the header twice/],
   ])('with %s is an error with its place', async (_, content, message) => {
     await expect(read(content)).rejects.toThrow(message);
     await expect(read(content)).rejects.toMatchObject({ exitCode: 3 });
+  });
+
+  it('is what csv-parse makes of it, wherever it is cut into chunks, compressed or not', async () => {
+    const cell = fc.oneof(
+      fc.constantFrom('', '0', '17', '-1.5', 'ü', '\0', '\t x', '"a"', '""', '"a,b"', '"a""b"', '"x\ny"', '"x\r\ny"', '"\r"'),
+      fc.string({ unit: fc.constantFrom('1', 'a', '.', ' ', '😀'), maxLength: 12 }),
+    );
+    const row = fc.array(cell, { minLength: 1, maxLength: 4 }).map((cells) => cells.join(','));
+    const end = fc.constantFrom('\n', '\n', '\n', '\r\n', '\r', '\n\n');
+    const files = fc.record({ rows: fc.array(fc.tuple(row, end), { maxLength: 30 }), last: fc.constantFrom('', '1,2', '"', '"a'), chunkBytes: fc.integer({ min: 1, max: 200 }), isGzip: fc.boolean() });
+    await fc.assert(
+      fc.asyncProperty(files, async ({ rows, last, chunkBytes, isGzip }) => {
+        const bytes = Buffer.from(`h1,h2\n${rows.flat().join('')}${last}`);
+        const expected = parseCells(bytes, 1);
+        const attempt = read(isGzip ? gzipSync(bytes) : bytes, chunkBytes);
+        if (expected.error !== undefined) await expect(attempt).rejects.toThrow(`data.csv:${expected.errorLine}: `);
+        else {
+          const found = await attempt;
+          expect([found.header, ...found.rows]).toEqual(expected.rows);
+          expect([1, ...found.lines]).toEqual(expected.lines);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('has lines counted as csv-parse counts them', () => {
+    const bytes = Buffer.from('a,b\n\n1,"2\n3"\r\n4,5\r6,7\n\n8,9');
+    const lines: number[] = [];
+    parse(bytes, { record_delimiter: ['\r\n', '\n', '\r'], skip_empty_lines: true, on_record: (_, context) => void lines.push(context.lines) });
+    expect(parseCells(bytes, 1).lines).toEqual(lines);
   });
 
   it.skipIf(!existsSync('/dev/null'))('that is a pipe or a device is refused, since it is read more than once', async () => {

@@ -24,9 +24,11 @@ export const ids = defineEncoding({
       startFit: () => {
         if (size !== undefined) return undefined;
         let largest = 0;
+        const observe = (id: number): void => void (largest = Math.max(largest, id));
         return {
           check: parseId,
-          observe: (text) => void (largest = Math.max(largest, parseId(text))),
+          observe: (text) => observe(parseId(text)),
+          plain: { cell: 'id', observe },
           finish: () => ({ size: largest + 1 }),
         };
       },
@@ -36,6 +38,7 @@ export const ids = defineEncoding({
           const tooLarge = new BadValue(`an id below ${size}, the size that the config gives field '${field}'`);
           return {
             rows: size,
+            plain: { cell: 'id', below: size },
             encode: (text) => {
               const id = parseId(text);
               if (id >= size) throw tooLarge;
@@ -46,6 +49,7 @@ export const ids = defineEncoding({
         const rows = fittedSchema.parse(fitted).size;
         return {
           rows,
+          plain: { cell: 'id', below: rows },
           encode: (text) => {
             const id = parseId(text);
             return id < rows ? id : 0;

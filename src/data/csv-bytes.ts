@@ -1,0 +1,73 @@
+import { createReadStream } from 'node:fs';
+import { open, stat } from 'node:fs/promises';
+import { createGunzip } from 'node:zlib';
+
+/** Some of a file's bytes. */
+export interface ByteChunk {
+  /** Valid until the next chunk but one is asked for: the memory is used again. */
+  readonly bytes: Buffer;
+  /** Share of the file that was read so far. */
+  readonly progress: number;
+}
+
+/** A file as chunks; `room` bytes before each may be written over. */
+export type ByteChunks = AsyncGenerator<ByteChunk>;
+
+/** The bytes of a file, decompressed where it `isGzip`. While a chunk is looked at, the next one is read. */
+export function readChunks(path: string, isGzip: boolean, chunkBytes: number, room: number): ByteChunks {
+  return isGzip ? gzipChunks(path, chunkBytes, room) : fileChunks(path, chunkBytes, room);
+}
+
+async function* fileChunks(path: string, chunkBytes: number, room: number): ByteChunks {
+  const file = await open(path, 'r');
+  try {
+    const { size } = await file.stat();
+    const buffers = buffersOf(room + chunkBytes);
+    let at = 0;
+    const read = async (i: number): Promise<Buffer> => {
+      const buffer = buffers[i % 2]!;
+      const { bytesRead } = await file.read(buffer, room, chunkBytes, at);
+      at += bytesRead;
+      return buffer.subarray(room, room + bytesRead);
+    };
+    let next = read(0);
+    for (let i = 1; ; i++) {
+      const bytes = await next;
+      if (bytes.length === 0) return;
+      const progress = Math.min(1, at / size);
+      next = read(i);
+      // What fails is thrown where it is awaited.
+      next.catch(() => undefined);
+      yield { bytes, progress };
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+async function* gzipChunks(path: string, chunkBytes: number, room: number): ByteChunks {
+  const { size } = await stat(path);
+  const file = createReadStream(path, { highWaterMark: 1 << 18 });
+  const unzip = createGunzip({ chunkSize: Math.max(64, chunkBytes) });
+  file.on('error', (error) => unzip.destroy(error));
+  file.pipe(unzip);
+  const buffers = buffersOf(room + chunkBytes);
+  let i = 0;
+  try {
+    for await (const chunk of unzip as AsyncIterable<Buffer>) {
+      for (let begin = 0; begin < chunk.length; begin += chunkBytes) {
+        const buffer = buffers[i++ % 2]!;
+        const length = chunk.copy(buffer, room, begin, begin + chunkBytes);
+        yield { bytes: buffer.subarray(room, room + length), progress: Math.min(1, file.bytesRead / size) };
+      }
+    }
+  } finally {
+    file.destroy();
+    unzip.destroy();
+  }
+}
+
+/** Memory for the chunk that is looked at, and for the next. */
+function buffersOf(bytes: number): readonly Buffer[] {
+  return [0, 1].map(() => Buffer.allocUnsafeSlow(bytes));
+}

@@ -1,0 +1,128 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { column, type Batch } from '../../src/batch.js';
+import { openCsv } from '../../src/data/csv.js';
+import { parseCells } from '../../src/data/csv-cells.js';
+import { readRows } from '../../src/data/read-rows.js';
+import type { BadRow, RejectPolicy } from '../../src/data/rejects.js';
+import { appendRows, blockColumns, blockReaders, createRowBlock, type RowBlock } from '../../src/data/row-block.js';
+import { encodedFormat, rowFormatOf } from '../../src/data/row-format.js';
+import { funnelCheck, rowReader, type RowSource } from '../../src/data/rows.js';
+import { featureTypes } from '../../src/features/features.js';
+import { taskOptions } from '../../src/tasks.js';
+import { scratchFile } from '../support/scratch.js';
+
+// The byte scanner against the reader of whole rows, on what csv-parse makes of the same file.
+
+const tasks = [
+  { name: 'ctr', ...taskOptions.parse({ label: 'click' }) },
+  { name: 'cvr', ...taskOptions.parse({ label: 'buy', given: 'click' }) },
+  { name: 'spend', ...taskOptions.parse({ label: 'price', type: 'regression' }) },
+];
+const groups = [
+  { type: 'categorical', fields: ['id'] },
+  { type: 'categorical', fields: ['given'], encoding: { name: 'ids', sizes: { given: 100 } } },
+  { type: 'categorical', fields: ['word'], encoding: { name: 'tokens' } },
+  { type: 'numeric', fields: ['n'], scaling: 'none' },
+  { type: 'numeric', fields: ['logged'], scaling: 'log1p' },
+  { type: 'bucketized', fields: ['n2'], boundaries: [0, 1.5, 1000] },
+  { type: 'bag', fields: ['seen'], encoding: { name: 'ids', sizes: { seen: 50 } } },
+  { type: 'cross', fields: [['word', 'hour']], buckets: 100 },
+].map((group) => featureTypes.schema.parse(group));
+const COLUMNS = ['unused', 'click', 'id', 'given', 'word', 'n', 'buy', 'logged', 'n2', 'price', 'seen', 'hour'];
+const format = encodedFormat(rowFormatOf(tasks, groups), { id: { size: 500 }, word: { vocabulary: ['a', 'b', 'ü'] } });
+const indices = new Map(COLUMNS.map((name, i) => [name, i]));
+
+interface Found {
+  readonly block: RowBlock;
+  readonly rejects: readonly BadRow[];
+}
+
+const keeping = (rejects: BadRow[]): RejectPolicy => ({ count: 0, reject: (row) => void rejects.push(row) });
+const newBlock = (rows: number): RowBlock => createRowBlock(blockColumns(format), rows);
+
+/** Row by row, from cells. */
+function readPlainly(path: string, bytes: Buffer): Found {
+  const rejects: BadRow[] = [];
+  const block = newBlock(500);
+  const source = { csv: { path, header: COLUMNS }, indices } as unknown as RowSource;
+  const readRow = rowReader(source, blockReaders(block, format.fields, format.labels), funnelCheck(source, format), keeping(rejects));
+  const { rows, lines } = parseCells(bytes, 1);
+  rows.slice(1).forEach((cells, r) => {
+    if (readRow(cells, lines[r + 1]!)) block.rows++;
+  });
+  return { block, rejects };
+}
+
+async function readFast(path: string, chunkBytes: number, capacity: number): Promise<Found> {
+  const rejects: BadRow[] = [];
+  const all = newBlock(500);
+  const block = newBlock(capacity);
+  const readers = blockReaders(block, format.fields, format.labels);
+  const source = { csv: await openCsv(path, chunkBytes), indices };
+  const count = await readRows(source, { format, readers, block, capacity, policy: keeping(rejects), onBlock: () => appendRows(block, 0, block.rows, all), onShare: () => undefined });
+  expect(count).toBe(all.rows);
+  return { block: all, rejects };
+}
+
+function valuesOf({ rows, ids, numbers, labels, bags }: Batch): unknown {
+  const plain = [ids, numbers, labels].map((columns) => [...columns].map(([name, data]) => [name, [...data.subarray(0, rows)]]));
+  const items = column(bags, 'seen');
+  return [rows, plain, [...items.offsets.subarray(0, rows + 1)], [...items.ids.subarray(0, items.offsets[rows])], [...items.weights.subarray(0, items.offsets[rows])]];
+}
+
+async function expectEqual(text: string | Buffer, chunkBytes: number, capacity: number): Promise<Found> {
+  const bytes = Buffer.concat([Buffer.from(`${COLUMNS.join(',')}\n`), Buffer.from(text)]);
+  const path = scratchFile('data.csv', bytes);
+  const expected = readPlainly(path, bytes);
+  const found = await readFast(path, chunkBytes, capacity);
+  expect(found.rejects).toEqual(expected.rejects);
+  expect(valuesOf(found.block)).toEqual(valuesOf(expected.block));
+  return found;
+}
+
+const GOOD = ['', '0', '7', '99', 'a', '0.5', '0', '1.25', '3', '12.5', '1:0.5|2', '7'];
+const rowWith = (cells: Readonly<Record<string, string>>): string => COLUMNS.map((name, i) => cells[name] ?? GOOD[i]!).join(',');
+
+describe('the byte scanner', () => {
+  it('reads what the reader of rows reads, and tells the same of what is wrong', async () => {
+    const id = fc.constantFrom('0', '5', '99', '100', '499', '500', '007', '0000000001', '2147483647', '2147483648', '99999999999', '-1', '', ' 1', '1 ', '0x1F', '1.0', '1e2');
+    const number = fc.oneof(
+      fc.double({ noNaN: true }).map(String),
+      fc.tuple(fc.bigInt({ min: -(10n ** 17n), max: 10n ** 17n }), fc.nat(17)).map(([digits, point]) => `${digits}`.replace(new RegExp(`(\\d{0,${point}})$`), '.$1')),
+      fc.constantFrom('0', '-0', '-0.0', '+1', '.5', '5.', '.', '-', '', '1e5', '1E-3', '1e400', '1e39', 'NaN', 'Infinity', '0x10', '1_000', '1 ', '123456789012345', '1234567890123456', '0.1', '0.000000000000001', '-1', '-0.9999'),
+    );
+    const label = fc.constantFrom('0', '1', '0', '1', '1.0', '+1', '2', '', '01', '0.0', 'x');
+    const word = fc.constantFrom('a', 'b', 'c', '', 'ü', '\0', '\ufffd', 'a b', '"a"', '"x,y"', '"q""q"', '"n\nn"');
+    const seen = fc.constantFrom('', '1', '1|2', '1:0.5|49:2', '50', '1:x', '|', '3:-1');
+    const row = fc
+      .record({ click: label, buy: label, id, given: id, word, n: number, logged: number, n2: number, price: number, seen, hour: word }, { requiredKeys: [] })
+      .chain((cells) => fc.constantFrom(rowWith(cells), rowWith(cells), rowWith(cells), `${rowWith(cells)},`, rowWith({}).slice(0, 20), '', rowWith({})));
+    const end = fc.constantFrom('\n', '\n', '\n', '\r\n', '\r', '\n\n');
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.tuple(row, end), { maxLength: 40 }), fc.integer({ min: 1, max: 2000 }), fc.integer({ min: 1, max: 20 }), async (rows, chunkBytes, capacity) => {
+        await expectEqual(rows.flat().join(''), chunkBytes, capacity);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('rounds decimals as Number does', async () => {
+    const decimal = fc.tuple(fc.bigInt({ min: 0n, max: 10n ** 15n - 1n }), fc.integer({ min: 1, max: 15 })).map(([digits, places]) => `${digits}`.padStart(places + 1, '0').replace(new RegExp(`(.{${places}})$`), '.$1'));
+    await fc.assert(
+      fc.asyncProperty(fc.array(decimal, { minLength: 50, maxLength: 50 }), async (texts) => {
+        const { block } = await expectEqual(texts.map((n) => `${rowWith({ n })}\n`).join(''), 1 << 16, 100);
+        expect([...block.numbers.get('n')!.subarray(0, 50)]).toEqual(texts.map((text) => Math.fround(Number(text))));
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('refuses bytes that are no UTF-8 where text is read, and does not care where none is', async () => {
+    const bad = Buffer.from([0xff, 0xfe]);
+    const [before, after] = rowWith({ word: '@' }).split('@');
+    const { rejects, block } = await expectEqual(Buffer.concat([Buffer.from(before!), bad, Buffer.from(`${after}\n`), bad, Buffer.from(`${rowWith({})}\n`)]), 1000, 10);
+    expect(rejects).toMatchObject([{ line: 2, column: 'word', expected: 'UTF-8 text' }]);
+    expect(block.rows).toBe(1);
+  });
+});
