@@ -54,7 +54,8 @@ export function placeOf(row: u32, hash: usize, mask: u32, distinct: usize): usiz
  */
 export function gatherGradients(claim: usize, ids: usize, d: usize, ldd: i32, width: i32, hash: usize, distinct: usize, gradients: usize, countAt: usize, rows: i32, isFirstField: i32): void {
   if (isFirstField ? !take(claim) : !has()) return;
-  const mask = hashMask(load<i32>(countAt, 8));
+  const keys = load<u32>(countAt, 8);
+  const mask = hashMask(keys);
   if (isFirstField) memory.fill(hash, 0xff, (<usize>mask + 1) << 2);
   let count = isFirstField ? <u32>0 : load<u32>(countAt);
   const bytes = <usize>width << 2;
@@ -65,6 +66,8 @@ export function gatherGradients(claim: usize, ids: usize, d: usize, ldd: i32, wi
     let from = d + (<usize>b * ldd << 2);
     const stop = from + bytes;
     if (slot == EMPTY) {
+      // A full hash table would be searched for ever.
+      if (count == keys) unreachable();
       slot = count++;
       store<u32>(place, slot);
       store<u32>(distinct + (<usize>slot << 2), row);
