@@ -21,7 +21,7 @@ export function createFactors(): (bag: BagColumn, rows: number, pooling: Pooling
 
 /**
  * What each item's embedding is multiplied by, so that the sum over a row is its bag pooled: w, w / Σ w or w / √Σ w². Where the
- * divisor is 0, as all weights are, so are the factors. Divided in doubles, as in kernels/bags.ts.
+ * divisor is 0, as all weights are, so are the factors. Computed in doubles, as in kernels/bags.ts.
  */
 function poolingFactors({ offsets, weights }: BagColumn, rows: number, pooling: Pooling, factors: Float32Array): void {
   const divisorOf = DIVISORS[pooling];
@@ -35,6 +35,7 @@ function poolingFactors({ offsets, weights }: BagColumn, rows: number, pooling: 
       squares += weights[i]! * weights[i]!;
     }
     const divisor = divisorOf(sum, squares);
-    for (let i = begin; i < end; i++) factors[i] = divisor === 0 ? 0 : weights[i]! / divisor;
+    const scale = divisor === 0 ? 0 : 1 / divisor;
+    for (let i = begin; i < end; i++) factors[i] = scale * weights[i]!;
   }
 }

@@ -22,7 +22,8 @@ export function poolingFactors(bag: usize, offsets: usize, pooling: i32, rows: i
       squares += weight * weight;
     }
     const divisor = pooling == MEAN ? sum : Math.sqrt(squares);
-    for (let at = first; at < stop; at += 4) store<f32>(at, divisor == 0 ? 0 : <f32>(<f64>load<f32>(at) / divisor));
+    const scale = divisor == 0 ? 0 : 1 / divisor;
+    for (let at = first; at < stop; at += 4) store<f32>(at, <f32>(scale * <f64>load<f32>(at)));
   }
 }
 
@@ -34,10 +35,33 @@ export function lookupBags(bag: usize, offsets: usize, table: usize, stride: i32
   const bytes = <usize>width << 2;
   for (let b = shareBegin(rows, 4); b < end; b++) {
     const to = y + (<usize>b * ldy << 2);
-    memory.fill(to, 0, bytes);
+    const first = <usize>load<u32>(offsets + (<usize>b << 2)) << 2;
     const stop = <usize>load<u32>(offsets + (<usize>b << 2), 4) << 2;
-    for (let item = <usize>load<u32>(offsets + (<usize>b << 2)) << 2; item < stop; item += 4) {
-      addRow(to, table + <usize>load<u32>(ids + item) * strideBytes, load<f32>(factors + item), bytes);
+    let i: usize = 0;
+    for (; i + 64 <= bytes; i += 64) {
+      let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0;
+      for (let item = first; item < stop; item += 4) {
+        const from = table + i + <usize>load<u32>(ids + item) * strideBytes;
+        const factor = v128.load32_splat(factors + item);
+        s0 = multiplyAdd(factor, v128.load(from), s0);
+        s1 = multiplyAdd(factor, v128.load(from, 16), s1);
+        s2 = multiplyAdd(factor, v128.load(from, 32), s2);
+        s3 = multiplyAdd(factor, v128.load(from, 48), s3);
+      }
+      v128.store(to + i, s0);
+      v128.store(to + i, s1, 16);
+      v128.store(to + i, s2, 32);
+      v128.store(to + i, s3, 48);
+    }
+    for (; i + 16 <= bytes; i += 16) {
+      let sum = f32x4.splat(0);
+      for (let item = first; item < stop; item += 4) sum = multiplyAdd(v128.load32_splat(factors + item), v128.load(table + i + <usize>load<u32>(ids + item) * strideBytes), sum);
+      v128.store(to + i, sum);
+    }
+    for (; i < bytes; i += 4) {
+      let sum: f32 = 0;
+      for (let item = first; item < stop; item += 4) sum += load<f32>(factors + item) * load<f32>(table + i + <usize>load<u32>(ids + item) * strideBytes);
+      store<f32>(to + i, sum);
     }
   }
 }
@@ -49,7 +73,8 @@ export function lookupBags(bag: usize, offsets: usize, table: usize, stride: i32
 export function gatherBagGradients(claim: usize, bag: usize, offsets: usize, d: usize, ldd: i32, width: i32, hash: usize, distinct: usize, gradients: usize, countAt: usize, rows: i32, isFirstField: i32): void {
   if (isFirstField ? !take(claim) : !has()) return;
   const ids = load<usize>(bag), factors = load<usize>(bag, 4);
-  const mask = hashMask(load<i32>(countAt, 8));
+  const keys = load<u32>(countAt, 8);
+  const mask = hashMask(keys);
   if (isFirstField) memory.fill(hash, 0xff, (<usize>mask + 1) << 2);
   let count = isFirstField ? <u32>0 : load<u32>(countAt);
   const bytes = <usize>width << 2;
@@ -61,15 +86,25 @@ export function gatherBagGradients(claim: usize, bag: usize, offsets: usize, d: 
       const place = placeOf(row, hash, mask, distinct);
       let slot = load<u32>(place);
       if (slot == EMPTY) {
+        if (count == keys) unreachable();
         slot = count++;
         store<u32>(place, slot);
         store<u32>(distinct + (<usize>slot << 2), row);
-        memory.fill(gradients + <usize>slot * bytes, 0, bytes);
+        clearRow(gradients + <usize>slot * bytes, bytes);
       }
       addRow(gradients + <usize>slot * bytes, from, load<f32>(factors + item), bytes);
     }
   }
   store<u32>(countAt, count);
+}
+
+/** Zeros; a row is too short for a call of `memory.fill`. */
+// @ts-ignore: decorator
+@inline
+function clearRow(to: usize, bytes: usize): void {
+  let i: usize = 0;
+  for (; i + 16 <= bytes; i += 16) v128.store(to + i, f32x4.splat(0));
+  for (; i < bytes; i += 4) store<f32>(to + i, 0);
 }
 
 /** to += factor · from, over so many bytes of floats. */
