@@ -84,7 +84,9 @@ export async function saveCheckpoint(run: string, checkpoint: Checkpoint, links:
 
   await onDisk(folder, async () => {
     const entries = await readdir(folder);
-    const linked = await Promise.all(entries.map((entry) => readlink(join(folder, entry)).catch(() => undefined)));
+    // A link that is still under its temporary name was left by a process that is no more.
+    const names = entries.filter((entry) => !entry.startsWith('.'));
+    const linked = await Promise.all(names.map((entry) => readlink(join(folder, entry)).catch(() => undefined)));
     const newest = [name, ...older].filter((other) => !retention.damaged.includes(other)).slice(0, retention.keepLast);
     for (const other of older) if (!linked.includes(other) && !newest.includes(other)) await rm(join(folder, other), { recursive: true, force: true });
   });

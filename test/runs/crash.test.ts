@@ -1,0 +1,138 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { findCheckpoint, readCheckpoint, readNewestCheckpoint, saveCheckpoint, type Checkpoint } from '../../src/runs/checkpoint.js';
+import { firstLoopState } from '../../src/training/loop-state.js';
+import { createFailingDisk, type Fate } from '../support/failing-disk.js';
+import { scratchFolder } from '../support/scratch.js';
+
+const disk = await vi.hoisted(async () => (await import('../support/failing-disk.js')).createFailingDisk());
+vi.mock('node:fs/promises', async (original) => disk.over(await original()));
+afterEach(() => disk.reset());
+
+const KEEP = { keepLast: 1, damaged: [] };
+const tensor = (value: number) => ({ shape: [3], data: Float32Array.of(value, value + 0.5, -value) });
+const checkpoint = (step: number): Checkpoint => ({
+  program: { step, weights: new Map([['w', tensor(step)]]), optimizer: new Map([['w.firstMoment', tensor(-step)]]) },
+  loop: { ...firstLoopState(), step, epoch: step },
+  metricsBytes: 10 * step,
+  fitted: { f: { size: 3 } },
+  config: 'name: x\n',
+});
+const quiet = (): undefined => undefined;
+
+/** A run with a checkpoint, and what saving the next one does to the disk. */
+async function savedOnce(): Promise<string> {
+  const run = scratchFolder();
+  await saveCheckpoint(run, checkpoint(1), ['best', 'last'], KEEP);
+  disk.reset();
+  return run;
+}
+
+/** What is found by somebody who comes later: the old checkpoint or the new one, whole, behind every name. */
+async function expectOldOrNew(run: string): Promise<number> {
+  disk.reset();
+  const { checkpoint: newest } = await readNewestCheckpoint(run, quiet);
+  expect([checkpoint(1), checkpoint(2)]).toContainEqual(newest);
+  for (const name of [run, join(run, 'checkpoints', 'last'), join(run, 'checkpoints', 'best')]) {
+    expect([checkpoint(1), checkpoint(2)]).toContainEqual(await readCheckpoint(findCheckpoint(name), true));
+  }
+  return newest!.loop.step;
+}
+
+describe('a save that is cut short', () => {
+  it.each([
+    // To die before an operation is to die after the one before it.
+    ['dies within', false],
+    ['dies after', false],
+    ['dies after', true],
+  ] as const)('leaves the old checkpoint or the new one, whole, wherever it %s an operation (power lost: %j)', async (fate, isPowerLost) => {
+    await saveCheckpoint(await savedOnce(), checkpoint(2), ['last', 'best'], KEEP);
+    const { length } = disk.operations;
+    const kinds = new Set(disk.operations.map(({ kind }) => kind));
+    expect([...kinds].sort()).toEqual(['mkdir', 'open', 'rename', 'rm', 'statfs', 'symlink', 'sync', 'write']);
+    const found = [];
+    for (let at = 1; at <= length; at++) {
+      const run = await savedOnce();
+      disk.fate = (_, number): Fate => (number === at ? fate : 'done');
+      await expect(saveCheckpoint(run, checkpoint(2), ['last', 'best'], KEEP)).rejects.toMatchObject({ exitCode: 5 });
+      if (isPowerLost) disk.losePower();
+      found.push(await expectOldOrNew(run));
+      // And the run goes on from there.
+      await saveCheckpoint(run, checkpoint(3), ['last', 'best'], KEEP);
+      expect((await readNewestCheckpoint(run, quiet)).checkpoint).toEqual(checkpoint(3));
+      expect(readdirSync(join(run, 'checkpoints')).filter((name) => name.startsWith('step-'))).toEqual(['step-00000003']);
+    }
+    expect(new Set(found)).toEqual(new Set([1, 2]));
+  });
+
+  it('of the first checkpoint leaves none or that one', async () => {
+    await saveCheckpoint(scratchFolder(), checkpoint(2), ['last', 'best'], KEEP);
+    const { length } = disk.operations;
+    for (let at = 1; at <= length; at++) {
+      const run = scratchFolder();
+      disk.reset();
+      disk.fate = (_, number): Fate => (number === at ? 'dies within' : 'done');
+      await saveCheckpoint(run, checkpoint(2), ['last', 'best'], KEEP).catch(quiet);
+      disk.reset();
+      expect([undefined, checkpoint(2)]).toContainEqual((await readNewestCheckpoint(run, quiet)).checkpoint);
+    }
+  });
+});
+
+describe('a disk that fails', () => {
+  it.each([
+    ['ENOSPC', 'write', /the disk is full/],
+    ['EDQUOT', 'write', /the disk quota is used up/],
+    ['EFBIG', 'write', /the file would be larger than allowed/],
+    ['EIO', 'sync', /the disk reports an error/],
+    ['EROFS', 'mkdir', /the file system is read-only/],
+    ['EACCES', 'mkdir', /no permission to write here/],
+    ['EIO', 'rename', /the disk reports an error/],
+  ] as const)('with %s at a %s ends with exit code 5 and leaves the old checkpoint, and nothing half', async (code, kind, message) => {
+    const run = await savedOnce();
+    let matching = 0;
+    disk.fate = (operation): Fate => (operation.kind === kind && (kind === 'mkdir' || ++matching === 2) ? { code } : 'done');
+    const attempt = saveCheckpoint(run, checkpoint(2), ['last'], KEEP);
+    await expect(attempt).rejects.toMatchObject({ exitCode: 5 });
+    await expect(attempt).rejects.toThrow(message);
+    if (kind === 'write') await expect(attempt).rejects.toThrow(/a checkpoint needs \d+ bytes, \d+ are free on this disk/);
+    await expectOldOrNew(run);
+    expect(readdirSync(join(run, 'checkpoints')).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+  });
+
+  it('without room is told before a byte is written, with the needed and the free bytes', async () => {
+    const run = await savedOnce();
+    disk.freeBytes = 1000;
+    await expect(saveCheckpoint(run, checkpoint(2), ['last'], KEEP)).rejects.toThrow(/a checkpoint needs 10\d{5} bytes, 1000 are free on this disk; make room/);
+    expect(disk.operations.map(({ kind }) => kind)).toEqual(['statfs']);
+    expect(await expectOldOrNew(run)).toBe(1);
+  });
+
+  it('is written to in whole pieces, also where a write takes only part of one', async () => {
+    const run = scratchFolder();
+    const large = { ...checkpoint(1), fitted: { f: 'x'.repeat(9_000_000) } };
+    await saveCheckpoint(run, large, ['last'], KEEP);
+    expect((await readNewestCheckpoint(run, quiet)).checkpoint).toEqual(large);
+    const writes = disk.operations.filter(({ kind, path }) => kind === 'write' && path.endsWith('features.json'));
+    expect(writes).toHaveLength(3);
+    expect(existsSync(join(run, 'checkpoints', 'last'))).toBe(true);
+    expect(readFileSync(join(run, 'checkpoints', 'last', 'features.json'), 'utf8')).toHaveLength(9_000_008);
+  });
+});
+
+// What the tests above stand on.
+describe('the failing disk', () => {
+  it('loses what was not synced', async () => {
+    const other = createFailingDisk();
+    const fs = other.over(await vi.importActual('node:fs/promises'));
+    const folder = scratchFolder();
+    const file = await fs.open(join(folder, 'a'), 'w');
+    await file.write(Buffer.from('12345678'));
+    await fs.rename(join(folder, 'a'), join(folder, 'b'));
+    other.losePower();
+    expect(readdirSync(folder)).toEqual(['a']);
+    await file.close();
+    expect(readFileSync(join(folder, 'a'), 'utf8')).toBe('1234');
+  });
+});

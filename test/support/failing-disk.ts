@@ -1,0 +1,125 @@
+import { lstatSync, readlinkSync, renameSync, rmSync, statSync, symlinkSync, truncateSync } from 'node:fs';
+import type * as fsPromises from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+/** One thing that a program does to a disk. */
+export interface DiskOperation {
+  readonly kind: 'open' | 'write' | 'sync' | 'close' | 'rename' | 'mkdir' | 'symlink' | 'rm' | 'statfs';
+  readonly path: string;
+}
+
+/** What happens at an operation: it is done, it fails, or the process dies within or after it. */
+export type Fate = 'done' | 'dies within' | 'dies after' | { readonly code: string };
+
+/** A disk that fails when it is told to, in front of the real one. */
+export interface FailingDisk {
+  /** Decides each operation, numbered from 1. */
+  fate: (operation: DiskOperation, number: number) => Fate;
+  /** What happened so far. */
+  readonly operations: DiskOperation[];
+  /** Free bytes that statfs tells in place of the real ones. */
+  freeBytes: number | undefined;
+  /** Forgets what happened, and does everything again. */
+  reset(): void;
+  /** Takes away what was never synced: contents of files, and renames. */
+  losePower(): void;
+  /** The functions of node:fs/promises, with this disk between. */
+  over(real: typeof fsPromises): typeof fsPromises;
+}
+
+/** An error as the system gives it. */
+function systemError(code: string): Error {
+  return Object.assign(new Error(code), { code, errno: -1 });
+}
+
+/** Makes a disk that works until it is told otherwise. */
+export function createFailingDisk(): FailingDisk {
+  let isDead = false;
+  let dirty = new Set<string>();
+  /** Renames whose folder is not synced yet, with what they replaced. */
+  let renames: { readonly from: string; readonly to: string; readonly replacedLink: string | undefined }[] = [];
+  const linkAt = (path: string): string | undefined => (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true ? readlinkSync(path) : undefined);
+
+  const disk: FailingDisk = {
+    fate: () => 'done',
+    operations: [],
+    freeBytes: undefined,
+    reset() {
+      disk.fate = () => 'done';
+      disk.operations.length = 0;
+      disk.freeBytes = undefined;
+      isDead = false;
+      dirty = new Set();
+      renames = [];
+    },
+    losePower() {
+      for (const path of dirty) if (statSync(path, { throwIfNoEntry: false })?.isFile() === true) truncateSync(path, Math.floor(statSync(path).size / 2));
+      for (const { from, to, replacedLink } of renames.toReversed()) {
+        renameSync(to, from);
+        if (replacedLink !== undefined) symlinkSync(replacedLink, to);
+      }
+    },
+    over(real) {
+      const act = async <Result>(kind: DiskOperation['kind'], path: string, whole: () => Promise<Result>, half: () => Promise<unknown> = () => Promise.resolve()): Promise<Result> => {
+        if (isDead) throw systemError('EIO');
+        const operation = { kind, path };
+        disk.operations.push(operation);
+        const fate = disk.fate(operation, disk.operations.length);
+        if (fate === 'done') return whole();
+        if (typeof fate === 'object') {
+          if (kind === 'write') await half();
+          throw systemError(fate.code);
+        }
+        isDead = true;
+        if (fate === 'dies within') await half();
+        const result = fate === 'dies after' ? await whole() : undefined;
+        if (kind === 'open') await (result as FileHandle | undefined)?.close();
+        throw systemError('EIO');
+      };
+      const wrap = (file: FileHandle, path: string): FileHandle =>
+        new Proxy(file, {
+          get(target, key) {
+            const write = (data: Uint8Array, offset?: number) => act('write', path, () => (dirty.add(path), target.write(data, offset)), () => (dirty.add(path), target.write(data, 0, Math.floor(data.byteLength / 2))));
+            if (key === 'write') return write;
+            if (key === 'writeFile') return (data: Uint8Array | string) => write(typeof data === 'string' ? Buffer.from(data) : data);
+            if (key === 'sync') return () => act('sync', path, async () => {
+              await target.sync();
+              dirty.delete(path);
+              renames = renames.filter(({ to }) => dirname(to) !== path);
+            });
+            if (key === 'close') return async () => {
+              await target.close();
+              if (isDead) throw systemError('EIO');
+            };
+            const value: unknown = Reflect.get(target, key);
+            return typeof value === 'function' ? (value as () => unknown).bind(target) : value;
+          },
+        });
+      return {
+        ...real,
+        open: (async (path: string, flags?: string) => wrap(await act('open', path, () => real.open(path, flags)), path)) as typeof real.open,
+        rename: ((from: string, to: string) =>
+          act('rename', to, async () => {
+            renames.push({ from, to, replacedLink: linkAt(to) });
+            await real.rename(from, to);
+            dirty = new Set([...dirty].map((path) => (path === from || path.startsWith(`${from}/`) ? to + path.slice(from.length) : path)));
+          })) as typeof real.rename,
+        mkdir: ((path: string, options?: object) => act('mkdir', path, () => real.mkdir(path, options))) as typeof real.mkdir,
+        symlink: ((target: string, path: string) => act('symlink', path, () => real.symlink(target, path))) as typeof real.symlink,
+        rm: ((path: string, options?: object) =>
+          act('rm', path, () => real.rm(path, options), () => {
+            // A folder that is half gone.
+            rmSync(`${path}/manifest.json`, { force: true });
+            return Promise.resolve();
+          })) as typeof real.rm,
+        statfs: ((path: string) =>
+          act('statfs', path, async () => {
+            const stats = await real.statfs(path);
+            return disk.freeBytes === undefined ? stats : Object.assign(stats, { bsize: 1, bavail: disk.freeBytes });
+          })) as typeof real.statfs,
+      };
+    },
+  };
+  return disk;
+}
