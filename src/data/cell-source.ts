@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { writeFolder, writeSynced } from '../disk.js';
 import type { Fitted } from '../features/features.js';
 import { cached, ENTRY } from './cache.js';
-import { shardDataset } from './dataset.js';
+import { plainView, shardDataset } from './dataset.js';
 import { encodeRows, encodeShards, replayRejects } from './encode.js';
 import { checkUnchanged } from './fingerprint.js';
-import { fitFeatures } from './fit.js';
+import { fitFeatures, fitsOf } from './fit.js';
 import { blockColumns } from './row-block.js';
 import { recipeOf } from './row-format.js';
 import { openRows } from './rows.js';
@@ -36,7 +36,7 @@ export async function openCellSource(path: string, columns: readonly string[]): 
     path,
 
     async fit(format, reading) {
-      if (!format.fields.some((field) => field.startFit() !== undefined)) return {};
+      if (fitsOf(format).size === 0) return {};
       const request = { kind: 'fitted', source: path, fingerprint, recipe: recipeOf(format) } as const;
       let fitted: Fitted | undefined;
       const folder = await cached(reading.cache ?? {}, request, async (target, entry) => {
@@ -61,7 +61,8 @@ export async function openCellSource(path: string, columns: readonly string[]): 
       // Those that were told just now are told once.
       await replayRejects(folder, path, reading.policy);
       // It was there a moment ago.
-      return shardDataset((await openShards(folder))!, blockColumns(format));
+      const shards = (await openShards(folder))!;
+      return shardDataset(shards, plainView(shards, blockColumns(format)));
     },
   };
 }

@@ -1,6 +1,6 @@
 import { randomStream, shuffledOrder } from '../random.js';
 import type { BatchRead } from '../batch.js';
-import { checkRows } from './check-rows.js';
+import { checkIds } from './check-rows.js';
 import { createRowBlock, permuteRows, sliceRows, type BlockColumn, type RowBlock } from './row-block.js';
 import type { Shards, ShardRows } from './shards/reader.js';
 
@@ -28,6 +28,41 @@ export interface Dataset {
 /** Rows that are read at a time where nothing is shuffled. */
 const READ_AHEAD_ROWS = 1 << 14;
 
+/** Memory for a number of rows of shards, and for what becomes of them. */
+export interface Window {
+  /** Rows as they are read. */
+  readonly raw: RowBlock;
+  /**
+   * Looks at the rows that were read and makes them ready.
+   * @param placeOf where a row was read
+   * @returns a block that is valid until the next rows are read
+   * @throws UserError (data)
+   */
+  finish(placeOf: (row: number) => string): RowBlock;
+}
+
+/** What is read of shards, and what batches have of it. */
+export interface ShardView {
+  readonly rawColumns: readonly BlockColumn[];
+  readonly columns: readonly BlockColumn[];
+  createWindow(rows: number): Window;
+}
+
+/** Columns as they are in the shards. */
+export function plainView({ manifest }: Shards, columns: readonly BlockColumn[]): ShardView {
+  const createWindow = (rows: number): Window => {
+    const raw = createRowBlock(columns, rows);
+    return {
+      raw,
+      finish(placeOf) {
+        checkIds(raw, manifest.columns, placeOf);
+        return raw;
+      },
+    };
+  };
+  return { rawColumns: columns, columns, createWindow };
+}
+
 /** A way through all rows of an epoch, a window at a time. */
 interface Pass {
   /** The shards in their order, and behind each how many rows it and those before it have. */
@@ -37,30 +72,29 @@ interface Pass {
   readonly window: number;
 }
 
-/** The memory of a pass. */
+/** The memory of a pass: one half is read while the batches of the other are given out. */
 interface Memory {
-  /** The window that is read. */
-  incoming: RowBlock;
-  /** The window whose batches are given out, in their order. */
-  outgoing: RowBlock;
+  readonly rows: number;
+  readonly isShuffled: boolean;
+  /** Where nothing is shuffled, two that take turns. */
+  readonly windows: readonly Window[];
+  /** Rows in their order, and that order. */
+  readonly shuffled: RowBlock;
   readonly order: Uint32Array;
 }
 
-/**
- * Shards as a data set. While batches of one window are given out, the next window is read.
- * @param columns what is read of them
- */
-export function shardDataset(shards: Shards, columns: readonly BlockColumn[]): Dataset {
+/** Shards as a data set. While batches of one window are given out, the next window is read. */
+export function shardDataset(shards: Shards, view: ShardView): Dataset {
   const { rows } = shards.manifest;
-  const sizes = new Map(shards.manifest.columns.flatMap((column) => ('size' in column ? [[column.name, column.size] as const] : [])));
   // Memory is used again from epoch to epoch: fresh pages cost more than what is written into them.
-  let spare: { readonly window: number; readonly memory: Memory } | undefined;
+  let spare: Memory | undefined;
 
-  const readWindow = async (pass: Pass, number: number, block: RowBlock): Promise<void> => {
-    block.rows = 0;
+  /** Reads a window; what is returned makes its rows ready. */
+  const readWindow = async (pass: Pass, number: number, { raw, finish }: Window): Promise<() => RowBlock> => {
+    raw.rows = 0;
     const parts = partsOf(pass, number * pass.window, Math.min(rows, (number + 1) * pass.window));
-    await shards.read(parts, columns, block);
-    checkRows(block, sizes, (row) => placeOf(shards, parts, row));
+    await shards.read(parts, view.rawColumns, raw);
+    return () => finish((row) => placeOf(shards, parts, row));
   };
 
   return {
@@ -70,19 +104,26 @@ export function shardDataset(shards: Shards, columns: readonly BlockColumn[]): D
       const window = Math.min(Math.max(1, Math.ceil((shuffle?.window ?? READ_AHEAD_ROWS) / batchSize)), Math.ceil(rows / batchSize)) * batchSize;
       const numWindows = Math.ceil(rows / window);
       const pass = passOf(shards, window, numWindows > 1 ? shuffle : undefined);
-      const { memory } = spare?.window === window ? spare : { memory: createMemory(columns, window) };
+      const isShuffled = shuffle !== undefined;
+      const memory = spare?.rows === window && spare.isShuffled === isShuffled ? spare : createMemory(view, window, isShuffled);
       spare = undefined;
+      const read = (number: number): Promise<() => RowBlock> | undefined => {
+        if (number >= numWindows) return undefined;
+        const reading = readWindow(pass, number, memory.windows[number % memory.windows.length]!);
+        // What fails is thrown where it is awaited.
+        reading.catch(() => undefined);
+        return reading;
+      };
       let skipRows = skipBatches * batchSize;
       let number = Math.floor(skipRows / window);
       skipRows -= number * window;
-      let next = number < numWindows ? readWindow(pass, number, memory.incoming) : undefined;
+      let next = read(number);
       try {
-        for (; next !== undefined; number++) {
-          await next;
-          const block = putInOrder(memory, shuffle, number);
-          next = number + 1 < numWindows ? readWindow(pass, number + 1, memory.incoming) : undefined;
-          // What fails is thrown where it is awaited.
-          next?.catch(() => undefined);
+        while (next !== undefined) {
+          const finish = await next;
+          let block = finish();
+          if (shuffle !== undefined) block = putInOrder(memory, block, shuffle, number);
+          next = read(++number);
           for (let begin = skipRows; begin < block.rows; begin += batchSize) {
             yield { batch: sliceRows(block, begin, Math.min(begin + batchSize, block.rows)), totalRows: rows };
           }
@@ -90,28 +131,23 @@ export function shardDataset(shards: Shards, columns: readonly BlockColumn[]): D
         }
       } finally {
         await next?.catch(() => undefined);
-        spare = { window, memory };
+        spare = memory;
       }
     },
   };
 }
 
-function createMemory(columns: readonly BlockColumn[], window: number): Memory {
-  return { incoming: createRowBlock(columns, window), outgoing: createRowBlock(columns, window), order: new Uint32Array(window) };
+function createMemory(view: ShardView, rows: number, isShuffled: boolean): Memory {
+  const shuffledRows = isShuffled ? rows : 0;
+  const windows = Array.from({ length: isShuffled ? 1 : 2 }, () => view.createWindow(rows));
+  return { rows, isShuffled, windows, shuffled: createRowBlock(view.columns, shuffledRows), order: new Uint32Array(shuffledRows) };
 }
 
-/** Makes the window that was read the one that is given out. */
-function putInOrder(memory: Memory, shuffle: Shuffle | undefined, window: number): RowBlock {
-  const { incoming, outgoing, order } = memory;
-  if (shuffle === undefined) {
-    memory.incoming = outgoing;
-    memory.outgoing = incoming;
-    return incoming;
-  }
-  // A stream for every window, so that any of them can be the first.
-  shuffledOrder(order, incoming.rows, randomStream(shuffle.seed, 'shuffle', shuffle.epoch, ...(window > 0 ? [window] : [])));
-  permuteRows(incoming, order, outgoing);
-  return outgoing;
+/** The rows of a window in the order in which they are given out. A stream for every window, so that any can be the first. */
+function putInOrder({ shuffled, order }: Memory, block: RowBlock, { seed, epoch }: Shuffle, window: number): RowBlock {
+  shuffledOrder(order, block.rows, randomStream(seed, 'shuffle', epoch, ...(window > 0 ? [window] : [])));
+  permuteRows(block, order, shuffled);
+  return shuffled;
 }
 
 function passOf({ manifest }: Shards, window: number, shuffle: Shuffle | undefined): Pass {

@@ -22,11 +22,7 @@ export async function fitFeatures(
   onShare: (share: number) => void,
 ): Promise<Fitted> {
   const { fields, labels } = format;
-  const fits = new Map<string, Fit>();
-  for (const field of fields) {
-    const fit = field.owner === field.name ? field.startFit() : undefined;
-    if (fit !== undefined) fits.set(field.name, fit);
-  }
+  const fits = fitsOf(format);
   if (fits.size === 0) return {};
 
   const block = createRowBlock(labels.map(({ name }) => ({ name, kind: 'label' })), BLOCK_ROWS);
@@ -48,6 +44,16 @@ export async function fitFeatures(
   const count = await readRows(source, { format, readers, block, capacity: BLOCK_ROWS, policy, onBlock, onShare });
   if (count === 0) throw noRows(source.csv.path);
   return Object.fromEntries([...fits].map(([name, fit]) => [name, fit.finish()]));
+}
+
+/** A new fit for every field that learns something of its own, by its name. */
+export function fitsOf({ fields }: RowFormat): ReadonlyMap<string, Fit> {
+  const fits = new Map<string, Fit>();
+  for (const field of fields) {
+    const fit = field.owner === field.name ? field.startFit() : undefined;
+    if (fit !== undefined) fits.set(field.name, fit);
+  }
+  return fits;
 }
 
 /** A column on its way into a fit: its cells are kept for a block, and observed when it is known which rows are good. */

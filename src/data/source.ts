@@ -4,6 +4,8 @@ import type { Cache } from './cache.js';
 import type { Dataset } from './dataset.js';
 import type { RejectPolicy } from './rejects.js';
 import type { EncodedFormat, RowFormat } from './row-format.js';
+import { openShardSource } from './shard-source.js';
+import { openShards } from './shards/reader.js';
 
 /** How far reading is. */
 export interface ReadProgress {
@@ -37,9 +39,10 @@ export interface Source {
 }
 
 /**
- * Opens a source and finds the columns that are read.
+ * Opens a source, a CSV or a folder of shards, and finds the columns that are read.
  * @throws UserError (data) for one that cannot be read or lacks a column
  */
 export async function openSource(path: string, columns: readonly string[]): Promise<Source> {
-  return openCellSource(path, columns);
+  const shards = await openShards(path);
+  return shards === undefined ? openCellSource(path, columns) : openShardSource(shards, columns);
 }

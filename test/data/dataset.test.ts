@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { shardDataset, type BatchRange, type Dataset, type Shuffle } from '../../src/data/dataset.js';
+import { plainView, shardDataset, type BatchRange, type Dataset, type Shuffle } from '../../src/data/dataset.js';
 import { refuseBadRows, skipBadRows, type RejectPolicy } from '../../src/data/rejects.js';
 import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/row-format.js';
 import { openShards } from '../../src/data/shards/reader.js';
@@ -90,7 +90,8 @@ describe('a data set', () => {
       await writer.add(batch);
       return { sizes: new Map([['id', 1000]]) };
     }, 64);
-    const dataset = shardDataset((await openShards(folder))!, columns);
+    const shards = (await openShards(folder))!;
+    const dataset = shardDataset(shards, plainView(shards, columns));
     expect((await ids(dataset, 30)).flat()).toEqual(all);
     const shuffle = { seed: 1, epoch: 1, window: 256 };
     const order = await ids(dataset, 30, shuffle);
@@ -109,7 +110,8 @@ describe('a data set', () => {
       await writer.add({ rows: 3, ids: new Map([['id', Uint32Array.of(1, 2, 7)]]), numbers: new Map(), bags: new Map(), labels: new Map() });
       return { sizes: new Map([['id', 7]]) };
     }, 2);
-    await expect(ids(shardDataset((await openShards(folder))!, columns), 8)).rejects.toThrow(/shard-00001\.safetensors, row 0: column 'id': expected an id below 7/);
+    const shards = (await openShards(folder))!;
+    await expect(ids(shardDataset(shards, plainView(shards, columns)), 8)).rejects.toThrow(/shard-00001\.safetensors, row 0: column 'id': expected an id below 7/);
   });
 
   it('without rows is an error', async () => {

@@ -1,0 +1,124 @@
+import { BadValue, CELL_SEPARATOR } from '../features/feature.js';
+import type { EncodedField } from '../features/features.js';
+import { badRow, checkIds, checkLabels, type PlaceOf } from './check-rows.js';
+import { createBagBuffer } from './bag-buffer.js';
+import type { ShardView, Window } from './dataset.js';
+import { blockColumns, createRowBlock, fieldReader, type BlockColumn, type RowBlock } from './row-block.js';
+import { columnsOf, type EncodedFormat } from './row-format.js';
+import type { ShardColumn } from './shards/manifest.js';
+
+/** The columns of a folder of shards, as a format reads them. */
+export interface ShardColumns {
+  readonly columns: ReadonlyMap<string, ShardColumn>;
+  /** By column of ids or bags that has one: the text of each id. */
+  readonly vocabularies: ReadonlyMap<string, readonly string[]>;
+}
+
+/** Makes the rows of a field ready. */
+type Step = (rows: number, placeOf: PlaceOf) => void;
+
+/**
+ * What a format makes of shards that somebody else encoded. Where a field takes ids or numbers as they are, they are changed
+ * in place if at all; anything else is encoded from its text.
+ */
+export function formatView(source: ShardColumns, format: EncodedFormat): ShardView {
+  const labels = new Set(format.labels.map(({ name }) => name));
+  const rawColumns = columnsOf(format).map((name): BlockColumn => ({ name, kind: labels.has(name) ? 'label' : source.columns.get(name)!.kind }));
+  const createWindow = (rows: number): Window => {
+    const raw = createRowBlock(rawColumns, rows);
+    const ready: RowBlock = { ...createRowBlock([], 0), labels: raw.labels, ids: new Map(), numbers: new Map(), bags: new Map() };
+    const steps = format.fields.map((field) => stepOf(field, format, source, raw, ready, rows));
+    return {
+      raw,
+      finish(placeOf) {
+        checkIds(raw, [...source.columns.values()], placeOf);
+        checkLabels(raw, format, placeOf);
+        for (const step of steps) step(raw.rows, placeOf);
+        ready.rows = raw.rows;
+        return ready;
+      },
+    };
+  };
+  return { rawColumns, columns: blockColumns(format), createWindow };
+}
+
+function stepOf(field: EncodedField, format: EncodedFormat, source: ShardColumns, raw: RowBlock, ready: RowBlock, capacity: number): Step {
+  const { name, columns, kind, plain, encode } = field;
+  const [column] = columns as [string];
+  const found = source.columns.get(column)!;
+  const ids = ready.ids as Map<string, Uint32Array>;
+  const numbers = ready.numbers as Map<string, Float32Array>;
+  const bags = ready.bags as Map<string, ReturnType<typeof createBagBuffer>>;
+  const isOwn = columns.length === 1 && format.fields.filter((other) => other.columns.includes(column)).length === 1;
+  const attempt = (row: number, placeOf: PlaceOf, work: () => void): void => {
+    try {
+      work();
+    } catch (error) {
+      throw error instanceof BadValue ? badRow(placeOf(row), columns.join(', '), `expected ${error.expected}`) : error;
+    }
+  };
+
+  if (found.kind === 'id' && kind === 'id' && isOwn && plain?.cell === 'id') {
+    const data = raw.ids.get(column)!;
+    ids.set(name, data);
+    return (rows, placeOf) => {
+      for (let r = 0; r < rows; r++) if (data[r]! >= plain.below) attempt(r, placeOf, () => void (data[r] = encode(String(data[r]))));
+    };
+  }
+  if (found.kind === 'number' && columns.length === 1 && kind !== 'bag' && plain?.cell === 'number') {
+    const from = raw.numbers.get(column)!;
+    const to = kind === 'id' ? new Uint32Array(capacity) : isOwn ? from : new Float32Array(capacity);
+    if (to instanceof Uint32Array) ids.set(name, to);
+    else numbers.set(name, to);
+    return (rows, placeOf) => {
+      for (let r = 0; r < rows; r++) attempt(r, placeOf, () => void (to[r] = plain.encode(from[r]!)));
+    };
+  }
+  if (found.kind === 'bag' && kind === 'bag') {
+    const bag = raw.bags.get(column)!;
+    const textOf = textsOf(source, column);
+    if (isOwn) {
+      bags.set(name, bag);
+      return (rows, placeOf) => {
+        for (let r = 0; r < rows; r++) {
+          for (let i = bag.offsets[r]!; i < bag.offsets[r + 1]!; i++) {
+            const id = bag.ids[i]!;
+            if (plain?.cell !== 'id' || id >= plain.below) attempt(r, placeOf, () => void (bag.ids[i] = encode(textOf(id))));
+          }
+        }
+      };
+    }
+    const copy = createBagBuffer(capacity);
+    bags.set(name, copy);
+    return (rows, placeOf) => {
+      for (let r = 0; r < rows; r++) {
+        copy.open(r);
+        for (let i = bag.offsets[r]!; i < bag.offsets[r + 1]!; i++) attempt(r, placeOf, () => copy.add(encode(textOf(bag.ids[i]!)), bag.weights[i]!));
+        copy.close(r);
+      }
+    };
+  }
+
+  const own = createRowBlock([{ name, kind }], capacity);
+  for (const [key, data] of own.ids) ids.set(key, data);
+  for (const [key, data] of own.numbers) numbers.set(key, data);
+  for (const [key, data] of own.bags) bags.set(key, data);
+  const reader = fieldReader(own, field);
+  const texts = columns.map((each) => {
+    const textOf = textsOf(source, each);
+    const data = raw.ids.get(each) ?? raw.numbers.get(each)!;
+    return (row: number) => textOf(data[row]!);
+  });
+  return (rows, placeOf) => {
+    for (own.rows = 0; own.rows < rows; own.rows++) {
+      const row = own.rows;
+      attempt(row, placeOf, () => reader.read(texts.map((textAt) => textAt(row)).join(CELL_SEPARATOR)));
+    }
+  };
+}
+
+/** The text of a value of a column: that of its vocabulary, or the number. */
+export function textsOf({ vocabularies }: ShardColumns, column: string): (value: number) => string {
+  const vocabulary = vocabularies.get(column);
+  return vocabulary === undefined ? String : (id) => vocabulary[id] ?? String(id);
+}

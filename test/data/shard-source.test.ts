@@ -1,0 +1,114 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { Batch } from '../../src/batch.js';
+import { refuseBadRows } from '../../src/data/rejects.js';
+import type { BlockColumn } from '../../src/data/row-block.js';
+import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/row-format.js';
+import { writeShards } from '../../src/data/shards/writer.js';
+import { openSource } from '../../src/data/source.js';
+import { featureTypes } from '../../src/features/features.js';
+import { taskOptions } from '../../src/tasks.js';
+import { scratchFolder } from '../support/scratch.js';
+
+const tasks = [
+  { name: 'ctr', ...taskOptions.parse({ label: 'click' }) },
+  { name: 'cvr', ...taskOptions.parse({ label: 'buy', given: 'click' }) },
+];
+const ROWS = 300;
+const rows = Array.from({ length: ROWS }, (_, r) => ({
+  click: Number(r % 3 === 0), buy: Number(r % 6 === 0), user: r % 40, word: (r * 7) % 5, price: (r % 16) / 4, seen: Array.from({ length: r % 4 }, (__, i) => ({ id: (r + i) % 9, weight: (i + 1) / 2 })),
+}));
+const WORDS = ['', 'red', 'green', 'blue', 'ü'];
+const COLUMNS: readonly BlockColumn[] = [
+  { name: 'click', kind: 'label' }, { name: 'buy', kind: 'label' }, { name: 'user', kind: 'id' }, { name: 'word', kind: 'id' }, { name: 'price', kind: 'number' }, { name: 'seen', kind: 'bag' },
+];
+
+/** The rows as a CSV and as shards of 64 rows. */
+async function bothSources(change: (batch: Batch) => void = () => undefined): Promise<{ csv: string; folder: string }> {
+  const base = scratchFolder();
+  const csv = join(base, 'train.csv');
+  const lines = rows.map(({ click, buy, user, word, price, seen }) => [click, buy, user, WORDS[word], price, seen.map(({ id, weight }) => `${id}:${weight}`).join('|')].join(','));
+  writeFileSync(csv, `click,buy,user,word,price,seen\n${lines.join('\n')}\n`);
+  const items = rows.map(({ seen }) => seen);
+  const offsets = new Uint32Array(ROWS + 1);
+  items.forEach((bag, r) => (offsets[r + 1] = offsets[r]! + bag.length));
+  const floats = (name: 'click' | 'buy' | 'price'): Float32Array => Float32Array.from(rows, (row) => row[name]);
+  const batch = {
+    rows: ROWS,
+    ids: new Map([['user', Uint32Array.from(rows, ({ user }) => user)], ['word', Uint32Array.from(rows, ({ word }) => word)]]),
+    numbers: new Map([['price', floats('price')]]),
+    bags: new Map([['seen', { offsets, ids: Uint32Array.from(items.flat(), ({ id }) => id), weights: Float32Array.from(items.flat(), ({ weight }) => weight) }]]),
+    labels: new Map([['click', floats('click')], ['buy', floats('buy')]]),
+  };
+  change(batch);
+  const folder = join(base, 'shards');
+  await writeShards(folder, COLUMNS, async (writer) => {
+    await writer.add(batch);
+    return { sizes: new Map([['user', 40], ['word', 5], ['seen', 9]]), vocabularies: new Map([['word', WORDS]]) };
+  }, 64);
+  return { csv, folder };
+}
+
+/** What a config makes of a source: what it learns and all of its batches. */
+async function read(path: string, groups: readonly object[], fittedOn = path): Promise<{ fitted: unknown; batches: unknown[] }> {
+  const format = rowFormatOf(tasks, groups.map((group) => featureTypes.schema.parse(group)));
+  const reading = { policy: refuseBadRows, cache: { folder: scratchFolder() } };
+  const fitted = await (await openSource(fittedOn, columnsOf(format))).fit(format, reading);
+  const dataset = await (await openSource(path, columnsOf(format))).dataset(encodedFormat(format, fitted), reading);
+  const batches: unknown[] = [];
+  for (const shuffle of [undefined, { seed: 1, epoch: 1, window: 1000 }]) {
+    for await (const { batch } of dataset.batches(40, shuffle)) {
+      const columns = [batch.ids, batch.numbers, batch.labels].map((map) => Object.fromEntries([...map].map(([name, data]) => [name, [...data]])));
+      const bags = [...batch.bags].map(([name, { offsets, ids, weights }]) => [name, [...offsets], [...ids], [...weights]]);
+      batches.push([batch.rows, columns, bags]);
+    }
+  }
+  return { fitted, batches };
+}
+
+describe('a folder of shards as a source', () => {
+  it.each<[string, readonly object[]]>([
+    ['ids whose sizes the manifest tells', [{ type: 'categorical', fields: ['user'] }]],
+    ['ids with sizes in the config', [{ type: 'categorical', fields: ['user'], encoding: { name: 'ids', sizes: { user: 50 } } }]],
+    ['tokens, by the texts of a vocabulary', [{ type: 'categorical', fields: ['word'], encoding: { name: 'tokens', minCount: 2 } }]],
+    ['hashes', [{ type: 'categorical', fields: ['word', 'user'], encoding: { name: 'hash', buckets: 7 } }]],
+    ['numbers as they are', [{ type: 'numeric', fields: ['price'] }]],
+    ['numbers to be scaled', [{ type: 'numeric', fields: ['price'], scaling: 'standard' }]],
+    ['a number in two ways', [{ type: 'numeric', fields: ['price'], scaling: 'log1p' }, { type: 'bucketized', fields: ['price'], quantiles: 4 }]],
+    ['bags', [{ type: 'bag', fields: ['seen'] }]],
+    ['bags of tokens', [{ type: 'bag', fields: ['seen'], encoding: { name: 'tokens' } }]],
+    ['crosses', [{ type: 'cross', fields: [['user', 'word']], buckets: 100 }, { type: 'categorical', fields: ['user'] }]],
+  ])('gives what the CSV of the same rows gives: %s', async (_, groups) => {
+    const { csv, folder } = await bothSources();
+    const expected = await read(csv, groups);
+    const found = await read(folder, groups);
+    expect(found).toEqual(expected);
+    expect(found.batches).toHaveLength(16);
+  });
+
+  it('has ids beyond what train has as the unknown', async () => {
+    const { folder } = await bothSources();
+    const smaller = join(scratchFolder(), 'train.csv');
+    writeFileSync(smaller, 'click,buy,user\n0,0,19\n');
+    const { batches } = await read(folder, [{ type: 'categorical', fields: ['user'] }], smaller);
+    const [, [ids]] = batches[0] as [number, [{ user: number[] }]];
+    expect(ids.user).toEqual(rows.slice(0, 40).map(({ user }) => (user < 20 ? user : 0)));
+  });
+
+  const user = [{ type: 'categorical', fields: ['user'] }];
+  it.each<[string, readonly object[], (batch: Batch) => void, RegExp]>([
+    ['a column that is not there', [{ type: 'categorical', fields: ['users'] }], () => undefined, /manifest\.json: column 'users': .*did you mean 'user'\?/],
+    ['a bag that is read as an id', [{ type: 'categorical', fields: ['seen'] }], () => undefined, /column 'seen': is of kind bag, and the config reads it as one value a row/],
+    ['an id that is read as a bag', [{ type: 'bag', fields: ['user'] }], () => undefined, /column 'user': is of kind id, and the config reads it as a bag/],
+    ['a label beyond 0 and 1', user, ({ labels }) => (labels.get('click')![70] = 2), /shard-00001\.safetensors, row 6: column 'click': expected 0 or 1, found 2/],
+    ['a purchase without a click', user, ({ labels }) => (labels.get('buy')![1] = 1), /shard-00000\.safetensors, row 1: column 'buy': expected click to be 1/],
+    ['an id beyond its size', user, ({ ids }) => (ids.get('user')![299] = 40), /shard-00004\.safetensors, row 43: column 'user': expected an id below 40/],
+    ['an id beyond the size in the config', [{ type: 'categorical', fields: ['user'], encoding: { name: 'ids', sizes: { user: 39 } } }], () => undefined, /row 39: column 'user': expected an id below 39/],
+    ['a number that a scale cannot take', [{ type: 'numeric', fields: ['price'], scaling: 'log1p' }], ({ numbers }) => (numbers.get('price')![3] = -1), /row 3: column 'price': expected a number above -1/],
+  ])('refuses %s, and says where', async (_, groups, change, message) => {
+    const { folder } = await bothSources(change);
+    await expect(read(folder, groups)).rejects.toThrow(message);
+    await expect(read(folder, groups)).rejects.toMatchObject({ exitCode: 3 });
+  });
+});
