@@ -34,8 +34,8 @@ export interface ProgramState {
 /** A compiled model with its weights. One call at a time. */
 export interface Program {
   /**
-   * One step of the optimizers; gives the loss of each term before the step. Where one is not finite, the step is not taken:
-   * the state stays as it was.
+   * One step of the optimizers; gives the loss of each term before the step. Where one of them, or what the step would make of
+   * a running statistic, is not finite, the step is not taken: the state stays as it was, and no loss is finite.
    */
   trainStep(batch: Batch): Promise<ReadonlyMap<string, TermLoss>>;
   /** Predictions by task, in evaluation mode; `rows` numbers each, the caller's to keep. */
@@ -67,6 +67,11 @@ export interface Engine {
   /** Which hardware and which library it runs on, for people. */
   readonly description: string;
   compile(plan: Plan): Program;
+}
+
+/** The losses of a step that was not taken: those that are finite become NaN. */
+export function refusedLosses(losses: ReadonlyMap<string, TermLoss>): Map<string, TermLoss> {
+  return new Map([...losses].map(([name, { mean, rows }]) => [name, { mean: Number.isFinite(mean) ? NaN : mean, rows }]));
 }
 
 /** The name of a table's tensor in a state. */

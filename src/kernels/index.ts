@@ -9,7 +9,7 @@ export { gemm, gemmGradient, transposePanels } from './gemm';
 export { activate, activateGradient, clear, copyColumns, dice, diceGradient, dotRows, dropout, multiply, prelu, preluGradient, scaleRows, softmax, softmaxGradient } from './elementwise';
 export { diceSlopes, normalise, normaliseGradient, normaliseRunning, preluSlope } from './norm';
 export { columnSums } from './sums';
-export { binaryCrossEntropy, checkLosses, meanLoss, productCrossEntropy, squaredError } from './losses';
+export { binaryCrossEntropy, checkFinite, meanLoss, productCrossEntropy, squaredError } from './losses';
 export { gatherBagGradients, lookupBags, poolingFactors } from './bags';
 export { gatherGradients, lookup } from './tables';
 export { adamDense, adamRows } from './optimizer';

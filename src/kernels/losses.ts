@@ -76,10 +76,10 @@ export function squaredError(z: usize, ldz: i32, label: usize, mask: usize, weig
   }
 }
 
-/** Puts 1 at `refused` where a row's loss is not finite; exactly then their mean is not. */
-export function checkLosses(losses: usize, refused: usize, rows: i32): void {
-  const end = shareEnd(rows, 4);
-  for (let b = shareBegin(rows, 4); b < end; b++) if (!isFinite<f32>(load<f32>(losses + (<usize>b << 2)))) store<u32>(refused, 1);
+/** Puts 1 at `refused` where one of `count` numbers is not finite. Of losses of rows: exactly then their mean is not. */
+export function checkFinite(numbers: usize, refused: usize, count: i32): void {
+  const end = shareEnd(count, 4);
+  for (let i = shareBegin(count, 4); i < end; i++) if (!isFinite<f32>(load<f32>(numbers + (<usize>i << 2)))) store<u32>(refused, 1);
 }
 
 /** out = [mean loss, rows that count], in doubles, by the first worker. */

@@ -1,5 +1,6 @@
 import { cancelledBiases, neededFor, type Graph } from '../../graph/graph.js';
 import { isLoss, type LossValue, type Value } from '../../graph/operations.js';
+import { sizeOf } from '../../tensor.js';
 import type { Plan } from '../engine.js';
 import { createArena, WORD, type Arena } from './arena.js';
 import { placeBags, POOLING_NUMBERS, type BagPlace } from './bags.js';
@@ -34,8 +35,10 @@ export interface Compiled {
   readonly bags: ReadonlyMap<string, BagPlace>;
   /** Constants of the dense optimizer, then of the tables': 16 floats each. */
   readonly constants: number;
-  /** Becomes 1 where a loss is not finite: then nothing is updated. */
+  /** Becomes 1 where a loss or a running statistic is not finite: then nothing is updated. */
   readonly refused: number;
+  /** All running statistics in one piece, with whatever lies between them: address, and numbers. */
+  readonly running: { readonly at: number; readonly length: number };
   /** Slots and gradients of the dense weights lie as these do. */
   readonly denseSlots: readonly number[];
   readonly denseGradients: number;
@@ -64,6 +67,9 @@ export function compile({ graph, layout, optimizers }: Plan, begin: number, maxR
   const denseGradients = arena.take('dense gradients', places.weightsCount);
   const constants = arena.take('constants', 32);
   const refused = arena.take('refused', 1);
+  const ranges = graph.parameters.filter(({ isTrainable }) => !isTrainable).map((parameter) => ({ at: places.vector(parameter), end: places.vector(parameter) + sizeOf(parameter.shape) * WORD }));
+  const runningBegin = Math.min(...ranges.map(({ at }) => at));
+  const running = ranges.length === 0 ? { at: 0, length: 0 } : { at: runningBegin, length: (Math.max(...ranges.map(({ end }) => end)) - runningBegin) / WORD };
   const claims = arena.take('claims', layout.tables.length);
   const dropoutKeys = new Map(graph.values.flatMap(({ op, id }) => (op === 'dropout' ? [[id, arena.take(`key ${id}`, 1)] as const] : [])));
   const losses = new Map(graph.terms.map(({ name }) => [name, arena.take(`loss ${name}`, 4)]));
@@ -135,6 +141,8 @@ export function compile({ graph, layout, optimizers }: Plan, begin: number, maxR
     }
     if (mode === 'predict') return list.calls;
 
+    // An extreme number may spoil them and leave the losses finite.
+    if (mode === 'train' && running.length > 0) list.emit('checkFinite', running.at, refused, running.length);
     for (const { name, loss, weight } of graph.terms) lowerLoss(loss, lowering, arena.take(`row losses ${name}`, maxRows), weight, losses.get(name)!);
     for (const phase of phases.toReversed()) {
       for (const value of phase.toReversed()) {
@@ -167,7 +175,7 @@ export function compile({ graph, layout, optimizers }: Plan, begin: number, maxR
   const lists = { train: lower('train'), inspect: lower('inspect'), predict: lower('predict') };
   const predictions = new Map([...graph.predictions].map(([task, value]) => [task, places.of(value)]));
   for (const value of graph.values) if (value.op === 'input' && value.source.kind === 'label') places.of(value);
-  return { arena, places, lists, tables, bags, constants, refused, denseSlots, denseGradients, dropoutKeys, losses, predictions, column };
+  return { arena, places, lists, tables, bags, constants, refused, running, denseSlots, denseGradients, dropoutKeys, losses, predictions, column };
 }
 
 function matricesOf(graph: Graph, places: Places) {

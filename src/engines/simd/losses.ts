@@ -39,6 +39,6 @@ export function lowerLoss(value: LossValue, lowering: Lowering, losses: number, 
   // The table's entry for `value.op` takes that operation's value.
   const lower = LOSSES[value.op] as (value: LossValue, lowering: Lowering, losses: number, weight: number) => void;
   lower(value, lowering, losses, weight);
-  lowering.list.emit('checkLosses', losses, lowering.refused, ROWS);
+  lowering.list.emit('checkFinite', losses, lowering.refused, ROWS);
   lowering.list.emit('meanLoss', losses, flat(value.mask, lowering), out, ROWS);
 }

@@ -20,6 +20,6 @@ export interface Lowering {
   accumulate(value: Value): 0 | 1;
   /** Address of the dropout key of a layer, written before each step. */
   dropoutKey(id: number): number;
-  /** Address of the word that becomes 1 where a loss is not finite. */
+  /** Address of the word that becomes 1 where a loss or a running statistic is not finite. */
   readonly refused: number;
 }

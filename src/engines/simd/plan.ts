@@ -5,7 +5,7 @@ export const KERNELS = {
   activate: 'rows',
   activateGradient: 'rows',
   binaryCrossEntropy: 'rows',
-  checkLosses: 'rows',
+  checkFinite: 'rows',
   clear: 'rows',
   copyColumns: 'rows',
   dice: 'rows',

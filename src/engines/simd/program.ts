@@ -5,7 +5,7 @@ import type { Parameter } from '../../graph/operations.js';
 import { optimizers } from '../../optimizers/optimizers.js';
 import { streamKey } from '../../random.js';
 import { sizeOf, type HostTensor } from '../../tensor.js';
-import { tableTensor, type Plan, type Program, type ProgramState, type TermLoss } from '../engine.js';
+import { refusedLosses, tableTensor, type Plan, type Program, type ProgramState, type TermLoss } from '../engine.js';
 import { refuseOtherTensors } from '../restore.js';
 import { drawParameter } from '../weights.js';
 import { WORD } from './arena.js';
@@ -67,9 +67,7 @@ export function compileProgram({ module }: KernelModule, plan: Plan, threads: nu
   const elementAt = (at: number, inputs: number, n: number, k: number): number => at / WORD + ((n >> 3) * inputs + k) * 8 + (n & 7);
   const shiftTo = (region: number): number => region - places.weightsBegin;
   const trained = graph.parameters.filter(({ isTrainable }) => isTrainable);
-  /** All running statistics in one piece, with whatever lies between them. */
-  const ranges = graph.parameters.filter(({ isTrainable }) => !isTrainable).map((parameter) => ({ at: places.vector(parameter) / WORD, length: sizeOf(parameter.shape) }));
-  const running = floats.subarray(Math.min(...ranges.map(({ at }) => at)), Math.max(0, ...ranges.map(({ at, length }) => at + length)));
+  const running = view(compiled.running.at, compiled.running.length);
   const runningBefore = running.slice();
   /** Column blocks of the tables: the weights, then each slot. */
   const blocks = [undefined, ...sparse.slots];
@@ -146,9 +144,10 @@ export function compileProgram({ module }: KernelModule, plan: Plan, threads: nu
       runningBefore.set(running);
       run('train', batch);
       // The kernels have updated nothing then; what the forward pass moves is put back.
-      if (words[compiled.refused / WORD] === 1) running.set(runningBefore);
+      const isRefused = words[compiled.refused / WORD] === 1;
+      if (isRefused) running.set(runningBefore);
       else step++;
-      return Promise.resolve(lossesOf());
+      return Promise.resolve(isRefused ? refusedLosses(lossesOf()) : lossesOf());
     },
 
     predict(batch) {

@@ -2,7 +2,7 @@ import type { Batch } from '../../batch.js';
 import { createTables, denseGradient } from '../../embeddings/tables.js';
 import { optimizers } from '../../optimizers/optimizers.js';
 import type { HostTensor } from '../../tensor.js';
-import { tableTensor, type Plan, type Program, type ProgramState } from '../engine.js';
+import { refusedLosses, tableTensor, type Plan, type Program, type ProgramState } from '../engine.js';
 import { refuseOtherTensors } from '../restore.js';
 import { createWeights } from '../weights.js';
 import type { TensorFlow } from './backend.js';
@@ -60,7 +60,8 @@ export function compileProgram(tf: TensorFlow, { graph, layout, seed, ...plan }:
   return {
     async trainStep(batch) {
       const pass = await runner.train(lookup(batch), seed, step);
-      if (![...pass.losses.values()].every(({ mean }) => Number.isFinite(mean))) return pass.losses;
+      const isFinite = [...pass.losses.values()].every(({ mean }) => Number.isFinite(mean)) && pass.statistics.every(({ mean, variance }) => mean.every(Number.isFinite) && variance.every(Number.isFinite));
+      if (!isFinite) return refusedLosses(pass.losses);
       step++;
       const update = optimizer.at(step);
       for (const { parameter, data, slots } of trained) update(data, slots, 0, pass.gradients.get(parameter.name)!, 0, data.length);
