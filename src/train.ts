@@ -77,7 +77,7 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
     if (checkpoint !== undefined) program.restore(checkpoint.program);
     const measured = (dataset: typeof trainSet) => measure(program, dataset.batches(EVALUATION_BATCH_ROWS), spaces, signal);
 
-    const snapshot = () => ({ program: program.state(), loop, metricsBytes: log.metricsBytes(), fitted, config });
+    const snapshot = () => ({ program: program.state(), loop, trainRows: trainSet.rows, metricsBytes: log.metricsBytes(), fitted, config });
     saver = await openSaver({ ...checkpoints, run, loop, snapshot }, tell);
     const end = await trainLoop({
       program, state: loop, signal,

@@ -1,5 +1,5 @@
 import { appendFileSync } from 'node:fs';
-import { stringify } from 'csv-stringify/sync';
+import { csvText } from '../csv-text.js';
 import { onDiskSync } from '../disk.js';
 import { quoted, userError } from '../errors.js';
 
@@ -56,9 +56,9 @@ export function skipBadRows(path: string | undefined, maxRejects: number): Rejec
 }
 
 function writeReject(path: string, { path: file, line, column, value, expected, cells }: BadRow, isFirst: boolean): void {
-  const row = stringify([[...cells]]).trimEnd();
+  const row = csvText([cells]).trimEnd();
   const lines = [...(isFirst ? [['file', 'line', 'column', 'value', 'reason', 'row']] : []), [file, line, column ?? '', value ?? '', `expected ${expected}`, row]];
-  onDiskSync(path, () => appendFileSync(path, stringify(lines)));
+  onDiskSync(path, () => appendFileSync(path, csvText(lines)));
 }
 
 function badRowError({ path, line, column, value, expected }: BadRow, fix: string): Error {

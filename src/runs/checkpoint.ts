@@ -11,12 +11,14 @@ import { sizeOf, type HostTensor } from '../tensor.js';
 import { loopStateSchema, type LoopState } from '../training/loop-state.js';
 import { checkSize, FILES, MANIFEST, manifestText, parseJson, readManifest, readText } from './manifest.js';
 
-const stateSchema = z.strictObject({ loop: loopStateSchema, metricsBytes: z.int().min(0) });
+const stateSchema = z.strictObject({ loop: loopStateSchema, trainRows: z.int().min(0), metricsBytes: z.int().min(0) });
 
 /** Everything that a checkpoint holds. */
 export interface Checkpoint {
   readonly program: ProgramState;
   readonly loop: LoopState;
+  /** Usable rows of train: with others, the place in an epoch means nothing. */
+  readonly trainRows: number;
   /** So much of the run's metrics.jsonl belongs to what is behind. */
   readonly metricsBytes: number;
   readonly fitted: Fitted;
@@ -105,13 +107,13 @@ async function withRoom(folder: string, neededBytes: number, write: () => Promis
   }
 }
 
-async function writeFiles(folder: string, { program, loop, metricsBytes, fitted, config }: Checkpoint): Promise<void> {
+async function writeFiles(folder: string, { program, loop, trainRows, metricsBytes, fitted, config }: Checkpoint): Promise<void> {
   const files = {
     [FILES.weights]: await writeSafetensors(join(folder, FILES.weights), stored(program.weights)),
     [FILES.optimizer]: await writeSafetensors(join(folder, FILES.optimizer), stored(program.optimizer)),
     [FILES.features]: await writeSynced(join(folder, FILES.features), JSON.stringify(fitted)),
     [FILES.config]: await writeSynced(join(folder, FILES.config), config),
-    [FILES.state]: await writeSynced(join(folder, FILES.state), JSON.stringify({ loop, metricsBytes })),
+    [FILES.state]: await writeSynced(join(folder, FILES.state), JSON.stringify({ loop, trainRows, metricsBytes })),
   };
   await writeSynced(join(folder, MANIFEST), manifestText(files));
 }
@@ -155,7 +157,7 @@ export function findCheckpoint(path: string): string {
  */
 export async function readCheckpoint(folder: string, withOptimizer: boolean): Promise<Checkpoint> {
   const digests = await readManifest(folder);
-  const { loop, metricsBytes } = parseJson(join(folder, FILES.state), await readText(folder, FILES.state, digests), stateSchema);
+  const { loop, trainRows, metricsBytes } = parseJson(join(folder, FILES.state), await readText(folder, FILES.state, digests), stateSchema);
   const fitted = parseJson(join(folder, FILES.features), await readText(folder, FILES.features, digests), z.record(z.string(), z.unknown()));
   const config = await readText(folder, FILES.config, digests);
   const tensors = async (name: typeof FILES.weights | typeof FILES.optimizer): Promise<ProgramState['weights']> => {
@@ -166,6 +168,7 @@ export async function readCheckpoint(folder: string, withOptimizer: boolean): Pr
   return {
     program: { step: loop.step, weights: await tensors(FILES.weights), optimizer: withOptimizer ? await tensors(FILES.optimizer) : new Map() },
     loop,
+    trainRows,
     metricsBytes,
     fitted,
     config,

@@ -1,5 +1,6 @@
 import { monotonicMs } from '../clock.js';
 import { checkRoom, freeBytes } from '../disk.js';
+import { userError } from '../errors.js';
 import type { EpochResult } from '../training/loop.js';
 import { isFiniteState } from '../training/divergence.js';
 import type { LoopState } from '../training/loop-state.js';
@@ -29,7 +30,7 @@ export interface SaverOptions extends CheckpointOptions {
 /**
  * Makes a saver.
  * @param tell told where the disk will be full before long
- * @throws UserError (disk) where there is no room for a single checkpoint
+ * @throws UserError (disk) where there is no room for a single checkpoint; (data) where train is not what it was
  */
 export async function openSaver(options: SaverOptions, tell: (notice: string) => void): Promise<Saver> {
   const { loop, snapshot, everyEpochs, everySteps, everyMinutes, keepLast, alsoBest } = options;
@@ -38,7 +39,12 @@ export async function openSaver(options: SaverOptions, tell: (notice: string) =>
   let savedMs = monotonicMs();
   let saved = checkpoint !== undefined ? { position: position(), step: loop.step } : undefined;
 
-  const bytes = checkpointBytes(snapshot());
+  const now = snapshot();
+  if (checkpoint !== undefined && checkpoint.trainRows !== now.trainRows) {
+    const message = `has ${now.trainRows} usable rows, the run was trained with ${checkpoint.trainRows}`;
+    throw userError('data', { key: 'data.train', message, fix: 'go on with the same data, or start a new run' });
+  }
+  const bytes = checkpointBytes(now);
   await checkRoom(folder, bytes, 'a checkpoint');
   // The newest, the best ones, and the one that is written before an old one goes.
   const most = (keepLast + alsoBest.length + 2) * bytes;

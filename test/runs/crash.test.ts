@@ -15,6 +15,7 @@ const tensor = (value: number) => ({ shape: [3], data: Float32Array.of(value, va
 const checkpoint = (step: number): Checkpoint => ({
   program: { step, weights: new Map([['w', tensor(step)]]), optimizer: new Map([['w.firstMoment', tensor(-step)]]) },
   loop: { ...firstLoopState(), step, epoch: step },
+  trainRows: 900,
   metricsBytes: 10 * step,
   fitted: { f: { size: 3 } },
   config: 'name: x\n',

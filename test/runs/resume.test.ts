@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -78,6 +78,30 @@ describe('a run that was interrupted', () => {
   });
 });
 
+describe('bad rows', () => {
+  it('are told once, in a run that goes on too, and no formula among them', async () => {
+    const folder = scratchFolder();
+    for (const file of ['train.csv', 'valid.csv', 'test.csv', 'esmm.yaml']) copyFileSync(join(world, file), join(folder, file));
+    const lines = readFileSync(join(folder, 'train.csv'), 'utf8').trimEnd().split('\n');
+    const column = lines[0]!.split(',').indexOf('101');
+    for (const [row, value] of [[3, '=1+1'], [5, '-5'], [700, '@x']] as const) {
+      const cells = lines[row]!.split(',');
+      cells[column] = value;
+      lines[row] = cells.join(',');
+    }
+    writeFileSync(join(folder, 'train.csv'), `${lines.join('\n')}\n`);
+    const set = ['data.onBadRow=skip'];
+    await trainSmall(join(folder, 'esmm.yaml'), { runDir: 'whole', set });
+    const { signal, on } = abortAtStep(20);
+    await trainSmall(join(folder, 'esmm.yaml'), { runDir: 'run', set, signal, on });
+    expect((await trainSmall(join(folder, 'esmm.yaml'), { resume: 'run', set })).numRejects).toBe(3);
+    const rejects = readFileSync('run/rejects.csv', 'utf8');
+    expect(rejects).toBe(readFileSync('whole/rejects.csv', 'utf8'));
+    expect(rejects.split('\n').slice(0, 4)).toEqual(['file,line,column,value,reason,row', ...[[4, "'=1+1"], [6, '-5'], [701, "'@x"]].map(([line, value]) => expect.stringContaining(`,${line},101,${value},`) as string)]);
+    expect(traceOf('run')).toEqual(traceOf('whole'));
+  });
+});
+
 describe('a run that has ended', () => {
   it('trains on for more epochs, as if it had been told so at first', async () => {
     await trainSmall(configOf('esmm'), { runDir: 'long', set: ['training.epochs=6'] });
@@ -120,6 +144,18 @@ describe('what may change', () => {
     await expect(attempt).rejects.toThrow(message);
     await expect(attempt).rejects.toMatchObject({ exitCode: 2 });
     expect(readdirSync('run', { recursive: true }).sort()).toEqual(before);
+  });
+
+  it('rows of train that came or went are refused', async () => {
+    const folder = scratchFolder();
+    for (const file of ['train.csv', 'valid.csv', 'test.csv', 'esmm.yaml']) copyFileSync(join(world, file), join(folder, file));
+    const { signal, on } = abortAtStep(2);
+    await trainSmall(join(folder, 'esmm.yaml'), { runDir: 'run', signal, on });
+    const lines = readFileSync(join(folder, 'train.csv'), 'utf8').trimEnd().split('\n');
+    writeFileSync(join(folder, 'train.csv'), `${lines.slice(0, -1).join('\n')}\n`);
+    const attempt = trainSmall(join(folder, 'esmm.yaml'), { resume: 'run' });
+    await expect(attempt).rejects.toThrow('data.train: has 899 usable rows, the run was trained with 900');
+    await expect(attempt).rejects.toMatchObject({ exitCode: 3 });
   });
 
   it('groups of features in another order are refused', async () => {

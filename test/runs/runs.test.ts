@@ -99,6 +99,7 @@ describe('checkpoints', () => {
   const checkpoint = (step: number): Checkpoint => ({
     program: state(step),
     loop: { ...firstLoopState(), step, epoch: step, bestEpoch: 1, sums: { ctr: { loss: 0.1 + 0.2, rows: 7 } } },
+    trainRows: 900,
     metricsBytes: 12,
     fitted: { f: { size: 3 } },
     config: 'name: x\n',
