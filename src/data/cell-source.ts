@@ -54,7 +54,7 @@ export async function openCellSource(path: string, columns: readonly string[]): 
     async dataset(format, reading) {
       const request = { kind: 'rows', source: path, fingerprint, recipe: [recipeOf(format), format.fitted] } as const;
       const folder = await cached(reading.cache ?? {}, request, (target, entry) =>
-        encodeShards(target, entry, format, reading.policy, (policy, writer) =>
+        encodeShards(target, entry, path, format, reading.policy, (policy, writer) =>
           readWhole('encoding', reading, (onShare) => encodeRows(rows, format, policy, writer, onShare)),
         ),
       );

@@ -71,3 +71,14 @@ async function* gzipChunks(path: string, chunkBytes: number, room: number): Byte
 function buffersOf(bytes: number): readonly Buffer[] {
   return [0, 1].map(() => Buffer.allocUnsafeSlow(bytes));
 }
+
+/** The first bytes of a file, as many as there are. */
+export async function firstBytes(path: string, count: number): Promise<Buffer> {
+  const file = await open(path, 'r');
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(count), 0, count, 0);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await file.close();
+  }
+}

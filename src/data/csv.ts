@@ -1,6 +1,6 @@
-import { open, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { didYouMean, quoted, systemCode, UserError, userError } from '../errors.js';
-import { readChunks, type ByteChunks } from './csv-bytes.js';
+import { firstBytes, readChunks, type ByteChunks } from './csv-bytes.js';
 import { checkParsed, countLines, MAX_ROW_BYTES, parseCells } from './csv-cells.js';
 import { fingerprintFile, type Fingerprint } from './fingerprint.js';
 import type { PlainBytes } from './scan.js';
@@ -9,6 +9,8 @@ import type { PlainBytes } from './scan.js';
 export interface CellRows {
   readonly rows: readonly (readonly string[])[];
   readonly lines: readonly number[];
+  /** The file that they are from, where the source has several. */
+  readonly path?: string;
 }
 
 /** Some of a file: rows that were taken apart, or bytes of plain rows; and the share of the file that was read so far. */
@@ -178,16 +180,6 @@ function isPlain(lines: Buffer): boolean {
   return true;
 }
 
-async function firstBytes(path: string, count: number): Promise<Buffer> {
-  const file = await open(path, 'r');
-  try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(count), 0, count, 0);
-    return buffer.subarray(0, bytesRead);
-  } finally {
-    await file.close();
-  }
-}
-
 async function readable<Result>(path: string, read: () => Promise<Result>): Promise<Result> {
   try {
     return await read();
@@ -199,7 +191,7 @@ async function readable<Result>(path: string, read: () => Promise<Result>): Prom
 function unreadable(path: string, error: unknown): UserError {
   const reasons: Readonly<Record<string, string>> = {
     ENOENT: 'there is no such file',
-    EISDIR: 'is a folder; expected a CSV file',
+    EISDIR: 'is a folder, with neither a manifest.json of shards nor Parquet files; expected one of these, or a CSV file',
     EACCES: 'may not be read',
     Z_DATA_ERROR: 'is not whole: what gzip compressed is damaged',
     Z_BUF_ERROR: 'is not whole: what gzip compressed ends too early',

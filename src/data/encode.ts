@@ -20,15 +20,17 @@ export type Encode = (policy: RejectPolicy, writer: ShardWriter) => Promise<void
 /**
  * Writes what `encode` gives into a folder of the cache, together with the bad rows that it meets.
  * @param entry the file that says what the folder is
+ * @param path of the source
  */
-export async function encodeShards(folder: string, entry: string, format: EncodedFormat, policy: RejectPolicy, encode: Encode): Promise<void> {
+export async function encodeShards(folder: string, entry: string, path: string, format: EncodedFormat, policy: RejectPolicy, encode: Encode): Promise<void> {
   await writeShards(folder, blockColumns(format), async (writer) => {
     const rejects: BadRow[] = [];
     const recording: RejectPolicy = {
       count: 0,
       reject(row) {
         policy.reject(row);
-        rejects.push(row);
+        // The data may be called otherwise when this is read.
+        rejects.push({ ...row, path: row.path.slice(path.length) });
       },
     };
     await encode(recording, writer);
@@ -55,6 +57,10 @@ export async function encodeRows(source: RowSource, format: EncodedFormat, polic
  */
 export async function replayRejects(folder: string, path: string, policy: RejectPolicy): Promise<void> {
   const text = await readFile(join(folder, REJECTS), 'utf8');
-  // Lines of our own.
-  for (const line of text.split('\n')) if (line !== '') policy.reject({ ...(JSON.parse(line) as BadRow), path });
+  for (const line of text.split('\n')) {
+    if (line === '') continue;
+    // A line of our own.
+    const row = JSON.parse(line) as BadRow;
+    policy.reject({ ...row, path: path + row.path });
+  }
 }

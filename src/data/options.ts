@@ -5,7 +5,7 @@ const path = z.string().min(1);
 /** The `data` section of a config. */
 export const dataOptions = z
   .strictObject({
-    train: path.describe('CSV with a header, plain or gzip, or a folder of shards; paths are taken from the folder of the config, else from the working directory'),
+    train: path.describe('CSV with a header, plain or gzip; Parquet, a file or a folder of parts; or a folder of shards. Paths are taken from the folder of the config, else from the working directory'),
     valid: path.optional().describe('measured after every epoch; the best epoch is chosen by it'),
     test: path.optional().describe('measured once, with the best weights'),
     cache: path.optional().describe('folder for encoded rows, so that a file is read once; .mtl beside the data where it is not given'),

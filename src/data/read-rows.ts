@@ -42,7 +42,7 @@ export async function readRows(source: RowSource, { format, readers, block, capa
       while (!scanner.scan()) await flush();
     } else {
       for (let r = 0; r < piece.rows.length; r++) {
-        if (!readRow(piece.rows[r]!, piece.lines[r]!)) continue;
+        if (!readRow(piece.rows[r]!, piece.lines[r]!, piece.path)) continue;
         if (++block.rows === capacity) await flush();
       }
     }

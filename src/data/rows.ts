@@ -1,5 +1,7 @@
+import { stat } from 'node:fs/promises';
 import { BadValue, CELL_SEPARATOR } from '../features/feature.js';
 import { columnIndices, openCsv, type CellFile } from './csv.js';
+import { firstBytes } from './csv-bytes.js';
 import type { RejectPolicy } from './rejects.js';
 import type { RowFormat } from './row-format.js';
 
@@ -31,12 +33,24 @@ export interface RowSource {
 }
 
 /**
- * Opens a CSV and finds the columns in its header.
+ * Opens a CSV, or Parquet, and finds the columns in its header.
  * @throws UserError (data) for a file that cannot be read or lacks a column
  */
 export async function openRows(path: string, columns: readonly string[]): Promise<RowSource> {
-  const csv = await openCsv(path);
+  const csv = (await openParquetFile(path, columns)) ?? (await openCsv(path));
   return { csv, indices: columnIndices(csv, columns) };
+}
+
+/** How Parquet files begin. */
+const PARQUET_MAGIC = 'PAR1';
+
+/** Parquet, where the path leads to a file of it or a folder with some. Its reader is loaded only then. */
+async function openParquetFile(path: string, columns: readonly string[]): Promise<CellFile | undefined> {
+  const stats = await stat(path).catch(() => undefined);
+  const isFolder = stats?.isDirectory() === true;
+  if (!isFolder && !(stats?.isFile() === true && (await firstBytes(path, 4)).toString('latin1') === PARQUET_MAGIC)) return undefined;
+  const { openParquet, parquetParts } = await import('./parquet.js');
+  return isFolder && (await parquetParts(path)).length === 0 ? undefined : openParquet(path, columns);
 }
 
 /**
@@ -48,11 +62,11 @@ export function rowReader(
   readers: readonly ColumnReader[],
   checkRow: (cells: readonly string[]) => void,
   policy: RejectPolicy,
-): (cells: readonly string[], line: number) => boolean {
+): (cells: readonly string[], line: number, path?: string) => boolean {
   const columns = readers.map((reader) => ({ reader, cellOf: cellReader(reader.columns, indices) }));
   const width = csv.header.length;
-  return (cells, line) => {
-    const row = { path: csv.path, line, cells };
+  return (cells, line, path = csv.path) => {
+    const row = { path, line, cells };
     if (cells.length !== width) {
       policy.reject({ ...row, column: undefined, value: undefined, expected: `${width} cells as in the header, found ${cells.length}` });
       return false;

@@ -39,7 +39,7 @@ export interface Source {
 }
 
 /**
- * Opens a source, a CSV or a folder of shards, and finds the columns that are read.
+ * Opens a source, a CSV, Parquet or a folder of shards, and finds the columns that are read.
  * @throws UserError (data) for one that cannot be read or lacks a column
  */
 export async function openSource(path: string, columns: readonly string[]): Promise<Source> {
