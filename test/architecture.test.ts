@@ -52,7 +52,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   prepare: ['data'],
   'prepare.ts': ['prepare'],
   'synth.ts': ['evaluation', 'runs', 'synth'],
-  cli: ['config', 'engines', 'evaluation', 'runs', 'prepare', 'prepare.ts', 'synth', 'synth.ts', 'train', 'evaluate', 'training'],
+  cli: ['config', 'data', 'engines', 'evaluation', 'runs', 'prepare', 'prepare.ts', 'synth', 'synth.ts', 'train', 'evaluate', 'training'],
 };
 
 function importsOf({ path, text }: { path: string; text: string }): string[] {

@@ -30,6 +30,8 @@ const threadsOption = {
 } as const;
 const jsonOption = { type: 'boolean', default: false, describe: 'print one JSON object on stdout and all else on stderr' } as const;
 
+const dataPath = { type: 'string', demandOption: true, describe: 'config, data file, folder of data, cache, or folder of shards' } as const;
+
 /** An option that is a whole number, undefined where it is not given. */
 function wholeOrNone(describe: string, largest = 4_294_967_295, smallest = 1) {
   return {
@@ -180,6 +182,28 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
         })
         .demandCommand(1, 'expected show or schema'),
     )
+    .command('data <command>', 'show and remove the encoded rows that runs keep beside the data', (y) =>
+      y
+        .command(
+          'info <path>',
+          'show what is kept, or what a folder of shards holds',
+          (z) => z.positional('path', dataPath).option('json', jsonOption),
+          async ({ path, json }) => {
+            const { runDataInfo } = await import('./data-command.js');
+            await finish(runDataInfo({ path, json }));
+          },
+        )
+        .command(
+          'clean <path>',
+          'remove what is kept; the next run reads the data again',
+          (z) => z.positional('path', dataPath).option('stale', { type: 'boolean', default: false, describe: 'only what no longer fits its data' }).option('json', jsonOption),
+          async ({ path, stale, json }) => {
+            const { runDataClean } = await import('./data-command.js');
+            await finish(runDataClean({ path, stale, json }));
+          },
+        )
+        .demandCommand(1, 'expected info or clean'),
+    )
     .command(
       'prepare <data> <raw> <out>',
       'make a data set to train on out of raw files',
@@ -234,7 +258,7 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
       const repeated = Object.keys(args).find((name) => name !== '_' && name !== 'set' && Array.isArray(args[name]));
       if (repeated !== undefined) throw userError('usage', { where: `--${repeated}`, message: 'is given more than once' });
       // The commands' own names are all that may be left over.
-      const extra = args._.slice(args._[0] === 'config' ? 2 : 1);
+      const extra = args._.slice(args._[0] === 'config' || args._[0] === 'data' ? 2 : 1);
       if (extra.length > 0) throw userError('usage', { where: String(extra[0]), message: 'is one argument too many' });
       return true;
     }, true)

@@ -1,0 +1,68 @@
+import { existsSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { loadConfig } from '../config/load.js';
+import { keptIn, keptOf, removeCached, type CachedFolder } from '../data/cache-list.js';
+import { SPLITS } from '../data/options.js';
+import { readManifest } from '../data/shards/manifest.js';
+import { EXIT_CODES, userError } from '../errors.js';
+import { count } from './format.js';
+import { createOutput } from './output.js';
+
+/** The arguments of `mtl data info` and `mtl data clean`. */
+export interface DataArguments {
+  readonly path: string;
+  readonly json: boolean;
+}
+
+/** `mtl data info`: tells what a folder of shards holds, or what is kept of data that was read, and gives the exit code. */
+export async function runDataInfo({ path, json }: DataArguments): Promise<number> {
+  const { screen, result } = createOutput(json);
+  const manifest = await readManifest(path);
+  if (manifest !== undefined) {
+    screen.print(`${path}: ${count(manifest.rows)} rows in ${count(manifest.shards.length)} shards`);
+    for (const column of manifest.columns) screen.print(`  ${column.name.padEnd(16)} ${column.kind}${'size' in column ? `, ids below ${count(column.size)}` : ''}`);
+    result({ path, rows: manifest.rows, columns: manifest.columns, shards: manifest.shards });
+    return EXIT_CODES.done;
+  }
+  const found = await find(path);
+  if (found.length === 0) screen.print(`nothing is kept of ${path}`);
+  for (const folder of found) screen.print(lineOf(folder));
+  result({ path, kept: found.map(({ entry, ...rest }) => ({ ...rest, kind: entry?.kind, source: entry?.source })) });
+  return EXIT_CODES.done;
+}
+
+/** `mtl data clean`: removes what is kept, or only what no longer fits, and gives the exit code. */
+export async function runDataClean({ path, json, stale }: DataArguments & { readonly stale: boolean }): Promise<number> {
+  const { screen, result } = createOutput(json);
+  const found = (await find(path)).filter(({ state }) => (stale ? state === 'stale' : state !== 'being written'));
+  await removeCached(found);
+  const bytes = found.reduce((sum, folder) => sum + folder.bytes, 0);
+  screen.print(found.length === 0 ? `there is nothing to remove for ${path}` : `removed ${count(found.length)} folders, ${megabytes(bytes)}`);
+  result({ path, removed: found.map((folder) => folder.path), bytes });
+  return EXIT_CODES.done;
+}
+
+/** What is kept of a config's data, of a data file, of all files of a folder, or in a cache. */
+async function find(path: string): Promise<readonly CachedFolder[]> {
+  if (!existsSync(path)) throw userError('data', { where: path, message: 'there is no such file or folder', fix: 'name a config, a data file, a folder of data or a cache' });
+  const found = new Map<string, CachedFolder>();
+  const add = (folders: readonly CachedFolder[]): void => folders.forEach((folder) => found.set(folder.path, folder));
+  if (/\.ya?ml$/.test(path)) {
+    const { data } = (await loadConfig(path)).experiment;
+    for (const split of SPLITS) if (data[split] !== undefined) add(await keptOf(data[split], data.cache));
+  } else {
+    const full = resolve(path);
+    add(await keptOf(full));
+    if (statSync(full).isDirectory()) add(await keptIn(full));
+  }
+  return [...found.values()];
+}
+
+function lineOf({ path, bytes, entry, rows, state }: CachedFolder): string {
+  const what = entry === undefined ? 'not finished' : entry.kind === 'rows' ? `${count(rows ?? 0)} rows of ${entry.source}` : `what was learned on ${entry.source}`;
+  return `${state.padEnd(13)} ${megabytes(bytes).padStart(12)}  ${what}\n${' '.repeat(28)}${path}`;
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}
