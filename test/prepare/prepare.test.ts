@@ -8,7 +8,7 @@ import { BAG_FIELDS, FIELDS } from '../../src/prepare/fields.js';
 import type { Summary } from '../../src/prepare/summary.js';
 import { readSafetensors } from '../../src/safetensors.js';
 import { synth } from '../../src/synth.js';
-import { BIN } from '../support/mtl.js';
+import { BIN, mtl } from '../support/mtl.js';
 import { readShardRows, type PreparedRow } from '../support/prepared.js';
 import { readCommonRows, readSkeletonRows, type RawRow } from '../support/raw-rows.js';
 import { scratchFolder } from '../support/scratch.js';
@@ -228,6 +228,18 @@ describe('mtl prepare ali-ccp', () => {
     const before = contents(full);
     writeFileSync(join(full, 'x'), '');
     expect(Object.keys(contents(full)).sort()).toEqual([...Object.keys(before), 'x'].sort());
+  });
+
+  it('leaves a config that trains, is measured and is evaluated as it stands', async () => {
+    const cwd = scratchFolder();
+    await run(join(cwd, 'out'));
+    const trained = await mtl(cwd, ['train', 'out/config.yaml', '--json', '--run-dir', 'run']);
+    expect([trained.code, trained.stderr]).toEqual([0, expect.stringContaining('23 embedding tables') as string]);
+    const { metrics } = JSON.parse(trained.stdout) as { metrics: Record<string, Record<string, { rows: number; auc: number }>> };
+    expect(metrics['test']!['ctr']!.rows).toBe(2000);
+    expect(metrics['test']!['ctr']!.auc).toBeGreaterThan(0.55);
+    const evaluated = await mtl(cwd, ['eval', 'run', '--json']);
+    expect((JSON.parse(evaluated.stdout) as { metrics: typeof metrics }).metrics['test']).toEqual(metrics['test']);
   });
 
   it('takes no valid split where none is wanted', async () => {
