@@ -6,6 +6,7 @@ import { refuseBadRows, skipBadRows } from './data/rejects.js';
 import { encodedFormat, rowFormatOf } from './data/row-format.js';
 import { openSplits, type SplitFiles } from './data/splits.js';
 import { createEngine, type EngineOptions } from './engines/engines.js';
+import { planSize } from './engines/plan-size.js';
 import { userError } from './errors.js';
 import type { Report } from './evaluation/evaluation.js';
 import { spacesOf } from './evaluation/spaces.js';
@@ -46,7 +47,9 @@ export async function evaluate({ path, data, signal, ...engineOptions }: Evaluat
   const layout = layoutOf(format.fields);
   const graph = buildModel(experiment.model, layout.width, tasks);
   const engine = await createEngine(engineOptions);
-  const program = engine.compile({ graph, layout, optimizers: experiment.training.optimizer, seed: experiment.seed });
+  const plan = { graph, layout, optimizers: experiment.training.optimizer, seed: experiment.seed };
+  planSize(plan, engine);
+  const program = engine.compile(plan);
   try {
     program.restore(checkpoint.program);
     const policy = experiment.data.onBadRow === 'skip' ? skipBadRows(undefined, experiment.data.maxRejects) : refuseBadRows;

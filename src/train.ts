@@ -69,7 +69,7 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
     const layout = layoutOf(encoded.fields);
     const graph = buildModel(model, layout.width, tasks);
     const plan = { graph, layout, optimizers: training.optimizer, seed, batchRows: training.batchSize };
-    const start = { run: folder, model: model.name, engine: engine.description, epochs: training.epochs, ...planSize(plan) };
+    const start = { run: folder, model: model.name, engine: engine.description, epochs: training.epochs, ...planSize(plan, engine) };
     observer.onStart(start);
     log.event('start', start);
     const program = engine.compile(plan);

@@ -20,10 +20,17 @@ export function duration(ms: number): string {
   return minutes < 60 ? `${minutes} min ${two(seconds % 60)} s` : `${Math.floor(minutes / 60)} h ${two(minutes % 60)} min`;
 }
 
+/** A number of bytes in words: 512 kB, 12.3 MB, 1.2 GB. */
+function bytes(value: number): string {
+  if (value < 1e6) return `${Math.ceil(value / 1e3)} kB`;
+  return value < 1e9 ? `${(value / 1e6).toFixed(1)} MB` : `${(value / 1e9).toFixed(1)} GB`;
+}
+
 /** What a run is made of. */
-export function startLines({ run, model, engine, numWeights, numTables, numTableRows, numTableWeights }: TrainStart): string {
-  const tables = `${count(numTables)} embedding tables with ${count(numTableRows)} rows (${count(numTableWeights)} numbers)`;
-  return [`run     ${run}`, `model   ${model}: ${count(numWeights)} weights, ${tables}`, `engine  ${engine}`].join('\n');
+export function startLines({ run, model, engine, ...size }: TrainStart): string {
+  const tables = `${count(size.numTables)} embedding tables with ${count(size.numTableRows)} rows (${count(size.numTableWeights)} numbers)`;
+  const memory = `tables and weights ${bytes(size.weightBytes)}, optimizer ${bytes(size.optimizerBytes)}, activations ${bytes(size.activationBytes)}`;
+  return [`run     ${run}`, `model   ${model}: ${count(size.numWeights)} weights, ${tables}`, `memory  ${memory}`, `engine  ${engine}`].join('\n');
 }
 
 /** The live line of a step. */

@@ -67,6 +67,10 @@ export interface Engine {
   /** Which hardware and which library it runs on, for people. */
   readonly description: string;
   compile(plan: Plan): Program;
+  /** Bytes that a plan takes beside weights and optimizer, computed from its shapes. */
+  activationBytes(plan: Plan): number;
+  /** The most that all of it may take together; Infinity where the machine alone sets the limit. */
+  readonly maxBytes: number;
 }
 
 /** The losses of a step that was not taken: those that are finite become NaN. */

@@ -1,8 +1,8 @@
 import { totalmem } from 'node:os';
 import { userError } from '../errors.js';
-import type { Plan } from './engine.js';
 import { optimizers } from '../optimizers/optimizers.js';
 import { sizeOf } from '../tensor.js';
+import type { Engine, Plan } from './engine.js';
 
 /** How large a model is. */
 export interface PlanSize {
@@ -13,30 +13,47 @@ export interface PlanSize {
   readonly numTableRows: number;
   /** Numbers in all tables. */
   readonly numTableWeights: number;
+  /** Of tables and weights. */
+  readonly weightBytes: number;
+  /** Of what the optimizer keeps for them. */
+  readonly optimizerBytes: number;
+  /** Of a batch on its way through the model and back. */
+  readonly activationBytes: number;
 }
 
 /**
- * Counts what a plan trains, and refuses what cannot lie in memory before any of it is allocated.
+ * Counts what a plan trains and the bytes that it takes on an engine, and refuses what cannot lie in memory before any of it
+ * is allocated.
  * @throws UserError (data) that names the largest tables
  */
-export function planSize({ graph, layout: { tables }, optimizers: specs }: Plan, availableBytes = totalmem()): PlanSize {
+export function planSize(plan: Plan, engine: Pick<Engine, 'activationBytes' | 'maxBytes'>, availableBytes = totalmem()): PlanSize {
+  const { graph, layout: { tables }, optimizers: specs } = plan;
   const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
+  const numWeights = sum(graph.parameters.filter(({ isTrainable }) => isTrainable).map(({ shape }) => sizeOf(shape)));
+  const numTableWeights = sum(tables.map(({ rows, width }) => rows * width));
+  const denseSlots = optimizers.build(specs.dense).slots.length;
+  const tableSlots = optimizers.build(specs.embeddings).slots.length;
   const size: PlanSize = {
-    numWeights: sum(graph.parameters.filter(({ isTrainable }) => isTrainable).map(({ shape }) => sizeOf(shape))),
+    numWeights,
     numTables: tables.length,
     numTableRows: sum(tables.map(({ rows }) => rows)),
-    numTableWeights: sum(tables.map(({ rows, width }) => rows * width)),
+    numTableWeights,
+    weightBytes: bytesOf(numWeights + numTableWeights),
+    optimizerBytes: bytesOf(numWeights * denseSlots + numTableWeights * tableSlots),
+    activationBytes: engine.activationBytes(plan),
   };
-  const numSlots = optimizers.build(specs.embeddings).slots.length;
-  const bytesOf = (count: number): number => count * (1 + numSlots) * Float32Array.BYTES_PER_ELEMENT;
-  const needed = bytesOf(size.numWeights + size.numTableWeights);
-  if (needed <= availableBytes) return size;
-  const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;
+  const needed = size.weightBytes + size.optimizerBytes + size.activationBytes;
+  if (needed <= Math.min(availableBytes, engine.maxBytes)) return size;
   const largest = [...tables].sort((a, b) => b.rows * b.width - a.rows * a.width).slice(0, 3);
-  const list = largest.map(({ name, rows, width }) => `'${name}' of ${rows} rows × ${width} (${gigabytes(bytesOf(rows * width))})`);
+  const list = largest.map(({ name, rows, width }) => `'${name}' of ${rows} rows × ${width} (${gibibytes(bytesOf(rows * width * (1 + tableSlots)))})`);
+  const most = engine.maxBytes <= availableBytes ? `one WebAssembly memory has ${gibibytes(engine.maxBytes)}` : `this machine has ${gibibytes(availableBytes)}`;
   throw userError('data', {
     key: 'features',
-    message: `tables and weights with their optimizer need ${gigabytes(needed)}, this machine has ${gigabytes(availableBytes)}; the largest are ${list.join(', ')}`,
-    fix: 'use a smaller width, or encoding { name: tokens, minCount: … }, which numbers only what occurs',
+    message: `tables, weights, optimizer and activations need ${gibibytes(needed)}, and ${most}; the largest tables, with their optimizer, are ${list.join(', ')}`,
+    fix: 'use a smaller width, encoding { name: tokens, minCount: … } with a higher minimum count, or { name: hash, buckets: … } with fewer buckets',
   });
 }
+
+const bytesOf = (count: number): number => count * Float32Array.BYTES_PER_ELEMENT;
+
+const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;

@@ -1,8 +1,11 @@
 import { setTimeout } from 'node:timers/promises';
+import v8 from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { batchesOf, planOf, type Workload } from '../../bench/workloads.js';
 import type { Engine, Program } from '../../src/engines/engine.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { planSize } from '../../src/engines/plan-size.js';
 import { loadKernels } from '../../src/engines/simd/module.js';
 import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
 import { models } from '../../src/models/models.js';
@@ -76,13 +79,17 @@ describe('the simd engine', () => {
     const work = { ...workload('esmm'), batchRows: 20 };
     const program = createSimdEngine().compile(planOf(work, SCALE));
     const batches = batchesOf(work, 50, SCALE);
-    const run = async (steps: number): Promise<number> => {
+    v8.setFlagsFromString('--expose-gc');
+    const collectGarbage = runInNewContext('gc') as () => void;
+    const run = async (steps: number): Promise<NodeJS.MemoryUsage> => {
       for (let step = 0; step < steps; step++) await program.trainStep(batches[step % batches.length]!);
-      globalThis.gc?.();
-      return process.memoryUsage().rss;
+      collectGarbage();
+      return process.memoryUsage();
     };
     const before = await run(2000);
-    expect((await run(20_000)) - before).toBeLessThan(16 * 2 ** 20);
+    const after = await run(20_000);
+    expect(after.rss - before.rss).toBeLessThan(16 * 2 ** 20);
+    expect(after.heapUsed - before.heapUsed).toBeLessThan(2 ** 20);
   });
 
   it('predicts batches of any size, and a row alike in all of them', async () => {
@@ -95,8 +102,25 @@ describe('the simd engine', () => {
     program.dispose();
   });
 
-  it('refuses what one memory cannot hold, naming the largest tables', () => {
-    expect(() => createSimdEngine().compile(planOf(workload('esmm'), 60))).toThrow(/one WebAssembly memory has 4 GiB; the largest tables are '205' with 28037880 rows × 6/);
+  it('counts what a plan takes, without trying', () => {
+    const engine = createSimdEngine();
+    const plan = planOf(workload('esmm'), SCALE);
+    const { numWeights, numTableWeights, weightBytes, optimizerBytes, activationBytes } = planSize(plan, engine);
+    expect(weightBytes).toBe(4 * (numWeights + numTableWeights));
+    expect(optimizerBytes).toBe(2 * weightBytes);
+    // Twice the rows of a batch take about twice the room.
+    const twice = planSize({ ...plan, batchRows: 4096 }, engine).activationBytes / planSize({ ...plan, batchRows: 2048 }, engine).activationBytes;
+    expect(twice).toBeGreaterThan(1.9);
+    expect(twice).toBeLessThan(2.1);
+    expect(activationBytes).toBeGreaterThan(0);
+  });
+
+  it('refuses what one memory cannot hold, naming the largest tables and what would fit', () => {
+    expect(() => planSize(planOf(workload('esmm'), 60), createSimdEngine(), 2 ** 40)).toThrow(/one WebAssembly memory has 4\.0 GiB; the largest tables.*'205' of 28037880 rows × 6 \(1\.9 GiB\)[^]*minCount/);
+  });
+
+  it('refuses what this machine cannot hold', () => {
+    expect(() => planSize(planOf(workload('esmm'), 1), createSimdEngine(), 2 ** 20)).toThrow(/this machine has 0\.0 GiB/);
   });
 
   it('has both builds of its kernels', () => {

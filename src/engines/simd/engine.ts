@@ -1,6 +1,6 @@
 import type { Engine } from '../engine.js';
-import { loadKernels } from './module.js';
-import { compileProgram } from './program.js';
+import { loadKernels, MAX_BYTES } from './module.js';
+import { activationBytes, compileProgram } from './program.js';
 
 /**
  * The engine of WebAssembly kernels.
@@ -10,5 +10,5 @@ import { compileProgram } from './program.js';
 export function createSimdEngine(threads = 1, allowRelaxed = true): Engine {
   const kernels = loadKernels(allowRelaxed);
   const description = `WebAssembly SIMD${kernels.isRelaxed ? ' with fused multiply-add' : ''}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
-  return { name: 'simd', description, compile: (plan) => compileProgram(kernels, plan, threads) };
+  return { name: 'simd', description, compile: (plan) => compileProgram(kernels, plan, threads), activationBytes, maxBytes: MAX_BYTES };
 }

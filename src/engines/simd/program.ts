@@ -1,5 +1,4 @@
 import { column, type Batch } from '../../batch.js';
-import { userError } from '../../errors.js';
 import { drawEmbeddings } from '../../embeddings/first-embeddings.js';
 import type { Parameter } from '../../graph/operations.js';
 import { optimizers } from '../../optimizers/optimizers.js';
@@ -12,7 +11,7 @@ import { WORD } from './arena.js';
 import { createBagLoader, itemsOf } from './bags.js';
 import { compile, type TablePlace } from './compile.js';
 import type { Mode } from './lowering.js';
-import { createMemory, instantiate, MAX_BYTES, type KernelModule } from './module.js';
+import { createMemory, instantiate, type KernelModule } from './module.js';
 import { toFours, type Place } from './places.js';
 import { createTeam } from './team.js';
 
@@ -26,10 +25,9 @@ export function compileProgram({ module }: KernelModule, plan: Plan, threads: nu
   const { graph, layout, seed } = plan;
   const dense = optimizers.build(plan.optimizers.dense);
   const sparse = optimizers.build(plan.optimizers.embeddings);
-  const maxRows = Math.max(plan.batchRows ?? MIN_ROWS, MIN_ROWS);
-  const compiled = compile(plan, BEGIN, maxRows, dense.slots.length);
+  const { maxRows, numSlots } = roomOf(plan);
+  const compiled = compile(plan, BEGIN, maxRows, numSlots);
   const { arena, places, tables, lists } = compiled;
-  checkBytes(arena.bytes, tables);
   const memory = createMemory(arena.bytes);
   if (instantiate(module, memory).heapBase() > BEGIN) throw new Error('the kernels need more room of their own');
   const floats = new Float32Array(memory.buffer);
@@ -100,25 +98,30 @@ export function compileProgram({ module }: KernelModule, plan: Plan, threads: nu
 
   for (const parameter of graph.parameters) write(parameter, 0, drawParameter(parameter, seed));
 
+  // Where a batch goes, found once: a step only copies.
+  const fieldsOf = (kind: 'id' | 'number'): { field: string; at: number }[] =>
+    layout.columns.flatMap((columns) => (columns.kind === kind ? [{ field: columns.field, at: compiled.column(kind, columns.field) / WORD }] : []));
+  const [idFields, numberFields] = [fieldsOf('id'), fieldsOf('number')];
+  const labels = graph.values.flatMap((value) => (value.op === 'input' && value.source.kind === 'label' ? [{ name: value.source.column, at: places.of(value).at / WORD }] : []));
+  const keyCounts = tables.map(({ name, rows, count }) => {
+    const readers = layout.columns.filter((columns) => columns.kind !== 'number' && columns.table === name);
+    const bagFields = readers.filter(({ kind }) => kind === 'bag').map(({ field }) => field);
+    return { at: count / WORD + 2, most: rows, fields: readers.length - bagFields.length, bagFields };
+  });
+
   /** Copies rows `begin` to `begin + rows` of a batch to where the calls read them. */
   const load = (batch: Batch, begin: number, rows: number): void => {
-    for (const { kind, field } of layout.columns) {
-      if (kind === 'id') words.set(column(batch.ids, field).subarray(begin, begin + rows), compiled.column('id', field) / WORD);
-      else if (kind === 'number') floats.set(column(batch.numbers, field).subarray(begin, begin + rows), compiled.column('number', field) / WORD);
+    for (const { field, at } of idFields) words.set(column(batch.ids, field).subarray(begin, begin + rows), at);
+    for (const { field, at } of numberFields) floats.set(column(batch.numbers, field).subarray(begin, begin + rows), at);
+    for (const { name, at } of labels) {
+      const values = batch.labels.get(name);
+      if (values !== undefined) floats.set(values.subarray(begin, begin + rows), at);
     }
     bags.load(batch, begin, rows);
-    for (const { name, rows: most, count } of tables) {
-      let keys = 0;
-      for (const columns of layout.columns) {
-        if (columns.kind === 'number' || columns.table !== name) continue;
-        keys += columns.kind === 'id' ? rows : itemsOf(column(batch.bags, columns.field), begin, rows);
-      }
-      words[count / WORD + 2] = Math.min(most, keys);
-    }
-    for (const value of graph.values) {
-      if (value.op !== 'input' || value.source.kind !== 'label') continue;
-      const labels = batch.labels.get(value.source.column);
-      if (labels !== undefined) floats.set(labels.subarray(begin, begin + rows), places.of(value).at / WORD);
+    for (const { at, most, fields, bagFields } of keyCounts) {
+      let keys = fields * rows;
+      for (const field of bagFields) keys += itemsOf(column(batch.bags, field), begin, rows);
+      words[at] = Math.min(most, keys);
     }
   };
 
@@ -202,16 +205,15 @@ export function compileProgram({ module }: KernelModule, plan: Plan, threads: nu
   };
 }
 
-/** One memory holds everything; what does not fit is told with the tables that take most of it. */
-function checkBytes(bytes: number, tables: readonly TablePlace[]): void {
-  if (bytes <= MAX_BYTES) return;
-  const gigabytes = (count: number): string => `${(count / 2 ** 30).toFixed(1)} GiB`;
-  const sizeOfTable = ({ rows, stride }: TablePlace): number => rows * stride * WORD;
-  const largest = [...tables].sort((a, b) => sizeOfTable(b) - sizeOfTable(a)).slice(0, 3);
-  const list = largest.map((table) => `'${table.name}' with ${table.rows} rows × ${table.width} (${gigabytes(sizeOfTable(table))})`);
-  throw userError('data', {
-    key: 'features',
-    message: `tables, optimizer and activations need ${gigabytes(bytes)}, and one WebAssembly memory has 4 GiB; the largest tables are ${list.join(', ')}`,
-    fix: 'use a smaller width, or encoding { name: tokens, minCount: … }, which numbers only what is frequent',
-  });
+/** Bytes of a plan's memory but for weights and optimizer. */
+export function activationBytes(plan: Plan): number {
+  const { numSlots, maxRows } = roomOf(plan);
+  const { arena, places, tables } = compile(plan, BEGIN, maxRows, numSlots);
+  const trained = tables.reduce((sum, { rows, stride }) => sum + rows * stride, 0) + places.weightsCount * (1 + numSlots);
+  return arena.bytes - trained * WORD;
+}
+
+/** What a plan's memory is laid out for. */
+function roomOf({ optimizers: { dense }, batchRows = MIN_ROWS }: Plan): { readonly numSlots: number; readonly maxRows: number } {
+  return { numSlots: optimizers.build(dense).slots.length, maxRows: Math.max(batchRows, MIN_ROWS) };
 }

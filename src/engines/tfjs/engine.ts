@@ -1,4 +1,4 @@
-import type { Engine } from '../engine.js';
+import type { Engine, Plan } from '../engine.js';
 import { loadGpu, loadOwn, type Backend } from './backend.js';
 import { compileProgram } from './program.js';
 
@@ -18,5 +18,10 @@ export async function createTfjsEngine(): Promise<Engine> {
 }
 
 function engineOn({ tf, description }: Backend): Engine {
-  return { name: 'tfjs', description, compile: (plan) => compileProgram(tf, plan) };
+  return { name: 'tfjs', description, compile: (plan) => compileProgram(tf, plan), activationBytes, maxBytes: Infinity };
+}
+
+/** Every value and its gradient; what TensorFlow.js makes besides is gone within an operation. */
+function activationBytes({ graph, batchRows = 0 }: Plan): number {
+  return graph.values.reduce((sum, { width }) => sum + width, 0) * batchRows * 2 * Float32Array.BYTES_PER_ELEMENT;
 }
