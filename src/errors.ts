@@ -58,11 +58,16 @@ export function problemLine({ where, key, message, fix }: Problem): string {
   return printable(joined(line, fix));
 }
 
-/** The text with control characters (but tab and line feed) escaped, and cut at `limit` characters. */
+/** What drives a terminal, or makes a text look like another: controls, marks of direction, and what has no width. */
+const UNPRINTABLE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+
+/** The text with what cannot be seen (but tab and line feed) escaped, and cut at `limit` characters. */
 export function printable(text: string, limit = 2000): string {
   const cut = text.length > limit ? `${text.slice(0, limit)}…` : text;
-   
-  return cut.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
+  return cut.replace(UNPRINTABLE, (character) => {
+    const code = character.charCodeAt(0).toString(16);
+    return code.length > 2 ? `\\u${code.padStart(4, '0')}` : `\\x${code.padStart(2, '0')}`;
+  });
 }
 
 /** A value as it should appear in a message: JSON, cut short. */

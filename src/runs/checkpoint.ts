@@ -11,7 +11,13 @@ import { sizeOf, type HostTensor } from '../tensor.js';
 import { loopStateSchema, type LoopState } from '../training/loop-state.js';
 import { checkSize, FILES, MANIFEST, manifestText, parseJson, readManifest, readText } from './manifest.js';
 
-const stateSchema = z.strictObject({ loop: loopStateSchema, trainRows: z.int().min(0), metricsBytes: z.int().min(0) });
+const stateSchema = z.strictObject({
+  loop: loopStateSchema,
+  trainRows: z.int().min(0),
+  metricsBytes: z.int().min(0),
+  /** Names that were to point at the checkpoint. */
+  links: z.array(z.string().regex(/^(last|best|best-[A-Za-z0-9_.-]+)$/)),
+});
 
 /** Everything that a checkpoint holds. */
 export interface Checkpoint {
@@ -81,7 +87,7 @@ export async function saveCheckpoint(run: string, checkpoint: Checkpoint, links:
   const first = `step-${String(checkpoint.loop.step).padStart(8, '0')}`;
   let name = first;
   for (let copy = 2; older.includes(name); copy++) name = `${first}.${copy}`;
-  await withRoom(folder, checkpointBytes(checkpoint), () => writeFolder(join(folder, name), (temporary) => writeFiles(temporary, checkpoint)));
+  await withRoom(folder, checkpointBytes(checkpoint), () => writeFolder(join(folder, name), (temporary) => writeFiles(temporary, checkpoint, links)));
   for (const link of links) await pointLink(join(folder, link), name);
 
   await onDisk(folder, async () => {
@@ -107,13 +113,13 @@ async function withRoom(folder: string, neededBytes: number, write: () => Promis
   }
 }
 
-async function writeFiles(folder: string, { program, loop, trainRows, metricsBytes, fitted, config }: Checkpoint): Promise<void> {
+async function writeFiles(folder: string, { program, loop, trainRows, metricsBytes, fitted, config }: Checkpoint, links: readonly CheckpointLink[]): Promise<void> {
   const files = {
     [FILES.weights]: await writeSafetensors(join(folder, FILES.weights), stored(program.weights)),
     [FILES.optimizer]: await writeSafetensors(join(folder, FILES.optimizer), stored(program.optimizer)),
     [FILES.features]: await writeSynced(join(folder, FILES.features), JSON.stringify(fitted)),
     [FILES.config]: await writeSynced(join(folder, FILES.config), config),
-    [FILES.state]: await writeSynced(join(folder, FILES.state), JSON.stringify({ loop, trainRows, metricsBytes })),
+    [FILES.state]: await writeSynced(join(folder, FILES.state), JSON.stringify({ loop, trainRows, metricsBytes, links })),
   };
   await writeSynced(join(folder, MANIFEST), manifestText(files));
 }
@@ -173,6 +179,17 @@ export async function readCheckpoint(folder: string, withOptimizer: boolean): Pr
     fitted,
     config,
   };
+}
+
+/**
+ * Points at a checkpoint what was to point at it when it was saved: whoever saved it may have died in between.
+ * @throws UserError (checkpoint) where it is not whole; (disk)
+ */
+export async function restoreLinks(run: string, name: string): Promise<void> {
+  const folder = checkpointsFolder(run);
+  const path = join(folder, name);
+  const { links } = parseJson(join(path, FILES.state), await readText(path, FILES.state, await readManifest(path)), stateSchema);
+  for (const link of links) await pointLink(join(folder, link), name);
 }
 
 /** The newest checkpoint of a run that is whole. */

@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { onDisk } from '../disk.js';
 import { userError } from '../errors.js';
-import { checkpointsFolder, readNewestCheckpoint, type Checkpoint } from './checkpoint.js';
+import { checkpointsFolder, readNewestCheckpoint, restoreLinks, type Checkpoint } from './checkpoint.js';
 import { lockRun } from './lock.js';
 import { FILES } from './manifest.js';
 import { createRunFolder, namedFolder, runsFolder, type RunPlace } from './run-folder.js';
@@ -70,6 +70,7 @@ async function goOn(run: string, { resume, compareConfig }: RunRequest, tell: (n
   }
   const path = join(checkpointsFolder(run), name);
   const changes = compareConfig(checkpoint.config, join(path, FILES.config));
+  await restoreLinks(run, name);
   const { step, epoch, batch, bestEpoch } = checkpoint.loop;
   const within = batch === 0 ? '' : `, and ${batch} batches of the next`;
   tell(`resumed ${path}: ${step} steps and ${epoch} epochs are behind${within}; ${bestEpoch === 0 ? 'no epoch is best yet' : `epoch ${bestEpoch} is the best`}`);

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { findCheckpoint, readCheckpoint, readNewestCheckpoint, saveCheckpoint, type Checkpoint } from '../../src/runs/checkpoint.js';
+import { findCheckpoint, readCheckpoint, readNewestCheckpoint, restoreLinks, saveCheckpoint, type Checkpoint } from '../../src/runs/checkpoint.js';
 import { firstLoopState } from '../../src/training/loop-state.js';
 import { createFailingDisk, type Fate } from '../support/failing-disk.js';
 import { scratchFolder } from '../support/scratch.js';
@@ -33,11 +33,14 @@ async function savedOnce(): Promise<string> {
 /** What is found by somebody who comes later: the old checkpoint or the new one, whole, behind every name. */
 async function expectOldOrNew(run: string): Promise<number> {
   disk.reset();
-  const { checkpoint: newest } = await readNewestCheckpoint(run, quiet);
+  const { checkpoint: newest, name: newestName } = await readNewestCheckpoint(run, quiet);
   expect([checkpoint(1), checkpoint(2)]).toContainEqual(newest);
   for (const name of [run, join(run, 'checkpoints', 'last'), join(run, 'checkpoints', 'best')]) {
     expect([checkpoint(1), checkpoint(2)]).toContainEqual(await readCheckpoint(findCheckpoint(name), true));
   }
+  // Who goes on has the names where they belong.
+  await restoreLinks(run, newestName);
+  for (const link of ['last', 'best']) expect(await readCheckpoint(join(run, 'checkpoints', link), true)).toEqual(newest);
   return newest!.loop.step;
 }
 
@@ -94,7 +97,7 @@ describe('a disk that fails', () => {
     const run = await savedOnce();
     let matching = 0;
     disk.fate = (operation): Fate => (operation.kind === kind && (kind === 'mkdir' || ++matching === 2) ? { code } : 'done');
-    const attempt = saveCheckpoint(run, checkpoint(2), ['last'], KEEP);
+    const attempt = saveCheckpoint(run, checkpoint(2), ['last', 'best'], KEEP);
     await expect(attempt).rejects.toMatchObject({ exitCode: 5 });
     await expect(attempt).rejects.toThrow(message);
     if (kind === 'write') await expect(attempt).rejects.toThrow(/a checkpoint needs \d+ bytes, \d+ are free on this disk/);
