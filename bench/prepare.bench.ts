@@ -11,9 +11,15 @@ const TEST_ROWS = 200_000;
 const PYTHON = process.env['MTL_PYTHON'] ?? 'python3';
 const MAIN = join(import.meta.dirname, '..', 'dist', 'cli', 'main.js');
 
+/** Lets the disk write what is on its way, which would slow down who comes next. */
+function settle(): void {
+  spawnSync('sync');
+}
+
 /** Runs a command in a process of its own. */
 function mtl(args: readonly string[]): { seconds: number; peakMB: number } {
   const script = `const { main } = await import(${JSON.stringify(MAIN)}); process.exitCode = await main(process.argv.slice(1)); console.error('peak ' + process.resourceUsage().maxRSS)`;
+  settle();
   const start = performance.now();
   const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script, '--', ...args], { encoding: 'utf8' });
   if (status !== 0) throw new Error(stderr);
@@ -38,6 +44,7 @@ it('prepare', () => {
       what: `mtl prepare, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
       ...mtl(['prepare', 'ali-ccp', raw, join(folder, `out-${threads}`), '--threads', String(threads)]),
     }));
+    settle();
     const python = spawnSync(PYTHON, [join(import.meta.dirname, 'peers', 'prepare_ali_ccp.py'), raw, join(folder, 'python')], { encoding: 'utf8' });
     const peers: { what: string; seconds: number; peakMB: number }[] = [];
     if (python.status === 0) {
