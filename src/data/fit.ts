@@ -71,8 +71,10 @@ function plainColumn(field: Field, fit: Fit, block: { readonly rows: number }): 
   const texts = new Map<number, string>();
   const read = (text: string): void => {
     fit.check(text);
-    into[block.rows] = NaN;
-    texts.set(block.rows, text);
+    // What passes is a number in digits, or nothing.
+    const value = text === '' ? NaN : Number(text);
+    into[block.rows] = value;
+    if (Number.isNaN(value)) texts.set(block.rows, text);
   };
   return {
     reader: { columns: field.columns, read, plain: plain.cell === 'id' ? { cell: 'id', below: Infinity, into } : { cell: 'number', encode: undefined, into } },

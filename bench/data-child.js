@@ -1,0 +1,97 @@
+// One measurement of bench/data.bench.ts in a process of its own, so that its peak of memory is its own; prints a line of JSON.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { loadConfig } from '../dist/config/load.js';
+import { tasksOf } from '../dist/config/experiment.js';
+import { refuseBadRows } from '../dist/data/rejects.js';
+import { columnsOf, encodedFormat, rowFormatOf } from '../dist/data/row-format.js';
+import { openSource } from '../dist/data/source.js';
+import { createEngine } from '../dist/engines/engines.js';
+import { layoutOf } from '../dist/features/features.js';
+import { buildModel } from '../dist/models/models.js';
+import { parseOverride } from '../dist/config/overrides.js';
+import { train } from '../dist/train.js';
+
+const [what, config, ...sets] = process.argv.slice(2);
+const loaded = await loadConfig(config, sets.map(parseOverride));
+const { experiment } = loaded;
+const tasks = tasksOf(experiment);
+const format = rowFormatOf(tasks, Object.values(experiment.features));
+const reading = { policy: refuseBadRows, cache: { folder: experiment.data.cache } };
+const { batchSize, shuffleWindow: window } = experiment.training;
+const shuffle = (epoch) => ({ seed: experiment.seed, epoch, window });
+
+async function open() {
+  const source = await openSource(experiment.data.train, columnsOf(format));
+  const fitted = await source.fit(format, reading);
+  return { source, encoded: encodedFormat(format, fitted) };
+}
+
+async function timed(work) {
+  const start = performance.now();
+  const rows = await work();
+  return { rows, ms: performance.now() - start };
+}
+
+const measures = {
+  /** Takes a source apart, encodes it and writes shards. */
+  async encode() {
+    const { source, encoded } = await open();
+    return timed(async () => (await source.dataset(encoded, reading)).rows);
+  },
+
+  /** Two epochs of shuffled batches from shards; the second counts. */
+  async batches() {
+    const { source, encoded } = await open();
+    const dataset = await source.dataset(encoded, reading);
+    let last;
+    for (const epoch of [1, 2]) {
+      last = await timed(async () => {
+        let rows = 0;
+        for await (const { batch } of dataset.batches(batchSize, shuffle(epoch))) rows += batch.rows;
+        return rows;
+      });
+    }
+    return last;
+  },
+
+  /** The engine alone, on batches of the data that are in memory. */
+  async engine() {
+    const { source, encoded } = await open();
+    const layout = layoutOf(encoded.fields);
+    const graph = buildModel(experiment.model, layout.width, tasks);
+    const program = (await createEngine({ device: 'cpu' })).compile({ graph, layout, optimizers: experiment.training.optimizer, seed: experiment.seed, batchRows: batchSize });
+    const batches = [];
+    for await (const { batch } of (await source.dataset(encoded, reading)).batches(batchSize, shuffle(1))) {
+      // Batches share the memory of their window: copies of their own rows.
+      const copy = (columns) => new Map([...columns].map(([name, data]) => [name, data.slice()]));
+      if (batches.push({ rows: batch.rows, ids: copy(batch.ids), numbers: copy(batch.numbers), labels: copy(batch.labels), bags: batch.bags }) === 256) break;
+    }
+    const steps = 600;
+    let result;
+    for (const _ of [1, 2]) {
+      result = await timed(async () => {
+        for (let step = 0; step < steps; step++) await program.trainStep(batches[step % batches.length]);
+        return steps * batchSize;
+      });
+    }
+    program.dispose();
+    return result;
+  },
+
+  /** mtl train: the last of its epochs. */
+  async train() {
+    const runDir = join(mkdtempSync(join(tmpdir(), 'mtl-bench-')), 'run');
+    let last;
+    const nothing = () => undefined;
+    const options = { device: 'cpu', runDir, overrides: sets, signal: new AbortController().signal };
+    await train(loaded, options, { onRead: nothing, onNotice: nothing, onStart: nothing, onStep: nothing, onEpoch: ({ rows, elapsedMs }) => (last = { rows, ms: elapsedMs }) });
+    rmSync(runDir, { recursive: true });
+    return last;
+  },
+};
+
+const result = await measures[what]();
+process.stdout.write(`${JSON.stringify({ ...result, peakMB: process.resourceUsage().maxRSS / 1024 })}\n`);
+process.exit(0);

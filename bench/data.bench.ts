@@ -1,0 +1,88 @@
+// Rows and MB read a second: CSV, gzip, Parquet and shards, beside pandas' read_csv; and mtl train beside its engine alone (2 minutes).
+import { spawnSync } from 'node:child_process';
+import { createReadStream, createWriteStream, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { createGzip } from 'node:zlib';
+import { parquetWriteFile } from 'hyparquet-writer';
+import { it } from 'vitest';
+import { count, printTable, saveResults } from './results.js';
+
+const root = join(import.meta.dirname, '..');
+const ROWS = 1_000_000;
+const PARQUET_ROWS = 200_000;
+const CONFIG = join(root, 'configs', 'esmm.yaml');
+const NUMBERS = '{type: numeric, fields: [D109_14, D110_14, D127_14, D150_14, D508, D509, D702, D853], scaling: standard}';
+
+interface Measured {
+  readonly rows: number;
+  readonly ms: number;
+  readonly peakMB: number;
+}
+
+/** Runs a measurement in a process of its own. */
+function measure(what: string, sets: readonly string[]): Measured {
+  const { stdout, stderr, status } = spawnSync(process.execPath, [join(import.meta.dirname, 'data-child.js'), what, CONFIG, ...sets], { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${what}: ${stderr}`);
+  return JSON.parse(stdout) as Measured;
+}
+
+/** pandas' read_csv of the same file, or why there is none. */
+function pandas(path: string): Measured | string {
+  const python = process.env['MTL_PYTHON'] ?? 'python3';
+  const script = [
+    'import json, resource, sys, time, pandas', 'start = time.perf_counter()', 'rows = len(pandas.read_csv(sys.argv[1]))',
+    'print(json.dumps(dict(rows=rows, ms=1000 * (time.perf_counter() - start), peakMB=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)))',
+  ];
+  const { stdout, stderr, status, error } = spawnSync(python, ['-c', script.join('\n'), path], { encoding: 'utf8' });
+  if (error !== undefined || status !== 0) return `pandas left out: ${python} ${error === undefined ? (stderr.trim().split('\n').at(-1) ?? '') : 'does not start'}; MTL_PYTHON names another`;
+  return JSON.parse(stdout) as Measured;
+}
+
+/** The first rows of the CSV as Parquet, snappy as Spark writes it. */
+function writeParquet(csv: string, path: string): void {
+  const [header, ...lines] = readFileSync(csv, 'utf8').split('\n', PARQUET_ROWS + 1).map((line) => line.split(','));
+  const isNumber = (name: string): boolean => name.startsWith('D');
+  const columnData = header!.map((name, c) => (isNumber(name) ? { name, type: 'DOUBLE' as const, data: Float64Array.from(lines, (cells) => Number(cells[c])) } : { name, type: 'INT32' as const, data: Int32Array.from(lines, (cells) => Number(cells[c])) }));
+  parquetWriteFile({ filename: path, columnData });
+}
+
+it('data', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'mtl-bench-data-'));
+  try {
+    const csv = join(folder, 'train.csv');
+    spawnSync(process.execPath, [join(root, 'bin', 'mtl.js'), 'synth', folder, '--preset', 'ali-ccp', '--train', String(ROWS), '--valid', '1000', '--test', '1000'], { stdio: 'ignore' });
+    await pipeline(createReadStream(csv), createGzip({ level: 6 }), createWriteStream(`${csv}.gz`));
+    const parquet = join(folder, 'train.parquet');
+    writeParquet(csv, parquet);
+
+    const setsFor = (path: string, cache: string): string[] => [
+      `data.train=${path}`, `data.valid=${join(folder, 'valid.csv')}`, 'data.test=null', `data.cache=${join(folder, cache)}`, `features.numbers=${NUMBERS}`,
+      'training.batchSize=1024', 'training.epochs=3', 'training.earlyStopping=null',
+    ];
+    const rows: Record<string, string>[] = [];
+    const results: Record<string, Measured> = {};
+    const add = (name: string, bytes: number, measured: Measured): void => {
+      results[name] = measured;
+      rows.push({ what: name, 'rows/s': count((1000 * measured.rows) / measured.ms), 'MB/s': bytes === 0 ? '' : count(bytes / 1000 / measured.ms), 'peak MB': count(measured.peakMB) });
+    };
+    const peer = pandas(csv);
+    if (typeof peer === 'string') console.log(peer);
+    else add('pandas read_csv', statSync(csv).size, peer);
+    for (const [name, path] of [['CSV to shards', csv], ['CSV in gzip to shards', `${csv}.gz`], ['Parquet to shards', parquet]] as const) add(name, statSync(path).size, measure('encode', setsFor(path, `cache-${name}`)));
+    add('shuffled batches from shards', 0, measure('batches', setsFor(csv, 'cache-CSV to shards')));
+    printTable('Reading 33 columns (2 labels, 23 ids, 8 scaled numbers), one core', rows);
+
+    const speeds = { 'engine alone': measure('engine', setsFor(csv, 'cache-CSV to shards')), 'mtl train': measure('train', setsFor(csv, 'cache-CSV to shards')) };
+    Object.assign(results, speeds);
+    const speedOf = ({ rows: n, ms }: Measured): number => (1000 * n) / ms;
+    printTable(
+      `Training esmm on ${count(ROWS)} rows, batch 1024`,
+      Object.entries(speeds).map(([what, measured]) => ({ what, 'rows/s': count(speedOf(measured)), 'of the engine': `${((100 * speedOf(measured)) / speedOf(speeds['engine alone'])).toFixed(0)}%`, 'peak MB': count(measured.peakMB) })),
+    );
+    saveResults('data', { results });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
