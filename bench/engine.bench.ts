@@ -3,6 +3,7 @@ import { it } from 'vitest';
 import { createSimdEngine } from '../src/engines/simd/engine.js';
 import { EVALUATION_BATCH_ROWS } from '../src/training/measure.js';
 import { count, MACHINE, median, printTable, saveResults } from './results.js';
+import { phasesOf } from './phases.js';
 import { distinctRows, peakFlops, peakRowUpdates, trainingFlops } from './roofline.js';
 import { batchesOf, chosenWorkloads, planOf, workloadName, WORKLOADS, type Workload } from './workloads.js';
 
@@ -74,6 +75,10 @@ it('engine', async () => {
     })),
   );
 
+  const phases = [];
+  for (const work of works) for (const threads of THREADS) phases.push({ workload: workloadName(work), threads, ms: Object.fromEntries(await phasesOf(work, threads, stepsOf(work))) });
+  printTable('Microseconds of a step by phase, on its first thread', phases.map(({ workload, threads, ms }) => ({ workload, threads: String(threads), ...Object.fromEntries(Object.entries(ms).map(([phase, value]) => [phase, count(1000 * value)])) })));
+
   // The same step on vocabularies of other sizes: what a lookup far apart costs.
   const esmm = WORKLOADS[1]!;
   const byVocabulary = [];
@@ -84,6 +89,7 @@ it('engine', async () => {
   saveResults('engine', {
     peaks: { flopsPerSecond: Object.fromEntries(flops), rowUpdatesPerSecondByWidth: Object.fromEntries([...widths].map(([width, rates]) => [width, Object.fromEntries(rates)])) },
     workloads: results,
+    phases,
     byVocabulary,
   });
 });

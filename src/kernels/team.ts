@@ -56,7 +56,11 @@ export function isFirst(): bool {
   return thread == 0;
 }
 
-/** Waits until all workers are here: spins for a while, then sleeps. */
+/** Where a worker that failed says so, in bytes from the barrier; COMMAND.failed of engines/simd/team.ts. */
+const FAILED: usize = 32;
+const WAKE_NS: i64 = 100_000_000;
+
+/** Waits until all workers are here: spins for a while, then sleeps; traps where one has failed and will never come. */
 export function barrier(): void {
   if (threads == 1) return;
   const generation = atomic.load<i32>(barrierAt, 4);
@@ -67,5 +71,8 @@ export function barrier(): void {
     return;
   }
   for (let i = 0; i < 20000; i++) if (atomic.load<i32>(barrierAt, 4) != generation) return;
-  while (atomic.load<i32>(barrierAt, 4) == generation) atomic.wait<i32>(barrierAt + 4, generation, -1);
+  while (atomic.load<i32>(barrierAt, 4) == generation) {
+    if (atomic.load<i32>(barrierAt, FAILED)) unreachable();
+    atomic.wait<i32>(barrierAt + 4, generation, WAKE_NS);
+  }
 }

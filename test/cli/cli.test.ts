@@ -132,7 +132,7 @@ describe('what the user did wrong', () => {
     ['an argument too many', ['train', config, '--', '--x'], 2, /--x: is one argument too many/],
     ['an option twice', ['train', config, '--device', 'cpu', '--device', 'auto'], 2, /--device: is given more than once/],
     ['a path twice', ['eval', '.', '--data', 'a', '--data', 'b'], 2, /--data: is given more than once/],
-    ['tables beyond any memory', ['train', config, '--set', 'features.user.encoding={sizes: {101: 2000000000}}'], 3, /need \d+\.\d GB, this machine has .* the largest are '101' of 2000000000 rows × 16/],
+    ['tables beyond any memory', ['train', config, '--set', 'features.user.encoding={sizes: {101: 2000000000}}'], 3, /need \d+\.\d GiB, and (?:one WebAssembly memory|this machine) has .*'101' of 2000000000 rows × 16/],
     ['a config called like the link to the newest run', ['train', config, '--set', 'name=latest'], 2, /'latest' is the link to the newest run/],
     ['rows that are no number', ['synth', 'x', '--train', 'many'], 2, /expected a whole number from 1 to/],
     ['a rate beyond 1', ['synth', 'x', '--click-rate', '1.5'], 2, /expected a number between 0 and 1/],

@@ -13,7 +13,7 @@ import { compile, type TablePlace } from './compile.js';
 import type { Mode } from './lowering.js';
 import { createMemory, instantiate, type KernelModule } from './module.js';
 import { toFours, type Place } from './places.js';
-import { createTeam } from './team.js';
+import { createTeam, type CallObserver } from './team.js';
 
 /** Below this lies what belongs to the kernels themselves. */
 const BEGIN = 65_536;
@@ -21,7 +21,7 @@ const BEGIN = 65_536;
 const MIN_ROWS = 1024;
 
 /** Compiles a plan into one memory and a list of kernel calls over it. */
-export function compileProgram({ module }: KernelModule, plan: Plan, threads: number): Program {
+export function compileProgram({ module }: KernelModule, plan: Plan, threads: number, onCall?: CallObserver): Program {
   const { graph, layout, seed } = plan;
   const dense = optimizers.build(plan.optimizers.dense);
   const sparse = optimizers.build(plan.optimizers.embeddings);
@@ -35,7 +35,7 @@ export function compileProgram({ module }: KernelModule, plan: Plan, threads: nu
   const doubles = new Float64Array(memory.buffer);
   const view = (at: number, length: number): Float32Array => floats.subarray(at / WORD, at / WORD + length);
   const rowWork = places.groups.reduce((sum, { matrix }) => sum + 3 * matrix.inputs * matrix.panels * 8, 0);
-  const team = createTeam({ module, memory, lists, barrier: BEGIN, threads, rowWork });
+  const team = createTeam({ module, memory, lists, barrier: BEGIN, threads, rowWork, onCall });
   const bags = createBagLoader(memory, compiled.bags, arena.bytes);
   let step = 0;
 

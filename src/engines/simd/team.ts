@@ -1,7 +1,8 @@
 import { Worker } from 'node:worker_threads';
+import { monotonicMs } from '../../clock.js';
 import type { Mode } from './lowering.js';
 import { instantiate, type Kernels } from './module.js';
-import { ROWS, type Call } from './plan.js';
+import { ROWS, type Call, type KernelName } from './plan.js';
 
 /** What a team of workers runs, and on what. */
 export interface TeamOptions {
@@ -13,7 +14,12 @@ export interface TeamOptions {
   readonly threads: number;
   /** Multiplications of a row: what decides whether a step is worth sharing. */
   readonly rowWork: number;
+  /** Told how long each call of this thread took: for measuring. */
+  readonly onCall?: CallObserver | undefined;
 }
+
+/** Hears of the calls of a step, one by one. */
+export type CallObserver = (kernel: Call['kernel'], elapsedMs: number) => void;
 
 /** Those who run a list together; this thread is the first of them. */
 export interface Team {
@@ -24,14 +30,15 @@ export interface Team {
 
 /** Lists by the number that a command gives them. */
 export const MODES: readonly Mode[] = ['train', 'inspect', 'predict'];
-/** Words of a command, counted from the barrier: its number, the list (-1 ends the worker), the rows; and the workers that wait. */
-export const COMMAND = { number: 4, list: 5, rows: 6, ready: 7 } as const;
+/** Words of a command, counted from the barrier: its number, the list (-1 ends the worker), the rows; the workers that wait; whether one failed. */
+export const COMMAND = { number: 4, list: 5, rows: 6, ready: 7, failed: 8 } as const;
 /** Less work than this is done before the others have woken up. */
 const MIN_SHARED_WORK = 2_000_000;
 
 /** A list with its kernels looked up, so that a step looks up and allocates nothing. */
-export function bind(calls: readonly Call[], kernels: Kernels): (rows: number) => void {
-  const bound = calls.map(({ kernel, args }) => ({ kernel: kernels[kernel], args: [...args], rowsAt: args.indexOf(ROWS) }));
+export function bind(calls: readonly Call[], kernels: Kernels, onCall?: CallObserver): (rows: number) => void {
+  const kernelOf = ({ kernel }: Call): Kernels[KernelName] => (onCall === undefined ? kernels[kernel] : timed(kernel, kernels[kernel], onCall));
+  const bound = calls.map((call) => ({ kernel: kernelOf(call), args: [...call.args], rowsAt: call.args.indexOf(ROWS) }));
   let boundRows = ROWS;
   return (rows) => {
     if (rows !== boundRows) for (const { args, rowsAt } of bound) if (rowsAt >= 0) args[rowsAt] = rows;
@@ -40,10 +47,19 @@ export function bind(calls: readonly Call[], kernels: Kernels): (rows: number) =
   };
 }
 
+function timed(name: Call['kernel'], kernel: Kernels[KernelName], onCall: CallObserver): Kernels[KernelName] {
+  return (...args) => {
+    const startMs = monotonicMs();
+    const result = kernel(...args);
+    onCall(name, monotonicMs() - startMs);
+    return result;
+  };
+}
+
 /** Starts the workers. Results do not depend on how many there are. */
-export function createTeam({ module, memory, lists, barrier, threads, rowWork }: TeamOptions): Team {
+export function createTeam({ module, memory, lists, barrier, threads, rowWork, onCall }: TeamOptions): Team {
   const kernels = instantiate(module, memory);
-  const bound = MODES.map((mode) => bind(lists[mode], kernels));
+  const bound = MODES.map((mode) => bind(lists[mode], kernels, onCall));
   const words = new Int32Array(memory.buffer, barrier, 16);
   const workers = Array.from({ length: threads - 1 }, (_, w) => {
     // Workers run what was built, also where this file runs from its source.

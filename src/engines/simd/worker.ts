@@ -20,6 +20,12 @@ for (let seen = 0; ; seen++) {
   while (Atomics.load(words, COMMAND.number) === seen) Atomics.wait(words, COMMAND.number, seen);
   const list = words[COMMAND.list]!;
   if (list < 0) break;
-  bound[list]!(words[COMMAND.rows]!);
-  kernels.barrier();
+  try {
+    bound[list]!(words[COMMAND.rows]!);
+    kernels.barrier();
+  } catch (error) {
+    // The others wait for this one at the next barrier.
+    Atomics.store(words, COMMAND.failed, 1);
+    throw error;
+  }
 }
