@@ -10,6 +10,8 @@ import { refuseBadRows } from '../../src/data/rejects.js';
 import { encodedFormat, rowFormatOf } from '../../src/data/row-format.js';
 import { openSplits } from '../../src/data/splits.js';
 import type { Program } from '../../src/engines/engine.js';
+import type { Engine } from '../../src/engines/engine.js';
+import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
 import { layoutOf } from '../../src/features/features.js';
 import { buildModel } from '../../src/models/models.js';
@@ -65,7 +67,7 @@ const MODELS = {
 };
 
 /** Builds the case as a config and takes it through the CSV path to a compiled program. */
-async function prepare(c: SampleCase, files: readonly string[]) {
+async function prepare(engine: Engine, c: SampleCase, files: readonly string[]) {
   const rechub = { model: MODELS[c.model](c), labels: c.labels, task_types: c.labels.map(() => 'classification'), sparse: c.sparse.map((field) => [field, 0]), dense: c.dense };
   const translation = translate(rechub as unknown as RechubCase)!;
   const adam = { learningRate: c.lr, weightDecay: c.weight_decay, epsilon: c.eps ?? 1e-8 };
@@ -86,7 +88,7 @@ async function prepare(c: SampleCase, files: readonly string[]) {
   const sources = await openSplits(experiment.data, format, '');
   const layout = layoutOf(format.fields);
   const graph = buildModel(experiment.model, layout.width, tasks);
-  const program = (await createTfjsEngine()).compile({ graph, layout, optimizers: experiment.training.optimizer, seed: 1 });
+  const program = engine.compile({ graph, layout, optimizers: experiment.training.optimizer, seed: 1 });
   const datasetOf = (split: 'train' | 'valid' | 'test'): Promise<Dataset> => sources[split]!.dataset(format, { policy: refuseBadRows, cache: { folder: scratchFolder() } });
   return { translation, program, train: await datasetOf('train'), valid: await datasetOf('valid'), test: await datasetOf('test') };
 }
@@ -127,8 +129,20 @@ function expectAuc(values: { readonly labels: readonly number[]; readonly predic
   expect(expected, what).toBeLessThanOrEqual(greatest + 1e-3);
 }
 
-describe('CSVs train as they do in torch-rechub', () => {
-  for (const { name, files, losses, predictions: tolerance, auc: noise } of CASES) {
+/**
+ * The kernels round otherwise than torch and TensorFlow.js, which share their order of sums: on the 200 real rows, where noise
+ * decides, a training parts from torch's after this many epochs at the earliest (found 2.4e-4 there).
+ */
+const NOISY_EPOCH = 6;
+const ENGINES: readonly { readonly engineName: string; readonly isKernels: boolean; create(): Engine | Promise<Engine> }[] = [
+  { engineName: 'tfjs', isKernels: false, create: createTfjsEngine },
+  { engineName: 'simd', isKernels: true, create: () => createSimdEngine() },
+  { engineName: 'plain simd', isKernels: true, create: () => createSimdEngine(1, false) },
+];
+
+for (const { engineName, isKernels, create } of ENGINES) describe(`CSVs train as they do in torch-rechub, through ${engineName}`, () => {
+  for (const { name, files, losses: closest, predictions: tolerance, auc: noise } of CASES) {
+    const losses = (epoch: number): number => (isKernels && noise > 0 && epoch >= NOISY_EPOCH ? 1e-3 : closest(epoch));
     const missing = [`${join(folder, name)}.json`, ...files].find((path) => !existsSync(path));
     if (missing !== undefined) {
       it.skip(`${name}: ${missing} is absent`);
@@ -138,7 +152,7 @@ describe('CSVs train as they do in torch-rechub', () => {
 
     it(`${name} has the losses and AUCs of every epoch`, async () => {
       const { tensors } = await readCase(join(folder, name));
-      const { translation, program, train, valid, test } = await prepare(c, files);
+      const { translation, program, train, valid, test } = await prepare(await create(), c, files);
       program.restore({ step: 0, weights: translateTensors(tensors, 'init', translation.modules), optimizer: new Map() });
       for (const [epoch, expected] of c.epochs.entries()) {
         const sums = c.labels.map(() => 0);
@@ -166,7 +180,7 @@ describe('CSVs train as they do in torch-rechub', () => {
 
     it(`${name} predicts and scores test as torch-rechub does with its final weights`, async () => {
       const { tensors } = await readCase(join(folder, name));
-      const { translation, program, test } = await prepare(c, files);
+      const { translation, program, test } = await prepare(await create(), c, files);
       program.restore({ step: 0, weights: translateTensors(tensors, 'final', translation.modules), optimizer: new Map() });
       const found = await predictAll(program, test, translation, c.labels);
       const expected = tensors.get('test.pred')!.data;
