@@ -1,6 +1,6 @@
 // One measurement of bench/data.bench.ts in a process of its own, so that its peak of memory is its own; prints a line of JSON.
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig } from '../dist/config/load.js';
 import { tasksOf } from '../dist/config/experiment.js';
@@ -18,7 +18,7 @@ const loaded = await loadConfig(config, sets.map(parseOverride));
 const { experiment } = loaded;
 const tasks = tasksOf(experiment);
 const format = rowFormatOf(tasks, Object.values(experiment.features));
-const reading = { policy: refuseBadRows, cache: { folder: experiment.data.cache } };
+const reading = { policy: refuseBadRows, cache: { folder: experiment.data.cache }, threads: 1 };
 const { batchSize, shuffleWindow: window } = experiment.training;
 const shuffle = (epoch) => ({ seed: experiment.seed, epoch, window });
 
@@ -39,6 +39,12 @@ const measures = {
   async encode() {
     const { source, encoded } = await open();
     return timed(async () => (await source.dataset(encoded, reading)).rows);
+  },
+
+  /** The same with as many threads as there are cores. */
+  async encodeThreaded() {
+    const { source, encoded } = await open();
+    return timed(async () => (await source.dataset(encoded, { ...reading, threads: availableParallelism() })).rows);
   },
 
   /** Two epochs of shuffled batches from shards; the second counts. */

@@ -56,7 +56,7 @@ export async function evaluate({ path, data, signal, ...engineOptions }: Evaluat
     const metrics: Record<string, Report> = {};
     for (const [split, rows] of Object.entries(sources)) {
       if (rows === undefined) continue;
-      const dataset = await rows.dataset(format, { policy, cache: { folder: experiment.data.cache }, signal });
+      const dataset = await rows.dataset(format, { policy, cache: { folder: experiment.data.cache }, threads: engineOptions.threads, signal });
       metrics[split] = await measure(program, dataset.batches(EVALUATION_BATCH_ROWS), spacesOf(tasks), signal);
     }
     return { checkpoint: folder, step: checkpoint.program.step, metrics, numRejects: policy.count };

@@ -59,7 +59,7 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
   let saver: Saver | undefined;
   let dispose: (() => void) | undefined;
   try {
-    const reading = { policy, cache: { folder: data.cache, onNotice: tell }, onProgress: (progress: ReadProgress) => observer.onRead(progress), signal };
+    const reading = { policy, cache: { folder: data.cache, onNotice: tell }, onProgress: (progress: ReadProgress) => observer.onRead(progress), threads: options.threads, signal };
     const fitted = checkpoint?.fitted ?? (await sources.train.fit(format, reading));
     const encoded = encodedFormat(format, fitted);
     const trainSet = await sources.train.dataset(encoded, reading);

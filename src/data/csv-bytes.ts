@@ -4,7 +4,7 @@ import { createGunzip } from 'node:zlib';
 
 /** Some of a file's bytes. */
 export interface ByteChunk {
-  /** Valid until the next chunk but one is asked for: the memory is used again. */
+  /** Valid until the next chunk is asked for, or as many later as were asked to be kept: the memory is used again. */
   readonly bytes: Buffer;
   /** Share of the file that was read so far. */
   readonly progress: number;
@@ -13,19 +13,22 @@ export interface ByteChunk {
 /** A file as chunks; `room` bytes before each may be written over. */
 export type ByteChunks = AsyncGenerator<ByteChunk>;
 
-/** The bytes of a file, decompressed where it `isGzip`. While a chunk is looked at, the next one is read. */
-export function readChunks(path: string, isGzip: boolean, chunkBytes: number, room: number): ByteChunks {
-  return isGzip ? gzipChunks(path, chunkBytes, room) : fileChunks(path, chunkBytes, room);
+/**
+ * The bytes of a file, decompressed where it `isGzip`. While a chunk is looked at, the next one is read.
+ * @param numKept chunks that stay valid when the next one is asked for; their memory can then be shared with other threads
+ */
+export function readChunks(path: string, isGzip: boolean, chunkBytes: number, room: number, numKept = 0): ByteChunks {
+  const buffers = buffersOf(numKept, room + chunkBytes);
+  return isGzip ? gzipChunks(path, chunkBytes, room, buffers) : fileChunks(path, chunkBytes, room, buffers);
 }
 
-async function* fileChunks(path: string, chunkBytes: number, room: number): ByteChunks {
+async function* fileChunks(path: string, chunkBytes: number, room: number, buffers: readonly Buffer[]): ByteChunks {
   const file = await open(path, 'r');
   try {
     const { size } = await file.stat();
-    const buffers = buffersOf(room + chunkBytes);
     let at = 0;
     const read = async (i: number): Promise<Buffer> => {
-      const buffer = buffers[i % 2]!;
+      const buffer = buffers[i % buffers.length]!;
       const { bytesRead } = await file.read(buffer, room, chunkBytes, at);
       at += bytesRead;
       return buffer.subarray(room, room + bytesRead);
@@ -45,18 +48,17 @@ async function* fileChunks(path: string, chunkBytes: number, room: number): Byte
   }
 }
 
-async function* gzipChunks(path: string, chunkBytes: number, room: number): ByteChunks {
+async function* gzipChunks(path: string, chunkBytes: number, room: number, buffers: readonly Buffer[]): ByteChunks {
   const { size } = await stat(path);
   const file = createReadStream(path, { highWaterMark: 1 << 18 });
   const unzip = createGunzip({ chunkSize: Math.max(64, chunkBytes) });
   file.on('error', (error) => unzip.destroy(error));
   file.pipe(unzip);
-  const buffers = buffersOf(room + chunkBytes);
   let i = 0;
   try {
     for await (const chunk of unzip as AsyncIterable<Buffer>) {
       for (let begin = 0; begin < chunk.length; begin += chunkBytes) {
-        const buffer = buffers[i++ % 2]!;
+        const buffer = buffers[i++ % buffers.length]!;
         const length = chunk.copy(buffer, room, begin, begin + chunkBytes);
         yield { bytes: buffer.subarray(room, room + length), progress: Math.min(1, file.bytesRead / size) };
       }
@@ -67,9 +69,9 @@ async function* gzipChunks(path: string, chunkBytes: number, room: number): Byte
   }
 }
 
-/** Memory for the chunk that is looked at, and for the next. */
-function buffersOf(bytes: number): readonly Buffer[] {
-  return [0, 1].map(() => Buffer.allocUnsafeSlow(bytes));
+/** Memory for the chunks that are kept, for the one that is looked at, and for the next. */
+function buffersOf(numKept: number, bytes: number): readonly Buffer[] {
+  return Array.from({ length: numKept + 2 }, () => (numKept > 0 ? Buffer.from(new SharedArrayBuffer(bytes)) : Buffer.allocUnsafeSlow(bytes)));
 }
 
 /** The first bytes of a file, as many as there are. */

@@ -3,7 +3,7 @@ import { didYouMean, quoted, systemCode, UserError, userError } from '../errors.
 import { firstBytes, readChunks, type ByteChunks } from './csv-bytes.js';
 import { checkParsed, countLines, MAX_ROW_BYTES, parseCells } from './csv-cells.js';
 import { fingerprintFile, type Fingerprint } from './fingerprint.js';
-import type { PlainBytes } from './scan.js';
+import type { LineCount, PlainBytes } from './scan.js';
 
 /** Some rows as cells, with the line that each ends on. */
 export interface CellRows {
@@ -20,10 +20,22 @@ export type Piece = (CellRows | PlainBytes) & { readonly progress: number };
 export interface CellFile {
   readonly path: string;
   readonly header: readonly string[];
-  pieces(): AsyncGenerator<Piece>;
+  /** @param ahead of a reader that asks for the next piece before it is done with one */
+  pieces(ahead?: ReadAhead): AsyncGenerator<Piece>;
   /** What tells the file from what it was before. */
   fingerprint(): Promise<Fingerprint>;
 }
+
+/** What a reader does that has several pieces of plain rows at work. */
+export interface ReadAhead {
+  /** How many it may still have when it asks for the next piece. */
+  readonly pieces: number;
+  /** Done when it has none: the lines of all are counted, and their memory is free. Called before anything but such a piece. */
+  settle(): Promise<void>;
+}
+
+/** The reader that is done with a piece before it asks for the next. */
+const NOT_AHEAD: ReadAhead = { pieces: 0, settle: () => Promise.resolve() };
 
 /** RFC 1952, 2.3.1. */
 const GZIP_MAGIC = Buffer.of(0x1f, 0x8b);
@@ -64,10 +76,12 @@ export async function openCsv(path: string, chunkBytes = 1 << 19): Promise<CellF
     path,
     header: names,
     fingerprint: async () => ({ '': await fingerprintFile(path) }),
-    async *pieces() {
+    async *pieces(ahead = NOT_AHEAD) {
       try {
-        yield* readPieces(readChunks(path, isGzip, chunkBytes, CARRY_ROOM), path, bytes, lines + 1);
+        yield* readPieces(readChunks(path, isGzip, chunkBytes, CARRY_ROOM, ahead.pieces), path, bytes, { line: lines + 1 }, ahead);
       } catch (error) {
+        // What is wrong with an earlier row comes first.
+        await ahead.settle();
         throw error instanceof UserError || systemCode(error) === undefined ? error : unreadable(path, error);
       }
     },
@@ -122,9 +136,8 @@ function headerOf(path: string, head: Buffer, isAll: boolean): Header | undefine
 }
 
 /** Everything behind the header. Lines are put together where chunks cut them; what is not plain is parsed. */
-async function* readPieces(chunks: ByteChunks, path: string, headerBytes: number, firstLine: number): AsyncGenerator<Piece> {
+async function* readPieces(chunks: ByteChunks, path: string, headerBytes: number, next: LineCount, ahead: ReadAhead): AsyncGenerator<Piece> {
   let skip = headerBytes;
-  let line = firstLine;
   /** The beginning of a line, or of a quoted cell of several lines. */
   let carry: Buffer = Buffer.alloc(0);
   let progress = 0;
@@ -136,24 +149,24 @@ async function* readPieces(chunks: ByteChunks, path: string, headerBytes: number
     const cut = lastLineEnd(whole);
     const lines = whole.subarray(0, cut);
     if (cut > 0 && isPlain(lines)) {
-      const piece = { bytes: lines, begin: 0, end: cut, line, progress };
-      yield piece;
-      ({ line } = piece);
+      yield { bytes: lines, begin: 0, end: cut, next, progress };
       carry = Buffer.from(whole.subarray(cut));
       continue;
     }
+    await ahead.settle();
     carry = Buffer.from(whole);
     if (cut === 0 && whole.length <= MAX_ROW_BYTES) continue;
-    const parsed = parseCells(cut > 0 ? lines : whole, line);
+    const parsed = parseCells(cut > 0 ? lines : whole, next.line);
     // A quote may be closed, and a line ended, by what comes; unless it is too long already.
     if (parsed.error?.code === 'CSV_QUOTE_NOT_CLOSED' || (cut === 0 && parsed.error === undefined)) continue;
     yield { ...parsed, progress };
     checkParsed(path, parsed);
-    line += countLines(whole, 0, cut);
+    next.line += countLines(whole, 0, cut);
     carry = carry.subarray(cut);
   }
+  await ahead.settle();
   if (carry.length === 0) return;
-  const parsed = parseCells(carry, line);
+  const parsed = parseCells(carry, next.line);
   yield { ...parsed, progress };
   checkParsed(path, parsed);
 }

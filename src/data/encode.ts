@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ENTRY } from './cache.js';
+import { createEncoders, type EncodersOptions } from './encoders.js';
 import { noRows } from './fit.js';
 import type { BadRow, RejectPolicy } from './rejects.js';
 import { blockColumns, blockReaders, createRowBlock } from './row-block.js';
@@ -41,14 +42,21 @@ export async function encodeShards(folder: string, entry: string, path: string, 
 }
 
 /**
- * Encodes all rows of a file of cells.
+ * Encodes all rows of a file of cells. What comes of them does not depend on the number of threads.
+ * @param options how many threads encode plain rows; this one alone where it is left out
  * @throws UserError (data) for a row that the policy does not let pass, and for a file without a usable row
  */
-export async function encodeRows(source: RowSource, format: EncodedFormat, policy: RejectPolicy, writer: ShardWriter, onShare: (share: number) => void): Promise<void> {
-  const block = createRowBlock(blockColumns(format), BLOCK_ROWS);
+export async function encodeRows(source: RowSource, format: EncodedFormat, policy: RejectPolicy, writer: ShardWriter, onShare: (share: number) => void, options: EncodersOptions = { threads: 1 }): Promise<void> {
+  const columns = blockColumns(format);
+  const block = createRowBlock(columns, BLOCK_ROWS);
   const readers = blockReaders(block, format.fields, format.labels);
-  const count = await readRows(source, { format, readers, block, capacity: BLOCK_ROWS, policy, onBlock: () => writer.add(block), onShare });
-  if (count === 0) throw noRows(source.csv.path);
+  const elsewhere = options.threads > 1 ? createEncoders(source, format, options, { policy, onRows: (batch) => writer.add(batch) }) : undefined;
+  try {
+    const count = await readRows(source, { format, readers, block, capacity: BLOCK_ROWS, policy, onBlock: () => writer.add(block), onShare, elsewhere });
+    if (count === 0) throw noRows(source.csv.path);
+  } finally {
+    await elsewhere?.close();
+  }
 }
 
 /**

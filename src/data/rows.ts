@@ -26,10 +26,15 @@ export type PlainCells =
   /** 0 or 1. */
   | { readonly cell: 'class'; readonly into: Float32Array };
 
-/** A CSV and the columns that are read from it. */
-export interface RowSource {
-  readonly csv: CellFile;
+/** Where the columns of a CSV stand that are read from it. Plain data, but for what can be done with the file. */
+export interface RowShape {
+  readonly csv: Pick<CellFile, 'path' | 'header'>;
   readonly indices: ReadonlyMap<string, number>;
+}
+
+/** A CSV and the columns that are read from it. */
+export interface RowSource extends RowShape {
+  readonly csv: CellFile;
 }
 
 /**
@@ -58,7 +63,7 @@ async function openParquetFile(path: string, columns: readonly string[]): Promis
  * @returns a function that is true if every reader took its cell and the labels agree; otherwise the policy has the row
  */
 export function rowReader(
-  { csv, indices }: RowSource,
+  { csv, indices }: RowShape,
   readers: readonly ColumnReader[],
   checkRow: (cells: readonly string[]) => void,
   policy: RejectPolicy,
@@ -96,7 +101,7 @@ export function cellReader(columns: readonly string[], indices: ReadonlyMap<stri
  * The check that no label is 1 where the label that it is given is not.
  * @returns a function that throws BadValue
  */
-export function funnelCheck({ indices }: RowSource, { labels, funnels }: RowFormat): (cells: readonly string[]) => void {
+export function funnelCheck({ indices }: RowShape, { labels, funnels }: RowFormat): (cells: readonly string[]) => void {
   const parse = new Map(labels.map((label) => [label.name, label.parse]));
   const isOne = (cells: readonly string[], name: string): boolean => parse.get(name)!(cells[indices.get(name)!]!) === 1;
   return (cells) => {

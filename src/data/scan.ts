@@ -9,7 +9,13 @@ export interface PlainBytes {
   readonly bytes: Buffer;
   readonly begin: number;
   readonly end: number;
-  /** Number of the line that is read next; counted on while they are read. */
+  /** Counted on while they are read. */
+  readonly next: LineCount;
+}
+
+/** Where a reader of a file stands. */
+export interface LineCount {
+  /** Number of the line that is read next. */
   line: number;
 }
 
@@ -82,7 +88,7 @@ export function createScanner({ width, indices, readers, block, capacity, isCons
   let bytes: Buffer = Buffer.alloc(0);
   let at = 0;
   let end = 0;
-  let source: PlainBytes;
+  let next: LineCount;
   const textOf = (column: number): string => bytes.toString('utf8', begins[column], ends[column]);
 
   /** Reads the cells of a row that starts at `at`, and leaves `at` behind them; false where it is not plain to its end. */
@@ -183,16 +189,15 @@ export function createScanner({ width, indices, readers, block, capacity, isCons
     const lineEnd = bytes.indexOf(LF, begin);
     at = lineEnd + 1;
     const text = bytes.toString('utf8', begin, bytes[lineEnd - 1] === CR ? lineEnd - 1 : lineEnd);
-    return readRow(text.split(','), source.line);
+    return readRow(text.split(','), next.line);
   };
 
   return {
     start(plain) {
-      source = plain;
-      ({ bytes, begin: at, end } = plain);
+      ({ bytes, begin: at, end, next } = plain);
     },
     scan() {
-      for (; at < end; source.line++) {
+      for (; at < end; next.line++) {
         if (block.rows === capacity) return false;
         if (bytes[at] === LF) at++;
         else if (bytes[at] === CR) at += 2;

@@ -19,6 +19,8 @@ export interface Reading {
   readonly policy: RejectPolicy;
   readonly cache?: Cache;
   readonly onProgress?: (progress: ReadProgress) => void;
+  /** Threads that encode a large file; one a core where it is not given. What comes of it is the same. */
+  readonly threads?: number | undefined;
   /** Aborted to give up; its reason is thrown. */
   readonly signal?: AbortSignal;
 }

@@ -25,9 +25,9 @@ async function read(content: string | Uint8Array, chunkBytes?: number): Promise<
     for (const row of text.replace(/\r?\n$/, '').split(/\r?\n/)) {
       if (row !== '') {
         rows.push(row.split(','));
-        lines.push(piece.line);
+        lines.push(piece.next.line);
       }
-      piece.line++;
+      piece.next.line++;
     }
   }
   return { header: csv.header, rows, lines, shares };

@@ -1,0 +1,81 @@
+import { parentPort, Worker, type Transferable } from 'node:worker_threads';
+import { UserError, type ErrorKind, type Problem } from './errors.js';
+
+/** What a thread answers: a result, or what went wrong. An error keeps nothing but its text on its way between threads. */
+type Reply = { readonly result: unknown } | { readonly kind: ErrorKind; readonly problems: readonly Problem[] } | { readonly bug: string };
+
+/** A thread that answers what it is asked, one request after the other. */
+export interface Thread {
+  /**
+   * @param transfer memory that moves to the thread with the request
+   * @throws what the thread throws; an error where it is gone; the reason of the signal when that is aborted
+   */
+  ask(request: unknown, transfer?: readonly Transferable[]): Promise<unknown>;
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a thread.
+ * @param module that it runs, below the folder of the build
+ * @param about what it finds as `workerData`
+ * @param signal aborted to give up what the thread was asked
+ */
+export function startThread(module: string, about?: unknown, signal?: AbortSignal): Thread {
+  // Threads run what was built, also where this file runs from its source.
+  const worker = new Worker(new URL(`../dist/${module}`, import.meta.url), { execArgv: [], workerData: about });
+  /** Requests without an answer, the oldest first. */
+  const asked: { readonly resolve: (result: unknown) => void; readonly reject: (error: Error) => void }[] = [];
+  let failure: Error | undefined;
+  const fail = (error: Error): void => {
+    failure ??= error;
+    for (const { reject } of asked.splice(0)) reject(failure);
+  };
+  // Who aborts says why with an error.
+  const onAbort = (): void => fail(signal!.reason as Error);
+  worker.on('message', (reply: Reply) => {
+    const request = asked.shift();
+    if ('result' in reply) request?.resolve(reply.result);
+    else request?.reject('problems' in reply ? new UserError(reply.kind, reply.problems) : new Error(reply.bug));
+  });
+  worker.on('error', fail);
+  worker.on('exit', (code) => fail(new Error(`a worker ended with ${code}`)));
+  if (signal?.aborted === true) onAbort();
+  else signal?.addEventListener('abort', onAbort);
+  return {
+    ask: (request, transfer = []) =>
+      new Promise((resolve, reject) => {
+        if (failure !== undefined) return reject(failure);
+        worker.postMessage(request, transfer);
+        asked.push({ resolve, reject });
+      }),
+    async close() {
+      signal?.removeEventListener('abort', onAbort);
+      await worker.terminate();
+    },
+  };
+}
+
+/** What a thread makes of a request, and the memory that moves back with it. */
+export interface Answer {
+  readonly result: unknown;
+  readonly transfer?: readonly Transferable[];
+}
+
+/** Answers what this thread is asked. */
+export function answerWith(handle: (request: unknown) => Answer | Promise<Answer>): void {
+  const port = parentPort!;
+  const answer = async (request: unknown): Promise<void> => {
+    try {
+      const { result, transfer = [] } = await handle(request);
+      port.postMessage({ result } satisfies Reply, transfer);
+    } catch (error) {
+      port.postMessage(failed(error));
+    }
+  };
+  port.on('message', (request: unknown) => void answer(request));
+}
+
+function failed(error: unknown): Reply {
+  if (error instanceof UserError) return { kind: error.kind, problems: error.problems };
+  return { bug: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+}
