@@ -96,6 +96,10 @@ export function columnIndices({ path, header }: CellFile, wanted: readonly strin
   const indices = new Map(header.map((name, i) => [name, i]));
   const missing = wanted.filter((name) => !indices.has(name));
   if (missing.length > 0) {
+    const [, separator] = header.length === 1 ? (/([;\t|])/.exec(header[0]!) ?? []) : [];
+    if (separator !== undefined) {
+      throw userError('data', { where: `${path}:1`, message: `expected a header with commas between its columns, found one column that holds ${quoted(separator)}`, fix: 'write the file with commas' });
+    }
     throw new UserError(
       'data',
       missing.map((name) => ({

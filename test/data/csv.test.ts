@@ -117,4 +117,9 @@ describe('a CSV', () => {
     const csv = await openCsv(scratchFile('data.csv', 'click,purchase,101\n'));
     expect(() => columnIndices(csv, ['click', 'purchse', '121'])).toThrow(/column "purchse".*did you mean 'purchase'\?(.|\n)*column "121"/);
   });
+
+  it('with other separators than commas is told so, once', async () => {
+    const csv = await openCsv(scratchFile('data.csv', 'click;purchase;101\n0;0;7\n'));
+    expect(() => columnIndices(csv, ['click', 'purchase', '101'])).toThrow(/^[^\n]*data\.csv:1: expected a header with commas between its columns, found one column that holds ";"; write the file with commas$/);
+  });
 });
