@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { runDataClean, runDataInfo } from '../../src/cli/data-command.js';
 import { refuseBadRows } from '../../src/data/rejects.js';
 import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/row-format.js';
@@ -23,11 +23,24 @@ async function readTwo(): Promise<string> {
 
 const kept = (folder: string): string[] => readdirSync(join(folder, '.mtl')).map((name) => name.replace(/-[0-9a-f]{20}/, '')).sort();
 
+/** What the command printed on stdout, which is not let through: it would stand among the lines of the tests. */
+const printed: string[] = [];
+beforeEach(() => {
+  printed.length = 0;
+  const stdout = vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+    printed.push(String(text));
+    return true;
+  });
+  const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  return () => [stdout, stderr].forEach((spy) => spy.mockRestore());
+});
+
 describe('mtl data', () => {
   it('clean removes what is kept of a file, of a config or of all files of a folder, and info shows it without a change', async () => {
     const folder = await readTwo();
     const all = ['test.csv.fitted', 'test.csv.rows', 'train.csv.fitted', 'train.csv.rows'];
     expect(await runDataInfo({ path: folder, json: true })).toBe(0);
+    expect(printed.map((line) => (JSON.parse(line) as { kept: unknown[] }).kept.length)).toEqual([4]);
     expect(kept(folder)).toEqual(all);
     expect(await runDataClean({ path: join(folder, 'train.csv'), json: true, stale: false })).toBe(0);
     expect(kept(folder)).toEqual(all.slice(0, 2));
@@ -55,6 +68,7 @@ describe('mtl data', () => {
     const folder = await readTwo();
     const rows = readdirSync(join(folder, '.mtl')).find((name) => name.includes('.rows-'))!;
     expect(await runDataInfo({ path: join(folder, '.mtl', rows), json: true })).toBe(0);
+    expect(printed.map((line) => (JSON.parse(line) as { columns: { name: string }[] }).columns.map(({ name }) => name))).toEqual([['click', 'id']]);
     await expect(runDataInfo({ path: join(folder, 'nowhere'), json: true })).rejects.toThrow(/nowhere: there is no such file or folder/);
   });
 });
