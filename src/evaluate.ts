@@ -35,14 +35,14 @@ export interface EvaluateResult {
   readonly numRejects: number;
 }
 
-/** Measures a checkpoint on valid and test, or on another CSV; the same numbers that training printed. */
+/** Measures a checkpoint on valid and test, or on other data; the same numbers that training printed. */
 export async function evaluate({ path, data, signal, ...engineOptions }: EvaluateOptions): Promise<EvaluateResult> {
   const folder = findCheckpoint(path);
   const checkpoint = await readCheckpoint(folder, false);
   const experiment = storedExperiment(checkpoint.config, join(folder, 'config.yaml'));
   const tasks = tasksOf(experiment);
   const format = encodedFormat(rowFormatOf(tasks, Object.values(experiment.features)), checkpoint.fitted);
-  const sources = await openSplits(filesOf(experiment.data, data), format, 'name a CSV with --data');
+  const sources = await openSplits(filesOf(experiment.data, data), format, data === undefined ? 'name other data with --data' : 'paths are taken from the working directory');
 
   const layout = layoutOf(format.fields);
   const graph = buildModel(experiment.model, layout.width, tasks);
@@ -65,9 +65,9 @@ export async function evaluate({ path, data, signal, ...engineOptions }: Evaluat
   }
 }
 
-/** The files to measure: a CSV of the user's stands for test. */
+/** The files to measure: data of the user's stands for test. */
 function filesOf({ valid, test }: DataOptions, data: string | undefined): SplitFiles {
   if (data !== undefined) return { test: resolve(data) };
   if (valid !== undefined || test !== undefined) return { valid, test };
-  throw userError('usage', { where: 'mtl eval', message: 'the config has neither data.valid nor data.test', fix: 'name a CSV with --data' });
+  throw userError('usage', { where: 'mtl eval', message: 'the config has neither data.valid nor data.test', fix: 'name data with --data' });
 }

@@ -1,101 +1,11 @@
 import { setImmediate } from 'node:timers/promises';
 import yargs, { type Argv } from 'yargs';
-import { DEVICES } from '../engines/device.js';
-import type { PerField } from '../prepare/fields.js';
-import { EXIT_CODES, printable, problemLine, quoted, UserError, userError } from '../errors.js';
+import { EXIT_CODES, printable, problemLine, UserError, userError, type Problem } from '../errors.js';
 import { packageVersion } from '../runs/package-version.js';
 import { PRESET_NAMES, SYNTH_FORMATS } from '../synth/presets.js';
+import { dataPath, deviceOption, jsonOption, perField, setOption, shareOrNone, shareOrZero, threadsOption, whole, wholeOrNone } from './options.js';
 
 // Commands are loaded when they are called, so that help costs nothing.
-
-/** A `--set` that may be given many times; yargs gives one text or a list of them. */
-const setOption = {
-  type: 'string',
-  requiresArg: true,
-  describe: 'change a key of the config, as in training.epochs=5; repeatable',
-  coerce: (value: string | readonly string[]): readonly string[] => [value].flat(),
-} as const;
-const deviceOption = { choices: DEVICES, default: 'auto', describe: 'where to compute' } as const;
-const threadsOption = {
-  type: 'string',
-  requiresArg: true,
-  default: 'auto',
-  describe: 'workers on a CPU: a number, or auto for one a core; results are the same',
-  coerce: (text: string): number | undefined => {
-    if (text === 'auto') return undefined;
-    const number = /^\d{1,3}$/.test(text) ? Number(text) : NaN;
-    if (!(number >= 1 && number <= 64)) throw userError('usage', { where: '--threads', message: `expected auto or a number from 1 to 64, found ${quoted(text)}` });
-    return number;
-  },
-} as const;
-const jsonOption = { type: 'boolean', default: false, describe: 'print one JSON object on stdout and all else on stderr' } as const;
-
-const dataPath = { type: 'string', demandOption: true, describe: 'config, data file, folder of data, cache, or folder of shards' } as const;
-
-/** An option that is a whole number, undefined where it is not given. */
-function wholeOrNone(describe: string, largest = 4_294_967_295, smallest = 1) {
-  return {
-    type: 'string',
-    requiresArg: true,
-    describe,
-    coerce: (text: string): number => {
-      const number = /^\d{1,10}$/.test(text) ? Number(text) : NaN;
-      if (!(number >= smallest && number <= largest)) {
-        throw userError('usage', { message: `expected a whole number from ${smallest} to ${largest} (${describe}), found ${quoted(text)}` });
-      }
-      return number;
-    },
-  } as const;
-}
-
-/** An option that is a whole number. */
-function whole(value: number, describe: string, largest?: number, smallest?: number) {
-  return { ...wholeOrNone(describe, largest, smallest), default: String(value) } as const;
-}
-
-/** An option that is a whole number, and others for some fields: `10` or `10,205=20`. */
-function perField(value: number, describe: string) {
-  return {
-    type: 'string',
-    default: String(value),
-    requiresArg: true,
-    describe: `${describe}; a number, and others for some fields: ${value},205=20`,
-    coerce: (text: string): PerField => {
-      const byField: Record<string, number> = {};
-      let rest = value;
-      for (const part of text.split(',')) {
-        const [, field, number] = /^(?:([\d_]+)=)?(\d{1,9})$/.exec(part) ?? [];
-        if (number === undefined || Number(number) < 1) throw userError('usage', { message: `expected a number from 1 on, or numbers like 10,205=20 (${describe}), found ${quoted(text)}` });
-        if (field === undefined) rest = Number(number);
-        else byField[field] = Number(number);
-      }
-      return { rest, byField };
-    },
-  } as const;
-}
-
-/** An option that is a share, from 0 and less than 1. */
-function shareOrZero(value: number, describe: string) {
-  return {
-    ...shareOrNone(describe),
-    default: String(value),
-    coerce: (text: string): number => (/^0*\.?0+$/.test(text) ? 0 : shareOrNone(describe).coerce(text)),
-  } as const;
-}
-
-/** An option that is a share, more than 0 and less than 1; undefined where it is not given. */
-function shareOrNone(describe: string) {
-  return {
-    type: 'string',
-    requiresArg: true,
-    describe,
-    coerce: (text: string): number => {
-      const number = text.trim() === '' ? NaN : Number(text);
-      if (!(number > 0 && number < 1)) throw userError('usage', { message: `expected a number between 0 and 1 (${describe}), found ${quoted(text)}` });
-      return number;
-    },
-  } as const;
-}
 
 /**
  * Runs the command line.
@@ -155,7 +65,7 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
       (y) =>
         y
           .positional('path', { type: 'string', demandOption: true, describe: 'run folder or checkpoint' })
-          .option('data', { type: 'string', requiresArg: true, describe: "CSV in place of the config's test data" })
+          .option('data', { type: 'string', requiresArg: true, describe: "a CSV, Parquet or shards in place of the config's data" })
           .option('device', deviceOption)
           .option('threads', threadsOption)
           .option('json', jsonOption)
@@ -212,11 +122,11 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
           .positional('data', { choices: ['ali-ccp'] as const, demandOption: true, describe: 'what the raw files are' })
           .positional('raw', { type: 'string', demandOption: true, describe: 'folder of sample_skeleton_{train,test}.csv and common_features_{train,test}.csv' })
           .positional('out', { type: 'string', demandOption: true, describe: 'new folder; one of an interrupted run is gone on with' })
-          .option('min-count', perField(10, 'ids with fewer occurrences in train become 0, the unknown'))
-          .option('cap', perField(10, 'values of a row that a multi-valued field keeps, the heaviest'))
-          .option('valid-share', shareOrZero(0.1, "share of train's sessions that become valid"))
-          .option('max-bad-rows', whole(0, 'so many bad rows are dropped and listed in rejects.csv; one more is an error', undefined, 0))
-          .option('seed', whole(2026, 'decides which sessions become valid'))
+          .option('min-count', perField('--min-count', 10, 'ids with fewer occurrences in train become 0, the unknown'))
+          .option('cap', perField('--cap', 10, 'values of a row that a multi-valued field keeps, the heaviest'))
+          .option('valid-share', shareOrZero('--valid-share', 0.1, "share of train's sessions that become valid"))
+          .option('max-bad-rows', whole('--max-bad-rows', 0, 'so many bad rows are dropped and listed in rejects.csv; one more is an error', undefined, 0))
+          .option('seed', whole('--seed', 2026, 'decides which sessions become valid'))
           .option('threads', threadsOption)
           .option('json', jsonOption)
           .example('$0 prepare ali-ccp downloads/ data/ali-ccp', '')
@@ -232,18 +142,18 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
       (y) =>
         y
           .positional('folder', { type: 'string', demandOption: true, describe: 'where to write the files and oracle.json' })
-          .option('seed', whole(2026, 'decides everything'))
+          .option('seed', whole('--seed', 2026, 'decides everything'))
           .option('preset', { choices: PRESET_NAMES, default: PRESET_NAMES[0]!, describe: 'a world: what users, items and rates are where they are not given, and numbers of ids' })
           .option('format', { choices: SYNTH_FORMATS, default: SYNTH_FORMATS[0], describe: "csv: train.csv, valid.csv, test.csv; raw: Tianchi's four files, without valid" })
-          .option('train', whole(20_000, 'rows to train on'))
-          .option('valid', wholeOrNone('rows to choose the epoch by (5000)'))
-          .option('test', whole(5_000, 'rows to test on'))
-          .option('users', wholeOrNone('users in the world', 10_000_000))
-          .option('items', wholeOrNone('items in the world', 10_000_000))
-          .option('click-rate', shareOrNone('clicks of impressions'))
-          .option('purchase-rate', shareOrNone('purchases of clicks'))
-          .option('bags', wholeOrNone('multi-valued fields as bags (id:weight|id:weight), with about so many values in a history field', 1000))
-          .option('bad-every', whole(0, 'raw: one bad row behind so many rows; 0 for none', undefined, 0))
+          .option('train', whole('--train', 20_000, 'rows to train on'))
+          .option('valid', wholeOrNone('--valid', 'rows to choose the epoch by (5000)'))
+          .option('test', whole('--test', 5_000, 'rows to test on'))
+          .option('users', wholeOrNone('--users', 'users in the world', 10_000_000))
+          .option('items', wholeOrNone('--items', 'items in the world', 10_000_000))
+          .option('click-rate', shareOrNone('--click-rate', 'clicks of impressions'))
+          .option('purchase-rate', shareOrNone('--purchase-rate', 'purchases of clicks'))
+          .option('bags', wholeOrNone('--bags', 'multi-valued fields as bags (id:weight|id:weight), with about so many values in a history field', 1000))
+          .option('bad-every', whole('--bad-every', 0, 'raw: one bad row behind so many rows; 0 for none', undefined, 0))
           .example('$0 synth data/large --train 500000', '')
           .example('$0 synth data/raw --preset ali-ccp --format raw --train 1000000', ''),
       async (args) => {
@@ -267,12 +177,28 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
     .version(packageVersion())
     .alias('h', 'help')
     .exitProcess(false)
-    .fail((message, error: Error | undefined) => {
+    .updateStrings({
+      'Invalid values:': 'a value that cannot be:',
+      'Argument: %s, Given: %s, Choices: %s': '%s is %s, expected one of %s',
+      'Arguments %s and %s are mutually exclusive': '--%s and --%s are mutually exclusive: leave one of them out',
+      'Not enough arguments following: %s': '--%s: expected a value',
+    })
+    .fail((message, error: Error | undefined, help) => {
       // yargs gives either its own complaint or an error that a handler threw.
       if (error) throw error;
-      const hint = /^Did you mean (.*)\?$/.exec(message);
-      throw userError('usage', { message: hint === null ? message : `unknown command; did you mean '${hint[1]}'?`, fix: 'see mtl --help' });
+      // What it hands over prints help, whatever its types say: the first line is how the command is written.
+      const [usage = ''] = (help as unknown as { help(): string }).help().split('\n');
+      const [words] = /^\w+(?: \w+)*/.exec(usage) ?? ['mtl'];
+      throw userError('usage', usageProblem(message, usage, `see ${words} --help`));
     });
+}
+
+/** A complaint of yargs in our words. */
+function usageProblem(message: string, usage: string, fix: string): Problem {
+  const hint = /^Did you mean (.*)\?$/.exec(message);
+  if (hint !== null) return { message: `unknown command; did you mean '${hint[1]}'?` };
+  if (message.startsWith('Not enough non-option arguments')) return { message: `an argument is missing: expected ${usage}`, fix };
+  return { message: message.replace(/\s+/g, ' '), fix };
 }
 
 /** Says what went wrong: all problems of a user's error, a stack for a bug of ours. */

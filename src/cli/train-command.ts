@@ -29,10 +29,15 @@ export async function runTrain({ config, set, device, threads, name, runDir, res
   const loaded = await loadConfig(config ?? configOf(resume), set.map(parseOverride));
   const stop = listenForStop((signal) => screen.print(`${signal}: ending after this step; once more to quit at once`));
   let epochs = 0;
+  // Files in one folder have the same to say about it.
+  const told = new Set<string>();
   try {
     const trained = await train(loaded, { device, threads, name, runDir, resume, overrides: set, signal: stop.signal }, {
       onRead: ({ what, share }) => screen.live(() => `${what}: ${Math.round(share * 100)}%`),
-      onNotice: (text) => screen.print(printable(text)),
+      onNotice: (text) => {
+        if (!told.has(text)) screen.print(printable(text));
+        told.add(text);
+      },
       onStart: (start) => {
         epochs = start.epochs;
         screen.print(startLines(start));
@@ -64,6 +69,11 @@ export async function runTrain({ config, set, device, threads, name, runDir, res
 
 /** The config of the run that goes on. */
 function configOf(resume: string | undefined): string {
-  if (resume !== undefined && resume !== AUTO) return join(resume, 'config.resolved.yaml');
+  if (resume !== undefined && resume !== AUTO) {
+    const config = join(resume, 'config.resolved.yaml');
+    if (existsSync(config)) return config;
+    const message = existsSync(resume) ? 'is not the folder of a run: it holds no config.resolved.yaml' : 'there is no such folder';
+    throw userError('usage', { where: `--resume ${resume}`, message, fix: 'name a run, as in runs/latest or runs/esmm/001' });
+  }
   throw userError('usage', { where: 'mtl train', message: 'expected a config', fix: 'write mtl train configs/esmm.yaml, or --resume RUN' });
 }

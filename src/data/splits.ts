@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { UserError, type Problem } from '../errors.js';
 import { SPLITS, type Split } from './options.js';
 import { columnsOf, type RowFormat } from './row-format.js';
@@ -24,7 +25,8 @@ export async function openSplits<Files extends SplitFiles>(files: Files, format:
       opened[split] = await openSource(path, columnsOf(format));
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
-      problems.push(...error.problems.map((problem) => ({ key: `data.${split}`, fix, ...problem })));
+      const advice = existsSync(path) ? {} : { fix };
+      problems.push(...error.problems.map((problem) => ({ key: `data.${split}`, ...advice, ...problem })));
     }
   }
   if (problems.length > 0) throw new UserError('data', problems);

@@ -41,7 +41,7 @@ export async function createRunFolder(place: RunPlace): Promise<string> {
   const path = asked === undefined ? await nextNumbered(runsFolder(place)) : await make(asked);
   if (path === undefined) {
     const option = runDir === undefined ? `--name ${name}` : `--run-dir ${runDir}`;
-    throw userError('usage', { where: option, message: `${asked} exists already`, fix: 'choose another; a run never writes into an old one' });
+    throw userError('usage', { where: option, message: `${asked} exists already`, fix: 'choose another, or go on with it by --resume; a new run never writes into an old one' });
   }
   await pointLatest(path);
   return path;

@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { parse } from 'yaml';
 import { BIN, mtl } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';
@@ -119,23 +119,29 @@ describe('a signal while test is measured', () => {
 describe('what the user did wrong', () => {
   it.each([
     ['no command', [], 2, /expected a command/],
-    ['an unknown command', ['trian', 'x'], 2, /unknown command; did you mean 'train'\?/],
+    ['an unknown command', ['trian', 'x'], 2, /unknown command; did you mean 'train'\?\n$/],
     ['an unknown option', ['train', config, '--epochs', '3'], 2, /Unknown argument: epochs/],
+    ['an argument too few', ['prepare', 'ali-ccp', 'raw'], 2, /^error: an argument is missing: expected mtl prepare <data> <raw> <out>; see mtl prepare --help\n$/],
+    ['a command of a command too few', ['data'], 2, /^error: an argument is missing: expected mtl data <command>; see mtl data --help\n$/],
+    ['an option without a value', ['train', config, '--threads'], 2, /^error: --threads: expected a value/],
     ['no config', ['train'], 2, /expected a config; write mtl train configs\/esmm.yaml, or --resume RUN/],
     ['a config that is not there', ['train', 'none.yaml'], 2, /error: none\.yaml: there is no such file/],
     ['an unknown key', ['train', config, '--set', 'modle.name=x'], 2, /--set modle\.name=x: modle: unknown key; did you mean 'model'\?/],
-    ['a device that is none', ['train', config, '--device', 'tpu'], 2, /Invalid values|device/],
-    ['data that is not there', ['train', config, '--set', 'data.test=/none.csv'], 3, /data\.test: there is no such file/],
+    ['a device that is none', ['train', config, '--device', 'tpu'], 2, /^error: a value that cannot be: device is "tpu", expected one of "auto", "gpu", "cpu"; see mtl train --help\n$/],
+    ['data that is not there', ['train', config, '--set', 'data.test=/none.csv'], 3, /data\.test: there is no such file; paths are taken from the folder of the config/],
+    ['data that is a folder of nothing', ['train', config, '--set', `data.test=${import.meta.dirname}`], 3, /data\.test: is a folder.*or a CSV file\n$/],
+    ['a run to resume that is not there', ['train', '--resume', 'none'], 2, /^error: --resume none: there is no such folder; name a run/],
+    ['a folder to resume that is no run', ['train', '--resume', '.'], 2, /^error: --resume \.: is not the folder of a run: it holds no config\.resolved\.yaml; name a run/],
     ['no checkpoint', ['eval', '.'], 4, /holds no checkpoint/],
     ['a run name that is none', ['train', config, '--name', '../x'], 2, /expected a folder name/],
-    ['a name and a folder', ['train', config, '--name', 'a', '--run-dir', 'b'], 2, /mutually exclusive/],
+    ['a name and a folder', ['train', config, '--name', 'a', '--run-dir', 'b'], 2, /--name and --run-dir are mutually exclusive|--run-dir and --name are mutually exclusive/],
     ['an argument too many', ['train', config, '--', '--x'], 2, /--x: is one argument too many/],
     ['an option twice', ['train', config, '--device', 'cpu', '--device', 'auto'], 2, /--device: is given more than once/],
     ['a path twice', ['eval', '.', '--data', 'a', '--data', 'b'], 2, /--data: is given more than once/],
     ['tables beyond any memory', ['train', config, '--set', 'features.user.encoding={sizes: {101: 2000000000}}'], 3, /need \d+\.\d GiB, and (?:one WebAssembly memory|this machine) has .*'101' of 2000000000 rows × 16/],
     ['a config called like the link to the newest run', ['train', config, '--set', 'name=latest'], 2, /'latest' is the link to the newest run/],
-    ['rows that are no number', ['synth', 'x', '--train', 'many'], 2, /expected a whole number from 1 to/],
-    ['a rate beyond 1', ['synth', 'x', '--click-rate', '1.5'], 2, /expected a number between 0 and 1/],
+    ['rows that are no number', ['synth', 'x', '--train', 'many'], 2, /--train: expected a whole number from 1 to/],
+    ['a rate beyond 1', ['synth', 'x', '--click-rate', '1.5'], 2, /--click-rate: expected a number between 0 and 1/],
   ] as const)('%s: exit code and message say so', async (_, args, code, message) => {
     const finished = await mtl(scratchFolder(), args);
     expect(finished.stderr).toMatch(message);
@@ -160,6 +166,17 @@ describe('what the user did wrong', () => {
     expect(skipped.code).toBe(0);
     expect(skipped.stdout).toContain('1 bad rows were skipped; they are in runs/esmm/002/rejects.csv');
     expect(readFileSync(join(cwd, 'runs', 'latest', 'rejects.csv'), 'utf8')).toMatch(/train\.csv,701,101,oops,/);
+  });
+
+  it('a folder of data that cannot be written: says once where encoded rows are kept instead', async () => {
+    const cwd = scratchFolder();
+    for (const split of ['train', 'valid', 'test']) copyFileSync(join(world, `${split}.csv`), join(cwd, `${split}.csv`));
+    writeFileSync(join(cwd, '.mtl'), 'in the way');
+    vi.stubEnv('XDG_CACHE_HOME', join(cwd, 'elsewhere'));
+    const { code, stdout } = await mtl(cwd, ['train', config, '--set=training.epochs=1', ...['train', 'valid', 'test'].map((split) => `--set=data.${split}=${cwd}/${split}.csv`)]);
+    vi.unstubAllEnvs();
+    expect(code).toBe(0);
+    expect(stdout.match(/encoded rows are kept in .*elsewhere/g)).toHaveLength(1);
   });
 
   it('a learning rate that diverges: exit code 6 and the term', async () => {

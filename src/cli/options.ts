@@ -1,0 +1,98 @@
+import { DEVICES } from '../engines/device.js';
+import { quoted, userError } from '../errors.js';
+import type { PerField } from '../prepare/fields.js';
+
+// The options that commands share, and the kinds of numbers that they take.
+
+/** A `--set` that may be given many times; yargs gives one text or a list of them. */
+export const setOption = {
+  type: 'string',
+  requiresArg: true,
+  describe: 'change a key of the config, as in training.epochs=5; repeatable',
+  coerce: (value: string | readonly string[]): readonly string[] => [value].flat(),
+} as const;
+/** Where to compute. */
+export const deviceOption = { choices: DEVICES, default: 'auto', describe: 'where to compute' } as const;
+/** How many workers; undefined for one a core. */
+export const threadsOption = {
+  type: 'string',
+  requiresArg: true,
+  default: 'auto',
+  describe: 'workers on a CPU: a number, or auto for one a core; results are the same',
+  coerce: (text: string): number | undefined => {
+    if (text === 'auto') return undefined;
+    const number = /^\d{1,3}$/.test(text) ? Number(text) : NaN;
+    if (!(number >= 1 && number <= 64)) throw userError('usage', { where: '--threads', message: `expected auto or a number from 1 to 64, found ${quoted(text)}` });
+    return number;
+  },
+} as const;
+/** For programs that read what a command found. */
+export const jsonOption = { type: 'boolean', default: false, describe: 'print one JSON object on stdout and all else on stderr' } as const;
+
+/** What `mtl data` looks at. */
+export const dataPath = { type: 'string', demandOption: true, describe: 'config, data file, folder of data, cache, or folder of shards' } as const;
+
+/** An option that is a whole number, undefined where it is not given. */
+export function wholeOrNone(name: string, describe: string, largest = 4_294_967_295, smallest = 1) {
+  return {
+    type: 'string',
+    requiresArg: true,
+    describe,
+    coerce: (text: string): number => {
+      const number = /^\d{1,10}$/.test(text) ? Number(text) : NaN;
+      if (!(number >= smallest && number <= largest)) {
+        throw userError('usage', { where: name, message: `expected a whole number from ${smallest} to ${largest} (${describe}), found ${quoted(text)}` });
+      }
+      return number;
+    },
+  } as const;
+}
+
+/** An option that is a whole number. */
+export function whole(name: string, value: number, describe: string, largest?: number, smallest?: number) {
+  return { ...wholeOrNone(name, describe, largest, smallest), default: String(value) } as const;
+}
+
+/** An option that is a whole number, and others for some fields: `10` or `10,205=20`. */
+export function perField(name: string, value: number, describe: string) {
+  return {
+    type: 'string',
+    default: String(value),
+    requiresArg: true,
+    describe: `${describe}; a number, and others for some fields: ${value},205=20`,
+    coerce: (text: string): PerField => {
+      const byField: Record<string, number> = {};
+      let rest = value;
+      for (const part of text.split(',')) {
+        const [, field, number] = /^(?:([\d_]+)=)?(\d{1,9})$/.exec(part) ?? [];
+        if (number === undefined || Number(number) < 1) throw userError('usage', { where: name, message: `expected a number from 1 on, or numbers like 10,205=20 (${describe}), found ${quoted(text)}` });
+        if (field === undefined) rest = Number(number);
+        else byField[field] = Number(number);
+      }
+      return { rest, byField };
+    },
+  } as const;
+}
+
+/** An option that is a share, from 0 and less than 1. */
+export function shareOrZero(name: string, value: number, describe: string) {
+  return {
+    ...shareOrNone(name, describe),
+    default: String(value),
+    coerce: (text: string): number => (/^0*\.?0+$/.test(text) ? 0 : shareOrNone(name, describe).coerce(text)),
+  } as const;
+}
+
+/** An option that is a share, more than 0 and less than 1; undefined where it is not given. */
+export function shareOrNone(name: string, describe: string) {
+  return {
+    type: 'string',
+    requiresArg: true,
+    describe,
+    coerce: (text: string): number => {
+      const number = text.trim() === '' ? NaN : Number(text);
+      if (!(number > 0 && number < 1)) throw userError('usage', { where: name, message: `expected a number between 0 and 1 (${describe}), found ${quoted(text)}` });
+      return number;
+    },
+  } as const;
+}
