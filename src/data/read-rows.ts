@@ -74,7 +74,11 @@ export async function readRows(source: RowSource, target: ReadTarget): Promise<n
       await elsewhere.start(piece);
     } else {
       scanner.start(piece);
-      while (!scanner.scan()) await flush();
+      for (let isDone = false; !isDone; ) {
+        isDone = scanner.scan();
+        // Also where the piece ends with the block: what comes next may be rows.
+        if (block.rows === capacity) await flush();
+      }
     }
     onShare(piece.progress);
   }

@@ -53,6 +53,16 @@ describe('a data set', () => {
     expect(await ids(dataset, 4)).toEqual([[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]);
   });
 
+  it.each([
+    ['8192 plain rows and one without its newline', 8193, ''],
+    ['twice as many', 16_385, ''],
+    ['8192 plain rows and a quoted one', 8193, '"'],
+  ])('reads every row where plain ones end with a block: %s', async (_, count, quote) => {
+    const rows = numbered(count);
+    rows[count - 1] = `0,0,${quote}${count - 1}${quote},0,`;
+    expect((await ids(await open(rows), 5000)).flat()).toEqual(rows.map((__, i) => i));
+  });
+
   it('shuffles by seed and epoch alone: every row once, within its window', async () => {
     const dataset = await open(numbered(100));
     const shuffled = async (seed: number, epoch: number, window: number) => (await ids(dataset, 8, { seed, epoch, window })).flat();
