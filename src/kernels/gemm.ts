@@ -4,6 +4,9 @@
 import { shareBegin, shareEnd } from './team';
 import { multiplyAdd } from './vector';
 
+/** Floats that the first cache holds with something to spare. */
+const CACHE_FLOATS: i32 = 10_240;
+
 /**
  * C[b, 8·panels] = bias + A[b, K] · P; rows are shared among workers.
  * @param bias 8·panels floats, or 0 for none
@@ -16,38 +19,40 @@ export function gemm(a: usize, lda: i32, panelsAt: usize, bias: usize, c: usize,
   const strideC = <usize>ldc << 2;
   const panelBytes = <usize>k << 5;
   const zero = f32x4.splat(0);
-  let b = begin;
-  for (; b + 4 <= end; b += 4) {
-    const row = a + <usize>b * strideA;
-    let out = c + <usize>b * strideC;
-    let w = panelsAt;
+  // As many rows at a time as fit the first cache beside a panel, so that each panel is read once for all of them.
+  const block = min(64, max(4, (CACHE_FLOATS / k - 8) & ~3));
+  const wholeEnd = begin + ((end - begin) & ~3);
+  for (let first = begin; first < wholeEnd; first += block) {
+    const last = min(first + block, wholeEnd);
     for (let p = 0; p < panels; p++) {
-      let s00 = bias ? v128.load(bias + (<usize>p << 5)) : zero;
-      let s01 = bias ? v128.load(bias + (<usize>p << 5), 16) : zero;
-      let s10 = s00, s11 = s01, s20 = s00, s21 = s01, s30 = s00, s31 = s01;
-      let x0 = row, x1 = row + strideA, x2 = x1 + strideA, x3 = x2 + strideA;
-      const stop = w + panelBytes;
-      while (w < stop) {
-        const w0 = v128.load(w), w1 = v128.load(w, 16);
-        w += 32;
-        let x = v128.load32_splat(x0);
-        s00 = multiplyAdd(x, w0, s00); s01 = multiplyAdd(x, w1, s01);
-        x = v128.load32_splat(x1);
-        s10 = multiplyAdd(x, w0, s10); s11 = multiplyAdd(x, w1, s11);
-        x = v128.load32_splat(x2);
-        s20 = multiplyAdd(x, w0, s20); s21 = multiplyAdd(x, w1, s21);
-        x = v128.load32_splat(x3);
-        s30 = multiplyAdd(x, w0, s30); s31 = multiplyAdd(x, w1, s31);
-        x0 += 4; x1 += 4; x2 += 4; x3 += 4;
+      const panel = panelsAt + <usize>p * panelBytes, stop = panel + panelBytes;
+      const b0 = bias ? v128.load(bias + (<usize>p << 5)) : zero, b1 = bias ? v128.load(bias + (<usize>p << 5), 16) : zero;
+      for (let b = first; b < last; b += 4) {
+        let s00 = b0, s01 = b1, s10 = b0, s11 = b1, s20 = b0, s21 = b1, s30 = b0, s31 = b1;
+        let x0 = a + <usize>b * strideA, x1 = x0 + strideA, x2 = x1 + strideA, x3 = x2 + strideA;
+        let w = panel;
+        while (w < stop) {
+          const w0 = v128.load(w), w1 = v128.load(w, 16);
+          w += 32;
+          let x = v128.load32_splat(x0);
+          s00 = multiplyAdd(x, w0, s00); s01 = multiplyAdd(x, w1, s01);
+          x = v128.load32_splat(x1);
+          s10 = multiplyAdd(x, w0, s10); s11 = multiplyAdd(x, w1, s11);
+          x = v128.load32_splat(x2);
+          s20 = multiplyAdd(x, w0, s20); s21 = multiplyAdd(x, w1, s21);
+          x = v128.load32_splat(x3);
+          s30 = multiplyAdd(x, w0, s30); s31 = multiplyAdd(x, w1, s31);
+          x0 += 4; x1 += 4; x2 += 4; x3 += 4;
+        }
+        const out = c + <usize>b * strideC + (<usize>p << 5);
+        put(out, s00, s01, accumulate);
+        put(out + strideC, s10, s11, accumulate);
+        put(out + 2 * strideC, s20, s21, accumulate);
+        put(out + 3 * strideC, s30, s31, accumulate);
       }
-      put(out, s00, s01, accumulate);
-      put(out + strideC, s10, s11, accumulate);
-      put(out + 2 * strideC, s20, s21, accumulate);
-      put(out + 3 * strideC, s30, s31, accumulate);
-      out += 32;
     }
   }
-  for (; b < end; b++) {
+  for (let b = wholeEnd; b < end; b++) {
     let out = c + <usize>b * strideC;
     let w = panelsAt;
     for (let p = 0; p < panels; p++) {
