@@ -44,6 +44,27 @@ export function checkLabels({ rows, labels }: RowBlock, format: RowFormat, place
   }
 }
 
+/**
+ * Looks for numbers and weights of bags that are not finite, and for negative weights where a mean is taken of them: a cell of
+ * a CSV could not hold them either.
+ * @throws UserError (data)
+ */
+export function checkNumbers({ rows, numbers, bags }: RowBlock, format: RowFormat, placeOf: PlaceOf): void {
+  for (const [name, data] of numbers) {
+    for (let r = 0; r < rows; r++) if (!Number.isFinite(data[r])) throw badRow(placeOf(r), name, `expected a finite number, found ${data[r]}`);
+  }
+  for (const [name, { offsets, weights }] of bags) {
+    const isMean = format.fields.some((field) => field.kind === 'bag' && field.pooling === 'mean' && field.columns.includes(name));
+    const least = isMean ? 0 : -Infinity;
+    for (let i = 0; i < offsets[rows]!; i++) {
+      const weight = weights[i]!;
+      if (Number.isFinite(weight) && weight >= least) continue;
+      const row = offsets.findIndex((offset) => offset > i) - 1;
+      throw badRow(placeOf(row), name, `expected weights that are finite${isMean ? ' and at least 0, of which a mean can be taken' : ''}, found ${weight}`);
+    }
+  }
+}
+
 /** The error for a row of shards. */
 export function badRow(where: string, column: string, message: string): Error {
   return userError('data', { where, key: `column '${column}'`, message, fix: BLAME_DATA.fix });

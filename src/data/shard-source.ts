@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { didYouMean, UserError, userError } from '../errors.js';
 import { CELL_SEPARATOR, type Field, type Fit } from '../features/feature.js';
 import type { Fitted } from '../features/features.js';
-import { checkIds } from './check-rows.js';
+import { checkIds, checkNumbers } from './check-rows.js';
 import { shardDataset } from './dataset.js';
 import { fitsOf, noRows } from './fit.js';
 import { createRowBlock, type BlockColumn, type RowBlock } from './row-block.js';
@@ -51,7 +51,7 @@ export async function openShardSource(shards: Shards, wanted: readonly string[])
         else toRead.push({ field, fit });
       }
       if (toRead.length > 0) {
-        await observeRows(shards, source, toRead, (share) => {
+        await observeRows(shards, source, format, toRead, (share) => {
           onProgress?.({ what: `learning vocabularies and scales from ${folder}`, share });
           signal?.throwIfAborted();
         });
@@ -73,7 +73,7 @@ interface Observer {
 }
 
 /** Goes once through the rows of the columns that something is learned from. */
-async function observeRows(shards: Shards, source: ShardColumns, observers: readonly Observer[], onShare: (share: number) => void): Promise<void> {
+async function observeRows(shards: Shards, source: ShardColumns, format: RowFormat, observers: readonly Observer[], onShare: (share: number) => void): Promise<void> {
   const { manifest } = shards;
   const names = [...new Set(observers.flatMap(({ field }) => field.columns))];
   const columns = names.map((name): BlockColumn => ({ name, kind: source.columns.get(name)!.kind }));
@@ -82,7 +82,9 @@ async function observeRows(shards: Shards, source: ShardColumns, observers: read
   for (const [shard, { rows, file }] of manifest.shards.entries()) {
     block.rows = 0;
     await shards.read([{ shard, begin: 0, end: rows }], columns, block);
-    checkIds(block, manifest.columns, (row) => `${join(shards.folder, file)}, row ${row}`);
+    const placeOf = (row: number): string => `${join(shards.folder, file)}, row ${row}`;
+    checkIds(block, manifest.columns, placeOf);
+    checkNumbers(block, format, placeOf);
     for (const observer of observers) observe(observer, source, block);
     done += rows;
     onShare(done / manifest.rows);

@@ -1,6 +1,6 @@
 import { BadValue, CELL_SEPARATOR } from '../features/feature.js';
 import type { EncodedField } from '../features/features.js';
-import { badRow, checkIds, checkLabels, type PlaceOf } from './check-rows.js';
+import { badRow, checkIds, checkLabels, checkNumbers, type PlaceOf } from './check-rows.js';
 import { createBagBuffer } from './bag-buffer.js';
 import type { ShardView, Window } from './dataset.js';
 import { blockColumns, createRowBlock, fieldReader, type BlockColumn, type RowBlock } from './row-block.js';
@@ -33,6 +33,7 @@ export function formatView(source: ShardColumns, format: EncodedFormat): ShardVi
       finish(placeOf) {
         checkIds(raw, [...source.columns.values()], placeOf);
         checkLabels(raw, format, placeOf);
+        checkNumbers(raw, format, placeOf);
         for (const step of steps) step(raw.rows, placeOf);
         ready.rows = raw.rows;
         return ready;

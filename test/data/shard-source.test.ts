@@ -96,6 +96,13 @@ describe('a folder of shards as a source', () => {
     expect(ids.user).toEqual(rows.slice(0, 40).map(({ user }) => (user < 20 ? user : 0)));
   });
 
+  it('has negative weights of bags that are summed', async () => {
+    const { folder } = await bothSources(({ bags }) => (bags.get('seen')!.weights[0] = -1));
+    const { batches } = await read(folder, [{ type: 'bag', fields: ['seen'], pooling: 'sum' }]);
+    const [, , [[, , , weights]]] = batches[0] as [number, unknown, [[string, number[], number[], number[]]]];
+    expect(weights[0]).toBe(-1);
+  });
+
   const user = [{ type: 'categorical', fields: ['user'] }];
   it.each<[string, readonly object[], (batch: Batch) => void, RegExp]>([
     ['a column that is not there', [{ type: 'categorical', fields: ['users'] }], () => undefined, /manifest\.json: column 'users': .*did you mean 'user'\?/],
@@ -106,6 +113,12 @@ describe('a folder of shards as a source', () => {
     ['an id beyond its size', user, ({ ids }) => (ids.get('user')![299] = 40), /shard-00004\.safetensors, row 43: column 'user': expected an id below 40/],
     ['an id beyond the size in the config', [{ type: 'categorical', fields: ['user'], encoding: { name: 'ids', sizes: { user: 39 } } }], () => undefined, /row 39: column 'user': expected an id below 39/],
     ['a number that a scale cannot take', [{ type: 'numeric', fields: ['price'], scaling: 'log1p' }], ({ numbers }) => (numbers.get('price')![3] = -1), /row 3: column 'price': expected a number above -1/],
+    ['a number that is none, as it is', [{ type: 'numeric', fields: ['price'] }], ({ numbers }) => (numbers.get('price')![70] = NaN), /shard-00001\.safetensors, row 6: column 'price': expected a finite number, found NaN/],
+    ['a number that is none, while a scale is learned', [{ type: 'numeric', fields: ['price'], scaling: 'standard' }], ({ numbers }) => (numbers.get('price')![70] = Infinity), /row 6: column 'price': expected a finite number, found Infinity/],
+    ['a number that is none, in a bucket', [{ type: 'bucketized', fields: ['price'], boundaries: [1] }], ({ numbers }) => (numbers.get('price')![3] = NaN), /row 3: column 'price': expected a finite number, found NaN/],
+    // Rows have 0, 1, 2, 3 items, and so again.
+    ['a weight that is none', [{ type: 'bag', fields: ['seen'], pooling: 'sum' }], ({ bags }) => (bags.get('seen')!.weights[7] = NaN), /row 6: column 'seen': expected weights that are finite, found NaN/],
+    ['a negative weight in a mean', [{ type: 'bag', fields: ['seen'] }], ({ bags }) => (bags.get('seen')!.weights[0] = -1), /row 1: column 'seen': expected weights .* at least 0, .* found -1/],
   ])('refuses %s, and says where', async (_, groups, change, message) => {
     const { folder } = await bothSources(change);
     await expect(read(folder, groups)).rejects.toThrow(message);
