@@ -26,7 +26,7 @@ export interface PlanSize {
  * is allocated.
  * @throws UserError (data) that names the largest tables
  */
-export function planSize(plan: Plan, engine: Pick<Engine, 'activationBytes' | 'maxBytes'>, availableBytes = totalmem()): PlanSize {
+export function planSize(plan: Plan, engine: Pick<Engine, 'activationBytes' | 'maxBytes'>, availableBytes = Math.min(totalmem(), process.constrainedMemory() || Infinity)): PlanSize {
   const { graph, layout: { tables }, optimizers: specs } = plan;
   const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
   const numWeights = sum(graph.parameters.filter(({ isTrainable }) => isTrainable).map(({ shape }) => sizeOf(shape)));

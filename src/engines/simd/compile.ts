@@ -96,10 +96,12 @@ export function compile({ graph, layout, optimizers }: Plan, begin: number, maxR
   const input = graph.values.find((value) => value.op === 'input' && value.source.kind === 'features');
   const cancelled = cancelledBiases(graph);
   const lower = (mode: Mode): readonly Call[] => {
+    const values = mode === 'predict' ? neededFor(graph, [...graph.predictions.values()]) : graph.values;
+    const computed = values.filter((value): value is Exclude<Value, LossValue> => !isLoss(value));
     const list = createCallList();
     const written = new Set<Value>();
     const lowering: Lowering = {
-      mode, places, arena, list, refused, cancelled,
+      mode, places, arena, list, refused, cancelled, computed: new Set<Value>(computed),
       gradientAt: (address) => (address < places.weightsBegin || address >= places.weightsBegin + places.weightsCount * WORD ? address : address - places.weightsBegin + denseGradients),
       accumulate(value) {
         const isAdded = written.has(value);
@@ -132,8 +134,6 @@ export function compile({ graph, layout, optimizers }: Plan, begin: number, maxR
         }
       }
     }
-    const values = mode === 'predict' ? neededFor(graph, [...graph.predictions.values()]) : graph.values;
-    const computed = values.filter((value): value is Exclude<Value, LossValue> => !isLoss(value));
     const phases = mode === 'predict' ? [computed] : inPhases(computed, (value) => operation(value).isByColumns?.(value) ?? false);
     for (const [i, phase] of phases.entries()) {
       if (i > 0) list.separate();

@@ -12,6 +12,8 @@ export interface Lowering {
   readonly places: Places;
   readonly arena: Arena;
   readonly list: CallList;
+  /** Values that the list computes: predictions do without some. */
+  readonly computed: ReadonlySet<Value>;
   /** Biases whose gradient stays 0. */
   readonly cancelled: ReadonlySet<Parameter>;
   /** Address of a parameter's gradient. */

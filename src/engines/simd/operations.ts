@@ -33,11 +33,11 @@ function multiplyMatrixGradient({ list, gradientAt }: Lowering, x: Place, matrix
 export const LOWERED: LoweringTable = {
   input: { forward: () => undefined, backward: () => undefined },
 
-  // A group of linear layers runs where its first member stands.
+  // A group of linear layers runs where the first member stands that is computed.
   linear: {
-    forward(value, { places, list }) {
+    forward(value, { places, list, computed }) {
       const { members, x, matrix, bias, out } = places.groupOf(value);
-      if (members[0] === value) multiplyMatrix(list, places.of(x), matrix, bias, out);
+      if (members.find((member) => computed.has(member)) === value) multiplyMatrix(list, places.of(x), matrix, bias, out);
     },
     backward(value, lowering) {
       const { places, list, gradientAt, accumulate, cancelled } = lowering;

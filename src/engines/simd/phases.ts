@@ -14,8 +14,12 @@ export function inPhases<Some extends Value>(values: readonly Some[], isByColumn
   const waiting = new Set<Value>(values);
   for (let columns = false; unplaced.size > 0; columns = !columns) {
     const phase: Some[] = [];
+    /** What a phase by columns reads, and backwards adds to: once, since two shares of the columns would differ. */
+    const taken = new Set<Value>();
     for (const value of unplaced) {
-      if (isByColumns(value) !== columns || operandsOf(value).some((operand) => waiting.has(operand))) continue;
+      const operands = operandsOf(value);
+      if (isByColumns(value) !== columns || operands.some((operand) => waiting.has(operand) || (columns && taken.has(operand)))) continue;
+      if (columns) for (const operand of operands) taken.add(operand);
       phase.push(value);
       unplaced.delete(value);
       if (!columns) waiting.delete(value);
