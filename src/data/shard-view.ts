@@ -18,8 +18,8 @@ export interface ShardColumns {
 type Step = (rows: number, placeOf: PlaceOf) => void;
 
 /**
- * What a format makes of shards that somebody else encoded. Where a field takes ids or numbers as they are, they are changed
- * in place if at all; anything else is encoded from its text.
+ * What a format makes of shards that somebody else encoded. Where a field takes ids or numbers as they are, so they stay,
+ * whatever a vocabulary calls them; they are changed in place if nothing else reads them. Anything else is encoded from its text.
  */
 export function formatView(source: ShardColumns, format: EncodedFormat): ShardView {
   const labels = new Set(format.labels.map(({ name }) => name));
@@ -59,11 +59,13 @@ function stepOf(field: EncodedField, format: EncodedFormat, source: ShardColumns
     }
   };
 
-  if (found.kind === 'id' && kind === 'id' && isOwn && plain?.cell === 'id') {
-    const data = raw.ids.get(column)!;
-    ids.set(name, data);
+  if (found.kind === 'id' && kind === 'id' && columns.length === 1 && plain?.cell === 'id') {
+    const from = raw.ids.get(column)!;
+    const to = isOwn ? from : new Uint32Array(capacity);
+    ids.set(name, to);
     return (rows, placeOf) => {
-      for (let r = 0; r < rows; r++) if (data[r]! >= plain.below) attempt(r, placeOf, () => void (data[r] = encode(String(data[r]))));
+      if (!isOwn) to.set(from.subarray(0, rows));
+      for (let r = 0; r < rows; r++) if (to[r]! >= plain.below) attempt(r, placeOf, () => void (to[r] = encode(String(to[r]))));
     };
   }
   if (found.kind === 'number' && columns.length === 1 && kind !== 'bag' && plain?.cell === 'number') {
@@ -77,14 +79,15 @@ function stepOf(field: EncodedField, format: EncodedFormat, source: ShardColumns
   }
   if (found.kind === 'bag' && kind === 'bag') {
     const bag = raw.bags.get(column)!;
-    const textOf = textsOf(source, column);
+    const below = plain?.cell === 'id' ? plain.below : 0;
+    const textOf = plain?.cell === 'id' ? String : textsOf(source, column);
     if (isOwn) {
       bags.set(name, bag);
       return (rows, placeOf) => {
         for (let r = 0; r < rows; r++) {
           for (let i = bag.offsets[r]!; i < bag.offsets[r + 1]!; i++) {
             const id = bag.ids[i]!;
-            if (plain?.cell !== 'id' || id >= plain.below) attempt(r, placeOf, () => void (bag.ids[i] = encode(textOf(id))));
+            if (id >= below) attempt(r, placeOf, () => void (bag.ids[i] = encode(textOf(id))));
           }
         }
       };
@@ -94,7 +97,11 @@ function stepOf(field: EncodedField, format: EncodedFormat, source: ShardColumns
     return (rows, placeOf) => {
       for (let r = 0; r < rows; r++) {
         copy.open(r);
-        for (let i = bag.offsets[r]!; i < bag.offsets[r + 1]!; i++) attempt(r, placeOf, () => copy.add(encode(textOf(bag.ids[i]!)), bag.weights[i]!));
+        for (let i = bag.offsets[r]!; i < bag.offsets[r + 1]!; i++) {
+          const id = bag.ids[i]!;
+          if (id < below) copy.add(id, bag.weights[i]!);
+          else attempt(r, placeOf, () => copy.add(encode(textOf(id)), bag.weights[i]!));
+        }
         copy.close(r);
       }
     };

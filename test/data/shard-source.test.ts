@@ -25,7 +25,7 @@ const COLUMNS: readonly BlockColumn[] = [
 ];
 
 /** The rows as a CSV and as shards of 64 rows. */
-async function bothSources(change: (batch: Batch) => void = () => undefined): Promise<{ csv: string; folder: string }> {
+async function bothSources(change: (batch: Batch) => void = () => undefined, vocabularies: readonly [string, readonly string[]][] = []): Promise<{ csv: string; folder: string }> {
   const base = scratchFolder();
   const csv = join(base, 'train.csv');
   const lines = rows.map(({ click, buy, user, word, price, seen }) => [click, buy, user, WORDS[word], price, seen.map(({ id, weight }) => `${id}:${weight}`).join('|')].join(','));
@@ -45,7 +45,7 @@ async function bothSources(change: (batch: Batch) => void = () => undefined): Pr
   const folder = join(base, 'shards');
   await writeShards(folder, COLUMNS, async (writer) => {
     await writer.add(batch);
-    return { sizes: new Map([['user', 40], ['word', 5], ['seen', 9]]), vocabularies: new Map([['word', WORDS]]) };
+    return { sizes: new Map([['user', 40], ['word', 5], ['seen', 9]]), vocabularies: new Map([['word', WORDS], ...vocabularies]) };
   }, 64);
   return { csv, folder };
 }
@@ -94,6 +94,28 @@ describe('a folder of shards as a source', () => {
     const { batches } = await read(folder, [{ type: 'categorical', fields: ['user'] }], smaller);
     const [, [ids]] = batches[0] as [number, [{ user: number[] }]];
     expect(ids.user).toEqual(rows.slice(0, 40).map(({ user }) => (user < 20 ? user : 0)));
+  });
+
+  it('has stored ids as they are, whatever a vocabulary calls them and what else reads the column', async () => {
+    // The texts are ids too, and others than those that are stored.
+    const { folder } = await bothSources(undefined, [['word', ['4', '3', '2', '1', '0']]]);
+    const word = { type: 'categorical', fields: ['word'] };
+    const idsOf = async (groups: readonly object[]): Promise<unknown> => {
+      const [, [ids]] = (await read(folder, groups)).batches[0] as [number, [{ word: number[] }]];
+      return ids.word;
+    };
+    const stored = rows.slice(0, 40).map((row) => row.word);
+    expect(await idsOf([word])).toEqual(stored);
+    expect(await idsOf([word, { type: 'cross', fields: [['user', 'word']], buckets: 100 }])).toEqual(stored);
+  });
+
+  it('has stored ids of bags as they are; one beyond what train has is the unknown, and not what its text says', async () => {
+    const { folder } = await bothSources(undefined, [['seen', Array.from({ length: 9 }, (_, id) => String(8 - id))]]);
+    const smaller = join(scratchFolder(), 'train.csv');
+    writeFileSync(smaller, 'click,buy,seen\n0,0,4\n');
+    const { batches } = await read(folder, [{ type: 'bag', fields: ['seen'] }], smaller);
+    const [, , [[, , ids]]] = batches[0] as [number, unknown, [[string, number[], number[]]]];
+    expect(ids).toEqual(rows.slice(0, 40).flatMap(({ seen }) => seen.map(({ id }) => (id < 5 ? id : 0))));
   });
 
   it('has negative weights of bags that are summed', async () => {
