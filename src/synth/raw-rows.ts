@@ -148,6 +148,8 @@ export function createRawFile({ users, items }: World, options: RawOptions): Raw
   };
 
   const sessions = new Uint32Array(options.capacity);
+  /** Rows but for the strays and bad ones between them. */
+  let numImpressions = 0;
   return {
     sessions,
     openSession(user) {
@@ -161,11 +163,12 @@ export function createRawFile({ users, items }: World, options: RawOptions): Raw
       for (let row = 0; row < block.rows; row++) {
         const session = sessions[row]!;
         writeRow(block, row, session, block.click[row]!, block.purchase[row]!, 0);
-        if (numRows % STRAY_EVERY === 0) {
+        numImpressions++;
+        if (numImpressions % STRAY_EVERY === 0) {
           strays.purchasesWithoutClick++;
           writeRow(block, row, session, 0, 1, 0);
         }
-        if (badEvery > 0 && numRows % badEvery === 0) {
+        if (badEvery > 0 && numImpressions % badEvery === 0) {
           writeRow(block, row, session, 0, 0, strays.badRows % 2 === 0 ? 1 : 2);
           strays.badRows++;
         }

@@ -12,7 +12,7 @@ describe('mtl synth --format raw', () => {
   it('writes skeletons and common features with the quirks of the real ones, and tells how many there are', async () => {
     const folder = scratchFolder();
     const rows = { train: 6000, test: 3000 };
-    await synth({ folder, seed: 4, users: 90, items: 60, rates: { click: 0.25, purchase: 0.2 }, rows, format: 'raw', bagMean: 60, badEvery: 400 });
+    await synth({ folder, seed: 4, users: 90, items: 60, rates: { click: 0.25, purchase: 0.2 }, rows, format: 'raw', bagMean: 60, badEvery: 500 });
     const { strays } = JSON.parse(readFileSync(join(folder, 'oracle.json'), 'utf8')) as { strays: Record<string, Record<string, number>> };
     for (const [split, count] of Object.entries(rows)) {
       const common = readCommonRows(folder, split);
@@ -27,6 +27,7 @@ describe('mtl synth --format raw', () => {
         unusedSessions: [...common.keys()].filter((session) => !used.has(session)).length,
         badRows: wrongCount.length + orphans.length,
       }).toEqual(strays[split]);
+      expect([purchasesWithoutClick.length, wrongCount.length + orphans.length]).toEqual([count / 500, count / 500]);
       expect(wrongCount.length).toBeGreaterThan(0);
       expect(orphans.length).toBeGreaterThan(0);
       expect(skeleton).toHaveLength(count + purchasesWithoutClick.length + wrongCount.length + orphans.length);
