@@ -17,12 +17,15 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOTDIR: 'a part of the path is a file, not a folder',
 };
 
-/** Runs a write and turns the system's errors into a `UserError` (disk) that names the path. */
-export async function onDisk<Result>(path: string, write: () => Promise<Result>): Promise<Result> {
+/**
+ * Runs a write and turns the system's errors into a `UserError` (disk) that names the path.
+ * @param fix what to do about it
+ */
+export async function onDisk<Result>(path: string, write: () => Promise<Result>, fix?: string): Promise<Result> {
   try {
     return await write();
   } catch (error) {
-    throw diskError(path, error);
+    throw diskError(path, error, fix);
   }
 }
 
@@ -35,10 +38,10 @@ export function onDiskSync<Result>(path: string, write: () => Result): Result {
   }
 }
 
-function diskError(path: string, error: unknown): unknown {
+function diskError(path: string, error: unknown, fix = 'make room, or choose another folder'): unknown {
   const code = systemCode(error);
   if (error instanceof UserError || code === undefined) return error;
-  return userError('disk', { where: path, message: `cannot be written: ${REASONS[code] ?? code}`, fix: 'make room, or choose another folder' }, error);
+  return userError('disk', { where: path, message: `cannot be written: ${REASONS[code] ?? code}`, fix }, error);
 }
 
 let numTemporaries = 0;

@@ -19,8 +19,10 @@ import { EVALUATION_BATCH_ROWS, measure } from './training/measure.js';
 export interface EvaluateOptions extends EngineOptions {
   /** A run or a checkpoint. */
   readonly path: string;
-  /** A CSV in place of the config's test data. */
+  /** A CSV, Parquet or shards in place of the config's data. */
   readonly data?: string | undefined;
+  /** Told what people should know. */
+  onNotice(text: string): void;
   /** Aborted to give up; its reason is thrown. */
   readonly signal: AbortSignal;
 }
@@ -36,7 +38,7 @@ export interface EvaluateResult {
 }
 
 /** Measures a checkpoint on valid and test, or on other data; the same numbers that training printed. */
-export async function evaluate({ path, data, signal, ...engineOptions }: EvaluateOptions): Promise<EvaluateResult> {
+export async function evaluate({ path, data, onNotice, signal, ...engineOptions }: EvaluateOptions): Promise<EvaluateResult> {
   const folder = findCheckpoint(path);
   const checkpoint = await readCheckpoint(folder, false);
   const experiment = storedExperiment(checkpoint.config, join(folder, 'config.yaml'));
@@ -56,7 +58,7 @@ export async function evaluate({ path, data, signal, ...engineOptions }: Evaluat
     const metrics: Record<string, Report> = {};
     for (const [split, rows] of Object.entries(sources)) {
       if (rows === undefined) continue;
-      const dataset = await rows.dataset(format, { policy, cache: { folder: experiment.data.cache }, threads: engineOptions.threads, signal });
+      const dataset = await rows.dataset(format, { policy, cache: { folder: experiment.data.cache, onNotice }, threads: engineOptions.threads, signal });
       metrics[split] = await measure(program, dataset.batches(EVALUATION_BATCH_ROWS), spacesOf(tasks), signal);
     }
     return { checkpoint: folder, step: checkpoint.program.step, metrics, numRejects: policy.count };

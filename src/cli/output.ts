@@ -1,17 +1,26 @@
 import { monotonicMs } from '../clock.js';
+import { printable } from '../errors.js';
 import { createScreen, type Screen } from './screen.js';
 
 /** What a command prints with: people read the screen, programs the result. */
 export interface Output {
   readonly screen: Screen;
+  /** Prints what people should know, once: files in one folder have the same to say about it. */
+  notice(text: string): void;
   /** Prints the JSON object if it was asked for: the last line of stdout, and the only one. */
   result(value: unknown): void;
 }
 
 /** With `--json`, stdout holds the result alone and people are served on stderr. */
 export function createOutput(isJson: boolean): Output {
+  const screen = createScreen(isJson ? process.stderr : process.stdout, monotonicMs);
+  const told = new Set<string>();
   return {
-    screen: createScreen(isJson ? process.stderr : process.stdout, monotonicMs),
+    screen,
+    notice(text) {
+      if (!told.has(text)) screen.print(printable(text));
+      told.add(text);
+    },
     result(value) {
       if (isJson) process.stdout.write(`${JSON.stringify(value)}\n`);
     },

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { loadConfig } from '../config/load.js';
 import { parseOverride } from '../config/overrides.js';
 import type { Device } from '../engines/device.js';
-import { EXIT_CODES, printable, userError } from '../errors.js';
+import { EXIT_CODES, userError } from '../errors.js';
 import { AUTO } from '../runs/open-run.js';
 import { train } from '../train.js';
 import { count, epochLines, reportTable, startLines, stepLine } from './format.js';
@@ -25,19 +25,14 @@ export interface TrainArguments {
 
 /** `mtl train`: runs it, prints it, and gives the exit code. */
 export async function runTrain({ config, set, device, threads, name, runDir, resume, json }: TrainArguments): Promise<number> {
-  const { screen, result } = createOutput(json);
+  const { screen, notice, result } = createOutput(json);
   const loaded = await loadConfig(config ?? configOf(resume), set.map(parseOverride));
   const stop = listenForStop((signal) => screen.print(`${signal}: ending after this step; once more to quit at once`));
   let epochs = 0;
-  // Files in one folder have the same to say about it.
-  const told = new Set<string>();
   try {
     const trained = await train(loaded, { device, threads, name, runDir, resume, overrides: set, signal: stop.signal }, {
       onRead: ({ what, share }) => screen.live(() => `${what}: ${Math.round(share * 100)}%`),
-      onNotice: (text) => {
-        if (!told.has(text)) screen.print(printable(text));
-        told.add(text);
-      },
+      onNotice: notice,
       onStart: (start) => {
         epochs = start.epochs;
         screen.print(startLines(start));

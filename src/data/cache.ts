@@ -1,7 +1,7 @@
 import { constants, existsSync } from 'node:fs';
 import { access, mkdir, readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, isAbsolute, join } from 'node:path';
 import { z } from 'zod';
 import { onDisk } from '../disk.js';
 import { systemCode, UserError } from '../errors.js';
@@ -50,7 +50,21 @@ export interface Cache {
 /** Where a source's folders may be, the first choice first. */
 export function cacheFolders(source: string, configured: string | undefined): readonly string[] {
   if (configured !== undefined) return [configured];
-  return [join(dirname(source), CACHE_FOLDER), join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'mtl')];
+  const own = userCache();
+  return [join(dirname(source), CACHE_FOLDER), ...(own === undefined ? [] : [join(own, 'mtl')])];
+}
+
+/** The folder for what programs keep of a user's: paths that are empty or relative do not count (XDG Base Directory Specification). */
+function userCache(): string | undefined {
+  const given = process.env['XDG_CACHE_HOME'] ?? '';
+  if (isAbsolute(given)) return given;
+  try {
+    const home = homedir();
+    return isAbsolute(home) ? join(home, '.cache') : undefined;
+  } catch {
+    // A user whom the system does not know, as in containers.
+    return undefined;
+  }
 }
 
 /**
@@ -104,6 +118,6 @@ async function writableFolder(folders: readonly string[], cache: Cache): Promise
     }
   }
   const last = folders.at(-1)!;
-  await onDisk(last, () => isWritable(last));
+  await onDisk(last, () => isWritable(last), 'make room, or name a folder that can be written with data.cache');
   return last;
 }

@@ -62,6 +62,12 @@ describe('mtl train', () => {
     writeFileSync(join(cwd, 'mine', 'checkpoints', 'best', 'config.yaml'), readFileSync(join(cwd, 'mine', 'config.resolved.yaml')));
     const other = await mtl(cwd, ['eval', 'mine', '--data', join(world, 'valid.csv'), '--json']);
     expect((JSON.parse(other.stdout) as typeof result).metrics).toEqual({ test: result.metrics['valid'] });
+    // Where encoded rows cannot be kept beside the data, eval says so too.
+    copyFileSync(join(world, 'valid.csv'), join(cwd, 'other.csv'));
+    writeFileSync(join(cwd, '.mtl'), '');
+    vi.stubEnv('XDG_CACHE_HOME', scratchFolder());
+    expect((await mtl(cwd, ['eval', 'mine', '--data', 'other.csv'])).stdout).toMatch(/\.mtl cannot be written \(EEXIST\)/);
+    vi.unstubAllEnvs();
   });
 
   it('gives the same numbers for the same seed, and others for another', async () => {

@@ -1,12 +1,20 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import type * as os from 'node:os';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { cacheFolders } from '../../src/data/cache.js';
 import { refuseBadRows, skipBadRows } from '../../src/data/rejects.js';
 import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/row-format.js';
 import { openSource, type Reading } from '../../src/data/source.js';
 import { featureTypes } from '../../src/features/features.js';
 import { taskOptions } from '../../src/tasks.js';
 import { scratchFolder } from '../support/scratch.js';
+
+vi.mock('node:os', async (original) => {
+  const real = await original<typeof os>();
+  return { ...real, homedir: vi.fn(real.homedir) };
+});
 
 const tasks = [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }];
 const groupsOf = (options: object = {}) => [
@@ -139,7 +147,25 @@ describe('the cache', () => {
       if (before === undefined) delete process.env['XDG_CACHE_HOME'];
       else process.env['XDG_CACHE_HOME'] = before;
     }
-    await expect(run(path, { cache: { folder: join(path, 'x') } })).rejects.toMatchObject({ exitCode: 5 });
+    const refused = run(path, { cache: { folder: join(path, 'x') } });
+    await expect(refused).rejects.toMatchObject({ exitCode: 5 });
+    await expect(refused).rejects.toThrow(/name a folder that can be written with data\.cache/);
+  });
+
+  it.each<[string, string, () => string, readonly string[]]>([
+    ['an empty XDG_CACHE_HOME', '', () => '/home/me', ['/home/me/.cache/mtl']],
+    ['a relative XDG_CACHE_HOME', 'here', () => '/home/me', ['/home/me/.cache/mtl']],
+    ['a user without a home', '', () => '', []],
+    ['a user whom the system does not know', '', () => { throw new Error('ENOENT'); }, []],
+  ])('is never in the working directory: with %s', (_, given, home, others) => {
+    vi.stubEnv('XDG_CACHE_HOME', given);
+    vi.mocked(homedir).mockImplementation(home);
+    try {
+      expect(cacheFolders('/data/train.csv', undefined)).toEqual(['/data/.mtl', ...others]);
+    } finally {
+      vi.unstubAllEnvs();
+      vi.mocked(homedir).mockReset();
+    }
   });
 
   it('does not take a folder that is not whole', async () => {
