@@ -44,9 +44,14 @@ async function listCache(folder: string, source?: string): Promise<readonly Cach
     // What is neither whole nor the beginning of it is somebody else's.
     if (entry === undefined && pid === undefined) continue;
     if (source !== undefined && (entry === undefined ? owner !== basename(source) : entry.source !== source)) continue;
-    const rows = entry?.kind === 'rows' ? (await readManifest(path))?.rows : undefined;
     const state = entry !== undefined ? ((await isCurrent(entry)) ? 'fits' : 'stale') : isRunning(Number(pid)) ? 'being written' : 'unfinished';
-    found.push({ path, bytes: await sizeOf(path), entry, rows, state });
+    try {
+      const rows = entry?.kind === 'rows' ? (await readManifest(path))?.rows : undefined;
+      found.push({ path, bytes: await sizeOf(path), entry, rows, state });
+    } catch (error) {
+      // Another process has finished it or removed it since it was listed.
+      if (existsSync(path)) throw error;
+    }
   }
   return found;
 }
