@@ -107,10 +107,11 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
     return finish(end);
   } catch (error) {
     const isInterrupted = signal.aborted && error === signal.reason;
-    if (isInterrupted || isDivergence(error)) await saver?.now();
-    if (isInterrupted) return finish('interrupted');
-    log.failure(error);
-    throw error;
+    const errors = isInterrupted ? [] : [error];
+    if (isInterrupted || isDivergence(error)) await saver?.now().catch((unsaved: unknown) => errors.push(unsaved));
+    if (errors.length === 0) return finish('interrupted');
+    for (const each of errors) log.failure(each);
+    throw errors[0];
   } finally {
     dispose?.();
     await run.release();

@@ -51,6 +51,14 @@ describe('a loss that is not finite', () => {
     expect(traceOf('run')).toEqual(traceOf('whole'));
   });
 
+  it('is what ends the run also where the disk is full then, and both are in the log', async () => {
+    // A file where the folder of checkpoints would be.
+    const attempt = trainSmall(config(), { runDir: 'run', set: [...NUMBERS, 'checkpoints.everySteps=1000'], on: { onStart: () => writeFileSync('run/checkpoints', '') } });
+    await expect(attempt).rejects.toMatchObject({ exitCode: 6 });
+    const failures = events('run', 'failure').map(({ err }) => (err as { message: string }).message);
+    expect(failures).toEqual([expect.stringContaining("loss 'ctr': is NaN"), expect.stringContaining('run/checkpoints')]);
+  });
+
   it('ends a run all the same where it comes from the weights', async () => {
     const set = ['training.batchSize=8', 'training.optimizer.dense.learningRate=1e30', 'training.optimizer.embeddings.learningRate=1e30', 'training.onDivergence=skip'];
     const attempt = trainSmall(config(), { runDir: 'run', set });
