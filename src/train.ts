@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { dumpConfig } from './config/dump.js';
 import { tasksOf } from './config/experiment.js';
 import type { LoadedConfig } from './config/load.js';
@@ -47,7 +46,7 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
   const run = await openRun({ ...options, configName: experiment.name, source, config, engine, compareConfig }, tell);
   const { folder, log, checkpoint } = run;
 
-  const policy = data.onBadRow === 'skip' ? skipBadRows(join(folder, 'rejects.csv'), data.maxRejects) : refuseBadRows;
+  const policy = data.onBadRow === 'skip' ? skipBadRows(log.rejectsPath, data.maxRejects) : refuseBadRows;
   const loop = checkpoint?.loop ?? firstLoopState();
   const metrics: Record<string, Report> = {};
   const finish = (end: TrainResult['end']): TrainResult => {
@@ -79,6 +78,7 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
 
     const snapshot = () => ({ program: program.state(), loop, trainRows: trainSet.rows, metricsBytes: log.metricsBytes(), fitted, config });
     saver = await openSaver({ ...checkpoints, run, loop, snapshot }, tell);
+    await log.begin();
     const end = await trainLoop({
       program, state: loop, signal,
       epochs: training.epochs,

@@ -60,8 +60,6 @@ export async function openRun(request: RunRequest, tell: (notice: string) => voi
 /** The checkpoint from which a run goes on, and what there is to say about it. */
 async function goOn(run: string, { resume, compareConfig }: RunRequest, tell: (notice: string) => void): Promise<Pick<OpenRun, 'checkpoint' | 'damaged'>> {
   await removeTemporary(run);
-  // Data sets tell their bad rows again when they are opened.
-  await onDisk(run, () => rm(join(run, 'rejects.csv'), { force: true }));
   const { checkpoint, name, damaged } = await readNewestCheckpoint(run, tell);
   if (checkpoint === undefined) {
     if (resume !== AUTO) throw userError('checkpoint', { where: run, message: 'has no checkpoint yet', fix: `train it anew, or write --resume ${AUTO}` });

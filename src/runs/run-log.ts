@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { appendFile, open, rm, stat, truncate } from 'node:fs/promises';
+import { appendFile, open, rename, rm, stat, truncate } from 'node:fs/promises';
 import os from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
@@ -23,9 +23,19 @@ export interface LogRequest {
 
 /** What a run found in the end; a run without it has not ended. */
 export const RESULTS = 'results.csv';
+/** The bad rows that were skipped. */
+const REJECTS = 'rejects.csv';
 
 /** What happens in a run, written down as it happens. */
 export interface RunLog {
+  /**
+   * Takes over a run that goes on, once nothing can refuse it any more: what comes after its checkpoint goes, and what is asked
+   * now is written down. Of a new run there is nothing to take over.
+   * @throws UserError (disk)
+   */
+  begin(): Promise<void>;
+  /** Where bad rows are listed: in the run's rejects.csv, or until `begin` beside it where a run goes on. */
+  readonly rejectsPath: string;
   /** A line of `log.jsonl`. */
   event(name: string, details: object): void;
   /** The error that ends the run, in `log.jsonl`. */
@@ -39,31 +49,33 @@ export interface RunLog {
 }
 
 /**
- * Writes down what was asked (config.source.yaml, config.resolved.yaml, overrides.txt, environment.json) and opens the log. Of a
- * run that goes on, what was asked first stays, and what comes after its checkpoint goes.
+ * Opens the log, and writes down what is asked of a new run (config.source.yaml, config.resolved.yaml, overrides.txt,
+ * environment.json). A run that goes on stays as it is until `begin`, but for lines of log.jsonl.
  * @param keepMetricsBytes so much of metrics.jsonl stays where a run goes on; undefined for a new run
  * @throws UserError (disk)
  */
 export async function openRunLog(run: string, { source, config, overrides, engine }: LogRequest, keepMetricsBytes: number | undefined): Promise<RunLog> {
   const overridesPath = join(run, 'overrides.txt');
   const overridesText = overrides.map((text) => `${text}\n`).join('');
-  await writeFileAtomic(join(run, 'config.resolved.yaml'), config);
+  const resolvedPath = join(run, 'config.resolved.yaml');
+  const metricsPath = join(run, 'metrics.jsonl');
+  const resultsPath = join(run, RESULTS);
+  const finalRejectsPath = join(run, REJECTS);
+  const rejectsPath = keepMetricsBytes === undefined ? finalRejectsPath : join(run, `.${REJECTS}.tmp`);
+  let metricsBytes = keepMetricsBytes ?? 0;
   if (keepMetricsBytes === undefined) {
+    // What a run without a checkpoint left, which starts anew.
+    for (const path of [resultsPath, finalRejectsPath, metricsPath]) await onDisk(path, () => rm(path, { force: true }));
+    await writeFileAtomic(resolvedPath, config);
     await writeFileAtomic(join(run, 'config.source.yaml'), source);
     await writeFileAtomic(overridesPath, overridesText);
     await writeFileAtomic(join(run, 'environment.json'), `${JSON.stringify(environment(engine), null, 2)}\n`);
-  } else {
-    await onDisk(overridesPath, () => appendFile(overridesPath, overridesText));
   }
-  const resultsPath = join(run, RESULTS);
-  await onDisk(resultsPath, () => rm(resultsPath, { force: true }));
 
   const logPath = join(run, 'log.jsonl');
   const logger = onDiskSync(logPath, () =>
     pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ dest: logPath, sync: true })),
   );
-  const metricsPath = join(run, 'metrics.jsonl');
-  let metricsBytes = await cut(metricsPath, keepMetricsBytes ?? 0);
   const append = async (line: object): Promise<void> => {
     const bytes = Buffer.from(`${JSON.stringify(line)}\n`);
     await onDisk(metricsPath, async () => {
@@ -80,6 +92,15 @@ export async function openRunLog(run: string, { source, config, overrides, engin
   const event: RunLog['event'] = (name, details) => onDiskSync(logPath, () => logger.info({ event: name, ...details }));
   if (keepMetricsBytes !== undefined) event('resume', { overrides, ...environment(engine) });
   return {
+    async begin() {
+      if (keepMetricsBytes === undefined) return;
+      await onDisk(resultsPath, () => rm(resultsPath, { force: true }));
+      metricsBytes = await cut(metricsPath, keepMetricsBytes);
+      await onDisk(finalRejectsPath, () => (existsSync(rejectsPath) ? rename(rejectsPath, finalRejectsPath) : rm(finalRejectsPath, { force: true })));
+      await writeFileAtomic(resolvedPath, config);
+      await onDisk(overridesPath, () => appendFile(overridesPath, overridesText));
+    },
+    rejectsPath,
     event,
     failure(error) {
       try {

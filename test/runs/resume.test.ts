@@ -158,6 +158,25 @@ describe('what may change', () => {
     await expect(attempt).rejects.toMatchObject({ exitCode: 3 });
   });
 
+  it.each([
+    ['another config', ['seed=5'], 0, /seed: the run was trained with 11/],
+    ['less data', [], 1, /has 899 usable rows/],
+  ])('%s leaves a run that has ended as it was, with its results and bad rows', async (_, changes, numMissing, message) => {
+    const folder = scratchFolder();
+    for (const file of ['train.csv', 'valid.csv', 'test.csv', 'esmm.yaml']) copyFileSync(join(world, file), join(folder, file));
+    const lines = readFileSync(join(folder, 'train.csv'), 'utf8').trimEnd().split('\n');
+    lines.splice(3, 0, lines[3]!.replace(/^[^,]*/, 'x'));
+    writeFileSync(join(folder, 'train.csv'), `${lines.join('\n')}\n`);
+    const set = ['data.onBadRow=skip', 'training.epochs=1'];
+    await trainSmall(join(folder, 'esmm.yaml'), { runDir: 'run', set });
+    const state = () => ['results.csv', 'rejects.csv', 'metrics.jsonl', 'config.resolved.yaml', 'overrides.txt'].map((file) => readFileSync(join('run', file), 'utf8'));
+    const before = state();
+    lines.splice(2, numMissing);
+    writeFileSync(join(folder, 'train.csv'), `${lines.join('\n')}\n`);
+    await expect(trainSmall(join(folder, 'esmm.yaml'), { resume: 'run', set: [...set, ...changes] })).rejects.toThrow(message);
+    expect(state()).toEqual(before);
+  });
+
   it('groups of features in another order are refused', async () => {
     const { signal, on } = abortAtStep(2);
     await trainSmall(configOf('esmm'), { runDir: 'run', signal, on });
