@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { mkdir, open, rename, rm, statfs, symlink } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, open, readdir, rename, rm, statfs, symlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { systemCode, UserError, userError } from './errors.js';
 
@@ -49,6 +50,14 @@ let numTemporaries = 0;
 /** A name beside a path that nothing else uses, in this process or another; hidden, and told apart by its ending. */
 function temporaryName(path: string): string {
   return join(dirname(path), `.${basename(path)}.${process.pid}-${++numTemporaries}.tmp`);
+}
+
+/** Removes what writes into a folder that were cut short left behind; nothing where it is not there. */
+export async function removeTemporary(folder: string): Promise<void> {
+  await onDisk(folder, async () => {
+    const names = existsSync(folder) ? await readdir(folder) : [];
+    for (const name of names) if (/^\..*\.tmp$/.test(name)) await rm(join(folder, name), { recursive: true, force: true });
+  });
 }
 
 /** Makes something under a temporary name beside `path` and renames it to its place; nothing is left where that fails. */

@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { onDisk, writeFileAtomic } from '../disk.js';
+import { onDisk, removeTemporary, writeFileAtomic } from '../disk.js';
 import { systemCode, UserError, userError, type Problem } from '../errors.js';
 import { CHUNK_BYTES, chunksOf, type Chunk } from './chunk.js';
 import { isWhole } from './column-file.js';
@@ -79,6 +79,7 @@ export async function openWork(raw: string, out: string, options: object, chunkB
     await writeFileAtomic(join(folder, PLAN), plan);
     for (const part of ['common', 'skeleton', 'vocabulary', 'sessions', 'shards', ...['train', 'valid', 'test'].map((split) => join('out', split))]) {
       await onDisk(folder, () => mkdir(join(folder, part), { recursive: true }));
+      await removeTemporary(join(folder, part));
     }
   }
   const path = (...parts: readonly (string | number)[]): string => join(folder, ...parts.map(String));

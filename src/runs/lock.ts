@@ -1,7 +1,7 @@
 import { open, readFile, rename, rm, copyFile } from 'node:fs/promises';
 import { constants, readFileSync } from 'node:fs';
 import os from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { z } from 'zod';
 import { wallClockMs } from '../clock.js';
@@ -122,7 +122,8 @@ function identityOf(pid: number): string | undefined {
 
 /** Takes a dead process's lock away; another process may do the same at this moment and have made its own. */
 async function remove(path: string, text: string): Promise<void> {
-  const aside = `${path}.${process.pid}.tmp`;
+  // Called like what other writes leave when they are cut short, and taken away with it.
+  const aside = join(dirname(path), `.${LOCK}.${process.pid}.tmp`);
   await onDisk(path, async () => {
     try {
       await rename(path, aside);

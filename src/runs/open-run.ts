@@ -1,7 +1,6 @@
 import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import { onDisk } from '../disk.js';
+import { removeTemporary } from '../disk.js';
 import { userError } from '../errors.js';
 import { checkpointsFolder, readNewestCheckpoint, restoreLinks, type Checkpoint } from './checkpoint.js';
 import { lockRun } from './lock.js';
@@ -59,7 +58,7 @@ export async function openRun(request: RunRequest, tell: (notice: string) => voi
 
 /** The checkpoint from which a run goes on, and what there is to say about it. */
 async function goOn(run: string, { resume, compareConfig }: RunRequest, tell: (notice: string) => void): Promise<Pick<OpenRun, 'checkpoint' | 'damaged'>> {
-  await removeTemporary(run);
+  for (const folder of [run, checkpointsFolder(run)]) await removeTemporary(folder);
   const { checkpoint, name, damaged } = await readNewestCheckpoint(run, tell);
   if (checkpoint === undefined) {
     if (resume !== AUTO) throw userError('checkpoint', { where: run, message: 'has no checkpoint yet', fix: `train it anew, or write --resume ${AUTO}` });
@@ -99,12 +98,4 @@ function existing(path: string): string {
   }
   const real = relative(process.cwd(), realpathSync(path));
   return real.startsWith('..') ? realpathSync(path) : real === '' ? '.' : real;
-}
-
-/** Removes what writes that were cut short left behind. */
-async function removeTemporary(run: string): Promise<void> {
-  for (const folder of [run, checkpointsFolder(run)]) {
-    const names = existsSync(folder) ? readdirSync(folder).filter((name) => /^\..*\.tmp$/.test(name)) : [];
-    for (const name of names) await onDisk(folder, () => rm(join(folder, name), { recursive: true, force: true }));
-  }
 }

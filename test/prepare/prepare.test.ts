@@ -218,6 +218,8 @@ describe('mtl prepare ali-ccp', () => {
     const [piece, other] = readdirSync(common).filter((name) => name.startsWith('train'));
     truncateSync(join(common, piece!), 1000);
     writeFileSync(join(common, other!), '');
+    // A shard that was cut short.
+    writeFileSync(join(out, '.work', 'out', 'train', '.shard-00007.safetensors.1-1.tmp'), 'x');
     await run(out);
     await run(join(folder, 'whole'));
     expect(contents(out)).toEqual(contents(join(folder, 'whole')));
