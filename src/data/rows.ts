@@ -91,7 +91,7 @@ export function rowReader(
 }
 
 /** The text of one column's cell, or of several columns' with CELL_SEPARATOR between them. */
-export function cellReader(columns: readonly string[], indices: ReadonlyMap<string, number>): (cells: readonly string[]) => string {
+function cellReader(columns: readonly string[], indices: ReadonlyMap<string, number>): (cells: readonly string[]) => string {
   const [first, ...rest] = columns.map((name) => indices.get(name)!);
   if (rest.length === 0) return (cells) => cells[first!]!;
   return (cells) => rest.reduce((text, index) => text + CELL_SEPARATOR + cells[index]!, cells[first!]!);

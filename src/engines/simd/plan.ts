@@ -1,5 +1,5 @@
 /** The kernels that a plan may call, each with how its work is shared. */
-export const KERNELS = {
+const KERNELS = {
   // Every worker has the same rows of a batch in all of these, so they follow each other without a barrier.
   gemm: 'rows',
   activate: 'rows',
