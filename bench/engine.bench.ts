@@ -1,7 +1,7 @@
 // Rows trained and predicted a second, data in memory, on ids of the full Ali-CCP vocabulary; and how near that comes to a roofline (90 seconds).
 import { it } from 'vitest';
 import { createSimdEngine } from '../src/engines/simd/engine.js';
-import { EVALUATION_BATCH_ROWS } from '../src/training/measure.js';
+import { EVALUATION_BATCH_ROWS } from '../src/training/evaluate-batches.js';
 import { count, MACHINE, median, printTable, saveResults } from './results.js';
 import { phasesOf } from './phases.js';
 import { distinctRows, peakFlops, peakRowUpdates, trainingFlops } from './roofline.js';

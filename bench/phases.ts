@@ -1,5 +1,5 @@
 import { createSimdEngine } from '../src/engines/simd/engine.js';
-import type { KernelName } from '../src/engines/simd/plan.js';
+import type { KernelName } from '../src/engines/simd/call-list.js';
 import { batchesOf, planOf, type Workload } from './workloads.js';
 
 // Where the time of a step goes, on its first thread. Looking at the clock takes a microsecond a call.

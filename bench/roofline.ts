@@ -4,7 +4,7 @@ import type { Plan } from '../src/engines/engine.js';
 import { compile, type Compiled } from '../src/engines/simd/compile.js';
 import { createMemory, loadKernels } from '../src/engines/simd/module.js';
 import { createTeam } from '../src/engines/simd/team.js';
-import type { Call, KernelName } from '../src/engines/simd/plan.js';
+import type { Call, KernelName } from '../src/engines/simd/call-list.js';
 import { GraphBuilder } from '../src/graph/builder.js';
 import type { Graph } from '../src/graph/graph.js';
 import { embeddingOptimizerSchema, optimizers } from '../src/optimizers/optimizers.js';

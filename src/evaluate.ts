@@ -2,18 +2,18 @@ import { join, resolve } from 'node:path';
 import { tasksOf } from './config/experiment.js';
 import { storedExperiment } from './config/stored.js';
 import type { DataOptions } from './data/options.js';
-import { refuseBadRows, skipBadRows } from './data/rejects.js';
-import { encodedFormat, rowFormatOf } from './data/row-format.js';
-import { openSplits, type SplitFiles } from './data/splits.js';
+import { refuseBadRows, skipBadRows } from './data/rows/rejects.js';
+import { encodedFormat, rowFormatOf } from './data/rows/row-format.js';
+import { openSplits, type SplitFiles } from './data/sources/splits.js';
 import { createEngine, type EngineOptions } from './engines/engines.js';
 import { planSize } from './engines/plan-size.js';
 import { userError } from './errors.js';
 import type { Report } from './evaluation/evaluation.js';
 import { spacesOf } from './evaluation/spaces.js';
-import { layoutOf } from './features/features.js';
+import { layoutOf } from './features/feature-types.js';
 import { buildModel } from './models/models.js';
 import { findCheckpoint, readCheckpoint } from './runs/checkpoint.js';
-import { EVALUATION_BATCH_ROWS, measure } from './training/measure.js';
+import { EVALUATION_BATCH_ROWS, measure } from './training/evaluate-batches.js';
 
 /** What is evaluated, and on what. */
 export interface EvaluateOptions extends EngineOptions {

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { parseConfig } from '../src/config/load.js';
 import { parseOverride } from '../src/config/overrides.js';
-import { openCsv } from '../src/data/csv.js';
+import { openCsv } from '../src/data/files/csv.js';
 import { problemLine, UserError } from '../src/errors.js';
 import { MANIFEST, readManifest } from '../src/runs/manifest.js';
 import { readSafetensors, writeSafetensors } from '../src/safetensors.js';

@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { loadConfig } from '../config/load.js';
-import { keptIn, keptOf, removeCached, type CachedFolder } from '../data/cache-list.js';
+import { keptIn, keptOf, removeCached, type CachedFolder } from '../data/cache/cache-list.js';
 import { SPLITS } from '../data/options.js';
 import { readManifest } from '../data/shards/manifest.js';
 import { EXIT_CODES, userError } from '../errors.js';

@@ -4,7 +4,7 @@ import { didYouMean, joined } from '../errors.js';
 import { metrics } from '../evaluation/metrics.js';
 import { spacesOf, type Space } from '../evaluation/spaces.js';
 import { checkFeatures } from '../features/check.js';
-import { featureTypes } from '../features/features.js';
+import { featureTypes } from '../features/feature-types.js';
 import { models, type ModelSpec } from '../models/models.js';
 import type { Finding } from '../part.js';
 import { checkpointOptions } from '../runs/options.js';

@@ -1,5 +1,5 @@
 import type { Batch } from '../batch.js';
-import type { InputLayout } from '../embeddings/layout.js';
+import type { InputLayout } from '../tables/layout.js';
 import type { Graph } from '../graph/graph.js';
 import type { EmbeddingOptimizerSpec, OptimizerSpec } from '../optimizers/optimizers.js';
 import type { HostTensor } from '../tensor.js';

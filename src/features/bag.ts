@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { POOLINGS } from '../embeddings/layout.js';
+import { POOLINGS } from '../tables/layout.js';
 import { checkEmbedded, embeddedField, embeddedOptions } from './embedded.js';
 import { BadValue, defineFeatureType, type SplitBag } from './feature.js';
 import { parseNumber } from './parse.js';

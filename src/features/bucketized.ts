@@ -48,7 +48,7 @@ function startFit(count: number): ReturnType<Encoding['startFit']> {
     observe: (text) => {
       if (text !== '') quantiles.observe(parseNumber(text));
     },
-    plain: { cell: 'number', observe: (value) => quantiles.observe(value) },
+    direct: { cell: 'number', observe: (value) => quantiles.observe(value) },
     finish: () => ({ boundaries: quantiles.boundaries(count) }),
   };
 }
@@ -67,6 +67,6 @@ function encoderOf(boundaries: readonly number[]): ReturnType<Encoding['encoder'
   return {
     rows: boundaries.length + 2,
     encode: (text) => (text === '' ? 0 : bucketOf(parseNumber(text))),
-    plain: { cell: 'number', encode: bucketOf },
+    direct: { cell: 'number', encode: bucketOf },
   };
 }

@@ -1,7 +1,7 @@
 import { didYouMean, joined } from '../errors.js';
 import type { Finding } from '../part.js';
 import type { Field } from './feature.js';
-import { featureTypes, type FeatureSpec } from './features.js';
+import { featureTypes, type FeatureSpec } from './feature-types.js';
 
 /** A field with its place in the config. */
 interface Placed {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { columnName } from '../tasks.js';
 import { embeddingWidth } from './embedded.js';
 import { CELL_SEPARATOR, BadValue, defineFeatureType } from './feature.js';
-import { MAX_BUCKETS, seededHash } from './hash.js';
+import { MAX_BUCKETS, seededHash } from './murmur.js';
 
 /**
  * Fields that are combinations of columns: the texts of a row's cells together are hashed into buckets 1 to `buckets`. A row in

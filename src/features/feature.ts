@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { Pooling } from '../embeddings/layout.js';
+import type { Pooling } from '../tables/layout.js';
 import type { Part } from '../part.js';
 
 /** A cell that a field cannot take; the reader adds the file, the line and the column. */
@@ -22,7 +22,7 @@ export interface Encoder {
    * How cells are encoded that need not become text for it: ids in digits that are below a bound are themselves, or decimal
    * numbers are what a function makes of them. Always what `encode` gives for their text.
    */
-  readonly plain?: { readonly cell: 'id'; readonly below: number } | { readonly cell: 'number'; readonly encode: (value: number) => number };
+  readonly direct?: { readonly cell: 'id'; readonly below: number } | { readonly cell: 'number'; readonly encode: (value: number) => number };
 }
 
 /** Learns from the training data what an encoder needs. */
@@ -31,7 +31,7 @@ export interface Fit {
   readonly check: (text: string) => void;
   readonly observe: (text: string) => void;
   /** How cells are observed that need not become text for it: all ids in digits, or all decimal numbers, which `check` lets pass. */
-  readonly plain?: { readonly cell: 'id' | 'number'; readonly observe: (value: number) => void };
+  readonly direct?: { readonly cell: 'id' | 'number'; readonly observe: (value: number) => void };
   /** What was learned, as JSON. */
   finish(): unknown;
 }

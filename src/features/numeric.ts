@@ -82,7 +82,7 @@ export const numeric = defineFeatureType({
       const fit = scaling.startFit?.();
       if (fit === undefined) return undefined;
       const observe = (value: number): void => fit.observe(value);
-      return { check: parseNumber, observe: (text) => observe(parseNumber(text)), plain: { cell: 'number', observe }, finish: () => fit.finish() };
+      return { check: parseNumber, observe: (text) => observe(parseNumber(text)), direct: { cell: 'number', observe }, finish: () => fit.finish() };
     };
     return fields.map((field) => ({
       name: field,
@@ -94,7 +94,7 @@ export const numeric = defineFeatureType({
       startFit,
       encoder: (fitted) => {
         const scale = scaling.scale(fitted);
-        return { rows: 0, encode: (text) => scale(parseNumber(text)), plain: { cell: 'number', encode: scale } };
+        return { rows: 0, encode: (text) => scale(parseNumber(text)), direct: { cell: 'number', encode: scale } };
       },
     }));
   },

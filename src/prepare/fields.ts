@@ -1,4 +1,4 @@
-import type { BlockColumn } from '../data/row-block.js';
+import type { BlockColumn } from '../data/rows/row-block.js';
 
 /** The fields of Ali-CCP, in the order of the prepared columns. */
 export const FIELDS = [

@@ -1,5 +1,5 @@
-import { reserveItems } from '../data/bag-buffer.js';
-import type { RowBlock } from '../data/row-block.js';
+import { reserveItems } from '../data/rows/bag-buffer.js';
+import type { RowBlock } from '../data/rows/row-block.js';
 import type { ColumnData, Columns } from './column-file.js';
 import { MISSING } from './feature-columns.js';
 import type { FieldPlan } from './fields.js';

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { checkRoom, freeBytes, onDisk, pointLink, syncFolder, writeFolder, writeSynced } from '../disk.js';
 import type { ProgramState } from '../engines/engine.js';
 import { quoted, systemCode, UserError, userError } from '../errors.js';
-import type { Fitted } from '../features/features.js';
+import type { Fitted } from '../features/feature-types.js';
 import { readSafetensors, writeSafetensors, type StoredTensor } from '../safetensors.js';
 import { sizeOf, type HostTensor } from '../tensor.js';
 import { loopStateSchema, type LoopState } from '../training/loop-state.js';

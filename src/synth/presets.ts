@@ -1,18 +1,5 @@
 import type { Rates } from './impressions.js';
-import type { Kind, WorldSize } from './world.js';
-
-/** How large a world is inside. */
-export interface WorldShape {
-  /** Values of the profile fields 121, 122, 124 … 128. */
-  readonly profile: readonly number[];
-  /** Values of field 129. */
-  readonly tiers: number;
-  readonly positions: number;
-  /** Categories, shops, intentions and brands for every item; of each there are four at the least. */
-  readonly kinds: Readonly<Record<Kind, number>>;
-  /** Those of them that users have a history with, for every item. */
-  readonly favourites: Readonly<Record<Kind, number>>;
-}
+import type { WorldShape, WorldSize } from './world.js';
 
 /** A world with all that is drawn from it. */
 export interface Preset extends WorldSize {

@@ -1,5 +1,4 @@
 import { randomStream, type Random } from '../random.js';
-import type { WorldShape } from './presets.js';
 
 /** How many of each there are; ids run from 1, and 0 is the unknown. */
 export interface WorldSize {
@@ -19,6 +18,19 @@ export const NUM_PROFILE = 7;
 /** Things of one kind that a user has a history with. */
 export const FAVOURITES = 3;
 const TASTE_DIMENSIONS = 4;
+
+/** How large a world is inside. */
+export interface WorldShape {
+  /** Values of the profile fields 121, 122, 124 … 128. */
+  readonly profile: readonly number[];
+  /** Values of field 129. */
+  readonly tiers: number;
+  readonly positions: number;
+  /** Categories, shops, intentions and brands for every item; of each there are four at the least. */
+  readonly kinds: Readonly<Record<Kind, number>>;
+  /** Those of them that users have a history with, for every item. */
+  readonly favourites: Readonly<Record<Kind, number>>;
+}
 
 /** Those who are shown items, a column a property; user u has id u + 1. */
 export interface Users {

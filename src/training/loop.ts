@@ -2,19 +2,11 @@ import { setImmediate } from 'node:timers/promises';
 import { monotonicMs } from '../clock.js';
 import type { BatchRead } from '../batch.js';
 import type { Program } from '../engines/engine.js';
-import type { Report } from '../evaluation/evaluation.js';
 import { createDivergenceGuard, type DivergenceGuard, type OnDivergence, type SkippedBatch } from './divergence.js';
 import { noEpoch, type LoopState } from './loop-state.js';
 import { addLosses, meanLoss, type EpochLoss, type WeightedTerm } from './loss-sums.js';
+import type { Measurement } from './monitor.js';
 import type { Stopping } from './stopping.js';
-
-/** What was measured on valid. */
-export interface Measurement {
-  readonly report: Report;
-  readonly loss: number;
-  /** The value that chooses the best epoch, or null where it is not defined. */
-  readonly monitored: number | null;
-}
 
 /** One epoch, behind. */
 export interface EpochResult {

@@ -1,10 +1,17 @@
 import { goalOf, metrics } from '../evaluation/metrics.js';
 import type { Report } from '../evaluation/evaluation.js';
 import type { LoopState } from './loop-state.js';
-import type { Measurement } from './loop.js';
 import type { WeightedTerm } from './loss-sums.js';
 import type { TrainingOptions } from './options.js';
 import { createStopping, type Stopping } from './stopping.js';
+
+/** What was measured on valid. */
+export interface Measurement {
+  readonly report: Report;
+  readonly loss: number;
+  /** The value that chooses the best epoch, or null where it is not defined. */
+  readonly monitored: number | null;
+}
 
 /** The stopping that the config asks for, by the goal of what it monitors, from where the loop stands. */
 export function stoppingOf({ monitor, earlyStopping }: TrainingOptions, { stopping }: LoopState): Stopping {

@@ -2,10 +2,10 @@ import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { runDataClean, runDataInfo } from '../../src/cli/data-command.js';
-import { refuseBadRows } from '../../src/data/rejects.js';
-import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/row-format.js';
-import { openSource } from '../../src/data/source.js';
-import { featureTypes } from '../../src/features/features.js';
+import { refuseBadRows } from '../../src/data/rows/rejects.js';
+import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { openSource } from '../../src/data/sources/open-source.js';
+import { featureTypes } from '../../src/features/feature-types.js';
 import { taskOptions } from '../../src/tasks.js';
 import { scratchFolder } from '../support/scratch.js';
 

@@ -3,11 +3,12 @@ import type * as os from 'node:os';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
-import { cacheFolders } from '../../src/data/cache.js';
-import { refuseBadRows, skipBadRows } from '../../src/data/rejects.js';
-import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/row-format.js';
-import { openSource, type Reading } from '../../src/data/source.js';
-import { featureTypes } from '../../src/features/features.js';
+import { cacheFolders } from '../../src/data/cache/cache.js';
+import { refuseBadRows, skipBadRows } from '../../src/data/rows/rejects.js';
+import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { openSource } from '../../src/data/sources/open-source.js';
+import type { Reading } from '../../src/data/sources/source.js';
+import { featureTypes } from '../../src/features/feature-types.js';
 import { taskOptions } from '../../src/tasks.js';
 import { scratchFolder } from '../support/scratch.js';
 

@@ -3,8 +3,8 @@ import { gzipSync } from 'node:zlib';
 import { parse } from 'csv-parse/sync';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseCells } from '../../src/data/csv-cells.js';
-import { columnIndices, openCsv } from '../../src/data/csv.js';
+import { parseCells } from '../../src/data/files/csv-cells.js';
+import { columnIndices, openCsv } from '../../src/data/files/csv.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
 
 /** All rows as cells: what is plain is cut at its commas. */

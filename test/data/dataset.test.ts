@@ -1,13 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { plainView, shardDataset, type BatchRange, type Dataset, type Shuffle } from '../../src/data/dataset.js';
-import { refuseBadRows, skipBadRows, type RejectPolicy } from '../../src/data/rejects.js';
-import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/row-format.js';
+import { shardDataset, type BatchRange, type Dataset, type Shuffle } from '../../src/data/batches/dataset.js';
+import { refuseBadRows, skipBadRows, type RejectPolicy } from '../../src/data/rows/rejects.js';
+import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
 import { openShards } from '../../src/data/shards/reader.js';
+import { asStored } from '../../src/data/shards/shard-view.js';
 import { writeShards } from '../../src/data/shards/writer.js';
-import { openSource } from '../../src/data/source.js';
-import { featureTypes } from '../../src/features/features.js';
+import { openSource } from '../../src/data/sources/open-source.js';
+import { featureTypes } from '../../src/features/feature-types.js';
 import { taskOptions, type Task } from '../../src/tasks.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
 
@@ -101,7 +102,7 @@ describe('a data set', () => {
       return { sizes: new Map([['id', 1000]]) };
     }, 64);
     const shards = (await openShards(folder))!;
-    const dataset = shardDataset(shards, plainView(shards, columns));
+    const dataset = shardDataset(shards, asStored(shards, columns));
     expect((await ids(dataset, 30)).flat()).toEqual(all);
     const shuffle = { seed: 1, epoch: 1, window: 256 };
     const order = await ids(dataset, 30, shuffle);
@@ -121,7 +122,7 @@ describe('a data set', () => {
       return { sizes: new Map([['id', 7]]) };
     }, 2);
     const shards = (await openShards(folder))!;
-    await expect(ids(shardDataset(shards, plainView(shards, columns)), 8)).rejects.toThrow(/shard-00001\.safetensors, row 0: column 'id': expected an id below 7/);
+    await expect(ids(shardDataset(shards, asStored(shards, columns)), 8)).rejects.toThrow(/shard-00001\.safetensors, row 0: column 'id': expected an id below 7/);
   });
 
   it('without rows is an error', async () => {

@@ -2,10 +2,10 @@ import { openSync, writeSync, closeSync, ftruncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import type { RejectPolicy } from '../../src/data/rejects.js';
-import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/row-format.js';
-import { openSource } from '../../src/data/source.js';
-import { featureTypes } from '../../src/features/features.js';
+import type { RejectPolicy } from '../../src/data/rows/rejects.js';
+import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { openSource } from '../../src/data/sources/open-source.js';
+import { featureTypes } from '../../src/features/feature-types.js';
 import { taskOptions } from '../../src/tasks.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
 

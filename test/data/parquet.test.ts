@@ -2,11 +2,11 @@ import { mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';
-import { openParquet } from '../../src/data/parquet.js';
-import { refuseBadRows, skipBadRows, type RejectPolicy } from '../../src/data/rejects.js';
-import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/row-format.js';
-import { openSource } from '../../src/data/source.js';
-import { featureTypes } from '../../src/features/features.js';
+import { openParquet } from '../../src/data/files/parquet.js';
+import { refuseBadRows, skipBadRows, type RejectPolicy } from '../../src/data/rows/rejects.js';
+import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { openSource } from '../../src/data/sources/open-source.js';
+import { featureTypes } from '../../src/features/feature-types.js';
 import { taskOptions } from '../../src/tasks.js';
 import { scratchFolder } from '../support/scratch.js';
 

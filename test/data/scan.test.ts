@@ -1,14 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { column, type Batch } from '../../src/batch.js';
-import { openCsv } from '../../src/data/csv.js';
-import { parseCells } from '../../src/data/csv-cells.js';
-import { readRows } from '../../src/data/read-rows.js';
-import type { BadRow, RejectPolicy } from '../../src/data/rejects.js';
-import { appendRows, blockColumns, blockReaders, createRowBlock, type RowBlock } from '../../src/data/row-block.js';
-import { encodedFormat, rowFormatOf } from '../../src/data/row-format.js';
-import { funnelCheck, rowReader, type RowSource } from '../../src/data/rows.js';
-import { featureTypes } from '../../src/features/features.js';
+import { openCsv } from '../../src/data/files/csv.js';
+import { parseCells } from '../../src/data/files/csv-cells.js';
+import { readRows } from '../../src/data/encoding/fill-blocks.js';
+import type { BadRow, RejectPolicy } from '../../src/data/rows/rejects.js';
+import { appendRows, blockColumns, blockReaders, createRowBlock, type RowBlock } from '../../src/data/rows/row-block.js';
+import { encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { funnelCheck, rowReader, type RowSource } from '../../src/data/files/row-reader.js';
+import { featureTypes } from '../../src/features/feature-types.js';
 import { taskOptions } from '../../src/tasks.js';
 import { scratchFile } from '../support/scratch.js';
 

@@ -2,12 +2,12 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/batch.js';
-import { refuseBadRows } from '../../src/data/rejects.js';
-import type { BlockColumn } from '../../src/data/row-block.js';
-import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/row-format.js';
+import { refuseBadRows } from '../../src/data/rows/rejects.js';
+import type { BlockColumn } from '../../src/data/rows/row-block.js';
+import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
 import { writeShards } from '../../src/data/shards/writer.js';
-import { openSource } from '../../src/data/source.js';
-import { featureTypes } from '../../src/features/features.js';
+import { openSource } from '../../src/data/sources/open-source.js';
+import { featureTypes } from '../../src/features/feature-types.js';
 import { taskOptions } from '../../src/tasks.js';
 import { scratchFolder } from '../support/scratch.js';
 

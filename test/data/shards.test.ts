@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } fr
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/batch.js';
-import { createRowBlock, type BlockColumn, type RowBlock } from '../../src/data/row-block.js';
+import { createRowBlock, type BlockColumn, type RowBlock } from '../../src/data/rows/row-block.js';
 import { MANIFEST } from '../../src/data/shards/manifest.js';
 import { openShards, type ShardRows } from '../../src/data/shards/reader.js';
 import { writeShards } from '../../src/data/shards/writer.js';

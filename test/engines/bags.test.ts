@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import type { Batch, BagColumn } from '../../src/batch.js';
-import { POOLINGS, type InputLayout } from '../../src/embeddings/layout.js';
+import { POOLINGS, type InputLayout } from '../../src/tables/layout.js';
 import type { Plan, Program } from '../../src/engines/engine.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { BadValue, CELL_SEPARATOR, type Encoder, type Field } from '../../src/features/feature.js';
-import { encodedFields, featureTypes, fieldsOf, layoutOf } from '../../src/features/features.js';
-import { murmur3, seededHash } from '../../src/features/hash.js';
+import { encodedFields, featureTypes, fieldsOf, layoutOf } from '../../src/features/feature-types.js';
+import { murmur3, seededHash } from '../../src/features/murmur.js';
 import { createQuantiles } from '../../src/features/quantiles.js';
 import { randomStream } from '../../src/random.js';
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import type { Batch } from '../../src/batch.js';
-import type { InputLayout } from '../../src/embeddings/layout.js';
+import type { InputLayout } from '../../src/tables/layout.js';
 import { tableTensor, type Plan } from '../../src/engines/engine.js';
 import { buildModel, models } from '../../src/models/models.js';
 import { optimizers } from '../../src/optimizers/optimizers.js';

@@ -1,4 +1,4 @@
-import type { InputLayout } from '../../src/embeddings/layout.js';
+import type { InputLayout } from '../../src/tables/layout.js';
 import type { Plan } from '../../src/engines/engine.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
 import type { Term } from '../../src/graph/graph.js';

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { quoted, userError } from '../../errors.js';
 import { openSafetensors, type TensorFile, type TensorPlace, type TensorRead } from '../../safetensors.js';
-import { reserveItems } from '../bag-buffer.js';
-import type { BlockColumn, RowBlock } from '../row-block.js';
+import { reserveItems } from '../rows/bag-buffer.js';
+import type { BlockColumn, RowBlock } from '../rows/row-block.js';
 import { BLAME_DATA, readManifest, type Manifest } from './manifest.js';
 import { bagTensors, ELEMENT_TYPES } from './tensors.js';
 

@@ -1,5 +1,5 @@
 import type { ElementType, StoredTensor } from '../../safetensors.js';
-import type { BlockColumn, RowBlock } from '../row-block.js';
+import type { BlockColumn, RowBlock } from '../rows/row-block.js';
 
 /** Element types of the columns with one value a row. */
 export const ELEMENT_TYPES = { id: 'U32', number: 'F32', label: 'F32' } as const satisfies Record<Exclude<BlockColumn['kind'], 'bag'>, ElementType>;

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Batch } from '../../batch.js';
 import { writeFolder, writeSynced } from '../../disk.js';
 import { writeSafetensors } from '../../safetensors.js';
-import { appendRows, createRowBlock, type BlockColumn, type RowBlock } from '../row-block.js';
+import { appendRows, createRowBlock, type BlockColumn, type RowBlock } from '../rows/row-block.js';
 import { MANIFEST, type Manifest, type ShardColumn } from './manifest.js';
 import { tensorsOf } from './tensors.js';
 

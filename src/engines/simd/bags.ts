@@ -1,5 +1,5 @@
 import { column, type BagColumn, type Batch } from '../../batch.js';
-import type { InputLayout, Pooling } from '../../embeddings/layout.js';
+import type { InputLayout, Pooling } from '../../tables/layout.js';
 import { userError } from '../../errors.js';
 import { WORD, type Arena } from './arena.js';
 import { MAX_BYTES, PAGE_BYTES } from './module.js';

@@ -9,7 +9,7 @@ import type { Lowering, Mode } from './lowering.js';
 import { LOWERED } from './operations.js';
 import { inPhases } from './phases.js';
 import { createPlaces, type Place, type Places } from './places.js';
-import { createCallList, ROWS, type Call } from './plan.js';
+import { createCallList, ROWS, type Call } from './call-list.js';
 
 /** Where one table and what belongs to it lie. */
 export interface TablePlace {

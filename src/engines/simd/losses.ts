@@ -1,6 +1,6 @@
 import type { LossName, LossValue, Value, ValueOf } from '../../graph/operations.js';
 import type { Lowering } from './lowering.js';
-import { ROWS } from './plan.js';
+import { ROWS } from './call-list.js';
 import type { Place } from './places.js';
 
 /** A column of one float a row, as the losses read it; 0 for none. */

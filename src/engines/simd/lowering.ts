@@ -1,6 +1,6 @@
 import type { Parameter, Value } from '../../graph/operations.js';
 import type { Arena } from './arena.js';
-import type { CallList } from './plan.js';
+import type { CallList } from './call-list.js';
 import type { Places } from './places.js';
 
 /** What a list of calls is for. */

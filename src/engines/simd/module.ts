@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import v8 from 'node:v8';
-import type { KernelName } from './plan.js';
+import type { KernelName } from './call-list.js';
 
 /** Bytes of a page of WebAssembly memory, and the most that one memory can have. */
 export const PAGE_BYTES = 65_536;

@@ -1,7 +1,7 @@
 import type { Activation, LossName, OperationName, Parameter, RunningStatistics, ValueOf } from '../../graph/operations.js';
 import type { Arena } from './arena.js';
 import type { Lowering } from './lowering.js';
-import { ROWS, type CallList } from './plan.js';
+import { ROWS, type CallList } from './call-list.js';
 import { toFours, type Matrix, type Place, type Places } from './places.js';
 
 /** How an operation runs forwards and backwards; backwards it adds to its operands' gradients. */

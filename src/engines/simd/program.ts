@@ -1,5 +1,5 @@
 import { column, type Batch } from '../../batch.js';
-import { drawEmbeddings } from '../../embeddings/first-embeddings.js';
+import { drawEmbeddings } from '../../tables/first-embeddings.js';
 import type { Parameter } from '../../graph/operations.js';
 import { optimizers } from '../../optimizers/optimizers.js';
 import { streamKey } from '../../random.js';

@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads';
 import { monotonicMs } from '../../clock.js';
 import type { Mode } from './lowering.js';
 import { instantiate, type Kernels } from './module.js';
-import { ROWS, type Call, type KernelName } from './plan.js';
+import { ROWS, type Call, type KernelName } from './call-list.js';
 
 /** What a team of workers runs, and on what. */
 export interface TeamOptions {

@@ -1,5 +1,5 @@
 import type { Batch } from '../../batch.js';
-import { createTables, denseGradient } from '../../embeddings/tables.js';
+import { createTables, denseGradient } from '../../tables/tables.js';
 import { optimizers } from '../../optimizers/optimizers.js';
 import type { HostTensor } from '../../tensor.js';
 import { refusedLosses, tableTensor, type Plan, type Program, type ProgramState } from '../engine.js';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { MAX_BUCKETS, seededHash } from '../hash.js';
+import { MAX_BUCKETS, seededHash } from '../murmur.js';
 import { defineEncoding } from './encoding.js';
 
 /**

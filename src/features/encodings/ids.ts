@@ -28,7 +28,7 @@ export const ids = defineEncoding({
         return {
           check: parseId,
           observe: (text) => observe(parseId(text)),
-          plain: { cell: 'id', observe },
+          direct: { cell: 'id', observe },
           finish: () => ({ size: largest + 1 }),
         };
       },
@@ -38,7 +38,7 @@ export const ids = defineEncoding({
           const tooLarge = new BadValue(`an id below ${size}, the size that the config gives field '${field}'`);
           return {
             rows: size,
-            plain: { cell: 'id', below: size },
+            direct: { cell: 'id', below: size },
             encode: (text) => {
               const id = parseId(text);
               if (id >= size) throw tooLarge;
@@ -49,7 +49,7 @@ export const ids = defineEncoding({
         const rows = fittedSchema.parse(fitted).size;
         return {
           rows,
-          plain: { cell: 'id', below: rows },
+          direct: { cell: 'id', below: rows },
           encode: (text) => {
             const id = parseId(text);
             return id < rows ? id : 0;

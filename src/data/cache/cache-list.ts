@@ -1,0 +1,85 @@
+import { existsSync } from 'node:fs';
+import { readdir, rm, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { onDisk } from '../../disk.js';
+import { systemCode } from '../../errors.js';
+import { cacheFolders, CACHE_FOLDER, readEntry, type CacheEntry } from './cache.js';
+import { keyOf } from '../files/fingerprint.js';
+import { openRows } from '../files/row-reader.js';
+import { readManifest } from '../shards/manifest.js';
+
+/** A folder of a cache. */
+export interface CachedFolder {
+  readonly path: string;
+  readonly bytes: number;
+  /** What it keeps; undefined for one that is not whole. */
+  readonly entry: CacheEntry | undefined;
+  /** Rows that are kept, where rows are. */
+  readonly rows: number | undefined;
+  /** Fits: its source is as it was. Stale: it has changed since, or is gone. Unfinished: the run that wrote it was killed. */
+  readonly state: 'fits' | 'stale' | 'being written' | 'unfinished';
+}
+
+/**
+ * What is kept of a source.
+ * @param configured the cache that a config asks for
+ */
+export async function keptOf(source: string, configured?: string): Promise<readonly CachedFolder[]> {
+  const lists = cacheFolders(source, configured).filter((folder) => existsSync(folder)).map((folder) => listCache(folder, source));
+  return (await Promise.all(lists)).flat();
+}
+
+/** What is kept of all sources in a folder, or in the folder itself, if it is a cache. */
+export async function keptIn(folder: string): Promise<readonly CachedFolder[]> {
+  const beside = join(folder, CACHE_FOLDER);
+  return [...(await listCache(folder)), ...(existsSync(beside) ? await listCache(beside) : [])];
+}
+
+async function listCache(folder: string, source?: string): Promise<readonly CachedFolder[]> {
+  const found: CachedFolder[] = [];
+  for (const { name } of (await readdir(folder, { withFileTypes: true })).filter((each) => each.isDirectory())) {
+    const path = join(folder, name);
+    const [, owner, pid] = /^\.(.+)\.(?:rows|fitted)-[0-9a-f]+\.(\d+)-\d+\.tmp$/.exec(name) ?? [];
+    const entry = pid === undefined ? await readEntry(path) : undefined;
+    // What is neither whole nor the beginning of it is somebody else's.
+    if (entry === undefined && pid === undefined) continue;
+    if (source !== undefined && (entry === undefined ? owner !== basename(source) : entry.source !== source)) continue;
+    const state = entry !== undefined ? ((await isCurrent(entry)) ? 'fits' : 'stale') : isRunning(Number(pid)) ? 'being written' : 'unfinished';
+    try {
+      const rows = entry?.kind === 'rows' ? (await readManifest(path))?.rows : undefined;
+      found.push({ path, bytes: await sizeOf(path), entry, rows, state });
+    } catch (error) {
+      // Another process has finished it or removed it since it was listed.
+      if (existsSync(path)) throw error;
+    }
+  }
+  return found;
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return systemCode(error) === 'EPERM';
+  }
+}
+
+/** Removes folders of a cache. */
+export async function removeCached(folders: readonly CachedFolder[]): Promise<void> {
+  for (const { path } of folders) await onDisk(path, () => rm(path, { recursive: true, force: true }));
+}
+
+async function isCurrent({ source, fingerprint }: CacheEntry): Promise<boolean> {
+  try {
+    return keyOf(await (await openRows(source, [])).csv.fingerprint()) === keyOf(fingerprint);
+  } catch {
+    return false;
+  }
+}
+
+async function sizeOf(folder: string): Promise<number> {
+  let bytes = 0;
+  for (const name of await readdir(folder)) bytes += (await stat(join(folder, name))).size;
+  return bytes;
+}

@@ -1,0 +1,149 @@
+import type { Batch } from '../../batch.js';
+import type { Fitted } from '../../features/feature-types.js';
+import { startThread, type Thread } from '../../thread.js';
+import { MAX_ROW_BYTES } from '../files/csv-cells.js';
+import { packRows, unpackRows } from './packed-rows.js';
+import { createFiller, type PlainReader } from './fill-blocks.js';
+import type { BadRow, RejectPolicy } from '../rows/rejects.js';
+import { blockColumns, blockReaders, createRowBlock } from '../rows/row-block.js';
+import type { EncodedFormat, FormatSpec } from '../rows/row-format.js';
+import type { RowShape } from '../files/row-reader.js';
+import type { LineCount } from '../files/cell-file.js';
+
+/** What a thread must know that encodes rows. */
+export interface EncoderSpec {
+  readonly shape: RowShape;
+  readonly spec: FormatSpec;
+  readonly fitted: Fitted;
+}
+
+/** Whole plain rows to encode, and memory for what they become. */
+export interface EncodeRequest {
+  readonly bytes: Uint8Array;
+  readonly memory: ArrayBuffer;
+}
+
+/** What they became. */
+export interface EncodeResult {
+  readonly rows: number;
+  readonly lines: number;
+  /** With lines counted from 0. */
+  readonly rejects: readonly BadRow[];
+  readonly packed: ArrayBuffer;
+}
+
+/** Threads that encode plain rows, this one among them. */
+export interface Encoders extends PlainReader {
+  close(): Promise<void>;
+}
+
+/** How they work. */
+export interface EncodersOptions {
+  readonly threads: number;
+  /** Whether nothing is encoded here before the other threads can; for tests, whose files are small. */
+  readonly isPatient?: boolean;
+}
+
+/** Where what they make goes. */
+export interface EncodersTarget {
+  readonly policy: RejectPolicy;
+  /** Takes rows in their order; their memory is used again when its promise is kept. */
+  onRows(batch: Batch): Promise<void>;
+}
+
+/** Pieces of a worker: one that it encodes, and those that it goes on with while this thread waits for the disk. */
+const PIECES_PER_WORKER = 8;
+/** Pieces of a thread that may be done before one that comes earlier in the file. */
+const PIECES_PER_THREAD = 8;
+
+/** Encodes a piece of plain rows. */
+export function createPieceEncoder(shape: RowShape, format: EncodedFormat): (request: EncodeRequest) => EncodeResult {
+  const columns = blockColumns(format);
+  // As many rows as a piece can have: each cell ends with a byte, and a line of nothing else is none.
+  const capacity = Math.ceil(MAX_ROW_BYTES / Math.max(2, shape.csv.header.length));
+  const block = createRowBlock(columns, capacity);
+  let rejects: BadRow[] = [];
+  const policy: RejectPolicy = { count: 0, reject: (row) => void rejects.push(row) };
+  const { scanner } = createFiller(shape, { format, readers: blockReaders(block, format.fields, format.labels), block, capacity, policy });
+  return ({ bytes, memory }) => {
+    block.rows = 0;
+    rejects = [];
+    const next = { line: 0 };
+    scanner.start({ bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), begin: 0, end: bytes.byteLength, next });
+    if (!scanner.scan()) throw new Error(`a piece of ${bytes.byteLength} bytes has more than ${capacity} rows`);
+    return { rows: block.rows, lines: next.line, rejects, packed: packRows(block, columns, memory) };
+  };
+}
+
+/** Threads that encode plain rows. They start with the first of them; until they are ready, this one does what there is. */
+export function createEncoders({ csv, indices }: RowShape, format: EncodedFormat, { threads, isPatient = false }: EncodersOptions, { policy, onRows }: EncodersTarget): Encoders {
+  const columns = blockColumns(format);
+  const about: EncoderSpec = { shape: { csv: { path: csv.path, header: csv.header }, indices }, spec: format.spec, fitted: format.fitted };
+  const encodeHere = createPieceEncoder(about.shape, format);
+  const workers: { readonly thread: Thread; numAsked: number }[] = [];
+  /** In the order of the file. */
+  const started: { readonly result: Promise<EncodeResult>; readonly next: LineCount }[] = [];
+  const spare: ArrayBuffer[] = [];
+  let failure: unknown;
+  let count = 0;
+  const pieces = PIECES_PER_THREAD * threads;
+
+  const startWorkers = async (): Promise<void> => {
+    const ready = Array.from({ length: threads - 1 }, async () => {
+      const thread = startThread('data/encoding/encode-worker.js', about);
+      const worker = { thread, numAsked: Infinity };
+      workers.push(worker);
+      // It answers once it has made its encoders.
+      await thread.ask(undefined).catch((error: unknown) => (failure = error));
+      worker.numAsked = 0;
+    });
+    if (isPatient) await Promise.all(ready);
+  };
+
+  const encode = (request: EncodeRequest): Promise<EncodeResult> => {
+    const worker = workers.reduce((a, b) => (b.numAsked < a.numAsked ? b : a));
+    if (worker.numAsked >= PIECES_PER_WORKER) return Promise.resolve(encodeHere(request));
+    worker.numAsked++;
+    const result = (worker.thread.ask(request, [request.memory]) as Promise<EncodeResult>).finally(() => worker.numAsked--);
+    // What fails is thrown where it is awaited.
+    result.catch(() => undefined);
+    return result;
+  };
+
+  const finishOldest = async (): Promise<void> => {
+    const { result, next } = started.shift()!;
+    try {
+      const { rows, lines, rejects, packed } = await result;
+      for (const row of rejects) policy.reject({ ...row, line: next.line + row.line });
+      next.line += lines;
+      if (rows > 0) await onRows(unpackRows(packed, rows, columns));
+      count += rows;
+      spare.push(packed);
+    } catch (error) {
+      // What comes behind it does not count any more.
+      started.length = 0;
+      throw error;
+    }
+  };
+
+  return {
+    pieces,
+    get count() {
+      return count;
+    },
+    async start({ bytes, begin, end, next }) {
+      if (workers.length === 0) await startWorkers();
+      // Threads fail with errors.
+      if (failure !== undefined) throw failure as Error;
+      const piece = new Uint8Array(bytes.buffer, bytes.byteOffset + begin, end - begin);
+      started.push({ result: encode({ bytes: piece, memory: spare.pop() ?? new ArrayBuffer(0) }), next });
+      while (started.length > pieces) await finishOldest();
+    },
+    async settle() {
+      while (started.length > 0) await finishOldest();
+    },
+    async close() {
+      await Promise.all(workers.map(({ thread }) => thread.close()));
+    },
+  };
+}

@@ -1,0 +1,74 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ENTRY } from '../cache/cache.js';
+import { createEncoders, type EncodersOptions } from './encode-pool.js';
+import { noRows } from './fit.js';
+import type { BadRow, RejectPolicy } from '../rows/rejects.js';
+import { blockColumns, blockReaders, createRowBlock } from '../rows/row-block.js';
+import type { EncodedFormat } from '../rows/row-format.js';
+import { readRows } from './fill-blocks.js';
+import type { RowSource } from '../files/row-reader.js';
+import { writeShards, type ShardWriter } from '../shards/writer.js';
+
+/** Bad rows of the source, a JSON object a line. */
+const REJECTS = 'rejects.jsonl';
+/** Rows that are encoded before they are handed on. */
+const BLOCK_ROWS = 1 << 13;
+
+/** Takes rows to where shards are written. */
+export type Encode = (policy: RejectPolicy, writer: ShardWriter) => Promise<void>;
+
+/**
+ * Writes what `encode` gives into a folder of the cache, together with the bad rows that it meets.
+ * @param entry the file that says what the folder is
+ * @param path of the source
+ */
+export async function encodeShards(folder: string, entry: string, path: string, format: EncodedFormat, policy: RejectPolicy, encode: Encode): Promise<void> {
+  await writeShards(folder, blockColumns(format), async (writer) => {
+    const rejects: BadRow[] = [];
+    const recording: RejectPolicy = {
+      count: 0,
+      reject(row) {
+        policy.reject(row);
+        // The data may be called otherwise when this is read.
+        rejects.push({ ...row, path: row.path.slice(path.length) });
+      },
+    };
+    await encode(recording, writer);
+    await writer.addFile(REJECTS, rejects.map((row) => `${JSON.stringify(row)}\n`).join(''));
+    await writer.addFile(ENTRY, entry);
+    return { sizes: new Map(format.fields.map(({ name, rows }) => [name, rows])) };
+  });
+}
+
+/**
+ * Encodes all rows of a file of cells. What comes of them does not depend on the number of threads.
+ * @param options how many threads encode plain rows; this one alone where it is left out
+ * @throws UserError (data) for a row that the policy does not let pass, and for a file without a usable row
+ */
+export async function encodeRows(source: RowSource, format: EncodedFormat, policy: RejectPolicy, writer: ShardWriter, onShare: (share: number) => void, options: EncodersOptions = { threads: 1 }): Promise<void> {
+  const columns = blockColumns(format);
+  const block = createRowBlock(columns, BLOCK_ROWS);
+  const readers = blockReaders(block, format.fields, format.labels);
+  const elsewhere = options.threads > 1 ? createEncoders(source, format, options, { policy, onRows: (batch) => writer.add(batch) }) : undefined;
+  try {
+    const count = await readRows(source, { format, readers, block, capacity: BLOCK_ROWS, policy, onBlock: () => writer.add(block), onShare, elsewhere });
+    if (count === 0) throw noRows(source.csv.path);
+  } finally {
+    await elsewhere?.close();
+  }
+}
+
+/**
+ * Tells the policy the bad rows that the run found which wrote the shards.
+ * @param path where the source is today
+ */
+export async function replayRejects(folder: string, path: string, policy: RejectPolicy): Promise<void> {
+  const text = await readFile(join(folder, REJECTS), 'utf8');
+  for (const line of text.split('\n')) {
+    if (line === '') continue;
+    // A line of our own.
+    const row = JSON.parse(line) as BadRow;
+    policy.reject({ ...row, path: path + row.path });
+  }
+}

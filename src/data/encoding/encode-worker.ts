@@ -1,0 +1,16 @@
+import { workerData } from 'node:worker_threads';
+import { answerWith } from '../../thread.js';
+import { createPieceEncoder, type EncodeRequest, type EncoderSpec } from './encode-pool.js';
+import { encodedFormat, rowFormatOf } from '../rows/row-format.js';
+
+// A thread that encodes pieces of plain rows.
+
+// Given by `createEncoders`.
+const { shape, spec, fitted } = workerData as EncoderSpec;
+const encode = createPieceEncoder(shape, encodedFormat(rowFormatOf(spec.tasks, spec.groups), fitted));
+
+answerWith((request) => {
+  if (request === undefined) return { result: 'ready' };
+  const result = encode(request as EncodeRequest);
+  return { result, transfer: [result.packed] };
+});

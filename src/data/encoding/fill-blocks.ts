@@ -1,0 +1,89 @@
+import type { PlainBytes, ReadAhead } from '../files/cell-file.js';
+import type { RejectPolicy } from '../rows/rejects.js';
+import type { RowFormat } from '../rows/row-format.js';
+import { funnelCheck, rowReader, type RowShape, type RowSource } from '../files/row-reader.js';
+import type { ColumnReader } from '../rows/column-reader.js';
+import { createScanner, type Scanner } from '../files/scan.js';
+
+/** What rows are read into. */
+export interface RowTarget {
+  readonly format: RowFormat;
+  readonly readers: readonly ColumnReader[];
+  /** Where readers write: to row `rows`. */
+  readonly block: { rows: number; readonly labels: ReadonlyMap<string, Float32Array> };
+  readonly capacity: number;
+  readonly policy: RejectPolicy;
+}
+
+/** Where rows are read to. */
+export interface ReadTarget extends RowTarget {
+  /** Takes the rows of the block, whenever it is full and at the end. */
+  onBlock(): Promise<void> | void;
+  /** Told the share of the source that was read. */
+  onShare(share: number): void;
+  /** Who reads plain rows, where it is not this thread. */
+  readonly elsewhere?: PlainReader | undefined;
+}
+
+/** Reads plain rows on its own, in their order, and takes them to where those of blocks go. */
+export interface PlainReader extends ReadAhead {
+  start(piece: PlainBytes): Promise<void>;
+  /** Rows of the pieces that are settled. */
+  readonly count: number;
+}
+
+/** The two ways of rows into a block: as cells, and as bytes of plain rows. */
+export interface BlockFiller {
+  readonly readRow: ReturnType<typeof rowReader>;
+  readonly scanner: Scanner;
+}
+
+/** The ways of rows into a block. */
+export function createFiller(source: RowShape, { format, readers, block, capacity, policy }: RowTarget): BlockFiller {
+  const readRow = rowReader(source, readers, funnelCheck(source, format), policy);
+  const funnels = format.funnels.map(({ label, given }) => ({ label: block.labels.get(label)!, given: block.labels.get(given)! }));
+  const isConsistent = (): boolean => {
+    for (const { label, given } of funnels) if (label[block.rows] === 1 && given[block.rows] !== 1) return false;
+    return true;
+  };
+  return { readRow, scanner: createScanner({ width: source.csv.header.length, indices: source.indices, readers, block, capacity, isConsistent, readRow }) };
+}
+
+/**
+ * Reads all rows of a file of cells, a block at a time.
+ * @returns the number of rows
+ * @throws UserError (data) for a row that the policy does not let pass
+ */
+export async function readRows(source: RowSource, target: ReadTarget): Promise<number> {
+  const { block, capacity, onBlock, onShare, elsewhere } = target;
+  const { readRow, scanner } = createFiller(source, target);
+  let count = 0;
+  const flush = async (): Promise<void> => {
+    count += block.rows;
+    await onBlock();
+    block.rows = 0;
+  };
+  for await (const piece of source.csv.pieces(elsewhere)) {
+    if (!('bytes' in piece)) {
+      for (let r = 0; r < piece.rows.length; r++) {
+        if (!readRow(piece.rows[r]!, piece.lines[r]!, piece.path)) continue;
+        if (++block.rows === capacity) await flush();
+      }
+    } else if (elsewhere !== undefined) {
+      // What comes of it stands behind what was read here.
+      if (block.rows > 0) await flush();
+      await elsewhere.start(piece);
+    } else {
+      scanner.start(piece);
+      for (let isDone = false; !isDone; ) {
+        isDone = scanner.scan();
+        // Also where the piece ends with the block: what comes next may be rows.
+        if (block.rows === capacity) await flush();
+      }
+    }
+    onShare(piece.progress);
+  }
+  await elsewhere?.settle();
+  await flush();
+  return count + (elsewhere?.count ?? 0);
+}

@@ -1,0 +1,126 @@
+import { userError } from '../../errors.js';
+import type { Field, Fit } from '../../features/feature.js';
+import type { Fitted } from '../../features/feature-types.js';
+import { readRows } from './fill-blocks.js';
+import { createRowBlock, labelReader } from '../rows/row-block.js';
+import type { RowSource } from '../files/row-reader.js';
+import type { ColumnReader } from '../rows/column-reader.js';
+import type { RejectPolicy } from '../rows/rejects.js';
+import type { RowFormat } from '../rows/row-format.js';
+
+/** Rows that are looked at together. */
+const BLOCK_ROWS = 1 << 13;
+
+/**
+ * Learns vocabularies and scales from the rows of train that will be trained on, in one pass; no pass where nothing is to be
+ * learned.
+ * @param onShare told the share of the file that was read
+ */
+export async function fitFeatures(
+  source: RowSource,
+  format: RowFormat,
+  policy: RejectPolicy,
+  onShare: (share: number) => void,
+): Promise<Fitted> {
+  const { fields, labels } = format;
+  const fits = fitsOf(format);
+  if (fits.size === 0) return {};
+
+  const block = createRowBlock(labels.map(({ name }) => ({ name, kind: 'label' })), BLOCK_ROWS);
+  const observed: (() => void)[] = [];
+  const readers = [
+    ...labels.map((label) => labelReader(block, label)),
+    // A row that any column refuses must not be learned from.
+    ...fields.map((field): ColumnReader => {
+      const fit = fits.get(field.owner);
+      if (fit === undefined) return checkReader(field);
+      const column = field.kind === 'bag' ? textColumn(field, fit, block) : (directColumn(field, fit, block) ?? textColumn(field, fit, block));
+      observed.push(column.observe);
+      return column.reader;
+    }),
+  ];
+  const onBlock = (): void => {
+    for (const observe of observed) observe();
+  };
+  const count = await readRows(source, { format, readers, block, capacity: BLOCK_ROWS, policy, onBlock, onShare });
+  if (count === 0) throw noRows(source.csv.path);
+  return Object.fromEntries([...fits].map(([name, fit]) => [name, fit.finish()]));
+}
+
+/** A new fit for every field that learns something of its own, by its name. */
+export function fitsOf({ fields }: RowFormat): ReadonlyMap<string, Fit> {
+  const fits = new Map<string, Fit>();
+  for (const field of fields) {
+    const fit = field.owner === field.name ? field.startFit() : undefined;
+    if (fit !== undefined) fits.set(field.name, fit);
+  }
+  return fits;
+}
+
+/** A column on its way into a fit: its cells are kept for a block, and observed when it is known which rows are good. */
+interface FitColumn {
+  readonly reader: ColumnReader;
+  readonly observe: () => void;
+}
+
+/** A column whose cells are numbers, where its fit can learn from these. */
+function directColumn(field: Field, fit: Fit, block: { readonly rows: number }): FitColumn | undefined {
+  const { direct } = fit;
+  if (direct === undefined) return undefined;
+  const into = new Float64Array(BLOCK_ROWS);
+  /** Of rows whose cells are unusual. */
+  const texts = new Map<number, string>();
+  const read = (text: string): void => {
+    fit.check(text);
+    // What passes is a number in digits, or nothing.
+    const value = text === '' ? NaN : Number(text);
+    into[block.rows] = value;
+    if (Number.isNaN(value)) texts.set(block.rows, text);
+  };
+  return {
+    reader: { columns: field.columns, read, direct: direct.cell === 'id' ? { cell: 'id', below: Infinity, into } : { cell: 'number', encode: undefined, into } },
+    observe: () => {
+      for (let r = 0; r < block.rows; r++) {
+        if (Number.isNaN(into[r]!)) fit.observe(texts.get(r)!);
+        else direct.observe(into[r]!);
+      }
+      texts.clear();
+    },
+  };
+}
+
+/** A column that is only looked at. */
+function checkReader(field: Field): ColumnReader {
+  const { encode, direct } = field.encoder(undefined);
+  const reader = { columns: field.columns, read: eachKey(field, encode) };
+  return direct === undefined || field.kind === 'bag' ? reader : { ...reader, direct: { ...direct, into: new Float64Array(BLOCK_ROWS) } };
+}
+
+/** Any column. */
+function textColumn(field: Field, fit: Fit, block: { readonly rows: number }): FitColumn {
+  const texts = new Array<string>(BLOCK_ROWS);
+  const check = eachKey(field, fit.check);
+  const observe = eachKey(field, fit.observe);
+  return {
+    reader: {
+      columns: field.columns,
+      read: (text) => {
+        check(text);
+        texts[block.rows] = text;
+      },
+    },
+    observe: () => {
+      for (let r = 0; r < block.rows; r++) observe(texts[r]!);
+    },
+  };
+}
+
+/** Takes a cell of a field, and each item of a bag, to a function of the text that is encoded. */
+function eachKey(field: Field, take: (key: string) => void): (text: string) => void {
+  return field.kind === 'bag' ? (text) => field.split(text, take) : take;
+}
+
+/** The error for a data set without a usable row. */
+export function noRows(path: string): Error {
+  return userError('data', { where: path, message: 'expected rows below the header, found none that can be used' });
+}

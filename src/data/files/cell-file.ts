@@ -1,0 +1,45 @@
+import type { Fingerprint } from './fingerprint.js';
+
+/** Some rows as cells, with the line that each ends on. */
+export interface CellRows {
+  readonly rows: readonly (readonly string[])[];
+  readonly lines: readonly number[];
+  /** The file that they are from, where the source has several. */
+  readonly path?: string;
+}
+
+/** Some of a file: rows that were taken apart, or bytes of plain rows; and the share of the file that was read so far. */
+export type Piece = (CellRows | PlainBytes) & { readonly progress: number };
+
+/** A file of rows whose cells are text, ready to be read from its first row. */
+export interface CellFile {
+  readonly path: string;
+  readonly header: readonly string[];
+  /** @param ahead of a reader that asks for the next piece before it is done with one */
+  pieces(ahead?: ReadAhead): AsyncGenerator<Piece>;
+  /** What tells the file from what it was before. */
+  fingerprint(): Promise<Fingerprint>;
+}
+
+/** What a reader does that has several pieces of plain rows at work. */
+export interface ReadAhead {
+  /** How many it may still have when it asks for the next piece. */
+  readonly pieces: number;
+  /** Done when it has none: the lines of all are counted, and their memory is free. Called before anything but such a piece. */
+  settle(): Promise<void>;
+}
+
+/** Bytes of whole lines without a quote, each with a line feed (or both characters) at its end. */
+export interface PlainBytes {
+  readonly bytes: Buffer;
+  readonly begin: number;
+  readonly end: number;
+  /** Counted on while they are read. */
+  readonly next: LineCount;
+}
+
+/** Where a reader of a file stands. */
+export interface LineCount {
+  /** Number of the line that is read next. */
+  line: number;
+}

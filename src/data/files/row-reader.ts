@@ -1,0 +1,93 @@
+import { stat } from 'node:fs/promises';
+import { BadValue, CELL_SEPARATOR } from '../../features/feature.js';
+import type { CellFile } from './cell-file.js';
+import { columnIndices, openCsv } from './csv.js';
+import { firstBytes } from './csv-bytes.js';
+import type { ColumnReader } from '../rows/column-reader.js';
+import type { RejectPolicy } from '../rows/rejects.js';
+import type { RowFormat } from '../rows/row-format.js';
+
+/** Where the columns of a CSV stand that are read from it. Plain data, but for what can be done with the file. */
+export interface RowShape {
+  readonly csv: Pick<CellFile, 'path' | 'header'>;
+  readonly indices: ReadonlyMap<string, number>;
+}
+
+/** A CSV and the columns that are read from it. */
+export interface RowSource extends RowShape {
+  readonly csv: CellFile;
+}
+
+/**
+ * Opens a CSV, or Parquet, and finds the columns in its header.
+ * @throws UserError (data) for a file that cannot be read or lacks a column
+ */
+export async function openRows(path: string, columns: readonly string[]): Promise<RowSource> {
+  const csv = (await openParquetFile(path, columns)) ?? (await openCsv(path));
+  return { csv, indices: columnIndices(csv, columns) };
+}
+
+/** How Parquet files begin. */
+const PARQUET_MAGIC = 'PAR1';
+
+/** Parquet, where the path leads to a file of it or a folder with some. Its reader is loaded only then. */
+async function openParquetFile(path: string, columns: readonly string[]): Promise<CellFile | undefined> {
+  const stats = await stat(path).catch(() => undefined);
+  const isFolder = stats?.isDirectory() === true;
+  if (!isFolder && !(stats?.isFile() === true && (await firstBytes(path, 4)).toString('latin1') === PARQUET_MAGIC)) return undefined;
+  const { openParquet, parquetParts } = await import('./parquet.js');
+  return isFolder && (await parquetParts(path)).length === 0 ? undefined : openParquet(path, columns);
+}
+
+/**
+ * The way of one row through the column readers.
+ * @returns a function that is true if every reader took its cell and the labels agree; otherwise the policy has the row
+ */
+export function rowReader(
+  { csv, indices }: RowShape,
+  readers: readonly ColumnReader[],
+  checkRow: (cells: readonly string[]) => void,
+  policy: RejectPolicy,
+): (cells: readonly string[], line: number, path?: string) => boolean {
+  const columns = readers.map((reader) => ({ reader, cellOf: cellReader(reader.columns, indices) }));
+  const width = csv.header.length;
+  return (cells, line, path = csv.path) => {
+    const row = { path, line, cells };
+    if (cells.length !== width) {
+      policy.reject({ ...row, column: undefined, value: undefined, expected: `${width} cells as in the header, found ${cells.length}` });
+      return false;
+    }
+    let at = 0;
+    try {
+      for (; at < columns.length; at++) columns[at]!.reader.read(columns[at]!.cellOf(cells));
+      checkRow(cells);
+      return true;
+    } catch (error) {
+      if (!(error instanceof BadValue)) throw error;
+      const column = columns[at];
+      policy.reject({ ...row, column: column?.reader.columns.join(', '), value: column?.cellOf(cells), expected: error.expected });
+      return false;
+    }
+  };
+}
+
+/** The text of one column's cell, or of several columns' with CELL_SEPARATOR between them. */
+function cellReader(columns: readonly string[], indices: ReadonlyMap<string, number>): (cells: readonly string[]) => string {
+  const [first, ...rest] = columns.map((name) => indices.get(name)!);
+  if (rest.length === 0) return (cells) => cells[first!]!;
+  return (cells) => rest.reduce((text, index) => text + CELL_SEPARATOR + cells[index]!, cells[first!]!);
+}
+
+/**
+ * The check that no label is 1 where the label that it is given is not.
+ * @returns a function that throws BadValue
+ */
+export function funnelCheck({ indices }: RowShape, { labels, funnels }: RowFormat): (cells: readonly string[]) => void {
+  const parse = new Map(labels.map((label) => [label.name, label.parse]));
+  const isOne = (cells: readonly string[], name: string): boolean => parse.get(name)!(cells[indices.get(name)!]!) === 1;
+  return (cells) => {
+    for (const { label, given } of funnels) {
+      if (isOne(cells, label) && !isOne(cells, given)) throw new BadValue(`${given} to be 1 where ${label} is 1`);
+    }
+  };
+}

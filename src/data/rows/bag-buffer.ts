@@ -1,0 +1,73 @@
+import type { BagColumn } from '../../batch.js';
+
+/** Memory for the bags of a number of rows; it grows to what the fullest batch needs and is used again. */
+export interface BagBuffer extends BagColumn {
+  ids: Uint32Array;
+  weights: Float32Array;
+  /** Begins the bag of a row anew; the rows before it are filled. */
+  open(row: number): void;
+  /** Appends an item to the bag that is open. */
+  add(id: number, weight: number): void;
+  /** Ends the bag of the row. */
+  close(row: number): void;
+}
+
+/** Items a row that there is room for at first. */
+const FIRST_ITEMS = 4;
+
+/** An empty buffer for the bags of `rows` rows. */
+export function createBagBuffer(rows: number): BagBuffer {
+  const offsets = new Uint32Array(rows + 1);
+  let count = 0;
+  const buffer: BagBuffer = {
+    offsets,
+    ids: new Uint32Array(rows * FIRST_ITEMS),
+    weights: new Float32Array(rows * FIRST_ITEMS),
+    open: (row) => void (count = offsets[row]!),
+    add(id, weight) {
+      if (count === buffer.ids.length) reserveItems(buffer, count + 1);
+      buffer.ids[count] = id;
+      buffer.weights[count] = weight;
+      count++;
+    },
+    close: (row) => void (offsets[row + 1] = count),
+  };
+  return buffer;
+}
+
+/** Copies the bags of the rows that `order` lists, from `begin` to `end`, to the start of `target`. */
+export function gatherBags(source: BagColumn, order: Uint32Array, begin: number, end: number, target: BagBuffer): void {
+  let count = 0;
+  for (let i = begin; i < end; i++) {
+    const from = source.offsets[order[i]!]!;
+    const items = source.offsets[order[i]! + 1]! - from;
+    if (count + items > target.ids.length) reserveItems(target, count + items);
+    for (let j = 0; j < items; j++) {
+      target.ids[count + j] = source.ids[from + j]!;
+      target.weights[count + j] = source.weights[from + j]!;
+    }
+    count += items;
+    target.offsets[i - begin + 1] = count;
+  }
+}
+
+/** Appends the bags of rows `begin` to `end` to those of the first `rows` rows of `target`. */
+export function appendBags(source: BagColumn, begin: number, end: number, target: BagBuffer, rows: number): void {
+  const from = source.offsets[begin]!;
+  const to = source.offsets[end]!;
+  const at = target.offsets[rows]!;
+  if (at + to - from > target.ids.length) reserveItems(target, at + to - from);
+  target.ids.set(source.ids.subarray(from, to), at);
+  target.weights.set(source.weights.subarray(from, to), at);
+  for (let i = 1; i <= end - begin; i++) target.offsets[rows + i] = at + source.offsets[begin + i]! - from;
+}
+
+/** Makes room for so many items; doubled at the least, so that growing costs a constant an item. */
+export function reserveItems(buffer: BagBuffer, items: number): void {
+  const room = Math.max(items, 2 * buffer.ids.length);
+  const { ids, weights } = buffer;
+  buffer.ids = new Uint32Array(room);
+  buffer.weights = new Float32Array(room);
+  buffer.ids.set(ids);
+  buffer.weights.set(weights);
+}

@@ -1,0 +1,20 @@
+/** Columns of the CSV and what becomes of their cells. */
+export interface ColumnReader {
+  readonly columns: readonly string[];
+  /**
+   * @param text the cell; those of several columns with CELL_SEPARATOR between them
+   * @throws BadValue for a cell that the columns cannot take
+   */
+  read(text: string): void;
+  /** Where the cell goes if it is usual; it need not become text then. */
+  readonly direct?: DirectCells;
+}
+
+/** What `read` would do with a usual cell of the row that is next in a block. */
+export type DirectCells =
+  /** Digits of an id below the bound: the id. */
+  | { readonly cell: 'id'; readonly below: number; readonly into: Uint32Array | Float64Array }
+  /** A decimal number: what `encode` makes of it. */
+  | { readonly cell: 'number'; readonly encode: ((value: number) => number) | undefined; readonly into: Uint32Array | Float32Array | Float64Array }
+  /** 0 or 1. */
+  | { readonly cell: 'class'; readonly into: Float32Array };

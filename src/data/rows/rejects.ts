@@ -1,0 +1,68 @@
+import { appendFileSync } from 'node:fs';
+import { csvText } from '../../csv-text.js';
+import { onDiskSync } from '../../disk.js';
+import { quoted, userError } from '../../errors.js';
+
+/** A row that cannot be used: where it is, and why. */
+export interface BadRow {
+  readonly path: string;
+  readonly line: number;
+  /** The column at fault; undefined where the row as a whole is. */
+  readonly column: string | undefined;
+  readonly value: string | undefined;
+  readonly expected: string;
+  readonly cells: readonly string[];
+}
+
+/** What happens to bad rows. */
+export interface RejectPolicy {
+  /** @throws UserError (data) unless bad rows are skipped and there are not too many */
+  reject(row: BadRow): void;
+  /** Bad rows that were skipped, each counted once however often its file is read. */
+  readonly count: number;
+}
+
+/** Every bad row is an error. */
+export const refuseBadRows: RejectPolicy = {
+  count: 0,
+  reject(row) {
+    throw badRowError(row, "correct the row, or set data.onBadRow to 'skip'");
+  },
+};
+
+/**
+ * Bad rows are skipped and counted.
+ * @param path a CSV to write them to with their reasons, where one is wanted
+ * @param maxRejects more bad rows than this are an error
+ */
+export function skipBadRows(path: string | undefined, maxRejects: number): RejectPolicy {
+  const seen = new Set<string>();
+  return {
+    get count() {
+      return seen.size;
+    },
+    reject(row) {
+      const place = `${row.path}:${row.line}`;
+      // A file is read once an epoch; a row of it is told once.
+      if (seen.has(place)) return;
+      seen.add(place);
+      if (path !== undefined) writeReject(path, row, seen.size === 1);
+      if (seen.size > maxRejects) {
+        const all = path === undefined ? '' : `; all are in ${path}`;
+        throw badRowError(row, `this is bad row number ${seen.size} and data.maxRejects is ${maxRejects}${all}`);
+      }
+    },
+  };
+}
+
+function writeReject(path: string, { path: file, line, column, value, expected, cells }: BadRow, isFirst: boolean): void {
+  const row = csvText([cells]).trimEnd();
+  const lines = [...(isFirst ? [['file', 'line', 'column', 'value', 'reason', 'row']] : []), [file, line, column ?? '', value ?? '', `expected ${expected}`, row]];
+  onDiskSync(path, () => appendFileSync(path, csvText(lines)));
+}
+
+function badRowError({ path, line, column, value, expected }: BadRow, fix: string): Error {
+  const found = value === undefined ? '' : `, found ${quoted(value)}`;
+  const problem = { where: `${path}:${line}`, message: `expected ${expected}${found}`, fix };
+  return userError('data', column === undefined ? problem : { ...problem, key: `column ${quoted(column)}` });
+}

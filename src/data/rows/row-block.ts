@@ -1,0 +1,135 @@
+import type { EncodedField } from '../../features/feature-types.js';
+import { column, type BagColumn, type Batch } from '../../batch.js';
+import { appendBags, createBagBuffer, gatherBags, type BagBuffer } from './bag-buffer.js';
+import type { LabelColumn, RowFormat } from './row-format.js';
+import type { ColumnReader } from './column-reader.js';
+
+/** Memory for a number of rows, a typed array a column. */
+export interface RowBlock extends Batch {
+  rows: number;
+  readonly bags: ReadonlyMap<string, BagBuffer>;
+}
+
+/** A column of a block: ids, bags of ids and numbers are features, a label is what is predicted from them. */
+export interface BlockColumn {
+  readonly name: string;
+  readonly kind: 'id' | 'number' | 'bag' | 'label';
+}
+
+/** The columns that a format fills. */
+export function blockColumns({ fields, labels }: RowFormat): readonly BlockColumn[] {
+  return [...labels.map(({ name }): BlockColumn => ({ name, kind: 'label' })), ...fields.map(({ name, kind }) => ({ name, kind }))];
+}
+
+/** A block for these columns, with no row in it. */
+export function createRowBlock(columns: readonly BlockColumn[], capacity: number): RowBlock {
+  const namesOf = (kind: BlockColumn['kind']): string[] => columns.filter((column) => column.kind === kind).map(({ name }) => name);
+  return {
+    rows: 0,
+    ids: new Map(namesOf('id').map((name) => [name, new Uint32Array(capacity)])),
+    numbers: new Map(namesOf('number').map((name) => [name, new Float32Array(capacity)])),
+    bags: new Map(namesOf('bag').map((name) => [name, createBagBuffer(capacity)])),
+    labels: new Map(namesOf('label').map((name) => [name, new Float32Array(capacity)])),
+  };
+}
+
+/** Appends rows `begin` to `end` of a batch, which has all columns of `target`. */
+export function appendRows(source: Batch, begin: number, end: number, target: RowBlock): void {
+  const copy = <Data extends Uint32Array | Float32Array>(from: ReadonlyMap<string, Data>, to: ReadonlyMap<string, Data>): void => {
+    for (const [name, data] of to) data.set(column(from, name).subarray(begin, end), target.rows);
+  };
+  copy(source.ids, target.ids);
+  copy(source.numbers, target.numbers);
+  copy(source.labels, target.labels);
+  for (const [name, bag] of target.bags) appendBags(column(source.bags, name), begin, end, bag, target.rows);
+  target.rows += end - begin;
+}
+
+/** Readers that encode the cells of a row to the end of the block; the row is in it once `block.rows` is raised. */
+export function blockReaders(block: RowBlock, fields: readonly EncodedField[], labels: readonly LabelColumn[]): readonly ColumnReader[] {
+  return [...labels.map((label) => labelReader(block, label)), ...fields.map((field) => fieldReader(block, field))];
+}
+
+/** The reader of a label. */
+export function labelReader(block: RowBlock, { name, type, parse }: LabelColumn): ColumnReader {
+  const into = block.labels.get(name)!;
+  return {
+    columns: [name],
+    read: (text) => {
+      into[block.rows] = parse(text);
+    },
+    direct: type === 'class' ? { cell: 'class', into } : { cell: 'number', encode: undefined, into },
+  };
+}
+
+/** The reader of a field. */
+export function fieldReader(block: RowBlock, field: EncodedField): ColumnReader {
+  const { name, columns, encode, direct } = field;
+  if (field.kind === 'bag') {
+    const bag = block.bags.get(name)!;
+    const add = (key: string, weight: number): void => bag.add(encode(key), weight);
+    return {
+      columns,
+      read: (text) => {
+        bag.open(block.rows);
+        field.split(text, add);
+        bag.close(block.rows);
+      },
+    };
+  }
+  const into = field.kind === 'id' ? block.ids.get(name)! : block.numbers.get(name)!;
+  const read = (text: string): void => {
+    into[block.rows] = encode(text);
+  };
+  if (direct === undefined) return { columns, read };
+  if (direct.cell === 'number') return { columns, read, direct: { ...direct, into } };
+  return into instanceof Uint32Array ? { columns, read, direct: { ...direct, into } } : { columns, read };
+}
+
+/**
+ * Copies all rows to `target` in the order that `order` lists. A column at a time, since a column fits in a cache and all of
+ * them do not.
+ */
+export function permuteRows(source: RowBlock, order: Uint32Array, target: RowBlock): void {
+  target.rows = source.rows;
+  const places = wordsOf(order).subarray(0, source.rows);
+  const copy = (from: ReadonlyMap<string, Uint32Array | Float32Array>, to: ReadonlyMap<string, Uint32Array | Float32Array>): void => {
+    for (const [name, data] of to) gatherWords(wordsOf(from.get(name)!), places, wordsOf(data));
+  };
+  copy(source.ids, target.ids);
+  copy(source.numbers, target.numbers);
+  copy(source.labels, target.labels);
+  for (const [name, bag] of target.bags) gatherBags(source.bags.get(name)!, order, 0, source.rows, bag);
+}
+
+/** An array's words as what the machine moves fastest: one kind of array, and no number that needs more than a register. */
+function wordsOf(data: Uint32Array | Float32Array): Int32Array {
+  return new Int32Array(data.buffer, data.byteOffset, data.length);
+}
+
+function gatherWords(from: Int32Array, places: Int32Array, to: Int32Array): void {
+  for (let i = 0; i < places.length; i++) to[i] = from[places[i]!]!;
+}
+
+/** Rows `begin` to `end` of a block as a batch that shares its memory. */
+export function sliceRows({ ids, numbers, labels, bags }: RowBlock, begin: number, end: number): Batch {
+  const cut = <Data extends Uint32Array | Float32Array>(columns: ReadonlyMap<string, Data>, part: (data: Data) => Data): Map<string, Data> => {
+    const parts = new Map<string, Data>();
+    for (const [name, data] of columns) parts.set(name, part(data));
+    return parts;
+  };
+  const sliced = new Map<string, BagColumn>();
+  for (const [name, bag] of bags) {
+    const first = bag.offsets[begin]!;
+    const offsets = bag.offsets.slice(begin, end + 1);
+    for (let i = 0; i < offsets.length; i++) offsets[i]! -= first;
+    sliced.set(name, { offsets, ids: bag.ids.subarray(first, bag.offsets[end]), weights: bag.weights.subarray(first, bag.offsets[end]) });
+  }
+  return {
+    rows: end - begin,
+    ids: cut(ids, (data) => data.subarray(begin, end)),
+    numbers: cut(numbers, (data) => data.subarray(begin, end)),
+    labels: cut(labels, (data) => data.subarray(begin, end)),
+    bags: sliced,
+  };
+}

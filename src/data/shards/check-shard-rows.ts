@@ -1,0 +1,78 @@
+import { userError } from '../../errors.js';
+import type { RowBlock } from '../rows/row-block.js';
+import type { RowFormat } from '../rows/row-format.js';
+import { BLAME_DATA, type ShardColumn } from './manifest.js';
+
+/** Where a row of a block was read, for people. */
+export type PlaceOf = (row: number) => string;
+
+/**
+ * Looks for ids that reach beyond the size that the manifest gives them, and so perhaps beyond a table.
+ * @throws UserError (data)
+ */
+export function checkIds(block: RowBlock, columns: readonly ShardColumn[], placeOf: PlaceOf): void {
+  const sizes = new Map(columns.flatMap((column) => ('size' in column ? [[column.name, column.size] as const] : [])));
+  const fail = (name: string, row: number, id: number): never => {
+    throw badRow(placeOf(row), name, `expected an id below ${sizes.get(name)}, as the manifest has it, found ${id}`);
+  };
+  for (const [name, ids] of block.ids) {
+    const row = firstBeyond(ids, block.rows, sizes.get(name)!);
+    if (row >= 0) fail(name, row, ids[row]!);
+  }
+  for (const [name, { offsets, ids }] of block.bags) {
+    const item = firstBeyond(ids, offsets[block.rows]!, sizes.get(name)!);
+    if (item >= 0) fail(name, offsets.findIndex((offset) => offset > item) - 1, ids[item]!);
+  }
+}
+
+/**
+ * Looks for labels that are none, and for those that are 1 where the label that they are given is not.
+ * @throws UserError (data)
+ */
+export function checkLabels({ rows, labels }: RowBlock, format: RowFormat, placeOf: PlaceOf): void {
+  for (const { name, type } of format.labels) {
+    const data = labels.get(name)!;
+    for (let r = 0; r < rows; r++) {
+      const isGood = type === 'class' ? data[r] === 0 || data[r] === 1 : Number.isFinite(data[r]);
+      if (!isGood) throw badRow(placeOf(r), name, `expected ${type === 'class' ? '0 or 1' : 'a finite number'}, found ${data[r]}`);
+    }
+  }
+  for (const { label, given } of format.funnels) {
+    const labelData = labels.get(label)!;
+    const givenData = labels.get(given)!;
+    for (let r = 0; r < rows; r++) if (labelData[r] === 1 && givenData[r] !== 1) throw badRow(placeOf(r), label, `expected ${given} to be 1 where ${label} is 1`);
+  }
+}
+
+/**
+ * Looks for numbers and weights of bags that are not finite, and for negative weights where a mean is taken of them: a cell of
+ * a CSV could not hold them either.
+ * @throws UserError (data)
+ */
+export function checkNumbers({ rows, numbers, bags }: RowBlock, format: RowFormat, placeOf: PlaceOf): void {
+  for (const [name, data] of numbers) {
+    for (let r = 0; r < rows; r++) if (!Number.isFinite(data[r])) throw badRow(placeOf(r), name, `expected a finite number, found ${data[r]}`);
+  }
+  for (const [name, { offsets, weights }] of bags) {
+    const isMean = format.fields.some((field) => field.kind === 'bag' && field.pooling === 'mean' && field.columns.includes(name));
+    const least = isMean ? 0 : -Infinity;
+    for (let i = 0; i < offsets[rows]!; i++) {
+      const weight = weights[i]!;
+      if (Number.isFinite(weight) && weight >= least) continue;
+      const row = offsets.findIndex((offset) => offset > i) - 1;
+      throw badRow(placeOf(row), name, `expected weights that are finite${isMean ? ' and at least 0, of which a mean can be taken' : ''}, found ${weight}`);
+    }
+  }
+}
+
+/** The error for a row of shards. */
+export function badRow(where: string, column: string, message: string): Error {
+  return userError('data', { where, key: `column '${column}'`, message, fix: BLAME_DATA.fix });
+}
+
+/** The first place of an id that is `size` or more, or -1. */
+function firstBeyond(ids: Uint32Array, end: number, size: number): number {
+  let largest = 0;
+  for (let i = 0; i < end; i++) if (ids[i]! > largest) largest = ids[i]!;
+  return largest < size ? -1 : ids.findIndex((id) => id >= size);
+}

@@ -1,0 +1,167 @@
+import { BadValue, CELL_SEPARATOR } from '../../features/feature.js';
+import type { EncodedField } from '../../features/feature-types.js';
+import { badRow, checkIds, checkLabels, checkNumbers, type PlaceOf } from './check-shard-rows.js';
+import { createBagBuffer } from '../rows/bag-buffer.js';
+import { blockColumns, createRowBlock, fieldReader, type BlockColumn, type RowBlock } from '../rows/row-block.js';
+import { columnsOf, type EncodedFormat } from '../rows/row-format.js';
+import type { ShardColumn } from './manifest.js';
+import type { Shards } from './reader.js';
+
+/** Memory for a number of rows of shards, and for what becomes of them. */
+export interface Window {
+  /** Rows as they are read. */
+  readonly raw: RowBlock;
+  /**
+   * Looks at the rows that were read and makes them ready.
+   * @param placeOf where a row was read
+   * @returns a block that is valid until the next rows are read
+   * @throws UserError (data)
+   */
+  finish(placeOf: (row: number) => string): RowBlock;
+}
+
+/** What is read of shards, and what batches have of it. */
+export interface ShardView {
+  readonly rawColumns: readonly BlockColumn[];
+  readonly columns: readonly BlockColumn[];
+  createWindow(rows: number): Window;
+}
+
+/** What is read as it is in the shards. */
+export function asStored({ manifest }: Shards, columns: readonly BlockColumn[]): ShardView {
+  const createWindow = (rows: number): Window => {
+    const raw = createRowBlock(columns, rows);
+    return {
+      raw,
+      finish(placeOf) {
+        checkIds(raw, manifest.columns, placeOf);
+        return raw;
+      },
+    };
+  };
+  return { rawColumns: columns, columns, createWindow };
+}
+
+/** The columns of a folder of shards, as a format reads them. */
+export interface ShardColumns {
+  readonly columns: ReadonlyMap<string, ShardColumn>;
+  /** By column of ids or bags that has one: the text of each id. */
+  readonly vocabularies: ReadonlyMap<string, readonly string[]>;
+}
+
+/** Makes the rows of a field ready. */
+type Step = (rows: number, placeOf: PlaceOf) => void;
+
+/**
+ * What a format makes of shards that somebody else encoded. Where a field takes ids or numbers as they are, so they stay,
+ * whatever a vocabulary calls them; they are changed in place if nothing else reads them. Anything else is encoded from its text.
+ */
+export function formatView(source: ShardColumns, format: EncodedFormat): ShardView {
+  const labels = new Set(format.labels.map(({ name }) => name));
+  const rawColumns = columnsOf(format).map((name): BlockColumn => ({ name, kind: labels.has(name) ? 'label' : source.columns.get(name)!.kind }));
+  const createWindow = (rows: number): Window => {
+    const raw = createRowBlock(rawColumns, rows);
+    const ready: RowBlock = { ...createRowBlock([], 0), labels: raw.labels, ids: new Map(), numbers: new Map(), bags: new Map() };
+    const steps = format.fields.map((field) => stepOf(field, format, source, raw, ready, rows));
+    return {
+      raw,
+      finish(placeOf) {
+        checkIds(raw, [...source.columns.values()], placeOf);
+        checkLabels(raw, format, placeOf);
+        checkNumbers(raw, format, placeOf);
+        for (const step of steps) step(raw.rows, placeOf);
+        ready.rows = raw.rows;
+        return ready;
+      },
+    };
+  };
+  return { rawColumns, columns: blockColumns(format), createWindow };
+}
+
+function stepOf(field: EncodedField, format: EncodedFormat, source: ShardColumns, raw: RowBlock, ready: RowBlock, capacity: number): Step {
+  const { name, columns, kind, direct, encode } = field;
+  const [column] = columns as [string];
+  const found = source.columns.get(column)!;
+  const ids = ready.ids as Map<string, Uint32Array>;
+  const numbers = ready.numbers as Map<string, Float32Array>;
+  const bags = ready.bags as Map<string, ReturnType<typeof createBagBuffer>>;
+  const isOwn = columns.length === 1 && format.fields.filter((other) => other.columns.includes(column)).length === 1;
+  const attempt = (row: number, placeOf: PlaceOf, work: () => void): void => {
+    try {
+      work();
+    } catch (error) {
+      throw error instanceof BadValue ? badRow(placeOf(row), columns.join(', '), `expected ${error.expected}`) : error;
+    }
+  };
+
+  if (found.kind === 'id' && kind === 'id' && columns.length === 1 && direct?.cell === 'id') {
+    const from = raw.ids.get(column)!;
+    const to = isOwn ? from : new Uint32Array(capacity);
+    ids.set(name, to);
+    return (rows, placeOf) => {
+      if (!isOwn) to.set(from.subarray(0, rows));
+      for (let r = 0; r < rows; r++) if (to[r]! >= direct.below) attempt(r, placeOf, () => void (to[r] = encode(String(to[r]))));
+    };
+  }
+  if (found.kind === 'number' && columns.length === 1 && kind !== 'bag' && direct?.cell === 'number') {
+    const from = raw.numbers.get(column)!;
+    const to = kind === 'id' ? new Uint32Array(capacity) : isOwn ? from : new Float32Array(capacity);
+    if (to instanceof Uint32Array) ids.set(name, to);
+    else numbers.set(name, to);
+    return (rows, placeOf) => {
+      for (let r = 0; r < rows; r++) attempt(r, placeOf, () => void (to[r] = direct.encode(from[r]!)));
+    };
+  }
+  if (found.kind === 'bag' && kind === 'bag') {
+    const bag = raw.bags.get(column)!;
+    const below = direct?.cell === 'id' ? direct.below : 0;
+    const textOf = direct?.cell === 'id' ? String : textsOf(source, column);
+    if (isOwn) {
+      bags.set(name, bag);
+      return (rows, placeOf) => {
+        for (let r = 0; r < rows; r++) {
+          for (let i = bag.offsets[r]!; i < bag.offsets[r + 1]!; i++) {
+            const id = bag.ids[i]!;
+            if (id >= below) attempt(r, placeOf, () => void (bag.ids[i] = encode(textOf(id))));
+          }
+        }
+      };
+    }
+    const copy = createBagBuffer(capacity);
+    bags.set(name, copy);
+    return (rows, placeOf) => {
+      for (let r = 0; r < rows; r++) {
+        copy.open(r);
+        for (let i = bag.offsets[r]!; i < bag.offsets[r + 1]!; i++) {
+          const id = bag.ids[i]!;
+          if (id < below) copy.add(id, bag.weights[i]!);
+          else attempt(r, placeOf, () => copy.add(encode(textOf(id)), bag.weights[i]!));
+        }
+        copy.close(r);
+      }
+    };
+  }
+
+  const own = createRowBlock([{ name, kind }], capacity);
+  for (const [key, data] of own.ids) ids.set(key, data);
+  for (const [key, data] of own.numbers) numbers.set(key, data);
+  for (const [key, data] of own.bags) bags.set(key, data);
+  const reader = fieldReader(own, field);
+  const texts = columns.map((each) => {
+    const textOf = textsOf(source, each);
+    const data = raw.ids.get(each) ?? raw.numbers.get(each)!;
+    return (row: number) => textOf(data[row]!);
+  });
+  return (rows, placeOf) => {
+    for (own.rows = 0; own.rows < rows; own.rows++) {
+      const row = own.rows;
+      attempt(row, placeOf, () => reader.read(texts.map((textAt) => textAt(row)).join(CELL_SEPARATOR)));
+    }
+  };
+}
+
+/** The text of a value of a column: that of its vocabulary, or the number. */
+export function textsOf({ vocabularies }: ShardColumns, column: string): (value: number) => string {
+  const vocabulary = vocabularies.get(column);
+  return vocabulary === undefined ? String : (id) => vocabulary[id] ?? String(id);
+}

@@ -1,0 +1,133 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { didYouMean, UserError, userError } from '../../errors.js';
+import { CELL_SEPARATOR, type Field, type Fit } from '../../features/feature.js';
+import type { Fitted } from '../../features/feature-types.js';
+import { checkIds, checkNumbers } from '../shards/check-shard-rows.js';
+import { shardDataset } from '../batches/dataset.js';
+import { fitsOf, noRows } from '../encoding/fit.js';
+import { createRowBlock, type BlockColumn, type RowBlock } from '../rows/row-block.js';
+import type { RowFormat } from '../rows/row-format.js';
+import { formatView, textsOf, type ShardColumns } from '../shards/shard-view.js';
+import { BLAME_DATA, MANIFEST } from '../shards/manifest.js';
+import type { Shards } from '../shards/reader.js';
+import type { Source } from './source.js';
+
+/**
+ * A folder of shards that was not made for this config: by `mtl prepare`, or by hand. Its rows are read as they are; every
+ * one of them must be good.
+ * @throws UserError (data) that names every column that is missing or of another kind than the config needs
+ */
+export async function openShardSource(shards: Shards, wanted: readonly string[]): Promise<Source> {
+  const { folder, manifest } = shards;
+  const columns = new Map(manifest.columns.map((column) => [column.name, column]));
+  const where = join(folder, MANIFEST);
+  const missing = wanted.filter((name) => !columns.has(name));
+  if (missing.length > 0) {
+    const fix = (name: string): string => didYouMean(name, [...columns.keys()]) ?? `it has ${columns.size} columns: ${[...columns.keys()].slice(0, 40).join(', ')}`;
+    throw new UserError('data', missing.map((name) => ({ where, key: `column '${name}'`, message: 'the config asks for it, the manifest does not have it', fix: fix(name) })));
+  }
+  if (manifest.rows === 0) throw noRows(folder);
+  const vocabularies = new Map<string, readonly string[]>();
+  for (const name of wanted) {
+    const column = columns.get(name)!;
+    if ('vocabulary' in column && column.vocabulary !== undefined) vocabularies.set(name, await readVocabulary(join(folder, column.vocabulary)));
+  }
+  const source: ShardColumns = { columns, vocabularies };
+  return {
+    path: folder,
+
+    async fit(format, { onProgress, signal }) {
+      checkKinds(format, source, where);
+      const fits = fitsOf(format);
+      const toRead: Observer[] = [];
+      for (const field of format.fields) {
+        const fit = fits.get(field.owner);
+        if (fit === undefined) continue;
+        const column = columns.get(field.columns[0]!)!;
+        // A column of ids tells how many there are.
+        if (field.columns.length === 1 && 'size' in column && fit.direct?.cell === 'id') fit.direct.observe(column.size - 1);
+        else toRead.push({ field, fit });
+      }
+      if (toRead.length > 0) {
+        await observeRows(shards, source, format, toRead, (share) => {
+          onProgress?.({ what: `learning vocabularies and scales from ${folder}`, share });
+          signal?.throwIfAborted();
+        });
+      }
+      return Object.fromEntries([...fits].map(([name, fit]) => [name, fit.finish()])) satisfies Fitted;
+    },
+
+    dataset(format) {
+      checkKinds(format, source, where);
+      return Promise.resolve(shardDataset(shards, formatView(source, format)));
+    },
+  };
+}
+
+/** A field that is learned from. */
+interface Observer {
+  readonly field: Field;
+  readonly fit: Fit;
+}
+
+/** Goes once through the rows of the columns that something is learned from. */
+async function observeRows(shards: Shards, source: ShardColumns, format: RowFormat, observers: readonly Observer[], onShare: (share: number) => void): Promise<void> {
+  const { manifest } = shards;
+  const names = [...new Set(observers.flatMap(({ field }) => field.columns))];
+  const columns = names.map((name): BlockColumn => ({ name, kind: source.columns.get(name)!.kind }));
+  const block = createRowBlock(columns, Math.max(...manifest.shards.map(({ rows }) => rows)));
+  let done = 0;
+  for (const [shard, { rows, file }] of manifest.shards.entries()) {
+    block.rows = 0;
+    await shards.read([{ shard, begin: 0, end: rows }], columns, block);
+    const placeOf = (row: number): string => `${join(shards.folder, file)}, row ${row}`;
+    checkIds(block, manifest.columns, placeOf);
+    checkNumbers(block, format, placeOf);
+    for (const observer of observers) observe(observer, source, block);
+    done += rows;
+    onShare(done / manifest.rows);
+  }
+}
+
+function observe({ field, fit }: Observer, source: ShardColumns, block: RowBlock): void {
+  const [column] = field.columns as [string];
+  const bag = block.bags.get(column);
+  if (bag !== undefined) {
+    const textOf = textsOf(source, column);
+    for (let i = 0; i < bag.offsets[block.rows]!; i++) fit.observe(textOf(bag.ids[i]!));
+    return;
+  }
+  const data = block.ids.get(column) ?? block.numbers.get(column)!;
+  if (field.columns.length === 1 && block.numbers.has(column) && fit.direct?.cell === 'number') {
+    for (let r = 0; r < block.rows; r++) fit.direct.observe(data[r]!);
+    return;
+  }
+  const texts = field.columns.map((name) => ({ textOf: textsOf(source, name), data: block.ids.get(name) ?? block.numbers.get(name)! }));
+  for (let r = 0; r < block.rows; r++) fit.observe(texts.map(({ textOf, data: values }) => textOf(values[r]!)).join(CELL_SEPARATOR));
+}
+
+/** What a field reads must be of a kind that it can read. */
+function checkKinds(format: RowFormat, { columns }: ShardColumns, where: string): void {
+  const labels = new Set(format.labels.map(({ name }) => name));
+  for (const name of labels) {
+    if (columns.get(name)!.kind !== 'label') throw userError('data', { where, key: `column '${name}'`, message: `expected a label, as the config reads it, found one of kind ${columns.get(name)!.kind}` });
+  }
+  for (const { columns: names, kind } of format.fields) {
+    for (const name of names) {
+      const found = columns.get(name)!.kind;
+      if (found === 'label' || (found === 'bag') !== (kind === 'bag')) {
+        throw userError('data', { where, key: `column '${name}'`, message: `is of kind ${found}, and the config reads it as ${kind === 'bag' ? 'a bag' : 'one value a row'}`, fix: 'choose another type for the feature' });
+      }
+    }
+  }
+}
+
+async function readVocabulary(path: string): Promise<readonly string[]> {
+  try {
+    return z.array(z.string()).parse(JSON.parse(await readFile(path, 'utf8')));
+  } catch (error) {
+    throw userError('data', { where: path, message: 'is not a vocabulary: a JSON list of texts', fix: BLAME_DATA.fix }, error);
+  }
+}

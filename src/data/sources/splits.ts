@@ -1,0 +1,36 @@
+import { existsSync } from 'node:fs';
+import { UserError, type Problem } from '../../errors.js';
+import { SPLITS, type Split } from '../options.js';
+import { columnsOf, type RowFormat } from '../rows/row-format.js';
+import { openSource } from './open-source.js';
+import type { Source } from './source.js';
+
+/** The path of each split that there is. */
+export type SplitFiles = { readonly [S in Split]?: string | undefined };
+
+/** The same, opened. */
+export type Splits<Files extends SplitFiles> = { readonly [S in keyof Files & Split]: Files[S] extends string ? Source : Source | undefined };
+
+/**
+ * Opens the files of all splits and finds their columns, before anything is done with one.
+ * @param fix what to do about a file that is not there
+ * @throws UserError (data) with the problems of all files
+ */
+export async function openSplits<Files extends SplitFiles>(files: Files, format: RowFormat, fix: string): Promise<Splits<Files>> {
+  const problems: Problem[] = [];
+  const opened: Partial<Record<Split, Source>> = {};
+  for (const split of SPLITS) {
+    const path = files[split];
+    if (path === undefined) continue;
+    try {
+      opened[split] = await openSource(path, columnsOf(format));
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      const advice = existsSync(path) ? {} : { fix };
+      problems.push(...error.problems.map((problem) => ({ key: `data.${split}`, ...advice, ...problem })));
+    }
+  }
+  if (problems.length > 0) throw new UserError('data', problems);
+  // A split is opened exactly where it has a file.
+  return opened as Splits<Files>;
+}

@@ -1,0 +1,61 @@
+import { UserError } from '../errors.js';
+import type { InputColumns, InputLayout } from '../tables/layout.js';
+import { registry } from '../part.js';
+import * as all from './all.js';
+import type { Encoder, Field } from './feature.js';
+
+/** Every feature type by its name in the YAML, under the key `type`. */
+export const featureTypes = registry(all, 'type');
+export type FeatureSpec = Parameters<typeof featureTypes.build>[0];
+
+/** What was learned on train, by field; JSON. Fields that learn nothing are absent. */
+export type Fitted = Readonly<Record<string, unknown>>;
+
+/** A field that is ready to encode. */
+export type EncodedField = Field & Encoder;
+
+/** All fields of a config's groups, in its order: the order of the model's input. Those that share a table have its encoding. */
+export function fieldsOf(groups: readonly FeatureSpec[]): readonly Field[] {
+  const fields = groups.flatMap((group) => featureTypes.build(group));
+  const byName = new Map(fields.map((field) => [field.name, field]));
+  return fields.map((field) => {
+    const { encodedAs, startFit, encoder } = byName.get(field.owner)!;
+    return { ...field, encodedAs, startFit, encoder };
+  });
+}
+
+/** The options of a group that may decide what its cells become: all but the width of embeddings. */
+export function encodingOptions(group: FeatureSpec): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(group).filter(([key]) => key !== 'width'));
+}
+
+/**
+ * Fields with what was learned for them.
+ * @throws UserError (checkpoint) where `fitted` is not what these fields learn
+ */
+export function encodedFields(fields: readonly Field[], fitted: Fitted): readonly EncodedField[] {
+  const encoders = new Map<string, Encoder>();
+  for (const { name, owner, encoder } of fields) {
+    if (owner !== name) continue;
+    try {
+      encoders.set(name, encoder(Object.hasOwn(fitted, name) ? fitted[name] : undefined));
+    } catch (error) {
+      const problem = { where: 'features.json', key: name, message: 'not what this field of the config learns on train', fix: 'take another checkpoint' };
+      throw new UserError('checkpoint', [problem], { cause: error });
+    }
+  }
+  return fields.map((field) => ({ ...field, ...encoders.get(field.owner)! }));
+}
+
+/** How the fields lie side by side in the model's input. */
+export function layoutOf(fields: readonly EncodedField[]): InputLayout {
+  let width = 0;
+  const columns = fields.map((field): InputColumns => {
+    const place = { field: field.name, offset: width, width: field.width };
+    width += field.width;
+    if (field.kind === 'bag') return { ...place, kind: 'bag', table: field.owner, pooling: field.pooling };
+    return field.kind === 'id' ? { ...place, kind: 'id', table: field.owner } : { ...place, kind: 'number' };
+  });
+  const tables = fields.filter(({ kind, name, owner }) => kind !== 'number' && owner === name).map(({ name, rows, width }) => ({ name, rows, width }));
+  return { width, columns, tables };
+}
