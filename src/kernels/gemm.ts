@@ -8,7 +8,8 @@ import { multiplyAdd } from './vector';
 const CACHE_FLOATS: i32 = 10_240;
 
 /**
- * C[b, 8·panels] = bias + A[b, K] · P; rows are shared among workers.
+ * C[b, 8·panels] = A[b, K] · P + bias; rows are shared among workers. The bias comes last: small products lose their last
+ * digits to a large one that they are added to.
  * @param bias 8·panels floats, or 0 for none
  * @param accumulate whether the product is added to C
  */
@@ -28,7 +29,7 @@ export function gemm(a: usize, lda: i32, panelsAt: usize, bias: usize, c: usize,
       const panel = panelsAt + <usize>p * panelBytes, stop = panel + panelBytes;
       const b0 = bias ? v128.load(bias + (<usize>p << 5)) : zero, b1 = bias ? v128.load(bias + (<usize>p << 5), 16) : zero;
       for (let b = first; b < last; b += 4) {
-        let s00 = b0, s01 = b1, s10 = b0, s11 = b1, s20 = b0, s21 = b1, s30 = b0, s31 = b1;
+        let s00 = zero, s01 = zero, s10 = zero, s11 = zero, s20 = zero, s21 = zero, s30 = zero, s31 = zero;
         let x0 = a + <usize>b * strideA, x1 = x0 + strideA, x2 = x1 + strideA, x3 = x2 + strideA;
         let w = panel;
         while (w < stop) {
@@ -45,10 +46,10 @@ export function gemm(a: usize, lda: i32, panelsAt: usize, bias: usize, c: usize,
           x0 += 4; x1 += 4; x2 += 4; x3 += 4;
         }
         const out = c + <usize>b * strideC + (<usize>p << 5);
-        put(out, s00, s01, accumulate);
-        put(out + strideC, s10, s11, accumulate);
-        put(out + 2 * strideC, s20, s21, accumulate);
-        put(out + 3 * strideC, s30, s31, accumulate);
+        put(out, f32x4.add(s00, b0), f32x4.add(s01, b1), accumulate);
+        put(out + strideC, f32x4.add(s10, b0), f32x4.add(s11, b1), accumulate);
+        put(out + 2 * strideC, f32x4.add(s20, b0), f32x4.add(s21, b1), accumulate);
+        put(out + 3 * strideC, f32x4.add(s30, b0), f32x4.add(s31, b1), accumulate);
       }
     }
   }
@@ -56,8 +57,8 @@ export function gemm(a: usize, lda: i32, panelsAt: usize, bias: usize, c: usize,
     let out = c + <usize>b * strideC;
     let w = panelsAt;
     for (let p = 0; p < panels; p++) {
-      let s0 = bias ? v128.load(bias + (<usize>p << 5)) : zero;
-      let s1 = bias ? v128.load(bias + (<usize>p << 5), 16) : zero;
+      const b0 = bias ? v128.load(bias + (<usize>p << 5)) : zero, b1 = bias ? v128.load(bias + (<usize>p << 5), 16) : zero;
+      let s0 = zero, s1 = zero;
       let x0 = a + <usize>b * strideA;
       const stop = w + panelBytes;
       while (w < stop) {
@@ -67,7 +68,7 @@ export function gemm(a: usize, lda: i32, panelsAt: usize, bias: usize, c: usize,
         w += 32;
         x0 += 4;
       }
-      put(out, s0, s1, accumulate);
+      put(out, f32x4.add(s0, b0), f32x4.add(s1, b1), accumulate);
       out += 32;
     }
   }

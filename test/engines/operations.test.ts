@@ -73,6 +73,21 @@ for (const { name: engineName, create } of engines) {
     }
   });
 
+  describe(`linear layers of the ${engineName} engine`, () => {
+    it('add their bias last: small products are not lost to it, one by one', async () => {
+      const [width, rows] = [64, 6];
+      const plan = planOf(width, (g, input, y) => {
+        const out = g.linear(input, 1, 'a');
+        return { predictions: { p: out }, terms: [{ name: 'p', weight: 1, loss: g.squaredError(out, y) }] };
+      });
+      const program = (await create()).compile(plan);
+      program.restore({ step: 0, optimizer: new Map(), weights: new Map([['a.weight', { shape: [width, 1], data: new Float32Array(width).fill(2 ** -25) }], ['a.bias', { shape: [1], data: Float32Array.of(1) }]]) });
+      const numbers = new Map(Array.from({ length: width }, (_, i) => [`x${i}`, new Float32Array(rows).fill(1)]));
+      const predicted = (await program.predict({ ...numericBatch(rows, width), numbers })).get('p')!;
+      expect([...predicted]).toEqual(Array.from({ length: rows }, () => 1 + width * 2 ** -25));
+    });
+  });
+
   describe(`losses of the ${engineName} engine`, () => {
     const lossAt = async (build: (g: GraphBuilder, a: Value, y: Value) => ReturnType<GraphBuilder['squaredError']>, logit: number, label: number) => {
       const plan = planOf(1, (g, input, y) => {
