@@ -1,4 +1,4 @@
-import { joined, quoted, UserError, type Problem } from '../errors.js';
+import { joined, printable, UserError, type Problem } from '../errors.js';
 import type { Experiment } from './experiment.js';
 import { parseConfig } from './load.js';
 
@@ -27,15 +27,19 @@ export function checkChanges(stored: Experiment, now: Experiment): readonly stri
   const before = leavesOf(stored);
   const after = leavesOf(now);
   const changed = [...new Set([...before.keys(), ...after.keys()])].filter((key) => before.get(key) !== after.get(key));
-  const problems: Problem[] = changed
-    .filter((key) => !mayChange(key))
-    .map((key) => ({ key, message: `the run was trained with ${before.get(key) ?? 'nothing'}, now it is ${after.get(key) ?? 'nothing'}` }));
+  const problems: Problem[] = [];
+  const changes: string[] = [];
+  for (const key of changed) {
+    const [was, is] = excerpts(before.get(key) ?? 'nothing', after.get(key) ?? 'nothing');
+    if (mayChange(key)) changes.push(`${key}: ${was}, now ${is}`);
+    else problems.push({ key, message: `the run was trained with ${was}, now it is ${is}` });
+  }
   // The order of features is that of the model's input.
   for (const section of ['features', 'tasks'] as const) {
     const isElsewhere = problems.some(({ key }) => key!.startsWith(`${section}.`));
     if (!isElsewhere && JSON.stringify(stored[section]) !== JSON.stringify(now[section])) problems.push({ key: section, message: 'stand in another order than the run was trained with' });
   }
-  if (problems.length === 0) return changed.map((key) => `${key}: ${before.get(key) ?? 'nothing'}, now ${after.get(key) ?? 'nothing'}`);
+  if (problems.length === 0) return changes;
   const fix = `a run that goes on may change ${MAY_CHANGE.join(', ')}; for anything else, start a new one`;
   throw new UserError('config', problems.map((problem) => ({ ...problem, message: joined(problem.message, fix) })));
 }
@@ -44,14 +48,26 @@ function mayChange(key: string): boolean {
   return MAY_CHANGE.some((allowed) => key === allowed || key.startsWith(`${allowed}.`));
 }
 
-/** Every value that is no map, by the path of its key, as JSON. */
+/** Every value that is no map, by the path of its key, as JSON in full. */
 function leavesOf(value: object, path = ''): Map<string, string> {
   const leaves = new Map<string, string>();
   for (const [key, child] of Object.entries(value)) {
     const childPath = path === '' ? key : `${path}.${key}`;
     const isMap = typeof child === 'object' && child !== null && !Array.isArray(child) && Object.keys(child as object).length > 0;
     if (isMap) for (const [below, text] of leavesOf(child as object, childPath)) leaves.set(below, text);
-    else if (child !== undefined) leaves.set(childPath, quoted(child));
+    else if (child !== undefined) leaves.set(childPath, JSON.stringify(child));
   }
   return leaves;
+}
+
+/** Characters of a value that a message shows, and how many of them stand before what differs. */
+const [SHOWN, SHOWN_BEFORE] = [60, 20];
+
+/** Two texts that differ, each cut to where it does. */
+function excerpts(a: string, b: string): readonly [string, string] {
+  let same = 0;
+  while (same < a.length && a[same] === b[same]) same++;
+  const begin = Math.max(a.length, b.length) <= SHOWN ? 0 : Math.max(0, same - SHOWN_BEFORE);
+  const excerpt = (text: string): string => (begin === 0 ? '' : '…') + printable(text.slice(begin), SHOWN);
+  return [excerpt(a), excerpt(b)];
 }

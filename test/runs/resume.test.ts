@@ -147,6 +147,14 @@ describe('what may change', () => {
     expect(readdirSync('run', { recursive: true }).sort()).toEqual(before);
   });
 
+  it('a value that differs behind its first 60 characters is refused, and shown where it differs', async () => {
+    const fields = '101, 121, 122, 124, 125, 126, 127, 128, 129, 301, 509';
+    const { signal, on } = abortAtStep(2);
+    await trainSmall(configOf('esmm'), { runDir: 'run', set: [`features.user.fields=[${fields}, 206]`, 'features.item.fields=[205]'], signal, on });
+    const attempt = trainSmall(configOf('esmm'), { resume: 'run', set: [`features.user.fields=[${fields}, 207]`, 'features.item.fields=[205]'] });
+    await expect(attempt).rejects.toThrow(/features\.user\.fields: the run was trained with …[^ ]*"509","206"\], now it is …[^ ]*"509","207"\]/);
+  });
+
   it('rows of train that came or went are refused', async () => {
     const folder = scratchFolder();
     for (const file of ['train.csv', 'valid.csv', 'test.csv', 'esmm.yaml']) copyFileSync(join(world, file), join(folder, file));
