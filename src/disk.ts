@@ -52,11 +52,16 @@ function temporaryName(path: string): string {
   return join(dirname(path), `.${basename(path)}.${process.pid}-${++numTemporaries}.tmp`);
 }
 
+/** Whether a name is one of those under which a write prepares what it puts in place. */
+export function isTemporary(name: string): boolean {
+  return /^\..*\.tmp$/.test(name);
+}
+
 /** Removes what writes into a folder that were cut short left behind; nothing where it is not there. */
 export async function removeTemporary(folder: string): Promise<void> {
   await onDisk(folder, async () => {
     const names = existsSync(folder) ? await readdir(folder) : [];
-    for (const name of names) if (/^\..*\.tmp$/.test(name)) await rm(join(folder, name), { recursive: true, force: true });
+    for (const name of names) if (isTemporary(name)) await rm(join(folder, name), { recursive: true, force: true });
   });
 }
 

@@ -203,7 +203,7 @@ export interface NewestCheckpoint {
 
 /**
  * Reads the newest checkpoint that is whole, with the optimizer's state.
- * @param tell told of each that is not
+ * @param tell told of each that is not, where an older one is
  * @throws UserError (checkpoint) with what is wrong with each, where there are some and none is whole
  */
 export async function readNewestCheckpoint(run: string, tell: (notice: string) => void): Promise<NewestCheckpoint> {
@@ -211,12 +211,13 @@ export async function readNewestCheckpoint(run: string, tell: (notice: string) =
   const errors: UserError[] = [];
   for (const name of await listCheckpoints(run)) {
     try {
-      return { checkpoint: await readCheckpoint(join(checkpointsFolder(run), name), true), name, damaged };
+      const checkpoint = await readCheckpoint(join(checkpointsFolder(run), name), true);
+      for (const { message } of errors) tell(`${message}: it is left out, and an older one is taken`);
+      return { checkpoint, name, damaged };
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       damaged.push(name);
       errors.push(error);
-      tell(`${error.message}: it is left out, and the checkpoint before it is taken`);
     }
   }
   if (errors.length > 0) throw new UserError('checkpoint', errors.flatMap(({ problems }) => problems));

@@ -9,7 +9,7 @@ import { onDisk } from '../disk.js';
 import { systemCode, userError } from '../errors.js';
 
 /** The file that says which process trains in a run's folder. */
-const LOCK = 'run.lock';
+export const LOCK = 'run.lock';
 
 const ownerSchema = z.strictObject({
   pid: z.int().min(1),
@@ -40,7 +40,8 @@ export async function lockRun(run: string): Promise<() => Promise<void>> {
     await remove(path, seen.text);
   }
   return async () => {
-    if ((await readFile(path, 'utf8').catch(() => undefined)) === own) await rm(path, { force: true });
+    // A lock that cannot be taken away is one of a dead process before long; it must not hide what ended the run.
+    if ((await readFile(path, 'utf8').catch(() => undefined)) === own) await rm(path, { force: true }).catch(() => undefined);
   };
 }
 

@@ -1,12 +1,12 @@
 import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { removeTemporary } from '../disk.js';
+import { isTemporary, removeTemporary } from '../disk.js';
 import { userError } from '../errors.js';
 import { checkpointsFolder, readNewestCheckpoint, restoreLinks, type Checkpoint } from './checkpoint.js';
-import { lockRun } from './lock.js';
+import { LOCK, lockRun } from './lock.js';
 import { FILES } from './manifest.js';
 import { createRunFolder, namedFolder, runsFolder, type RunPlace } from './run-folder.js';
-import { openRunLog, RESULTS, type LogRequest, type RunLog } from './run-log.js';
+import { openRunLog, RESULTS, SOURCE, type LogRequest, type RunLog } from './run-log.js';
 
 /** Which run is wanted, a new one or one that goes on, and what is asked of it. */
 export interface RunRequest extends RunPlace, LogRequest {
@@ -80,7 +80,7 @@ function findUnfinished(place: RunPlace): string | undefined {
   const named = namedFolder(place);
   if (named !== undefined) return existsSync(named) ? existing(named) : undefined;
   const parent = runsFolder(place);
-  const startedMs = (run: string): number => statSync(join(run, 'config.source.yaml'), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const startedMs = (run: string): number => statSync(join(run, SOURCE), { throwIfNoEntry: false })?.mtimeMs ?? 0;
   const runs = existsSync(parent) ? readdirSync(parent).map((name) => join(parent, name)).filter((run) => startedMs(run) > 0) : [];
   const newest = runs.filter((run) => !existsSync(join(run, RESULTS))).sort((a, b) => startedMs(b) - startedMs(a))[0];
   return newest !== undefined && existsSync(checkpointsFolder(newest)) ? newest : undefined;
@@ -91,8 +91,10 @@ function findUnfinished(place: RunPlace): string | undefined {
  * @throws UserError (usage) where there is none, or another thing
  */
 function existing(path: string): string {
-  const isRun = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true && (readdirSync(path).length === 0 || existsSync(join(path, 'config.source.yaml')) || existsSync(checkpointsFolder(path)));
-  if (!isRun) {
+  const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  // A run that died at its start may have left no more than its folder, a lock and half a write.
+  const isJustBegun = (): boolean => readdirSync(path).every((name) => name === LOCK || isTemporary(name));
+  if (!isFolder || !(existsSync(join(path, SOURCE)) || existsSync(checkpointsFolder(path)) || isJustBegun())) {
     const message = existsSync(path) ? 'is no folder of a run' : 'there is no such folder';
     throw userError('usage', { where: path, message, fix: `name a run, as in --resume runs/latest, or write --resume ${AUTO}` });
   }

@@ -21,6 +21,8 @@ export interface LogRequest {
   readonly engine: { readonly name: string; readonly description: string };
 }
 
+/** The config as it stood: the first file of a run, by which its folder is known for one. */
+export const SOURCE = 'config.source.yaml';
 /** What a run found in the end; a run without it has not ended. */
 export const RESULTS = 'results.csv';
 /** The bad rows that were skipped. */
@@ -66,8 +68,8 @@ export async function openRunLog(run: string, { source, config, overrides, engin
   if (keepMetricsBytes === undefined) {
     // What a run without a checkpoint left, which starts anew.
     for (const path of [resultsPath, finalRejectsPath, metricsPath]) await onDisk(path, () => rm(path, { force: true }));
+    await writeFileAtomic(join(run, SOURCE), source);
     await writeFileAtomic(resolvedPath, config);
-    await writeFileAtomic(join(run, 'config.source.yaml'), source);
     await writeFileAtomic(overridesPath, overridesText);
     await writeFileAtomic(join(run, 'environment.json'), `${JSON.stringify(environment(engine), null, 2)}\n`);
   }

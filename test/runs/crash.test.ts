@@ -1,7 +1,8 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { findCheckpoint, readCheckpoint, readNewestCheckpoint, restoreLinks, saveCheckpoint, type Checkpoint } from '../../src/runs/checkpoint.js';
+import { AUTO, openRun, type OpenRun } from '../../src/runs/open-run.js';
 import { firstLoopState } from '../../src/training/loop-state.js';
 import { createFailingDisk, type Fate } from '../support/failing-disk.js';
 import { scratchFolder } from '../support/scratch.js';
@@ -80,6 +81,30 @@ describe('a save that is cut short', () => {
       await saveCheckpoint(run, checkpoint(2), ['last', 'best'], KEEP).catch(quiet);
       disk.reset();
       expect([undefined, checkpoint(2)]).toContainEqual((await readNewestCheckpoint(run, quiet)).checkpoint);
+    }
+  });
+});
+
+describe('a start that is cut short', () => {
+  const start = (runDir: string): Promise<OpenRun> =>
+    openRun({ configName: 'x', runDir, resume: AUTO, source: '', config: '', overrides: [], engine: { name: '', description: '' }, compareConfig: () => [] }, quiet);
+
+  it.each(['dies within', 'dies after'] as const)('leaves a folder in which --resume auto starts anew, wherever it %s an operation', async (fate) => {
+    const counted = await start(join(scratchFolder(), 'run'));
+    await counted.release();
+    const writes = disk.operations.filter(({ kind }) => kind !== 'rm').length;
+    expect(writes).toBeGreaterThan(15);
+    for (let at = 1; at <= writes; at++) {
+      const run = join(scratchFolder(), 'run');
+      disk.reset();
+      disk.fate = (_, number): Fate => (number === at ? fate : 'done');
+      await expect(start(run)).rejects.toMatchObject({ exitCode: 5 });
+      disk.reset();
+      // The process would be dead; this one is not.
+      if (existsSync(join(run, 'run.lock'))) writeFileSync(join(run, 'run.lock'), '');
+      const again = await start(run);
+      expect([again.folder, again.checkpoint]).toEqual([run, undefined]);
+      await again.release();
     }
   });
 });

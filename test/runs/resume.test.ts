@@ -62,7 +62,7 @@ describe('a run that was interrupted', () => {
     await expect(trainSmall(configOf('mmoe'), { resume: 'run', set: ['seed=5'] })).rejects.toThrow(/seed: the run was trained with 11, now it is 5/);
     const notices: string[] = [];
     await trainSmall(configOf('mmoe'), { resume: 'run', on: { onNotice: (notice) => notices.push(notice) } });
-    expect(notices[0]).toMatch(/step-00000018\/optimizer\.safetensors: has \d+ bytes, its manifest says \d+.*: it is left out, and the checkpoint before it is taken/);
+    expect(notices[0]).toMatch(/step-00000018\/optimizer\.safetensors: has \d+ bytes, its manifest says \d+.*: it is left out, and an older one is taken/);
     expect(notices[1]).toMatch(/resumed run\/checkpoints\/step-00000016/);
     expect(traceOf('run')).toEqual(whole.get('mmoe'));
     expect(readdirSync('run/checkpoints')).not.toContain('step-00000018');
@@ -73,8 +73,11 @@ describe('a run that was interrupted', () => {
     await trainSmall(configOf('mmoe'), { runDir: 'run', signal, on });
     const names = readdirSync('run/checkpoints').filter((name) => name.startsWith('step-'));
     for (const name of names) rmSync(join('run/checkpoints', name, 'manifest.json'));
-    const attempt = trainSmall(configOf('mmoe'), { resume: 'run' });
+    const notices: string[] = [];
+    const attempt = trainSmall(configOf('mmoe'), { resume: 'run', on: { onNotice: (notice) => notices.push(notice) } });
     await expect(attempt).rejects.toMatchObject({ exitCode: 4 });
+    // None is told to be taken.
+    expect(notices).toEqual([]);
     for (const name of names) await expect(attempt).rejects.toThrow(new RegExp(`${name}/manifest.json`));
   });
 });
