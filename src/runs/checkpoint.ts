@@ -8,6 +8,7 @@ import { quoted, systemCode, UserError, userError } from '../errors.js';
 import type { Fitted } from '../features/feature-types.js';
 import { readSafetensors, writeSafetensors, type StoredTensor } from '../safetensors.js';
 import { sizeOf, type HostTensor } from '../tensor.js';
+import { refuseNotFinite } from '../training/divergence.js';
 import { loopStateSchema, type LoopState } from '../training/loop-state.js';
 import { checkSize, FILES, MANIFEST, manifestText, parseJson, readManifest, readText } from './manifest.js';
 
@@ -73,7 +74,8 @@ export function checkpointBytes({ program }: Checkpoint): number {
 /**
  * Saves a checkpoint as `checkpoints/step-NNNNNNNN`, points links at it and removes those that neither a link nor `retention`
  * keeps.
- * @throws UserError (disk); what was saved before is then as it was, and the links point at whole checkpoints
+ * @throws UserError (disk), or (diverged) for a number that is not finite; what was saved before is then as it was, and the
+ *   links point at whole checkpoints
  */
 export async function saveCheckpoint(run: string, checkpoint: Checkpoint, links: readonly CheckpointLink[], retention: Retention): Promise<void> {
   const folder = checkpointsFolder(run);
@@ -124,16 +126,18 @@ async function writeFiles(folder: string, { program, loop, trainRows, metricsByt
   await writeSynced(join(folder, MANIFEST), manifestText(files));
 }
 
-/** Tensors as they are written: asked for one by one. */
+/** Tensors as they are written: asked for one by one, and each looked at before a byte of it is. */
 function stored(tensors: ReadonlyMap<string, HostTensor>): ReadonlyMap<string, StoredTensor> {
-  const asStored = (tensor: HostTensor): StoredTensor => ({
+  const asStored = (name: string, tensor: HostTensor): StoredTensor => ({
     shape: tensor.shape,
     dtype: 'F32',
     get data() {
-      return tensor.data;
+      const { data } = tensor;
+      refuseNotFinite(name, data);
+      return data;
     },
   });
-  return new Map([...tensors].map(([name, tensor]) => [name, asStored(tensor)]));
+  return new Map([...tensors].map(([name, tensor]) => [name, asStored(name, tensor)]));
 }
 
 /**

@@ -2,19 +2,18 @@ import { monotonicMs } from '../clock.js';
 import { checkRoom, freeBytes } from '../disk.js';
 import { userError } from '../errors.js';
 import type { EpochResult } from '../training/loop.js';
-import { isFiniteState } from '../training/divergence.js';
 import type { LoopState } from '../training/loop-state.js';
 import { checkpointBytes, saveCheckpoint, type Checkpoint, type CheckpointLink } from './checkpoint.js';
 import type { OpenRun } from './open-run.js';
 import type { CheckpointOptions } from './options.js';
 
-/** Saves a run as it goes, when its config says so. */
+/** Saves a run as it goes, when its config says so; what holds a number that is not finite is refused (diverged). */
 export interface Saver {
   /** Saves what stands where an interval within the epoch is over; undefined where none is. */
   beforeStep(): Promise<void> | undefined;
   /** Saves an epoch that is behind, if it is due or the best by anything. */
   afterEpoch(result: EpochResult, alsoBest: readonly string[]): Promise<void>;
-  /** Saves what stands, unless that is done, or holds numbers that are not finite and so is not worth keeping. */
+  /** Saves what stands, unless that is done. */
   now(): Promise<void>;
 }
 
@@ -67,7 +66,7 @@ export async function openSaver(options: SaverOptions, tell: (notice: string) =>
       if (links.length > 0 || epoch % everyEpochs === 0) await save([...links, 'last']);
     },
     async now() {
-      if (saved?.position !== position() && isFiniteState(snapshot().program)) await save(['last']);
+      if (saved?.position !== position()) await save(['last']);
     },
   };
 }

@@ -64,10 +64,27 @@ function divergedError({ epoch, batch, step, term, value }: SkippedBatch, more: 
 
 /** Whether every number of a state is finite: one that is not never comes right again. */
 export function isFiniteState({ weights, optimizer }: ProgramState): boolean {
-  for (const { data } of [...weights.values(), ...optimizer.values()]) {
-    for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i])) return false;
-  }
-  return true;
+  return [...weights.values(), ...optimizer.values()].every(({ data }) => firstNotFinite(data) < 0);
+}
+
+/**
+ * Refuses a tensor that holds a number that is not finite: nobody can go on from it.
+ * @throws UserError (diverged) that names the tensor and the first such number
+ */
+export function refuseNotFinite(tensor: string, data: Float32Array): void {
+  const at = firstNotFinite(data);
+  if (at < 0) return;
+  throw userError('diverged', {
+    key: `tensor '${tensor}'`,
+    message: `holds ${data[at]} (number ${at + 1} of ${data.length}), so it is not saved; older checkpoints are as they were`,
+    fix: 'lower the learning rate or the weights of the tasks, or look for extreme numbers in the data',
+  });
+}
+
+/** The place of the first number that is not finite, or -1; a plain loop is five times as fast as `findIndex`. */
+function firstNotFinite(data: Float32Array): number {
+  for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i])) return i;
+  return -1;
 }
 
 /** Whether an error says that training diverged. */

@@ -124,6 +124,22 @@ describe('checkpoints', () => {
     expect((await readCheckpoint(join(run, 'checkpoints', 'best'), false)).program.step).toBe(1);
   });
 
+  it.each([
+    ['weights', 'w', NaN],
+    ['optimizer', 'w.firstMoment', Infinity],
+    ['optimizer', 'w.firstMoment', -Infinity],
+  ] as const)('are not written where the %s hold a number that is not finite (%s: %d)', async (part, name, value) => {
+    const run = scratchFolder();
+    await saveCheckpoint(run, checkpoint(1), ['best', 'last'], KEEP);
+    const { program } = checkpoint(2);
+    const spoiled = { ...checkpoint(2), program: { ...program, [part]: new Map([['a', tensor(1)], [name, { shape: [2], data: Float32Array.of(0, value) }]]) } };
+    const attempt = saveCheckpoint(run, spoiled, ['best', 'last'], KEEP);
+    await expect(attempt).rejects.toMatchObject({ exitCode: 6 });
+    await expect(attempt).rejects.toThrow(`tensor '${name}': holds ${value} (number 2 of 2), so it is not saved; older checkpoints are as they were`);
+    expect(readdirSync(join(run, 'checkpoints')).sort()).toEqual(['best', 'last', 'step-00000001']);
+    expect(await readCheckpoint(findCheckpoint(run), true)).toEqual(checkpoint(1));
+  });
+
   it('are found by the run, or by themselves', async () => {
     const run = scratchFolder();
     expect(() => findCheckpoint(run)).toThrow(/holds no checkpoint/);
