@@ -34,10 +34,12 @@ export interface RunningStatistics {
   readonly momentum: number;
 }
 
+/** What a loss compares with and counts by may be computed, and is never differentiated. */
 interface LossAttributes {
-  /** Rows that count, 0 or 1; all of them where there is none. Not differentiated. */
+  readonly label: Value;
+  /** Rows that count, 0 or 1; all of them where there is none. */
   readonly mask: Value | undefined;
-  /** Factor of a row's loss; 1 where there is none. Not differentiated. */
+  /** Factor of a row's loss; 1 where there is none. */
   readonly weights: Value | undefined;
 }
 
@@ -68,11 +70,11 @@ export interface Operations {
   /** AITM's attention over two tokens (Xi et al. 2021, eq. 3-6): softmax over tokens of <q_t, k_t> / √d, weighting v_t. */
   attend: { readonly tokens: readonly [Value, Value]; readonly query: Parameter; readonly key: Parameter; readonly value: Parameter };
   /** Mean over the masked rows of weight · -[y log σ(z) + (1 - y) log(1 - σ(z))]; width 1, one number for the batch. */
-  binaryCrossEntropy: LossAttributes & { readonly logit: Value; readonly label: Value };
+  binaryCrossEntropy: LossAttributes & { readonly logit: Value };
   /** The same of the product p = σ(a) σ(b) (ESMM's CTCVR, Ma et al. 2018), from the logits. */
-  productCrossEntropy: LossAttributes & { readonly logits: readonly [Value, Value]; readonly label: Value };
+  productCrossEntropy: LossAttributes & { readonly logits: readonly [Value, Value] };
   /** Mean over the masked rows of weight · (prediction - label)². */
-  squaredError: LossAttributes & { readonly prediction: Value; readonly label: Value };
+  squaredError: LossAttributes & { readonly prediction: Value };
 }
 
 export type OperationName = keyof Operations;

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
-import type { GraphBuilder } from '../../src/graph/builder.js';
-import { ACTIVATIONS, type Activation, type OperationName, type Value } from '../../src/graph/operations.js';
+import type { GraphBuilder, LossOptions } from '../../src/graph/builder.js';
+import { ACTIVATIONS, type Activation, type LossName, type LossValue, type OperationName, type Value } from '../../src/graph/operations.js';
 import { numericBatch, planOf } from '../support/graph-plan.js';
 import { checkGradients } from '../support/slopes.js';
 
@@ -46,6 +46,13 @@ const LOSSES: Record<string, (g: GraphBuilder, a: Value, b: () => Value, y: Valu
   'productCrossEntropy with mask and weights': (g, a, b, y, mask, weights) => g.productCrossEntropy([a, b()], y, { mask, weights }),
   squaredError: (g, a, _, y) => g.squaredError(a, y),
   'squaredError with mask and weights': (g, a, _, y, mask, weights) => g.squaredError(a, y, { mask, weights }),
+};
+
+/** Losses with a label, a mask and weights. */
+const COMPUTED: Record<LossName, (g: GraphBuilder, logits: readonly [Value, Value], label: Value, options: LossOptions) => LossValue> = {
+  binaryCrossEntropy: (g, [a], label, options) => g.binaryCrossEntropy(a, label, options),
+  productCrossEntropy: (g, logits, label, options) => g.productCrossEntropy(logits, label, options),
+  squaredError: (g, [a], label, options) => g.squaredError(a, label, options),
 };
 
 for (const { name: engineName, create } of engines) {
@@ -112,6 +119,28 @@ for (const { name: engineName, create } of engines) {
 
     it('have the slope σ(z) - y at z = 0', async () => {
       expect((await lossAt((g, a, y) => g.binaryCrossEntropy(a, y), 0, 1)).slope).toBe(-0.5);
+    });
+
+    it.each(Object.entries(COMPUTED))('do not differentiate what is computed for them: %s', async (_, build) => {
+      const columns = ['label', 'mask', 'weights'] as const;
+      const plan = planOf(WIDTH, (g, input) => {
+        const [label, mask, weights] = columns.map((name) => g.activation(g.linear(input, 1, name), 'sigmoid', name)) as [Value, Value, Value];
+        const logits = ['a', 'b'].map((name) => g.linear(input, 1, name)) as [Value, Value];
+        return { predictions: { p: logits[0], label, mask, weights }, terms: [{ name: 'p', weight: 1, loss: build(g, logits, label, { mask, weights }) }] };
+      });
+      const program = (await create()).compile(plan);
+      const batch = numericBatch(ROWS, WIDTH);
+      const { gradients, predictions, losses } = await program.inspect(batch);
+      for (const name of columns) expect(new Set(gradients.get(`${name}.weight`)!.data), name).toEqual(new Set([0]));
+      // The same columns from outside give the same.
+      const given = planOf(WIDTH, (g, input) => {
+        const [label, mask, weights] = columns.map((column) => g.input({ kind: 'label', column }, 1)) as [Value, Value, Value];
+        const logits = ['a', 'b'].map((name) => g.linear(input, 1, name)) as [Value, Value];
+        return { predictions: { p: logits[0] }, terms: [{ name: 'p', weight: 1, loss: build(g, logits, label, { mask, weights }) }] };
+      });
+      const expected = await (await create()).compile(given).inspect({ ...batch, labels: predictions });
+      expect(losses.get('p')).toEqual(expected.losses.get('p'));
+      for (const [name, { data }] of expected.gradients) expect(gradients.get(name)!.data, name).toEqual(data);
     });
 
     it('are 0 with gradient 0 where the mask admits no row', async () => {

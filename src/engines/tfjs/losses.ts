@@ -3,7 +3,8 @@ import type { LossName, LossValue, ValueOf } from '../../graph/operations.js';
 import type { TensorFlow } from './backend.js';
 import type { Execution } from './operations.js';
 
-// Gradients are written out: autodiff of the stable forms is wrong at 0, where abs and relu have no derivative.
+// Gradients are written out: autodiff of the stable forms is wrong at 0, where abs and relu have no derivative, and a computed
+// label, mask or weight has none.
 
 /** A loss and the number of rows it counts, both scalars. */
 export interface LossTensors {
@@ -45,7 +46,13 @@ const ROW_LOSSES: LossTable = {
     });
   },
 
-  squaredError: (value, { tf, get }) => tf.square(tf.sub(get(value.prediction), get(value.label))),
+  squaredError: (value, { tf, get }) => {
+    const label = get(value.label);
+    return withGradients(tf, [get(value.prediction)], ([prediction]) => {
+      const distance = tf.sub(prediction!, label);
+      return { loss: tf.square(distance), gradients: [tf.mul(2, distance)] };
+    });
+  },
 };
 
 /** The mean of a loss over the rows that its mask admits (0 where there are none), and their number. */
@@ -54,10 +61,15 @@ export function lossOf(value: LossValue, run: Execution): LossTensors {
   // The table's entry for `value.op` takes that operation's value.
   const rowLoss = ROW_LOSSES[value.op] as (value: LossValue, run: Execution) => Tensor;
   let loss = rowLoss(value, run);
-  if (value.weights !== undefined) loss = tf.mul(loss, get(value.weights));
-  const mask = value.mask === undefined ? tf.onesLike(loss) : get(value.mask);
+  if (value.weights !== undefined) loss = tf.mul(loss, withoutGradient(tf, get(value.weights)));
+  const mask = value.mask === undefined ? tf.onesLike(loss) : withoutGradient(tf, get(value.mask));
   const rows = tf.sum(mask);
   return { mean: tf.div(tf.sum(tf.mul(loss, mask)), tf.maximum(rows, 1)), rows };
+}
+
+/** The same numbers, which no gradient passes. */
+function withoutGradient(tf: TensorFlow, tensor: Tensor): Tensor {
+  return tf.customGrad((x) => ({ value: tf.clone(x as Tensor), gradFunc: (dy) => tf.zerosLike(dy) }))(tensor);
 }
 
 /** A function of columns whose gradient in each is computed along with it. */

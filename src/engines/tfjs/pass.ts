@@ -86,8 +86,10 @@ export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Wei
       const observed: RunningStatistics[] = [];
       const keep = (tensor: Tensor): void => void kept.push(tf.keep(tf.clone(tensor)));
 
-      const gradients = tf.tidy(() =>
-        tf.grads((features: Tensor, ...tensors: Tensor[]) => {
+      const gradients = tf.tidy(() => {
+        const features = uploadInput(input);
+        const tensors = trained.map(upload);
+        const loss = (): Tensor => {
           const parameters = new Map(trained.map(({ parameter }, i) => [parameter.name, tensors[i]!]));
           const execution = run(forTraining, {
             isTraining: true,
@@ -112,8 +114,12 @@ export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Wei
             return tf.mul(mean, weight);
           });
           return tf.addN(terms);
-        })([uploadInput(input), ...trained.map(upload)]),
-      );
+        };
+        const all = [features, ...tensors];
+        // Not `tf.grads`: that one refuses a parameter that no loss depends on, whose gradient is 0.
+        const { grads } = tf.engine().gradients(loss, all, undefined, true) as { readonly grads: readonly (Tensor | undefined)[] };
+        return all.map((tensor, i) => grads[i] ?? tf.zerosLike(tensor));
+      });
 
       const [inputGradient_BI, ...weightGradients] = await takeAll(tf, gradients);
       const values = await takeAll(tf, kept);
