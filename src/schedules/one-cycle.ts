@@ -1,0 +1,69 @@
+import { z } from 'zod';
+import type { Finding } from '../part.js';
+import { factor, length } from './options.js';
+import { byStep, defineSchedule } from './schedule.js';
+
+/** A stretch of the cycle: the step it ends at, and the factor there. */
+interface Phase {
+  readonly end: number;
+  readonly factor: number;
+}
+
+const BETWEEN = {
+  cos: (from: number, to: number, way: number): number => to + (from - to) * Math.cos((Math.PI / 2) * way) ** 2,
+  linear: (from: number, to: number, way: number): number => to + (from - to) * (1 - way),
+};
+
+/**
+ * One rise and one fall to almost nothing (Smith & Topin 2018, https://arxiv.org/abs/1708.07120) in the shape of
+ * PyTorch's OneCycleLR, its defaults and its ends of phases; momentum is left alone.
+ */
+export const oneCycle = defineSchedule({
+  name: 'one-cycle',
+  summary: 'One rise to the learning rate and one fall to almost nothing',
+  options: {
+    steps: length.describe('steps of the whole cycle; level after it'),
+    rise: z.number().gt(0).lt(1).default(0.3).describe('share of the steps that rise'),
+    firstFactor: factor.default(1 / 25).describe('where the rise starts'),
+    lastFactor: factor.default(1 / 25e4).describe('where the fall ends'),
+    shape: z.enum(['cos', 'linear']).default('cos').describe('of the rise and of the fall'),
+    threePhases: z.boolean().default(false).describe('first falls as it rose, then on to the end, as the paper has it'),
+  },
+
+  *check(options): Generator<Finding> {
+    const { steps, rise } = options;
+    const [top, ...others] = phasesOf(options);
+    if (top!.end <= 0) {
+      yield { path: ['rise'], message: `expected 2 steps of rise or more, found ${rise} × ${steps} steps; take a larger share, or steps of at least ${Math.ceil(2 / rise)}` };
+    } else if (others.some(({ end }, i) => i > 0 && end <= others[i - 1]!.end)) {
+      yield { path: ['rise'], message: `expected room for an end after the rise and as long a fall, found ${rise} × ${steps} steps for each; take a share below a half` };
+    }
+  },
+
+  build(options) {
+    const between = BETWEEN[options.shape];
+    const phases = phasesOf(options);
+    return byStep((step) => {
+      let from: Phase = { end: 0, factor: options.firstFactor };
+      for (const phase of phases) {
+        if (step <= phase.end) return between(from.factor, phase.factor, (step - from.end) / (phase.end - from.end));
+        from = phase;
+      }
+      return options.lastFactor;
+    });
+  },
+});
+
+interface Cycle {
+  readonly steps: number;
+  readonly rise: number;
+  readonly firstFactor: number;
+  readonly lastFactor: number;
+  readonly threePhases: boolean;
+}
+
+function phasesOf({ steps, rise, firstFactor, lastFactor, threePhases }: Cycle): readonly Phase[] {
+  const top = { end: rise * steps - 1, factor: 1 };
+  const back = { end: 2 * rise * steps - 2, factor: firstFactor };
+  return [top, ...(threePhases ? [back] : []), { end: steps - 1, factor: lastFactor }];
+}

@@ -1,0 +1,32 @@
+import { z } from 'zod';
+import type { Part } from '../part.js';
+
+/** What a schedule remembers between steps; JSON. Most remember nothing. */
+export type ScheduleState = Readonly<Record<string, number | null>>;
+
+/** What the learning rate of a config is multiplied by, step for step. It is pure: whoever asks keeps its state. */
+export interface Schedule<State extends ScheduleState = ScheduleState> {
+  readonly stateSchema: z.ZodType<State>;
+  first(): State;
+  /** The factor of step `step`, counted from 0. */
+  factor(step: number, state: State): number;
+  /**
+   * What is remembered once valid was measured; missing where a schedule does not look at it.
+   * @param monitored the value that chooses the best weights, null where it is not defined
+   */
+  observe?(state: State, monitored: number | null, goal: 'higher' | 'lower'): State;
+}
+
+/** Declares a schedule; the identity, for the sake of its types. */
+export function defineSchedule<const Name extends string, Shape extends z.ZodRawShape, State extends ScheduleState>(
+  schedule: Part<Name, Shape, [], Schedule<State>>,
+): Part<Name, Shape, [], Schedule<State>> {
+  return schedule;
+}
+
+const nothing = z.strictObject({});
+
+/** A schedule that follows from the number of the step alone. */
+export function byStep(factor: (step: number) => number): Schedule<z.output<typeof nothing>> {
+  return { stateSchema: nothing, first: () => ({}), factor };
+}

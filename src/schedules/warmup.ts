@@ -1,0 +1,21 @@
+import { z } from 'zod';
+import { factor, length } from './options.js';
+import type { Schedule } from './schedule.js';
+
+/** What a schedule may have before it: a linear rise to where it starts (Goyal et al. 2017, https://arxiv.org/abs/1706.02677). */
+export const warmupOptions = z.strictObject({
+  steps: length.describe('steps of the rise; the schedule starts after them'),
+  firstFactor: factor.default(0.01).describe('of the first step'),
+});
+export type WarmupOptions = z.output<typeof warmupOptions>;
+
+/** The schedule with a rise to its first factor before it; its own steps are counted from the end of the rise. */
+export function withWarmup(schedule: Schedule, { steps, firstFactor }: WarmupOptions): Schedule {
+  return {
+    ...schedule,
+    factor(step, state) {
+      if (step >= steps) return schedule.factor(step - steps, state);
+      return (firstFactor + (1 - firstFactor) * (step / steps)) * schedule.factor(0, state);
+    },
+  };
+}

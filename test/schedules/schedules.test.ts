@@ -1,0 +1,176 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import type { ScheduleState } from '../../src/schedules/schedule.js';
+import { buildSchedule, scheduleSchema, schedules, type ScheduleSpec } from '../../src/schedules/schedules.js';
+
+/** For each schedule: the options that it needs, and for each of its options a value that is not the default. */
+const OPTIONS: { readonly [Name in ScheduleSpec['name']]: { readonly needed: object; readonly odd: Readonly<Record<string, unknown>> } } = {
+  constant: { needed: {}, odd: {} },
+  step: { needed: { everySteps: 10 }, odd: { everySteps: 7, factor: 0.3, minFactor: 0.05 } },
+  exponential: { needed: { everySteps: 10 }, odd: { everySteps: 7, factor: 0.3, minFactor: 0.05 } },
+  polynomial: { needed: { steps: 20 }, odd: { steps: 17, power: 2.5, minFactor: 0.05 } },
+  cosine: { needed: { steps: 20 }, odd: { steps: 17, minFactor: 0.05, restarts: { stretch: 2 } } },
+  'one-cycle': { needed: { steps: 20 }, odd: { steps: 17, rise: 0.4, firstFactor: 0.2, lastFactor: 0.01, shape: 'linear', threePhases: true } },
+  plateau: { needed: {}, odd: { factor: 0.3, patience: 3, minDelta: 0.1, cooldown: 2, minFactor: 0.05 } },
+};
+
+const caseSchema = z.strictObject({
+  schedule: z.looseObject({ name: z.string() }),
+  baseRate: z.number(),
+  /** Of a plateau: what was measured after each step. */
+  goal: z.enum(['higher', 'lower']).default('lower'),
+  monitored: z.array(z.number()).optional(),
+  rates: z.array(z.number()),
+});
+
+const casesOf = (name: string): z.output<typeof caseSchema>[] =>
+  z.array(caseSchema).min(1).parse(JSON.parse(readFileSync(join(import.meta.dirname, 'cases', `${name}.json`), 'utf8')));
+
+/** Better by less and less, then not at all. */
+const MEASURED = Array.from({ length: 60 }, (_, step) => 1 - Math.min(0.85, 0.95 * (1 - 0.7 ** step)));
+
+interface Run {
+  readonly factors: readonly number[];
+  /** What was remembered before each step. */
+  readonly states: readonly ScheduleState[];
+}
+
+/** The factors of the steps from `from` on, with a measurement after each. */
+function run(spec: unknown, measured: readonly (number | null)[] = MEASURED, goal: 'higher' | 'lower' = 'lower', from = 0, first?: ScheduleState): Run {
+  const schedule = buildSchedule(scheduleSchema.parse(spec));
+  let state = first ?? schedule.first();
+  const states: ScheduleState[] = [];
+  const factors = measured.slice(from).map((value, i) => {
+    states.push(state);
+    const factor = schedule.factor(from + i, state);
+    state = schedule.observe?.(state, value, goal) ?? state;
+    return factor;
+  });
+  return { factors, states };
+}
+
+const problemsOf = (spec: unknown): string[] => scheduleSchema.safeParse(spec).error?.issues.map(({ path, message }) => `${path.join('.')}: ${message}`) ?? [];
+
+describe('every schedule', () => {
+  for (const part of schedules.parts) {
+    const { name } = part;
+    const { needed, odd } = OPTIONS[name];
+    const least = { name, ...needed };
+    const keys = Object.keys(part.options);
+    const variants = [least, ...keys.map((key) => ({ ...least, [key]: odd[key] })), { ...least, ...odd }, { ...least, ...odd, warmup: { steps: 5 } }];
+
+    it(`${name} gives the rates of PyTorch`, () => {
+      for (const { schedule, baseRate, goal, monitored, rates } of casesOf(name)) {
+        const { factors } = run(schedule, monitored ?? rates.map(() => null), goal);
+        factors.forEach((factor, step) => {
+          const off = Math.abs(factor * baseRate - rates[step]!);
+          expect(off, `${JSON.stringify(schedule)} at step ${step}: ${factor * baseRate}, not ${rates[step]}`).toBeLessThanOrEqual(1e-12 * rates[step]! + 1e-30);
+        });
+      }
+    });
+
+    it(`${name} heeds each of its options`, () => {
+      expect(Object.keys(odd)).toEqual(keys);
+      for (const key of keys) expect(run({ ...least, [key]: odd[key] }).factors, key).not.toEqual(run(least).factors);
+    });
+
+    it(`${name} is finite and never below 0, however long training goes on`, () => {
+      for (const spec of variants) {
+        const schedule = buildSchedule(scheduleSchema.parse(spec));
+        const { factors, states } = run(spec);
+        const late = [100, 12_345, 1e6, 1e9, 1e15].flatMap((step) => [states[0]!, states[59]!].map((state) => schedule.factor(step, state)));
+        expect([...factors, ...late].filter((factor) => !(Number.isFinite(factor) && factor >= 0))).toEqual([]);
+      }
+    });
+
+    it(`${name} goes on from any step with what it remembered, written as JSON`, () => {
+      for (const spec of variants) {
+        const { stateSchema } = buildSchedule(scheduleSchema.parse(spec));
+        const whole = run(spec);
+        whole.states.forEach((state, step) => {
+          const read = stateSchema.parse(JSON.parse(JSON.stringify(state)));
+          expect(run(spec, MEASURED, 'lower', step, read).factors).toEqual(whole.factors.slice(step));
+        });
+        expect(stateSchema.safeParse({ ...whole.states[0], nonsense: 1 }).success).toBe(false);
+      }
+    });
+
+    it(`${name} rises evenly to its own start where it has a warm-up, and is itself after it`, () => {
+      // Always better, so that no plateau falls.
+      const better = Array.from({ length: 60 }, (_, step) => 1 - step / 100);
+      const { factors } = run({ ...least, warmup: { steps: 10, firstFactor: 0.25 } }, better);
+      const own = run(least, better).factors;
+      factors.slice(0, 10).forEach((factor, step) => expect(factor).toBeCloseTo(own[0]! * (0.25 + 0.075 * step), 12));
+      expect(factors.slice(10)).toEqual(own.slice(0, 50));
+    });
+
+    it(`${name} refuses options that it does not know`, () => {
+      expect(problemsOf({ ...least, nonsense: 1 })).toHaveLength(1);
+    });
+
+    for (const key of keys.filter((key) => /steps$/i.test(key))) {
+      it(`${name} needs ${key}, and tells how to count them where they are no length`, () => {
+        expect(problemsOf({ name })).toHaveLength(1);
+        for (const value of [0, -5, 0.5, 1e300]) {
+          expect(problemsOf({ ...least, [key]: value })).toEqual([expect.stringMatching(/^\w+: expected a whole number of at least 1, found \S+; .*an epoch has \(rows of train \/ training\.batchSize\)/) as string]);
+        }
+      });
+    }
+
+    if (keys.includes('steps')) {
+      it(`${name} stays where it ended after its steps`, () => {
+        const schedule = buildSchedule(scheduleSchema.parse(least));
+        const end = schedule.factor(20, schedule.first());
+        for (const step of [21, 40, 61, 1e9]) expect(schedule.factor(step, schedule.first())).toBe(end);
+      });
+    }
+  }
+
+  it('is the constant one where the config names none', () => {
+    expect(new Set(run({}).factors)).toEqual(new Set([1]));
+    expect(scheduleSchema.parse({})).toEqual({ name: 'constant', embeddingsFactor: 1 });
+  });
+
+  it('refuses a warm-up of no steps, with the same hint', () => {
+    expect(problemsOf({ warmup: { steps: 0 } })).toEqual([expect.stringContaining('warmup.steps: expected a whole number of at least 1, found 0; ') as string]);
+  });
+});
+
+describe('cosine', () => {
+  it('is back at its start at each restart, each cycle as many times as long as told', () => {
+    const { factors } = run({ name: 'cosine', steps: 4, restarts: { stretch: 3 } });
+    expect(factors.flatMap((factor, step) => (factor === 1 ? [step] : []))).toEqual([0, 4, 16, 52]);
+  });
+});
+
+describe('one-cycle', () => {
+  it('refuses a rise without a step between, with the length that it needs', () => {
+    expect(problemsOf({ name: 'one-cycle', steps: 3 })).toEqual(['rise: expected 2 steps of rise or more, found 0.3 × 3 steps; take a larger share, or steps of at least 7']);
+    expect(problemsOf({ name: 'one-cycle', steps: 7 })).toEqual([]);
+  });
+
+  it('refuses three phases that do not fit', () => {
+    expect(problemsOf({ name: 'one-cycle', steps: 100, rise: 0.6, threePhases: true })).toEqual([expect.stringMatching(/^rise: expected room for an end .* take a share below a half$/) as string]);
+    expect(problemsOf({ name: 'one-cycle', steps: 100, rise: 0.49, threePhases: true })).toEqual([]);
+  });
+});
+
+describe('plateau', () => {
+  const spec = { name: 'plateau', factor: 0.5, patience: 2 };
+
+  it('takes a measurement that is not defined for no progress', () => {
+    expect(run(spec, [1, null, null, 0.5, null, null, null]).factors).toEqual([1, 1, 1, 0.5, 0.5, 0.5, 0.25]);
+  });
+
+  it('waits for a first measurement as long as for any other', () => {
+    expect(run(spec, [null, null, null]).factors).toEqual([1, 1, 0.5]);
+  });
+
+  it('knows which way is better', () => {
+    const rising = [0.1, 0.2, 0.3, 0.4, 0.5];
+    expect(run(spec, rising, 'higher').factors).toEqual([1, 1, 1, 1, 1]);
+    expect(run(spec, rising, 'lower').factors).toEqual([1, 1, 1, 0.5, 0.5]);
+  });
+});
