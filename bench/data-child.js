@@ -6,7 +6,7 @@ import { loadConfig } from '../dist/config/load.js';
 import { tasksOf } from '../dist/config/experiment.js';
 import { refuseBadRows } from '../dist/data/rows/rejects.js';
 import { columnsOf, encodedFormat, rowFormatOf } from '../dist/data/rows/row-format.js';
-import { openSource } from '../dist/data/sources/source.js';
+import { openSource } from '../dist/data/sources/open-source.js';
 import { createEngine } from '../dist/engines/engines.js';
 import { layoutOf } from '../dist/features/feature-types.js';
 import { buildModel } from '../dist/models/models.js';

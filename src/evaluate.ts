@@ -4,6 +4,7 @@ import { storedExperiment } from './config/stored.js';
 import type { DataOptions } from './data/options.js';
 import { refuseBadRows, skipBadRows } from './data/rows/rejects.js';
 import { encodedFormat, rowFormatOf } from './data/rows/row-format.js';
+import type { Access } from './data/sources/source.js';
 import { openSplits, type SplitFiles } from './data/sources/splits.js';
 import { createEngine, type EngineOptions } from './engines/engines.js';
 import { planSize } from './engines/plan-size.js';
@@ -16,7 +17,7 @@ import { findCheckpoint, readCheckpoint } from './runs/checkpoint.js';
 import { EVALUATION_BATCH_ROWS, measure } from './training/evaluate-batches.js';
 
 /** What is evaluated, and on what. */
-export interface EvaluateOptions extends EngineOptions {
+export interface EvaluateOptions extends EngineOptions, Pick<Access, 'verifyData'> {
   /** A run or a checkpoint. */
   readonly path: string;
   /** A CSV, Parquet or shards in place of the config's data. */
@@ -38,7 +39,7 @@ export interface EvaluateResult {
 }
 
 /** Measures a checkpoint on valid and test, or on other data; the same numbers that training printed. */
-export async function evaluate({ path, data, onNotice, signal, ...engineOptions }: EvaluateOptions): Promise<EvaluateResult> {
+export async function evaluate({ path, data, verifyData, onNotice, signal, ...engineOptions }: EvaluateOptions): Promise<EvaluateResult> {
   const folder = findCheckpoint(path);
   const checkpoint = await readCheckpoint(folder, false);
   const experiment = storedExperiment(checkpoint.config, join(folder, 'config.yaml'));
@@ -58,7 +59,7 @@ export async function evaluate({ path, data, onNotice, signal, ...engineOptions 
     const metrics: Record<string, Report> = {};
     for (const [split, rows] of Object.entries(sources)) {
       if (rows === undefined) continue;
-      const dataset = await rows.dataset(format, { policy, cache: { folder: experiment.data.cache, onNotice }, threads: engineOptions.threads, signal });
+      const dataset = await rows.dataset(format, { policy, cache: { folder: experiment.data.cache, onNotice }, verifyData, threads: engineOptions.threads, signal });
       metrics[split] = await measure(program, dataset.batches(EVALUATION_BATCH_ROWS), spacesOf(tasks), signal);
     }
     return { checkpoint: folder, step: checkpoint.program.step, metrics, numRejects: policy.count };

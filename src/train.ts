@@ -4,7 +4,7 @@ import type { LoadedConfig } from './config/load.js';
 import { checkChanges, storedExperiment } from './config/stored.js';
 import { refuseBadRows, skipBadRows } from './data/rows/rejects.js';
 import { encodedFormat, rowFormatOf } from './data/rows/row-format.js';
-import type { ReadProgress } from './data/sources/source.js';
+import type { Access, ReadProgress } from './data/sources/source.js';
 import { openSplits } from './data/sources/splits.js';
 import { createEngine, type EngineOptions } from './engines/engines.js';
 import { planSize } from './engines/plan-size.js';
@@ -24,7 +24,7 @@ import { measurementOf, stoppingOf } from './training/monitor.js';
 import type { TrainObserver, TrainResult } from './training/observer.js';
 
 /** What the command line adds to a config. */
-export interface TrainOptions extends EngineOptions, Pick<RunRequest, 'name' | 'runDir' | 'resume' | 'overrides'> {
+export interface TrainOptions extends EngineOptions, Pick<Access, 'verifyData'>, Pick<RunRequest, 'name' | 'runDir' | 'resume' | 'overrides'> {
   /** Aborted to end the run after the step that runs, and save. */
   readonly signal: AbortSignal;
 }
@@ -58,7 +58,7 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
   let saver: Saver | undefined;
   let dispose: (() => void) | undefined;
   try {
-    const reading = { policy, cache: { folder: data.cache, onNotice: tell }, onProgress: (progress: ReadProgress) => observer.onRead(progress), threads: options.threads, signal };
+    const reading = { policy, cache: { folder: data.cache, onNotice: tell }, verifyData: options.verifyData, onProgress: (progress: ReadProgress) => observer.onRead(progress), threads: options.threads, signal };
     const fitted = checkpoint?.fitted ?? (await sources.train.fit(format, reading));
     const encoded = encodedFormat(format, fitted);
     const trainSet = await sources.train.dataset(encoded, reading);

@@ -21,7 +21,7 @@ const withoutComments = (text: string): string => text.replace(/\/\*[\s\S]*?\*\/
 const roomOf = (path: string): string => (path.includes('/') ? path.slice(0, path.indexOf('/')) : path.replace(/\.(ts|js)$/, ''));
 
 /** Small files that everyone may use. */
-const FLOOR = ['part', 'random', 'errors', 'clock', 'tensor', 'tasks', 'batch', 'disk', 'safetensors', 'csv-text', 'thread'];
+const FLOOR = ['part', 'random', 'errors', 'clock', 'tensor', 'tasks', 'batch', 'disk', 'safetensors', 'byte-hash', 'csv-text', 'thread'];
 
 /** Who may import whom, beside the floor and the room itself. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
@@ -34,6 +34,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   batch: [],
   disk: [],
   safetensors: [],
+  'byte-hash': [],
   'csv-text': [],
   thread: [],
   graph: [],

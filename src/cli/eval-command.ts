@@ -10,13 +10,14 @@ export interface EvalArguments {
   readonly data: string | undefined;
   readonly device: Device;
   readonly threads: number | undefined;
+  readonly verifyData: boolean;
   readonly json: boolean;
 }
 
 /** `mtl eval`: runs it, prints it, and gives the exit code. */
-export async function runEval({ path, data, device, threads, json }: EvalArguments): Promise<number> {
+export async function runEval({ path, data, device, threads, verifyData, json }: EvalArguments): Promise<number> {
   const { screen, notice, result } = createOutput(json);
-  const { checkpoint, step, metrics, numRejects } = await evaluate({ path, data, device, threads, onNotice: notice, signal: new AbortController().signal });
+  const { checkpoint, step, metrics, numRejects } = await evaluate({ path, data, device, threads, verifyData, onNotice: notice, signal: new AbortController().signal });
   screen.print(`checkpoint ${checkpoint}, after ${count(step)} steps`);
   if (numRejects > 0) screen.print(`${count(numRejects)} bad rows were skipped`);
   for (const [split, report] of Object.entries(metrics)) screen.print(reportTable(split, report, screen));

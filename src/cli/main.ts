@@ -3,7 +3,7 @@ import yargs, { type Argv } from 'yargs';
 import { EXIT_CODES, printable, problemLine, UserError, userError, type Problem } from '../errors.js';
 import { packageVersion } from '../runs/package-version.js';
 import { PRESET_NAMES, SYNTH_FORMATS } from '../synth/presets.js';
-import { dataPath, deviceOption, jsonOption, perField, setOption, shareOrNone, shareOrZero, threadsOption, whole, wholeOrNone } from './options.js';
+import { dataPath, deviceOption, jsonOption, perField, setOption, shareOrNone, shareOrZero, threadsOption, verifyDataOption, whole, wholeOrNone } from './options.js';
 
 // Commands are loaded when they are called, so that help costs nothing.
 
@@ -51,12 +51,13 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
           .conflicts('name', 'run-dir')
           .option('run-dir', { type: 'string', requiresArg: true, describe: 'the very folder of the run' })
           .option('resume', { type: 'string', requiresArg: true, describe: 'go on with the run in this folder; auto: with the one that --run-dir or --name says, else the newest that has not ended, else anew' })
+          .option('verify-data', verifyDataOption)
           .option('json', jsonOption)
           .example('$0 train configs/esmm.yaml --set training.epochs=10', '')
           .example('$0 train --resume runs/latest', ''),
-      async ({ config, set = [], device, threads, name, runDir, resume, json }) => {
+      async ({ config, set = [], device, threads, name, runDir, resume, verifyData, json }) => {
         const { runTrain } = await import('./train-command.js');
-        await finish(runTrain({ config, set, device, threads, name, runDir, resume, json }));
+        await finish(runTrain({ config, set, device, threads, name, runDir, resume, verifyData, json }));
       },
     )
     .command(
@@ -68,11 +69,12 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
           .option('data', { type: 'string', requiresArg: true, describe: "a CSV, Parquet or shards in place of the config's data" })
           .option('device', deviceOption)
           .option('threads', threadsOption)
+          .option('verify-data', verifyDataOption)
           .option('json', jsonOption)
           .example('$0 eval runs/latest', ''),
-      async ({ path, data, device, threads, json }) => {
+      async ({ path, data, device, threads, verifyData, json }) => {
         const { runEval } = await import('./eval-command.js');
-        await finish(runEval({ path, data, device, threads, json }));
+        await finish(runEval({ path, data, device, threads, verifyData, json }));
       },
     )
     .command('config <command>', 'show configs and their schema', (y) =>

@@ -20,17 +20,18 @@ export interface TrainArguments {
   readonly name: string | undefined;
   readonly runDir: string | undefined;
   readonly resume: string | undefined;
+  readonly verifyData: boolean;
   readonly json: boolean;
 }
 
 /** `mtl train`: runs it, prints it, and gives the exit code. */
-export async function runTrain({ config, set, device, threads, name, runDir, resume, json }: TrainArguments): Promise<number> {
+export async function runTrain({ config, set, device, threads, name, runDir, resume, verifyData, json }: TrainArguments): Promise<number> {
   const { screen, notice, result } = createOutput(json);
   const loaded = await loadConfig(config ?? configOf(resume), set.map(parseOverride));
   const stop = listenForStop((signal) => screen.print(`${signal}: ending after this step; once more to quit at once`));
   let epochs = 0;
   try {
-    const trained = await train(loaded, { device, threads, name, runDir, resume, overrides: set, signal: stop.signal }, {
+    const trained = await train(loaded, { device, threads, name, runDir, resume, verifyData, overrides: set, signal: stop.signal }, {
       onRead: ({ what, share }) => screen.live(() => `${what}: ${Math.round(share * 100)}%`),
       onNotice: notice,
       onStart: (start) => {

@@ -1,9 +1,11 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import type * as os from 'node:os';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { describe, expect, it, vi } from 'vitest';
 import { cacheFolders } from '../../src/data/cache/cache.js';
+import { fingerprintSchema, isSameContent, type Fingerprint } from '../../src/data/files/fingerprint.js';
 import { refuseBadRows, skipBadRows } from '../../src/data/rows/rejects.js';
 import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
 import { openSource } from '../../src/data/sources/open-source.js';
@@ -42,7 +44,7 @@ function csvOf(rows: number, bad: readonly number[] = []): string {
 }
 
 /** A CSV in a folder of its own. */
-function csvFile(content: string): string {
+function csvFile(content: string | Uint8Array): string {
   const path = join(scratchFolder(), 'train.csv');
   writeFileSync(path, content);
   return path;
@@ -66,19 +68,83 @@ describe('the cache', () => {
     expect((await run(path)).told).toEqual([]);
   });
 
+  /** Writes a file and gives it back the times that it had. */
+  const rewrite = (path: string, content: string): void => {
+    const { atime, mtime } = statSync(path);
+    writeFileSync(path, content);
+    utimesSync(path, atime, mtime);
+  };
   it.each<[string, (path: string) => void]>([
     ['is longer', (path) => writeFileSync(path, csvOf(20_001))],
-    ['was written again', (path) => utimesSync(path, 1, 1)],
-    ['has another end', (path) => {
+    ['has another end and the times that it had', (path) => rewrite(path, csvOf(20_000).replace(/4999\.75\n$/, '4999.25\n'))],
+    ['has another middle and the times that it had', (path) => rewrite(path, csvOf(20_000).replace('\n1,9999,', '\n0,9999,'))],
+    ['has another middle and was put in its place', (path) => {
       const { atime, mtime } = statSync(path);
-      writeFileSync(path, readFileSync(path, 'utf8').replace(/4999\.75\n$/, '4999.25\n'));
-      utimesSync(path, atime, mtime);
+      writeFileSync(`${path}.new`, csvOf(20_000).replace('\n1,9999,', '\n0,9999,'));
+      utimesSync(`${path}.new`, atime, mtime);
+      renameSync(`${path}.new`, path);
     }],
   ])('does not stand for a file that %s', async (_, change) => {
     const path = csvFile(csvOf(20_000));
     await run(path);
     change(path);
-    expect((await run(path)).told).toEqual(['learning', 'encoding']);
+    expect((await run(path)).told.filter((what) => what !== 'verifying')).toEqual(['learning', 'encoding']);
+  });
+
+  it.each<[string, (path: string) => string]>([
+    ['was touched', (path) => (utimesSync(path, 1, 1), path)],
+    ['was copied over itself', (path) => (copyFileSync(path, `${path}.new`), renameSync(`${path}.new`, path), path)],
+    ['moved with its folder', (path) => {
+      const folder = join(scratchFolder(), 'moved');
+      renameSync(join(path, '..'), folder);
+      return join(folder, 'train.csv');
+    }],
+  ])('stands for a file that %s, and knows it from then on', async (_, change) => {
+    const first = csvFile(csvOf(20_000));
+    const { ids, fitted } = await run(first);
+    const path = change(first);
+    const found = await run(path);
+    expect(found).toEqual({ ids, fitted, told: found.told.filter((what) => what === 'verifying') });
+    expect((await run(path)).told).toEqual([]);
+  });
+
+  it('is not believed where data is verified, and stands for what is as it was', async () => {
+    const path = csvFile(csvOf(20_000));
+    const first = await run(path);
+    expect(await run(path, { verifyData: true })).toEqual({ ...first, told: ['verifying'] });
+    // A file that changed on a disk which does not tell: the cache has its stats and not its content.
+    rewrite(path, csvOf(20_000, [7]).replace('x', '8'));
+    const { size, mtimeNs, ctimeNs, ino } = statSync(path, { bigint: true });
+    for (const name of readdirSync(join(path, '..', '.mtl'))) {
+      const file = join(path, '..', '.mtl', name, 'entry.json');
+      const entry = JSON.parse(readFileSync(file, 'utf8')) as object;
+      writeFileSync(file, JSON.stringify({ ...entry, stats: { '': { bytes: Number(size), mtimeNs: String(mtimeNs), ctimeNs: String(ctimeNs), inode: String(ino) } } }));
+    }
+    expect((await run(path)).ids[7]).toBe(7);
+    const verified = await run(path, { verifyData: true });
+    expect([verified.told, verified.ids[7]]).toEqual([['verifying', 'learning', 'encoding'], 8]);
+    // Two that say otherwise of one file: it is read.
+    expect(await run(path)).toEqual({ ...verified, told: ['verifying'] });
+  });
+
+  it('has what a source holds: the same for the same bytes, known without reading once it was read', async () => {
+    const text = csvOf(20_000);
+    const fingerprintOf = async (path: string): Promise<{ fingerprint: Fingerprint; told: string[] }> => {
+      const told: string[] = [];
+      const fingerprint = await (await openSource(path, [])).fingerprint({ onProgress: ({ what }) => told.push(what) });
+      return { fingerprint, told };
+    };
+    for (const content of [text, gzipSync(text)]) {
+      const path = csvFile(content);
+      const cold = await fingerprintOf(path);
+      expect(cold.told).not.toEqual([]);
+      await run(path);
+      expect(await fingerprintOf(path)).toEqual({ ...cold, told: [] });
+      expect(isSameContent(cold.fingerprint, (await fingerprintOf(csvFile(content))).fingerprint)).toBe(true);
+      expect(fingerprintSchema.parse(JSON.parse(JSON.stringify(cold.fingerprint)))).toEqual(cold.fingerprint);
+      writeFileSync(path, Buffer.concat([Buffer.from(content), Buffer.of(10)]));
+      expect(isSameContent(cold.fingerprint, (await fingerprintOf(path)).fingerprint)).toBe(false);
+    }
   });
 
   it('keeps bad rows, so that every run tells the same and holds to its own limit', async () => {

@@ -43,7 +43,7 @@ async function encode(path: string, threads: number, policy: RejectPolicy, chunk
   const csv = await openCsv(path, chunkBytes);
   const source = { csv, indices: new Map(csv.header.map((name, i) => [name, i])) };
   try {
-    await encodeShards(folder, '{}', path, format, telling, (recording, writer) => encodeRows(source, format, recording, writer, () => undefined, { threads, isPatient: true }));
+    await encodeShards(folder, () => '{}', path, format, telling, (recording, writer) => encodeRows(source, format, recording, writer, () => undefined, { threads, isPatient: true }));
   } catch (error) {
     return { error: String(error), told };
   }
@@ -117,7 +117,7 @@ describe('several threads', () => {
     const broken: EncodedFormat = { ...format, fitted: {} };
     const csv = await openCsv(scratchFile('data.csv', `${HEADER}\n1,0,7,a,,1,\n`));
     const source = { csv, indices: new Map(csv.header.map((name, i) => [name, i])) };
-    const writing = encodeShards(join(scratchFolder(), 'shards'), '{}', csv.path, broken, refuseBadRows, (policy, writer) => encodeRows(source, broken, policy, writer, () => undefined, { threads: 2, isPatient: true }));
+    const writing = encodeShards(join(scratchFolder(), 'shards'), () => '{}', csv.path, broken, refuseBadRows, (policy, writer) => encodeRows(source, broken, policy, writer, () => undefined, { threads: 2, isPatient: true }));
     await expect(writing).rejects.toThrow(/not what this field of the config learns/);
     const thread = startThread('data/no-such-module.js');
     await expect(thread.ask({})).rejects.toThrow(/no-such-module/);

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/batch.js';
+import { isSameContent, type Fingerprint } from '../../src/data/files/fingerprint.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
 import type { BlockColumn } from '../../src/data/rows/row-block.js';
 import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
@@ -85,6 +86,14 @@ describe('a folder of shards as a source', () => {
     const found = await read(folder, groups);
     expect(found).toEqual(expected);
     expect(found.batches).toHaveLength(16);
+  });
+
+  it('has the fingerprint of its rows and texts, wherever it lies', async () => {
+    const fingerprintOf = async (folder: string): Promise<Fingerprint> => (await openSource(folder, [])).fingerprint({});
+    const first = await fingerprintOf((await bothSources()).folder);
+    expect(isSameContent(first, await fingerprintOf((await bothSources()).folder))).toBe(true);
+    expect(isSameContent(first, await fingerprintOf((await bothSources(({ labels }) => (labels.get('click')![0] = 0))).folder))).toBe(false);
+    expect(isSameContent(first, await fingerprintOf((await bothSources(undefined, [['word', ['', 'red', 'blue', 'green', 'ü']]])).folder))).toBe(false);
   });
 
   it('has ids beyond what train has as the unknown', async () => {

@@ -3,8 +3,10 @@ import { readdir, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { onDisk } from '../../disk.js';
 import { systemCode } from '../../errors.js';
-import { cacheFolders, CACHE_FOLDER, readEntry, type CacheEntry } from './cache.js';
-import { keyOf } from '../files/fingerprint.js';
+import { cacheFolders, CACHE_FOLDER } from './cache.js';
+import { readEntry, VERSION, type CacheEntry } from './entry.js';
+import type { CellFile } from '../files/cell-file.js';
+import { isSameContent, isSameSize, isSameStats } from '../files/fingerprint.js';
 import { openRows } from '../files/row-reader.js';
 import { readManifest } from '../shards/manifest.js';
 
@@ -37,14 +39,20 @@ export async function keptIn(folder: string): Promise<readonly CachedFolder[]> {
 
 async function listCache(folder: string, source?: string): Promise<readonly CachedFolder[]> {
   const found: CachedFolder[] = [];
+  const files = new Map<string, Promise<CellFile>>();
+  const open = (path: string): Promise<CellFile> => {
+    const file = files.get(path) ?? openRows(path, []).then(({ csv }) => csv);
+    files.set(path, file);
+    return file;
+  };
   for (const { name } of (await readdir(folder, { withFileTypes: true })).filter((each) => each.isDirectory())) {
     const path = join(folder, name);
-    const [, owner, pid] = /^\.(.+)\.(?:rows|fitted)-[0-9a-f]+\.(\d+)-\d+\.tmp$/.exec(name) ?? [];
+    const [, owner, pid] = /^\.(.+)\.(?:rows|fitted)-[0-9a-f-]+\.(\d+)-\d+\.tmp$/.exec(name) ?? [];
     const entry = pid === undefined ? await readEntry(path) : undefined;
     // What is neither whole nor the beginning of it is somebody else's.
     if (entry === undefined && pid === undefined) continue;
     if (source !== undefined && (entry === undefined ? owner !== basename(source) : entry.source !== source)) continue;
-    const state = entry !== undefined ? ((await isCurrent(entry)) ? 'fits' : 'stale') : isRunning(Number(pid)) ? 'being written' : 'unfinished';
+    const state = entry !== undefined ? ((await isCurrent(entry, open)) ? 'fits' : 'stale') : isRunning(Number(pid)) ? 'being written' : 'unfinished';
     try {
       const rows = entry?.kind === 'rows' ? (await readManifest(path))?.rows : undefined;
       found.push({ path, bytes: await sizeOf(path), entry, rows, state });
@@ -70,9 +78,13 @@ export async function removeCached(folders: readonly CachedFolder[]): Promise<vo
   for (const { path } of folders) await onDisk(path, () => rm(path, { recursive: true, force: true }));
 }
 
-async function isCurrent({ source, fingerprint }: CacheEntry): Promise<boolean> {
+/** Whether a source holds what it held; it is read only where it was touched and has the size that it had. */
+async function isCurrent({ version, source, fingerprint, stats }: CacheEntry, open: (path: string) => Promise<CellFile>): Promise<boolean> {
+  if (version !== VERSION) return false;
   try {
-    return keyOf(await (await openRows(source, [])).csv.fingerprint()) === keyOf(fingerprint);
+    const file = await open(source);
+    const now = await file.stats();
+    return isSameStats(stats, now) || (isSameSize(stats, now) && isSameContent(fingerprint, await file.fingerprint()));
   } catch {
     return false;
   }

@@ -1,40 +1,26 @@
 import { constants, existsSync } from 'node:fs';
-import { access, mkdir, readFile } from 'node:fs/promises';
+import { access, mkdir } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, dirname, isAbsolute, join } from 'node:path';
-import { z } from 'zod';
 import { onDisk } from '../../disk.js';
 import { systemCode, UserError } from '../../errors.js';
-import { keyOf, type Fingerprint } from '../files/fingerprint.js';
+import { isSameContent, keyOf, type FileStats, type Fingerprint } from '../files/fingerprint.js';
+import { ENTRY, entryText, keptUnderName, renewStats, VERSION, type CacheEntry } from './entry.js';
 
 // What was read from CSV and Parquet is kept in folders, one for what was fitted on a file and one for its encoded rows. Their
-// names carry the key of all that decides what is in them, so that a folder that is there is one that fits; nothing is changed
-// once it is renamed to its place.
+// names carry the key of all that decides what becomes of the file, and a file in them tells what the file held; nothing else is
+// changed once a folder is renamed to its place.
 
 /** The folder beside the data. */
 export const CACHE_FOLDER = '.mtl';
-/** Raise it when the same cells become other numbers, or files of the cache mean something else. */
-const VERSION = 1;
-/** The file of a folder that says what the folder is. */
-export const ENTRY = 'entry.json';
-
-const entrySchema = z.strictObject({
-  format: z.literal('mtl cache'),
-  version: z.number(),
-  kind: z.enum(['fitted', 'rows']),
-  /** The file that was read. */
-  source: z.string(),
-  fingerprint: z.record(z.string(), z.strictObject({ size: z.number(), mtimeNs: z.string(), ends: z.string() })),
-});
-
-/** What a folder of the cache says of itself. */
-export type CacheEntry = z.output<typeof entrySchema>;
 
 /** What is kept of a source. */
 export interface CacheRequest {
   readonly kind: CacheEntry['kind'];
   readonly source: string;
-  readonly fingerprint: Fingerprint;
+  readonly stats: FileStats;
+  /** What the source holds; undefined where nothing that is kept can be of it. */
+  readonly fingerprint: Fingerprint | undefined;
   /** JSON: whatever else decides what is kept. */
   readonly recipe: unknown;
 }
@@ -70,36 +56,28 @@ function userCache(): string | undefined {
 /**
  * The folder that keeps what is asked for, made if it is not there yet. Others may make the same one at the same time: the
  * first one to finish wins, and the others take what it made.
- * @param make makes the folder in one step, with `entry` as the file ENTRY in it
+ * @param make makes the folder in one step, with the file ENTRY in it, whose text `entry` gives when it is known what was read
  * @throws UserError (disk) where it can be written nowhere
  */
-export async function cached(cache: Cache, request: CacheRequest, make: (path: string, entry: string) => Promise<void>): Promise<string> {
-  const { kind, source, fingerprint, recipe } = request;
-  const name = `${basename(source)}.${kind}-${keyOf(VERSION, kind, fingerprint, recipe).slice(0, 20)}`;
+export async function cached(cache: Cache, request: CacheRequest, make: (path: string, entry: (read: Fingerprint) => string) => Promise<void>): Promise<string> {
+  const { kind, source, stats, fingerprint, recipe } = request;
+  const prefix = `${basename(source)}.${kind}-${keyOf(VERSION, kind, recipe).slice(0, 12)}-`;
   const folders = cacheFolders(source, cache.folder);
-  const found = folders.map((folder) => join(folder, name)).find((path) => existsSync(join(path, ENTRY)));
-  if (found !== undefined) return found;
+  const kept = fingerprint === undefined ? [] : await keptUnderName(source, folders);
+  const found = kept.find(({ path, entry }) => basename(path).startsWith(prefix) && isSameContent(entry.fingerprint, fingerprint!));
+  if (found !== undefined) {
+    await renewStats(found, stats);
+    return found.path;
+  }
 
-  const folder = await writableFolder(folders, cache);
-  const path = join(folder, name);
-  const entry: CacheEntry = { format: 'mtl cache', version: VERSION, kind, source, fingerprint };
+  const path = join(await writableFolder(folders, cache), `${prefix}${keyOf(stats, fingerprint).slice(0, 8)}`);
   try {
-    await make(path, JSON.stringify(entry, null, 1));
+    await make(path, (read) => entryText({ format: 'mtl cache', version: VERSION, kind, source, fingerprint: read, stats }));
   } catch (error) {
     // Where somebody else has made it meanwhile, the system refuses to put ours in its place.
     if (!(error instanceof UserError && error.kind === 'disk' && existsSync(join(path, ENTRY)))) throw error;
   }
   return path;
-}
-
-/** What a folder says of itself; undefined where it is none of the cache, or not whole. */
-export async function readEntry(folder: string): Promise<CacheEntry | undefined> {
-  try {
-    return entrySchema.parse(JSON.parse(await readFile(join(folder, ENTRY), 'utf8')));
-  } catch (error) {
-    if (systemCode(error) !== undefined || error instanceof z.ZodError || error instanceof SyntaxError) return undefined;
-    throw error;
-  }
 }
 
 /** The first folder that can be written. */

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ENTRY } from '../cache/cache.js';
+import { ENTRY } from '../cache/entry.js';
 import { createEncoders, type EncodersOptions } from './encode-pool.js';
 import { noRows } from './fit.js';
 import type { BadRow, RejectPolicy } from '../rows/rejects.js';
@@ -15,15 +15,15 @@ const REJECTS = 'rejects.jsonl';
 /** Rows that are encoded before they are handed on. */
 const BLOCK_ROWS = 1 << 13;
 
-/** Takes rows to where shards are written. */
-export type Encode = (policy: RejectPolicy, writer: ShardWriter) => Promise<void>;
+/** Takes rows to where shards are written, and tells what they were read from. */
+export type Encode<Read> = (policy: RejectPolicy, writer: ShardWriter) => Promise<Read>;
 
 /**
  * Writes what `encode` gives into a folder of the cache, together with the bad rows that it meets.
- * @param entry the file that says what the folder is
+ * @param entry the text of the file that says what the folder is
  * @param path of the source
  */
-export async function encodeShards(folder: string, entry: string, path: string, format: EncodedFormat, policy: RejectPolicy, encode: Encode): Promise<void> {
+export async function encodeShards<Read>(folder: string, entry: (read: Read) => string, path: string, format: EncodedFormat, policy: RejectPolicy, encode: Encode<Read>): Promise<void> {
   await writeShards(folder, blockColumns(format), async (writer) => {
     const rejects: BadRow[] = [];
     const recording: RejectPolicy = {
@@ -34,9 +34,9 @@ export async function encodeShards(folder: string, entry: string, path: string, 
         rejects.push({ ...row, path: row.path.slice(path.length) });
       },
     };
-    await encode(recording, writer);
+    const read = await encode(recording, writer);
     await writer.addFile(REJECTS, rejects.map((row) => `${JSON.stringify(row)}\n`).join(''));
-    await writer.addFile(ENTRY, entry);
+    await writer.addFile(ENTRY, entry(read));
     return { sizes: new Map(format.fields.map(({ name, rows }) => [name, rows])) };
   });
 }

@@ -1,4 +1,4 @@
-import type { Fingerprint } from './fingerprint.js';
+import type { FileStats, Fingerprint } from './fingerprint.js';
 
 /** Some rows as cells, with the line that each ends on. */
 export interface CellRows {
@@ -17,8 +17,13 @@ export interface CellFile {
   readonly header: readonly string[];
   /** @param ahead of a reader that asks for the next piece before it is done with one */
   pieces(ahead?: ReadAhead): AsyncGenerator<Piece>;
-  /** What tells the file from what it was before. */
-  fingerprint(): Promise<Fingerprint>;
+  /** What tells cheaply whether it may have changed. */
+  stats(): Promise<FileStats>;
+  /**
+   * What it holds: known for nothing where all bytes passed on the way through `pieces`, else read for it, once.
+   * @param onBytes told of the bytes of every read; what it throws ends the reading
+   */
+  fingerprint(onBytes?: (bytes: number) => void): Promise<Fingerprint>;
 }
 
 /** What a reader does that has several pieces of plain rows at work. */

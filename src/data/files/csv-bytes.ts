@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { createGunzip } from 'node:zlib';
+import type { ByteHash } from '../../byte-hash.js';
 
 /** Some of a file's bytes. */
 export interface ByteChunk {
@@ -16,13 +17,14 @@ export type ByteChunks = AsyncGenerator<ByteChunk>;
 /**
  * The bytes of a file, decompressed where it `isGzip`. While a chunk is looked at, the next one is read.
  * @param numKept chunks that stay valid when the next one is asked for; their memory can then be shared with other threads
+ * @param hash is given the bytes of the file itself, as they are read
  */
-export function readChunks(path: string, isGzip: boolean, chunkBytes: number, room: number, numKept = 0): ByteChunks {
+export function readChunks(path: string, isGzip: boolean, chunkBytes: number, room: number, numKept = 0, hash?: ByteHash): ByteChunks {
   const buffers = buffersOf(numKept, room + chunkBytes);
-  return isGzip ? gzipChunks(path, chunkBytes, room, buffers) : fileChunks(path, chunkBytes, room, buffers);
+  return isGzip ? gzipChunks(path, chunkBytes, room, buffers, hash) : fileChunks(path, chunkBytes, room, buffers, hash);
 }
 
-async function* fileChunks(path: string, chunkBytes: number, room: number, buffers: readonly Buffer[]): ByteChunks {
+async function* fileChunks(path: string, chunkBytes: number, room: number, buffers: readonly Buffer[], hash: ByteHash | undefined): ByteChunks {
   const file = await open(path, 'r');
   try {
     const { size } = await file.stat();
@@ -41,6 +43,7 @@ async function* fileChunks(path: string, chunkBytes: number, room: number, buffe
       next = read(i);
       // What fails is thrown where it is awaited.
       next.catch(() => undefined);
+      hash?.update(bytes);
       yield { bytes, progress };
     }
   } finally {
@@ -48,11 +51,12 @@ async function* fileChunks(path: string, chunkBytes: number, room: number, buffe
   }
 }
 
-async function* gzipChunks(path: string, chunkBytes: number, room: number, buffers: readonly Buffer[]): ByteChunks {
+async function* gzipChunks(path: string, chunkBytes: number, room: number, buffers: readonly Buffer[], hash: ByteHash | undefined): ByteChunks {
   const { size } = await stat(path);
   const file = createReadStream(path, { highWaterMark: 1 << 18 });
   const unzip = createGunzip({ chunkSize: Math.max(64, chunkBytes) });
   file.on('error', (error) => unzip.destroy(error));
+  if (hash !== undefined) file.on('data', (bytes) => hash.update(bytes as Buffer));
   file.pipe(unzip);
   let i = 0;
   try {

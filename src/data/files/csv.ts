@@ -1,8 +1,9 @@
 import { stat } from 'node:fs/promises';
+import { createByteHash } from '../../byte-hash.js';
 import { didYouMean, quoted, systemCode, UserError, userError } from '../../errors.js';
 import { firstBytes, readChunks, type ByteChunks } from './csv-bytes.js';
 import { checkParsed, countLines, MAX_ROW_BYTES, parseCells } from './csv-cells.js';
-import { fingerprintFile } from './fingerprint.js';
+import { hashFiles, statsOf, type Fingerprint } from './fingerprint.js';
 import type { CellFile, Piece, LineCount, ReadAhead } from './cell-file.js';
 
 /** The reader that is done with a piece before it asks for the next. */
@@ -43,13 +44,19 @@ export async function openCsv(path: string, chunkBytes = 1 << 19): Promise<CellF
   if (twice !== undefined) {
     throw userError('data', { where: `${path}:1`, key: `column ${quoted(twice)}`, message: 'stands in the header twice', fix: 'rename or remove one' });
   }
+  let known: Fingerprint | undefined;
   return {
     path,
     header: names,
-    fingerprint: async () => ({ '': await fingerprintFile(path) }),
+    stats: () => readable(path, () => statsOf(path)),
+    fingerprint: async (onBytes) => (known ??= await readable(path, () => hashFiles(path, undefined, onBytes))),
     async *pieces(ahead = NOT_AHEAD) {
+      const hash = known === undefined ? await createByteHash() : undefined;
       try {
-        yield* readPieces(readChunks(path, isGzip, chunkBytes, CARRY_ROOM, ahead.pieces), path, bytes, { line: lines + 1 }, ahead);
+        yield* readPieces(readChunks(path, isGzip, chunkBytes, CARRY_ROOM, ahead.pieces, hash), path, bytes, { line: lines + 1 }, ahead);
+        const content = hash?.content();
+        // What stands behind compressed data may have been left unread.
+        if (content?.bytes === (await stat(path)).size) known = { '': content };
       } catch (error) {
         // What is wrong with an earlier row comes first.
         await ahead.settle();

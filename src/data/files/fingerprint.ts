@@ -1,36 +1,55 @@
 import { createHash } from 'node:crypto';
-import { open } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { contentSchema, hashFile } from '../../byte-hash.js';
 import { userError } from '../../errors.js';
 
-/** What tells a file from what it was: not all of its bytes, but what changes when it is written. */
-export interface FileFingerprint {
-  readonly size: number;
-  readonly mtimeNs: string;
-  /** SHA-256 of head and tail. */
-  readonly ends: string;
+/** What a source holds: the content of its files by their paths below it; a file that is a source itself is ''. JSON. */
+export const fingerprintSchema = z.record(z.string(), contentSchema);
+export type Fingerprint = z.output<typeof fingerprintSchema>;
+
+/** What tells cheaply whether a file may have changed: no program can set `ctimeNs`, and a file that is replaced has another inode. */
+export const fileStatsSchema = z.strictObject({ bytes: z.int().min(0), mtimeNs: z.string(), ctimeNs: z.string(), inode: z.string() });
+export type FileStats = Readonly<Record<string, z.output<typeof fileStatsSchema>>>;
+
+/** Whether two sources hold the same bytes, wherever they lie and whenever they were written. */
+export function isSameContent(a: Fingerprint, b: Fingerprint): boolean {
+  return haveSame(a, b, (left, right) => left.bytes === right.bytes && left.hash === right.hash);
 }
 
-/** The fingerprints of the files that a source is made of, by path below it; a file that is a source itself is ''. */
-export type Fingerprint = Readonly<Record<string, FileFingerprint>>;
+/** Whether no file was touched. */
+export function isSameStats(a: FileStats, b: FileStats): boolean {
+  return changedFile(a, b) === undefined;
+}
 
-/** Bytes that are hashed at either end. */
-const END_BYTES = 1 << 16;
+/** Whether the files have the sizes that they had: then they may hold what they held. */
+export function isSameSize(a: FileStats, b: FileStats): boolean {
+  return haveSame(a, b, (left, right) => left.bytes === right.bytes);
+}
 
-/** The fingerprint of one file as it is now. */
-export async function fingerprintFile(path: string): Promise<FileFingerprint> {
-  const file = await open(path, 'r');
-  try {
-    const { size, mtimeNs } = await file.stat({ bigint: true });
-    const hash = createHash('sha256');
-    const length = Number(size);
-    for (const begin of new Set([0, Math.max(0, length - END_BYTES)])) {
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(Math.min(END_BYTES, length)), 0, Math.min(END_BYTES, length), begin);
-      hash.update(buffer.subarray(0, bytesRead));
-    }
-    return { size: length, mtimeNs: String(mtimeNs), ends: hash.digest('hex') };
-  } finally {
-    await file.close();
-  }
+function haveSame<Each>(a: Readonly<Record<string, Each>>, b: Readonly<Record<string, Each>>, isSame: (left: Each, right: Each) => boolean): boolean {
+  const names = Object.keys(a);
+  return names.length === Object.keys(b).length && names.every((name) => Object.hasOwn(b, name) && isSame(a[name]!, b[name]!));
+}
+
+/** The stats of the files of a source as they are now. */
+export async function statsOf(path: string, names: readonly string[] = ['']): Promise<FileStats> {
+  const files = names.map(async (name) => {
+    const { size, mtimeNs, ctimeNs, ino } = await stat(join(path, name), { bigint: true });
+    return [name, { bytes: Number(size), mtimeNs: String(mtimeNs), ctimeNs: String(ctimeNs), inode: String(ino) }] as const;
+  });
+  return Object.fromEntries(await Promise.all(files));
+}
+
+/**
+ * The fingerprint of files, which are read for it.
+ * @param onBytes told of the bytes of every read; what it throws ends the reading
+ */
+export async function hashFiles(path: string, names: readonly string[] = [''], onBytes?: (bytes: number) => void): Promise<Fingerprint> {
+  const fingerprint: Fingerprint = {};
+  for (const name of names) fingerprint[name] = await hashFile(join(path, name), onBytes);
+  return fingerprint;
 }
 
 /** A key of 64 hexadecimal digits for JSON values. */
@@ -42,9 +61,11 @@ export function keyOf(...values: readonly unknown[]): string {
  * Refuses what was read from a source that changed meanwhile.
  * @throws UserError (data) that names the file
  */
-export function checkUnchanged(path: string, before: Fingerprint, after: Fingerprint): void {
-  if (keyOf(before) === keyOf(after)) return;
-  const name = Object.keys({ ...before, ...after }).find((file) => keyOf(before[file]) !== keyOf(after[file])) ?? '';
-  const where = name === '' ? path : `${path}/${name}`;
-  throw userError('data', { where, message: 'changed while it was read; what was read may be of two minds', fix: 'run again when nothing writes to it' });
+export function checkUnchanged(path: string, before: FileStats, after: FileStats): void {
+  const name = changedFile(before, after);
+  if (name !== undefined) throw userError('data', { where: join(path, name), message: 'changed while it was read; what was read may be of two minds', fix: 'run again when nothing writes to it' });
+}
+
+function changedFile(a: FileStats, b: FileStats): string | undefined {
+  return Object.keys({ ...a, ...b }).find((name) => keyOf(a[name]) !== keyOf(b[name]));
 }

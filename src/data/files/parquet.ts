@@ -4,7 +4,7 @@ import { asyncBufferFromFile, parquetMetadataAsync, parquetRead, parquetSchema, 
 import { compressors } from 'hyparquet-compressors';
 import { quoted, UserError, userError } from '../../errors.js';
 import type { CellFile, Piece } from './cell-file.js';
-import { fingerprintFile } from './fingerprint.js';
+import { hashFiles, statsOf, type Fingerprint } from './fingerprint.js';
 
 /** Rows that become text at a time. */
 const SLICE_ROWS = 1 << 12;
@@ -64,11 +64,13 @@ export async function openParquet(path: string, wanted: readonly string[]): Prom
       }
     }
   }
+  let known: Fingerprint | undefined;
   return {
     path,
     header,
     pieces,
-    fingerprint: async () => Object.fromEntries(await Promise.all(names.map(async (name) => [name, await fingerprintFile(join(path, name))] as const))),
+    stats: () => statsOf(path, names),
+    fingerprint: async (onBytes) => (known ??= await hashFiles(path, names, onBytes)),
   };
 }
 

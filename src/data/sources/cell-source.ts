@@ -3,17 +3,19 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { writeFolder, writeSynced } from '../../disk.js';
 import type { Fitted } from '../../features/feature-types.js';
-import { cached, ENTRY } from '../cache/cache.js';
+import { cached, cacheFolders } from '../cache/cache.js';
+import { ENTRY, keptUnderName, knownContent } from '../cache/entry.js';
 import { shardDataset } from '../batches/dataset.js';
 import { encodeRows, encodeShards, replayRejects } from '../encoding/encode-shards.js';
-import { checkUnchanged } from '../files/fingerprint.js';
+import { userError } from '../../errors.js';
+import { checkUnchanged, isSameContent, isSameSize, type Fingerprint } from '../files/fingerprint.js';
 import { fitFeatures, fitsOf } from '../encoding/fit.js';
 import { blockColumns } from '../rows/row-block.js';
 import { recipeOf } from '../rows/row-format.js';
 import { openRows } from '../files/row-reader.js';
 import { openShards } from '../shards/reader.js';
 import { asStored } from '../shards/shard-view.js';
-import type { Reading, Source } from './source.js';
+import type { Access, Reading, Source } from './source.js';
 
 /** A file is encoded by several threads where it has more bytes: two break even at some 120 MB, and save a third of the time at 500 MB. */
 const THREADED_BYTES = 64e6;
@@ -27,30 +29,56 @@ const FITTED = 'fitted.json';
  */
 export async function openCellSource(path: string, columns: readonly string[]): Promise<Source> {
   const rows = await openRows(path, columns);
-  const fingerprint = await rows.csv.fingerprint();
-  /** Looks at every row, and whether they are still the rows that were there when it was opened. */
-  const readWhole = async <Result>(what: string, { onProgress, signal }: Reading, read: (onShare: (share: number) => void) => Promise<Result>): Promise<Result> => {
-    const result = await read((share) => {
-      onProgress?.({ what: `${what} ${path}`, share });
-      // Signals are heard only when the event loop gets a turn; a read of the file is one.
-      signal?.throwIfAborted();
-    });
-    checkUnchanged(path, fingerprint, await rows.csv.fingerprint());
-    return result;
+  const stats = await rows.csv.stats();
+  const bytes = Object.values(stats).reduce((sum, file) => sum + file.bytes, 0);
+  /** What the source holds, once that is known. */
+  let content: Fingerprint | undefined;
+
+  const tell = ({ onProgress, signal }: Access, what: string, share: number): void => {
+    onProgress?.({ what: `${what} ${path}`, share });
+    // Signals are heard only when the event loop gets a turn; a read of the file is one.
+    signal?.throwIfAborted();
+  };
+  /** Reads all bytes where they have not passed yet, and looks whether they are still those that were there when it was opened. */
+  const hashed = async (access: Access): Promise<Fingerprint> => {
+    let done = 0;
+    const found = await rows.csv.fingerprint((more) => tell(access, 'verifying', (done += more) / bytes));
+    checkUnchanged(path, stats, await rows.csv.stats());
+    if (content !== undefined && !isSameContent(content, found)) {
+      throw userError('data', { where: path, message: 'was changed though its size, its times and its inode are those of what the cache keeps', fix: 'run again with --verify-data' });
+    }
+    return (content = found);
+  };
+  /** What the source holds, where that can be known without reading it; where something kept may be of it, it is read. */
+  const identify = async (access: Access): Promise<Fingerprint | undefined> => {
+    if (content !== undefined) return content;
+    const kept = await keptUnderName(path, cacheFolders(path, access.cache?.folder));
+    content = access.verifyData === true ? undefined : knownContent(kept, stats);
+    if (content === undefined && kept.some(({ entry }) => isSameSize(entry.stats, stats))) await hashed(access);
+    return content;
+  };
+  /** Looks at every row. */
+  const readWhole = async (what: string, reading: Reading, read: (onShare: (share: number) => void) => Promise<void>): Promise<Fingerprint> => {
+    await read((share) => tell(reading, what, share));
+    return hashed(reading);
   };
   return {
     path,
 
+    fingerprint: async (access) => (await identify(access)) ?? hashed(access),
+
     async fit(format, reading) {
       if (fitsOf(format).size === 0) return {};
-      const request = { kind: 'fitted', source: path, fingerprint, recipe: recipeOf(format) } as const;
+      const request = { kind: 'fitted', source: path, stats, fingerprint: await identify(reading), recipe: recipeOf(format) } as const;
       let fitted: Fitted | undefined;
       const folder = await cached(reading.cache ?? {}, request, async (target, entry) => {
-        fitted = await readWhole('learning vocabularies and scales from', reading, (onShare) => fitFeatures(rows, format, reading.policy, onShare));
+        const read = await readWhole('learning vocabularies and scales from', reading, async (onShare) => {
+          fitted = await fitFeatures(rows, format, reading.policy, onShare);
+        });
         const text = JSON.stringify(fitted);
         await writeFolder(target, async (temporary) => {
           await writeSynced(join(temporary, FITTED), text);
-          await writeSynced(join(temporary, ENTRY), entry);
+          await writeSynced(join(temporary, ENTRY), entry(read));
         });
       });
       // What an earlier run wrote, whole; the fields check what they are given.
@@ -58,9 +86,8 @@ export async function openCellSource(path: string, columns: readonly string[]): 
     },
 
     async dataset(format, reading) {
-      const bytes = Object.values(fingerprint).reduce((sum, { size }) => sum + size, 0);
       const threads = bytes > THREADED_BYTES ? Math.min(MAX_THREADS, reading.threads ?? availableParallelism()) : 1;
-      const request = { kind: 'rows', source: path, fingerprint, recipe: [recipeOf(format), format.fitted] } as const;
+      const request = { kind: 'rows', source: path, stats, fingerprint: await identify(reading), recipe: [recipeOf(format), format.fitted] } as const;
       const folder = await cached(reading.cache ?? {}, request, (target, entry) =>
         encodeShards(target, entry, path, format, reading.policy, (policy, writer) =>
           readWhole('encoding', reading, (onShare) => encodeRows(rows, format, policy, writer, onShare, { threads })),

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { didYouMean, UserError, userError } from '../../errors.js';
 import { CELL_SEPARATOR, type Field, type Fit } from '../../features/feature.js';
 import type { Fitted } from '../../features/feature-types.js';
+import { hashFiles } from '../files/fingerprint.js';
 import { checkIds, checkNumbers } from '../shards/check-shard-rows.js';
 import { shardDataset } from '../batches/dataset.js';
 import { fitsOf, noRows } from '../encoding/fit.js';
@@ -37,6 +38,12 @@ export async function openShardSource(shards: Shards, wanted: readonly string[])
   const source: ShardColumns = { columns, vocabularies };
   return {
     path: folder,
+
+    async fingerprint() {
+      const texts = manifest.columns.flatMap((column) => ('vocabulary' in column && column.vocabulary !== undefined ? [column.vocabulary] : []));
+      // A shard is held to its SHA-256 when it is read.
+      return { ...(await hashFiles(folder, texts)), ...Object.fromEntries(manifest.shards.map(({ file, bytes, sha256 }) => [file, { bytes, hash: `sha256:${sha256}` }])) };
+    },
 
     async fit(format, { onProgress, signal }) {
       checkKinds(format, source, where);

@@ -1,5 +1,6 @@
 import type { Fitted } from '../../features/feature-types.js';
 import type { Cache } from '../cache/cache.js';
+import type { Fingerprint } from '../files/fingerprint.js';
 import type { Dataset } from '../batches/dataset.js';
 import type { RejectPolicy } from '../rows/rejects.js';
 import type { EncodedFormat, RowFormat } from '../rows/row-format.js';
@@ -11,20 +12,32 @@ export interface ReadProgress {
   readonly share: number;
 }
 
-/** What all reading of a run has in common. */
-export interface Reading {
-  readonly policy: RejectPolicy;
+/** What all use of a run's sources has in common. */
+export interface Access {
   readonly cache?: Cache;
+  /** Whether files are read to see that they hold what they held, also where nothing says that they were touched. */
+  readonly verifyData?: boolean | undefined;
   readonly onProgress?: (progress: ReadProgress) => void;
-  /** Threads that encode a large file; one a core where it is not given. What comes of it is the same. */
-  readonly threads?: number | undefined;
   /** Aborted to give up; its reason is thrown. */
   readonly signal?: AbortSignal;
+}
+
+/** The same where rows are read. */
+export interface Reading extends Access {
+  readonly policy: RejectPolicy;
+  /** Threads that encode a large file; one a core where it is not given. What comes of it is the same. */
+  readonly threads?: number | undefined;
 }
 
 /** Where rows come from: opened, and known to have the wanted columns. */
 export interface Source {
   readonly path: string;
+  /**
+   * What it holds, to be kept and compared with `isSameContent` later. Costs nothing once `dataset` was called, or where the
+   * cache knows the file and it was not touched since; else the file is read for it.
+   * @throws UserError (data) for a file that changes meanwhile
+   */
+  fingerprint(access: Access): Promise<Fingerprint>;
   /**
    * Learns vocabularies and scales from the rows that will be trained on, or takes what an earlier run learned from the same.
    * @throws UserError (data)

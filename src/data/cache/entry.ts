@@ -1,0 +1,79 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { z } from 'zod';
+import { contentSchema } from '../../byte-hash.js';
+import { writeFileAtomic } from '../../disk.js';
+import { systemCode, UserError } from '../../errors.js';
+import { fileStatsSchema, isSameContent, isSameStats, type FileStats, type Fingerprint } from '../files/fingerprint.js';
+
+/** Raise it when the same cells become other numbers, or files of the cache mean something else. */
+export const VERSION = 2;
+/** The file of a folder that says what the folder is. */
+export const ENTRY = 'entry.json';
+
+const entrySchema = z.object({
+  format: z.literal('mtl cache'),
+  version: z.number(),
+  kind: z.enum(['fitted', 'rows']),
+  /** The file that was read. */
+  source: z.string(),
+  /** What it held; entries of earlier versions do not tell, and stand for nothing. */
+  fingerprint: z.record(z.string(), contentSchema).catch({}),
+  /** What it was like when that was last known. */
+  stats: z.record(z.string(), fileStatsSchema).default({}),
+});
+
+/** What a folder of the cache says of itself. */
+export type CacheEntry = z.output<typeof entrySchema>;
+
+/** A folder that is kept. */
+export interface KeptFolder {
+  readonly path: string;
+  readonly entry: CacheEntry;
+}
+
+/** What a folder says of itself; undefined where it is none of the cache, or not whole. */
+export async function readEntry(folder: string): Promise<CacheEntry | undefined> {
+  try {
+    return entrySchema.parse(JSON.parse(await readFile(join(folder, ENTRY), 'utf8')));
+  } catch (error) {
+    if (systemCode(error) !== undefined || error instanceof z.ZodError || error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/** What some folders keep of files that are called like a source, itself or before it moved. */
+export async function keptUnderName(source: string, folders: readonly string[]): Promise<readonly KeptFolder[]> {
+  const kept: KeptFolder[] = [];
+  for (const folder of folders) {
+    const names = await readdir(folder).catch(() => []);
+    for (const name of names.filter((each) => each.startsWith(`${basename(source)}.`))) {
+      const path = join(folder, name);
+      const entry = await readEntry(path);
+      if (entry?.version === VERSION) kept.push({ path, entry });
+    }
+  }
+  return kept;
+}
+
+/** What a source holds, where its stats are those of what is kept and all that is kept agrees on it. */
+export function knownContent(kept: readonly KeptFolder[], stats: FileStats): Fingerprint | undefined {
+  const [first, ...rest] = kept.filter(({ entry }) => isSameStats(entry.stats, stats)).map(({ entry }) => entry.fingerprint);
+  return first !== undefined && rest.every((other) => isSameContent(first, other)) ? first : undefined;
+}
+
+/** Has a folder know a source that was touched and holds what it held, so that it is not read for it again. */
+export async function renewStats({ path, entry }: KeptFolder, stats: FileStats): Promise<void> {
+  if (isSameStats(entry.stats, stats)) return;
+  try {
+    await writeFileAtomic(join(path, ENTRY), entryText({ ...entry, stats }));
+  } catch (error) {
+    // What cannot be written, or is gone by now, is read once more the next time.
+    if (!(error instanceof UserError && error.kind === 'disk')) throw error;
+  }
+}
+
+/** The text of the file ENTRY. */
+export function entryText(entry: CacheEntry): string {
+  return JSON.stringify(entry, null, 1);
+}
