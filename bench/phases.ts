@@ -1,31 +1,32 @@
 import { createSimdEngine } from '../src/engines/simd/engine.js';
-import type { KernelName } from '../src/engines/simd/call-list.js';
+import type { Call } from '../src/engines/simd/call-list.js';
 import { batchesOf, planOf, type Workload } from './workloads.js';
 
 // Where the time of a step goes, on its first thread. Looking at the clock takes a microsecond a call.
 
-type Kernel = KernelName | 'barrier';
+type Kernel = Call['kernel'];
 
 /** Phases by the kernels that make them up; what no other phase names is in the last. */
 const PHASES = {
   lookup: ['lookup', 'lookupBags', 'poolingFactors', 'copyColumns'],
   products: ['gemm', 'gemmGradient', 'transposePanels', 'columnSums'],
   norms: ['normalise', 'normaliseGradient'],
-  losses: ['binaryCrossEntropy', 'productCrossEntropy', 'squaredError', 'meanLoss', 'checkFinite'],
+  losses: ['binaryCrossEntropy', 'productCrossEntropy', 'squaredError', 'meanLoss', 'checkFinite', 'refuseUnlessFinite'],
   'distinct rows': ['gatherGradients', 'gatherBagGradients'],
-  'rows of tables': ['adamRows'],
-  'dense weights': ['adamDense'],
   waiting: ['barrier'],
 } as const satisfies Record<string, readonly Kernel[]>;
 const OTHER = 'elementwise';
+/** The rules of optimizers, by how their kernels' names end. */
+const UPDATES = { Table: 'rows of tables', Dense: 'dense weights' } as const;
+const updateOf = (kernel: Kernel): string | undefined => Object.entries(UPDATES).find(([ending]) => kernel.endsWith(ending))?.[1];
 
 /** Milliseconds of a training step by phase: means of the second half of the steps. */
 export async function phasesOf(work: Workload, threads: number, steps: number): Promise<ReadonlyMap<string, number>> {
   const phaseOf = new Map<string, string>(Object.entries(PHASES).flatMap(([phase, kernels]) => kernels.map((kernel) => [kernel, phase] as const)));
-  const totals = new Map<string, number>([...Object.keys(PHASES), OTHER].map((phase) => [phase, 0]));
+  const totals = new Map<string, number>([...Object.keys(PHASES), ...Object.values(UPDATES), OTHER].map((phase) => [phase, 0]));
   let isCounted = false;
   const program = createSimdEngine(threads, true, (kernel, elapsedMs) => {
-    const phase = phaseOf.get(kernel) ?? OTHER;
+    const phase = phaseOf.get(kernel) ?? updateOf(kernel) ?? OTHER;
     if (isCounted) totals.set(phase, totals.get(phase)! + elapsedMs);
   }).compile(planOf(work));
   const batches = batchesOf(work, Math.min(steps, 100));

@@ -1,10 +1,11 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Batch } from '../src/batch.js';
 import type { Plan } from '../src/engines/engine.js';
-import { compile, type Compiled } from '../src/engines/simd/compile.js';
+import { BEGIN, compile, type Compiled } from '../src/engines/simd/compile.js';
+import { createConstantsWriter } from '../src/engines/simd/constants.js';
 import { createMemory, loadKernels } from '../src/engines/simd/module.js';
 import { createTeam } from '../src/engines/simd/team.js';
-import type { Call, KernelName } from '../src/engines/simd/call-list.js';
+import type { Call } from '../src/engines/simd/call-list.js';
 import { GraphBuilder } from '../src/graph/builder.js';
 import type { Graph } from '../src/graph/graph.js';
 import { embeddingOptimizerSchema, optimizers } from '../src/optimizers/optimizers.js';
@@ -12,7 +13,6 @@ import { randomStream } from '../src/random.js';
 
 // What this machine can do at the best: the engine's own kernels, alone, as the compiler calls them.
 
-const BEGIN = 65_536;
 /** The best of many short runs: what else the machine does must not be seen. */
 const MEASURED_MS = 2000;
 
@@ -25,9 +25,9 @@ const TABLES = { rows: 750_000, count: 2, batch: 200_000 };
 export async function peakFlops(threads: number): Promise<number> {
   const { rows, inputs, outputs, repeats } = PRODUCT;
   const columns = Array.from({ length: inputs }, (_, i) => ({ field: `x${i}`, offset: i, width: 1, kind: 'number' as const }));
-  const productsAlone = (step: readonly Call[]): Lists => {
+  const productsAlone = (step: readonly Call[]): readonly Call[] => {
     const product = step.find(({ kernel }) => kernel === 'gemm')!;
-    return { timed: Array.from({ length: repeats }, () => product), apart: [] };
+    return Array.from({ length: repeats }, () => product);
   };
   const seconds = await bestOf(productsAlone, rows, threads, { width: inputs, tables: [], columns }, outputs, ({ places }, graph, floats) => {
     const random = randomStream(0, 'product');
@@ -47,38 +47,25 @@ export async function peakRowUpdates(threads: number, width: number): Promise<nu
     columns: names.map((name, t) => ({ field: name, offset: t * width, width, kind: 'id' as const, table: name })),
   };
   let distinct = 0;
-  // Workers take a table when they gather its gradients, so that is done too, and its own time taken off.
-  const updates = (step: readonly Call[]): Lists => {
-    const of = (...kernels: readonly KernelName[]): Call[] => [
-      ...step.filter(({ kernel }) => kernel === 'releaseTables'),
-      { kernel: 'barrier', args: [] },
-      ...step.filter(({ kernel }) => kernels.some((name) => name === kernel)),
-    ];
-    return { timed: of('gatherGradients', 'adamRows'), apart: of('gatherGradients') };
-  };
+  const updates = (step: readonly Call[]): readonly Call[] => step.filter(({ kernel }) => kernel.endsWith('Table'));
   const seconds = await bestOf(updates, TABLES.batch, threads, layout, 8, (compiled, _, floats) => {
     const random = randomStream(0, 'rows');
     const words = new Uint32Array(floats.buffer);
-    optimizers.build(embeddingOptimizerSchema.parse({})).constantsAt(1).forEach((value, i) => (floats[compiled.constants / 4 + 16 + i] = value));
-    for (const { count } of compiled.tables) words[count / 4 + 2] = TABLES.batch;
+    createConstantsWriter(compiled, floats)(1, { dense: 1, embeddings: 1 });
+    words[compiled.tables.fresh / 4] = 1;
+    for (const { count } of compiled.tables.all) words[count / 4 + 2] = TABLES.batch;
     for (const name of names) {
       const ids = Uint32Array.from({ length: TABLES.batch }, () => random.below(TABLES.rows));
-      words.set(ids, compiled.column('id', name) / 4);
+      words.set(ids, compiled.tables.column('id', name) / 4);
       distinct += new Set(ids).size;
     }
   });
   return distinct / seconds;
 }
 
-/** What is timed, and what of it does not count. */
-interface Lists {
-  readonly timed: readonly Call[];
-  readonly apart: readonly Call[];
-}
-
 /** The best time, in seconds, of some calls of the training step of a linear layer over `layout`. */
 async function bestOf(
-  choose: (step: readonly Call[]) => Lists,
+  choose: (step: readonly Call[]) => readonly Call[],
   rows: number,
   threads: number,
   layout: Plan['layout'],
@@ -92,24 +79,22 @@ async function bestOf(
   const graph: Graph = { values: g.values, parameters: g.parameters, terms: [{ name: 'y', loss, weight: 1 }], predictions: new Map([['y', y]]) };
   const plan: Plan = { graph, layout, optimizers: { dense: optimizers.schema.parse({}), embeddings: embeddingOptimizerSchema.parse({}) }, seed: 1, batchRows: rows };
 
-  const compiled = compile(plan, BEGIN, rows, optimizers.build(plan.optimizers.dense).slots.length);
+  const compiled = compile(plan);
   const memory = createMemory(compiled.arena.bytes);
   const { train } = compiled.lists;
-  const { timed, apart } = choose(train);
-  const team = createTeam({ module: loadKernels().module, memory, lists: { train, inspect: timed, predict: apart }, barrier: BEGIN, threads, rowWork: Infinity });
+  const team = createTeam({ module: loadKernels().module, memory, lists: { train, timed: choose(train) }, barrier: BEGIN, threads, rowWork: Infinity });
   await setTimeout(500); // Until the workers are there.
   prepare(compiled, graph, new Float32Array(memory.buffer));
+  // What is timed works on what a step has left.
   team.run('train', rows);
-  const best = { inspect: Infinity, predict: Infinity };
+  let bestMs = Infinity;
   for (const end = performance.now() + MEASURED_MS; performance.now() < end; ) {
-    for (const list of ['inspect', 'predict'] as const) {
-      const start = performance.now();
-      team.run(list, rows);
-      best[list] = Math.min(best[list], performance.now() - start);
-    }
+    const start = performance.now();
+    team.run('timed', rows);
+    bestMs = Math.min(bestMs, performance.now() - start);
   }
   team.end();
-  return (best.inspect - best.predict) / 1000;
+  return bestMs / 1000;
 }
 
 /** Multiplications and additions of the linear layers for one row: forwards, and for the gradients of inputs and of weights. */

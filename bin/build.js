@@ -3,11 +3,13 @@
 // The folder to build into may be named; it is dist otherwise.
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { writeKernelSignatures } from './kernel-signatures.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const out = process.argv[2] ?? 'dist';
 const run = (script, ...args) => execFileSync(process.execPath, [script, ...args], { cwd: root, stdio: 'inherit' });
 
+writeKernelSignatures();
 run('node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', out);
 const flags = ['-O3', '--noAssert', '--runtime', 'stub', '--importMemory', '--sharedMemory', '--maximumMemory', '65536'];
 for (const [name, features] of [['kernels', 'simd,threads,bulk-memory'], ['kernels-relaxed', 'simd,threads,bulk-memory,relaxed-simd']]) {

@@ -34,3 +34,26 @@ export function column<Data>(columns: ReadonlyMap<string, Data>, name: string): 
   if (data === undefined) throw new Error(`the batch has no column '${name}'`);
   return data;
 }
+
+/** Rows `begin` to `end` of a block as a batch that shares its memory. */
+export function sliceRows({ ids, numbers, labels, bags }: Omit<Batch, 'rows'>, begin: number, end: number): Batch {
+  const cut = <Data extends Uint32Array | Float32Array>(columns: ReadonlyMap<string, Data>, part: (data: Data) => Data): Map<string, Data> => {
+    const parts = new Map<string, Data>();
+    for (const [name, data] of columns) parts.set(name, part(data));
+    return parts;
+  };
+  const sliced = new Map<string, BagColumn>();
+  for (const [name, bag] of bags) {
+    const first = bag.offsets[begin]!;
+    const offsets = bag.offsets.slice(begin, end + 1);
+    for (let i = 0; i < offsets.length; i++) offsets[i]! -= first;
+    sliced.set(name, { offsets, ids: bag.ids.subarray(first, bag.offsets[end]), weights: bag.weights.subarray(first, bag.offsets[end]) });
+  }
+  return {
+    rows: end - begin,
+    ids: cut(ids, (data) => data.subarray(begin, end)),
+    numbers: cut(numbers, (data) => data.subarray(begin, end)),
+    labels: cut(labels, (data) => data.subarray(begin, end)),
+    bags: sliced,
+  };
+}

@@ -135,7 +135,8 @@ describe('the house', () => {
     // A column of the model's input is an id, a bag or a number, whatever type of feature it comes from; a weight starts constant or drawn.
     const kinds = ['bag', 'constant'];
     const names = parts.flatMap((namespace) => Object.values(namespace).map(({ name }) => name)).filter((name) => !kinds.includes(name));
-    const quoted = files.flatMap(({ path, text }) =>
+    // Names of kernels' arguments are no names of parts.
+    const quoted = files.filter(({ path }) => !path.endsWith('kernel-signatures.ts')).flatMap(({ path, text }) =>
       names.filter((name) => new RegExp(`['"\`]${name}['"\`]`).test(withoutComments(text)) && !text.includes(`name: '${name}'`)).map((name) => `${path} quotes '${name}'`),
     );
     expect(quoted).toEqual([]);

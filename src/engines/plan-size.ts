@@ -1,6 +1,8 @@
 import { totalmem } from 'node:os';
 import { userError } from '../errors.js';
+import { slotWords } from '../optimizers/optimizer.js';
 import { optimizers } from '../optimizers/optimizers.js';
+import type { TableSpec } from '../tables/layout.js';
 import { sizeOf } from '../tensor.js';
 import type { Engine, Plan } from './engine.js';
 
@@ -31,21 +33,21 @@ export function planSize(plan: Plan, engine: Pick<Engine, 'activationBytes' | 'm
   const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
   const numWeights = sum(graph.parameters.filter(({ isTrainable }) => isTrainable).map(({ shape }) => sizeOf(shape)));
   const numTableWeights = sum(tables.map(({ rows, width }) => rows * width));
-  const denseSlots = optimizers.build(specs.dense).slots.length;
-  const tableSlots = optimizers.build(specs.embeddings).slots.length;
+  const [dense, sparse] = [optimizers.build(specs.dense), optimizers.build(specs.embeddings)];
+  const slotWordsOf = ({ rows, width }: TableSpec): number => rows * slotWords(sparse, width);
   const size: PlanSize = {
     numWeights,
     numTables: tables.length,
     numTableRows: sum(tables.map(({ rows }) => rows)),
     numTableWeights,
     weightBytes: bytesOf(numWeights + numTableWeights),
-    optimizerBytes: bytesOf(numWeights * denseSlots + numTableWeights * tableSlots),
+    optimizerBytes: bytesOf(slotWords(dense, numWeights) + sum(tables.map(slotWordsOf))),
     activationBytes: engine.activationBytes(plan),
   };
   const needed = size.weightBytes + size.optimizerBytes + size.activationBytes;
   if (needed <= Math.min(availableBytes, engine.maxBytes)) return size;
   const largest = [...tables].sort((a, b) => b.rows * b.width - a.rows * a.width).slice(0, 3);
-  const list = largest.map(({ name, rows, width }) => `'${name}' of ${rows} rows × ${width} (${gibibytes(bytesOf(rows * width * (1 + tableSlots)))})`);
+  const list = largest.map((table) => `'${table.name}' of ${table.rows} rows × ${table.width} (${gibibytes(bytesOf(table.rows * table.width + slotWordsOf(table)))})`);
   const most = engine.maxBytes <= availableBytes ? `one WebAssembly memory has ${gibibytes(engine.maxBytes)}` : `this machine has ${gibibytes(availableBytes)}`;
   throw userError('data', {
     key: 'features',

@@ -1,7 +1,8 @@
 // Bags: any number of weighted rows of a table, pooled into one. `bag` is where two addresses are found, of the items' ids and
 // of their factors: they lie where there is room, which a batch decides. Row b has items offsets[b] … offsets[b + 1].
 
-import { EMPTY, hashMask, placeOf } from './tables';
+import { watch, watch4 } from './finite';
+import { EMPTY, hashMask, open, placeOf } from './tables';
 import { has, shareBegin, shareEnd, take } from './team';
 import { multiplyAdd } from './vector';
 
@@ -70,13 +71,12 @@ export function lookupBags(bag: usize, offsets: usize, table: usize, stride: i32
  * Adds the gradients of a bag's items to the distinct rows of their table, as `gatherGradients` does for a field with one id.
  * The worker that takes the table does all of it, item by item.
  */
-export function gatherBagGradients(claim: usize, bag: usize, offsets: usize, d: usize, ldd: i32, width: i32, hash: usize, distinct: usize, gradients: usize, countAt: usize, rows: i32, isFirstField: i32): void {
+export function gatherBagGradients(claim: usize, bag: usize, offsets: usize, d: usize, ldd: i32, width: i32, hash: usize, distinct: usize, gradients: usize, areas: i32, areaBytes: usize, countAt: usize, rows: i32, isFirstField: i32, fresh: usize): void {
   if (isFirstField ? !take(claim) : !has()) return;
   const ids = load<usize>(bag), factors = load<usize>(bag, 4);
   const keys = load<u32>(countAt, 8);
   const mask = hashMask(keys);
-  if (isFirstField) memory.fill(hash, 0xff, (<usize>mask + 1) << 2);
-  let count = isFirstField ? <u32>0 : load<u32>(countAt);
+  let count = open(hash, mask, countAt, isFirstField && load<u32>(fresh));
   const bytes = <usize>width << 2;
   for (let b = 0; b < rows; b++) {
     const from = d + (<usize>b * ldd << 2);
@@ -90,7 +90,7 @@ export function gatherBagGradients(claim: usize, bag: usize, offsets: usize, d: 
         slot = count++;
         store<u32>(place, slot);
         store<u32>(distinct + (<usize>slot << 2), row);
-        clearRow(gradients + <usize>slot * bytes, bytes);
+        for (let area = 0; area < areas; area++) clearRow(gradients + <usize>slot * bytes + <usize>area * areaBytes, bytes);
       }
       addRow(gradients + <usize>slot * bytes, from, load<f32>(factors + item), bytes);
     }
@@ -113,6 +113,14 @@ function clearRow(to: usize, bytes: usize): void {
 function addRow(to: usize, from: usize, factor: f32, bytes: usize): void {
   const factor4 = f32x4.splat(factor);
   let i: usize = 0;
-  for (; i + 16 <= bytes; i += 16) v128.store(to + i, multiplyAdd(factor4, v128.load(from + i), v128.load(to + i)));
-  for (; i < bytes; i += 4) store<f32>(to + i, load<f32>(to + i) + factor * load<f32>(from + i));
+  for (; i + 16 <= bytes; i += 16) {
+    const v = multiplyAdd(factor4, v128.load(from + i), v128.load(to + i));
+    v128.store(to + i, v);
+    watch4(v);
+  }
+  for (; i < bytes; i += 4) {
+    const x = load<f32>(to + i) + factor * load<f32>(from + i);
+    store<f32>(to + i, x);
+    watch(x);
+  }
 }

@@ -1,6 +1,7 @@
 // Matrix products. B rows of a batch, K inputs, N outputs. Weights lie in panels of 8 columns: P[N/8][K][8], zero beyond N.
 // Every output is summed by one worker in one order, so results do not depend on the number of workers.
 
+import { watch4 } from './finite';
 import { shareBegin, shareEnd } from './team';
 import { multiplyAdd } from './vector';
 
@@ -85,6 +86,14 @@ function put(out: usize, low: v128, high: v128, accumulate: i32): void {
   v128.store(out, high, 16);
 }
 
+// @ts-ignore: decorator
+@inline
+function putGradient(out: usize, low: v128, high: v128, accumulate: i32): void {
+  put(out, low, high, accumulate);
+  watch4(v128.load(out));
+  watch4(v128.load(out, 16));
+}
+
 /**
  * G[panel][k][8] = sum over b of X[b, k] · D[b, 8 columns]: the gradient of weights, in their own layout; inputs k are
  * shared among workers.
@@ -114,10 +123,10 @@ export function gemmGradient(x: usize, ldx: i32, d: usize, ldd: i32, g: usize, r
         db += strideD;
       }
       const out = g + ((<usize>p * k + i) << 5);
-      put(out, s00, s01, accumulate);
-      put(out + 32, s10, s11, accumulate);
-      put(out + 64, s20, s21, accumulate);
-      put(out + 96, s30, s31, accumulate);
+      putGradient(out, s00, s01, accumulate);
+      putGradient(out + 32, s10, s11, accumulate);
+      putGradient(out + 64, s20, s21, accumulate);
+      putGradient(out + 96, s30, s31, accumulate);
     }
     for (; i < end; i++) {
       let s0 = f32x4.splat(0), s1 = s0;
@@ -130,7 +139,7 @@ export function gemmGradient(x: usize, ldx: i32, d: usize, ldd: i32, g: usize, r
         xb += strideX;
         db += strideD;
       }
-      put(g + ((<usize>p * k + i) << 5), s0, s1, accumulate);
+      putGradient(g + ((<usize>p * k + i) << 5), s0, s1, accumulate);
     }
   }
 }

@@ -12,4 +12,5 @@ export { columnSums } from './sums';
 export { binaryCrossEntropy, checkFinite, meanLoss, productCrossEntropy, squaredError } from './losses';
 export { gatherBagGradients, lookupBags, poolingFactors } from './bags';
 export { gatherGradients, lookup } from './tables';
-export { adamDense, adamRows } from './optimizer';
+export { refuseUnlessFinite, watchAll } from './finite';
+export { adamDense, adamTable } from './optimizers/adam';

@@ -30,9 +30,9 @@ function put(address: usize, value: f64, accumulate: i32): void {
   store<f32>(address, accumulate ? load<f32>(address) + <f32>value : <f32>value);
 }
 
-/** -[y log σ(z) + (1 - y) log(1 - σ(z))]; each row's loss to `losses`, weight · its gradient to `dz`. */
-export function binaryCrossEntropy(z: usize, ldz: i32, label: usize, mask: usize, weights: usize, losses: usize, dz: usize, rows: i32, weight: f32, accumulate: i32): void {
-  const factor = <f64>weight / max(countOf(mask, rows), 1);
+/** -[y log σ(z) + (1 - y) log(1 - σ(z))]; each row's loss to `losses`, its gradient times the weight that lies at `weight` to `dz`. */
+export function binaryCrossEntropy(z: usize, ldz: i32, label: usize, mask: usize, weights: usize, losses: usize, dz: usize, rows: i32, weight: usize, accumulate: i32): void {
+  const factor = <f64>load<f32>(weight) / max(countOf(mask, rows), 1);
   const end = shareEnd(rows, 4);
   for (let b = shareBegin(rows, 4); b < end; b++) {
     const x = <f64>load<f32>(z + (<usize>b * ldz << 2)), y = valueAt(label, b), share = valueAt(mask, b) * valueAt(weights, b);
@@ -42,8 +42,8 @@ export function binaryCrossEntropy(z: usize, ldz: i32, label: usize, mask: usize
 }
 
 /** The same of the product σ(a) σ(c). */
-export function productCrossEntropy(a: usize, lda: i32, c: usize, ldc: i32, label: usize, mask: usize, weights: usize, losses: usize, da: usize, dc: usize, rows: i32, weight: f32, accumulateA: i32, accumulateC: i32): void {
-  const factor = <f64>weight / max(countOf(mask, rows), 1);
+export function productCrossEntropy(a: usize, lda: i32, c: usize, ldc: i32, label: usize, mask: usize, weights: usize, losses: usize, da: usize, dc: usize, rows: i32, weight: usize, accumulateA: i32, accumulateC: i32): void {
+  const factor = <f64>load<f32>(weight) / max(countOf(mask, rows), 1);
   const end = shareEnd(rows, 4);
   for (let b = shareBegin(rows, 4); b < end; b++) {
     const u = <f64>load<f32>(a + (<usize>b * lda << 2)), v = <f64>load<f32>(c + (<usize>b * ldc << 2));
@@ -66,8 +66,8 @@ function slope(logNotSigma: f64, logP: f64, logNotP: f64, y: f64): f64 {
 }
 
 /** (prediction - label)² */
-export function squaredError(z: usize, ldz: i32, label: usize, mask: usize, weights: usize, losses: usize, dz: usize, rows: i32, weight: f32, accumulate: i32): void {
-  const factor = <f64>weight / max(countOf(mask, rows), 1);
+export function squaredError(z: usize, ldz: i32, label: usize, mask: usize, weights: usize, losses: usize, dz: usize, rows: i32, weight: usize, accumulate: i32): void {
+  const factor = <f64>load<f32>(weight) / max(countOf(mask, rows), 1);
   const end = shareEnd(rows, 4);
   for (let b = shareBegin(rows, 4); b < end; b++) {
     const distance = <f64>load<f32>(z + (<usize>b * ldz << 2)) - valueAt(label, b), share = valueAt(mask, b) * valueAt(weights, b);

@@ -1,6 +1,7 @@
 // Batch norm (Ioffe & Szegedy 2015). Columns are shared among workers a cache line at a time; sums over rows run in single
 // precision over a few rows, and in double precision over those.
 
+import { watch, watch4 } from './finite';
 import { isFirst, shareBegin, shareEnd, slotBegin, slotEnd } from './team';
 import { addBlock, BLOCK, LINE, narrow } from './sums';
 
@@ -104,8 +105,11 @@ export function normaliseGradient(x: usize, ldx: i32, dy: usize, ldy: i32, gain:
       }
     }
     for (let n = from; n < to; n += 16) {
-      v128.store(dshift + n, narrow(v128.load(sums + 2 * n), v128.load(sums + 2 * n, 16)));
-      v128.store(dgain + n, narrow(v128.load(products + 2 * n), v128.load(products + 2 * n, 16)));
+      const shift = narrow(v128.load(sums + 2 * n), v128.load(sums + 2 * n, 16)), scale = narrow(v128.load(products + 2 * n), v128.load(products + 2 * n, 16));
+      v128.store(dshift + n, shift);
+      v128.store(dgain + n, scale);
+      watch4(shift);
+      watch4(scale);
     }
     for (let b = 0; b < rows; b += BLOCK) {
       for (let n = from; n < to; n += 16) {
@@ -140,6 +144,7 @@ export function preluSlope(x: usize, ldx: i32, dy: usize, ldy: i32, g: usize, ro
     for (let n = 0; n < width; n++) sum += load<f32>(dy + (<usize>(b * ldy + n) << 2)) * min<f32>(load<f32>(x + (<usize>(b * ldx + n) << 2)), 0);
   }
   store<f32>(g, <f32>sum);
+  watch(<f32>sum);
 }
 
 /** g[n] = Σ dy x (1 - σ(z)): the gradient of the slopes of dice; columns are shared. */
@@ -152,5 +157,6 @@ export function diceSlopes(x: usize, ldx: i32, z: usize, ldz: i32, dy: usize, ld
       sum += load<f32>(dy + (<usize>(b * ldy + n) << 2)) * load<f32>(x + (<usize>(b * ldx + n) << 2)) * (<f32>1 - p);
     }
     store<f32>(g + (<usize>n << 2), <f32>sum);
+    watch(<f32>sum);
   }
 }

@@ -1,5 +1,6 @@
 // Sums over the rows of a batch: in single precision over a block of rows, in double precision over the blocks.
 
+import { watch4 } from './finite';
 import { shareBegin, shareEnd } from './team';
 
 /** Rows of a block. */
@@ -39,5 +40,6 @@ export function columnSums(d: usize, ldd: i32, g: usize, rows: i32, columns: i32
     const out = g + (<usize>n << 2);
     if (accumulate) sum = f32x4.add(sum, v128.load(out));
     v128.store(out, sum);
+    watch4(sum);
   }
 }

@@ -1,6 +1,7 @@
 // Embedding tables: lookup, and gradients of distinct rows. D is a table's width. A row of a table lies together with what
 // the optimizer keeps for it, `stride` floats in all, so that a visit costs one page of memory and not one for each.
 
+import { watch, watch4 } from './finite';
 import { has, shareBegin, shareEnd, take } from './team';
 
 /** Stands in a place of the hash table that holds nothing. */
@@ -50,14 +51,15 @@ export function placeOf(row: u32, hash: usize, mask: u32, distinct: usize): usiz
  * @param claim of the table
  * @param hash room for `hashMask(keys) + 1` words
  * @param distinct the distinct rows
- * @param countAt three words: their number, one that is written and not read, and the most that they can be in this batch (keys)
+ * @param gradients of them, in the area that is added to; the first one to meet a row clears it in `areas - 1` areas behind
+ * @param countAt three words: the number of distinct rows, one that is free, and the most that they can be in this batch (keys)
+ * @param fresh where there is a 1, the first field begins anew; else it adds to what another batch left
  */
-export function gatherGradients(claim: usize, ids: usize, d: usize, ldd: i32, width: i32, hash: usize, distinct: usize, gradients: usize, countAt: usize, rows: i32, isFirstField: i32): void {
+export function gatherGradients(claim: usize, ids: usize, d: usize, ldd: i32, width: i32, hash: usize, distinct: usize, gradients: usize, areas: i32, areaBytes: usize, countAt: usize, rows: i32, isFirstField: i32, fresh: usize): void {
   if (isFirstField ? !take(claim) : !has()) return;
   const keys = load<u32>(countAt, 8);
   const mask = hashMask(keys);
-  if (isFirstField) memory.fill(hash, 0xff, (<usize>mask + 1) << 2);
-  let count = isFirstField ? <u32>0 : load<u32>(countAt);
+  let count = open(hash, mask, countAt, isFirstField && load<u32>(fresh));
   const bytes = <usize>width << 2;
   for (let b = 0; b < rows; b++) {
     const row = load<u32>(ids + (<usize>b << 2));
@@ -72,13 +74,39 @@ export function gatherGradients(claim: usize, ids: usize, d: usize, ldd: i32, wi
       store<u32>(place, slot);
       store<u32>(distinct + (<usize>slot << 2), row);
       let to = gradients + <usize>slot * bytes;
-      for (; from + 16 <= stop; from += 16, to += 16) v128.store(to, v128.load(from));
-      for (; from < stop; from += 4, to += 4) store<f32>(to, load<f32>(from));
+      for (let area = 1; area < areas; area++) memory.fill(to + <usize>area * areaBytes, 0, bytes);
+      for (; from + 16 <= stop; from += 16, to += 16) {
+        const v = v128.load(from);
+        v128.store(to, v);
+        watch4(v);
+      }
+      for (; from < stop; from += 4, to += 4) {
+        const x = load<f32>(from);
+        store<f32>(to, x);
+        watch(x);
+      }
     } else {
       let to = gradients + <usize>slot * bytes;
-      for (; from + 16 <= stop; from += 16, to += 16) v128.store(to, f32x4.add(v128.load(to), v128.load(from)));
-      for (; from < stop; from += 4, to += 4) store<f32>(to, load<f32>(to) + load<f32>(from));
+      for (; from + 16 <= stop; from += 16, to += 16) {
+        const v = f32x4.add(v128.load(to), v128.load(from));
+        v128.store(to, v);
+        watch4(v);
+      }
+      for (; from < stop; from += 4, to += 4) {
+        const x = load<f32>(to) + load<f32>(from);
+        store<f32>(to, x);
+        watch(x);
+      }
     }
   }
   store<u32>(countAt, count);
+}
+
+/** Begins with a table: the number of distinct rows so far, none where its hash table is cleared. */
+// @ts-ignore: decorator
+@inline
+export function open(hash: usize, mask: u32, countAt: usize, isFresh: bool): u32 {
+  if (!isFresh) return load<u32>(countAt);
+  memory.fill(hash, 0xff, (<usize>mask + 1) << 2);
+  return 0;
 }

@@ -1,32 +1,46 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import type { Part } from '../part.js';
 
-/**
- * Applies one step's rule to `length` weights from `offset` on, in place; the slots lie beside the weights, the gradient
- * has an offset of its own.
- */
-export type Update = (
-  weights: Float32Array,
-  slots: readonly Float32Array[],
-  offset: number,
-  gradient: Float32Array,
-  gradientOffset: number,
-  length: number,
-) => void;
+/** A number that a rule keeps: for every weight, or for every row of a table. */
+export interface Slot {
+  readonly name: string;
+  readonly per: 'weight' | 'row';
+  /** Its value before the first step. */
+  readonly first: number;
+}
 
-/** A rule that serves dense weights and the touched rows of a table alike; all its memory is in the slots. */
+/** A rule that serves dense weights and the touched rows of a table alike; all its memory is in the slots. Kernels apply it. */
 export interface Optimizer {
-  /** Names of the numbers kept for every weight; they start at 0. */
-  readonly slots: readonly string[];
-  /** The update of step `step`, counted from 1. */
-  at(step: number): Update;
-  /** The constants of that step in the order in which the rule's kernel reads them. */
-  constantsAt(step: number): readonly number[];
+  /** In the order in which they lie behind the weights: those per weight, then those per row. */
+  readonly slots: readonly Slot[];
+  /** Of the first step; a schedule changes it. */
+  readonly learningRate: number;
+  /** Added to the gradient before the rule sees it: λ₁ sign(w) + λ₂ w. */
+  readonly penalties: { readonly l1: number; readonly l2: number };
+  /** The constants of step `step`, counted from 1, in the order in which the rule's kernels read them. */
+  constants(step: number, learningRate: number): readonly number[];
+}
+
+/** An optimizer as a part: with the name that its kernels begin with. */
+export interface OptimizerPart<Name extends string, Kernel extends string, Shape extends z.ZodRawShape> extends Part<Name, Shape, [], Optimizer> {
+  readonly kernel: Kernel;
 }
 
 /** Declares an optimizer; the identity, for the sake of its types. */
-export function defineOptimizer<const Name extends string, Shape extends z.ZodRawShape>(
-  optimizer: Part<Name, Shape, [], Optimizer>,
-): Part<Name, Shape, [], Optimizer> {
+export function defineOptimizer<const Name extends string, const Kernel extends string, Shape extends z.ZodRawShape>(
+  optimizer: OptimizerPart<Name, Kernel, Shape>,
+): OptimizerPart<Name, Kernel, Shape> {
   return optimizer;
+}
+
+/** Options that most rules share. */
+export const commonOptions = {
+  learningRate: z.number().positive().default(0.001),
+  weightDecay: z.number().min(0).default(0).describe('L2: this times the weight is added to its gradient'),
+  l1: z.number().min(0).default(0).describe("L1: this times the weight's sign is added to its gradient"),
+};
+
+/** Numbers that a rule keeps for a row of so many weights. */
+export function slotWords({ slots }: Optimizer, width: number): number {
+  return slots.reduce((sum, { per }) => sum + (per === 'row' ? 1 : width), 0);
 }

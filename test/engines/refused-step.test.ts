@@ -52,3 +52,19 @@ describe('a step whose loss or statistics are not finite', () => {
     spared.dispose();
   });
 });
+
+describe('a step whose losses are finite and whose gradient is not', () => {
+  it.each(engines)('is not taken (%s)', async (_, engineOf) => {
+    const plan = planOf(work, SCALE);
+    // Losses are told without their weight; the gradient is not.
+    const terms = plan.graph.terms.map((term) => ({ ...term, weight: 3e38 }));
+    const program = (await engineOf()).compile({ ...plan, graph: { ...plan.graph, terms } });
+    await setTimeout(500);
+    const before = held(program);
+    const [batch] = batchesOf(work, 1, SCALE);
+    const losses = await program.trainStep(batch!);
+    expect([...losses.values()].map(({ mean }) => mean)).toEqual([NaN, NaN]);
+    expect(held(program)).toEqual(before);
+    program.dispose();
+  });
+});

@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/batch.js';
-import { createTables, denseGradient } from '../../src/tables/tables.js';
 import type { InputLayout } from '../../src/tables/layout.js';
-import { adam } from '../../src/optimizers/adam.js';
+import { hostOf, setWeights, weightsOf } from '../support/host.js';
 
 // Two fields share a table, one has its own, one is a number.
 const layout: InputLayout = {
@@ -22,56 +21,59 @@ const batch: Batch = {
   numbers: new Map([['price', Float32Array.of(10, 20, 30, 99)]]),
   labels: new Map(),
 };
-const optimizer = adam.build({ learningRate: 0.1, betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0.01 });
+const RATES = { dense: 1, embeddings: 1 };
 
 describe('embedding tables', () => {
   it('look up rows and numbers side by side', () => {
-    const tables = createTables(layout, optimizer, true, 1);
-    for (const { weights_VD, name } of tables.tables) weights_VD.forEach((_, i) => (weights_VD[i] = i + (name === 'user' ? 100 : 0)));
-    const input = new Float32Array(3 * 7);
-    tables.lookup(batch, input);
-    expect([...input]).toEqual([8, 9, 10, 104, 105, 0, 1, 0, 1, 20, 104, 105, 6, 7, 8, 9, 30, 102, 103, 8, 9]);
+    const host = hostOf(layout);
+    setWeights(host, (name, data) => data.map((_, i) => i + (name === 'embeddings.user' ? 100 : 0)));
+    expect([...host.lookup(batch)]).toEqual([8, 9, 10, 104, 105, 0, 1, 0, 1, 20, 104, 105, 6, 7, 8, 9, 30, 102, 103, 8, 9]);
   });
 
   it('sum the gradient of a row over all that looked it up, also with stale slots of batches before', () => {
-    const tables = createTables(layout, optimizer, true, 1);
-    tables.rowGradients({ ...batch, ids: new Map([...batch.ids].map(([name, ids]) => [name, ids.map((id) => (id === 99 ? 0 : id) % 3)])) }, new Float32Array(21).fill(5));
-    const gradient = Float32Array.from({ length: 21 }, (_, i) => i);
-    const [item, user] = tables.rowGradients(batch, gradient);
-    expect(item!.count).toBe(3);
-    expect([...denseGradient(item!)]).toEqual([5 + 7, 6 + 8, 0, 0, 0, 0, 12, 13, 0 + 14 + 19, 1 + 15 + 20]);
-    expect([...denseGradient(user!)]).toEqual([0, 0, 17, 18, 3 + 10, 4 + 11]);
+    const host = hostOf(layout);
+    host.lookup({ ...batch, ids: new Map([...batch.ids].map(([name, ids]) => [name, ids.map((id) => (id === 99 ? 0 : id) % 3)])) });
+    host.gather(new Float32Array(21).fill(5));
+    host.lookup(batch);
+    host.gather(Float32Array.from({ length: 21 }, (_, i) => i));
+    const gradients = new Map(host.tableGradients());
+    expect([...gradients.get('embeddings.item')!.data]).toEqual([5 + 7, 6 + 8, 0, 0, 0, 0, 12, 13, 0 + 14 + 19, 1 + 15 + 20]);
+    expect([...gradients.get('embeddings.user')!.data]).toEqual([0, 0, 17, 18, 3 + 10, 4 + 11]);
   });
+
+  const updated = (lazy: boolean): { before: Map<string, number[]>; after: Map<string, number[]> } => {
+    const host = hostOf(layout, { embeddings: { name: 'adam', learningRate: 0.1, weightDecay: 0.01, lazy } });
+    const before = weightsOf(host);
+    host.lookup(batch);
+    host.gather(new Float32Array(21).fill(1));
+    expect(host.update(new Map(), 1, RATES)).toBe(true);
+    return { before, after: weightsOf(host) };
+  };
 
   it('update the touched rows alone if lazy, and every row if not', () => {
     for (const isLazy of [true, false]) {
-      const tables = createTables(layout, optimizer, isLazy, 1);
-      const before = tables.tables.map(({ weights_VD }) => [...weights_VD]);
-      tables.update(tables.rowGradients(batch, new Float32Array(21).fill(1)), 1);
-      const changed = tables.tables.map(({ weights_VD, rows }, t) =>
-        Array.from({ length: rows }, (_, row) => row).filter((row) => weights_VD[row * 2] !== before[t]![row * 2]),
-      );
+      const { before, after } = updated(isLazy);
+      const changed = ['embeddings.item', 'embeddings.user'].map((name) => {
+        const rows = Array.from({ length: after.get(name)!.length / 2 }, (_, row) => row);
+        return rows.filter((row) => after.get(name)![row * 2] !== before.get(name)![row * 2]);
+      });
       expect(changed).toEqual(isLazy ? [[0, 3, 4], [1, 2]] : [[0, 1, 2, 3, 4], [0, 1, 2]]);
     }
   });
 
   it('touch the same rows alike whether lazy or not, in the first step', () => {
-    const [lazy, dense] = [true, false].map((isLazy) => {
-      const tables = createTables(layout, optimizer, isLazy, 1);
-      tables.update(tables.rowGradients(batch, new Float32Array(21).fill(1)), 1);
-      return [0, 3, 4].map((row) => tables.tables[0]!.weights_VD[row * 2]);
-    });
-    expect(lazy).toEqual(dense);
+    const [lazy, every] = [true, false].map((isLazy) => [0, 3, 4].map((row) => updated(isLazy).after.get('embeddings.item')![row * 2]));
+    expect(lazy).toEqual(every);
   });
 
   it('start from N(0, 1e-4²), each from a stream of its own', () => {
-    const wide: InputLayout = { width: 10, columns: [], tables: [{ name: 'a', rows: 2000, width: 10 }, { name: 'b', rows: 2000, width: 10 }] };
-    const [a, b] = createTables(wide, optimizer, true, 1).tables;
-    const mean = a!.weights_VD.reduce((sum, w) => sum + w, 0) / 20000;
-    const deviation = Math.sqrt(a!.weights_VD.reduce((sum, w) => sum + (w - mean) ** 2, 0) / 20000);
+    const weights = weightsOf(hostOf({ width: 10, columns: [], tables: [{ name: 'a', rows: 2000, width: 10 }, { name: 'b', rows: 2000, width: 10 }] }));
+    const [a, b] = [weights.get('embeddings.a')!, weights.get('embeddings.b')!];
+    const mean = a.reduce((sum, w) => sum + w, 0) / 20000;
+    const deviation = Math.sqrt(a.reduce((sum, w) => sum + (w - mean) ** 2, 0) / 20000);
     expect(Math.abs(mean)).toBeLessThan(3e-6);
     expect(deviation).toBeGreaterThan(0.98e-4);
     expect(deviation).toBeLessThan(1.02e-4);
-    expect([...a!.weights_VD.subarray(0, 5)]).not.toEqual([...b!.weights_VD.subarray(0, 5)]);
+    expect(a.slice(0, 5)).not.toEqual(b.slice(0, 5));
   });
 });

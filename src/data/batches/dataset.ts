@@ -1,6 +1,6 @@
 import { randomStream, shuffledOrder } from '../../random.js';
-import type { BatchRead } from '../../batch.js';
-import { createRowBlock, permuteRows, sliceRows, type RowBlock } from '../rows/row-block.js';
+import { sliceRows, type BatchRead } from '../../batch.js';
+import { createRowBlock, permuteRows, type RowBlock } from '../rows/row-block.js';
 import type { Shards, ShardRows } from '../shards/reader.js';
 import type { ShardView, Window } from '../shards/shard-view.js';
 

@@ -1,5 +1,5 @@
 import type { EncodedField } from '../../features/feature-types.js';
-import { column, type BagColumn, type Batch } from '../../batch.js';
+import { column, type Batch } from '../../batch.js';
 import { appendBags, createBagBuffer, gatherBags, type BagBuffer } from './bag-buffer.js';
 import type { LabelColumn, RowFormat } from './row-format.js';
 import type { ColumnReader } from './column-reader.js';
@@ -109,27 +109,4 @@ function wordsOf(data: Uint32Array | Float32Array): Int32Array {
 
 function gatherWords(from: Int32Array, places: Int32Array, to: Int32Array): void {
   for (let i = 0; i < places.length; i++) to[i] = from[places[i]!]!;
-}
-
-/** Rows `begin` to `end` of a block as a batch that shares its memory. */
-export function sliceRows({ ids, numbers, labels, bags }: RowBlock, begin: number, end: number): Batch {
-  const cut = <Data extends Uint32Array | Float32Array>(columns: ReadonlyMap<string, Data>, part: (data: Data) => Data): Map<string, Data> => {
-    const parts = new Map<string, Data>();
-    for (const [name, data] of columns) parts.set(name, part(data));
-    return parts;
-  };
-  const sliced = new Map<string, BagColumn>();
-  for (const [name, bag] of bags) {
-    const first = bag.offsets[begin]!;
-    const offsets = bag.offsets.slice(begin, end + 1);
-    for (let i = 0; i < offsets.length; i++) offsets[i]! -= first;
-    sliced.set(name, { offsets, ids: bag.ids.subarray(first, bag.offsets[end]), weights: bag.weights.subarray(first, bag.offsets[end]) });
-  }
-  return {
-    rows: end - begin,
-    ids: cut(ids, (data) => data.subarray(begin, end)),
-    numbers: cut(numbers, (data) => data.subarray(begin, end)),
-    labels: cut(labels, (data) => data.subarray(begin, end)),
-    bags: sliced,
-  };
 }

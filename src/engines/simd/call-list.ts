@@ -1,5 +1,19 @@
-/** The kernels that a plan may call, each with how its work is shared. */
-const KERNELS = {
+import { SIGNATURES } from './kernel-signatures.js';
+
+type Signatures = typeof SIGNATURES;
+/** A rule of an optimizer has two kernels, which are named after it. */
+type RuleKernel = Extract<keyof Signatures, `${string}Dense` | `${string}Table`>;
+/** What starts and ends a list is called by nobody else. */
+type OwnKernel = 'barrier' | 'join';
+export type KernelName = Exclude<keyof Signatures, OwnKernel>;
+/** Rules that have kernels for dense weights, and for tables. */
+export type DenseRule = RuleKernel extends infer Name ? (Name extends `${infer Rule}Dense` ? Rule : never) : never;
+export type TableRule = RuleKernel extends infer Name ? (Name extends `${infer Rule}Table` ? Rule : never) : never;
+
+/** How the work of a kernel is shared among workers; what two workers may meet in lies on two sides of a barrier. */
+type Sharing = 'rows' | 'sums' | 'columns' | 'start' | 'tables' | 'apply';
+
+const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
   // Every worker has the same rows of a batch in all of these, so they follow each other without a barrier.
   gemm: 'rows',
   activate: 'rows',
@@ -30,35 +44,43 @@ const KERNELS = {
   gemmGradient: 'sums',
   meanLoss: 'sums',
   preluSlope: 'sums',
-  // Whole columns, which the next kernel reads by rows; the last argument is their number.
+  // Whole columns, which the next kernel reads by rows.
   normalise: 'columns',
   normaliseGradient: 'columns',
   // They read what the step before left, and what they write is read behind a barrier.
   releaseTables: 'start',
   transposePanels: 'start',
   // A table is done by the worker that takes it first. The slowest sums and the largest tables may meet: none reads the other.
-  adamRows: 'tables',
   gatherBagGradients: 'tables',
   gatherGradients: 'tables',
-  adamDense: 'weights',
-} as const;
-export type KernelName = keyof typeof KERNELS;
+  refuseUnlessFinite: 'tables',
+  watchAll: 'tables',
+};
+
+const sharingOf = (kernel: KernelName): Sharing => (kernel in SHARING ? SHARING[kernel as keyof typeof SHARING] : 'apply');
 
 /** Stands for the number of rows of the batch among a call's arguments. */
-export const ROWS = -1;
+export const ROWS: unique symbol = Symbol('the rows of the batch');
+/** What workers of a phase by columns are told by the list itself. */
+type Filled = 'slot' | 'slots';
+/** A kernel's arguments by their names: a wrong name, or one too few, does not compile. */
+export type Arguments<Name extends KernelName> = { readonly [Argument in Exclude<Signatures[Name][number], Filled>]: number | typeof ROWS };
 
 const COLUMNS_OF_LINE = 16;
 
-/** One kernel call; plain data, so that workers can be told. */
+/** One kernel call; of numbers alone, so that workers can be told. */
 export interface Call {
   readonly kernel: KernelName | 'barrier';
+  /** In the order of the kernel's signature. */
   readonly args: number[];
+  /** Places among them that the number of rows of a batch belongs to. */
+  readonly rowsAt: readonly number[];
 }
 
 /** Calls in their order, with the barriers that they need. */
 export interface CallList {
   readonly calls: Call[];
-  emit(kernel: KernelName, ...args: number[]): void;
+  emit<Name extends KernelName>(kernel: Name, args: Arguments<Name>): void;
   /** What comes next reads what any worker may have written. */
   separate(): void;
   /** What comes next reads what the kernels at the start have written: a barrier, unless there was one since. */
@@ -71,16 +93,18 @@ export interface CallList {
 export function createCallList(): CallList {
   const calls: Call[] = [];
   const sums: Call[] = [];
-  let last: string | undefined;
+  let last: Sharing | undefined;
   let isStartPending = false;
   let columns: Call[] = [];
   /** Workers share the cache lines of all columns of a phase: each call is told where its own stand, and how many there are. */
   const shareColumns = (): void => {
-    const lines = columns.map(({ args }) => Math.ceil(args.at(-1)! / COLUMNS_OF_LINE));
+    const at = ({ kernel }: Call, name: string): number => SIGNATURES[kernel].findIndex((each) => each === name);
+    const lines = columns.map((call) => Math.ceil(call.args[at(call, 'columns')]! / COLUMNS_OF_LINE));
     const total = lines.reduce((sum, count) => sum + count, 0);
     let slot = 0;
-    for (const [i, { args }] of columns.entries()) {
-      args.splice(-1, 1, slot, total);
+    for (const [i, call] of columns.entries()) {
+      call.args[at(call, 'slot')] = slot;
+      call.args[at(call, 'slots')] = total;
       slot += lines[i]!;
     }
     columns = [];
@@ -88,17 +112,19 @@ export function createCallList(): CallList {
   const separate = (): void => {
     if (last === undefined) return;
     shareColumns();
-    calls.push({ kernel: 'barrier', args: [] });
+    calls.push({ kernel: 'barrier', args: [], rowsAt: [] });
     last = undefined;
     isStartPending = false;
   };
   return {
     calls,
     separate,
-    emit(kernel, ...args) {
-      const sharing = KERNELS[kernel];
+    emit(kernel, args) {
+      const values = SIGNATURES[kernel].map((name): number | typeof ROWS => (args as Readonly<Record<string, number | typeof ROWS>>)[name] ?? 0);
+      const call: Call = { kernel, args: values.map((value) => (value === ROWS ? 0 : value)), rowsAt: values.flatMap((value, i) => (value === ROWS ? [i] : [])) };
+      const sharing = sharingOf(kernel);
       if (sharing === 'sums') {
-        sums.push({ kernel, args });
+        sums.push(call);
         return;
       }
       if (sharing === 'start') isStartPending = true;
@@ -106,7 +132,6 @@ export function createCallList(): CallList {
         if (last !== undefined && last !== sharing) separate();
         last = sharing;
       }
-      const call = { kernel, args };
       if (sharing === 'columns') columns.push(call);
       calls.push(call);
     },

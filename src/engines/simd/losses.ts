@@ -9,36 +9,44 @@ function flat(value: Value | undefined, { places, list }: Lowering): number {
   const place = places.of(value);
   if (place.ld === 1) return place.at;
   const column = places.columns(`flat ${value.id}`, 1, 1);
-  list.emit('copyColumns', place.at, place.ld, column.at, 1, ROWS, 1, 0);
+  list.emit('copyColumns', { x: place.at, ldx: place.ld, y: column.at, ldy: 1, rows: ROWS, width: 1, accumulate: 0 });
   return column.at;
 }
 
-type LossTable = { readonly [Name in LossName]: (value: ValueOf<Name>, lowering: Lowering, losses: number, weight: number) => void };
+/** Addresses of a loss: of each row's, of its weight, and of its mean and rows (doubles). */
+export interface LossPlace {
+  readonly losses: number;
+  readonly weight: number;
+  readonly out: number;
+}
+
+type LossTable = { readonly [Name in LossName]: (value: ValueOf<Name>, lowering: Lowering, addresses: LossPlace) => void };
 
 const LOSSES: LossTable = {
-  binaryCrossEntropy(value, lowering, losses, weight) {
+  binaryCrossEntropy(value, lowering, { losses, weight }) {
     const z = lowering.places.of(value.logit);
     const [label, mask, weights] = [value.label, value.mask, value.weights].map((column) => flat(column, lowering));
-    lowering.list.emit('binaryCrossEntropy', z.at, z.ld, label!, mask!, weights!, losses, z.gradient, ROWS, weight, lowering.accumulate(value.logit));
+    lowering.list.emit('binaryCrossEntropy', { z: z.at, ldz: z.ld, label: label!, mask: mask!, weights: weights!, losses, dz: z.gradient, rows: ROWS, weight, accumulate: lowering.accumulate(value.logit) });
   },
-  productCrossEntropy(value, lowering, losses, weight) {
+  productCrossEntropy(value, lowering, { losses, weight }) {
     const [a, c] = value.logits.map((logit) => lowering.places.of(logit)) as [Place, Place];
     const [label, mask, weights] = [value.label, value.mask, value.weights].map((column) => flat(column, lowering));
     const [first, second] = value.logits.map((logit) => lowering.accumulate(logit));
-    lowering.list.emit('productCrossEntropy', a.at, a.ld, c.at, c.ld, label!, mask!, weights!, losses, a.gradient, c.gradient, ROWS, weight, first!, second!);
+    lowering.list.emit('productCrossEntropy', { a: a.at, lda: a.ld, c: c.at, ldc: c.ld, label: label!, mask: mask!, weights: weights!, losses, da: a.gradient, dc: c.gradient, rows: ROWS, weight, accumulateA: first!, accumulateC: second! });
   },
-  squaredError(value, lowering, losses, weight) {
+  squaredError(value, lowering, { losses, weight }) {
     const z = lowering.places.of(value.prediction);
     const [label, mask, weights] = [value.label, value.mask, value.weights].map((column) => flat(column, lowering));
-    lowering.list.emit('squaredError', z.at, z.ld, label!, mask!, weights!, losses, z.gradient, ROWS, weight, lowering.accumulate(value.prediction));
+    lowering.list.emit('squaredError', { z: z.at, ldz: z.ld, label: label!, mask: mask!, weights: weights!, losses, dz: z.gradient, rows: ROWS, weight, accumulate: lowering.accumulate(value.prediction) });
   },
 };
 
-/** Lowers a loss: each row's to `losses`, its gradient times `weight` to the logits', its mean and rows (doubles) to `out`. */
-export function lowerLoss(value: LossValue, lowering: Lowering, losses: number, weight: number, out: number): void {
+/** Lowers a loss, and its gradient times its weight. */
+export function lowerLoss(value: LossValue, lowering: Lowering, place: LossPlace): void {
   // The table's entry for `value.op` takes that operation's value.
-  const lower = LOSSES[value.op] as (value: LossValue, lowering: Lowering, losses: number, weight: number) => void;
-  lower(value, lowering, losses, weight);
-  lowering.list.emit('checkFinite', losses, lowering.refused, ROWS);
-  lowering.list.emit('meanLoss', losses, flat(value.mask, lowering), out, ROWS);
+  const lower = LOSSES[value.op] as (value: LossValue, lowering: Lowering, place: LossPlace) => void;
+  lower(value, lowering, place);
+  const { losses, out } = place;
+  lowering.list.emit('checkFinite', { numbers: losses, refused: lowering.refused, count: ROWS });
+  lowering.list.emit('meanLoss', { losses, mask: flat(value.mask, lowering), out, rows: ROWS });
 }

@@ -3,7 +3,7 @@ import type { Arena } from './arena.js';
 import type { CallList } from './call-list.js';
 import type { Places } from './places.js';
 
-/** What a list of calls is for. */
+/** What a list of calls is for: predictions, or a pass of training, with or without moving running statistics. */
 export type Mode = 'train' | 'inspect' | 'predict';
 
 /** What an operation is lowered with. */
@@ -22,6 +22,6 @@ export interface Lowering {
   accumulate(value: Value): 0 | 1;
   /** Address of the dropout key of a layer, written before each step. */
   dropoutKey(id: number): number;
-  /** Address of the word that becomes 1 where a loss or a running statistic is not finite. */
+  /** Address of the word that becomes 1 where a loss, a gradient or a running statistic is not finite. */
   readonly refused: number;
 }

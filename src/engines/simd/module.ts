@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs';
 import v8 from 'node:v8';
-import type { KernelName } from './call-list.js';
+import type { SIGNATURES } from './kernel-signatures.js';
 
 /** Bytes of a page of WebAssembly memory, and the most that one memory can have. */
 export const PAGE_BYTES = 65_536;
 export const MAX_BYTES = 4 * 2 ** 30 - PAGE_BYTES;
 
 /** An instance's kernels, by name. */
-export type Kernels = Readonly<Record<KernelName | 'barrier' | 'join' | 'heapBase', (...args: number[]) => number>>;
+export type Kernels = Readonly<Record<keyof typeof SIGNATURES | 'heapBase', (...args: number[]) => number>>;
 
 /** The compiled kernels, and whether they fuse multiplications and additions. */
 export interface KernelModule {

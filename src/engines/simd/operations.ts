@@ -18,15 +18,15 @@ const CODES: Partial<Record<Activation, number>> = { relu: 0, sigmoid: 1, tanh: 
 
 /** out (+)= x · matrix + bias */
 function multiplyMatrix(list: CallList, x: Place, matrix: Matrix, bias: number, out: Place, accumulate = 0): void {
-  list.emit('gemm', x.at, x.ld, matrix.at, bias, out.at, out.ld, ROWS, matrix.inputs, matrix.panels, accumulate);
+  list.emit('gemm', { a: x.at, lda: x.ld, panelsAt: matrix.at, bias, c: out.at, ldc: out.ld, rows: ROWS, k: matrix.inputs, panels: matrix.panels, accumulate });
 }
 
 /** Gradients of a product: of the matrix, and (unless x is outside the graph) of x. */
 function multiplyMatrixGradient({ list, gradientAt }: Lowering, x: Place, matrix: Matrix, out: Place, accumulateX: number, accumulateMatrix = 0): void {
   const outputs = matrix.panels * 8;
   list.awaitStart();
-  list.emit('gemm', out.gradient, out.ld, matrix.transposed, 0, x.gradient, x.ld, ROWS, outputs, Math.ceil(matrix.inputs / 8), accumulateX);
-  list.emit('gemmGradient', x.at, x.ld, out.gradient, out.ld, gradientAt(matrix.at), ROWS, matrix.inputs, matrix.panels, accumulateMatrix);
+  list.emit('gemm', { a: out.gradient, lda: out.ld, panelsAt: matrix.transposed, bias: 0, c: x.gradient, ldc: x.ld, rows: ROWS, k: outputs, panels: Math.ceil(matrix.inputs / 8), accumulate: accumulateX });
+  list.emit('gemmGradient', { x: x.at, ldx: x.ld, d: out.gradient, ldd: out.ld, g: gradientAt(matrix.at), rows: ROWS, k: matrix.inputs, panels: matrix.panels, accumulate: accumulateMatrix });
 }
 
 /** Every operation that is not a loss, forwards and backwards. */
@@ -46,7 +46,7 @@ export const LOWERED: LoweringTable = {
       for (const member of members) {
         if (member.bias === undefined || cancelled.has(member.bias)) continue;
         const place = places.of(member);
-        list.emit('columnSums', place.gradient, place.ld, gradientAt(places.vector(member.bias)), ROWS, place.columns, 0);
+        list.emit('columnSums', { d: place.gradient, ldd: place.ld, g: gradientAt(places.vector(member.bias)), rows: ROWS, columns: place.columns, accumulate: 0 });
       }
       multiplyMatrixGradient(lowering, places.of(x), matrix, out, accumulate(x));
     },
@@ -71,13 +71,13 @@ export const LOWERED: LoweringTable = {
       const { places, list } = lowering;
       const [x, y] = [places.of(value.x), places.of(value)];
       const code = CODES[value.kind];
-      if (code !== undefined) list.emit('activate', code, x.at, x.ld, y.at, y.ld, ROWS, x.columns);
-      else if (value.running === undefined) list.emit('prelu', x.at, x.ld, places.vector(value.slope!), y.at, y.ld, ROWS, x.columns);
+      if (code !== undefined) list.emit('activate', { kind: code, x: x.at, ldx: x.ld, y: y.at, ldy: y.ld, rows: ROWS, columns: x.columns });
+      else if (value.running === undefined) list.emit('prelu', { x: x.at, ldx: x.ld, slope: places.vector(value.slope!), y: y.at, ldy: y.ld, rows: ROWS, columns: x.columns });
       else {
         const z = places.columns(`normalised ${value.id}`, value.width);
         const { ones, zeros } = constants(lowering, value.width);
         normalise(lowering, x, z, ones, zeros, value.running);
-        list.emit('dice', x.at, x.ld, z.at, z.ld, places.vector(value.slope!), y.at, y.ld, ROWS, x.columns);
+        list.emit('dice', { x: x.at, ldx: x.ld, z: z.at, ldz: z.ld, slope: places.vector(value.slope!), y: y.at, ldy: y.ld, rows: ROWS, columns: x.columns });
       }
     },
     backward(value, lowering) {
@@ -86,18 +86,18 @@ export const LOWERED: LoweringTable = {
       const code = CODES[value.kind];
       const isAdded = accumulate(value.x);
       if (code !== undefined) {
-        list.emit('activateGradient', code, x.at, x.ld, y.at, y.ld, y.gradient, x.gradient, ROWS, x.columns, isAdded);
+        list.emit('activateGradient', { kind: code, x: x.at, ldx: x.ld, y: y.at, ldy: y.ld, dy: y.gradient, dx: x.gradient, rows: ROWS, columns: x.columns, accumulate: isAdded });
         return;
       }
       const slope = places.vector(value.slope!);
       if (value.running === undefined) {
-        list.emit('preluGradient', x.at, x.ld, slope, y.gradient, y.ld, x.gradient, ROWS, x.columns, isAdded);
-        list.emit('preluSlope', x.at, x.ld, y.gradient, y.ld, gradientAt(slope), ROWS, x.width);
+        list.emit('preluGradient', { x: x.at, ldx: x.ld, slope, dy: y.gradient, ldy: y.ld, dx: x.gradient, rows: ROWS, columns: x.columns, accumulate: isAdded });
+        list.emit('preluSlope', { x: x.at, ldx: x.ld, dy: y.gradient, ldy: y.ld, g: gradientAt(slope), rows: ROWS, width: x.width });
         return;
       }
       const z = places.columns(`normalised ${value.id}`, value.width);
-      list.emit('diceGradient', x.at, x.ld, z.at, z.ld, slope, y.gradient, y.ld, x.gradient, z.gradient, ROWS, x.columns, isAdded);
-      list.emit('diceSlopes', x.at, x.ld, z.at, z.ld, y.gradient, y.ld, gradientAt(slope), ROWS, x.width);
+      list.emit('diceGradient', { x: x.at, ldx: x.ld, z: z.at, ldz: z.ld, slope, dy: y.gradient, ldy: y.ld, dx: x.gradient, dz: z.gradient, rows: ROWS, columns: x.columns, accumulate: isAdded });
+      list.emit('diceSlopes', { x: x.at, ldx: x.ld, z: z.at, ldz: z.ld, dy: y.gradient, ldy: y.ld, g: gradientAt(slope), rows: ROWS, width: x.width });
       // Its gain and shift are constants: their gradients go where nothing reads them.
       const unread = arena.take(`unread ${value.width}`, 2 * toFours(value.width));
       const { ones } = constants(lowering, value.width);
@@ -108,23 +108,23 @@ export const LOWERED: LoweringTable = {
   dropout: {
     forward(value, { mode, places, list, dropoutKey }) {
       const [x, y] = [places.of(value.x), places.of(value)];
-      if (mode === 'predict') list.emit('copyColumns', x.at, x.ld, y.at, y.ld, ROWS, value.width, 0);
-      else list.emit('dropout', x.at, x.ld, y.at, y.ld, ROWS, value.width, dropoutKey(value.id), value.rate * 2 ** 32, 1 / (1 - value.rate), 0);
+      if (mode === 'predict') list.emit('copyColumns', { x: x.at, ldx: x.ld, y: y.at, ldy: y.ld, rows: ROWS, width: value.width, accumulate: 0 });
+      else list.emit('dropout', { x: x.at, ldx: x.ld, y: y.at, ldy: y.ld, rows: ROWS, width: value.width, key: dropoutKey(value.id), threshold: value.rate * 2 ** 32, keep: 1 / (1 - value.rate), accumulate: 0 });
     },
     backward(value, { places, list, accumulate, dropoutKey }) {
       const [x, y] = [places.of(value.x), places.of(value)];
-      list.emit('dropout', y.gradient, y.ld, x.gradient, x.ld, ROWS, value.width, dropoutKey(value.id), value.rate * 2 ** 32, 1 / (1 - value.rate), accumulate(value.x));
+      list.emit('dropout', { x: y.gradient, ldx: y.ld, y: x.gradient, ldy: x.ld, rows: ROWS, width: value.width, key: dropoutKey(value.id), threshold: value.rate * 2 ** 32, keep: 1 / (1 - value.rate), accumulate: accumulate(value.x) });
     },
   },
 
   softmax: {
     forward(value, { places, list }) {
       const [x, y] = [places.of(value.x), places.of(value)];
-      list.emit('softmax', x.at, x.ld, y.at, y.ld, ROWS, value.width, y.columns);
+      list.emit('softmax', { x: x.at, ldx: x.ld, y: y.at, ldy: y.ld, rows: ROWS, width: value.width, columns: y.columns });
     },
     backward(value, { places, list, accumulate }) {
       const [x, y] = [places.of(value.x), places.of(value)];
-      list.emit('softmaxGradient', y.at, y.ld, y.gradient, x.gradient, x.ld, ROWS, value.width, accumulate(value.x));
+      list.emit('softmaxGradient', { y: y.at, ldy: y.ld, dy: y.gradient, dx: x.gradient, ldx: x.ld, rows: ROWS, width: value.width, accumulate: accumulate(value.x) });
     },
   },
 
@@ -134,7 +134,7 @@ export const LOWERED: LoweringTable = {
       let column = 0;
       for (const part of value.xs) {
         const x = places.of(part);
-        list.emit('copyColumns', x.at, x.ld, y.at + column * 4, y.ld, ROWS, part.width, 0);
+        list.emit('copyColumns', { x: x.at, ldx: x.ld, y: y.at + column * 4, ldy: y.ld, rows: ROWS, width: part.width, accumulate: 0 });
         column += part.width;
       }
     },
@@ -143,7 +143,7 @@ export const LOWERED: LoweringTable = {
       let column = 0;
       for (const part of value.xs) {
         const x = places.of(part);
-        list.emit('copyColumns', y.gradient + column * 4, y.ld, x.gradient, x.ld, ROWS, part.width, accumulate(part));
+        list.emit('copyColumns', { x: y.gradient + column * 4, ldx: y.ld, y: x.gradient, ldy: x.ld, rows: ROWS, width: part.width, accumulate: accumulate(part) });
         column += part.width;
       }
     },
@@ -152,24 +152,24 @@ export const LOWERED: LoweringTable = {
   slice: {
     forward(value, { places, list }) {
       const [x, y] = [places.of(value.x), places.of(value)];
-      list.emit('copyColumns', x.at + value.begin * 4, x.ld, y.at, y.ld, ROWS, value.width, 0);
+      list.emit('copyColumns', { x: x.at + value.begin * 4, ldx: x.ld, y: y.at, ldy: y.ld, rows: ROWS, width: value.width, accumulate: 0 });
     },
     backward(value, { places, list, accumulate }) {
       const [x, y] = [places.of(value.x), places.of(value)];
-      if (accumulate(value.x) === 0) list.emit('clear', x.gradient, x.ld, ROWS, x.columns);
-      list.emit('copyColumns', y.gradient, y.ld, x.gradient + value.begin * 4, x.ld, ROWS, value.width, 1);
+      if (accumulate(value.x) === 0) list.emit('clear', { y: x.gradient, ldy: x.ld, rows: ROWS, columns: x.columns });
+      list.emit('copyColumns', { x: y.gradient, ldx: y.ld, y: x.gradient + value.begin * 4, ldy: x.ld, rows: ROWS, width: value.width, accumulate: 1 });
     },
   },
 
   multiply: {
     forward(value, { places, list }) {
       const [a, b, y] = [places.of(value.a), places.of(value.b), places.of(value)];
-      list.emit('multiply', a.at, a.ld, b.at, b.ld, y.at, y.ld, ROWS, y.columns, 0);
+      list.emit('multiply', { a: a.at, lda: a.ld, b: b.at, ldb: b.ld, y: y.at, ldy: y.ld, rows: ROWS, columns: y.columns, accumulate: 0 });
     },
     backward(value, { places, list, accumulate }) {
       const [a, b, y] = [places.of(value.a), places.of(value.b), places.of(value)];
-      list.emit('multiply', y.gradient, y.ld, b.at, b.ld, a.gradient, a.ld, ROWS, y.columns, accumulate(value.a));
-      list.emit('multiply', y.gradient, y.ld, a.at, a.ld, b.gradient, b.ld, ROWS, y.columns, accumulate(value.b));
+      list.emit('multiply', { a: y.gradient, lda: y.ld, b: b.at, ldb: b.ld, y: a.gradient, ldy: a.ld, rows: ROWS, columns: y.columns, accumulate: accumulate(value.a) });
+      list.emit('multiply', { a: y.gradient, lda: y.ld, b: a.at, ldb: a.ld, y: b.gradient, ldy: b.ld, rows: ROWS, columns: y.columns, accumulate: accumulate(value.b) });
     },
   },
 
@@ -178,14 +178,14 @@ export const LOWERED: LoweringTable = {
       const y = places.of(value);
       [value.a, value.b].forEach((operand, i) => {
         const x = places.of(operand);
-        list.emit('copyColumns', x.at, x.ld, y.at, y.ld, ROWS, value.width, i);
+        list.emit('copyColumns', { x: x.at, ldx: x.ld, y: y.at, ldy: y.ld, rows: ROWS, width: value.width, accumulate: i });
       });
     },
     backward(value, { places, list, accumulate }) {
       const y = places.of(value);
       for (const operand of [value.a, value.b]) {
         const x = places.of(operand);
-        list.emit('copyColumns', y.gradient, y.ld, x.gradient, x.ld, ROWS, value.width, accumulate(operand));
+        list.emit('copyColumns', { x: y.gradient, ldx: y.ld, y: x.gradient, ldy: x.ld, rows: ROWS, width: value.width, accumulate: accumulate(operand) });
       }
     },
   },
@@ -195,7 +195,7 @@ export const LOWERED: LoweringTable = {
       const [gate, y] = [places.of(value.gate), places.of(value)];
       value.experts.forEach((expert, e) => {
         const x = places.of(expert);
-        list.emit('scaleRows', gate.at + e * 4, gate.ld, x.at, x.ld, y.at, y.ld, ROWS, y.columns, 1, Math.min(e, 1));
+        list.emit('scaleRows', { g: gate.at + e * 4, ldg: gate.ld, x: x.at, ldx: x.ld, y: y.at, ldy: y.ld, rows: ROWS, columns: y.columns, scale: 1, accumulate: Math.min(e, 1) });
       });
     },
     backward(value, { places, list, accumulate }) {
@@ -203,8 +203,8 @@ export const LOWERED: LoweringTable = {
       const isAdded = accumulate(value.gate);
       value.experts.forEach((expert, e) => {
         const x = places.of(expert);
-        list.emit('dotRows', y.gradient, y.ld, x.at, x.ld, gate.gradient + e * 4, gate.ld, ROWS, y.columns, 1, isAdded);
-        list.emit('scaleRows', gate.at + e * 4, gate.ld, y.gradient, y.ld, x.gradient, x.ld, ROWS, y.columns, 1, accumulate(expert));
+        list.emit('dotRows', { x: y.gradient, ldx: y.ld, y: x.at, ldy: x.ld, o: gate.gradient + e * 4, ldo: gate.ld, rows: ROWS, columns: y.columns, scale: 1, accumulate: isAdded });
+        list.emit('scaleRows', { g: gate.at + e * 4, ldg: gate.ld, x: y.gradient, ldx: y.ld, y: x.gradient, ldy: x.ld, rows: ROWS, columns: y.columns, scale: 1, accumulate: accumulate(expert) });
       });
     },
   },
@@ -217,23 +217,23 @@ export const LOWERED: LoweringTable = {
         for (const [parameter, out] of [[value.query, q], [value.key, k], [value.value, v]] as const) multiplyMatrix(list, x, places.matrix(parameter), 0, out);
       }
       const y = places.of(value);
-      tokens.forEach(({ q, k }, t) => list.emit('dotRows', q.at, q.ld, k.at, k.ld, scores.at + t * 4, scores.ld, ROWS, y.columns, 1 / Math.sqrt(value.width), 0));
-      list.emit('softmax', scores.at, scores.ld, shares.at, shares.ld, ROWS, 2, shares.columns);
-      tokens.forEach(({ v }, t) => list.emit('scaleRows', shares.at + t * 4, shares.ld, v.at, v.ld, y.at, y.ld, ROWS, y.columns, 1, t));
+      tokens.forEach(({ q, k }, t) => list.emit('dotRows', { x: q.at, ldx: q.ld, y: k.at, ldy: k.ld, o: scores.at + t * 4, ldo: scores.ld, rows: ROWS, columns: y.columns, scale: 1 / Math.sqrt(value.width), accumulate: 0 }));
+      list.emit('softmax', { x: scores.at, ldx: scores.ld, y: shares.at, ldy: shares.ld, rows: ROWS, width: 2, columns: shares.columns });
+      tokens.forEach(({ v }, t) => list.emit('scaleRows', { g: shares.at + t * 4, ldg: shares.ld, x: v.at, ldx: v.ld, y: y.at, ldy: y.ld, rows: ROWS, columns: y.columns, scale: 1, accumulate: t }));
     },
     backward(value, lowering) {
       const { places, list, accumulate } = lowering;
       const { tokens, scores, shares } = attention(value, places);
       const y = places.of(value);
       tokens.forEach(({ v }, t) => {
-        list.emit('dotRows', y.gradient, y.ld, v.at, v.ld, shares.gradient + t * 4, shares.ld, ROWS, y.columns, 1, 0);
-        list.emit('scaleRows', shares.at + t * 4, shares.ld, y.gradient, y.ld, v.gradient, v.ld, ROWS, y.columns, 1, 0);
+        list.emit('dotRows', { x: y.gradient, ldx: y.ld, y: v.at, ldy: v.ld, o: shares.gradient + t * 4, ldo: shares.ld, rows: ROWS, columns: y.columns, scale: 1, accumulate: 0 });
+        list.emit('scaleRows', { g: shares.at + t * 4, ldg: shares.ld, x: y.gradient, ldx: y.ld, y: v.gradient, ldy: v.ld, rows: ROWS, columns: y.columns, scale: 1, accumulate: 0 });
       });
-      list.emit('softmaxGradient', shares.at, shares.ld, shares.gradient, scores.gradient, scores.ld, ROWS, 2, 0);
+      list.emit('softmaxGradient', { y: shares.at, ldy: shares.ld, dy: shares.gradient, dx: scores.gradient, ldx: scores.ld, rows: ROWS, width: 2, accumulate: 0 });
       const scale = 1 / Math.sqrt(value.width);
       tokens.forEach(({ x, q, k, v }, t) => {
-        list.emit('scaleRows', scores.gradient + t * 4, scores.ld, k.at, k.ld, q.gradient, q.ld, ROWS, y.columns, scale, 0);
-        list.emit('scaleRows', scores.gradient + t * 4, scores.ld, q.at, q.ld, k.gradient, k.ld, ROWS, y.columns, scale, 0);
+        list.emit('scaleRows', { g: scores.gradient + t * 4, ldg: scores.ld, x: k.at, ldx: k.ld, y: q.gradient, ldy: q.ld, rows: ROWS, columns: y.columns, scale, accumulate: 0 });
+        list.emit('scaleRows', { g: scores.gradient + t * 4, ldg: scores.ld, x: q.at, ldx: q.ld, y: k.gradient, ldy: k.ld, rows: ROWS, columns: y.columns, scale, accumulate: 0 });
         for (const [parameter, out] of [[value.query, q], [value.key, k], [value.value, v]] as const) {
           multiplyMatrixGradient(lowering, x, places.matrix(parameter), out, accumulate(value.tokens[t]!), Math.min(t, 1));
         }
@@ -246,17 +246,17 @@ export const LOWERED: LoweringTable = {
 function normalise({ mode, arena, places, list }: Lowering, x: Place, y: Place, gain: number, shift: number, running: RunningStatistics): void {
   const at = places.vector(running.mean);
   if (mode === 'predict') {
-    list.emit('normaliseRunning', x.at, x.ld, y.at, y.ld, gain, shift, at, ROWS, x.columns, running.epsilon);
+    list.emit('normaliseRunning', { x: x.at, ldx: x.ld, y: y.at, ldy: y.ld, gain, shift, running: at, rows: ROWS, columns: x.columns, epsilon: running.epsilon });
     return;
   }
   const statistics = statisticsAt(arena, running.mean, x);
   const momentum = mode === 'train' ? running.momentum : 0;
-  list.emit('normalise', x.at, x.ld, y.at, y.ld, gain, shift, at, statistics, ROWS, x.columns, running.epsilon, momentum, x.columns);
+  list.emit('normalise', { x: x.at, ldx: x.ld, y: y.at, ldy: y.ld, gain, shift, running: at, statistics, rows: ROWS, columns: x.columns, epsilon: running.epsilon, momentum });
 }
 
 function normaliseGradient({ arena, list }: Lowering, x: Place, y: Place, gain: number, mean: Parameter, dgain: number, dshift: number, accumulate: number): void {
   const statistics = statisticsAt(arena, mean, x);
-  list.emit('normaliseGradient', x.at, x.ld, y.gradient, y.ld, gain, statistics, x.gradient, dgain, dshift, ROWS, x.columns, accumulate, x.columns);
+  list.emit('normaliseGradient', { x: x.at, ldx: x.ld, dy: y.gradient, ldy: y.ld, gain, statistics, dx: x.gradient, dgain, dshift, rows: ROWS, columns: x.columns, accumulate });
 }
 
 /** A batch's mean and 1/√(variance + ε), and room for two sums in double precision. */

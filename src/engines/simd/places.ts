@@ -1,5 +1,6 @@
 import type { Graph } from '../../graph/graph.js';
 import type { Parameter, Value, ValueOf } from '../../graph/operations.js';
+import { sizeOf } from '../../tensor.js';
 import { WORD, type Arena } from './arena.js';
 
 /**
@@ -34,7 +35,7 @@ export interface LinearGroup {
   readonly out: Place;
 }
 
-/** Where a parameter's numbers are: plain, or some columns of a matrix. */
+/** Where a parameter's numbers are: one after the other, or in some columns of a matrix. */
 export type ParameterPlace =
   | { readonly kind: 'vector'; readonly at: number }
   | { readonly kind: 'matrix'; readonly matrix: Matrix; readonly column: number };
@@ -45,6 +46,8 @@ const toEights = (count: number): number => Math.ceil(count / 8) * 8;
 /** Places of all that a graph computes with, laid out once. */
 export interface Places {
   readonly groups: readonly LinearGroup[];
+  /** Rows of the largest batch. */
+  readonly maxRows: number;
   /** Floats from `weightsBegin` on that the dense optimizer trains. */
   readonly weightsBegin: number;
   readonly weightsCount: number;
@@ -90,8 +93,8 @@ export function createPlaces(arena: Arena, graph: Graph, maxRows: number): Place
   for (const { name, shape } of ownMatrices) matrixAt(name, shape[0]!, toEights(shape[1]!));
   const inLinears = new Set(linears.flatMap(({ weight, bias }) => [weight, ...(bias === undefined ? [] : [bias])]));
   const vectors = graph.parameters.filter((parameter) => parameter.isTrainable && !inLinears.has(parameter) && !ownMatrices.includes(parameter));
-  for (const { name, shape } of vectors) parameters.set(name, { kind: 'vector', at: arena.take(`vector ${name}`, toFours(shape[0]!)) });
-  const weightsCount = (arena.bytes - weightsBegin) / WORD;
+  for (const { name, shape } of vectors) parameters.set(name, { kind: 'vector', at: arena.take(`vector ${name}`, toFours(sizeOf(shape))) });
+  const weightsCount = (arena.take('weights end', 0) - weightsBegin) / WORD;
 
   const matrixOf = (name: string, inputs: number, room: number): Matrix => ({
     at: matrixAt(name, inputs, room),
@@ -130,9 +133,13 @@ export function createPlaces(arena: Arena, graph: Graph, maxRows: number): Place
     parameters.set(variance.name, { kind: 'vector', at: at + toFours(value.width) * WORD });
   }
 
+  // What no value of this graph computes with lies apart.
+  for (const { name, shape } of graph.parameters) if (!parameters.has(name)) parameters.set(name, { kind: 'vector', at: arena.take(`vector ${name}`, toFours(sizeOf(shape))) });
+
   const parameter = ({ name }: Parameter): ParameterPlace => parameters.get(name)!;
   return {
     groups,
+    maxRows,
     weightsBegin,
     weightsCount,
     parameter,

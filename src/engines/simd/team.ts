@@ -1,14 +1,13 @@
 import { Worker } from 'node:worker_threads';
 import { monotonicMs } from '../../clock.js';
-import type { Mode } from './lowering.js';
 import { instantiate, type Kernels } from './module.js';
-import { ROWS, type Call, type KernelName } from './call-list.js';
+import type { Call } from './call-list.js';
 
 /** What a team of workers runs, and on what. */
-export interface TeamOptions {
+export interface TeamOptions<List extends string = string> {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
-  readonly lists: Readonly<Record<Mode, readonly Call[]>>;
+  readonly lists: Readonly<Record<List, readonly Call[]>>;
   /** Address of the barrier's words, and of the command's behind them: 16 words in all. */
   readonly barrier: number;
   readonly threads: number;
@@ -22,14 +21,12 @@ export interface TeamOptions {
 export type CallObserver = (kernel: Call['kernel'], elapsedMs: number) => void;
 
 /** Those who run a list together; this thread is the first of them. */
-export interface Team {
+export interface Team<List extends string> {
   /** Runs a list on a batch of so many rows, to its end. */
-  run(mode: Mode, rows: number): void;
+  run(list: List, rows: number): void;
   end(): void;
 }
 
-/** Lists by the number that a command gives them. */
-export const MODES: readonly Mode[] = ['train', 'inspect', 'predict'];
 /** Words of a command, counted from the barrier: its number, the list (-1 ends the worker), the rows; the workers that wait; whether one failed. */
 export const COMMAND = { number: 4, list: 5, rows: 6, ready: 7, failed: 8 } as const;
 /** Less work than this is done before the others have woken up. */
@@ -37,17 +34,17 @@ const MIN_SHARED_WORK = 2_000_000;
 
 /** A list with its kernels looked up, so that a step looks up and allocates nothing. */
 export function bind(calls: readonly Call[], kernels: Kernels, onCall?: CallObserver): (rows: number) => void {
-  const kernelOf = ({ kernel }: Call): Kernels[KernelName] => (onCall === undefined ? kernels[kernel] : timed(kernel, kernels[kernel], onCall));
-  const bound = calls.map((call) => ({ kernel: kernelOf(call), args: [...call.args], rowsAt: call.args.indexOf(ROWS) }));
-  let boundRows = ROWS;
+  const kernelOf = ({ kernel }: Call): Kernels['barrier'] => (onCall === undefined ? kernels[kernel] : timed(kernel, kernels[kernel], onCall));
+  const bound = calls.map((call) => ({ kernel: kernelOf(call), args: [...call.args], rowsAt: call.rowsAt }));
+  let boundRows = -1;
   return (rows) => {
-    if (rows !== boundRows) for (const { args, rowsAt } of bound) if (rowsAt >= 0) args[rowsAt] = rows;
+    if (rows !== boundRows) for (const { args, rowsAt } of bound) for (const at of rowsAt) args[at] = rows;
     boundRows = rows;
     for (const { kernel, args } of bound) kernel(...args);
   };
 }
 
-function timed(name: Call['kernel'], kernel: Kernels[KernelName], onCall: CallObserver): Kernels[KernelName] {
+function timed(name: Call['kernel'], kernel: Kernels['barrier'], onCall: CallObserver): Kernels['barrier'] {
   return (...args) => {
     const startMs = monotonicMs();
     const result = kernel(...args);
@@ -57,9 +54,11 @@ function timed(name: Call['kernel'], kernel: Kernels[KernelName], onCall: CallOb
 }
 
 /** Starts the workers. Results do not depend on how many there are. */
-export function createTeam({ module, memory, lists, barrier, threads, rowWork, onCall }: TeamOptions): Team {
+export function createTeam<List extends string>({ module, memory, lists, barrier, threads, rowWork, onCall }: TeamOptions<List>): Team<List> {
   const kernels = instantiate(module, memory);
-  const bound = MODES.map((mode) => bind(lists[mode], kernels, onCall));
+  // A command names a list by its place.
+  const names = Object.keys(lists) as List[];
+  const bound = names.map((name) => bind(lists[name], kernels, onCall));
   const words = new Int32Array(memory.buffer, barrier, 16);
   const workers = Array.from({ length: threads - 1 }, (_, w) => {
     // Workers run what was built, also where this file runs from its source.
@@ -77,8 +76,8 @@ export function createTeam({ module, memory, lists, barrier, threads, rowWork, o
     Atomics.notify(words, COMMAND.number);
   };
   return {
-    run(mode, rows) {
-      const list = MODES.indexOf(mode);
+    run(name, rows) {
+      const list = names.indexOf(name);
       // Until all have started, this thread goes on alone: the results are the same.
       const isShared = threads > 1 && rows * rowWork >= MIN_SHARED_WORK && Atomics.load(words, COMMAND.ready) === threads - 1;
       kernels.join(0, isShared ? threads : 1, barrier);

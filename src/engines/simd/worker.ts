@@ -1,6 +1,6 @@
 import { workerData } from 'node:worker_threads';
 import { instantiate } from './module.js';
-import { bind, COMMAND, MODES, type TeamOptions } from './team.js';
+import { bind, COMMAND, type TeamOptions } from './team.js';
 
 // One worker of a team: waits for a command, runs its share of the list, meets the others at the end.
 
@@ -11,7 +11,7 @@ const SPINS = 20_000;
 const { module, memory, lists, barrier, threads, self } = workerData as TeamOptions & { readonly self: number };
 const kernels = instantiate(module, memory);
 kernels.join(self, threads, barrier);
-const bound = MODES.map((mode) => bind(lists[mode], kernels));
+const bound = Object.values(lists).map((list) => bind(list, kernels));
 const words = new Int32Array(memory.buffer, barrier, 16);
 
 Atomics.add(words, COMMAND.ready, 1);

@@ -1,60 +1,29 @@
-import type { Batch } from '../../batch.js';
-import { createTables, denseGradient } from '../../tables/tables.js';
-import { optimizers } from '../../optimizers/optimizers.js';
+import { column, sliceRows, type Batch } from '../../batch.js';
 import type { HostTensor } from '../../tensor.js';
-import { refusedLosses, tableTensor, type Plan, type Program, type ProgramState } from '../engine.js';
-import { refuseOtherTensors } from '../restore.js';
-import { createWeights } from '../weights.js';
+import { refusedLosses, type Plan, type Program } from '../engine.js';
+import { createHost } from '../simd/host.js';
 import type { TensorFlow } from './backend.js';
 import { createRunner, type BatchStatistics, type Input } from './pass.js';
 
 /**
- * Compiles a plan for TensorFlow.js: the graph runs on its backend with its autodiff, tables and weights stay in plain
- * memory, where the optimizers' rules work.
+ * Compiles a plan for TensorFlow.js: the graph runs on its backend with its autodiff; tables, weights and their optimizers lie
+ * with the kernels.
  */
-export function compileProgram(tf: TensorFlow, { graph, layout, seed, ...plan }: Plan): Program {
-  const optimizer = optimizers.build(plan.optimizers.dense);
-  const tableOptimizer = optimizers.build(plan.optimizers.embeddings);
-  const weights = createWeights(graph.parameters, optimizer, seed);
-  const trained = weights.filter((weight) => weight.parameter.isTrainable);
-  const dataOf = new Map(weights.map(({ parameter, data }) => [parameter.name, data]));
-  const tables = createTables(layout, tableOptimizer, plan.optimizers.embeddings.lazy, seed);
-  const runner = createRunner(tf, graph, weights);
+export function compileProgram(tf: TensorFlow, plan: Plan): Program {
+  const { graph, seed } = plan;
+  const host = createHost(plan);
+  const { store } = host;
+  const dataOf = new Map(graph.parameters.map((parameter) => [parameter.name, store.tensorOf(parameter, 0).data]));
+  const runner = createRunner(tf, graph, graph.parameters.map((parameter) => ({ parameter, data: dataOf.get(parameter.name)! })));
+  const trained = graph.parameters.filter(({ isTrainable }) => isTrainable);
   let step = 0;
-  let memory = new Float32Array(0);
 
-  /** The looked-up rows of a batch, in memory that the next batch reuses. */
-  const lookup = (batch: Batch): Input => {
-    const size = batch.rows * layout.width;
-    if (memory.length < size) memory = new Float32Array(size);
-    const input_BI = memory.subarray(0, size);
-    tables.lookup(batch, input_BI);
-    return { batch, input_BI };
-  };
+  const lookup = (batch: Batch): Input => ({ batch, input_BI: host.lookup(batch) });
 
   const updateRunning = ({ running, mean, variance }: BatchStatistics, rows: number): void => {
-    blend(dataOf.get(running.mean.name)!, mean, running.momentum, 1);
+    blend(column(dataOf, running.mean.name), mean, running.momentum, 1);
     // The running variance is the unbiased one; a batch of one row has none to give.
-    if (rows > 1) blend(dataOf.get(running.variance.name)!, variance, running.momentum, rows / (rows - 1));
-  };
-
-  const state = (): ProgramState => {
-    const tableShapes = tables.tables.map((table) => ({ table, name: tableTensor(table.name), shape: [table.rows, table.width] }));
-    return {
-      step,
-      weights: new Map<string, HostTensor>([
-        ...weights.map(({ parameter: { name, shape }, data }) => [name, { shape, data }] as const),
-        ...tableShapes.map(({ table, name, shape }) => [name, { shape, data: table.weights_VD }] as const),
-      ]),
-      optimizer: new Map<string, HostTensor>([
-        ...trained.flatMap(({ parameter: { name, shape }, slots }) =>
-          slots.map((data, s) => [`${name}.${optimizer.slots[s]}`, { shape, data }] as const),
-        ),
-        ...tableShapes.flatMap(({ table, name, shape }) =>
-          table.slots_VD.map((data, s) => [`${name}.${tableOptimizer.slots[s]}`, { shape, data }] as const),
-        ),
-      ]),
-    };
+    if (rows > 1) blend(column(dataOf, running.variance.name), variance, running.momentum, rows / (rows - 1));
   };
 
   return {
@@ -62,39 +31,38 @@ export function compileProgram(tf: TensorFlow, { graph, layout, seed, ...plan }:
       const pass = await runner.train(lookup(batch), seed, step);
       const isFinite = [...pass.losses.values()].every(({ mean }) => Number.isFinite(mean)) && pass.statistics.every(({ mean, variance }) => mean.every(Number.isFinite) && variance.every(Number.isFinite));
       if (!isFinite) return refusedLosses(pass.losses);
+      host.gather(pass.inputGradient_BI);
+      if (!host.update(pass.gradients, step + 1, { dense: 1, embeddings: 1 })) return refusedLosses(pass.losses);
       step++;
-      const update = optimizer.at(step);
-      for (const { parameter, data, slots } of trained) update(data, slots, 0, pass.gradients.get(parameter.name)!, 0, data.length);
-      tables.update(tables.rowGradients(batch, pass.inputGradient_BI), step);
       for (const statistics of pass.statistics) updateRunning(statistics, batch.rows);
       return pass.losses;
     },
 
-    predict: (batch) => runner.predict(lookup(batch)),
+    async predict(batch) {
+      const results = new Map([...graph.predictions.keys()].map((task) => [task, new Float32Array(batch.rows)]));
+      for (let begin = 0; begin < batch.rows; begin += host.maxRows) {
+        const part = sliceRows(batch, begin, Math.min(begin + host.maxRows, batch.rows));
+        for (const [task, values] of await runner.predict(lookup(part))) results.get(task)!.set(values, begin);
+      }
+      return results;
+    },
 
     async inspect(batch) {
       const { losses, predictions, inputGradient_BI, gradients } = await runner.train(lookup(batch), seed, step);
+      host.gather(inputGradient_BI);
       return {
         losses,
         predictions,
-        gradients: new Map<string, HostTensor>([
-          ...trained.map(({ parameter: { name, shape } }) => [name, { shape, data: gradients.get(name)! }] as const),
-          ...tables
-            .rowGradients(batch, inputGradient_BI)
-            .map((rows) => [tableTensor(rows.table.name), { shape: [rows.table.rows, rows.table.width], data: denseGradient(rows) }] as const),
-        ]),
+        gradients: new Map<string, HostTensor>([...trained.map(({ name, shape }) => [name, { shape, data: gradients.get(name)! }] as const), ...host.tableGradients()]),
       };
     },
 
-    state,
+    state: () => store.state(step),
     restore(saved) {
-      const live = state();
-      refuseOtherTensors(live, saved);
-      for (const [name, { data }] of saved.weights) live.weights.get(name)!.data.set(data);
-      for (const [name, { data }] of saved.optimizer) live.optimizer.get(name)!.data.set(data);
+      store.restore(saved);
       step = saved.step;
     },
-    dispose: () => undefined,
+    dispose: () => host.dispose(),
   };
 }
 

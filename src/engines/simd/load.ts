@@ -1,0 +1,37 @@
+import { column, type Batch } from '../../batch.js';
+import { WORD } from './arena.js';
+import { createBagLoader, itemsOf } from './bags.js';
+import type { Laid } from './compile.js';
+
+/** Copies rows `begin` to `begin + rows` of a batch to where the calls read them. */
+export type Loader = (batch: Batch, begin: number, rows: number) => void;
+
+/** A loader for a plan; where things go is found once, so that a step only copies. */
+export function createLoader({ graph, layout, arena, places, tables }: Laid, memory: WebAssembly.Memory): Loader {
+  const floats = new Float32Array(memory.buffer);
+  const words = new Uint32Array(memory.buffer);
+  const fieldsOf = (kind: 'id' | 'number'): { field: string; at: number }[] =>
+    layout.columns.flatMap((columns) => (columns.kind === kind ? [{ field: columns.field, at: tables.column(kind, columns.field) / WORD }] : []));
+  const [idFields, numberFields] = [fieldsOf('id'), fieldsOf('number')];
+  const labels = graph.values.flatMap((value) => (value.op === 'input' && value.source.kind === 'label' ? [{ name: value.source.column, at: places.of(value).at / WORD }] : []));
+  const bags = createBagLoader(memory, tables.bags, arena.bytes);
+  const keyCounts = tables.all.map(({ rows, count, fields }) => {
+    const bagFields = fields.filter(({ kind }) => kind === 'bag').map(({ field }) => field);
+    return { at: count / WORD + 2, most: rows, numIds: fields.length - bagFields.length, bagFields };
+  });
+  return (batch, begin, rows) => {
+    if (rows > places.maxRows) throw new Error(`a batch of ${rows} rows, where ${places.maxRows} were planned`);
+    for (const { field, at } of idFields) words.set(column(batch.ids, field).subarray(begin, begin + rows), at);
+    for (const { field, at } of numberFields) floats.set(column(batch.numbers, field).subarray(begin, begin + rows), at);
+    for (const { name, at } of labels) {
+      const values = batch.labels.get(name);
+      if (values !== undefined) floats.set(values.subarray(begin, begin + rows), at);
+    }
+    bags.load(batch, begin, rows);
+    for (const { at, most, numIds, bagFields } of keyCounts) {
+      let keys = numIds * rows;
+      for (const field of bagFields) keys += itemsOf(column(batch.bags, field), begin, rows);
+      words[at] = Math.min(most, keys);
+    }
+  };
+}

@@ -1,0 +1,126 @@
+import { cancelledBiases, neededFor, type Graph, type Term } from '../../graph/graph.js';
+import { isLoss, type LossValue, type Value } from '../../graph/operations.js';
+import type { InputLayout } from '../../tables/layout.js';
+import { WORD, type Arena } from './arena.js';
+import { ROWS, type CallList } from './call-list.js';
+import { lowerLoss } from './losses.js';
+import type { Lowering, Mode } from './lowering.js';
+import { LOWERED } from './operations.js';
+import { inPhases } from './phases.js';
+import type { Places } from './places.js';
+import { lowerGather, lowerLookup, type TablePlaces } from './tables.js';
+
+/** A value that is computed on the way forward. */
+type Computed = Exclude<Value, LossValue>;
+
+/** An entry of the table, whatever its operation. */
+interface Lowered {
+  isByColumns?(value: Value): boolean;
+  forward(value: Value, lowering: Lowering): void;
+  backward(value: Value, lowering: Lowering): void;
+}
+// The table's entry for `value.op` takes that operation's value.
+const operation = (value: Computed): Lowered => LOWERED[value.op];
+
+/** What a pass is made of. */
+export interface PassPlan {
+  readonly graph: Graph;
+  readonly layout: InputLayout;
+  readonly arena: Arena;
+  readonly places: Places;
+  readonly tables: TablePlaces;
+  /** Areas of gradients: one a term, or one for all. */
+  readonly areas: number;
+  readonly denseGradients: number;
+  readonly refused: number;
+  readonly running: { readonly at: number; readonly length: number };
+  readonly dropoutKeys: ReadonlyMap<number, number>;
+  /** By term: where the weight of its loss lies, and its mean loss and rows (two doubles). */
+  readonly terms: ReadonlyMap<string, { readonly weight: number; readonly loss: number }>;
+}
+
+/** The way forward, and back from some terms into an area of the gradients. */
+export interface Pass {
+  forward(): void;
+  back(terms: readonly Term[], area: number): void;
+}
+
+/** Lowers passes of a graph into a list. */
+export function lowerPass(plan: PassPlan, mode: Mode, list: CallList): Pass {
+  const { graph, layout, arena, places, tables, denseGradients, dropoutKeys, refused, running } = plan;
+  const input = graph.values.find((value) => value.op === 'input' && value.source.kind === 'features');
+  const values = mode === 'predict' ? neededFor(graph, [...graph.predictions.values()]) : graph.values;
+  const computed = values.filter((value): value is Computed => !isLoss(value));
+  const phases = mode === 'predict' ? [computed] : inPhases(computed, (value) => operation(value).isByColumns?.(value) ?? false);
+  const weightsEnd = places.weightsBegin + places.weightsCount * WORD;
+  let written = new Set<Value>();
+  let gradientsAt = denseGradients;
+  const lowering: Lowering = {
+    mode, places, arena, list, refused,
+    cancelled: cancelledBiases(graph),
+    computed: new Set<Value>(computed),
+    gradientAt: (address) => (address < places.weightsBegin || address >= weightsEnd ? address : address - places.weightsBegin + gradientsAt),
+    accumulate(value) {
+      const isAdded = written.has(value);
+      written.add(value);
+      return isAdded ? 1 : 0;
+    },
+    dropoutKey: (id) => dropoutKeys.get(id)!,
+  };
+
+  return {
+    forward() {
+      if (mode !== 'predict') {
+        list.emit('releaseTables', { claims: tables.claims, count: tables.all.length });
+        for (const { at: p, transposed: t, inputs: k, panels } of matricesOf(graph, places)) list.emit('transposePanels', { p, t, k, panels });
+      }
+      if (input !== undefined) lowerLookup(layout, tables, places.of(input), list);
+      for (const [i, phase] of phases.entries()) {
+        if (i > 0) list.separate();
+        for (const value of phase) operation(value).forward(value, lowering);
+      }
+      // An extreme number may spoil them and leave the losses finite.
+      if (mode === 'train' && running.length > 0) list.emit('checkFinite', { numbers: running.at, refused, count: running.length });
+    },
+
+    back(terms, area) {
+      written = new Set<Value>();
+      gradientsAt = denseGradients + area * places.weightsCount * WORD;
+      if (area > 0) list.emit('releaseTables', { claims: tables.claims, count: tables.all.length });
+      for (const { name, loss } of terms) {
+        const { weight, loss: out } = plan.terms.get(name)!;
+        lowerLoss(loss, lowering, { losses: arena.take(`row losses ${name}`, places.maxRows), weight, out });
+      }
+      for (const phase of phases.toReversed()) {
+        for (const value of phase.toReversed()) {
+          const isGroupWritten = value.op === 'linear' && clearUnwritten(value, places, written, list);
+          if (written.has(value) || isGroupWritten) operation(value).backward(value, lowering);
+        }
+        list.separate();
+      }
+      list.flushSums();
+      if (input !== undefined && (written.has(input) || area > 0)) {
+        const place = places.of(input);
+        if (!written.has(input)) list.emit('clear', { y: place.gradient, ldy: place.ld, rows: ROWS, columns: place.columns });
+        lowerGather(tables, place, area, plan.areas, list);
+      }
+      list.emit('refuseUnlessFinite', { refused });
+    },
+  };
+}
+
+function matricesOf(graph: Graph, places: Places) {
+  const own = graph.values.flatMap((value) => (value.op === 'attend' ? [value.query, value.key, value.value].map((parameter) => places.matrix(parameter)) : []));
+  return [...places.groups.map(({ matrix }) => matrix), ...own];
+}
+
+/** Whether any member of a group of linear layers got a gradient; what others left of older steps is cleared. */
+function clearUnwritten(value: Extract<Value, { op: 'linear' }>, places: Places, written: Set<Value>, list: CallList): boolean {
+  const { members } = places.groupOf(value);
+  if (members[0] !== value || !members.some((member) => written.has(member))) return false;
+  for (const member of members) {
+    const place = places.of(member);
+    if (!written.has(member)) list.emit('clear', { y: place.gradient, ldy: place.ld, rows: ROWS, columns: place.columns });
+  }
+  return true;
+}

@@ -1,0 +1,121 @@
+import { slotWords, type Optimizer } from '../../optimizers/optimizer.js';
+import type { InputColumns, InputLayout, TableSpec } from '../../tables/layout.js';
+import { WORD, type Arena } from './arena.js';
+import { POOLING_NUMBERS, type BagPlace } from './bags.js';
+import { ROWS, type CallList, type TableRule } from './call-list.js';
+import type { Place } from './places.js';
+
+type TableColumns = Extract<InputColumns, { readonly table: string }>;
+
+/** Where one table and what belongs to it lie. */
+export interface TablePlace extends TableSpec {
+  /** The columns of the input that are looked up in it. */
+  readonly fields: readonly TableColumns[];
+  /** Floats from row to row: the weights, then what the optimizer keeps. */
+  readonly stride: number;
+  readonly at: number;
+  readonly claim: number;
+  readonly hash: number;
+  readonly distinct: number;
+  /** Of the distinct rows; further areas of as many floats lie `areaBytes` on. */
+  readonly gradients: number;
+  readonly areaBytes: number;
+  /** Three words: the number of distinct rows, one that is free, and what it can be at the most in this step. */
+  readonly count: number;
+}
+
+/** All that belongs to tables in a plan's memory. */
+export interface TablePlaces {
+  readonly all: readonly TablePlace[];
+  readonly byName: ReadonlyMap<string, TablePlace>;
+  /** Of all tables, a word each. */
+  readonly claims: number;
+  readonly bags: ReadonlyMap<string, BagPlace>;
+  /** Two words: a 1 in the first makes a step's first pass back begin anew, the second is always 0. */
+  readonly fresh: number;
+  /** Where the ids or numbers of a field lie. */
+  column(kind: 'id' | 'number', field: string): number;
+}
+
+/** How much room gradients need. */
+export interface GradientRoom {
+  /** Rows of all batches that a step takes together. */
+  readonly stepRows: number;
+  /** Gradients that are kept apart. */
+  readonly areas: number;
+}
+
+/** Lays out the tables of a layout. */
+export function placeTables(layout: InputLayout, arena: Arena, bags: ReadonlyMap<string, BagPlace>, optimizer: Optimizer, maxRows: number, { stepRows, areas }: GradientRoom): TablePlaces {
+  const fieldsOf = new Map(layout.tables.map(({ name }) => [name, [] as TableColumns[]]));
+  for (const columns of layout.columns) if (columns.kind !== 'number') fieldsOf.get(columns.table)!.push(columns);
+  const claims = arena.take('claims', layout.tables.length);
+  const all = layout.tables.map(({ name, rows, width }, t): TablePlace => {
+    const fields = fieldsOf.get(name)!;
+    // How many items a bag has is not known before there is a batch.
+    const most = fields.some(({ kind }) => kind === 'bag') ? rows : Math.min(rows, stepRows * fields.length);
+    const stride = width + slotWords(optimizer, width);
+    const take = (what: string, words: number): number => arena.take(`table ${what} ${name}`, words);
+    return {
+      name, rows, width, fields, stride,
+      at: take('rows', rows * stride),
+      claim: claims + t * WORD,
+      hash: take('hash table', 4 * most),
+      distinct: take('distinct', most),
+      gradients: take('gradients', areas * most * width),
+      areaBytes: most * width * WORD,
+      count: take('count', 3),
+    };
+  });
+  return {
+    all,
+    byName: new Map(all.map((table) => [table.name, table])),
+    claims,
+    bags,
+    fresh: arena.take('fresh', 2),
+    column: (kind, field) => arena.take(`${kind} ${field}`, maxRows),
+  };
+}
+
+/** Fills the model's input: rows of tables, pooled bags and numbers side by side. */
+export function lowerLookup({ columns }: InputLayout, tables: TablePlaces, input: Place, list: CallList): void {
+  for (const each of columns) {
+    const at = input.at + each.offset * WORD;
+    if (each.kind === 'number') {
+      list.emit('copyColumns', { x: tables.column('number', each.field), ldx: 1, y: at, ldy: input.ld, rows: ROWS, width: 1, accumulate: 0 });
+      continue;
+    }
+    const { at: table, stride, width } = tables.byName.get(each.table)!;
+    if (each.kind === 'id') {
+      list.emit('lookup', { ids: tables.column('id', each.field), table, stride, width, y: at, ldy: input.ld, rows: ROWS });
+      continue;
+    }
+    const { addresses: bag, offsets } = tables.bags.get(each.field)!;
+    if (each.pooling !== 'sum') list.emit('poolingFactors', { bag, offsets, pooling: POOLING_NUMBERS[each.pooling], rows: ROWS });
+    list.emit('lookupBags', { bag, offsets, table, stride, width, y: at, ldy: input.ld, rows: ROWS });
+  }
+}
+
+/** Sums the input's gradient over each distinct row, by table, into an area of the gradients. Only the first area begins anew. */
+export function lowerGather(tables: TablePlaces, input: Place, area: number, areas: number, list: CallList): void {
+  // Workers take tables as they come free, the large ones first.
+  for (const { fields, width, claim, hash, distinct, gradients, areaBytes, count } of [...tables.all].sort((a, b) => b.rows - a.rows)) {
+    fields.forEach((columns, f) => {
+      const shared = {
+        claim, width, hash, distinct, areaBytes,
+        d: input.gradient + columns.offset * WORD, ldd: input.ld,
+        gradients: gradients + area * areaBytes, areas: area === 0 ? areas : 1,
+        countAt: count, rows: ROWS, isFirstField: f === 0 ? 1 : 0, fresh: area === 0 ? tables.fresh : tables.fresh + WORD,
+      } as const;
+      if (columns.kind === 'id') list.emit('gatherGradients', { ids: tables.column('id', columns.field), ...shared });
+      else list.emit('gatherBagGradients', { bag: tables.bags.get(columns.field)!.addresses, offsets: tables.bags.get(columns.field)!.offsets, ...shared });
+    });
+  }
+}
+
+/** Updates the rows that a step touched, or all of them where the tables are not lazy. */
+export function lowerTableUpdates(tables: TablePlaces, rule: TableRule, isLazy: boolean, constants: number, refused: number, list: CallList): void {
+  for (const { at: table, rows, stride, width, hash, distinct, gradients, count } of tables.all) {
+    list.emit(`${rule}Table`, { table, stride, width, hash, distinct, gradients, countAt: count, constants, refused, tableRows: isLazy ? 0 : rows });
+  }
+}

@@ -1,0 +1,26 @@
+import { createHost, type Host } from '../../src/engines/simd/host.js';
+import type { Parameter } from '../../src/graph/operations.js';
+import { embeddingOptimizerSchema, optimizers } from '../../src/optimizers/optimizers.js';
+import type { InputLayout } from '../../src/tables/layout.js';
+
+/** Tables of a layout and trained vectors, without a model: what an optimizer's kernels work on. */
+export function hostOf(layout: InputLayout, options: { readonly dense?: object; readonly embeddings?: object; readonly vectors?: Readonly<Record<string, number>> } = {}): Host {
+  const parameters = Object.entries(options.vectors ?? {}).map(([name, length]): Parameter => ({ name, shape: [length], init: { kind: 'constant', value: 0 }, isTrainable: true }));
+  return createHost({
+    graph: { values: [], parameters, predictions: new Map(), terms: [] },
+    layout,
+    optimizers: { dense: optimizers.schema.parse(options.dense ?? {}), embeddings: embeddingOptimizerSchema.parse(options.embeddings ?? {}) },
+    seed: 1,
+  });
+}
+
+/** A host's weights by tensor name, copied. */
+export function weightsOf({ store }: Host): Map<string, number[]> {
+  return new Map([...store.state(0).weights].map(([name, { data }]) => [name, [...data]]));
+}
+
+/** Gives a host other weights, and leaves what optimizers keep. */
+export function setWeights({ store }: Host, change: (name: string, data: Float32Array) => Float32Array): void {
+  const { step, weights } = store.state(0);
+  store.restore({ step, weights: new Map([...weights].map(([name, { shape, data }]) => [name, { shape, data: change(name, data.slice()) }])), optimizer: new Map() });
+}
