@@ -2,10 +2,12 @@ import { dumpConfig } from './config/dump.js';
 import { tasksOf } from './config/experiment.js';
 import type { LoadedConfig } from './config/load.js';
 import { checkChanges, storedExperiment } from './config/stored.js';
+import type { Dataset } from './data/batches/dataset.js';
 import { refuseBadRows, skipBadRows } from './data/rows/rejects.js';
 import { encodedFormat, rowFormatOf } from './data/rows/row-format.js';
+import { dataSection, refuseOtherData } from './data/sources/data-state.js';
 import type { Access, ReadProgress } from './data/sources/source.js';
-import { openSplits } from './data/sources/splits.js';
+import { openDatasets, openSplits } from './data/sources/splits.js';
 import { createEngine, type EngineOptions } from './engines/engines.js';
 import { planSize } from './engines/plan-size.js';
 import type { Report } from './evaluation/evaluation.js';
@@ -17,7 +19,7 @@ import { openRun, type RunRequest } from './runs/open-run.js';
 import { openSaver, type Saver } from './runs/saver.js';
 import { observeBests } from './training/followed-metrics.js';
 import { isDivergence } from './training/divergence.js';
-import { firstLoopState } from './training/loop-state.js';
+import { firstLoopState, loopSection } from './training/loop-state.js';
 import { trainLoop } from './training/loop.js';
 import { EVALUATION_BATCH_ROWS, measure } from './training/evaluate-batches.js';
 import { measurementOf, stoppingOf } from './training/monitor.js';
@@ -34,7 +36,6 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
   const { data, training, checkpoints, model, seed } = experiment;
   const { signal } = options;
   const tasks = tasksOf(experiment);
-  const spaces = spacesOf(tasks);
   const format = rowFormatOf(tasks, Object.values(experiment.features));
 
   // What can be wrong with the surroundings is found before a folder is made.
@@ -44,10 +45,10 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
   const compareConfig = (stored: string, path: string) => checkChanges(storedExperiment(stored, path), experiment);
   const tell = (notice: string): void => observer.onNotice(notice);
   const run = await openRun({ ...options, configName: experiment.name, source, config, engine, compareConfig }, tell);
-  const { folder, log, checkpoint } = run;
+  const { folder, log } = run;
 
   const policy = data.onBadRow === 'skip' ? skipBadRows(log.rejectsPath, data.maxRejects) : refuseBadRows;
-  const loop = checkpoint?.loop ?? firstLoopState();
+  const loop = run.state.of(loopSection, firstLoopState);
   const metrics: Record<string, Report> = {};
   const finish = (end: TrainResult['end']): TrainResult => {
     const { bestEpoch, allSkippedBatches: numSkippedBatches } = loop;
@@ -59,11 +60,10 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
   let dispose: (() => void) | undefined;
   try {
     const reading = { policy, cache: { folder: data.cache, onNotice: tell }, verifyData: options.verifyData, onProgress: (progress: ReadProgress) => observer.onRead(progress), threads: options.threads, signal };
-    const fitted = checkpoint?.fitted ?? (await sources.train.fit(format, reading));
+    const fitted = run.resumed?.fitted ?? (await sources.train.fit(format, reading));
     const encoded = encodedFormat(format, fitted);
-    const trainSet = await sources.train.dataset(encoded, reading);
-    const validSet = await sources.valid?.dataset(encoded, reading);
-    const testSet = await sources.test?.dataset(encoded, reading);
+    const { train: trainSet, valid: validSet, test: testSet } = await openDatasets(sources, encoded, reading);
+    refuseOtherData(run.state.of(dataSection, () => ({ trainRows: trainSet.rows })), trainSet.rows);
 
     const layout = layoutOf(encoded.fields);
     const graph = buildModel(model, layout.width, tasks);
@@ -73,10 +73,10 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
     log.event('start', start);
     const program = engine.compile(plan);
     dispose = () => program.dispose();
-    if (checkpoint !== undefined) program.restore(checkpoint.program);
-    const measured = (dataset: typeof trainSet) => measure(program, dataset.batches(EVALUATION_BATCH_ROWS), spaces, signal);
+    run.resumed?.restore(program);
+    const measured = (rows: Dataset) => measure(program, rows.batches(EVALUATION_BATCH_ROWS), spacesOf(tasks), signal);
 
-    const snapshot = () => ({ program: program.state(), loop, trainRows: trainSet.rows, metricsBytes: log.metricsBytes(), fitted, config });
+    const snapshot = () => ({ program: program.state(), sections: run.state.sections(), fitted, config });
     saver = await openSaver({ ...checkpoints, run, loop, snapshot }, tell);
     await log.begin();
     const end = await trainLoop({

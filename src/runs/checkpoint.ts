@@ -9,25 +9,15 @@ import type { Fitted } from '../features/feature-types.js';
 import { readSafetensors, writeSafetensors, type StoredTensor } from '../safetensors.js';
 import { sizeOf, type HostTensor } from '../tensor.js';
 import { refuseNotFinite } from '../training/divergence.js';
-import { loopStateSchema, type LoopState } from '../training/loop-state.js';
+import { parseState, stateText } from './checkpoint-state.js';
 import { checkSize, FILES, MANIFEST, manifestText, parseJson, readManifest, readText } from './manifest.js';
-
-const stateSchema = z.strictObject({
-  loop: loopStateSchema,
-  trainRows: z.int().min(0),
-  metricsBytes: z.int().min(0),
-  /** Names that were to point at the checkpoint. */
-  links: z.array(z.string().regex(/^(last|best|best-[A-Za-z0-9_.-]+)$/)),
-});
+import type { Sections } from './run-state.js';
 
 /** Everything that a checkpoint holds. */
 export interface Checkpoint {
   readonly program: ProgramState;
-  readonly loop: LoopState;
-  /** Usable rows of train: with others, the place in an epoch means nothing. */
-  readonly trainRows: number;
-  /** So much of the run's metrics.jsonl belongs to what is behind. */
-  readonly metricsBytes: number;
+  /** What the parts of the run have to remember. */
+  readonly sections: Sections;
   readonly fitted: Fitted;
   /** The resolved config, YAML. */
   readonly config: string;
@@ -86,7 +76,7 @@ export async function saveCheckpoint(run: string, checkpoint: Checkpoint, links:
     });
   }
   const older = await listCheckpoints(run);
-  const first = `step-${String(checkpoint.loop.step).padStart(8, '0')}`;
+  const first = `step-${String(checkpoint.program.step).padStart(8, '0')}`;
   let name = first;
   for (let copy = 2; older.includes(name); copy++) name = `${first}.${copy}`;
   await withRoom(folder, checkpointBytes(checkpoint), () => writeFolder(join(folder, name), (temporary) => writeFiles(temporary, checkpoint, links)));
@@ -115,13 +105,13 @@ async function withRoom(folder: string, neededBytes: number, write: () => Promis
   }
 }
 
-async function writeFiles(folder: string, { program, loop, trainRows, metricsBytes, fitted, config }: Checkpoint, links: readonly CheckpointLink[]): Promise<void> {
+async function writeFiles(folder: string, { program, sections, fitted, config }: Checkpoint, links: readonly CheckpointLink[]): Promise<void> {
   const files = {
     [FILES.weights]: await writeSafetensors(join(folder, FILES.weights), stored(program.weights)),
     [FILES.optimizer]: await writeSafetensors(join(folder, FILES.optimizer), stored(program.optimizer)),
     [FILES.features]: await writeSynced(join(folder, FILES.features), JSON.stringify(fitted)),
     [FILES.config]: await writeSynced(join(folder, FILES.config), config),
-    [FILES.state]: await writeSynced(join(folder, FILES.state), JSON.stringify({ loop, trainRows, metricsBytes, links })),
+    [FILES.state]: await writeSynced(join(folder, FILES.state), stateText({ step: program.step, links }, sections)),
   };
   await writeSynced(join(folder, MANIFEST), manifestText(files));
 }
@@ -167,7 +157,7 @@ export function findCheckpoint(path: string): string {
  */
 export async function readCheckpoint(folder: string, withOptimizer: boolean): Promise<Checkpoint> {
   const digests = await readManifest(folder);
-  const { loop, trainRows, metricsBytes } = parseJson(join(folder, FILES.state), await readText(folder, FILES.state, digests), stateSchema);
+  const { own, sections } = parseState(await readText(folder, FILES.state, digests), join(folder, FILES.state));
   const fitted = parseJson(join(folder, FILES.features), await readText(folder, FILES.features, digests), z.record(z.string(), z.unknown()));
   const config = await readText(folder, FILES.config, digests);
   const tensors = async (name: typeof FILES.weights | typeof FILES.optimizer): Promise<ProgramState['weights']> => {
@@ -176,10 +166,8 @@ export async function readCheckpoint(folder: string, withOptimizer: boolean): Pr
     return floats(path, await readSafetensors(path, digests[name]));
   };
   return {
-    program: { step: loop.step, weights: await tensors(FILES.weights), optimizer: withOptimizer ? await tensors(FILES.optimizer) : new Map() },
-    loop,
-    trainRows,
-    metricsBytes,
+    program: { step: own.step, weights: await tensors(FILES.weights), optimizer: withOptimizer ? await tensors(FILES.optimizer) : new Map() },
+    sections,
     fitted,
     config,
   };
@@ -192,8 +180,8 @@ export async function readCheckpoint(folder: string, withOptimizer: boolean): Pr
 export async function restoreLinks(run: string, name: string): Promise<void> {
   const folder = checkpointsFolder(run);
   const path = join(folder, name);
-  const { links } = parseJson(join(path, FILES.state), await readText(path, FILES.state, await readManifest(path)), stateSchema);
-  for (const link of links) await pointLink(join(folder, link), name);
+  const { own } = parseState(await readText(path, FILES.state, await readManifest(path)), join(path, FILES.state));
+  for (const link of own.links) await pointLink(join(folder, link), name);
 }
 
 /** The newest checkpoint of a run that is whole. */

@@ -1,12 +1,16 @@
 import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { isTemporary, removeTemporary } from '../disk.js';
+import type { Program, ProgramState } from '../engines/engine.js';
 import { userError } from '../errors.js';
+import type { Fitted } from '../features/feature-types.js';
+import { firstLoopState, loopSection } from '../training/loop-state.js';
 import { checkpointsFolder, readNewestCheckpoint, restoreLinks, type Checkpoint } from './checkpoint.js';
 import { LOCK, lockRun } from './lock.js';
 import { FILES } from './manifest.js';
 import { createRunFolder, namedFolder, runsFolder, type RunPlace } from './run-folder.js';
-import { openRunLog, RESULTS, SOURCE, type LogRequest, type RunLog } from './run-log.js';
+import { logSection, openRunLog, RESULTS, SOURCE, type LogRequest, type RunLog } from './run-log.js';
+import { createRunState, type RunState } from './run-state.js';
 
 /** Which run is wanted, a new one or one that goes on, and what is asked of it. */
 export interface RunRequest extends RunPlace, LogRequest {
@@ -23,12 +27,22 @@ export interface RunRequest extends RunPlace, LogRequest {
 /** Stands for the folder that is named or else the newest run of the config that has not ended. */
 export const AUTO = 'auto';
 
+/** What a run that goes on takes from its checkpoint. */
+export interface Resumed {
+  /** What was learned on train before the first step. */
+  readonly fitted: Fitted;
+  /** Gives a program the weights and the optimizer's state. Once: they are forgotten then, since they may be half of the memory. */
+  restore(program: Pick<Program, 'restore'>): void;
+}
+
 /** A run's folder, this process's alone. */
 export interface OpenRun {
   readonly folder: string;
   readonly log: RunLog;
+  /** What the parts of the run have to remember. */
+  readonly state: RunState;
   /** Where it goes on; undefined for a new run. */
-  readonly checkpoint: Checkpoint | undefined;
+  readonly resumed: Resumed | undefined;
   /** Names of its checkpoints that cannot be read. */
   readonly damaged: readonly string[];
   /** Lets others have it. */
@@ -48,8 +62,9 @@ export async function openRun(request: RunRequest, tell: (notice: string) => voi
   const folder = found ?? (await createRunFolder(request));
   const release = await lockRun(folder);
   try {
-    const { checkpoint, damaged } = found === undefined ? { checkpoint: undefined, damaged: [] } : await goOn(folder, request, tell);
-    return { folder, log: await openRunLog(folder, request, checkpoint?.metricsBytes), checkpoint, damaged, release };
+    const { state, resumed, damaged } = found === undefined ? { state: createRunState({}, folder), resumed: undefined, damaged: [] } : await goOn(folder, request, tell);
+    const log = await openRunLog(folder, request, state.of(logSection, () => ({ metricsBytes: 0 })), resumed === undefined);
+    return { folder, log, state, resumed, damaged, release };
   } catch (error) {
     await release();
     throw error;
@@ -57,22 +72,34 @@ export async function openRun(request: RunRequest, tell: (notice: string) => voi
 }
 
 /** The checkpoint from which a run goes on, and what there is to say about it. */
-async function goOn(run: string, { resume, compareConfig }: RunRequest, tell: (notice: string) => void): Promise<Pick<OpenRun, 'checkpoint' | 'damaged'>> {
+async function goOn(run: string, { resume, compareConfig }: RunRequest, tell: (notice: string) => void): Promise<Pick<OpenRun, 'state' | 'resumed' | 'damaged'>> {
   for (const folder of [run, checkpointsFolder(run)]) await removeTemporary(folder);
   const { checkpoint, name, damaged } = await readNewestCheckpoint(run, tell);
   if (checkpoint === undefined) {
     if (resume !== AUTO) throw userError('checkpoint', { where: run, message: 'has no checkpoint yet', fix: `train it anew, or write --resume ${AUTO}` });
     tell(`${run} has no checkpoint yet: starting it anew`);
-    return { checkpoint, damaged };
+    return { state: createRunState({}, run), resumed: undefined, damaged };
   }
   const path = join(checkpointsFolder(run), name);
+  const state = createRunState(checkpoint.sections, join(path, FILES.state));
   const changes = compareConfig(checkpoint.config, join(path, FILES.config));
   await restoreLinks(run, name);
-  const { step, epoch, batch, bestEpoch } = checkpoint.loop;
+  const { step, epoch, batch, bestEpoch } = state.of(loopSection, firstLoopState);
   const within = batch === 0 ? '' : `, and ${batch} batches of the next`;
   tell(`resumed ${path}: ${step} steps and ${epoch} epochs are behind${within}; ${bestEpoch === 0 ? 'no epoch is best yet' : `epoch ${bestEpoch} is the best`}`);
   for (const change of changes) tell(`changed ${change}`);
-  return { checkpoint, damaged };
+  return { state, resumed: resumedFrom(checkpoint), damaged };
+}
+
+function resumedFrom({ program: saved, fitted }: Checkpoint): Resumed {
+  let program: ProgramState | undefined = saved;
+  return {
+    fitted,
+    restore(into) {
+      if (program !== undefined) into.restore(program);
+      program = undefined;
+    },
+  };
 }
 
 /** The folder that is named, if it is there; else the newest run of the config without results, if it has a checkpoint. */

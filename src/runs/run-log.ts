@@ -3,9 +3,11 @@ import { appendFile, open, rename, rm, stat, truncate } from 'node:fs/promises';
 import os from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
+import { z } from 'zod';
 import { wallClockMs } from '../clock.js';
 import { csvText } from '../csv-text.js';
 import type { Report } from '../evaluation/evaluation.js';
+import type { StateSection } from '../state-section.js';
 import type { EpochResult } from '../training/loop.js';
 import { onDisk, onDiskSync, writeFileAtomic } from '../disk.js';
 import { packageVersion } from './package-version.js';
@@ -28,6 +30,15 @@ export const RESULTS = 'results.csv';
 /** The bad rows that were skipped. */
 const REJECTS = 'rejects.csv';
 
+const logStateSchema = z.strictObject({
+  /** So much of the run's metrics.jsonl belongs to what is behind. */
+  metricsBytes: z.int().min(0),
+});
+type LogState = z.output<typeof logStateSchema>;
+
+/** The log's section of a checkpoint. */
+export const logSection: StateSection<LogState> = { name: 'log', version: 1, schema: logStateSchema };
+
 /** What happens in a run, written down as it happens. */
 export interface RunLog {
   /**
@@ -44,8 +55,6 @@ export interface RunLog {
   failure(error: unknown): void;
   /** A line of `metrics.jsonl`, synced. */
   epoch(result: EpochResult): Promise<void>;
-  /** Bytes of `metrics.jsonl`. */
-  metricsBytes(): number;
   /** The metrics of the best weights: the last line of `metrics.jsonl`, and `results.csv`. */
   results(metrics: Readonly<Record<string, Report>>, bestEpoch: number): Promise<void>;
 }
@@ -53,19 +62,18 @@ export interface RunLog {
 /**
  * Opens the log, and writes down what is asked of a new run (config.source.yaml, config.resolved.yaml, overrides.txt,
  * environment.json). A run that goes on stays as it is until `begin`, but for lines of log.jsonl.
- * @param keepMetricsBytes so much of metrics.jsonl stays where a run goes on; undefined for a new run
+ * @param state moved on: what of metrics.jsonl is behind
  * @throws UserError (disk)
  */
-export async function openRunLog(run: string, { source, config, overrides, engine }: LogRequest, keepMetricsBytes: number | undefined): Promise<RunLog> {
+export async function openRunLog(run: string, { source, config, overrides, engine }: LogRequest, state: LogState, isNew: boolean): Promise<RunLog> {
   const overridesPath = join(run, 'overrides.txt');
   const overridesText = overrides.map((text) => `${text}\n`).join('');
   const resolvedPath = join(run, 'config.resolved.yaml');
   const metricsPath = join(run, 'metrics.jsonl');
   const resultsPath = join(run, RESULTS);
   const finalRejectsPath = join(run, REJECTS);
-  const rejectsPath = keepMetricsBytes === undefined ? finalRejectsPath : join(run, `.${REJECTS}.tmp`);
-  let metricsBytes = keepMetricsBytes ?? 0;
-  if (keepMetricsBytes === undefined) {
+  const rejectsPath = isNew ? finalRejectsPath : join(run, `.${REJECTS}.tmp`);
+  if (isNew) {
     // What a run without a checkpoint left, which starts anew.
     for (const path of [resultsPath, finalRejectsPath, metricsPath]) await onDisk(path, () => rm(path, { force: true }));
     await writeFileAtomic(join(run, SOURCE), source);
@@ -89,15 +97,15 @@ export async function openRunLog(run: string, { source, config, overrides, engin
         await file.close();
       }
     });
-    metricsBytes += bytes.length;
+    state.metricsBytes += bytes.length;
   };
   const event: RunLog['event'] = (name, details) => onDiskSync(logPath, () => logger.info({ event: name, ...details }));
-  if (keepMetricsBytes !== undefined) event('resume', { overrides, ...environment(engine) });
+  if (!isNew) event('resume', { overrides, ...environment(engine) });
   return {
     async begin() {
-      if (keepMetricsBytes === undefined) return;
+      if (isNew) return;
       await onDisk(resultsPath, () => rm(resultsPath, { force: true }));
-      metricsBytes = await cut(metricsPath, keepMetricsBytes);
+      state.metricsBytes = await cut(metricsPath, state.metricsBytes);
       await onDisk(finalRejectsPath, () => (existsSync(rejectsPath) ? rename(rejectsPath, finalRejectsPath) : rm(finalRejectsPath, { force: true })));
       await writeFileAtomic(resolvedPath, config);
       await onDisk(overridesPath, () => appendFile(overridesPath, overridesText));
@@ -111,7 +119,6 @@ export async function openRunLog(run: string, { source, config, overrides, engin
         // The error that ends the run is told in any case; the disk may be what failed.
       }
     },
-    metricsBytes: () => metricsBytes,
     async epoch({ epoch, step, rows, elapsedMs, loss, skippedBatches, valid, isBest }) {
       event('epoch', { epoch, step, loss: loss.total });
       await append({ epoch, step, rows, ...(skippedBatches > 0 && { skippedBatches }), elapsedMs: Math.round(elapsedMs), train: { loss: loss.total, terms: loss.terms }, ...(valid && { valid: { loss: valid.loss, metrics: valid.report } }), isBest });

@@ -1,6 +1,5 @@
 import { monotonicMs } from '../clock.js';
 import { checkRoom, freeBytes } from '../disk.js';
-import { userError } from '../errors.js';
 import type { EpochResult } from '../training/loop.js';
 import type { LoopState } from '../training/loop-state.js';
 import { checkpointBytes, saveCheckpoint, type Checkpoint, type CheckpointLink } from './checkpoint.js';
@@ -19,7 +18,7 @@ export interface Saver {
 
 /** What a saver works with. */
 export interface SaverOptions extends CheckpointOptions {
-  readonly run: Pick<OpenRun, 'folder' | 'checkpoint' | 'damaged'>;
+  readonly run: Pick<OpenRun, 'folder' | 'resumed' | 'damaged'>;
   /** Where training stands. */
   readonly loop: LoopState;
   /** All that is saved. */
@@ -29,21 +28,17 @@ export interface SaverOptions extends CheckpointOptions {
 /**
  * Makes a saver.
  * @param tell told where the disk will be full before long
- * @throws UserError (disk) where there is no room for a single checkpoint; (data) where train is not what it was
+ * @throws UserError (disk) where there is no room for a single checkpoint; (checkpoint) where it goes on from one with a
+ *   section that is no part's
  */
 export async function openSaver(options: SaverOptions, tell: (notice: string) => void): Promise<Saver> {
   const { loop, snapshot, everyEpochs, everySteps, everyMinutes, keepLast, alsoBest } = options;
-  const { folder, checkpoint, damaged } = options.run;
+  const { folder, resumed, damaged } = options.run;
   const position = (): string => `${loop.epoch} ${loop.batch}`;
   let savedMs = monotonicMs();
-  let saved = checkpoint !== undefined ? { position: position(), step: loop.step } : undefined;
+  let saved = resumed !== undefined ? { position: position(), step: loop.step } : undefined;
 
-  const now = snapshot();
-  if (checkpoint !== undefined && checkpoint.trainRows !== now.trainRows) {
-    const message = `has ${now.trainRows} usable rows, the run was trained with ${checkpoint.trainRows}`;
-    throw userError('data', { key: 'data.train', message, fix: 'go on with the same data, or start a new run' });
-  }
-  const bytes = checkpointBytes(now);
+  const bytes = checkpointBytes(snapshot());
   await checkRoom(folder, bytes, 'a checkpoint');
   // The newest, the best ones, and the one that is written before an old one goes.
   const most = (keepLast + alsoBest.length + 2) * bytes;

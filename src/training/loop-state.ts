@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import type { Report } from '../evaluation/evaluation.js';
+import type { StateSection } from '../state-section.js';
 import { stoppingStateSchema } from './stopping.js';
 
 const count = z.int().min(0);
 const valueSchema = z.number().nullable();
 
 /** Everything that a loop has to know to go on where another one stopped, but for the program's own state; JSON. */
-export const loopStateSchema = z.strictObject({
+const loopStateSchema = z.strictObject({
   /** Optimizer steps taken. */
   step: count,
   /** Whole epochs that are behind. */
@@ -30,6 +31,9 @@ export const loopStateSchema = z.strictObject({
 
 /** Where a training loop stands. The loop moves it on; it is whole between any two of its steps. */
 export type LoopState = z.output<typeof loopStateSchema>;
+
+/** The loop's section of a checkpoint. */
+export const loopSection: StateSection<LoopState> = { name: 'loop', version: 1, schema: loopStateSchema };
 
 /** Where a loop starts. */
 export function firstLoopState(): LoopState {

@@ -15,9 +15,7 @@ const KEEP = { keepLast: 1, damaged: [] };
 const tensor = (value: number) => ({ shape: [3], data: Float32Array.of(value, value + 0.5, -value) });
 const checkpoint = (step: number): Checkpoint => ({
   program: { step, weights: new Map([['w', tensor(step)]]), optimizer: new Map([['w.firstMoment', tensor(-step)]]) },
-  loop: { ...firstLoopState(), step, epoch: step },
-  trainRows: 900,
-  metricsBytes: 10 * step,
+  sections: { loop: { version: 1, ...firstLoopState(), step, epoch: step }, log: { version: 1, metricsBytes: 10 * step } },
   fitted: { f: { size: 3 } },
   config: 'name: x\n',
 });
@@ -42,7 +40,7 @@ async function expectOldOrNew(run: string): Promise<number> {
   // Who goes on has the names where they belong.
   await restoreLinks(run, newestName);
   for (const link of ['last', 'best']) expect(await readCheckpoint(join(run, 'checkpoints', link), true)).toEqual(newest);
-  return newest!.loop.step;
+  return newest!.program.step;
 }
 
 describe('a save that is cut short', () => {
@@ -103,7 +101,7 @@ describe('a start that is cut short', () => {
       // The process would be dead; this one is not.
       if (existsSync(join(run, 'run.lock'))) writeFileSync(join(run, 'run.lock'), '');
       const again = await start(run);
-      expect([again.folder, again.checkpoint]).toEqual([run, undefined]);
+      expect([again.folder, again.resumed]).toEqual([run, undefined]);
       await again.release();
     }
   });

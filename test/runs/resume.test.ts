@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { appendFileSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -66,6 +67,23 @@ describe('a run that was interrupted', () => {
     expect(notices[1]).toMatch(/resumed run\/checkpoints\/step-00000016/);
     expect(traceOf('run')).toEqual(whole.get('mmoe'));
     expect(readdirSync('run/checkpoints')).not.toContain('step-00000018');
+  });
+
+  it('is not gone on with where a section of its checkpoint belongs to no part of the run', async () => {
+    const { signal, on } = abortAtStep(3);
+    await trainSmall(configOf('esmm'), { runDir: 'run', signal, on });
+    const path = 'run/checkpoints/step-00000003';
+    const state = JSON.parse(readFileSync(join(path, 'state.json'), 'utf8')) as { sections: object };
+    const text = JSON.stringify({ ...state, sections: { ...state.sections, oracle: { version: 1 } } });
+    const manifest = JSON.parse(readFileSync(join(path, 'manifest.json'), 'utf8')) as { files: Record<string, object> };
+    manifest.files['state.json'] = { bytes: text.length, sha256: createHash('sha256').update(text).digest('hex') };
+    writeFileSync(join(path, 'state.json'), text);
+    writeFileSync(join(path, 'manifest.json'), JSON.stringify(manifest));
+    const before = readdirSync('run', { recursive: true }).sort();
+    const attempt = trainSmall(configOf('esmm'), { resume: 'run' });
+    await expect(attempt).rejects.toThrow(/step-00000003\/state\.json: section 'oracle': belongs to no part of this run/);
+    await expect(attempt).rejects.toMatchObject({ exitCode: 4 });
+    expect(readdirSync('run', { recursive: true }).sort()).toEqual(before);
   });
 
   it('without a whole checkpoint is an error that names each', async () => {

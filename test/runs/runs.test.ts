@@ -98,9 +98,7 @@ describe('checkpoints', () => {
   const state = (step: number): ProgramState => ({ step, weights: new Map([['w', tensor(step)]]), optimizer: new Map([['w.firstMoment', tensor(-step)]]) });
   const checkpoint = (step: number): Checkpoint => ({
     program: state(step),
-    loop: { ...firstLoopState(), step, epoch: step, bestEpoch: 1, sums: { ctr: { loss: 0.1 + 0.2, rows: 7 } } },
-    trainRows: 900,
-    metricsBytes: 12,
+    sections: { loop: { version: 1, ...firstLoopState(), step, epoch: step, bestEpoch: 1, sums: { ctr: { loss: 0.1 + 0.2, rows: 7 } } }, log: { version: 1, metricsBytes: 12 } },
     fitted: { f: { size: 3 } },
     config: 'name: x\n',
   });

@@ -45,7 +45,7 @@ describe('a loss that is not finite', () => {
     await expect(attempt).rejects.toMatchObject({ exitCode: 6 });
     await expect(attempt).rejects.toThrow(/epoch 1, batch \d+, step \d+: loss 'ctr': is NaN/);
     const [, batch] = /batch (\d+)/.exec(String(await attempt.catch((error: unknown) => error)))!;
-    expect(JSON.parse(readFileSync('run/checkpoints/last/state.json', 'utf8'))).toMatchObject({ loop: { epoch: 0, batch: Number(batch) - 1, step: Number(batch) - 1 } });
+    expect(JSON.parse(readFileSync('run/checkpoints/last/state.json', 'utf8'))).toMatchObject({ sections: { loop: { epoch: 0, batch: Number(batch) - 1, step: Number(batch) - 1 } } });
     await expect(trainSmall(config(), { resume: 'run', set: NUMBERS })).rejects.toMatchObject({ exitCode: 6 });
     await trainSmall(config(), { resume: 'run', set: [...NUMBERS, 'training.onDivergence=skip'] });
     expect(traceOf('run')).toEqual(traceOf('whole'));

@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
 import { UserError, type Problem } from '../../errors.js';
-import { SPLITS, type Split } from '../options.js';
-import { columnsOf, type RowFormat } from '../rows/row-format.js';
+import type { Dataset } from '../batches/dataset.js';
+import { SPLITS, type DataOptions, type Split } from '../options.js';
+import { columnsOf, type EncodedFormat, type RowFormat } from '../rows/row-format.js';
 import { openSource } from './open-source.js';
-import type { Source } from './source.js';
+import type { Reading, Source } from './source.js';
 
 /** The path of each split that there is. */
 export type SplitFiles = { readonly [S in Split]?: string | undefined };
@@ -33,4 +34,9 @@ export async function openSplits<Files extends SplitFiles>(files: Files, format:
   if (problems.length > 0) throw new UserError('data', problems);
   // A split is opened exactly where it has a file.
   return opened as Splits<Files>;
+}
+
+/** The rows of a config's splits as data sets. */
+export async function openDatasets({ train, valid, test }: Splits<DataOptions>, format: EncodedFormat, reading: Reading): Promise<{ readonly [S in Split]: S extends 'train' ? Dataset : Dataset | undefined }> {
+  return { train: await train.dataset(format, reading), valid: await valid?.dataset(format, reading), test: await test?.dataset(format, reading) };
 }

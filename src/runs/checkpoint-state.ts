@@ -1,0 +1,55 @@
+import { z } from 'zod';
+import type { StateSection } from '../state-section.js';
+import { parseJson } from './manifest.js';
+import { sectionOf, sectionsSchema, type Sections } from './run-state.js';
+
+/** What a checkpoint keeps for itself. */
+export interface OwnState {
+  /** Optimizer steps behind its weights. */
+  readonly step: number;
+  /** Names that were to point at it. */
+  readonly links: readonly string[];
+}
+
+const ownSection: StateSection<OwnState> = {
+  name: 'checkpoint',
+  version: 1,
+  schema: z.strictObject({ step: z.int().min(0), links: z.array(z.string().regex(/^(last|best|best-[A-Za-z0-9_.-]+)$/)) }),
+};
+
+/** The version of `state.json`, in which each section has a version of its own. */
+const FORMAT_VERSION = 3;
+
+/** The file as it was before there were sections and versions. */
+const withoutSections = z
+  .strictObject({ loop: z.looseObject({ step: z.int() }), trainRows: z.int(), metricsBytes: z.int(), links: z.array(z.string()) })
+  .transform(({ loop, trainRows, metricsBytes, links }) => ({
+    formatVersion: FORMAT_VERSION,
+    sections: {
+      checkpoint: { version: 1, step: loop.step, links },
+      loop: { version: 1, ...loop },
+      data: { version: 1, trainRows },
+      log: { version: 1, metricsBytes },
+    },
+  }));
+
+const stateSchema = z
+  .looseObject({})
+  .transform((state) => ('formatVersion' in state ? state : withoutSections.parse(state)))
+  .pipe(z.strictObject({ formatVersion: z.literal(FORMAT_VERSION, `format version ${FORMAT_VERSION} is expected`), sections: sectionsSchema }));
+
+/** The text of a checkpoint's `state.json`. */
+export function stateText(own: OwnState, sections: Sections): string {
+  return JSON.stringify({ formatVersion: FORMAT_VERSION, sections: { [ownSection.name]: { version: ownSection.version, ...own }, ...sections } });
+}
+
+/**
+ * Reads a text of `state.json`, of this version or the one before it.
+ * @param path named in problems
+ * @throws UserError (checkpoint)
+ */
+export function parseState(text: string, path: string): { readonly own: OwnState; readonly sections: Sections } {
+  const all = parseJson(path, text, stateSchema).sections;
+  const sections = Object.fromEntries(Object.entries(all).filter(([name]) => name !== ownSection.name));
+  return { own: sectionOf(all, ownSection, path), sections };
+}

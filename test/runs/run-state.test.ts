@@ -1,0 +1,38 @@
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { createRunState } from '../../src/runs/run-state.js';
+import type { StateSection } from '../../src/state-section.js';
+
+interface Turns {
+  turns: number;
+}
+const wheel: StateSection<Turns> = { name: 'wheel', version: 2, schema: z.strictObject({ turns: z.int() }) };
+const first = (): Turns => ({ turns: 0 });
+
+describe('the state of a run', () => {
+  it('is the union of its sections, each as its part left it', () => {
+    const state = createRunState({ wheel: { version: 2, turns: 5 } }, 'state.json');
+    const turned = state.of(wheel, first);
+    const other = state.of({ ...wheel, name: 'other', version: 1 }, first);
+    expect([turned, other]).toEqual([{ turns: 5 }, { turns: 0 }]);
+    turned.turns++;
+    expect(state.sections()).toEqual({ wheel: { version: 2, turns: 6 }, other: { version: 1, turns: 0 } });
+    expect(state.of(wheel, first)).toBe(turned);
+  });
+
+  it('with a section that no part of the run asked for is refused by its name, not saved without it', () => {
+    const state = createRunState({ wheel: { version: 2, turns: 5 }, gear: { version: 1 } }, 'step-1/state.json');
+    state.of(wheel, first);
+    expect(() => state.sections()).toThrow(/^step-1\/state\.json: section 'gear': belongs to no part of this run; go on with the version of mtl that saved it$/);
+  });
+
+  it.each([
+    ['another version', { version: 3, turns: 5 }, /section 'wheel': is of version 3, expected 2/],
+    ['a value of another type', { version: 2, turns: 'x' }, /section 'wheel': is not what it should be, at turns: /],
+    ['a key too many', { version: 2, turns: 5, more: 1 }, /section 'wheel': is not what it should be: /],
+  ])('with a section of %s is refused by its name', (_, saved, message) => {
+    const state = createRunState({ wheel: saved }, 'state.json');
+    expect(() => state.of(wheel, first)).toThrow(message);
+    expect(() => state.of(wheel, first)).toThrow(expect.objectContaining({ exitCode: 4 }));
+  });
+});
