@@ -29,6 +29,7 @@ export interface LossOptions {
 export class GraphBuilder {
   readonly values: Value[] = [];
   readonly #parameters = new Map<string, Parameter>();
+  readonly #dropouts = new Set<string>();
 
   /** All parameters, in the order in which the model made them. */
   get parameters(): readonly Parameter[] {
@@ -71,7 +72,9 @@ export class GraphBuilder {
   /** Inverted dropout: each number is 0 with probability `rate` in training, and scaled by 1 / (1 - rate) otherwise. */
   dropout(x: Value, rate: number, name: string): Value {
     check(rate >= 0 && rate < 1, `dropout '${name}' has rate ${rate}`);
-    return rate === 0 ? x : this.#push('dropout', x.width, { x, rate });
+    check(!this.#dropouts.has(name), `two dropouts are called '${name}'`);
+    this.#dropouts.add(name);
+    return rate === 0 ? x : this.#push('dropout', x.width, { x, rate, name });
   }
 
   /** Softmax over the columns of each row. */

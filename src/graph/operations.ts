@@ -58,8 +58,8 @@ export interface Operations {
     /** Statistics of `dice` (Zhou et al. 2018, eq. 3). */
     readonly running: RunningStatistics | undefined;
   };
-  /** Inverted dropout in training, the identity in evaluation; its stream of random numbers is named by the value's id. */
-  dropout: { readonly x: Value; readonly rate: number };
+  /** Inverted dropout in training, the identity in evaluation; its stream of random numbers is named by the layer. */
+  dropout: { readonly x: Value; readonly rate: number; readonly name: string };
   softmax: { readonly x: Value };
   concat: { readonly xs: readonly Value[] };
   slice: { readonly x: Value; readonly begin: number };

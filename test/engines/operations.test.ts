@@ -80,6 +80,23 @@ for (const { name: engineName, create } of engines) {
     }
   });
 
+  describe(`random numbers of the ${engineName} engine`, () => {
+    it('stay as they are when a model gets another layer: first weights and what dropout drops', async () => {
+      const inspect = async (hasMore: boolean) => {
+        const plan = planOf(WIDTH, (g, input, y) => {
+          const more = hasMore ? [g.linear(g.dropout(g.linear(input, 4, 'more'), 0.5, 'more.dropout'), 1, 'more.out')] : [];
+          const h = g.dropout(g.linear(input, WIDTH, 'below'), 0.5, 'dropout');
+          const out = g.linear(h, 1, 'out');
+          return { predictions: { p: out }, terms: [out, ...more].map((z, i) => ({ name: `t${i}`, weight: 1, loss: g.squaredError(z, y) })) };
+        });
+        return (await create()).compile(plan).inspect(numericBatch(ROWS, WIDTH));
+      };
+      const [before, after] = [await inspect(false), await inspect(true)];
+      expect(after.predictions).toEqual(before.predictions);
+      for (const [name, { data }] of before.gradients) expect(after.gradients.get(name)!.data, name).toEqual(data);
+    });
+  });
+
   describe(`linear layers of the ${engineName} engine`, () => {
     it('add their bias last: small products are not lost to it, one by one', async () => {
       const [width, rows] = [64, 6];

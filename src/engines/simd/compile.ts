@@ -43,7 +43,7 @@ export function layOut({ graph, layout, optimizers: specs, batchRows = MIN_ROWS 
     denseGradients: arena.take('dense gradients', places.weightsCount),
     refused: arena.take('refused', 1),
     running: runningOf(graph, places),
-    dropoutKeys: new Map(graph.values.flatMap(({ op, id }) => (op === 'dropout' ? [[id, arena.take(`key ${id}`, 1)] as const] : []))),
+    dropoutKeys: new Map(graph.values.flatMap((value) => (value.op === 'dropout' ? [[value.name, arena.take(`key ${value.name}`, 1)] as const] : []))),
     terms: new Map(graph.terms.map(({ name }) => [name, { weight: arena.take(`weight ${name}`, 1), loss: arena.take(`loss ${name}`, 4) }])),
   };
 }

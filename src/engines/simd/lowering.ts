@@ -21,7 +21,7 @@ export interface Lowering {
   /** Whether a value's gradient was written before: then more of it is added. Marks it as written. */
   accumulate(value: Value): 0 | 1;
   /** Address of the dropout key of a layer, written before each step. */
-  dropoutKey(id: number): number;
+  dropoutKey(name: string): number;
   /** Address of the word that becomes 1 where a loss, a gradient or a running statistic is not finite. */
   readonly refused: number;
 }

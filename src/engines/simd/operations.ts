@@ -109,11 +109,11 @@ export const LOWERED: LoweringTable = {
     forward(value, { mode, places, list, dropoutKey }) {
       const [x, y] = [places.of(value.x), places.of(value)];
       if (mode === 'predict') list.emit('copyColumns', { x: x.at, ldx: x.ld, y: y.at, ldy: y.ld, rows: ROWS, width: value.width, accumulate: 0 });
-      else list.emit('dropout', { x: x.at, ldx: x.ld, y: y.at, ldy: y.ld, rows: ROWS, width: value.width, key: dropoutKey(value.id), threshold: value.rate * 2 ** 32, keep: 1 / (1 - value.rate), accumulate: 0 });
+      else list.emit('dropout', { x: x.at, ldx: x.ld, y: y.at, ldy: y.ld, rows: ROWS, width: value.width, key: dropoutKey(value.name), threshold: value.rate * 2 ** 32, keep: 1 / (1 - value.rate), accumulate: 0 });
     },
     backward(value, { places, list, accumulate, dropoutKey }) {
       const [x, y] = [places.of(value.x), places.of(value)];
-      list.emit('dropout', { x: y.gradient, ldx: y.ld, y: x.gradient, ldy: x.ld, rows: ROWS, width: value.width, key: dropoutKey(value.id), threshold: value.rate * 2 ** 32, keep: 1 / (1 - value.rate), accumulate: accumulate(value.x) });
+      list.emit('dropout', { x: y.gradient, ldx: y.ld, y: x.gradient, ldy: x.ld, rows: ROWS, width: value.width, key: dropoutKey(value.name), threshold: value.rate * 2 ** 32, keep: 1 / (1 - value.rate), accumulate: accumulate(value.x) });
     },
   },
 

@@ -34,7 +34,7 @@ export interface PassPlan {
   readonly denseGradients: number;
   readonly refused: number;
   readonly running: { readonly at: number; readonly length: number };
-  readonly dropoutKeys: ReadonlyMap<number, number>;
+  readonly dropoutKeys: ReadonlyMap<string, number>;
   /** By term: where the weight of its loss lies, and its mean loss and rows (two doubles). */
   readonly terms: ReadonlyMap<string, { readonly weight: number; readonly loss: number }>;
 }
@@ -65,7 +65,7 @@ export function lowerPass(plan: PassPlan, mode: Mode, list: CallList): Pass {
       written.add(value);
       return isAdded ? 1 : 0;
     },
-    dropoutKey: (id) => dropoutKeys.get(id)!,
+    dropoutKey: (name) => dropoutKeys.get(name)!,
   };
 
   return {

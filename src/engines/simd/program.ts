@@ -40,7 +40,7 @@ export function compileProgram({ module }: KernelModule, plan: Plan, threads: nu
 
   const run = (mode: 'train' | 'inspect', batch: Batch): void => {
     load(batch, 0, batch.rows);
-    for (const [id, at] of compiled.dropoutKeys) words[at / WORD] = streamKey(seed, 'dropout', id, step);
+    for (const [name, at] of compiled.dropoutKeys) words[at / WORD] = streamKey(seed, 'dropout', name, step);
     writeConstants(step + 1, { dense: 1, embeddings: 1 });
     words[compiled.refused / WORD] = 0;
     team.run(mode, batch.rows);

@@ -24,7 +24,7 @@ export interface Execution {
   /** Tells the statistics of this batch: mean and biased variance, `[width]`. */
   observe(running: RunningStatistics, mean: Tensor, variance: Tensor): void;
   /** Inverted-dropout factors, `[rows of the batch, width]`. */
-  dropoutMask(id: number, rate: number, width: number): Tensor;
+  dropoutMask(name: string, rate: number, width: number): Tensor;
 }
 
 /** Every operation but the losses, which `losses.ts` holds. */
@@ -58,8 +58,8 @@ const OPERATION: OperationTable = {
   batchNorm: ({ x, gain, shift, running }, run) =>
     run.tf.add(run.tf.mul(normalised(run.get(x), running, run), run.parameter(gain)), run.parameter(shift)),
   activation: (value, run) => ACTIVATION[value.kind](run.get(value.x), value, run),
-  dropout: ({ x, rate, id, width }, { tf, get, isTraining, dropoutMask }) =>
-    isTraining ? tf.mul(get(x), dropoutMask(id, rate, width)) : get(x),
+  dropout: ({ x, rate, name, width }, { tf, get, isTraining, dropoutMask }) =>
+    isTraining ? tf.mul(get(x), dropoutMask(name, rate, width)) : get(x),
   softmax: ({ x }, { tf, get }) => tf.softmax(get(x)),
   concat: ({ xs }, { tf, get }) => (xs.length === 1 ? get(xs[0]!) : tf.concat(xs.map(get), 1)),
   slice: ({ x, begin, width }, { tf, get }) => tf.slice(get(x), [0, begin], [-1, width]),

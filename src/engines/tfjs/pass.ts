@@ -100,9 +100,9 @@ export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Wei
               keep(mean);
               keep(variance);
             },
-            dropoutMask: (id, rate, width) => {
+            dropoutMask: (name, rate, width) => {
               const mask = new Float32Array(batch.rows * width);
-              dropoutMask(mask, rate, streamKey(seed, 'dropout', id, step));
+              dropoutMask(mask, rate, streamKey(seed, 'dropout', name, step));
               return tf.tensor2d(mask, [batch.rows, width]);
             },
           });
