@@ -21,7 +21,7 @@ const withoutComments = (text: string): string => text.replace(/\/\*[\s\S]*?\*\/
 const roomOf = (path: string): string => (path.includes('/') ? path.slice(0, path.indexOf('/')) : path.replace(/\.(ts|js)$/, ''));
 
 /** Small files that everyone may use. */
-const FLOOR = ['part', 'random', 'errors', 'clock', 'tensor', 'tasks', 'batch', 'disk', 'safetensors', 'byte-hash', 'csv-text', 'thread', 'state-section'];
+const FLOOR = ['part', 'random', 'errors', 'clock', 'tensor', 'tasks', 'batch', 'disk', 'safetensors', 'byte-hash', 'csv-text', 'sort-by-count', 'thread', 'state-section'];
 
 /** Who may import whom, beside the floor and the room itself. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
@@ -36,6 +36,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   safetensors: [],
   'byte-hash': [],
   'csv-text': [],
+  'sort-by-count': [],
   thread: [],
   'state-section': [],
   graph: [],

@@ -1,4 +1,5 @@
 import { parseText } from './parse.js';
+import { createUtf8Writer } from './vocabulary/utf8.js';
 
 /** A table has a row more, for the unknown, and is indexed with signed integers. */
 export const MAX_BUCKETS = 2 ** 31 - 2;
@@ -8,32 +9,24 @@ export const MAX_BUCKETS = 2 ** 31 - 2;
  * The function throws a BadValue for what is no text.
  */
 export function seededHash(buckets: number, seed: number): (text: string) => number {
-  let bytes = new Uint8Array(256);
-  const encoder = new TextEncoder();
+  const utf8 = createUtf8Writer();
   return (text) => {
-    parseText(text);
-    if (bytes.length < 3 * text.length) bytes = new Uint8Array(6 * text.length);
-    let length = 0;
-    while (length < text.length) {
-      const code = text.charCodeAt(length);
-      if (code > 0x7f) break;
-      bytes[length++] = code;
-    }
-    if (length < text.length) length = encoder.encodeInto(text, bytes).written;
-    return murmur3(bytes, length, seed) % buckets;
+    const length = utf8.write(parseText(text));
+    return murmur3(utf8.bytes, 0, length, seed) % buckets;
   };
 }
 
-/** MurmurHash3_x86_32 of the first `length` bytes (Appleby, https://github.com/aappleby/smhasher, public domain). */
-export function murmur3(bytes: Uint8Array, length: number, seed: number): number {
+/** MurmurHash3_x86_32 of the bytes from `begin` to `end` (Appleby, https://github.com/aappleby/smhasher, public domain). */
+export function murmur3(bytes: Uint8Array, begin: number, end: number, seed: number): number {
   let hash = seed | 0;
-  const whole = length & ~3;
-  for (let i = 0; i < whole; i += 4) {
+  const length = end - begin;
+  const whole = end - (length & 3);
+  for (let i = begin; i < whole; i += 4) {
     hash ^= scrambled(bytes[i]! | (bytes[i + 1]! << 8) | (bytes[i + 2]! << 16) | (bytes[i + 3]! << 24));
     hash = (Math.imul((hash << 13) | (hash >>> 19), 5) + 0xe6546b64) | 0;
   }
   let tail = 0;
-  for (let i = length - 1; i >= whole; i--) tail = (tail << 8) | bytes[i]!;
+  for (let i = end - 1; i >= whole; i--) tail = (tail << 8) | bytes[i]!;
   hash ^= scrambled(tail) ^ length;
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);

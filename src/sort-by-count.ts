@@ -1,0 +1,20 @@
+const DIGITS = 1 << 16;
+
+/** Sorts places by their counts, the largest first; those of the same count stay in their order (radix sort, 16 bits at a time). */
+export function sortByCount(order: Uint32Array, counts: Uint32Array): void {
+  let [from, to]: [Uint32Array, Uint32Array] = [order, new Uint32Array(order.length)];
+  for (const shift of [0, 16]) {
+    const begins = new Uint32Array(DIGITS);
+    for (const place of from) begins[(~counts[place]! >>> shift) & (DIGITS - 1)]!++;
+    // All counts share these bits.
+    if (begins.includes(from.length)) continue;
+    for (let digit = 0, begin = 0; digit < DIGITS; digit++) {
+      const count = begins[digit]!;
+      begins[digit] = begin;
+      begin += count;
+    }
+    for (const place of from) to[begins[(~counts[place]! >>> shift) & (DIGITS - 1)]!++] = place;
+    [from, to] = [to, from];
+  }
+  if (from !== order) order.set(from);
+}
