@@ -81,19 +81,28 @@ export interface Blame {
 const BLAME_CHECKPOINT: Blame = { kind: 'checkpoint', fix: 'take another checkpoint' };
 type Fail = (message: string, key?: string) => never;
 
+/** How tensors are read, where it is not as those of a checkpoint are. */
+export interface TensorReading {
+  readonly blame?: Blame;
+  /** Whether threads are to share their memory. */
+  readonly isShared?: boolean;
+}
+
 /**
  * Reads all tensors of a file, each into memory of its own.
  * @param expected what the file must be, where that is known: it is hashed as it is read
  * @throws UserError (checkpoint) for a file that is missing, cut short, or not what its header or `expected` says
  */
-export async function readSafetensors(path: string, expected?: FileDigest): Promise<Map<string, StoredTensor>> {
-  return withFile(path, BLAME_CHECKPOINT, async (file, fail) => {
+export async function readSafetensors(path: string, expected?: FileDigest, { blame = BLAME_CHECKPOINT, isShared = false }: TensorReading = {}): Promise<Map<string, StoredTensor>> {
+  return withFile(path, blame, async (file, fail) => {
     // Header and tensors are read in the order in which they lie, each byte once.
     const hash = expected && createHash('sha256');
     const tensors = new Map<string, StoredTensor>();
     for (const [name, { dtype, shape, position, bytes }] of await readPlaces(file, fail, hash)) {
-      const { buffer } = (await readBytes(file, position, bytes, hash)) ?? fail(SHRANK);
-      tensors.set(name, { shape, data: new ARRAYS[dtype](buffer) });
+      const memory = isShared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes);
+      if (!(await readInto(file, position, new Uint8Array(memory), hash))) fail(SHRANK);
+      const TypedArray: new (memory: ArrayBufferLike) => TensorData = ARRAYS[dtype];
+      tensors.set(name, { shape, data: new TypedArray(memory) });
     }
     if (hash?.digest('hex') !== expected?.sha256) fail('its SHA-256 is not that of its manifest');
     return tensors;

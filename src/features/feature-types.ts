@@ -8,7 +8,7 @@ import type { Encoder, Field } from './feature.js';
 export const featureTypes = registry(all, 'type');
 export type FeatureSpec = Parameters<typeof featureTypes.build>[0];
 
-/** What was learned on train, by field; JSON. Fields that learn nothing are absent. */
+/** What was learned on train, by field; JSON, but for tables of texts. Fields that learn nothing are absent. */
 export type Fitted = Readonly<Record<string, unknown>>;
 
 /** A field that is ready to encode. */

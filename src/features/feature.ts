@@ -19,20 +19,28 @@ export interface Encoder {
   /** @throws BadValue */
   readonly encode: (text: string) => number;
   /**
-   * How cells are encoded that need not become text for it: ids in digits that are below a bound are themselves, or decimal
-   * numbers are what a function makes of them. Always what `encode` gives for their text.
+   * How cells are encoded that need not become text for it: ids in digits that are below a bound are themselves, decimal numbers
+   * are what a function makes of them, or the bytes of a text are looked up. Always what `encode` gives for their text.
    */
-  readonly direct?: { readonly cell: 'id'; readonly below: number } | { readonly cell: 'number'; readonly encode: (value: number) => number };
+  readonly direct?: { readonly cell: 'id'; readonly below: number } | { readonly cell: 'number'; readonly encode: (value: number) => number } | { readonly cell: 'token'; readonly idOf: TokenLookup };
+  /** Bytes of memory that what was learned takes, where that is much. */
+  readonly bytes?: number;
 }
+
+/** The number of the text whose UTF-8 bytes lie from `begin` to `end`, from 1 on; 0 for one that is not known, which may be no text. */
+export type TokenLookup = (bytes: Uint8Array, begin: number, end: number) => number;
 
 /** Learns from the training data what an encoder needs. */
 export interface Fit {
   /** @throws BadValue; what it refuses is not observed */
   readonly check: (text: string) => void;
   readonly observe: (text: string) => void;
-  /** How cells are observed that need not become text for it: all ids in digits, or all decimal numbers, which `check` lets pass. */
-  readonly direct?: { readonly cell: 'id' | 'number'; readonly observe: (value: number) => void };
-  /** What was learned, as JSON. */
+  /**
+   * How cells are observed that need not become text for it: all ids in digits, or all decimal numbers, which `check` lets pass;
+   * or texts that were observed before, by their number.
+   */
+  readonly direct?: { readonly observe: (value: number) => void } & ({ readonly cell: 'id' | 'number' } | { readonly cell: 'token'; readonly idOf: TokenLookup });
+  /** What was learned: JSON, but for tables of texts. Ends the fit. */
   finish(): unknown;
 }
 

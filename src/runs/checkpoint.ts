@@ -6,11 +6,12 @@ import { checkRoom, freeBytes, onDisk, pointLink, syncFolder, writeFolder, write
 import type { ProgramState } from '../engines/engine.js';
 import { quoted, systemCode, UserError, userError } from '../errors.js';
 import type { Fitted } from '../features/feature-types.js';
+import { loadedFitted, storedFitted } from '../features/fitted.js';
 import { readSafetensors, writeSafetensors, type StoredTensor } from '../safetensors.js';
 import { sizeOf, type HostTensor } from '../tensor.js';
 import { refuseNotFinite } from '../training/divergence.js';
 import { parseState, stateText } from './checkpoint-state.js';
-import { checkSize, FILES, MANIFEST, manifestText, parseJson, readManifest, readText } from './manifest.js';
+import { checkSize, damaged, FILES, MANIFEST, manifestText, parseJson, readManifest, readText, type Digests } from './manifest.js';
 import type { Sections } from './run-state.js';
 
 /** Everything that a checkpoint holds. */
@@ -56,9 +57,10 @@ export async function listCheckpoints(run: string): Promise<readonly string[]> {
 }
 
 /** About how many bytes a checkpoint takes on the disk. */
-export function checkpointBytes({ program }: Checkpoint): number {
+export function checkpointBytes({ program, fitted }: Checkpoint): number {
   const tensors = [...program.weights.values(), ...program.optimizer.values()];
-  return tensors.reduce((bytes, { shape }) => bytes + sizeOf(shape) * Float32Array.BYTES_PER_ELEMENT, OTHER_BYTES);
+  const vocabularyBytes = [...storedFitted(fitted).tensors.values()].reduce((bytes, { data }) => bytes + data.byteLength, 0);
+  return tensors.reduce((bytes, { shape }) => bytes + sizeOf(shape) * Float32Array.BYTES_PER_ELEMENT, OTHER_BYTES + vocabularyBytes);
 }
 
 /**
@@ -106,10 +108,12 @@ async function withRoom(folder: string, neededBytes: number, write: () => Promis
 }
 
 async function writeFiles(folder: string, { program, sections, fitted, config }: Checkpoint, links: readonly CheckpointLink[]): Promise<void> {
+  const features = storedFitted(fitted);
   const files = {
     [FILES.weights]: await writeSafetensors(join(folder, FILES.weights), stored(program.weights)),
     [FILES.optimizer]: await writeSafetensors(join(folder, FILES.optimizer), stored(program.optimizer)),
-    [FILES.features]: await writeSynced(join(folder, FILES.features), JSON.stringify(fitted)),
+    [FILES.features]: await writeSynced(join(folder, FILES.features), JSON.stringify(features.json)),
+    ...(features.tensors.size > 0 && { [FILES.vocabularies]: await writeSafetensors(join(folder, FILES.vocabularies), features.tensors) }),
     [FILES.config]: await writeSynced(join(folder, FILES.config), config),
     [FILES.state]: await writeSynced(join(folder, FILES.state), stateText({ step: program.step, links }, sections)),
   };
@@ -158,7 +162,7 @@ export function findCheckpoint(path: string): string {
 export async function readCheckpoint(folder: string, withOptimizer: boolean): Promise<Checkpoint> {
   const digests = await readManifest(folder);
   const { own, sections } = parseState(await readText(folder, FILES.state, digests), join(folder, FILES.state));
-  const fitted = parseJson(join(folder, FILES.features), await readText(folder, FILES.features, digests), z.record(z.string(), z.unknown()));
+  const fitted = await readFitted(folder, digests);
   const config = await readText(folder, FILES.config, digests);
   const tensors = async (name: typeof FILES.weights | typeof FILES.optimizer): Promise<ProgramState['weights']> => {
     const path = join(folder, name);
@@ -171,6 +175,20 @@ export async function readCheckpoint(folder: string, withOptimizer: boolean): Pr
     fitted,
     config,
   };
+}
+
+async function readFitted(folder: string, digests: Digests): Promise<Fitted> {
+  const json = parseJson(join(folder, FILES.features), await readText(folder, FILES.features, digests), z.record(z.string(), z.unknown()));
+  const digest = digests[FILES.vocabularies];
+  if (digest === undefined) return json;
+  const path = join(folder, FILES.vocabularies);
+  await checkSize(path, digest.bytes);
+  const tensors = await readSafetensors(path, digest, { isShared: true });
+  try {
+    return loadedFitted({ json, tensors });
+  } catch (error) {
+    throw damaged(path, `is not what it should be (${String(error)})`, error);
+  }
 }
 
 /**

@@ -14,14 +14,19 @@ export const FILES = {
   optimizer: 'optimizer.safetensors',
   state: 'state.json',
   features: 'features.json',
+  /** Of what was learned, that which is too large for JSON; mostly there is nothing. */
+  vocabularies: 'vocabularies.safetensors',
   config: 'config.yaml',
 } as const;
 
 /** What says that a checkpoint is whole; written last. */
 export const MANIFEST = 'manifest.json';
 
+type FileName = (typeof FILES)[keyof typeof FILES];
+type OptionalFile = typeof FILES.vocabularies;
+type NeededFile = Exclude<FileName, OptionalFile>;
 /** By the name of each file of a checkpoint, which are fixed: a manifest can name no other. */
-export type Digests = { readonly [File in (typeof FILES)[keyof typeof FILES]]: FileDigest };
+export type Digests = { readonly [File in NeededFile]: FileDigest } & { readonly [File in OptionalFile]?: FileDigest | undefined };
 
 const digestSchema = z.strictObject({ bytes: z.int().min(0), sha256: z.string().regex(/^[0-9a-f]{64}$/) });
 const manifestSchema = z.strictObject({
@@ -31,6 +36,7 @@ const manifestSchema = z.strictObject({
     [FILES.optimizer]: digestSchema,
     [FILES.state]: digestSchema,
     [FILES.features]: digestSchema,
+    [FILES.vocabularies]: digestSchema.optional(),
     [FILES.config]: digestSchema,
   }),
 });
@@ -40,7 +46,7 @@ const MAX_MANIFEST_BYTES = 100_000;
 
 /** The text of a manifest. */
 export function manifestText(files: Digests): string {
-  const plain = Object.entries(files).map(([name, { bytes, sha256 }]) => [name, { bytes, sha256 }] as const);
+  const plain = Object.entries(files).flatMap(([name, digest]) => (digest === undefined ? [] : [[name, { bytes: digest.bytes, sha256: digest.sha256 }] as const]));
   return `${JSON.stringify({ formatVersion: FORMAT_VERSION, files: Object.fromEntries(plain) }, null, 2)}\n`;
 }
 
@@ -58,7 +64,7 @@ export async function readManifest(folder: string): Promise<Digests> {
  * Reads a text of a checkpoint and holds it against its digest.
  * @throws UserError (checkpoint) that names the file
  */
-export async function readText(folder: string, name: keyof Digests, digests: Digests): Promise<string> {
+export async function readText(folder: string, name: NeededFile, digests: Digests): Promise<string> {
   const path = join(folder, name);
   const { bytes, sha256 } = digests[name];
   await checkSize(path, bytes);
@@ -95,6 +101,7 @@ async function readBytes(path: string): Promise<Buffer> {
   });
 }
 
-function damaged(path: string, message: string, cause?: unknown): Error {
+/** The error for a file of a checkpoint. */
+export function damaged(path: string, message: string, cause?: unknown): Error {
   return userError('checkpoint', { where: path, message, fix: 'take another checkpoint' }, cause);
 }

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/batch.js';
 import { refuseBadRows, skipBadRows, type RejectPolicy } from '../../src/data/rows/rejects.js';
 import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { storedFitted } from '../../src/features/fitted.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { taskOptions } from '../../src/tasks.js';
@@ -38,7 +39,7 @@ describe('a data set with bags', () => {
   it('numbers the tokens of all fields that share a table together', async () => {
     const { fitted, dataset } = await open(['1,a:2|b,c,3:0.5|1,7', '0,,a,,9', '0,z|c|c,b,2,7']);
     // a and b are seen in either field, c three times, z only once.
-    expect(fitted).toEqual({ item: { vocabulary: ['c', 'a', 'b'] }, liked: { size: 4 }, hour_bucketized: { boundaries: [9] } });
+    expect(storedFitted(fitted).json).toEqual({ item: { vocabulary: ['c', 'a', 'b'] }, liked: { size: 4 }, hour_bucketized: { boundaries: [9] } });
     for await (const { batch } of dataset.batches(10)) {
       expect(itemsOf(batch, 'seen')).toEqual([[[2, 2], [3, 1]], [], [[0, 1], [1, 1], [1, 1]]]);
       expect([...batch.ids.get('item')!.subarray(0, 3)]).toEqual([1, 2, 3]);

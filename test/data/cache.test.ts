@@ -60,6 +60,24 @@ describe('the cache', () => {
     expect(readdirSync(join(path, '..', '.mtl'))).toHaveLength(2);
   });
 
+  it('keeps a long vocabulary as tensors, and says so where they are broken', async () => {
+    const path = csvFile(csvOf(20_000));
+    const tokens = { encoding: { name: 'tokens' } };
+    const first = await run(path, {}, tokens);
+    expect(first.told).toEqual(['learning', 'encoding']);
+    expect(await run(path, {}, tokens)).toEqual({ ...first, told: [] });
+    const cache = join(path, '..', '.mtl');
+    const folder = join(cache, readdirSync(cache).find((name) => name.includes('.fitted-'))!);
+    const tensors = join(folder, 'fitted.safetensors');
+    const whole = readFileSync(tensors);
+    const turned = Buffer.from(whole);
+    turned[whole.length - 1]! ^= 1;
+    for (const broken of [turned, whole.subarray(0, -1)]) {
+      writeFileSync(tensors, broken);
+      await expect(run(path, {}, tokens)).rejects.toMatchObject({ exitCode: 3, message: expect.stringMatching(/fitted\.safetensors: .*not a whole/) as string });
+    }
+  });
+
   it('is left alone where only the width of an embedding changes, not where an encoding does', async () => {
     const path = csvFile(csvOf(100));
     await run(path);

@@ -9,6 +9,8 @@ import { refuseBadRows, skipBadRows, type RejectPolicy } from '../../src/data/ro
 import { columnsOf, encodedFormat, rowFormatOf, type EncodedFormat } from '../../src/data/rows/row-format.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { featureTypes } from '../../src/features/feature-types.js';
+import { createTextTable } from '../../src/features/vocabulary/text-table.js';
+import { textsFrom } from '../../src/features/vocabulary/texts.js';
 import { taskOptions } from '../../src/tasks.js';
 import { startThread } from '../../src/thread.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
@@ -27,7 +29,7 @@ const groups = [
   { type: 'cross', fields: [['word', 'id']], buckets: 100 },
 ].map((group) => featureTypes.schema.parse(group));
 const HEADER = 'click,buy,id,word,unused,n,seen';
-const format = encodedFormat(rowFormatOf(tasks, groups), { id: { size: 500 }, word: { vocabulary: ['a', 'b', 'ü'] }, n: { mean: 1, deviation: 2 } });
+const format = encodedFormat(rowFormatOf(tasks, groups), { id: { size: 500 }, word: { vocabulary: createTextTable(textsFrom(['a', 'b', 'ü'])) }, n: { mean: 1, deviation: 2 } });
 
 /** The files of the folder that comes of a CSV, or the error, with the bad rows that were told. */
 async function encode(path: string, threads: number, policy: RejectPolicy, chunkBytes?: number): Promise<unknown> {

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import type { RejectPolicy } from '../../src/data/rows/rejects.js';
 import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
 import { openSource } from '../../src/data/sources/open-source.js';
+import { storedFitted } from '../../src/features/fitted.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { taskOptions } from '../../src/tasks.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
@@ -33,7 +34,7 @@ async function read(path: string): Promise<{ rows: unknown[]; skipped: string[] 
   const reading = { policy, cache: { folder: scratchFolder() } };
   const source = await openSource(path, columnsOf(format));
   const fitted = await source.fit(format, reading);
-  const words = ['', ...(fitted['word'] as { vocabulary: string[] }).vocabulary];
+  const words = ['', ...(storedFitted(fitted).json['word'] as { vocabulary: string[] }).vocabulary];
   const rows: unknown[] = [];
   for await (const { batch } of (await source.dataset(encodedFormat(format, fitted), reading)).batches(100)) {
     for (let r = 0; r < batch.rows; r++) rows.push([batch.labels.get('click')![r], batch.ids.get('id')![r], words[batch.ids.get('word')![r]!], batch.numbers.get('n')![r]]);

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/batch.js';
@@ -9,6 +9,7 @@ import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-f
 import { writeShards } from '../../src/data/shards/writer.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { featureTypes } from '../../src/features/feature-types.js';
+import { textsFrom } from '../../src/features/vocabulary/texts.js';
 import { taskOptions } from '../../src/tasks.js';
 import { scratchFolder } from '../support/scratch.js';
 
@@ -46,7 +47,7 @@ async function bothSources(change: (batch: Batch) => void = () => undefined, voc
   const folder = join(base, 'shards');
   await writeShards(folder, COLUMNS, async (writer) => {
     await writer.add(batch);
-    return { sizes: new Map([['user', 40], ['word', 5], ['seen', 9]]), vocabularies: new Map([['word', WORDS], ...vocabularies]) };
+    return { sizes: new Map([['user', 40], ['word', 5], ['seen', 9]]), vocabularies: new Map([['word', WORDS] as const, ...vocabularies].map(([name, texts]) => [name, textsFrom(texts)])) };
   }, 64);
   return { csv, folder };
 }
@@ -116,6 +117,23 @@ describe('a folder of shards as a source', () => {
     const stored = rows.slice(0, 40).map((row) => row.word);
     expect(await idsOf([word])).toEqual(stored);
     expect(await idsOf([word, { type: 'cross', fields: [['user', 'word']], buckets: 100 }])).toEqual(stored);
+  });
+
+  it('reads a vocabulary that is a JSON list, and refuses a file that is none', async () => {
+    const { folder } = await bothSources();
+    const groups = [{ type: 'categorical', fields: ['word'], encoding: { name: 'tokens' } }];
+    const expected = await read(folder, groups);
+    const manifest = join(folder, 'manifest.json');
+    writeFileSync(manifest, readFileSync(manifest, 'utf8').replace('vocabulary-003.safetensors', 'words.json'));
+    const words = join(folder, 'words.json');
+    writeFileSync(words, JSON.stringify(WORDS));
+    expect(await read(folder, groups)).toEqual(expected);
+    for (const text of ['{"a": 1}', '["a", 1]', '["a"', '["\\ud800"]']) {
+      writeFileSync(words, text);
+      await expect(read(folder, groups)).rejects.toMatchObject({ exitCode: 3, message: expect.stringMatching(/words\.json: is not a vocabulary/) as string });
+    }
+    writeFileSync(manifest, readFileSync(manifest, 'utf8').replace('words.json', 'shard-00000.safetensors'));
+    await expect(read(folder, groups)).rejects.toThrow(/shard-00000\.safetensors: is not a vocabulary/);
   });
 
   it('has stored ids of bags as they are; one beyond what train has is the unknown, and not what its text says', async () => {

@@ -6,6 +6,8 @@ import { createRowBlock, type BlockColumn, type RowBlock } from '../../src/data/
 import { MANIFEST } from '../../src/data/shards/manifest.js';
 import { openShards, type ShardRows } from '../../src/data/shards/reader.js';
 import { writeShards } from '../../src/data/shards/writer.js';
+import { readVocabulary } from '../../src/data/shards/vocabulary.js';
+import { listOf, textsFrom } from '../../src/features/vocabulary/texts.js';
 import { readSafetensors, writeSafetensors } from '../../src/safetensors.js';
 import { scratchFolder } from '../support/scratch.js';
 
@@ -49,7 +51,7 @@ async function writeHundred(): Promise<string> {
     COLUMNS,
     async (writer) => {
       for (const [begin, end] of [[0, 1], [1, 50], [50, 50], [50, 100]] as const) await writer.add(rowsFrom(begin, end));
-      return { sizes: SIZES, vocabularies: new Map([['109', ['', 'a\n"b"']]]), about: { from: 'a test' } };
+      return { sizes: SIZES, vocabularies: new Map([['109', textsFrom(['', 'a\n"b"'])]]), about: { from: 'a test' } };
     },
     16,
   );
@@ -86,9 +88,9 @@ describe('shards', () => {
       { name: 'click', kind: 'label' },
       { name: '101', kind: 'id', size: 1000 },
       { name: 'D109', kind: 'number' },
-      { name: '109', kind: 'bag', size: 50, vocabulary: 'vocabulary-003.json' },
+      { name: '109', kind: 'bag', size: 50, vocabulary: 'vocabulary-003.safetensors' },
     ]);
-    expect(JSON.parse(readFileSync(join(folder, 'vocabulary-003.json'), 'utf8'))).toEqual(['', 'a\n"b"']);
+    expect(listOf(await readVocabulary(join(folder, 'vocabulary-003.safetensors')))).toEqual(['', 'a\n"b"']);
     expect(manifest.shards.map(({ rows }) => rows)).toEqual([16, 16, 16, 16, 16, 16, 4]);
     const tensors = await readSafetensors(join(folder, manifest.shards[6]!.file));
     expect([...tensors.keys()]).toEqual(['click', '101', 'D109', '109.offsets', '109.ids', '109.weights']);

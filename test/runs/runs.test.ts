@@ -4,7 +4,10 @@ import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ProgramState } from '../../src/engines/engine.js';
-import { findCheckpoint, readCheckpoint, saveCheckpoint, type Checkpoint } from '../../src/runs/checkpoint.js';
+import { encodedFields, featureTypes, fieldsOf } from '../../src/features/feature-types.js';
+import { createTextTable } from '../../src/features/vocabulary/text-table.js';
+import { listOf, textsFrom } from '../../src/features/vocabulary/texts.js';
+import { checkpointBytes, findCheckpoint, readCheckpoint, saveCheckpoint, type Checkpoint } from '../../src/runs/checkpoint.js';
 import { onDisk, pointLink, writeFileAtomic, writeFolder } from '../../src/disk.js';
 import { createRunFolder } from '../../src/runs/run-folder.js';
 import { firstLoopState } from '../../src/training/loop-state.js';
@@ -94,12 +97,14 @@ describe('writes', () => {
 });
 
 describe('checkpoints', () => {
+  /** Too long for JSON. */
+  const WORDS = createTextTable(textsFrom(Array.from({ length: 20_000 }, (_, i) => `word ${i}`)));
   const tensor = (value: number) => ({ shape: [2], data: Float32Array.of(value, value) });
   const state = (step: number): ProgramState => ({ step, weights: new Map([['w', tensor(step)]]), optimizer: new Map([['w.firstMoment', tensor(-step)]]) });
   const checkpoint = (step: number): Checkpoint => ({
     program: state(step),
     sections: { loop: { version: 1, ...firstLoopState(), step, epoch: step, bestEpoch: 1, sums: { ctr: { loss: 0.1 + 0.2, rows: 7 } } }, log: { version: 1, metricsBytes: 12 } },
-    fitted: { f: { size: 3 } },
+    fitted: { f: { size: 3 }, word: { vocabulary: WORDS } },
     config: 'name: x\n',
   });
 
@@ -111,6 +116,33 @@ describe('checkpoints', () => {
     await saveCheckpoint(run, checkpoint(7), ['best', 'last'], KEEP);
     expect(await readCheckpoint(findCheckpoint(run), true)).toEqual(checkpoint(7));
     expect((await readCheckpoint(join(run, 'checkpoints', 'last'), false)).program.optimizer.size).toBe(0);
+  });
+
+  it('without a long vocabulary have no file for it', async () => {
+    const run = scratchFolder();
+    const small = { ...checkpoint(1), fitted: { f: { size: 3 }, word: { vocabulary: createTextTable(textsFrom(['a', 'ü'])) } } };
+    await saveCheckpoint(run, small, ['last'], KEEP);
+    expect(readdirSync(join(run, 'checkpoints', 'last')).sort()).toEqual(FILES.filter((file) => file !== 'vocabularies.safetensors').sort());
+    expect(checkpointBytes(checkpoint(1)) - checkpointBytes(small)).toBe(WORDS.bytes.byteLength + WORDS.offsets.byteLength);
+    expect((await readCheckpoint(findCheckpoint(run), false)).fitted).toEqual({ f: { size: 3 }, word: { vocabulary: ['a', 'ü'] } });
+  });
+
+  it('with a vocabulary that is none are an error, though its digest is right', async () => {
+    const run = scratchFolder();
+    const offsets = Uint32Array.from(WORDS.offsets);
+    offsets[7] = 5;
+    await saveCheckpoint(run, { ...checkpoint(1), fitted: { word: { vocabulary: { ...WORDS, offsets } } } }, ['last'], KEEP);
+    await expect(readCheckpoint(findCheckpoint(run), false)).rejects.toMatchObject({ exitCode: 4, message: expect.stringMatching(/vocabularies\.safetensors: .*'word\.vocabulary'/) as string });
+  });
+
+  it('of before, with a long vocabulary as a list, are read, and their fields encode as they did', async () => {
+    const run = scratchFolder();
+    const list = listOf(WORDS);
+    await saveCheckpoint(run, { ...checkpoint(1), fitted: { word: { vocabulary: list } } }, ['last'], KEEP);
+    const { fitted } = await readCheckpoint(findCheckpoint(run), false);
+    expect(fitted).toEqual({ word: { vocabulary: list } });
+    const [field] = encodedFields(fieldsOf([featureTypes.schema.parse({ type: 'categorical', fields: ['word'], encoding: { name: 'tokens' } })]), fitted);
+    expect([field!.rows, field!.encode('word 0'), field!.encode('word 19999'), field!.encode('word')]).toEqual([20_001, 1, 20_000, 0]);
   });
 
   it('are kept while best or last points at them', async () => {
@@ -155,7 +187,7 @@ describe('checkpoints', () => {
     await expect((async () => readCheckpoint(findCheckpoint(run), false))()).rejects.toThrow(/step-00000001.*cannot be/);
   });
 
-  const FILES = ['weights.safetensors', 'optimizer.safetensors', 'state.json', 'features.json', 'config.yaml', 'manifest.json'];
+  const FILES = ['weights.safetensors', 'optimizer.safetensors', 'state.json', 'features.json', 'vocabularies.safetensors', 'config.yaml', 'manifest.json'];
 
   it('are not looked for where a link leads out of the run', async () => {
     const run = scratchFolder();

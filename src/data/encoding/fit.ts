@@ -4,7 +4,7 @@ import type { Fitted } from '../../features/feature-types.js';
 import { readRows } from './fill-blocks.js';
 import { createRowBlock, labelReader } from '../rows/row-block.js';
 import type { RowSource } from '../files/row-reader.js';
-import type { ColumnReader } from '../rows/column-reader.js';
+import type { ColumnReader, DirectCells } from '../rows/column-reader.js';
 import type { RejectPolicy } from '../rows/rejects.js';
 import type { RowFormat } from '../rows/row-format.js';
 
@@ -63,30 +63,40 @@ interface FitColumn {
   readonly observe: () => void;
 }
 
-/** A column whose cells are numbers, where its fit can learn from these. */
+/** A column whose cells are numbers or have them, where its fit can learn from these. */
 function directColumn(field: Field, fit: Fit, block: { readonly rows: number }): FitColumn | undefined {
   const { direct } = fit;
   if (direct === undefined) return undefined;
   const into = new Float64Array(BLOCK_ROWS);
   /** Of rows whose cells are unusual. */
-  const texts = new Map<number, string>();
+  const texts = new Array<string>(BLOCK_ROWS);
   const read = (text: string): void => {
     fit.check(text);
-    // What passes is a number in digits, or nothing.
-    const value = text === '' ? NaN : Number(text);
+    // What passes for a number is one in digits, or nothing.
+    const value = direct.cell === 'token' || text === '' ? NaN : Number(text);
     into[block.rows] = value;
-    if (Number.isNaN(value)) texts.set(block.rows, text);
+    if (Number.isNaN(value)) texts[block.rows] = text;
   };
   return {
-    reader: { columns: field.columns, read, direct: direct.cell === 'id' ? { cell: 'id', below: Infinity, into } : { cell: 'number', encode: undefined, into } },
+    reader: { columns: field.columns, read, direct: cellsOf(direct, into) },
     observe: () => {
       for (let r = 0; r < block.rows; r++) {
-        if (Number.isNaN(into[r]!)) fit.observe(texts.get(r)!);
+        if (Number.isNaN(into[r]!)) fit.observe(texts[r]!);
         else direct.observe(into[r]!);
       }
-      texts.clear();
     },
   };
+}
+
+function cellsOf(direct: NonNullable<Fit['direct']>, into: Float64Array): DirectCells {
+  switch (direct.cell) {
+    case 'id':
+      return { cell: 'id', below: Infinity, into };
+    case 'number':
+      return { cell: 'number', encode: undefined, into };
+    case 'token':
+      return { cell: 'token', idOf: direct.idOf, into };
+  }
 }
 
 /** A column that is only looked at. */

@@ -1,4 +1,4 @@
-import { BadValue, CELL_SEPARATOR } from '../../features/feature.js';
+import { BadValue, CELL_SEPARATOR, type TokenLookup } from '../../features/feature.js';
 import type { ColumnReader, DirectCells } from '../rows/column-reader.js';
 import type { LineCount, PlainBytes } from './cell-file.js';
 
@@ -35,7 +35,9 @@ const SKIP = 0;
 const ID = 1;
 const NUMBER = 2;
 const CLASS = 3;
-const TEXT = 4;
+const TOKEN = 4;
+const TEXT = 5;
+const KINDS = { id: ID, number: NUMBER, class: CLASS, token: TOKEN } as const satisfies Record<DirectCells['cell'], number>;
 /** Every id of so many digits is below 2^31. */
 const MAX_ID_DIGITS = 9;
 /** A number of so many digits, divided by a power of ten up to 10^22, is rounded once, as `Number` does (Clinger 1990). */
@@ -47,6 +49,7 @@ export function createScanner({ width, indices, readers, block, capacity, isCons
   const kinds = new Uint8Array(width);
   const below = new Float64Array(width);
   const encodes = new Array<((value: number) => number) | undefined>(width);
+  const lookups = new Array<TokenLookup | undefined>(width);
   const intos = new Array<DirectCells['into'] | undefined>(width);
   const readerOf = new Array<ColumnReader | undefined>(width);
   /** Readers that always need text, with their columns. */
@@ -61,9 +64,10 @@ export function createScanner({ width, indices, readers, block, capacity, isCons
       continue;
     }
     const { direct } = reader;
-    kinds[column] = direct.cell === 'id' ? ID : direct.cell === 'number' ? NUMBER : CLASS;
+    kinds[column] = KINDS[direct.cell];
     if (direct.cell === 'id') below[column] = direct.below;
     if (direct.cell === 'number') encodes[column] = direct.encode;
+    if (direct.cell === 'token') lookups[column] = direct.idOf;
     intos[column] = direct.into;
     readerOf[column] = reader;
   }
@@ -143,6 +147,12 @@ export function createScanner({ width, indices, readers, block, capacity, isCons
       }
       begins[c] = begin;
       ends[c] = p;
+      if (kinds[c] === TOKEN) {
+        const id = lookups[c]!(data, begin, p);
+        // Another may be no text at all.
+        isPlain = id > 0;
+        if (isPlain) intos[c]![row] = id;
+      }
       if (!isPlain && kinds[c] !== SKIP && kinds[c] !== TEXT) unusual[numUnusual++] = c;
       if (c < width - 1) {
         if (byte !== COMMA) return false;

@@ -1,3 +1,5 @@
+import type { TokenLookup } from '../../features/feature.js';
+
 /** Columns of the CSV and what becomes of their cells. */
 export interface ColumnReader {
   readonly columns: readonly string[];
@@ -16,5 +18,7 @@ export type DirectCells =
   | { readonly cell: 'id'; readonly below: number; readonly into: Uint32Array | Float64Array }
   /** A decimal number: what `encode` makes of it. */
   | { readonly cell: 'number'; readonly encode: ((value: number) => number) | undefined; readonly into: Uint32Array | Float32Array | Float64Array }
+  /** A known token: its number. */
+  | { readonly cell: 'token'; readonly idOf: TokenLookup; readonly into: Uint32Array | Float64Array }
   /** 0 or 1. */
   | { readonly cell: 'class'; readonly into: Float32Array };

@@ -81,9 +81,8 @@ export function fieldReader(block: RowBlock, field: EncodedField): ColumnReader 
   const read = (text: string): void => {
     into[block.rows] = encode(text);
   };
-  if (direct === undefined) return { columns, read };
-  if (direct.cell === 'number') return { columns, read, direct: { ...direct, into } };
-  return into instanceof Uint32Array ? { columns, read, direct: { ...direct, into } } : { columns, read };
+  if (direct?.cell === 'number') return { columns, read, direct: { ...direct, into } };
+  return direct !== undefined && into instanceof Uint32Array ? { columns, read, direct: { ...direct, into } } : { columns, read };
 }
 
 /**

@@ -27,7 +27,7 @@ const manifestSchema = z.strictObject({
   about: z.record(z.string(), z.unknown()).default({}),
 });
 
-/** A column as the manifest tells it: ids are below `size`; `vocabulary` names a JSON list, the text of id i at place i. */
+/** A column as the manifest tells it: ids are below `size`; `vocabulary` names a file of texts, that of id i at place i. */
 export type ShardColumn = z.output<typeof columnSchema>;
 
 /** What is in a folder of shards. */

@@ -1,5 +1,6 @@
 import { BadValue, CELL_SEPARATOR } from '../../features/feature.js';
 import type { EncodedField } from '../../features/feature-types.js';
+import { textReader, type Texts } from '../../features/vocabulary/texts.js';
 import { badRow, checkIds, checkLabels, checkNumbers, type PlaceOf } from './check-shard-rows.js';
 import { createBagBuffer } from '../rows/bag-buffer.js';
 import { blockColumns, createRowBlock, fieldReader, type BlockColumn, type RowBlock } from '../rows/row-block.js';
@@ -46,7 +47,7 @@ export function asStored({ manifest }: Shards, columns: readonly BlockColumn[]):
 export interface ShardColumns {
   readonly columns: ReadonlyMap<string, ShardColumn>;
   /** By column of ids or bags that has one: the text of each id. */
-  readonly vocabularies: ReadonlyMap<string, readonly string[]>;
+  readonly vocabularies: ReadonlyMap<string, Texts>;
 }
 
 /** Makes the rows of a field ready. */
@@ -163,5 +164,8 @@ function stepOf(field: EncodedField, format: EncodedFormat, source: ShardColumns
 /** The text of a value of a column: that of its vocabulary, or the number. */
 export function textsOf({ vocabularies }: ShardColumns, column: string): (value: number) => string {
   const vocabulary = vocabularies.get(column);
-  return vocabulary === undefined ? String : (id) => vocabulary[id] ?? String(id);
+  if (vocabulary === undefined) return String;
+  const size = vocabulary.offsets.length - 1;
+  const textAt = textReader(vocabulary);
+  return (id) => (id < size ? textAt(id) : String(id));
 }

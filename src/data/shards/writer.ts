@@ -1,10 +1,12 @@
 import { join } from 'node:path';
 import type { Batch } from '../../batch.js';
 import { writeFolder, writeSynced } from '../../disk.js';
+import { textTensors, type Texts } from '../../features/vocabulary/texts.js';
 import { writeSafetensors } from '../../safetensors.js';
 import { appendRows, createRowBlock, type BlockColumn, type RowBlock } from '../rows/row-block.js';
 import { MANIFEST, type Manifest, type ShardColumn } from './manifest.js';
 import { tensorsOf } from './tensors.js';
+import { VOCABULARY } from './vocabulary.js';
 
 /** Rows of a shard; only the last of a folder may have fewer. */
 export const ROWS_PER_SHARD = 1 << 16;
@@ -22,7 +24,7 @@ export interface ShardDetails {
   /** By column of ids or bags: every id is below. */
   readonly sizes: ReadonlyMap<string, number>;
   /** By column of ids or bags, where there is one: the text of id i at place i. */
-  readonly vocabularies?: ReadonlyMap<string, readonly string[]>;
+  readonly vocabularies?: ReadonlyMap<string, Texts>;
   /** JSON, for the manifest. */
   readonly about?: Readonly<Record<string, unknown>>;
 }
@@ -85,8 +87,8 @@ export async function writeShards(
         continue;
       }
       const texts = details.vocabularies?.get(name);
-      const vocabulary = texts && `vocabulary-${String(i).padStart(3, '0')}.json`;
-      if (vocabulary !== undefined) await writeSynced(join(folder, vocabulary), JSON.stringify(texts));
+      const vocabulary = texts && `vocabulary-${String(i).padStart(3, '0')}.safetensors`;
+      if (vocabulary !== undefined) await writeSafetensors(join(folder, vocabulary), textTensors(texts!, VOCABULARY));
       shardColumns.push({ name, kind, size: sizeOf(details, name), ...(vocabulary !== undefined && { vocabulary }) });
     }
     const rows = shards.reduce((sum, shard) => sum + shard.rows, 0);

@@ -1,10 +1,11 @@
-import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { writeFolder, writeSynced } from '../../disk.js';
 import type { Fitted } from '../../features/feature-types.js';
+import { keyOfFitted } from '../../features/fitted.js';
 import { cached, cacheFolders } from '../cache/cache.js';
 import { ENTRY, keptUnderName, knownContent } from '../cache/entry.js';
+import { readFitted, writeFitted } from '../cache/fitted-folder.js';
 import { shardDataset } from '../batches/dataset.js';
 import { encodeRows, encodeShards, replayRejects } from '../encoding/encode-shards.js';
 import { userError } from '../../errors.js';
@@ -21,7 +22,6 @@ import type { Access, Reading, Source } from './source.js';
 const THREADED_BYTES = 64e6;
 /** More threads would wait for the one that reads and writes. */
 const MAX_THREADS = 8;
-const FITTED = 'fitted.json';
 
 /**
  * Opens a file of cells, a CSV. It is read when something is to be fitted on it and when it is encoded; both are kept in the
@@ -75,19 +75,17 @@ export async function openCellSource(path: string, columns: readonly string[]): 
         const read = await readWhole('learning vocabularies and scales from', reading, async (onShare) => {
           fitted = await fitFeatures(rows, format, reading.policy, onShare);
         });
-        const text = JSON.stringify(fitted);
         await writeFolder(target, async (temporary) => {
-          await writeSynced(join(temporary, FITTED), text);
+          await writeFitted(temporary, fitted!);
           await writeSynced(join(temporary, ENTRY), entry(read));
         });
       });
-      // What an earlier run wrote, whole; the fields check what they are given.
-      return fitted ?? (JSON.parse(await readFile(join(folder, FITTED), 'utf8')) as Fitted);
+      return fitted ?? (await readFitted(folder));
     },
 
     async dataset(format, reading) {
       const threads = bytes > THREADED_BYTES ? Math.min(MAX_THREADS, reading.threads ?? availableParallelism()) : 1;
-      const request = { kind: 'rows', source: path, stats, fingerprint: await identify(reading), recipe: [recipeOf(format), format.fitted] } as const;
+      const request = { kind: 'rows', source: path, stats, fingerprint: await identify(reading), recipe: [recipeOf(format), keyOfFitted(format.fitted)] } as const;
       const folder = await cached(reading.cache ?? {}, request, (target, entry) =>
         encodeShards(target, entry, path, format, reading.policy, (policy, writer) =>
           readWhole('encoding', reading, (onShare) => encodeRows(rows, format, policy, writer, onShare, { threads })),

@@ -1,9 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
 import { didYouMean, UserError, userError } from '../../errors.js';
 import { CELL_SEPARATOR, type Field, type Fit } from '../../features/feature.js';
 import type { Fitted } from '../../features/feature-types.js';
+import type { Texts } from '../../features/vocabulary/texts.js';
 import { hashFiles } from '../files/fingerprint.js';
 import { checkIds, checkNumbers } from '../shards/check-shard-rows.js';
 import { shardDataset } from '../batches/dataset.js';
@@ -11,8 +10,9 @@ import { fitsOf, noRows } from '../encoding/fit.js';
 import { createRowBlock, type BlockColumn, type RowBlock } from '../rows/row-block.js';
 import type { RowFormat } from '../rows/row-format.js';
 import { formatView, textsOf, type ShardColumns } from '../shards/shard-view.js';
-import { BLAME_DATA, MANIFEST } from '../shards/manifest.js';
+import { MANIFEST } from '../shards/manifest.js';
 import type { Shards } from '../shards/reader.js';
+import { readVocabulary } from '../shards/vocabulary.js';
 import type { Source } from './source.js';
 
 /**
@@ -30,7 +30,7 @@ export async function openShardSource(shards: Shards, wanted: readonly string[])
     throw new UserError('data', missing.map((name) => ({ where, key: `column '${name}'`, message: 'the config asks for it, the manifest does not have it', fix: fix(name) })));
   }
   if (manifest.rows === 0) throw noRows(folder);
-  const vocabularies = new Map<string, readonly string[]>();
+  const vocabularies = new Map<string, Texts>();
   for (const name of wanted) {
     const column = columns.get(name)!;
     if ('vocabulary' in column && column.vocabulary !== undefined) vocabularies.set(name, await readVocabulary(join(folder, column.vocabulary)));
@@ -128,13 +128,5 @@ function checkKinds(format: RowFormat, { columns }: ShardColumns, where: string)
         throw userError('data', { where, key: `column '${name}'`, message: `is of kind ${found}, and the config reads it as ${kind === 'bag' ? 'a bag' : 'one value a row'}`, fix: 'choose another type for the feature' });
       }
     }
-  }
-}
-
-async function readVocabulary(path: string): Promise<readonly string[]> {
-  try {
-    return z.array(z.string()).parse(JSON.parse(await readFile(path, 'utf8')));
-  } catch (error) {
-    throw userError('data', { where: path, message: 'is not a vocabulary: a JSON list of texts', fix: BLAME_DATA.fix }, error);
   }
 }

@@ -1,8 +1,12 @@
 import { z } from 'zod';
 import { parseText } from '../parse.js';
+import { createTextCounter } from '../vocabulary/text-counter.js';
+import { createTextTable, idOf, isTextTable, type TextTable } from '../vocabulary/text-table.js';
+import { textsFrom } from '../vocabulary/texts.js';
+import { createUtf8Writer } from '../vocabulary/utf8.js';
 import { defineEncoding } from './encoding.js';
 
-const fittedSchema = z.strictObject({ vocabulary: z.array(z.string()) });
+const fittedSchema = z.strictObject({ vocabulary: z.union([z.array(z.string()), z.custom<TextTable>(isTextTable)]) });
 
 /**
  * Cells of any text, numbered from 1 by a vocabulary that is fitted on train: the most frequent first, then in the order of
@@ -15,25 +19,30 @@ export const tokens = defineEncoding({
     minCount: z.int().min(1).default(1).describe('rarer tokens become the unknown'),
   },
 
-  build: ({ minCount }) => ({
+  build: ({ minCount }, field) => ({
     startFit: () => {
-      const counts = new Map<string, number>();
+      const counter = createTextCounter(field);
       return {
         check: parseText,
-        observe: (text) => void counts.set(text, (counts.get(text) ?? 0) + 1),
-        finish: () => {
-          counts.delete('');
-          const kept = [...counts].filter(([, count]) => count >= minCount);
-          kept.sort(([a, countA], [b, countB]) => countB - countA || (a < b ? -1 : 1));
-          return { vocabulary: kept.map(([token]) => token) };
-        },
+        observe: (text) => counter.count(text),
+        direct: { cell: 'token', idOf: (bytes, begin, end) => counter.numberOf(bytes, begin, end), observe: (number) => counter.countAgain(number) },
+        finish: () => ({ vocabulary: createTextTable(counter.frequent(minCount)) }),
       };
     },
 
     encoder: (fitted) => {
       const { vocabulary } = fittedSchema.parse(fitted);
-      const ids = new Map(vocabulary.map((token, i) => [token, i + 1]));
-      return { rows: vocabulary.length + 1, encode: (text) => ids.get(parseText(text)) ?? 0 };
+      const table = Array.isArray(vocabulary) ? createTextTable(textsFrom(vocabulary)) : vocabulary;
+      const utf8 = createUtf8Writer();
+      return {
+        rows: table.offsets.length,
+        bytes: table.bytes.byteLength + table.offsets.byteLength + table.slots.byteLength,
+        direct: { cell: 'token', idOf: (bytes, begin, end) => idOf(table, bytes, begin, end) },
+        encode: (text) => {
+          const length = utf8.write(parseText(text));
+          return idOf(table, utf8.bytes, 0, length);
+        },
+      };
     },
   }),
 });
