@@ -5,7 +5,7 @@ import { checkChanges, storedExperiment } from './config/stored.js';
 import type { Dataset } from './data/batches/dataset.js';
 import { refuseBadRows, skipBadRows } from './data/rows/rejects.js';
 import { encodedFormat, rowFormatOf } from './data/rows/row-format.js';
-import { dataSection, refuseOtherData } from './data/sources/data-state.js';
+import { dataSection, firstDataState, splitsByContent } from './data/sources/data-state.js';
 import type { Access, ReadProgress } from './data/sources/source.js';
 import { openDatasets, openSplits } from './data/sources/splits.js';
 import { createEngine, type EngineOptions } from './engines/engines.js';
@@ -16,6 +16,7 @@ import { layoutOf } from './features/feature-types.js';
 import { buildModel } from './models/models.js';
 import { findCheckpoint, readCheckpoint } from './runs/checkpoint.js';
 import { openRun, type RunRequest } from './runs/open-run.js';
+import type { RunState } from './runs/run-state.js';
 import { openSaver, type Saver } from './runs/saver.js';
 import { observeBests } from './training/followed-metrics.js';
 import { isDivergence } from './training/divergence.js';
@@ -42,7 +43,7 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
   const sources = await openSplits(data, format, 'paths are taken from the folder of the config, else from the working directory');
   const engine = await createEngine(options);
   const config = dumpConfig(experiment);
-  const compareConfig = (stored: string, path: string) => checkChanges(storedExperiment(stored, path), experiment);
+  const compareConfig = (stored: string, path: string, state: RunState) => checkChanges(storedExperiment(stored, path), experiment, splitsByContent(state.of(dataSection, firstDataState)));
   const tell = (notice: string): void => observer.onNotice(notice);
   const run = await openRun({ ...options, configName: experiment.name, source, config, engine, compareConfig }, tell);
   const { folder, log } = run;
@@ -62,8 +63,7 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
     const reading = { policy, cache: { folder: data.cache, onNotice: tell }, verifyData: options.verifyData, onProgress: (progress: ReadProgress) => observer.onRead(progress), threads: options.threads, signal };
     const fitted = run.resumed?.fitted ?? (await sources.train.fit(format, reading));
     const encoded = encodedFormat(format, fitted);
-    const { train: trainSet, valid: validSet, test: testSet } = await openDatasets(sources, encoded, reading);
-    refuseOtherData(run.state.of(dataSection, () => ({ trainRows: trainSet.rows })), trainSet.rows);
+    const { train: trainSet, valid: validSet, test: testSet } = await openDatasets(sources, encoded, reading, run.state.of(dataSection, firstDataState));
 
     const layout = layoutOf(encoded.fields);
     const graph = buildModel(model, layout.width, tasks);

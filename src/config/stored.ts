@@ -1,3 +1,4 @@
+import type { Split } from '../data/options.js';
 import { joined, printable, UserError, type Problem } from '../errors.js';
 import type { Experiment } from './experiment.js';
 import { parseConfig } from './load.js';
@@ -20,10 +21,11 @@ const MAY_CHANGE = ['name', 'checkpoints', 'data.test', 'data.cache', 'data.maxR
 
 /**
  * Compares the config of a run that goes on with the one that it was trained with.
+ * @param byContent splits that are compared by what they hold, so that their files may lie elsewhere
  * @returns what changed, for people, as in `training.epochs: 8, now 10`
  * @throws UserError (config) that names every key that may not change, with both values
  */
-export function checkChanges(stored: Experiment, now: Experiment): readonly string[] {
+export function checkChanges(stored: Experiment, now: Experiment, byContent: readonly Split[] = []): readonly string[] {
   const before = leavesOf(stored);
   const after = leavesOf(now);
   const changed = [...new Set([...before.keys(), ...after.keys()])].filter((key) => before.get(key) !== after.get(key));
@@ -31,7 +33,8 @@ export function checkChanges(stored: Experiment, now: Experiment): readonly stri
   const changes: string[] = [];
   for (const key of changed) {
     const [was, is] = excerpts(before.get(key) ?? 'nothing', after.get(key) ?? 'nothing');
-    if (mayChange(key)) changes.push(`${key}: ${was}, now ${is}`);
+    const isMoved = before.has(key) && after.has(key) && byContent.some((split) => key === `data.${split}`);
+    if (isMoved || mayChange(key)) changes.push(`${key}: ${was}, now ${is}`);
     else problems.push({ key, message: `the run was trained with ${was}, now it is ${is}` });
   }
   // The order of features is that of the model's input.
@@ -40,7 +43,7 @@ export function checkChanges(stored: Experiment, now: Experiment): readonly stri
     if (!isElsewhere && JSON.stringify(stored[section]) !== JSON.stringify(now[section])) problems.push({ key: section, message: 'stand in another order than the run was trained with' });
   }
   if (problems.length === 0) return changes;
-  const fix = `a run that goes on may change ${MAY_CHANGE.join(', ')}; for anything else, start a new one`;
+  const fix = `a run that goes on may change ${MAY_CHANGE.join(', ')}; and the files of data.train and data.valid may move; for anything else, start a new one`;
   throw new UserError('config', problems.map((problem) => ({ ...problem, message: joined(problem.message, fix) })));
 }
 

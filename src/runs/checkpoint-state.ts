@@ -28,7 +28,7 @@ const withoutSections = z
     sections: {
       checkpoint: { version: 1, step: loop.step, links },
       loop: { version: 1, ...loop },
-      data: { version: 1, trainRows },
+      data: { version: 1, trainRows, fingerprints: {} },
       log: { version: 1, metricsBytes },
     },
   }));

@@ -21,7 +21,7 @@ export interface RunRequest extends RunPlace, LogRequest {
    * @returns what changed, for people
    * @throws UserError for what may not change
    */
-  compareConfig(stored: string, path: string): readonly string[];
+  compareConfig(stored: string, path: string, state: RunState): readonly string[];
 }
 
 /** Stands for the folder that is named or else the newest run of the config that has not ended. */
@@ -82,7 +82,7 @@ async function goOn(run: string, { resume, compareConfig }: RunRequest, tell: (n
   }
   const path = join(checkpointsFolder(run), name);
   const state = createRunState(checkpoint.sections, join(path, FILES.state));
-  const changes = compareConfig(checkpoint.config, join(path, FILES.config));
+  const changes = compareConfig(checkpoint.config, join(path, FILES.config), state);
   await restoreLinks(run, name);
   const { step, epoch, batch, bestEpoch } = state.of(loopSection, firstLoopState);
   const within = batch === 0 ? '' : `, and ${batch} batches of the next`;

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
-import { appendFileSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { parseConfig } from '../../src/config/load.js';
+import { checkChanges } from '../../src/config/stored.js';
 import { abortAtStep, smallWorld, traceOf, trainSmall } from '../support/small-run.js';
 import { scratchFolder } from '../support/scratch.js';
 
@@ -176,21 +178,68 @@ describe('what may change', () => {
     await expect(attempt).rejects.toThrow(/features\.user\.fields: the run was trained with …[^ ]*"509","206"\], now it is …[^ ]*"509","207"\]/);
   });
 
-  it('rows of train that came or went are refused', async () => {
+  /** A copy of the world that may be changed. */
+  const ownWorld = (): string => {
     const folder = scratchFolder();
     for (const file of ['train.csv', 'valid.csv', 'test.csv', 'esmm.yaml']) copyFileSync(join(world, file), join(folder, file));
-    const { signal, on } = abortAtStep(2);
+    return folder;
+  };
+  const stopEarly = async (folder: string): Promise<void> => {
+    const { signal, on } = abortAtStep(20);
     await trainSmall(join(folder, 'esmm.yaml'), { runDir: 'run', signal, on });
-    const lines = readFileSync(join(folder, 'train.csv'), 'utf8').trimEnd().split('\n');
-    writeFileSync(join(folder, 'train.csv'), `${lines.slice(0, -1).join('\n')}\n`);
+  };
+  const rewrite = (path: string, change: (lines: string[]) => string[]): void => writeFileSync(path, `${change(readFileSync(path, 'utf8').trimEnd().split('\n')).join('\n')}\n`);
+
+  it.each(['train', 'valid'])('rows of %s that went are refused, with the bytes that there were', async (split) => {
+    const folder = ownWorld();
+    await stopEarly(folder);
+    rewrite(join(folder, `${split}.csv`), (lines) => lines.slice(0, -1));
+    const before = readdirSync('run', { recursive: true }).sort();
     const attempt = trainSmall(join(folder, 'esmm.yaml'), { resume: 'run' });
-    await expect(attempt).rejects.toThrow('data.train: has 899 usable rows, the run was trained with 900');
+    await expect(attempt).rejects.toThrow(new RegExp(`${split}\\.csv: data\\.${split}: has \\d+ bytes, \\d+ when the run was trained; go on with the same data, or start a new run`));
     await expect(attempt).rejects.toMatchObject({ exitCode: 3 });
+    expect(readdirSync('run', { recursive: true }).sort()).toEqual(before);
+  });
+
+  it.each(['train', 'valid'])('a label of %s that is another is refused, with the file size and times as they were', async (split) => {
+    const folder = ownWorld();
+    await stopEarly(folder);
+    const path = join(folder, `${split}.csv`);
+    const { atime, mtime } = statSync(path);
+    rewrite(path, (lines) => lines.map((line, i) => (i === 150 ? line.replace(/^\d/, (click) => String(1 - Number(click))) : line)));
+    utimesSync(path, atime, mtime);
+    const attempt = trainSmall(join(folder, 'esmm.yaml'), { resume: 'run' });
+    await expect(attempt).rejects.toThrow(new RegExp(`data\\.${split}: holds other bytes than when the run was trained, though as many`));
+    await expect(attempt).rejects.toMatchObject({ exitCode: 3 });
+  });
+
+  it.each(['train', 'valid'])('a file of %s that lies elsewhere is refused where it holds other rows', async (split) => {
+    await stopEarly(world);
+    const folder = ownWorld();
+    rewrite(join(folder, `${split}.csv`), (lines) => lines.slice(0, -1));
+    const attempt = trainSmall(configOf('esmm'), { resume: 'run', set: [`data.${split}=${join(folder, `${split}.csv`)}`] });
+    await expect(attempt).rejects.toThrow(`data.${split}: has`);
+  });
+
+  it('data that only moved is gone on with to the same bytes', async () => {
+    await stopEarly(world);
+    const folder = ownWorld();
+    const notices: string[] = [];
+    await trainSmall(join(folder, 'esmm.yaml'), { resume: 'run', on: { onNotice: (notice) => notices.push(notice) } });
+    expect(notices.join('\n')).toMatch(/changed data\.train: .*train\.csv", now .*train\.csv"/);
+    expect({ ...traceOf('run'), state: '' }).toEqual({ ...whole.get('esmm'), state: '' });
+  });
+
+  it('data that moved is refused where the checkpoint does not say what it held', () => {
+    const experiment = parseConfig(readFileSync(configOf('esmm'), 'utf8'), configOf('esmm'));
+    const moved = { ...experiment, data: { ...experiment.data, train: '/elsewhere/train.csv' } };
+    expect(() => checkChanges(experiment, moved)).toThrow(/data\.train: the run was trained with .*, now it is "\/elsewhere\/train\.csv"/);
+    expect(checkChanges(experiment, moved, ['train'])).toHaveLength(1);
   });
 
   it.each([
     ['another config', ['seed=5'], 0, /seed: the run was trained with 11/],
-    ['less data', [], 1, /has 899 usable rows/],
+    ['less data', [], 1, /data\.train: has \d+ bytes, \d+ when/],
   ])('%s leaves a run that has ended as it was, with its results and bad rows', async (_, changes, numMissing, message) => {
     const folder = scratchFolder();
     for (const file of ['train.csv', 'valid.csv', 'test.csv', 'esmm.yaml']) copyFileSync(join(world, file), join(folder, file));

@@ -1,4 +1,4 @@
-import { cpSync, readFileSync } from 'node:fs';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readSafetensors } from '../../src/safetensors.js';
@@ -11,6 +11,14 @@ afterEach(() => process.chdir(home));
 
 // make.sh beside the files says how they were made.
 describe('a checkpoint from before its state had sections', () => {
+  it('is refused where train has other rows than it counted', async () => {
+    cpSync(join(import.meta.dirname, 'without-sections'), '.', { recursive: true });
+    writeFileSync('train.csv', readFileSync('train.csv', 'utf8').replace(/\n.*\n$/, '\n'));
+    const attempt = trainSmall('small.yaml', { resume: 'run' });
+    await expect(attempt).rejects.toThrow('data.train: has 119 usable rows, the run was trained with 120');
+    await expect(attempt).rejects.toMatchObject({ exitCode: 3 });
+  });
+
   it('is gone on from where it was saved, with all that it held', async () => {
     cpSync(join(import.meta.dirname, 'without-sections'), '.', { recursive: true });
     const saved = await readSafetensors('run/checkpoints/step-00000005/weights.safetensors');
@@ -26,7 +34,7 @@ describe('a checkpoint from before its state had sections', () => {
     for (const [name, { data }] of trained) for (const [i, value] of data.entries()) expect(Math.abs(value - saved.get(name)!.data[i]!)).toBeLessThan(0.2);
     expect(JSON.parse(readFileSync('run/checkpoints/last/state.json', 'utf8'))).toMatchObject({
       formatVersion: 3,
-      sections: { checkpoint: { version: 1, step: 6 }, loop: { version: 1, epoch: 2, batch: 0 }, data: { version: 1, trainRows: 120 }, log: { version: 1 } },
+      sections: { checkpoint: { version: 1, step: 6 }, loop: { version: 1, epoch: 2, batch: 0 }, data: { version: 1, trainRows: 120, fingerprints: { train: { '': { bytes: 1304 } }, valid: { '': { bytes: 662 } } } }, log: { version: 1 } },
     });
   });
 });

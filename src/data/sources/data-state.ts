@@ -1,22 +1,74 @@
+import { join } from 'node:path';
 import { z } from 'zod';
-import { userError } from '../../errors.js';
+import { UserError, userError, type Problem } from '../../errors.js';
 import type { StateSection } from '../../state-section.js';
+import { fingerprintSchema, isSameContent, type Fingerprint } from '../files/fingerprint.js';
+import type { Split } from '../options.js';
+import type { Access, Source } from './source.js';
+
+type Sources = { readonly [S in Split]?: Source | undefined };
+
+/** The splits that decide what a run becomes; test is only measured. */
+const TRAINED_BY = ['train', 'valid'] as const;
 
 const dataStateSchema = z.strictObject({
-  /** Usable rows of train: with others, the place in an epoch means nothing. */
-  trainRows: z.int().min(0),
+  /** Usable rows of train: with others, the place in an epoch means nothing; null before they are counted. */
+  trainRows: z.int().min(0).nullable(),
+  /** What the files hold; none in a checkpoint of before it was kept. */
+  fingerprints: z.strictObject({ train: fingerprintSchema.optional(), valid: fingerprintSchema.optional() }),
 });
-type DataState = z.output<typeof dataStateSchema>;
+/** What a run knows of its data. */
+export type DataState = z.output<typeof dataStateSchema>;
 
 /** The data's section of a checkpoint. */
 export const dataSection: StateSection<DataState> = { name: 'data', version: 1, schema: dataStateSchema };
 
+/** What is known of data before it is read. */
+export function firstDataState(): DataState {
+  return { trainRows: null, fingerprints: {} };
+}
+
+/** The splits that are known by what they hold, so that their files may lie elsewhere. */
+export function splitsByContent({ fingerprints }: DataState): readonly Split[] {
+  return TRAINED_BY.filter((split) => fingerprints[split] !== undefined);
+}
+
 /**
- * Refuses other data than a run was trained with.
- * @throws UserError (data)
+ * Refuses data that holds something else than a run was trained with, before it is read for it.
+ * @throws UserError (data) that says which split and what of it changed
  */
-export function refuseOtherData(known: DataState, trainRows: number): void {
-  if (known.trainRows === trainRows) return;
-  const message = `has ${trainRows} usable rows, the run was trained with ${known.trainRows}`;
-  throw userError('data', { key: 'data.train', message, fix: 'go on with the same data, or start a new run' });
+export async function refuseOtherContent({ fingerprints }: DataState, sources: Sources, access: Access): Promise<void> {
+  const problems: Problem[] = [];
+  for (const split of TRAINED_BY) {
+    const [known, source] = [fingerprints[split], sources[split]];
+    if (known === undefined || source === undefined) continue;
+    const now = await source.fingerprint(access);
+    if (!isSameContent(known, now)) problems.push(...changesOf(source.path, known, now).map((problem) => ({ key: `data.${split}`, ...problem })));
+  }
+  if (problems.length > 0) throw new UserError('data', problems);
+}
+
+/**
+ * Takes down what a run is trained with, where it is not known yet.
+ * @throws UserError (data) for another number of rows than there were
+ */
+export async function rememberData(state: DataState, sources: Sources, trainRows: number, access: Access): Promise<void> {
+  if (state.trainRows !== null && state.trainRows !== trainRows) {
+    throw userError('data', { key: 'data.train', message: `has ${trainRows} usable rows, the run was trained with ${state.trainRows}`, fix: FIX });
+  }
+  state.trainRows = trainRows;
+  for (const split of TRAINED_BY) state.fingerprints[split] = await sources[split]?.fingerprint(access);
+}
+
+const FIX = 'go on with the same data, or start a new run';
+
+function changesOf(path: string, known: Fingerprint, now: Fingerprint): Problem[] {
+  return [...new Set([...Object.keys(known), ...Object.keys(now)])].flatMap((name): Problem[] => {
+    const [before, after] = [known[name], now[name]];
+    const where = join(path, name);
+    if (before === undefined) return [{ where, message: 'was not there when the run was trained', fix: FIX }];
+    if (after === undefined) return [{ where, message: 'was there when the run was trained, and is not', fix: FIX }];
+    if (before.bytes !== after.bytes) return [{ where, message: `has ${after.bytes} bytes, ${before.bytes} when the run was trained`, fix: FIX }];
+    return before.hash === after.hash ? [] : [{ where, message: `holds other bytes than when the run was trained, though as many (${after.bytes})`, fix: FIX }];
+  });
 }

@@ -3,6 +3,7 @@ import { UserError, type Problem } from '../../errors.js';
 import type { Dataset } from '../batches/dataset.js';
 import { SPLITS, type DataOptions, type Split } from '../options.js';
 import { columnsOf, type EncodedFormat, type RowFormat } from '../rows/row-format.js';
+import { refuseOtherContent, rememberData, type DataState } from './data-state.js';
 import { openSource } from './open-source.js';
 import type { Reading, Source } from './source.js';
 
@@ -36,7 +37,15 @@ export async function openSplits<Files extends SplitFiles>(files: Files, format:
   return opened as Splits<Files>;
 }
 
-/** The rows of a config's splits as data sets. */
-export async function openDatasets({ train, valid, test }: Splits<DataOptions>, format: EncodedFormat, reading: Reading): Promise<{ readonly [S in Split]: S extends 'train' ? Dataset : Dataset | undefined }> {
-  return { train: await train.dataset(format, reading), valid: await valid?.dataset(format, reading), test: await test?.dataset(format, reading) };
+/**
+ * The rows of a config's splits as data sets.
+ * @param state what the run knows of its data, taken down where it is new
+ * @throws UserError (data) also for other data than the run was trained with
+ */
+export async function openDatasets(sources: Splits<DataOptions>, format: EncodedFormat, reading: Reading, state: DataState): Promise<{ readonly [S in Split]: S extends 'train' ? Dataset : Dataset | undefined }> {
+  await refuseOtherContent(state, sources, reading);
+  const { train, valid, test } = sources;
+  const datasets = { train: await train.dataset(format, reading), valid: await valid?.dataset(format, reading), test: await test?.dataset(format, reading) };
+  await rememberData(state, sources, datasets.train.rows, reading);
+  return datasets;
 }
