@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, statfs, symlink } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat, statfs, symlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { createByteHash, type Content } from './byte-hash.js';
 import { systemCode, UserError, userError } from './errors.js';
 
 /** What the system says when a write fails, for people. */
@@ -16,6 +17,7 @@ const REASONS: Readonly<Record<string, string>> = {
   EEXIST: 'a file of this name is in the way',
   EISDIR: 'a folder of this name is in the way',
   ENOTDIR: 'a part of the path is a file, not a folder',
+  ENOENT: 'there is no such folder, and none can be made',
 };
 
 /**
@@ -43,6 +45,23 @@ function diskError(path: string, error: unknown, fix = 'make room, or choose ano
   const code = systemCode(error);
   if (error instanceof UserError || code === undefined) return error;
   return userError('disk', { where: path, message: `cannot be written: ${REASONS[code] ?? code}`, fix }, error);
+}
+
+/**
+ * Makes a folder and those above it. (`mkdir` with `recursive` tries for ever where the system answers that a folder that is
+ * there is not, as in /proc.)
+ */
+export async function makeFolder(path: string): Promise<void> {
+  const isFolder = (): Promise<boolean> => stat(path).then((stats) => stats.isDirectory(), () => false);
+  if (await isFolder()) return;
+  const parent = dirname(path);
+  if (parent !== path && !existsSync(parent)) await makeFolder(parent);
+  try {
+    await mkdir(path);
+  } catch (error) {
+    // Others may have made it meanwhile.
+    if (!(await isFolder())) throw error;
+  }
 }
 
 let numTemporaries = 0;
@@ -88,7 +107,7 @@ export async function writeFileAtomic(path: string, content: string): Promise<vo
 /** Fills a folder, whole or not at all; nothing may be at `path`. */
 export async function writeFolder(path: string, fill: (folder: string) => Promise<void>): Promise<void> {
   await replace(path, async (temporary) => {
-    await mkdir(temporary, { recursive: true });
+    await makeFolder(temporary);
     await fill(temporary);
     await syncFolder(temporary);
   });
@@ -110,30 +129,30 @@ const PIECE_BYTES = 1 << 22;
 
 /**
  * Writes a file and syncs it.
- * @returns its digest: each piece is hashed while the system writes it, so that it costs little time of its own
+ * @returns its digests: each piece is hashed while the system writes it, so that it costs little time of its own
  */
-export async function writeSynced(path: string, content: string | Iterable<Uint8Array>): Promise<FileDigest> {
-  const hash = createHash('sha256');
-  let bytes = 0;
+export async function writeSynced(path: string, content: string | Iterable<Uint8Array>): Promise<FileDigest & Content> {
+  const sha256 = createHash('sha256');
+  const hash = await createByteHash();
   const file = await open(path, 'w');
   try {
     for (const chunk of typeof content === 'string' ? [Buffer.from(content)] : content) {
       for (let at = 0; at < chunk.byteLength; ) {
         const piece = new Uint8Array(chunk.buffer, chunk.byteOffset + at, Math.min(PIECE_BYTES, chunk.byteLength - at));
         const writing = file.write(piece);
+        sha256.update(piece);
         hash.update(piece);
         const { bytesWritten } = await writing;
         // What a write leaves over is hashed again with its own piece, so it is written to its end here.
         for (let rest = bytesWritten; rest < piece.byteLength; ) rest += (await file.write(piece, rest)).bytesWritten;
         at += piece.byteLength;
       }
-      bytes += chunk.byteLength;
     }
     await file.sync();
   } finally {
     await file.close();
   }
-  return { bytes, sha256: hash.digest('hex') };
+  return { ...hash.content(), sha256: sha256.digest('hex') };
 }
 
 /** Bytes that are free for this user on the disk that a folder is on; Infinity where the file system does not tell. */

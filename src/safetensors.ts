@@ -1,6 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { open, type FileHandle } from 'node:fs/promises';
 import { z } from 'zod';
+import type { Content } from './byte-hash.js';
 import { writeSynced, type FileDigest } from './disk.js';
 import { quoted, systemCode, userError, type ErrorKind } from './errors.js';
 import { sizeOf } from './tensor.js';
@@ -37,7 +38,7 @@ const entrySchema = z.strictObject({
 });
 
 /** Writes tensors to `path` and syncs the file; the caller renames it to its place. */
-export async function writeSafetensors(path: string, tensors: ReadonlyMap<string, StoredTensor>): Promise<FileDigest> {
+export async function writeSafetensors(path: string, tensors: ReadonlyMap<string, StoredTensor>): Promise<FileDigest & Content> {
   const header: Record<string, z.output<typeof entrySchema>> = {};
   let offset = 0;
   for (const [name, tensor] of tensors) {

@@ -1,8 +1,7 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createCollector, type Report } from './evaluation/evaluation.js';
 import { spacesOf } from './evaluation/spaces.js';
-import { onDisk, writeFileAtomic } from './disk.js';
+import { makeFolder, onDisk, writeFileAtomic } from './disk.js';
 import { createBagSource } from './synth/bags.js';
 import { fitIntercepts, type Impressions, type Rates } from './synth/impressions.js';
 import { PRESETS, type PresetName, type SynthFormat } from './synth/presets.js';
@@ -52,7 +51,7 @@ export async function synth(options: SynthOptions): Promise<Oracle> {
   const bags = bagMean === undefined ? undefined : createBagSource(world, seed, bagMean);
   const oracle: Record<string, Report> = {};
   const strays: Record<string, Strays> = {};
-  await onDisk(folder, () => mkdir(folder, { recursive: true }));
+  await onDisk(folder, () => makeFolder(folder));
 
   for (const [split, count] of Object.entries(rows)) {
     const collector = createCollector(spacesOf(TASKS));

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { stringify } from 'csv-stringify/sync';
+import { csvText } from '../csv-text.js';
 import { replace, writeFileAtomic } from '../disk.js';
 import { writeSafetensors } from '../safetensors.js';
 import type { FieldPlan } from './fields.js';
@@ -25,7 +25,7 @@ export async function writeResults(out: string, fields: readonly FieldPlan[], vo
   await writeFileAtomic(join(out, 'config.yaml'), configOf(fields, summary));
   if (rejects.length > 0) {
     const rows = rejects.map(({ path, line, expected, found, text }) => [path, line, `expected ${expected}`, found, text]);
-    await writeFileAtomic(join(out, 'rejects.csv'), stringify([['file', 'line', 'reason', 'found', 'row'], ...rows]));
+    await writeFileAtomic(join(out, 'rejects.csv'), csvText([['file', 'line', 'reason', 'found', 'row'], ...rows]));
   }
   await writeFileAtomic(join(out, SUMMARY), `${JSON.stringify(summary, null, 1)}\n`);
 }

@@ -63,7 +63,7 @@ export async function writeSplit(work: Work, split: 'train' | 'valid' | 'test', 
   if (rows > 0 && !existsSync(target)) {
     const sizes = new Map(fields.map(({ name }, f) => [name, vocabularies[f]!.ids.length]));
     const columns = preparedColumns(fields).map(({ name, kind }): ShardColumn => (kind === 'id' || kind === 'bag' ? { name, kind, size: sizes.get(name)! } : { name, kind }));
-    const listed = shards.map(({ file, rows: count, bytes, sha256 }) => ({ file, rows: count, bytes, sha256 }));
+    const listed = shards.map(({ file, rows: count, bytes, sha256, hash }) => ({ file, rows: count, bytes, sha256, hash }));
     const manifest: Manifest = { format: 'mtl shards', version: 1, rows, columns, shards: listed, about: { split, vocabulary: '../vocabulary.safetensors' } };
     await writeFileAtomic(join(folder, MANIFEST), `${JSON.stringify(manifest, null, 1)}\n`);
     await onDisk(target, () => rename(folder, target));

@@ -1,6 +1,6 @@
-import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { onDisk, removeTemporary, writeFileAtomic } from '../disk.js';
+import { makeFolder, onDisk, removeTemporary, writeFileAtomic } from '../disk.js';
 import { systemCode, UserError, userError, type Problem } from '../errors.js';
 import { CHUNK_BYTES, chunksOf, type Chunk } from './chunk.js';
 import { isWhole } from './column-file.js';
@@ -75,10 +75,10 @@ export async function openWork(raw: string, out: string, options: object, chunkB
   const plan = `${JSON.stringify({ version: 1, chunkBytes, inputs, options }, null, 1)}\n`;
   const isDone = await isOfPlan(out, folder, plan);
   if (!isDone) {
-    await onDisk(folder, () => mkdir(folder, { recursive: true }));
+    await onDisk(folder, () => makeFolder(folder));
     await writeFileAtomic(join(folder, PLAN), plan);
     for (const part of ['common', 'skeleton', 'vocabulary', 'sessions', 'shards', ...['train', 'valid', 'test'].map((split) => join('out', split))]) {
-      await onDisk(folder, () => mkdir(join(folder, part), { recursive: true }));
+      await onDisk(folder, () => makeFolder(join(folder, part)));
       await removeTemporary(join(folder, part));
     }
   }

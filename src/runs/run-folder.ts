@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { systemCode, userError } from '../errors.js';
-import { onDisk, pointLink, syncFolder } from '../disk.js';
+import { makeFolder, onDisk, pointLink, syncFolder } from '../disk.js';
 
 /** Where all runs are, unless told otherwise. */
 const RUNS_ROOT = 'runs';
@@ -70,7 +70,7 @@ async function nextNumbered(parent: string): Promise<string> {
 /** Makes a folder that must be new; undefined if it is there. */
 async function make(path: string): Promise<string | undefined> {
   return onDisk(path, async () => {
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
     try {
       await mkdir(path);
       await syncFolder(dirname(path));

@@ -1,9 +1,10 @@
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import type * as os from 'node:os';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it, vi } from 'vitest';
+import { keptOf, removeCached } from '../../src/data/cache/cache-list.js';
 import { cacheFolders } from '../../src/data/cache/cache.js';
 import { fingerprintSchema, isSameContent, type Fingerprint } from '../../src/data/files/fingerprint.js';
 import { refuseBadRows, skipBadRows } from '../../src/data/rows/rejects.js';
@@ -235,6 +236,35 @@ describe('the cache', () => {
     const refused = run(path, { cache: { folder: join(path, 'x') } });
     await expect(refused).rejects.toMatchObject({ exitCode: 5 });
     await expect(refused).rejects.toThrow(/name a folder that can be written with data\.cache/);
+  });
+
+  it.skipIf(!existsSync('/proc/self'))('that no system lets make is an error at once, or passed over', async () => {
+    const path = csvFile(csvOf(100));
+    const refused = run(path, { cache: { folder: '/proc/x' } });
+    await expect(refused).rejects.toMatchObject({ exitCode: 5 });
+    await expect(refused).rejects.toThrow(/\/proc\/x: cannot be written: there is no such folder, and none can be made; .*name a folder that can be written with data\.cache/);
+    writeFileSync(join(path, '..', '.mtl'), '');
+    vi.stubEnv('XDG_CACHE_HOME', '/proc/x');
+    try {
+      await expect(run(path)).rejects.toThrow(/\/proc\/x\/mtl: cannot be written/);
+    } finally {
+      vi.unstubAllEnvs();
+    }
+  });
+
+  it('whose labels were overwritten is an error that says what to do', async () => {
+    const path = csvFile(csvOf(100));
+    await run(path);
+    const cache = join(path, '..', '.mtl');
+    const shard = join(cache, readdirSync(cache).find((name) => name.includes('.rows-'))!, 'shard-00000.safetensors');
+    const bytes = readFileSync(shard);
+    // Labels come first behind the header: 100 floats.
+    bytes.fill(0, 8 + Number(bytes.readBigUInt64LE()), 8 + Number(bytes.readBigUInt64LE()) + 400);
+    writeFileSync(shard, bytes);
+    await expect(run(path)).rejects.toMatchObject({ exitCode: 3 });
+    await expect(run(path)).rejects.toThrow(/shard-00000\.safetensors: its bytes are not those that were written: .*; .*'mtl data clean'/);
+    await removeCached(await keptOf(path));
+    expect((await run(path)).told).toEqual(['learning', 'encoding']);
   });
 
   it.each<[string, string, () => string, readonly string[]]>([

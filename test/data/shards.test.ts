@@ -113,17 +113,36 @@ describe('shards', () => {
     expect(await openShards('nowhere')).toBeUndefined();
   });
 
-  const edit = (change: (manifest: { shards: { file: string }[]; columns: object[] }) => object) => (folder: string) => {
+  interface Listed {
+    readonly shards: { file: string; hash: string }[];
+    readonly columns: object[];
+  }
+  const edit = (change: (manifest: Listed) => object) => (folder: string) => {
     const path = join(folder, MANIFEST);
-    const manifest = JSON.parse(readFileSync(path, 'utf8')) as { shards: { file: string }[]; columns: object[] };
+    const manifest = JSON.parse(readFileSync(path, 'utf8')) as Listed;
     writeFileSync(path, JSON.stringify({ ...manifest, ...change(manifest) }));
   };
   const shard = 'shard-00001.safetensors';
   const replaceTensor = (name: string, data: Uint32Array) => async (folder: string) => {
     const tensors = await readSafetensors(join(folder, shard));
-    const { bytes } = await writeSafetensors(join(folder, shard), tensors.set(name, { shape: [data.length], data }));
-    edit(({ shards }) => ({ shards: shards.map((entry) => (entry.file === shard ? { ...entry, bytes } : entry)) }))(folder);
+    const digests = await writeSafetensors(join(folder, shard), tensors.set(name, { shape: [data.length], data }));
+    edit(({ shards }) => ({ shards: shards.map((entry) => (entry.file === shard ? { ...entry, ...digests } : entry)) }))(folder);
   };
+  const overwrite = (folder: string): void => {
+    const bytes = readFileSync(join(folder, shard));
+    bytes[bytes.length - 1]! ^= 1;
+    writeFileSync(join(folder, shard), bytes);
+  };
+  /** As manifests were before. */
+  const forgetHashes = edit(({ shards }) => ({ shards: shards.map((entry) => ({ ...entry, hash: undefined })) }));
+
+  it('are read where the manifest has the SHA-256 alone', async () => {
+    const folder = await writeHundred();
+    forgetHashes(folder);
+    expect(readFileSync(join(folder, MANIFEST), 'utf8')).not.toContain('xxh64');
+    expect(rowsOf(await read(folder, [{ shard: 1, begin: 0, end: 16 }]))).toEqual(rowsOf(rowsFrom(16, 32)));
+  });
+
   it.each<[string, (folder: string) => void | Promise<void>, RegExp]>([
     ['a manifest that is not JSON', (folder) => writeFileSync(join(folder, MANIFEST), '{'), /manifest\.json: is not JSON/],
     ['a manifest of something else', edit(() => ({ format: 'x' })), /manifest\.json: format: not a manifest of shards/],
@@ -131,6 +150,8 @@ describe('shards', () => {
     ['rows that do not add up', edit(() => ({ rows: 99 })), /rows: is 99, and the shards have 100/],
     ['a column twice', edit(({ columns }) => ({ columns: [...columns, { name: '101', kind: 'number' }] })), /'101' is there twice/],
     ['a shard that is cut short', (folder) => truncateSync(join(folder, shard), 100), /shard-00001\.safetensors: expected \d+ bytes as in the manifest, the file has 100 bytes/],
+    ['a byte that was overwritten', overwrite, /shard-00001\.safetensors: its bytes are not those that were written.*'mtl data clean'/],
+    ['a byte that was overwritten, and a manifest with the SHA-256 alone', (folder) => (overwrite(folder), forgetHashes(folder)), /shard-00001\.safetensors: its bytes are not those that were written/],
     ['a column too short', replaceTensor('101', new Uint32Array(3)), /tensor '101': expected U32 \[16\], found "U32" \[3\]/],
     ['offsets that fall', replaceTensor('109.offsets', new Uint32Array(17).fill(2, 3, 5)), /tensor '109\.offsets': they do not rise/],
     ['offsets beyond the ids', replaceTensor('109.offsets', new Uint32Array(17).fill(999, 16)), /tensor '109\.offsets'/],

@@ -40,6 +40,12 @@ describe('what is wrong with raw files', () => {
     expect(readFileSync(join(cwd, 'out', 'rejects.csv'), 'utf8')).toMatch(new RegExp(`${file},7,"?expected `));
   });
 
+  it('a row that a spreadsheet would take for a formula is text in rejects.csv', async () => {
+    const cwd = await rawWith('sample_skeleton_train.csv', (lines) => (lines[6] = '=HYPERLINK("x")'));
+    expect((await mtl(cwd, ['prepare', 'ali-ccp', 'raw', 'out', '--max-bad-rows', '30'])).code).toBe(0);
+    expect(readFileSync(join(cwd, 'out', 'rejects.csv'), 'utf8')).toMatch(/sample_skeleton_train\.csv,7,.*,"'=HYPERLINK\(""x""\)"\n/);
+  });
+
   it('missing files: all of them, and what to do', async () => {
     const cwd = await rawWith('sample_skeleton_test.csv', () => undefined);
     rmSync(join(cwd, 'raw', 'sample_skeleton_test.csv'));

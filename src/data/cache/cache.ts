@@ -1,8 +1,8 @@
 import { constants, existsSync } from 'node:fs';
-import { access, mkdir } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, dirname, isAbsolute, join } from 'node:path';
-import { onDisk } from '../../disk.js';
+import { makeFolder, onDisk } from '../../disk.js';
 import { systemCode, UserError } from '../../errors.js';
 import { isSameContent, keyOf, type FileStats, type Fingerprint } from '../files/fingerprint.js';
 import { ENTRY, entryText, keptUnderName, renewStats, VERSION, type CacheEntry } from './entry.js';
@@ -83,7 +83,7 @@ export async function cached(cache: Cache, request: CacheRequest, make: (path: s
 /** The first folder that can be written. */
 async function writableFolder(folders: readonly string[], cache: Cache): Promise<string> {
   const isWritable = async (folder: string): Promise<void> => {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     await access(folder, constants.W_OK);
   };
   for (const [i, folder] of folders.slice(0, -1).entries()) {

@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { contentSchema, hashFile } from '../../byte-hash.js';
 import { systemCode, userError } from '../../errors.js';
 
 /** What makes a folder one of shards; written last, so that a folder with it is whole. */
@@ -17,12 +18,21 @@ const columnSchema = z.discriminatedUnion('kind', [
   z.strictObject({ name: z.string(), kind: z.literal('label') }),
 ]);
 
+const shardSchema = z.strictObject({
+  file: fileName,
+  rows: count,
+  bytes: count,
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  /** What the bytes are held to when they are read; manifests of before have only the SHA-256, which takes five times as long. */
+  hash: contentSchema.shape.hash.optional(),
+});
+
 const manifestSchema = z.strictObject({
   format: z.literal('mtl shards'),
   version: z.literal(1),
   rows: count,
   columns: z.array(columnSchema),
-  shards: z.array(z.strictObject({ file: fileName, rows: count, bytes: count, sha256: z.string().regex(/^[0-9a-f]{64}$/) })),
+  shards: z.array(shardSchema),
   /** What the writer wants to be known: where the rows come from, how they were made. */
   about: z.record(z.string(), z.unknown()).default({}),
 });
@@ -60,6 +70,18 @@ export async function readManifest(folder: string): Promise<Manifest | undefined
     if (size !== bytes) throw userError('data', { where: join(folder, file), message: `expected ${bytes} bytes as in the manifest, the file ${found}`, fix: FIX });
   }
   return manifest;
+}
+
+/**
+ * Reads a shard and holds all of its bytes to the manifest.
+ * @throws UserError (data)
+ */
+export async function checkShard(folder: string, { file, sha256, hash = `sha256:${sha256}` }: Manifest['shards'][number]): Promise<void> {
+  const path = join(folder, file);
+  const found = await hashFile(path, undefined, hash.startsWith('sha256:') ? 'sha256' : 'xxh64').catch((error: unknown) => {
+    throw userError('data', { where: path, message: `cannot be read (${systemCode(error) ?? String(error)})` }, error);
+  });
+  if (found.hash !== hash) throw userError('data', { where: path, message: 'its bytes are not those that were written: it was damaged or overwritten since', fix: FIX });
 }
 
 function parseManifest(text: string, path: string): Manifest {

@@ -3,7 +3,7 @@ import { quoted, userError } from '../../errors.js';
 import { openSafetensors, type TensorFile, type TensorPlace, type TensorRead } from '../../safetensors.js';
 import { reserveItems } from '../rows/bag-buffer.js';
 import type { BlockColumn, RowBlock } from '../rows/row-block.js';
-import { BLAME_DATA, readManifest, type Manifest } from './manifest.js';
+import { BLAME_DATA, checkShard, readManifest, type Manifest } from './manifest.js';
 import { bagTensors, ELEMENT_TYPES } from './tensors.js';
 
 /** Rows `begin` to `end` of one shard. */
@@ -33,8 +33,13 @@ export async function openShards(folder: string): Promise<Shards | undefined> {
   const manifest = await readManifest(folder);
   if (manifest === undefined) return undefined;
   const files = new Map<number, Promise<TensorFile>>();
+  /** What is in a shard is believed once all of its bytes were seen. */
+  const open = async (shard: Manifest['shards'][number]): Promise<TensorFile> => {
+    await checkShard(folder, shard);
+    return openSafetensors(join(folder, shard.file), BLAME_DATA);
+  };
   const fileOf = (shard: number): Promise<TensorFile> => {
-    const file = files.get(shard) ?? openSafetensors(join(folder, manifest.shards[shard]!.file), BLAME_DATA);
+    const file = files.get(shard) ?? open(manifest.shards[shard]!);
     files.set(shard, file);
     return file;
   };

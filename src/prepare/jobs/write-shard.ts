@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import { createRowBlock, type RowBlock } from '../../data/rows/row-block.js';
 import { tensorsOf } from '../../data/shards/tensors.js';
 import { ROWS_PER_SHARD } from '../../data/shards/writer.js';
-import { replace, writeFileAtomic } from '../../disk.js';
+import type { Content } from '../../byte-hash.js';
+import { replace, writeFileAtomic, type FileDigest } from '../../disk.js';
 import { writeSafetensors } from '../../safetensors.js';
 import { createColumnReader } from '../column-file.js';
 import { preparedColumns, type FieldPlan } from '../fields.js';
@@ -36,6 +37,7 @@ export interface ShardAbout extends Coverage {
   readonly rows: number;
   readonly bytes: number;
   readonly sha256: string;
+  readonly hash: string;
   readonly clicks: number;
   readonly purchases: number;
 }
@@ -78,7 +80,7 @@ export async function writeShard({ folder, file, aboutPath, begin, end, chunks, 
   } finally {
     sessionReader.close();
   }
-  let digest: { bytes: number; sha256: string } | undefined;
+  let digest: (FileDigest & Content) | undefined;
   await replace(join(folder, file), async (temporary) => {
     digest = await writeSafetensors(temporary, tensorsOf(block, columns));
   });
