@@ -7,6 +7,7 @@ import * as metrics from '../src/evaluation/all.js';
 import * as models from '../src/models/all.js';
 import * as optimizers from '../src/optimizers/all.js';
 import * as schedules from '../src/schedules/all.js';
+import * as weightings from '../src/weightings/all.js';
 
 // The house rules, checked on the sources themselves.
 
@@ -43,6 +44,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   models: ['graph'],
   optimizers: [],
   schedules: [],
+  weightings: [],
   features: ['tables'],
   data: ['features'],
   tables: ['optimizers'],
@@ -133,7 +135,7 @@ describe('the house', () => {
   });
 
   it('quotes the name of a part in the file of the part alone', () => {
-    const parts: Record<string, { name: string }>[] = [models, optimizers, schedules, encodings, metrics, features];
+    const parts: Record<string, { name: string }>[] = [models, optimizers, schedules, weightings, encodings, metrics, features];
     // A column of the model's input is an id, a bag or a number, whatever type of feature it comes from; a weight starts constant or drawn.
     const kinds = ['bag', 'constant'];
     const names = parts.flatMap((namespace) => Object.values(namespace).map(({ name }) => name)).filter((name) => !kinds.includes(name));

@@ -1,0 +1,11 @@
+export { fixed } from './fixed.js';
+export { uncertainty } from './uncertainty.js';
+export { dwa } from './dwa.js';
+export { gradnorm } from './gradnorm.js';
+export { pcgrad } from './pcgrad.js';
+export { cagrad } from './cagrad.js';
+export { mgda } from './mgda.js';
+export { metabalance } from './metabalance.js';
+export { famo } from './famo.js';
+export { nashMtl } from './nash-mtl.js';
+export { alignedMtl } from './aligned-mtl.js';

@@ -1,0 +1,27 @@
+/**
+ * Factors a symmetric positive definite matrix, given row by row, and returns what solves matrix · x = right. Right without
+ * pivots, and for rows of any scale.
+ */
+export function choleskySolver(matrix: Float64Array, size: number): (right: readonly number[]) => number[] {
+  const lower = new Float64Array(size * size);
+  for (let i = 0; i < size; i++) {
+    for (let j = 0; j <= i; j++) {
+      let rest = matrix[i * size + j]!;
+      for (let k = 0; k < j; k++) rest -= lower[i * size + k]! * lower[j * size + k]!;
+      lower[i * size + j] = i === j ? Math.sqrt(rest) : rest / lower[j * size + j]!;
+    }
+  }
+
+  return (right) => {
+    const x = [...right];
+    for (let i = 0; i < size; i++) {
+      for (let k = 0; k < i; k++) x[i]! -= lower[i * size + k]! * x[k]!;
+      x[i]! /= lower[i * size + i]!;
+    }
+    for (let i = size - 1; i >= 0; i--) {
+      for (let k = i + 1; k < size; k++) x[i]! -= lower[k * size + i]! * x[k]!;
+      x[i]! /= lower[i * size + i]!;
+    }
+    return x;
+  };
+}

@@ -1,0 +1,56 @@
+import { z } from 'zod';
+import { softmax } from './softmax.js';
+import { commonState, everyTerm, perTerm } from './state.js';
+import { defineWeighting } from './weighting.js';
+
+const stateSchema = z.strictObject({
+  ...commonState,
+  /** Sums of the losses of the span that runs, over so many steps. */
+  sums: perTerm,
+  steps: z.int().min(0),
+  epoch: z.number(),
+  /** Mean losses of the spans that are over, the last two, the newer first. */
+  means: z.array(perTerm).max(2),
+});
+type State = z.output<typeof stateSchema>;
+
+/**
+ * Dynamic weight average (Liu, Johns & Davison, CVPR 2019, equation 7): T times the softmax of loss(t - 1) / loss(t - 2) over
+ * a temperature, the losses being means over epochs; 1 each before two of them are over. A term that comes down more slowly
+ * weighs more. That an epoch is over shows with the first loss of the next, whose first step thus has the old weights.
+ */
+export const dwa = defineWeighting({
+  name: 'dwa',
+  summary: 'more weight for the term that comes down more slowly (Liu et al. 2019)',
+  options: {
+    temperature: z.number().positive().default(2).describe('the higher, the more alike the weights'),
+    everySteps: z.int().min(1).optional().describe('compare means over so many steps; without it, over epochs'),
+  },
+
+  build({ temperature, everySteps }) {
+    const afterSpan = (state: State): State => ({
+      ...state,
+      sums: everyTerm(state.sums, 0),
+      steps: 0,
+      means: [state.sums.map((sum) => sum / state.steps), ...state.means].slice(0, 2),
+    });
+
+    return {
+      needs: 'losses',
+      stateSchema,
+      first: (weights): State => ({ version: 1, configWeights: [...weights], sums: everyTerm(weights, 0), steps: 0, epoch: 0, means: [] }),
+      observe(state, { losses, epoch }) {
+        const before = everySteps === undefined && state.steps > 0 && epoch !== state.epoch ? afterSpan(state) : state;
+        const next = { ...before, sums: before.sums.map((sum, i) => sum + losses[i]!), steps: before.steps + 1, epoch };
+        return next.steps === everySteps ? afterSpan(next) : next;
+      },
+      weights({ configWeights, means: [newer, older] }) {
+        if (newer === undefined || older === undefined) return configWeights;
+        // A term without loss says nothing of its pace.
+        const paces = newer.map((mean, i) => (older[i]! > 0 ? mean / older[i]! : 1));
+        const shares = softmax(paces.map((pace) => pace / temperature));
+        return configWeights.map((weight, i) => weight * configWeights.length * shares[i]!);
+      },
+    };
+  },
+});

@@ -1,0 +1,51 @@
+import { z } from 'zod';
+import { descend, descentSchema, startDescent } from './descent.js';
+import { softmax, softmaxSlope } from './softmax.js';
+import { commonState, everyTerm, perTerm } from './state.js';
+import { defineWeighting } from './weighting.js';
+
+/** Added to a loss before its logarithm, as in the authors' code. */
+const EPSILON = 1e-8;
+
+const stateSchema = z.strictObject({ ...commonState, logits: descentSchema, losses: perTerm });
+
+/**
+ * FAMO (Liu et al., NeurIPS 2023, algorithm 2): all losses should come down by the same factor. With z the softmax of learned
+ * logits, the weights are z / loss over their sum. After the step, the logits follow
+ * what it did to the logarithms of the losses: a term that came down less weighs more. Their step is Adam with
+ * weight decay, as in algorithm 2 and in the authors' code, which has 0.01 for gamma where the paper has 0.001.
+ *
+ * A term without loss, as in a batch with none of its rows, has no logarithm and no gradient: it is left out. The config's
+ * weights come on top.
+ */
+export const famo = defineWeighting({
+  name: 'famo',
+  summary: 'all losses down by the same factor, learned from what a step did to them (Liu et al. 2023)',
+  options: {
+    learningRate: z.number().positive().default(0.025).describe('of the logits, which have an Adam of their own'),
+    gamma: z.number().min(0).default(0.001).describe('weight decay of the logits, which draws the terms together'),
+  },
+
+  build: ({ learningRate, gamma }) => ({
+    needs: 'change',
+    stateSchema,
+    first: (weights) => ({
+      version: 1 as const,
+      configWeights: [...weights],
+      logits: startDescent(everyTerm(weights, 0)),
+      losses: everyTerm(weights, 1),
+    }),
+    observe(state, { losses, lossesAfter }) {
+      if (lossesAfter === undefined) return { ...state, losses: [...losses] };
+      const gains = losses.map((loss, i) => (loss > 0 && lossesAfter[i]! > 0 ? Math.log(loss + EPSILON) - Math.log(lossesAfter[i]! + EPSILON) : 0));
+      const { logits } = state;
+      const slopes = softmaxSlope(softmax(logits.values), gains).map((slope, i) => slope + gamma * logits.values[i]!);
+      return { ...state, logits: descend(logits, slopes, learningRate), losses: [...lossesAfter] };
+    },
+    weights({ configWeights, logits, losses }) {
+      const shares = softmax(logits.values).map((share, i) => (losses[i]! > 0 ? share / (losses[i]! + EPSILON) : 0));
+      const sum = shares.reduce((total, share) => total + share, 0);
+      return configWeights.map((weight, i) => (sum > 0 ? (weight * shares[i]!) / sum : weight / configWeights.length));
+    },
+  }),
+});

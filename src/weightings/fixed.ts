@@ -1,0 +1,19 @@
+import { z } from 'zod';
+import { commonState } from './state.js';
+import { defineWeighting } from './weighting.js';
+
+const stateSchema = z.strictObject(commonState);
+
+/** The weights of the config, throughout. */
+export const fixed = defineWeighting({
+  name: 'fixed',
+  summary: "the tasks' own weights, throughout",
+  options: {},
+  build: () => ({
+    needs: 'losses',
+    stateSchema,
+    first: (weights) => ({ version: 1 as const, configWeights: [...weights] }),
+    observe: (state) => state,
+    weights: (state) => state.configWeights,
+  }),
+});

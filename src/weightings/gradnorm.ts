@@ -1,0 +1,76 @@
+import { z } from 'zod';
+import { descend, descentSchema, startDescent } from './descent.js';
+import { gramianOf, normsOf } from './gramian.js';
+import { softmax, softmaxSlope } from './softmax.js';
+import { everyTerm, gramianState, perTerm } from './state.js';
+import { defineWeighting } from './weighting.js';
+
+const stateSchema = gramianState.extend({
+  logits: descentSchema,
+  /** Mean losses of the first steps, over so many of them. */
+  firstLosses: perTerm,
+  firstSteps: z.int().min(0),
+});
+
+/**
+ * GradNorm (Chen et al., ICML 2018, algorithm 1). The weights are learned so that the norm of each weighted gradient comes
+ * to G · r^α (equation 1): G is their mean, r how far the term's loss has come down from its first value, compared with the
+ * others. The sum of the distances to these targets (equation 2) is what a step of Adam brings down; the targets are held.
+ *
+ * The paper learns the weights themselves and divides them by their sum after each step; here, as in LibMTL, they are T times
+ * a softmax, which has the same sum and no weight below 0. The paper's norms are those of the last shared layer, here of all
+ * that is shared. A first loss is a mean over `firstSteps`: the paper takes one, which in a batch with three purchases is chance.
+ */
+export const gradnorm = defineWeighting({
+  name: 'gradnorm',
+  summary: 'gradients of equal norm, longer for terms that lag (Chen et al. 2018)',
+  options: {
+    alpha: z.number().min(0).default(1.5).describe('how strongly terms that lag are pulled up; 0 makes the norms equal'),
+    learningRate: z.number().positive().default(0.025).describe('of the weights, which have an Adam of their own'),
+    firstSteps: z.int().min(1).default(100).describe('steps whose mean loss is the one that progress is measured from'),
+  },
+
+  build: ({ alpha, learningRate, firstSteps }) => ({
+    needs: 'gramian',
+    stateSchema,
+    first: (weights) => ({
+      version: 1 as const,
+      configWeights: [...weights],
+      weights: [...weights],
+      logits: startDescent(everyTerm(weights, 0)),
+      firstLosses: everyTerm(weights, 0),
+      firstSteps: 0,
+    }),
+    observe(state, seen) {
+      const { configWeights, logits } = state;
+      const starts = state.firstSteps < firstSteps;
+      const first = {
+        firstSteps: state.firstSteps + (starts ? 1 : 0),
+        firstLosses: starts
+          ? state.firstLosses.map((mean, i) => mean + (seen.losses[i]! - mean) / (state.firstSteps + 1))
+          : state.firstLosses,
+      };
+      const size = configWeights.length;
+      const shares = softmax(logits.values);
+      const norms = normsOf(gramianOf(seen), size);
+      const weightedNorms = norms.map((norm, i) => norm * size * shares[i]!);
+      const progress = seen.losses.map((loss, i) => (first.firstLosses[i]! > 0 ? Math.max(loss, 0) / first.firstLosses[i]! : 1));
+      const meanNorm = mean(weightedNorms);
+      const meanProgress = mean(progress);
+      const targets = progress.map((ratio) => meanNorm * (meanProgress > 0 ? ratio / meanProgress : 1) ** alpha);
+      const slopes = norms.map((norm, i) => Math.sign(weightedNorms[i]! - targets[i]!) * norm * size);
+      return {
+        ...state,
+        ...first,
+        // The step takes the weights that it was measured with, as in algorithm 1.
+        weights: configWeights.map((weight, i) => weight * size * shares[i]!),
+        logits: descend(logits, softmaxSlope(shares, slopes), learningRate),
+      };
+    },
+    weights: (state) => state.weights,
+  }),
+});
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}

@@ -1,0 +1,46 @@
+import { z } from 'zod';
+import { userError } from '../errors.js';
+import { gramianOf, normsOf } from './gramian.js';
+import { everyTerm, gramianState, perTerm } from './state.js';
+import { defineWeighting } from './weighting.js';
+
+const stateSchema = gramianState.extend({ target: z.int().min(0), norms: perTerm });
+
+/**
+ * MetaBalance (He et al., WWW 2022, with relax factor and moving averages): each other term's gradient is brought to
+ * the length of the target's, by moving averages of the norms, as far as the relax factor says. Authors' code and paper do so
+ * for each layer by itself; here it is done once, for all that is shared. The config's weights come on top.
+ */
+export const metabalance = defineWeighting({
+  name: 'metabalance',
+  summary: "gradients as long as the target term's (He et al. 2022)",
+  options: {
+    target: z.string().optional().describe('the term that the others serve; the first one if left out'),
+    relaxFactor: z.number().min(0).max(1).default(0.7).describe('1 makes the norms equal, 0 leaves the gradients alone'),
+    beta: z.number().min(0).lt(1).default(0.9).describe('decay of the moving averages of the norms'),
+  },
+
+  build: ({ target, relaxFactor, beta }) => ({
+    needs: 'gramian',
+    stateSchema,
+    first(weights, _seed, names) {
+      const at = target === undefined ? 0 : names.indexOf(target);
+      if (at < 0) {
+        throw userError('config', { key: 'target', message: `'${target ?? ''}' is no term of the loss`, fix: `take one of ${names.join(', ')}` });
+      }
+      return { version: 1 as const, configWeights: [...weights], weights: [...weights], target: at, norms: everyTerm(weights, 0) };
+    },
+    observe(state, seen) {
+      const { configWeights, target: at } = state;
+      const seenNorms = normsOf(gramianOf(seen), configWeights.length);
+      const norms = state.norms.map((norm, i) => beta * norm + (1 - beta) * seenNorms[i]!);
+      const weights = configWeights.map((weight, i) => {
+        // A term that never had a gradient has none to be lengthened.
+        const ratio = norms[i]! > 0 ? norms[at]! / norms[i]! : 1;
+        return weight * (relaxFactor * ratio + 1 - relaxFactor);
+      });
+      return { ...state, norms, weights };
+    },
+    weights: (state) => state.weights,
+  }),
+});

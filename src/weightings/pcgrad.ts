@@ -1,0 +1,52 @@
+import { z } from 'zod';
+import { randomStream, shuffledOrder } from '../random.js';
+import { gramianOf, scaledGramian } from './gramian.js';
+import { gramianState } from './state.js';
+import { defineWeighting } from './weighting.js';
+
+const stateSchema = gramianState.extend({ seed: z.number() });
+
+/**
+ * PCGrad, or gradient surgery (Yu et al., NeurIPS 2020, algorithm 1). Each gradient loses, one after the other in random
+ * order, what points against each of the others; the sum of what is left is the step. The gradients are those of the terms
+ * with the config's weights. The order is drawn from the seed and the step.
+ */
+export const pcgrad = defineWeighting({
+  name: 'pcgrad',
+  summary: 'each gradient without what points against the others (Yu et al. 2020)',
+  options: {},
+
+  build: () => ({
+    needs: 'gramian',
+    stateSchema,
+    first: (weights, seed) => ({ version: 1 as const, configWeights: [...weights], weights: [...weights], seed }),
+    observe(state, seen) {
+      const { configWeights } = state;
+      const size = configWeights.length;
+      const gramian = scaledGramian(gramianOf(seen), configWeights);
+      const random = randomStream(state.seed, 'gradient surgery', seen.step);
+      const order = new Uint32Array(size);
+      const weights = new Array<number>(size).fill(0);
+      for (let i = 0; i < size; i++) {
+        shuffledOrder(order, size, random);
+        projected(gramian, i, order).forEach((part, j) => (weights[j]! += part * configWeights[j]!));
+      }
+      return { ...state, weights };
+    },
+    weights: (state) => state.weights,
+  }),
+});
+
+/** Gradient i, as a sum of all of them, after its projections onto the planes that are normal to the others. */
+function projected(gramian: Float64Array, i: number, order: Uint32Array): number[] {
+  const size = order.length;
+  const parts = new Array<number>(size).fill(0);
+  parts[i] = 1;
+  for (const j of order) {
+    const square = gramian[j * size + j]!;
+    if (j === i || square <= 0) continue;
+    const product = parts.reduce((sum, part, k) => sum + part * gramian[j * size + k]!, 0);
+    if (product < 0) parts[j]! -= product / square;
+  }
+  return parts;
+}

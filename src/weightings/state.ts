@@ -1,0 +1,15 @@
+import { z } from 'zod';
+
+/** One number a term. */
+export const perTerm = z.array(z.number());
+
+/** What every state holds: the version of its form, and the weights that the config gives the terms. */
+export const commonState = { version: z.literal(1), configWeights: perTerm };
+
+/** The state of a weighting that gives what it last made of a Gramian. */
+export const gramianState = z.strictObject({ ...commonState, weights: perTerm });
+
+/** A number a term, all the same. */
+export function everyTerm(terms: readonly unknown[], value: number): number[] {
+  return terms.map(() => value);
+}

@@ -1,0 +1,6 @@
+import { registry } from '../part.js';
+import * as all from './all.js';
+
+/** Every loss weighting by its name in the YAML. */
+export const weightings = registry(all, 'name', all.fixed.name);
+export type WeightingSpec = Parameters<typeof weightings.build>[0];

@@ -1,0 +1,9 @@
+import type { Seen, Weighting } from '../../src/weightings/weighting.js';
+
+/** One step of a weighting as an engine takes it: the weights of the step, and the state after it. */
+export function stepOf(weighting: Weighting, before: unknown, seen: Seen): { weights: readonly number[]; state: unknown } {
+  const { losses, gramian, step, epoch } = seen;
+  const state = weighting.needs === 'losses' ? before : weighting.observe(before, { losses, gramian, step, epoch });
+  const weights = weighting.weights(state);
+  return { weights, state: weighting.needs === 'gramian' ? state : weighting.observe(state, seen) };
+}
