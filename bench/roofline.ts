@@ -1,7 +1,8 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Batch } from '../src/batch.js';
 import type { Plan } from '../src/engines/engine.js';
-import { BEGIN, compile, type Compiled } from '../src/engines/simd/compile.js';
+import { compile, type Compiled } from '../src/engines/simd/compile.js';
+import { BEGIN } from '../src/engines/simd/lay-out.js';
 import { createConstantsWriter } from '../src/engines/simd/constants.js';
 import { createMemory, loadKernels } from '../src/engines/simd/module.js';
 import { createTeam } from '../src/engines/simd/team.js';

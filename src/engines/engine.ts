@@ -11,8 +11,54 @@ export interface Plan {
   readonly optimizers: { readonly dense: OptimizerSpec; readonly embeddings: EmbeddingOptimizerSpec };
   /** Decides the first weights and every dropout mask. */
   readonly seed: number;
-  /** Rows of the largest batch that will be trained on, where it is known. */
+  /** Rows of the largest batch that passes at once, where it is known. */
   readonly batchRows?: number;
+  /** What is special about its steps, if anything is. */
+  readonly step?: StepPlan;
+}
+
+/** How steps differ from one pass of one batch whose gradients are applied as they are. */
+export interface StepPlan {
+  /** Rows of a step, where it takes more of them than pass at once: gradients accumulate, and losses are divided by all rows. */
+  readonly rows?: number;
+  /** Whether the gradient of each term is kept apart until their weights are decided. */
+  readonly combinesTerms?: boolean;
+  readonly clip?: Clip;
+}
+
+/** Limits of the gradient. */
+export interface Clip {
+  /** Of its norm, over everything or apart for dense weights and tables. */
+  readonly norm?: number | undefined;
+  readonly apart: boolean;
+  /** Of the size of each number in it. */
+  readonly value?: number | undefined;
+}
+
+/** Factors of the learning rates. */
+export interface RateFactors {
+  readonly dense: number;
+  readonly embeddings: number;
+}
+
+/** What may change from step to step. */
+export interface StepSettings {
+  readonly rates?: RateFactors | undefined;
+  /** Of the terms' losses, in the order of the graph's terms; where it is not given, those of the graph. */
+  readonly weights?: readonly number[] | undefined;
+  /**
+   * Decides, where the plan combines terms, the weights of their gradients on what they share, from the losses and the products
+   * between these gradients (a square, row by row). What belongs to one term alone keeps its own gradient.
+   */
+  readonly combine?: ((losses: readonly number[], gramian: Float64Array) => readonly number[]) | undefined;
+}
+
+/** What a step found. */
+export interface StepResult {
+  /** Of each term, before the step. */
+  readonly losses: ReadonlyMap<string, TermLoss>;
+  /** Of the gradient, before it was clipped: of all of it, or of its parts where they are clipped apart; NaN where the plan does not clip by norm. */
+  readonly norms: { readonly dense: number; readonly embeddings: number };
 }
 
 /** A term's loss over the rows of a batch that it counts. */
@@ -34,10 +80,10 @@ export interface ProgramState {
 /** A compiled model with its weights. One call at a time. */
 export interface Program {
   /**
-   * One step of the optimizers; gives the loss of each term before the step. Where one of them, or what the step would make of
-   * a running statistic, is not finite, the step is not taken: the state stays as it was, and no loss is finite.
+   * One step of the optimizers; gives the loss of each term before the step. Where one of them, a gradient, or what the step
+   * would make of a running statistic, is not finite, the step is not taken: the state stays as it was, and no loss is finite.
    */
-  trainStep(batch: Batch): Promise<ReadonlyMap<string, TermLoss>>;
+  trainStep(batch: Batch, settings?: StepSettings): Promise<StepResult>;
   /** Predictions by task, in evaluation mode; `rows` numbers each, the caller's to keep. */
   predict(batch: Batch): Promise<ReadonlyMap<string, Float32Array>>;
   /** What a training step would compute and apply, with nothing applied: for tests and for looking. */

@@ -12,5 +12,6 @@ export { columnSums } from './sums';
 export { binaryCrossEntropy, checkFinite, meanLoss, productCrossEntropy, squaredError } from './losses';
 export { gatherBagGradients, lookupBags, poolingFactors } from './bags';
 export { gatherGradients, lookup } from './tables';
+export { accumulate, clipNorm, combine, products } from './reduce';
 export { refuseUnlessFinite, watchAll } from './finite';
 export { adamDense, adamTable } from './optimizers/adam';

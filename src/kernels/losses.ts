@@ -11,6 +11,12 @@ function countOf(mask: usize, rows: i32): f64 {
   return count;
 }
 
+/** What a sum over rows is divided by: the double behind the weight where one is given, else the rows that count in this batch. */
+function divisor(weight: usize, mask: usize, rows: i32): f64 {
+  const given = load<f64>(weight, 8);
+  return given > 0 ? given : max(countOf(mask, rows), 1);
+}
+
 // @ts-ignore: decorator
 @inline
 function valueAt(column: usize, b: i32): f64 {
@@ -32,7 +38,7 @@ function put(address: usize, value: f64, accumulate: i32): void {
 
 /** -[y log σ(z) + (1 - y) log(1 - σ(z))]; each row's loss to `losses`, its gradient times the weight that lies at `weight` to `dz`. */
 export function binaryCrossEntropy(z: usize, ldz: i32, label: usize, mask: usize, weights: usize, losses: usize, dz: usize, rows: i32, weight: usize, accumulate: i32): void {
-  const factor = <f64>load<f32>(weight) / max(countOf(mask, rows), 1);
+  const factor = <f64>load<f32>(weight) / divisor(weight, mask, rows);
   const end = shareEnd(rows, 4);
   for (let b = shareBegin(rows, 4); b < end; b++) {
     const x = <f64>load<f32>(z + (<usize>b * ldz << 2)), y = valueAt(label, b), share = valueAt(mask, b) * valueAt(weights, b);
@@ -43,7 +49,7 @@ export function binaryCrossEntropy(z: usize, ldz: i32, label: usize, mask: usize
 
 /** The same of the product σ(a) σ(c). */
 export function productCrossEntropy(a: usize, lda: i32, c: usize, ldc: i32, label: usize, mask: usize, weights: usize, losses: usize, da: usize, dc: usize, rows: i32, weight: usize, accumulateA: i32, accumulateC: i32): void {
-  const factor = <f64>load<f32>(weight) / max(countOf(mask, rows), 1);
+  const factor = <f64>load<f32>(weight) / divisor(weight, mask, rows);
   const end = shareEnd(rows, 4);
   for (let b = shareBegin(rows, 4); b < end; b++) {
     const u = <f64>load<f32>(a + (<usize>b * lda << 2)), v = <f64>load<f32>(c + (<usize>b * ldc << 2));
@@ -67,7 +73,7 @@ function slope(logNotSigma: f64, logP: f64, logNotP: f64, y: f64): f64 {
 
 /** (prediction - label)² */
 export function squaredError(z: usize, ldz: i32, label: usize, mask: usize, weights: usize, losses: usize, dz: usize, rows: i32, weight: usize, accumulate: i32): void {
-  const factor = <f64>load<f32>(weight) / max(countOf(mask, rows), 1);
+  const factor = <f64>load<f32>(weight) / divisor(weight, mask, rows);
   const end = shareEnd(rows, 4);
   for (let b = shareBegin(rows, 4); b < end; b++) {
     const distance = <f64>load<f32>(z + (<usize>b * ldz << 2)) - valueAt(label, b), share = valueAt(mask, b) * valueAt(weights, b);

@@ -56,6 +56,11 @@ export function isFirst(): bool {
   return thread == 0;
 }
 
+/** Whether the `turn`-th of several things that one worker does each is this worker's. */
+export function isTurn(turn: i32): bool {
+  return turn % threads == thread;
+}
+
 /** Where a worker that failed says so, in bytes from the barrier; COMMAND.failed of engines/simd/team.ts. */
 const FAILED: usize = 32;
 const WAKE_NS: i64 = 100_000_000;

@@ -10,12 +10,17 @@ import { shareBegin, shareEnd } from './team';
 /** Where a rule's own constants begin, in bytes. */
 export const OWN: usize = 16;
 
-/** Four gradients as a rule takes them: scaled, with λ₂ w + λ₁ sign(w) added; scale, λ₁ and λ₂ are the first constants. */
+/**
+ * Four gradients as a rule takes them: scaled, brought within ± limit, with λ₂ w + λ₁ sign(w) added; these four are the first
+ * constants: scale, λ₁, λ₂, limit.
+ */
 // @ts-ignore: decorator
 @inline
-export function penalised4(g: v128, w: v128, scale: v128, l1: v128, l2: v128): v128 {
+export function penalised4(gradient: v128, w: v128, constants: usize): v128 {
+  const limit = v128.load32_splat(constants, 12);
+  const g = f32x4.pmin(f32x4.pmax(f32x4.mul(gradient, v128.load32_splat(constants)), f32x4.neg(limit)), limit);
   const sign = f32x4.sub(v128.and(f32x4.gt(w, f32x4.splat(0)), f32x4.splat(1)), v128.and(f32x4.lt(w, f32x4.splat(0)), f32x4.splat(1)));
-  return f32x4.add(f32x4.add(f32x4.mul(g, scale), f32x4.mul(l2, w)), f32x4.mul(l1, sign));
+  return f32x4.add(f32x4.add(g, f32x4.mul(v128.load32_splat(constants, 8), w)), f32x4.mul(v128.load32_splat(constants, 4), sign));
 }
 
 /** The same for one. */
@@ -23,7 +28,8 @@ export function penalised4(g: v128, w: v128, scale: v128, l1: v128, l2: v128): v
 @inline
 export function penalised(g: f32, w: f32, constants: usize): f32 {
   const sign: f32 = w > 0 ? 1 : w < 0 ? -1 : 0;
-  return g * load<f32>(constants) + load<f32>(constants, 8) * w + load<f32>(constants, 4) * sign;
+  const limit = load<f32>(constants, 12);
+  return max(min(g * load<f32>(constants), limit), -limit) + load<f32>(constants, 8) * w + load<f32>(constants, 4) * sign;
 }
 
 /** Dense weights, shared among workers; nothing where there is a 1 at `refused`. */

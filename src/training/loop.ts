@@ -98,7 +98,7 @@ async function trainEpoch({ program, state, signal, ...options }: LoopOptions, g
       await saving;
       countedMs = monotonicMs();
     }
-    const losses = await program.trainStep(batch);
+    const { losses } = await program.trainStep(batch);
     const skipped = guard.check(losses, state);
     if (skipped === undefined) {
       state.step++;

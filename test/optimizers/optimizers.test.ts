@@ -1,9 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { optimizers } from '../../src/optimizers/optimizers.js';
-import { hostOf, setWeights, weightsOf } from '../support/host.js';
-
-const NO_TABLES = { width: 1, tables: [], columns: [{ field: 'x', offset: 0, width: 1, kind: 'number' as const }] };
-const RATES = { dense: 1, embeddings: 1 };
+import { hostOf, NO_TABLES, setWeights, updateVectors, weightsOf } from '../support/host.js';
 
 describe('every optimizer', () => {
   for (const name of optimizers.names) {
@@ -12,7 +9,7 @@ describe('every optimizer', () => {
       setWeights(host, (_, data) => data.fill(0.5));
       for (let step = 1; step <= 5000; step++) {
         const weights = weightsOf(host).get('v')!;
-        host.update(new Map([['v', Float32Array.from(weights, (weight, i) => 2 * (weight - (i - 1)))]]), step, RATES);
+        updateVectors(host, new Map([['v', Float32Array.from(weights, (weight, i) => 2 * (weight - (i - 1)))]]), step);
       }
       weightsOf(host).get('v')!.forEach((weight, i) => expect(weight).toBeCloseTo(i - 1, 2));
     });
@@ -25,7 +22,7 @@ describe('adam', () => {
     setWeights(host, (_, data) => data.fill(1));
     let [w, m, v] = [1, 0, 0];
     for (let step = 1; step <= 4; step++) {
-      host.update(new Map([['v', Float32Array.of(0.5 / step)]]), step, RATES);
+      updateVectors(host, new Map([['v', Float32Array.of(0.5 / step)]]), step);
       const g = 0.5 / step + 0.01 * w;
       m = 0.8 * m + 0.2 * g;
       v = 0.9 * v + 0.1 * g * g;

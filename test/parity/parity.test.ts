@@ -92,7 +92,7 @@ for (const { name: engineName, create } of engines) {
             expect(worst, `prediction ${t} of step ${step}`).toBeLessThanOrEqual(1e-5);
           });
 
-          const losses = await program.trainStep(batch);
+          const { losses } = await program.trainStep(batch);
           const taskLosses = translation.losses.map((loss, t) =>
             'term' in loss ? losses.get(loss.term)!.mean : logLoss(batch.labels.get(c.labels[t]!)!, ours[loss.measured]!),
           );

@@ -159,7 +159,7 @@ for (const { engineName, isKernels, create } of ENGINES) describe(`CSVs train as
         let batches = 0;
         for await (const { batch } of train.batches(c.batch_size)) {
           const measured = translation.losses.some((loss) => 'measured' in loss) ? translation.predictions((await program.inspect(batch)).predictions) : [];
-          const stepLosses = await program.trainStep(batch);
+          const { losses: stepLosses } = await program.trainStep(batch);
           translation.losses.forEach((loss, t) => {
             sums[t]! += 'term' in loss ? stepLosses.get(loss.term)!.mean : logLoss(column(batch.labels, 'purchase').subarray(0, batch.rows), measured[loss.measured]!);
           });

@@ -1,3 +1,4 @@
+import type { Batch } from '../../src/batch.js';
 import { createHost, type Host } from '../../src/engines/simd/host.js';
 import type { Parameter } from '../../src/graph/operations.js';
 import { embeddingOptimizerSchema, optimizers } from '../../src/optimizers/optimizers.js';
@@ -24,3 +25,13 @@ export function setWeights({ store }: Host, change: (name: string, data: Float32
   const { step, weights } = store.state(0);
   store.restore({ step, weights: new Map([...weights].map(([name, { shape, data }]) => [name, { shape, data: change(name, data.slice()) }])), optimizer: new Map() });
 }
+
+/** Updates a host's vectors by gradients that are given, as step number `step`. */
+export function updateVectors(host: Host, gradients: ReadonlyMap<string, Float32Array>, step: number, rates = { dense: 1, embeddings: 1 }): boolean {
+  host.add(host.lookup(NO_ROWS), gradients, { area: 0, isFirst: true });
+  return host.update(step, rates);
+}
+
+/** A layout without tables, and a batch of no rows for it. */
+export const NO_TABLES: InputLayout = { width: 1, tables: [], columns: [{ field: 'x', offset: 0, width: 1, kind: 'number' }] };
+const NO_ROWS: Batch = { rows: 0, ids: new Map(), bags: new Map(), numbers: new Map([['x', new Float32Array(0)]]), labels: new Map() };

@@ -21,7 +21,7 @@ const batch: Batch = {
   numbers: new Map([['price', Float32Array.of(10, 20, 30, 99)]]),
   labels: new Map(),
 };
-const RATES = { dense: 1, embeddings: 1 };
+const FIRST = { area: 0, isFirst: true };
 
 describe('embedding tables', () => {
   it('look up rows and numbers side by side', () => {
@@ -33,9 +33,9 @@ describe('embedding tables', () => {
   it('sum the gradient of a row over all that looked it up, also with stale slots of batches before', () => {
     const host = hostOf(layout);
     host.lookup({ ...batch, ids: new Map([...batch.ids].map(([name, ids]) => [name, ids.map((id) => (id === 99 ? 0 : id) % 3)])) });
-    host.gather(new Float32Array(21).fill(5));
+    host.add(new Float32Array(21).fill(5), new Map(), FIRST);
     host.lookup(batch);
-    host.gather(Float32Array.from({ length: 21 }, (_, i) => i));
+    host.add(Float32Array.from({ length: 21 }, (_, i) => i), new Map(), FIRST);
     const gradients = new Map(host.tableGradients());
     expect([...gradients.get('embeddings.item')!.data]).toEqual([5 + 7, 6 + 8, 0, 0, 0, 0, 12, 13, 0 + 14 + 19, 1 + 15 + 20]);
     expect([...gradients.get('embeddings.user')!.data]).toEqual([0, 0, 17, 18, 3 + 10, 4 + 11]);
@@ -45,8 +45,8 @@ describe('embedding tables', () => {
     const host = hostOf(layout, { embeddings: { name: 'adam', learningRate: 0.1, weightDecay: 0.01, lazy } });
     const before = weightsOf(host);
     host.lookup(batch);
-    host.gather(new Float32Array(21).fill(1));
-    expect(host.update(new Map(), 1, RATES)).toBe(true);
+    host.add(new Float32Array(21).fill(1), new Map(), FIRST);
+    expect(host.update(1, { dense: 1, embeddings: 1 })).toBe(true);
     return { before, after: weightsOf(host) };
   };
 

@@ -55,7 +55,7 @@ describe('the monitored value', () => {
 function fakeProgram(lossOf: (step: number) => number): Program {
   let step = 0;
   return {
-    trainStep: ({ rows }) => Promise.resolve(new Map([['ctr', { mean: lossOf(++step), rows }]])),
+    trainStep: ({ rows }) => Promise.resolve({ losses: new Map([['ctr', { mean: lossOf(++step), rows }]]), norms: { dense: NaN, embeddings: NaN } }),
     state: () => ({ step, weights: new Map(), optimizer: new Map() }),
     predict: () => Promise.reject(new Error('not here')),
     inspect: () => Promise.reject(new Error('not here')),

@@ -11,7 +11,7 @@ export type DenseRule = RuleKernel extends infer Name ? (Name extends `${infer R
 export type TableRule = RuleKernel extends infer Name ? (Name extends `${infer Rule}Table` ? Rule : never) : never;
 
 /** How the work of a kernel is shared among workers; what two workers may meet in lies on two sides of a barrier. */
-type Sharing = 'rows' | 'sums' | 'columns' | 'start' | 'tables' | 'apply';
+type Sharing = 'rows' | 'sums' | 'columns' | 'start' | 'tables' | 'reduce' | 'apply';
 
 const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
   // Every worker has the same rows of a batch in all of these, so they follow each other without a barrier.
@@ -54,6 +54,11 @@ const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
   gatherBagGradients: 'tables',
   gatherGradients: 'tables',
   refuseUnlessFinite: 'tables',
+  // They read all gradients, which other workers have written.
+  accumulate: 'reduce',
+  clipNorm: 'reduce',
+  combine: 'reduce',
+  products: 'reduce',
   watchAll: 'tables',
 };
 

@@ -1,31 +1,46 @@
 import type { Batch } from '../../batch.js';
-import type { Graph } from '../../graph/graph.js';
 import { GraphBuilder } from '../../graph/builder.js';
-import { tableTensor, type Plan } from '../engine.js';
 import type { HostTensor } from '../../tensor.js';
+import { tableTensor, type Plan, type RateFactors } from '../engine.js';
+import { gramianOf } from '../step-rows.js';
 import { WORD } from './arena.js';
-import { BEGIN, layOut, lowerUpdate } from './compile.js';
-import { createConstantsWriter, type RateFactors } from './constants.js';
-import { createCallList } from './call-list.js';
+import { createCallList, type CallList } from './call-list.js';
+import { lowerUpdate } from './compile.js';
+import { createConstantsWriter } from './constants.js';
+import { BEGIN, layOut } from './lay-out.js';
 import { createLoader } from './load.js';
 import { createMemory, loadKernels } from './module.js';
+import { lowerProducts, rangesByReach } from './reduce.js';
 import { createStore, type Store } from './store.js';
 import { lowerGather, lowerLookup } from './tables.js';
 import { createTeam } from './team.js';
 
+/** Which gradients are given: those of which term (0 where terms are not apart), and whether they are a step's first. */
+export interface GradientPart {
+  readonly area: number;
+  readonly isFirst: boolean;
+}
+
 /** Tables, weights and their optimizers for an engine whose graph runs elsewhere. */
 export interface Host {
-  /** The looked-up rows of a batch, `[rows, width]`, in memory that the next batch uses again. */
-  lookup(batch: Batch): Float32Array;
-  /** Sums the gradient of what was looked up over each distinct row. */
-  gather(inputGradient_BI: Float32Array): void;
-  /** By table, with its zeros: what `gather` left. */
-  tableGradients(): readonly (readonly [string, HostTensor])[];
-  /** Updates everything by the gradients, those of tables as gathered before; false where one is not finite: then nothing is changed. */
-  update(gradients: ReadonlyMap<string, Float32Array>, step: number, factors: RateFactors): boolean;
   readonly store: Store;
-  /** Rows of the largest batch. */
+  /** Rows that are looked up at once at the most, and those that a pass of training has. */
   readonly maxRows: number;
+  readonly passRows: number;
+  /** The looked-up rows of a batch from `begin` on, `[rows, width]`, in memory that the next ones use again. */
+  lookup(batch: Batch, begin?: number, rows?: number): Float32Array;
+  /** Adds the gradients of what was looked up, over each distinct row, and of dense weights to those of the step. */
+  add(inputGradient_BI: Float32Array, gradients: ReadonlyMap<string, Float32Array>, part: GradientPart): void;
+  /** By table, with its zeros: what was added. */
+  tableGradients(): readonly (readonly [string, HostTensor])[];
+  /** The products between the gradients of terms on what they share. */
+  gramian(): Float64Array;
+  /** Decides what the gradients of terms count where terms share, and elsewhere. */
+  weigh(shared: readonly number[], own: readonly number[]): void;
+  /** Updates everything by what was added; false where it is not finite: then nothing is changed. */
+  update(step: number, rates: RateFactors): boolean;
+  /** The norms of the gradients in the last update, as in a step's result. */
+  norms(): { readonly dense: number; readonly embeddings: number };
   dispose(): void;
 }
 
@@ -34,66 +49,95 @@ export function createHost(plan: Plan): Host {
   const g = new GraphBuilder();
   const input = g.input({ kind: 'features' }, plan.layout.width);
   // Nothing computes with the parameters here, so each lies as it is.
-  const graph: Graph = { values: g.values, parameters: plan.graph.parameters, predictions: new Map(), terms: [] };
-  const laid = layOut({ ...plan, graph });
-  const { tables, places, arena, denseGradients, refused } = laid;
+  const laid = layOut(plan, { values: g.values, parameters: plan.graph.parameters, predictions: new Map(), terms: [] });
+  const { tables, places, arena, gradients, refused, areas, norms } = laid;
   const place = places.of(input);
-  const lists = { lookup: createCallList(), gather: createCallList(), update: createCallList() };
-  lowerLookup(plan.layout, tables, place, lists.lookup);
-  lists.gather.emit('releaseTables', { claims: tables.claims, count: tables.all.length });
-  lists.gather.flushSums();
-  lowerGather(tables, place, 0, 1, lists.gather);
-  lists.gather.emit('refuseUnlessFinite', { refused });
-  lists.update.emit('watchAll', { numbers: denseGradients, count: places.weightsCount });
-  lists.update.emit('refuseUnlessFinite', { refused });
-  lists.update.separate();
-  lowerUpdate(laid, lists.update);
+  const clip = plan.step?.clip;
+  const listOf = (fill: (list: CallList) => void): CallList['calls'] => {
+    const list = createCallList();
+    fill(list);
+    return list.calls;
+  };
+  const gatherOf = (area: number): CallList['calls'] =>
+    listOf((list) => {
+      list.emit('releaseTables', { claims: tables.claims, count: tables.all.length });
+      list.flushSums();
+      lowerGather(tables, place, area, areas, list);
+      list.emit('refuseUnlessFinite', { refused });
+    });
+  let numProducts = { at: 0, count: 0 };
+  const lists = {
+    lookup: listOf((list) => lowerLookup(plan.layout, tables, place, list)),
+    products: listOf((list) => (numProducts = areas > 1 ? lowerProducts(rangesByReach(laid).shared, areas, 'of terms', arena, list) : numProducts)),
+    update: listOf((list) => {
+      list.emit('watchAll', { numbers: gradients.at, count: areas * places.weightsCount });
+      list.emit('refuseUnlessFinite', { refused });
+      list.separate();
+      lowerUpdate(laid, list);
+    }),
+    ...Object.fromEntries(Array.from({ length: areas }, (_, area) => [`gather ${area}`, gatherOf(area)])),
+  };
 
   const { module } = loadKernels();
   const memory = createMemory(arena.bytes);
-  const team = createTeam({ module, memory, lists: { lookup: lists.lookup.calls, gather: lists.gather.calls, update: lists.update.calls }, barrier: BEGIN, threads: 1, rowWork: 0 });
+  const team = createTeam<string>({ module, memory, lists, barrier: BEGIN, threads: 1, rowWork: 0 });
   const floats = new Float32Array(memory.buffer);
   const words = new Uint32Array(memory.buffer);
-  const store = createStore(laid, memory, plan.seed);
+  const doubles = new Float64Array(memory.buffer);
+  const store = createStore(laid, memory);
   const load = createLoader(laid, memory);
   const writeConstants = createConstantsWriter(laid, floats);
   const trained = plan.graph.parameters.filter(({ isTrainable }) => isTrainable);
   const { width } = plan.layout;
-  words[tables.fresh / WORD] = 1;
-  let rows = 0;
+  let looked = 0;
   let input_BI = new Float32Array(0);
 
   return {
     store,
     maxRows: places.maxRows,
-    lookup(batch) {
-      ({ rows } = batch);
-      load(batch, 0, rows);
+    passRows: laid.passRows,
+    lookup(batch, begin = 0, rows = batch.rows) {
+      looked = rows;
+      load(batch, begin, rows);
       team.run('lookup', rows);
       if (input_BI.length < rows * width) input_BI = new Float32Array(rows * width);
       for (let b = 0; b < rows; b++) input_BI.set(floats.subarray(place.at / WORD + b * place.ld, place.at / WORD + b * place.ld + width), b * width);
       return input_BI.subarray(0, rows * width);
     },
-    gather(inputGradient_BI) {
-      for (let b = 0; b < rows; b++) floats.set(inputGradient_BI.subarray(b * width, (b + 1) * width), place.gradient / WORD + b * place.ld);
-      words[refused / WORD] = 0;
-      team.run('gather', rows);
+    add(inputGradient_BI, dense, { area, isFirst }) {
+      for (let b = 0; b < looked; b++) floats.set(inputGradient_BI.subarray(b * width, (b + 1) * width), place.gradient / WORD + b * place.ld);
+      words[tables.fresh / WORD] = isFirst ? 1 : 0;
+      if (isFirst && area === 0) words[refused / WORD] = 0;
+      team.run(`gather ${area}`, looked);
+      for (const parameter of trained) {
+        const { data } = store.tensorOf(parameter, store.shiftTo(gradients.at + area * gradients.areaBytes));
+        const gradient = dense.get(parameter.name)!;
+        for (let i = 0; i < data.length; i++) data[i] = isFirst ? gradient[i]! : data[i]! + gradient[i]!;
+      }
     },
     tableGradients: () =>
-      tables.all.map(({ name, rows: tableRows, width: tableWidth, distinct, gradients, count }) => {
+      tables.all.map(({ name, rows: tableRows, width: tableWidth, distinct, gradients: at, count }) => {
         const data = new Float32Array(tableRows * tableWidth);
         for (let u = 0; u < words[count / WORD]!; u++) {
-          const from = gradients / WORD + u * tableWidth;
+          const from = at / WORD + u * tableWidth;
           data.set(floats.subarray(from, from + tableWidth), words[distinct / WORD + u]! * tableWidth);
         }
         return [tableTensor(name), { shape: [tableRows, tableWidth], data }] as const;
       }),
-    update(gradients, step, factors) {
-      for (const parameter of trained) store.tensorOf(parameter, store.shiftTo(denseGradients)).data.set(gradients.get(parameter.name)!);
-      writeConstants(step, factors);
-      team.run('update', rows);
+    gramian() {
+      team.run('products', looked);
+      return gramianOf(areas, doubles.subarray(numProducts.at / 8, numProducts.at / 8 + (numProducts.count * areas * (areas + 1)) / 2));
+    },
+    weigh(shared, own) {
+      floats.set(shared, laid.sharedWeights / WORD);
+      floats.set(own, laid.ownWeights / WORD);
+    },
+    update(step, rates) {
+      writeConstants(step, rates);
+      team.run('update', looked);
       return words[refused / WORD] === 0;
     },
+    norms: () => (clip === undefined ? { dense: NaN, embeddings: NaN } : { dense: doubles[norms / 8]!, embeddings: doubles[norms / 8 + (clip.apart ? 1 : 0)]! }),
     dispose: () => team.end(),
   };
 }

@@ -2,6 +2,7 @@
 
 /** The names of every kernel's arguments, in their order. */
 export const SIGNATURES = {
+  accumulate: ['g', 'total', 'count', 'fresh'],
   activate: ['kind', 'x', 'ldx', 'y', 'ldy', 'rows', 'columns'],
   activateGradient: ['kind', 'x', 'ldx', 'y', 'ldy', 'dy', 'dx', 'rows', 'columns', 'accumulate'],
   adamDense: ['w', 's', 'gap', 'g', 'count', 'constants', 'refused'],
@@ -10,7 +11,9 @@ export const SIGNATURES = {
   binaryCrossEntropy: ['z', 'ldz', 'label', 'mask', 'weights', 'losses', 'dz', 'rows', 'weight', 'accumulate'],
   checkFinite: ['numbers', 'refused', 'count'],
   clear: ['y', 'ldy', 'rows', 'columns'],
+  clipNorm: ['sums', 'count', 'most', 'norm', 'scale', 'otherScale'],
   columnSums: ['d', 'ldd', 'g', 'rows', 'columns', 'accumulate'],
+  combine: ['g', 'areaBytes', 'areas', 'count', 'countAt', 'weights'],
   copyColumns: ['x', 'ldx', 'y', 'ldy', 'rows', 'width', 'accumulate'],
   dice: ['x', 'ldx', 'z', 'ldz', 'slope', 'y', 'ldy', 'rows', 'columns'],
   diceGradient: ['x', 'ldx', 'z', 'ldz', 'slope', 'dy', 'ldy', 'dx', 'dz', 'rows', 'columns', 'accumulate'],
@@ -34,6 +37,7 @@ export const SIGNATURES = {
   preluGradient: ['x', 'ldx', 'slope', 'dy', 'ldy', 'dx', 'rows', 'columns', 'accumulate'],
   preluSlope: ['x', 'ldx', 'dy', 'ldy', 'g', 'rows', 'width'],
   productCrossEntropy: ['a', 'lda', 'c', 'ldc', 'label', 'mask', 'weights', 'losses', 'da', 'dc', 'rows', 'weight', 'accumulateA', 'accumulateC'],
+  products: ['g', 'areaBytes', 'areas', 'count', 'countAt', 'out', 'turn'],
   refuseUnlessFinite: ['refused'],
   releaseTables: ['claims', 'count'],
   scaleRows: ['g', 'ldg', 'x', 'ldx', 'y', 'ldy', 'rows', 'columns', 'scale', 'accumulate'],

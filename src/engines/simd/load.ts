@@ -1,7 +1,7 @@
 import { column, type Batch } from '../../batch.js';
 import { WORD } from './arena.js';
 import { createBagLoader, itemsOf } from './bags.js';
-import type { Laid } from './compile.js';
+import type { Laid } from './lay-out.js';
 
 /** Copies rows `begin` to `begin + rows` of a batch to where the calls read them. */
 export type Loader = (batch: Batch, begin: number, rows: number) => void;
@@ -28,9 +28,10 @@ export function createLoader({ graph, layout, arena, places, tables }: Laid, mem
       if (values !== undefined) floats.set(values.subarray(begin, begin + rows), at);
     }
     bags.load(batch, begin, rows);
-    for (const { at, most, numIds, bagFields } of keyCounts) {
-      let keys = numIds * rows;
-      for (const field of bagFields) keys += itemsOf(column(batch.bags, field), begin, rows);
+    // The distinct rows of a step are found in one hash table, however many passes it has.
+    for (const { at, most, numIds, bagFields } of begin === 0 ? keyCounts : []) {
+      let keys = numIds * batch.rows;
+      for (const field of bagFields) keys += itemsOf(column(batch.bags, field), 0, batch.rows);
       words[at] = Math.min(most, keys);
     }
   };

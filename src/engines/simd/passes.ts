@@ -31,11 +31,12 @@ export interface PassPlan {
   readonly tables: TablePlaces;
   /** Areas of gradients: one a term, or one for all. */
   readonly areas: number;
-  readonly denseGradients: number;
+  /** Dense gradients as a pass leaves them, in the first of the areas, which lie `areaBytes` apart. */
+  readonly passGradients: { readonly at: number; readonly areaBytes: number };
   readonly refused: number;
   readonly running: { readonly at: number; readonly length: number };
   readonly dropoutKeys: ReadonlyMap<string, number>;
-  /** By term: where the weight of its loss lies, and its mean loss and rows (two doubles). */
+  /** By term: where the weight of its loss lies (and 8 bytes on the rows that it is divided by, if they are not those of a pass), and its mean loss and rows (two doubles). */
   readonly terms: ReadonlyMap<string, { readonly weight: number; readonly loss: number }>;
 }
 
@@ -47,14 +48,14 @@ export interface Pass {
 
 /** Lowers passes of a graph into a list. */
 export function lowerPass(plan: PassPlan, mode: Mode, list: CallList): Pass {
-  const { graph, layout, arena, places, tables, denseGradients, dropoutKeys, refused, running } = plan;
+  const { graph, layout, arena, places, tables, passGradients, dropoutKeys, refused, running } = plan;
   const input = graph.values.find((value) => value.op === 'input' && value.source.kind === 'features');
   const values = mode === 'predict' ? neededFor(graph, [...graph.predictions.values()]) : graph.values;
   const computed = values.filter((value): value is Computed => !isLoss(value));
   const phases = mode === 'predict' ? [computed] : inPhases(computed, (value) => operation(value).isByColumns?.(value) ?? false);
   const weightsEnd = places.weightsBegin + places.weightsCount * WORD;
   let written = new Set<Value>();
-  let gradientsAt = denseGradients;
+  let gradientsAt = passGradients.at;
   const lowering: Lowering = {
     mode, places, arena, list, refused,
     cancelled: cancelledBiases(graph),
@@ -85,8 +86,12 @@ export function lowerPass(plan: PassPlan, mode: Mode, list: CallList): Pass {
 
     back(terms, area) {
       written = new Set<Value>();
-      gradientsAt = denseGradients + area * places.weightsCount * WORD;
-      if (area > 0) list.emit('releaseTables', { claims: tables.claims, count: tables.all.length });
+      gradientsAt = passGradients.at + area * passGradients.areaBytes;
+      if (area > 0) {
+        // Whoever still gathers for the term before holds a claim.
+        list.separate();
+        list.emit('releaseTables', { claims: tables.claims, count: tables.all.length });
+      }
       for (const { name, loss } of terms) {
         const { weight, loss: out } = plan.terms.get(name)!;
         lowerLoss(loss, lowering, { losses: arena.take(`row losses ${name}`, places.maxRows), weight, out });

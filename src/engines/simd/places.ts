@@ -41,7 +41,7 @@ export type ParameterPlace =
   | { readonly kind: 'matrix'; readonly matrix: Matrix; readonly column: number };
 
 export const toFours = (count: number): number => Math.ceil(count / 4) * 4;
-const toEights = (count: number): number => Math.ceil(count / 8) * 8;
+export const toEights = (count: number): number => Math.ceil(count / 8) * 8;
 
 /** Places of all that a graph computes with, laid out once. */
 export interface Places {

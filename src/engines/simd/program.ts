@@ -1,10 +1,12 @@
 import type { Batch } from '../../batch.js';
 import { streamKey } from '../../random.js';
 import type { HostTensor } from '../../tensor.js';
-import { refusedLosses, tableTensor, type Plan, type Program, type TermLoss } from '../engine.js';
+import { refusedLosses, tableTensor, type Plan, type Program, type StepSettings, type TermLoss } from '../engine.js';
+import { countedRows, gramianOf, meanOfParts } from '../step-rows.js';
 import { WORD } from './arena.js';
-import { BEGIN, compile } from './compile.js';
+import { compile } from './compile.js';
 import { createConstantsWriter } from './constants.js';
+import { BEGIN } from './lay-out.js';
 import { createLoader } from './load.js';
 import { createMemory, instantiate, type KernelModule } from './module.js';
 import { toFours, type Place } from './places.js';
@@ -15,8 +17,8 @@ import { createTeam, type CallObserver } from './team.js';
 export function compileProgram({ module }: KernelModule, plan: Plan, threads: number, onCall?: CallObserver): Program {
   const { graph, seed } = plan;
   const compiled = compile(plan);
-  const { arena, places, tables, lists, terms } = compiled;
-  const { maxRows } = places;
+  const { arena, places, tables, lists, terms, areas, passRows, stepRows } = compiled;
+  const clip = plan.step?.clip;
   const memory = createMemory(arena.bytes);
   if (instantiate(module, memory).heapBase() > BEGIN) throw new Error('the kernels need more room of their own');
   const floats = new Float32Array(memory.buffer);
@@ -26,7 +28,7 @@ export function compileProgram({ module }: KernelModule, plan: Plan, threads: nu
   const rowWork = places.groups.reduce((sum, { matrix }) => sum + 3 * matrix.inputs * matrix.panels * 8, 0);
   const team = createTeam({ module, memory, lists, barrier: BEGIN, threads, rowWork, onCall });
   const load = createLoader(compiled, memory);
-  const store = createStore(compiled, memory, seed);
+  const store = createStore(compiled, memory);
   const writeConstants = createConstantsWriter(compiled, floats);
   const running = view(compiled.running.at, compiled.running.length);
   const runningBefore = running.slice();
@@ -35,39 +37,79 @@ export function compileProgram({ module }: KernelModule, plan: Plan, threads: nu
   for (const { running: normalisation, width } of graph.values.flatMap((value) => (value.op === 'activation' ? [value] : []))) {
     if (normalisation !== undefined) view(arena.take(`ones ${width}`, toFours(width)), width).fill(1);
   }
-  for (const { name, weight } of graph.terms) floats[terms.get(name)!.weight / WORD] = weight;
-  words[tables.fresh / WORD] = 1;
 
-  const run = (mode: 'train' | 'inspect', batch: Batch): void => {
-    load(batch, 0, batch.rows);
-    for (const [name, at] of compiled.dropoutKeys) words[at / WORD] = streamKey(seed, 'dropout', name, step);
-    writeConstants(step + 1, { dense: 1, embeddings: 1 });
-    words[compiled.refused / WORD] = 0;
-    team.run(mode, batch.rows);
+  /** Readies a step: what its calls read beside the batch. A pass that is not a step's first has masks of its own. */
+  const prepare = (pass: number, weights: readonly number[], counted: readonly number[] | undefined): void => {
+    for (const [name, at] of compiled.dropoutKeys) words[at / WORD] = streamKey(seed, 'dropout', name, step, ...(pass > 0 ? [pass] : []));
+    for (const [t, { weight }] of [...terms.values()].entries()) {
+      floats[weight / WORD] = weights[t]!;
+      doubles[weight / 8 + 1] = counted?.[t] ?? 0;
+    }
+    words[tables.fresh / WORD] = pass === 0 ? 1 : 0;
   };
 
   const lossesOf = (): Map<string, TermLoss> =>
     new Map([...terms].map(([name, { loss }]) => [name, { mean: doubles[loss / 8]!, rows: doubles[loss / 8 + 1]! }]));
-
   const firstColumn = ({ at, ld }: Place, rows: number, into: Float32Array, begin: number): void => {
     for (let b = 0; b < rows; b++) into[begin + b] = floats[at / WORD + b * ld]!;
   };
+  const isRefused = (): boolean => words[compiled.refused / WORD] === 1;
+
+  /** The passes of a step, one by one. */
+  const runPasses = (batch: Batch, weights: readonly number[]): Map<string, TermLoss> => {
+    const counted = batch.rows > passRows ? countedRows(graph, batch) : undefined;
+    const parts: Map<string, TermLoss>[] = [];
+    for (let begin = 0; begin < batch.rows && !isRefused(); begin += passRows) {
+      const rows = Math.min(passRows, batch.rows - begin);
+      prepare(parts.length, weights, counted);
+      load(batch, begin, rows);
+      team.run('pass', rows);
+      parts.push(lossesOf());
+    }
+    return new Map([...terms.keys()].map((name) => [name, meanOfParts(parts.map((part) => part.get(name)!))]));
+  };
+
+  /** Decides what each term's gradient counts, from what they have in common. */
+  const combineTerms = (losses: ReadonlyMap<string, TermLoss>, combine: StepSettings['combine'], rows: number): void => {
+    team.run('products', rows);
+    const triangles = doubles.subarray(compiled.products.at / 8, compiled.products.at / 8 + (compiled.products.count * areas * (areas + 1)) / 2);
+    const ownWeights = graph.terms.map(({ weight }) => weight);
+    floats.set(combine?.(graph.terms.map(({ name }) => losses.get(name)!.mean), gramianOf(areas, triangles)) ?? ownWeights, compiled.sharedWeights / WORD);
+    floats.set(ownWeights, compiled.ownWeights / WORD);
+  };
+
+  const isOnePass = areas === 1 && stepRows === passRows;
+  const graphWeights = graph.terms.map(({ weight }) => weight);
 
   return {
-    trainStep(batch) {
+    trainStep(batch, { rates = { dense: 1, embeddings: 1 }, weights = graphWeights, combine } = {}) {
+      if (batch.rows > stepRows) throw new Error(`a step of ${batch.rows} rows, where ${stepRows} were planned`);
       runningBefore.set(running);
-      run('train', batch);
+      writeConstants(step + 1, rates);
+      words[compiled.refused / WORD] = 0;
+      let losses: Map<string, TermLoss>;
+      if (isOnePass) {
+        prepare(0, weights, undefined);
+        load(batch, 0, batch.rows);
+        team.run('train', batch.rows);
+        losses = lossesOf();
+      } else {
+        // Where terms are combined, each is differentiated as it is.
+        losses = runPasses(batch, areas > 1 ? weights.map(() => 1) : weights);
+        if (areas > 1 && !isRefused()) combineTerms(losses, combine, batch.rows);
+        if (!isRefused()) team.run('update', batch.rows);
+      }
       // The kernels have updated nothing then; what the forward pass moves is put back.
-      const isRefused = words[compiled.refused / WORD] === 1;
-      if (isRefused) running.set(runningBefore);
+      if (isRefused()) running.set(runningBefore);
       else step++;
-      return Promise.resolve(isRefused ? refusedLosses(lossesOf()) : lossesOf());
+      const [dense, embeddings] = clip === undefined ? [NaN, NaN] : [doubles[compiled.norms / 8]!, doubles[compiled.norms / 8 + (clip.apart ? 1 : 0)]!];
+      return Promise.resolve({ losses: isRefused() ? refusedLosses(losses) : losses, norms: { dense, embeddings } });
     },
 
     predict(batch) {
       const results = new Map([...compiled.predictions.keys()].map((task) => [task, new Float32Array(batch.rows)]));
-      for (let begin = 0; begin < batch.rows; begin += maxRows) {
-        const rows = Math.min(maxRows, batch.rows - begin);
+      for (let begin = 0; begin < batch.rows; begin += places.maxRows) {
+        const rows = Math.min(places.maxRows, batch.rows - begin);
         load(batch, begin, rows);
         team.run('predict', rows);
         for (const [task, place] of compiled.predictions) firstColumn(place, rows, results.get(task)!, begin);
@@ -76,7 +118,9 @@ export function compileProgram({ module }: KernelModule, plan: Plan, threads: nu
     },
 
     inspect(batch) {
-      run('inspect', batch);
+      prepare(0, graphWeights, undefined);
+      load(batch, 0, batch.rows);
+      team.run('inspect', batch.rows);
       const predictions = new Map<string, Float32Array>();
       for (const [task, place] of compiled.predictions) {
         const values = new Float32Array(batch.rows);
@@ -85,7 +129,7 @@ export function compileProgram({ module }: KernelModule, plan: Plan, threads: nu
       }
       const gradients = new Map<string, HostTensor>();
       for (const parameter of graph.parameters.filter(({ isTrainable }) => isTrainable)) {
-        const { shape, data } = store.tensorOf(parameter, store.shiftTo(compiled.denseGradients));
+        const { shape, data } = store.tensorOf(parameter, store.shiftTo(compiled.passGradients.at));
         gradients.set(parameter.name, { shape, data: data.slice() });
       }
       for (const { name, rows, width, distinct, gradients: at, count } of tables.all) {

@@ -7,7 +7,7 @@ import { tableTensor, type ProgramState } from '../engine.js';
 import { refuseOtherTensors } from '../restore.js';
 import { drawParameter } from '../weights.js';
 import { WORD } from './arena.js';
-import type { Laid } from './compile.js';
+import type { Laid } from './lay-out.js';
 import type { TablePlace } from './tables.js';
 
 /** All that training changes, where it lies in the kernels' memory. */
@@ -30,7 +30,7 @@ interface Block {
 }
 
 /** Draws first weights, and gives the way to all tensors. */
-export function createStore({ graph, places, tables, denseSlots, optimizers: specs }: Laid, memory: WebAssembly.Memory, seed: number): Store {
+export function createStore({ plan: { optimizers: specs, seed }, graph, places, tables, denseSlots }: Laid, memory: WebAssembly.Memory): Store {
   const floats = new Float32Array(memory.buffer);
   const [dense, sparse] = [optimizers.build(specs.dense), optimizers.build(specs.embeddings)];
   const trained = graph.parameters.filter(({ isTrainable }) => isTrainable);

@@ -20,6 +20,8 @@ export interface BatchStatistics {
   readonly running: RunningStatistics;
   readonly mean: Float32Array;
   readonly variance: Float32Array;
+  /** Of the batch. */
+  readonly rows: number;
 }
 
 /** What a forward and backward pass leaves on the host. */
@@ -32,12 +34,24 @@ export interface TrainingPass {
   readonly statistics: readonly BatchStatistics[];
 }
 
+/** What a pass is run with. */
+export interface PassSettings {
+  /** They choose the dropout masks: the seed, steps taken, and which pass of the step it is. */
+  readonly seed: number;
+  readonly step: number;
+  readonly pass: number;
+  /** Of the terms' losses. */
+  readonly weights: readonly number[];
+  /** Rows that the terms' losses are divided by, where they are not those of this pass. */
+  readonly counted: readonly number[] | undefined;
+}
+
 /** Runs a graph on TensorFlow.js; every tensor that a pass makes is gone when it returns. */
 export interface Runner {
   /** Predictions in evaluation mode, by task. */
   predict(input: Input): Promise<ReadonlyMap<string, Float32Array>>;
-  /** Losses and gradients in training mode; `step` and `seed` choose the dropout masks. */
-  train(input: Input, seed: number, step: number): Promise<TrainingPass>;
+  /** Losses and gradients in training mode. */
+  train(input: Input, settings: PassSettings): Promise<TrainingPass>;
 }
 
 /** A runner over weights that live in plain memory. */
@@ -80,7 +94,7 @@ export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Wei
       return byName(tasks, await takeAll(tf, results));
     },
 
-    async train(input, seed, step) {
+    async train(input, { seed, step, pass, weights: termWeights, counted }) {
       const { batch } = input;
       const kept: Tensor[] = [];
       const observed: RunningStatistics[] = [];
@@ -102,16 +116,17 @@ export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Wei
             },
             dropoutMask: (name, rate, width) => {
               const mask = new Float32Array(batch.rows * width);
-              dropoutMask(mask, rate, streamKey(seed, 'dropout', name, step));
+              dropoutMask(mask, rate, streamKey(seed, 'dropout', name, step, ...(pass > 0 ? [pass] : [])));
               return tf.tensor2d(mask, [batch.rows, width]);
             },
           });
           for (const value of outputs) keep(execution.get(value));
-          const terms = graph.terms.map(({ loss, weight }) => {
+          const terms = graph.terms.map(({ loss }, t) => {
             const { mean, rows } = lossOf(loss, execution);
             keep(mean);
             keep(rows);
-            return tf.mul(mean, weight);
+            const factor = counted === undefined ? termWeights[t]! : tf.div(tf.mul(tf.maximum(rows, 1), termWeights[t]!), counted[t]!);
+            return tf.mul(mean, factor);
           });
           return tf.addN(terms);
         };
@@ -125,7 +140,7 @@ export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Wei
       const values = await takeAll(tf, kept);
       // In the order in which they were kept.
       const next = (): Float32Array => values.shift()!;
-      const statistics = observed.map((running) => ({ running, mean: next(), variance: next() }));
+      const statistics = observed.map((running) => ({ running, mean: next(), variance: next(), rows: batch.rows }));
       const predictions = byName(tasks, tasks.map(next));
       const losses = new Map(graph.terms.map(({ name }) => [name, { mean: next()[0]!, rows: next()[0]! }]));
       const names = trained.map(({ parameter }) => parameter.name);

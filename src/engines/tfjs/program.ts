@@ -1,7 +1,8 @@
 import { column, sliceRows, type Batch } from '../../batch.js';
 import type { HostTensor } from '../../tensor.js';
-import { refusedLosses, type Plan, type Program } from '../engine.js';
+import { refusedLosses, type Plan, type Program, type TermLoss } from '../engine.js';
 import { createHost } from '../simd/host.js';
+import { countedRows, meanOfParts } from '../step-rows.js';
 import type { TensorFlow } from './backend.js';
 import { createRunner, type BatchStatistics, type Input } from './pass.js';
 
@@ -16,26 +17,49 @@ export function compileProgram(tf: TensorFlow, plan: Plan): Program {
   const dataOf = new Map(graph.parameters.map((parameter) => [parameter.name, store.tensorOf(parameter, 0).data]));
   const runner = createRunner(tf, graph, graph.parameters.map((parameter) => ({ parameter, data: dataOf.get(parameter.name)! })));
   const trained = graph.parameters.filter(({ isTrainable }) => isTrainable);
+  const graphWeights = graph.terms.map(({ weight }) => weight);
+  const combinesTerms = plan.step?.combinesTerms === true;
   let step = 0;
 
   const lookup = (batch: Batch): Input => ({ batch, input_BI: host.lookup(batch) });
 
-  const updateRunning = ({ running, mean, variance }: BatchStatistics, rows: number): void => {
+  const updateRunning = ({ running, mean, variance, rows }: BatchStatistics): void => {
     blend(column(dataOf, running.mean.name), mean, running.momentum, 1);
     // The running variance is the unbiased one; a batch of one row has none to give.
     if (rows > 1) blend(column(dataOf, running.variance.name), variance, running.momentum, rows / (rows - 1));
   };
 
+  /** Runs the passes of a step, each term alone or all together, and adds their gradients up; false where a number is not finite. */
+  const runPasses = async (batch: Batch, weights: readonly number[]): Promise<{ readonly losses: Map<string, TermLoss>; readonly statistics: readonly BatchStatistics[]; readonly isFinite: boolean }> => {
+    const counted = batch.rows > host.passRows ? countedRows(graph, batch) : undefined;
+    const groups = combinesTerms ? graph.terms.map((_, t) => weights.map((_weight, u) => (t === u ? 1 : 0))) : [weights];
+    const parts: ReadonlyMap<string, TermLoss>[] = [];
+    const statistics: BatchStatistics[] = [];
+    for (let begin = 0, pass = 0; begin < batch.rows; begin += host.passRows, pass++) {
+      const rows = Math.min(host.passRows, batch.rows - begin);
+      const input = { batch: sliceRows(batch, begin, begin + rows), input_BI: host.lookup(batch, begin, rows) };
+      for (const [area, group] of groups.entries()) {
+        const found = await runner.train(input, { seed, step, pass, weights: group, counted });
+        if (![...found.losses.values()].every(({ mean }) => Number.isFinite(mean)) || !found.statistics.every(isFiniteStatistics)) return { losses: new Map(found.losses), statistics, isFinite: false };
+        host.add(found.inputGradient_BI, found.gradients, { area, isFirst: pass === 0 });
+        if (area > 0) continue;
+        parts.push(found.losses);
+        statistics.push(...found.statistics.map((each) => ({ ...each, rows })));
+      }
+    }
+    return { losses: new Map(graph.terms.map(({ name }) => [name, meanOfParts(parts.map((part) => part.get(name)!))])), statistics, isFinite: true };
+  };
+
   return {
-    async trainStep(batch) {
-      const pass = await runner.train(lookup(batch), seed, step);
-      const isFinite = [...pass.losses.values()].every(({ mean }) => Number.isFinite(mean)) && pass.statistics.every(({ mean, variance }) => mean.every(Number.isFinite) && variance.every(Number.isFinite));
-      if (!isFinite) return refusedLosses(pass.losses);
-      host.gather(pass.inputGradient_BI);
-      if (!host.update(pass.gradients, step + 1, { dense: 1, embeddings: 1 })) return refusedLosses(pass.losses);
+    async trainStep(batch, { rates = { dense: 1, embeddings: 1 }, weights = graphWeights, combine } = {}) {
+      const { losses, statistics, isFinite } = await runPasses(batch, weights);
+      const refused = { losses: refusedLosses(losses), norms: { dense: NaN, embeddings: NaN } };
+      if (!isFinite) return refused;
+      if (combinesTerms) host.weigh(combine?.(graph.terms.map(({ name }) => losses.get(name)!.mean), host.gramian()) ?? graphWeights, graphWeights);
+      if (!host.update(step + 1, rates)) return refused;
       step++;
-      for (const statistics of pass.statistics) updateRunning(statistics, batch.rows);
-      return pass.losses;
+      for (const each of statistics) updateRunning(each);
+      return { losses, norms: host.norms() };
     },
 
     async predict(batch) {
@@ -48,8 +72,8 @@ export function compileProgram(tf: TensorFlow, plan: Plan): Program {
     },
 
     async inspect(batch) {
-      const { losses, predictions, inputGradient_BI, gradients } = await runner.train(lookup(batch), seed, step);
-      host.gather(inputGradient_BI);
+      const { losses, predictions, inputGradient_BI, gradients } = await runner.train(lookup(batch), { seed, step, pass: 0, weights: graphWeights, counted: undefined });
+      host.add(inputGradient_BI, gradients, { area: 0, isFirst: true });
       return {
         losses,
         predictions,
@@ -65,6 +89,8 @@ export function compileProgram(tf: TensorFlow, plan: Plan): Program {
     dispose: () => host.dispose(),
   };
 }
+
+const isFiniteStatistics = ({ mean, variance }: Pick<BatchStatistics, 'mean' | 'variance'>): boolean => mean.every(Number.isFinite) && variance.every(Number.isFinite);
 
 /** running += momentum · (scale · batch - running) */
 function blend(running: Float32Array, batch: Float32Array, momentum: number, scale: number): void {

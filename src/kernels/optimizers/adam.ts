@@ -9,7 +9,6 @@ class Adam {
   // @ts-ignore: decorator
   @inline
   update(w: usize, s: usize, gap: usize, g: usize, count: i32, constants: usize): void {
-    const scale = v128.load32_splat(constants), l1 = v128.load32_splat(constants, 4), l2 = v128.load32_splat(constants, 8);
     const own = constants + OWN;
     const a = v128.load32_splat(own), b2 = v128.load32_splat(own, 4), c = v128.load32_splat(own, 8);
     const size = v128.load32_splat(own, 12), root = v128.load32_splat(own, 16), epsilon = v128.load32_splat(own, 20);
@@ -19,7 +18,7 @@ class Adam {
     const end = <usize>count << 2;
     for (; i + 16 <= end; i += 16) {
       const weight = v128.load(w + i);
-      const gradient = penalised4(g ? v128.load(g + i) : f32x4.splat(0), weight, scale, l1, l2);
+      const gradient = penalised4(g ? v128.load(g + i) : f32x4.splat(0), weight, constants);
       const first = f32x4.add(v128.load(m + i), f32x4.mul(a, f32x4.sub(gradient, v128.load(m + i))));
       const second = f32x4.add(f32x4.mul(b2, v128.load(v + i)), f32x4.mul(c, f32x4.mul(gradient, gradient)));
       v128.store(m + i, first);

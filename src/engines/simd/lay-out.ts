@@ -1,0 +1,77 @@
+import type { Graph } from '../../graph/graph.js';
+import { slotWords } from '../../optimizers/optimizer.js';
+import { optimizers } from '../../optimizers/optimizers.js';
+import { sizeOf } from '../../tensor.js';
+import type { Plan } from '../engine.js';
+import { createArena, WORD } from './arena.js';
+import { placeBags } from './bags.js';
+import type { PassPlan } from './passes.js';
+import { createPlaces, type Places } from './places.js';
+import { placeTables } from './tables.js';
+
+/** Below this lies what belongs to the kernels themselves. */
+export const BEGIN = 65_536;
+/** Words of the constants of an optimizer's step. */
+const CONSTANT_WORDS = 32;
+/** Rows that are predicted at a time, at the least. */
+const MIN_ROWS = 1024;
+
+/** Where all that a plan computes with lies. */
+export interface Laid extends PassPlan {
+  readonly plan: Plan;
+  /** Rows that pass at once, and rows of a step. */
+  readonly passRows: number;
+  readonly stepRows: number;
+  /** Constants of an optimizer's step: CONSTANT_WORDS each. */
+  readonly constants: { readonly dense: number; readonly tables: number };
+  /** Slots of the dense weights: each lies as the weights do, `gap` bytes from one to the next. */
+  readonly denseSlots: { readonly at: number; readonly gap: number; readonly bytes: number };
+  /** Dense gradients of a whole step. */
+  readonly gradients: PassPlan['passGradients'];
+  /** Two doubles: the norm of all gradients, or of the dense ones and of those of tables. */
+  readonly norms: number;
+  /** A weight a term: for what terms share, and for what belongs to one alone. */
+  readonly sharedWeights: number;
+  readonly ownWeights: number;
+}
+
+/**
+ * Lays a plan out in one memory.
+ * @param graph what is computed there, if not all of the plan's
+ */
+export function layOut(plan: Plan, graph: Graph = plan.graph): Laid {
+  const { layout, optimizers: specs, batchRows = MIN_ROWS, step } = plan;
+  const maxRows = Math.max(batchRows, MIN_ROWS);
+  const passRows = step?.rows === undefined ? maxRows : batchRows;
+  const stepRows = Math.max(step?.rows ?? 0, passRows);
+  const areas = step?.combinesTerms === true ? plan.graph.terms.length : 1;
+  const arena = createArena(BEGIN);
+  if (arena.take('barrier', 16) !== BEGIN) throw new Error('the barrier comes first');
+  const places = createPlaces(arena, graph, maxRows);
+  const numSlotWords = slotWords(optimizers.build(specs.dense), places.weightsCount);
+  const areaBytes = places.weightsCount * WORD;
+  const gradientsOf = (name: string): PassPlan['passGradients'] => ({ at: arena.take(name, areas * places.weightsCount), areaBytes });
+  const passGradients = gradientsOf('dense gradients');
+  return {
+    plan, graph, layout, arena, places, areas, passRows, stepRows, passGradients,
+    gradients: stepRows > passRows ? gradientsOf('dense gradients of a step') : passGradients,
+    denseSlots: { at: arena.take('dense slots', numSlotWords), gap: places.weightsCount * WORD, bytes: numSlotWords * WORD },
+    constants: { dense: arena.take('dense constants', CONSTANT_WORDS), tables: arena.take('table constants', CONSTANT_WORDS) },
+    tables: placeTables(layout, arena, placeBags(layout, arena, maxRows), optimizers.build(specs.embeddings), maxRows, { stepRows, areas }),
+    norms: arena.take('norms', 4),
+    sharedWeights: arena.take('shared weights', areas),
+    ownWeights: arena.take('own weights', areas),
+    refused: arena.take('refused', 1),
+    running: runningOf(graph, places),
+    dropoutKeys: new Map(graph.values.flatMap((value) => (value.op === 'dropout' ? [[value.name, arena.take(`key ${value.name}`, 1)] as const] : []))),
+    terms: new Map(graph.terms.map(({ name }) => [name, { weight: arena.take(`weight ${name}`, 4), loss: arena.take(`loss ${name}`, 4) }])),
+  };
+}
+
+/** All running statistics in one piece, with whatever lies between them: address, and numbers. */
+function runningOf(graph: Graph, places: Places): { readonly at: number; readonly length: number } {
+  const ranges = graph.parameters.filter(({ isTrainable }) => !isTrainable).map((parameter) => ({ at: places.vector(parameter), end: places.vector(parameter) + sizeOf(parameter.shape) * WORD }));
+  if (ranges.length === 0) return { at: 0, length: 0 };
+  const at = Math.min(...ranges.map((range) => range.at));
+  return { at, length: (Math.max(...ranges.map(({ end }) => end)) - at) / WORD };
+}

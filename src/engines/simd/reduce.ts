@@ -1,0 +1,85 @@
+import { reachOf } from '../../graph/reach.js';
+import type { Clip } from '../engine.js';
+import { WORD, type Arena } from './arena.js';
+import type { CallList } from './call-list.js';
+import type { Laid } from './lay-out.js';
+import { toEights, toFours } from './places.js';
+import { sizeOf } from '../../tensor.js';
+
+/** Some gradients that lie one after the other: of dense weights, or of a table's distinct rows. */
+interface Range {
+  readonly g: number;
+  readonly areaBytes: number;
+  /** Floats; of a table those of a row. */
+  readonly count: number;
+  /** Where the number of a table's distinct rows lies; 0 for dense weights. */
+  readonly countAt: number;
+}
+
+/** Doubles that a kernel writes for each of some ranges, and the host or another kernel adds up. */
+export interface Sums {
+  readonly at: number;
+  readonly count: number;
+}
+
+/** A worker takes so many floats of dense weights at a time. */
+const CHUNK = 1 << 14;
+
+/** The gradients of all tables. */
+function tableRanges({ tables }: Laid): readonly Range[] {
+  return tables.all.map(({ gradients: g, areaBytes, width: count, count: countAt }) => ({ g, areaBytes, count, countAt }));
+}
+
+/** The dense gradients in pieces. */
+function denseRanges({ gradients, places }: Laid): readonly Range[] {
+  const { at: g, areaBytes } = gradients;
+  const begins = Array.from({ length: Math.ceil(places.weightsCount / CHUNK) }, (_, i) => i * CHUNK);
+  return begins.map((begin) => ({ g: g + begin * WORD, areaBytes, count: Math.min(CHUNK, places.weightsCount - begin), countAt: 0 }));
+}
+
+/** Gradients of parameters that several terms reach, and of those that one reaches alone. */
+export function rangesByReach(laid: Laid): { readonly shared: readonly Range[]; readonly own: readonly Range[] } {
+  const { gradients: { at, areaBytes }, places, plan: { graph } } = laid;
+  const reach = reachOf(graph);
+  const shared: Range[] = [];
+  const own: Range[] = [];
+  for (const [parameter, terms] of reach.parameters) {
+    const place = places.parameter(parameter);
+    const [begin, count] = place.kind === 'vector' ? [place.at, toFours(sizeOf(parameter.shape))] : [place.matrix.at + place.column * place.matrix.inputs * WORD, toEights(parameter.shape[1]!) * place.matrix.inputs];
+    (terms.size > 1 ? shared : own).push({ g: at + begin - places.weightsBegin, areaBytes, count, countAt: 0 });
+  }
+  (reach.features.size > 1 ? shared : own).push(...tableRanges(laid));
+  return { shared, own };
+}
+
+/** Products of all areas with each other, over some ranges. */
+export function lowerProducts(ranges: readonly Range[], areas: number, name: string, arena: Arena, list: CallList): Sums {
+  const size = (areas * (areas + 1)) / 2;
+  const at = arena.take(`products ${name}`, 2 * size * ranges.length);
+  ranges.forEach((range, turn) => list.emit('products', { ...range, areas, out: at + turn * size * 8, turn }));
+  return { at, count: ranges.length };
+}
+
+/** Adds up what the areas hold, each times its weight, into the first: where terms share by `weights`, elsewhere by `ownWeights`. */
+export function lowerCombination(laid: Laid, weights: number, ownWeights: number, list: CallList): void {
+  const { shared, own } = rangesByReach(laid);
+  for (const range of shared) list.emit('combine', { ...range, areas: laid.areas, weights });
+  for (const range of own) list.emit('combine', { ...range, areas: laid.areas, weights: ownWeights });
+  list.separate();
+}
+
+/** Measures the norm of the gradient, and brings it down to what it may be. */
+export function lowerClip(laid: Laid, clip: Clip, list: CallList): void {
+  const { arena, constants, norms } = laid;
+  const [dense, tables] = [denseRanges(laid), tableRanges(laid)];
+  const { at: sums } = lowerProducts([...dense, ...tables], 1, 'norm', arena, list);
+  list.separate();
+  const most = clip.norm ?? Infinity;
+  if (clip.apart) {
+    list.emit('clipNorm', { sums, count: dense.length, most, norm: norms, scale: constants.dense, otherScale: constants.dense });
+    list.emit('clipNorm', { sums: sums + dense.length * 8, count: tables.length, most, norm: norms + 8, scale: constants.tables, otherScale: constants.tables });
+  } else {
+    list.emit('clipNorm', { sums, count: dense.length + tables.length, most, norm: norms, scale: constants.dense, otherScale: constants.tables });
+  }
+  list.separate();
+}

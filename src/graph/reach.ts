@@ -1,0 +1,43 @@
+import { operandsOf, type Graph } from './graph.js';
+import { isLoss, type Parameter, type Value } from './operations.js';
+
+/** Which terms of the loss have a gradient in what: by their places among the graph's terms. */
+export interface Reach {
+  /** Of every trained parameter that a term reaches. */
+  readonly parameters: ReadonlyMap<Parameter, ReadonlySet<number>>;
+  /** Of the looked-up features, and so of the tables. */
+  readonly features: ReadonlySet<number>;
+}
+
+/** Follows every term's way back. Labels, masks and weights of losses are never differentiated, so no way leads through them. */
+export function reachOf(graph: Graph): Reach {
+  const parameters = new Map<Parameter, Set<number>>();
+  const features = new Set<number>();
+  for (const [t, { loss }] of graph.terms.entries()) {
+    const seen = new Set<Value>();
+    const visit = (value: Value): void => {
+      if (seen.has(value)) return;
+      seen.add(value);
+      if (value.op === 'input' && value.source.kind === 'features') features.add(t);
+      for (const parameter of parametersOf(value)) {
+        const terms = parameters.get(parameter) ?? new Set();
+        parameters.set(parameter, terms.add(t));
+      }
+      for (const operand of isLoss(value) ? predictedBy(value) : operandsOf(value)) visit(operand);
+    };
+    visit(loss);
+  }
+  return { parameters, features };
+}
+
+/** What a loss has a gradient in. */
+function predictedBy(loss: Extract<Value, { readonly mask: Value | undefined }>): readonly Value[] {
+  const constants = new Set<Value | undefined>([loss.label, loss.mask, loss.weights]);
+  return operandsOf(loss).filter((operand) => !constants.has(operand));
+}
+
+/** The trained parameters that an operation holds. */
+function parametersOf(value: Value): readonly Parameter[] {
+  // Whatever an operation holds that looks like a parameter is one: an operation that is new needs no line here.
+  return Object.values(value).filter((each: unknown): each is Parameter => typeof each === 'object' && each !== null && 'isTrainable' in each && each.isTrainable === true);
+}

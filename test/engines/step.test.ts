@@ -1,0 +1,136 @@
+import { setTimeout } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import type { Engine, Inspection, Plan, Program, StepPlan, StepSettings } from '../../src/engines/engine.js';
+import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
+import { twoTermBatch, twoTermPlan } from '../support/two-terms.js';
+
+const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
+  ['simd', () => Promise.resolve(createSimdEngine(1))],
+  ['simd, portable', () => Promise.resolve(createSimdEngine(1, false))],
+  ['tfjs', () => createTfjsEngine()],
+];
+
+/** First embeddings of some size, so that gradients are too. */
+function compiled(engine: Engine, plan: Plan): Program {
+  const program = engine.compile(plan);
+  const { step, weights } = program.state();
+  program.restore({ step, optimizer: new Map(), weights: new Map([...weights].map(([name, { shape, data }]) => [name, { shape, data: data.map((w) => (name.startsWith('embeddings.') ? 3000 * w : w)) }])) });
+  return program;
+}
+
+const weightsOf = (program: Program): Map<string, Float32Array> => new Map([...program.state().weights].map(([name, { data }]) => [name, data.slice()]));
+
+/** By how much a step moves each weight, in units of the gradient. */
+async function moved(engine: Engine, weights: readonly [number, number], rows: number, step?: StepPlan, settings?: StepSettings, batchRows?: number): Promise<{ gradients: Map<string, Float32Array>; result: Awaited<ReturnType<Program['trainStep']>> }> {
+  const program = compiled(engine, twoTermPlan(weights, step, batchRows));
+  const before = weightsOf(program);
+  const result = await program.trainStep(twoTermBatch(rows), settings);
+  const gradients = new Map([...weightsOf(program)].map(([name, after]) => [name, before.get(name)!.map((w, i) => (w - after[i]!) * 10)]));
+  program.dispose();
+  return { gradients, result };
+}
+
+async function inspected(engine: Engine, weights: readonly [number, number], rows: number): Promise<Inspection> {
+  const program = compiled(engine, twoTermPlan(weights, undefined, rows));
+  const found = await program.inspect(twoTermBatch(rows));
+  program.dispose();
+  return found;
+}
+
+function expectClose(found: ReadonlyMap<string, Float32Array>, expected: (name: string, i: number) => number, bound: number): void {
+  for (const [name, data] of found) data.forEach((value, i) => expect(Math.abs(value - expected(name, i)), `${name}[${i}]`).toBeLessThanOrEqual(bound));
+}
+
+const isShared = (name: string): boolean => name.startsWith('shared') || name.startsWith('embeddings.');
+const dot = (a: Inspection, b: Inspection): number => [...a.gradients].filter(([name]) => isShared(name)).reduce((sum, [name, { data }]) => sum + data.reduce((s, g, i) => s + g * b.gradients.get(name)!.data[i]!, 0), 0);
+
+describe.each(engines)('a step in parts (%s)', (_, engineOf) => {
+  it('has the products between the gradients of its terms, tables included, and the losses', async () => {
+    const engine = await engineOf();
+    const alone = [await inspected(engine, [1, 0], 60), await inspected(engine, [0, 1], 60)] as const;
+    let seen: { losses: readonly number[]; gramian: Float64Array } | undefined;
+    await moved(engine, [2, 3], 60, { combinesTerms: true }, { combine: (losses, gramian) => ((seen = { losses: [...losses], gramian: gramian.slice() }), [1, 1]) });
+    for (const [i, a] of alone.entries()) for (const [j, b] of alone.entries()) expect(seen!.gramian[2 * i + j]).toBeCloseTo(dot(a, b), 6);
+    expect(seen!.gramian[0]).toBeGreaterThan(1e-3);
+    expect(seen!.losses).toEqual(['ctr', 'cvr'].map((name) => expect.closeTo(alone[0].losses.get(name)!.mean, 6) as number));
+  });
+
+  it('moves what terms share by the weights that were decided, and leaves to each its own with its own weight', async () => {
+    const engine = await engineOf();
+    const [a, b] = [await inspected(engine, [1, 0], 60), await inspected(engine, [0, 1], 60)];
+    const { gradients } = await moved(engine, [2, 3], 60, { combinesTerms: true }, { combine: () => [0.5, -1.5] });
+    const of = ({ gradients: all }: Inspection, name: string, i: number): number => all.get(name)!.data[i]!;
+    expectClose(gradients, (name, i) => (isShared(name) ? 0.5 * of(a, name, i) - 1.5 * of(b, name, i) : 2 * of(a, name, i) + 3 * of(b, name, i)), 2e-5);
+  });
+
+  it('takes weights of the losses that change from step to step', async () => {
+    const engine = await engineOf();
+    const expected = await inspected(engine, [0.25, 4], 60);
+    const { gradients } = await moved(engine, [2, 3], 60, undefined, { weights: [0.25, 4] });
+    expectClose(gradients, (name, i) => expected.gradients.get(name)!.data[i]!, 2e-5);
+  });
+
+  it('takes factors of the learning rates, apart for tables', async () => {
+    const engine = await engineOf();
+    const expected = await inspected(engine, [1, 1], 60);
+    const { gradients } = await moved(engine, [1, 1], 60, undefined, { rates: { dense: 0.5, embeddings: 2 } });
+    expectClose(gradients, (name, i) => expected.gradients.get(name)!.data[i]! * (name.startsWith('embeddings.') ? 2 : 0.5), 4e-5);
+  });
+
+  it('is the same in passes of some rows as in one of all: the losses count all rows that a mask admits', async () => {
+    const engine = await engineOf();
+    const whole = await moved(engine, [1, 2], 150, undefined, undefined, 150);
+    const parts = await moved(engine, [1, 2], 150, { rows: 160 }, undefined, 40);
+    expectClose(parts.gradients, (name, i) => whole.gradients.get(name)![i]!, 2e-5);
+    for (const [name, { mean, rows }] of whole.result.losses) {
+      expect(parts.result.losses.get(name)!.rows).toBe(rows);
+      expect(parts.result.losses.get(name)!.mean).toBeCloseTo(mean, 6);
+    }
+  });
+
+  it('combines terms over passes as over one', async () => {
+    const engine = await engineOf();
+    const seen: Float64Array[] = [];
+    const combine: StepSettings['combine'] = (_losses, gramian) => (seen.push(gramian.slice()), [0.5, 0.25]);
+    const whole = await moved(engine, [1, 2], 150, { combinesTerms: true }, { combine }, 150);
+    const parts = await moved(engine, [1, 2], 150, { combinesTerms: true, rows: 150 }, { combine }, 40);
+    expectClose(parts.gradients, (name, i) => whole.gradients.get(name)![i]!, 2e-5);
+    seen[0]!.forEach((product, i) => expect(seen[1]![i]).toBeCloseTo(product, 6));
+  });
+
+  it('brings the norm of its gradient down to what it may be, over everything or apart, and tells it', async () => {
+    const engine = await engineOf();
+    const { gradients: all } = await inspected(engine, [1, 1], 60);
+    const norm = (choose: (name: string) => boolean): number => Math.sqrt([...all].filter(([name]) => choose(name)).reduce((sum, [, { data }]) => sum + data.reduce((s, g) => s + g * g, 0), 0));
+    const isTable = (name: string): boolean => name.startsWith('embeddings.');
+    const [total, dense, tables] = [norm(() => true), norm((name) => !isTable(name)), norm(isTable)];
+
+    const most = total / 4;
+    const together = await moved(engine, [1, 1], 60, { clip: { norm: most, apart: false } });
+    expect(together.result.norms.dense).toBeCloseTo(total, 6);
+    expectClose(together.gradients, (name, i) => all.get(name)!.data[i]! / 4, 2e-5);
+
+    const apart = await moved(engine, [1, 1], 60, { clip: { norm: (dense + tables) / 2, apart: true } });
+    expect(apart.result.norms).toEqual({ dense: expect.closeTo(dense, 6) as number, embeddings: expect.closeTo(tables, 6) as number });
+    expectClose(apart.gradients, (name, i) => all.get(name)!.data[i]! * Math.min(1, (dense + tables) / 2 / (isTable(name) ? tables : dense)), 2e-5);
+
+    const byValue = await moved(engine, [1, 1], 60, { clip: { value: 0.01, apart: false } });
+    expectClose(byValue.gradients, (name, i) => Math.max(-0.01, Math.min(0.01, all.get(name)!.data[i]!)), 2e-5);
+  });
+});
+
+describe('a step in parts on several threads', () => {
+  it('has the same weights to the last bit', async () => {
+    const runs: Map<string, Float32Array>[] = [];
+    for (const threads of [1, 2, 4]) {
+      const program = createSimdEngine(threads).compile(twoTermPlan([1, 2], { combinesTerms: true, rows: 30_000, clip: { norm: 0.05, apart: false } }, 10_000));
+      await setTimeout(500);
+      for (let step = 0; step < 5; step++) await program.trainStep(twoTermBatch(30_000, step), { combine: (losses, gramian) => [1 + gramian[0]!, losses[1]!] });
+      runs.push(weightsOf(program));
+      program.dispose();
+    }
+    expect(runs[1]).toEqual(runs[0]);
+    expect(runs[2]).toEqual(runs[0]);
+  });
+});
