@@ -27,8 +27,9 @@ export const alignedMtl = defineWeighting({
 
     return {
       needs: 'gramian',
+      stateVersion: 1,
       stateSchema: gramianState,
-      first: (weights) => ({ version: 1 as const, configWeights: [...weights], weights: [...weights] }),
+      first: (weights) => ({ configWeights: [...weights], weights: [...weights] }),
       observe(state, seen) {
         const preference = state.configWeights.map((weight, _, { length }) => weight / length);
         const eigen = symmetricEigen(gramianOf(seen), preference.length);

@@ -22,8 +22,9 @@ export const cagrad = defineWeighting({
 
   build: ({ c }) => ({
     needs: 'gramian',
+    stateVersion: 1,
     stateSchema: gramianState,
-    first: (weights) => ({ version: 1 as const, configWeights: [...weights], weights: [...weights] }),
+    first: (weights) => ({ configWeights: [...weights], weights: [...weights] }),
     observe(state, seen) {
       const { configWeights } = state;
       const gramian = scaledGramian(gramianOf(seen), configWeights);

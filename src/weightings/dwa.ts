@@ -37,8 +37,9 @@ export const dwa = defineWeighting({
 
     return {
       needs: 'losses',
+      stateVersion: 1,
       stateSchema,
-      first: (weights): State => ({ version: 1, configWeights: [...weights], sums: everyTerm(weights, 0), steps: 0, epoch: 0, means: [] }),
+      first: (weights): State => ({ configWeights: [...weights], sums: everyTerm(weights, 0), steps: 0, epoch: 0, means: [] }),
       observe(state, { losses, epoch }) {
         const before = everySteps === undefined && state.steps > 0 && epoch !== state.epoch ? afterSpan(state) : state;
         const next = { ...before, sums: before.sums.map((sum, i) => sum + losses[i]!), steps: before.steps + 1, epoch };

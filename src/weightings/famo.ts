@@ -28,9 +28,9 @@ export const famo = defineWeighting({
 
   build: ({ learningRate, gamma }) => ({
     needs: 'change',
+    stateVersion: 1,
     stateSchema,
     first: (weights) => ({
-      version: 1 as const,
       configWeights: [...weights],
       logits: startDescent(everyTerm(weights, 0)),
       losses: everyTerm(weights, 1),

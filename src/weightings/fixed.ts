@@ -11,8 +11,9 @@ export const fixed = defineWeighting({
   options: {},
   build: () => ({
     needs: 'losses',
+    stateVersion: 1,
     stateSchema,
-    first: (weights) => ({ version: 1 as const, configWeights: [...weights] }),
+    first: (weights) => ({ configWeights: [...weights] }),
     observe: (state) => state,
     weights: (state) => state.configWeights,
   }),

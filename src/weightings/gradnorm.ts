@@ -32,9 +32,9 @@ export const gradnorm = defineWeighting({
 
   build: ({ alpha, learningRate, firstSteps }) => ({
     needs: 'gramian',
+    stateVersion: 1,
     stateSchema,
     first: (weights) => ({
-      version: 1 as const,
       configWeights: [...weights],
       weights: [...weights],
       logits: startDescent(everyTerm(weights, 0)),

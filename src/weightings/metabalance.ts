@@ -22,13 +22,14 @@ export const metabalance = defineWeighting({
 
   build: ({ target, relaxFactor, beta }) => ({
     needs: 'gramian',
+    stateVersion: 1,
     stateSchema,
     first(weights, _seed, names) {
       const at = target === undefined ? 0 : names.indexOf(target);
       if (at < 0) {
         throw userError('config', { key: 'target', message: `'${target ?? ''}' is no term of the loss`, fix: `take one of ${names.join(', ')}` });
       }
-      return { version: 1 as const, configWeights: [...weights], weights: [...weights], target: at, norms: everyTerm(weights, 0) };
+      return { configWeights: [...weights], weights: [...weights], target: at, norms: everyTerm(weights, 0) };
     },
     observe(state, seen) {
       const { configWeights, target: at } = state;

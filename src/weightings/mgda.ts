@@ -29,8 +29,9 @@ export const mgda = defineWeighting({
 
     return {
       needs: 'gramian',
+      stateVersion: 1,
       stateSchema: gramianState,
-      first: (weights) => ({ version: 1 as const, configWeights: [...weights], weights: [...weights] }),
+      first: (weights) => ({ configWeights: [...weights], weights: [...weights] }),
       observe(state, seen) {
         const { configWeights } = state;
         const size = configWeights.length;

@@ -18,8 +18,9 @@ export const pcgrad = defineWeighting({
 
   build: () => ({
     needs: 'gramian',
+    stateVersion: 1,
     stateSchema,
-    first: (weights, seed) => ({ version: 1 as const, configWeights: [...weights], weights: [...weights], seed }),
+    first: (weights, seed) => ({ configWeights: [...weights], weights: [...weights], seed }),
     observe(state, seen) {
       const { configWeights } = state;
       const size = configWeights.length;

@@ -3,8 +3,8 @@ import { z } from 'zod';
 /** One number a term. */
 export const perTerm = z.array(z.number());
 
-/** What every state holds: the version of its form, and the weights that the config gives the terms. */
-export const commonState = { version: z.literal(1), configWeights: perTerm };
+/** What every state holds: the weights that the config gives the terms. */
+export const commonState = { configWeights: perTerm };
 
 /** The state of a weighting that gives what it last made of a Gramian. */
 export const gramianState = z.strictObject({ ...commonState, weights: perTerm });

@@ -20,9 +20,9 @@ export const uncertainty = defineWeighting({
 
   build: ({ learningRate, firstLogVariance }) => ({
     needs: 'losses',
+    stateVersion: 1,
     stateSchema,
     first: (weights) => ({
-      version: 1 as const,
       configWeights: [...weights],
       logVariances: startDescent(everyTerm(weights, firstLogVariance)),
     }),

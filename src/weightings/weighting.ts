@@ -20,7 +20,7 @@ export interface Seen {
  * A rule that gives each step the weights of the terms of the loss. It has no memory but its state, which is plain JSON, so
  * that a run that goes on from a checkpoint has the same weights to the bit.
  */
-export interface Weighting<State = unknown> {
+export interface Weighting<State extends object = object> {
   /**
    * When it is observed, and with what:
    * - 'losses': after a step that was taken; its weights are known before the step.
@@ -39,7 +39,8 @@ export interface Weighting<State = unknown> {
   first(weights: readonly number[], seed: number, names: readonly string[]): State;
   observe(state: State, seen: Seen): State;
   weights(state: State): readonly number[];
-  /** Of the state as it lies in a checkpoint; it holds the version of its own form. */
+  /** Of the state as a section of a checkpoint; the version goes up where the schema changes. */
+  readonly stateVersion: number;
   readonly stateSchema: z.ZodType<State>;
 }
 
@@ -47,13 +48,13 @@ export interface Weighting<State = unknown> {
  * Declares a weighting. What is not finite never enters its state: neither what it sees nor what it makes of that, for a
  * state is JSON, and one such number would spoil every step after it.
  */
-export function defineWeighting<const Name extends string, Shape extends z.ZodRawShape, State>(
+export function defineWeighting<const Name extends string, Shape extends z.ZodRawShape, State extends object>(
   weighting: Part<Name, Shape, [], Weighting<State>>,
 ): Part<Name, Shape, [], Weighting> {
   return { ...weighting, build: (options) => guarded(weighting.build(options)) };
 }
 
-function guarded<State>(weighting: Weighting<State>): Weighting<State> {
+function guarded<State extends object>(weighting: Weighting<State>): Weighting<State> {
   return {
     ...weighting,
     observe(state, seen) {

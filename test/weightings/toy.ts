@@ -13,7 +13,7 @@ export interface Toy {
 /** What a weighting saw and gave in one step. */
 export interface ToyStep {
   readonly seen: Seen;
-  readonly state: unknown;
+  readonly state: object;
   readonly weights: readonly number[];
 }
 
@@ -21,7 +21,7 @@ const WIDTH = 6;
 const STEPS_AN_EPOCH = 4;
 
 /** Runs a weighting over so many steps; the state passes through JSON after each step where asked. */
-export function runToy(weighting: Weighting, toy: Toy, steps: number, through: (state: unknown, step: number) => unknown = (state) => state): ToyStep[] {
+export function runToy(weighting: Weighting, toy: Toy, steps: number, through: (state: object, step: number) => object = (state) => state): ToyStep[] {
   const points = toy.points.map((point) => {
     const random = randomStream(point, 'toy');
     return Array.from({ length: WIDTH }, () => random.normal());
