@@ -199,6 +199,21 @@ describe('the cache', () => {
     expect(readdirSync(join(path, '..', '.mtl'))).toEqual([]);
   });
 
+  it('is written in memory that does not grow with the width of rows', async () => {
+    const names = Array.from({ length: 5000 }, (_, i) => `f${i}`);
+    const path = csvFile(`click,${names.join(',')}\n${`1,${names.map((_, i) => i).join(',')}\n`.repeat(4000)}`);
+    const format = rowFormatOf(tasks, [featureTypes.schema.parse({ type: 'categorical', fields: names })]);
+    const source = await openSource(path, columnsOf(format));
+    const before = process.memoryUsage().arrayBuffers;
+    let most = 0;
+    const reading = { policy: refuseBadRows, onProgress: () => void (most = Math.max(most, process.memoryUsage().arrayBuffers - before)) };
+    const dataset = await source.dataset(encodedFormat(format, await source.fit(format, reading)), reading);
+    expect(most).toBeLessThan(400e6);
+    const batches: [number, number][] = [];
+    for await (const { batch } of dataset.batches(1000)) batches.push([batch.rows, batch.ids.get('f4999')![999]!]);
+    expect(batches).toEqual(Array(4).fill([1000, 4999]));
+  });
+
   it('gives up when it is asked to, and leaves nothing', async () => {
     const path = csvFile(csvOf(20_000));
     const controller = new AbortController();

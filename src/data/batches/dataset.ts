@@ -1,6 +1,6 @@
 import { randomStream, shuffledOrder } from '../../random.js';
 import { sliceRows, type BatchRead } from '../../batch.js';
-import { createRowBlock, permuteRows, type RowBlock } from '../rows/row-block.js';
+import { blockRows, createRowBlock, permuteRows, type RowBlock } from '../rows/row-block.js';
 import type { Shards, ShardRows } from '../shards/reader.js';
 import type { ShardView, Window } from '../shards/shard-view.js';
 
@@ -25,7 +25,7 @@ export interface Dataset {
   batches(batchSize: number, shuffle?: Shuffle, range?: BatchRange): AsyncGenerator<BatchRead>;
 }
 
-/** Rows that are read at a time where nothing is shuffled. */
+/** Rows that are read at a time where nothing is shuffled and rows are not wide. */
 const READ_AHEAD_ROWS = 1 << 14;
 
 /** A way through all rows of an epoch, a window at a time. */
@@ -66,7 +66,7 @@ export function shardDataset(shards: Shards, view: ShardView): Dataset {
     rows,
     async *batches(batchSize, shuffle, { skipBatches = 0 } = {}) {
       // Whole batches, so that only the last one may be short; no more than there are.
-      const window = Math.min(Math.max(1, Math.ceil((shuffle?.window ?? READ_AHEAD_ROWS) / batchSize)), Math.ceil(rows / batchSize)) * batchSize;
+      const window = Math.min(Math.max(1, Math.ceil((shuffle?.window ?? blockRows(view.rawColumns, READ_AHEAD_ROWS)) / batchSize)), Math.ceil(rows / batchSize)) * batchSize;
       const numWindows = Math.ceil(rows / window);
       const pass = passOf(shards, window, numWindows > 1 ? shuffle : undefined);
       const isShuffled = shuffle !== undefined;

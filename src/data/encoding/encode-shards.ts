@@ -4,7 +4,7 @@ import { ENTRY } from '../cache/entry.js';
 import { createEncoders, type EncodersOptions } from './encode-pool.js';
 import { noRows } from './fit.js';
 import type { BadRow, RejectPolicy } from '../rows/rejects.js';
-import { blockColumns, blockReaders, createRowBlock } from '../rows/row-block.js';
+import { blockColumns, blockReaders, blockRows, createRowBlock } from '../rows/row-block.js';
 import type { EncodedFormat } from '../rows/row-format.js';
 import { readRows } from './fill-blocks.js';
 import type { RowSource } from '../files/row-reader.js';
@@ -12,7 +12,7 @@ import { writeShards, type ShardWriter } from '../shards/writer.js';
 
 /** Bad rows of the source, a JSON object a line. */
 const REJECTS = 'rejects.jsonl';
-/** Rows that are encoded before they are handed on. */
+/** Rows that are encoded before they are handed on, where these are not wide. */
 const BLOCK_ROWS = 1 << 13;
 
 /** Takes rows to where shards are written, and tells what they were read from. */
@@ -48,11 +48,12 @@ export async function encodeShards<Read>(folder: string, entry: (read: Read) => 
  */
 export async function encodeRows(source: RowSource, format: EncodedFormat, policy: RejectPolicy, writer: ShardWriter, onShare: (share: number) => void, options: EncodersOptions = { threads: 1 }): Promise<void> {
   const columns = blockColumns(format);
-  const block = createRowBlock(columns, BLOCK_ROWS);
+  const capacity = blockRows(columns, BLOCK_ROWS);
+  const block = createRowBlock(columns, capacity);
   const readers = blockReaders(block, format.fields, format.labels);
   const elsewhere = options.threads > 1 ? createEncoders(source, format, options, { policy, onRows: (batch) => writer.add(batch) }) : undefined;
   try {
-    const count = await readRows(source, { format, readers, block, capacity: BLOCK_ROWS, policy, onBlock: () => writer.add(block), onShare, elsewhere });
+    const count = await readRows(source, { format, readers, block, capacity, policy, onBlock: () => writer.add(block), onShare, elsewhere });
     if (count === 0) throw noRows(source.csv.path);
   } finally {
     await elsewhere?.close();

@@ -2,13 +2,13 @@ import { userError } from '../../errors.js';
 import type { Field, Fit } from '../../features/feature.js';
 import type { Fitted } from '../../features/feature-types.js';
 import { readRows } from './fill-blocks.js';
-import { createRowBlock, labelReader } from '../rows/row-block.js';
+import { blockColumns, blockRows, createRowBlock, labelReader } from '../rows/row-block.js';
 import type { RowSource } from '../files/row-reader.js';
 import type { ColumnReader, DirectCells } from '../rows/column-reader.js';
 import type { RejectPolicy } from '../rows/rejects.js';
 import type { RowFormat } from '../rows/row-format.js';
 
-/** Rows that are looked at together. */
+/** Rows that are looked at together, where these are not wide. */
 const BLOCK_ROWS = 1 << 13;
 
 /**
@@ -26,14 +26,15 @@ export async function fitFeatures(
   const fits = fitsOf(format);
   if (fits.size === 0) return {};
 
-  const block = createRowBlock(labels.map(({ name }) => ({ name, kind: 'label' })), BLOCK_ROWS);
+  const capacity = blockRows(blockColumns(format), BLOCK_ROWS);
+  const block = { ...createRowBlock(labels.map(({ name }) => ({ name, kind: 'label' })), capacity), capacity };
   const observed: (() => void)[] = [];
   const readers = [
     ...labels.map((label) => labelReader(block, label)),
     // A row that any column refuses must not be learned from.
     ...fields.map((field): ColumnReader => {
       const fit = fits.get(field.owner);
-      if (fit === undefined) return checkReader(field);
+      if (fit === undefined) return checkReader(field, capacity);
       const column = field.kind === 'bag' ? textColumn(field, fit, block) : (directColumn(field, fit, block) ?? textColumn(field, fit, block));
       observed.push(column.observe);
       return column.reader;
@@ -42,7 +43,7 @@ export async function fitFeatures(
   const onBlock = (): void => {
     for (const observe of observed) observe();
   };
-  const count = await readRows(source, { format, readers, block, capacity: BLOCK_ROWS, policy, onBlock, onShare });
+  const count = await readRows(source, { format, readers, block, capacity, policy, onBlock, onShare });
   if (count === 0) throw noRows(source.csv.path);
   return Object.fromEntries([...fits].map(([name, fit]) => [name, fit.finish()]));
 }
@@ -57,6 +58,12 @@ export function fitsOf({ fields }: RowFormat): ReadonlyMap<string, Fit> {
   return fits;
 }
 
+/** How much of it is kept. */
+interface FitBlock {
+  readonly rows: number;
+  readonly capacity: number;
+}
+
 /** A column on its way into a fit: its cells are kept for a block, and observed when it is known which rows are good. */
 interface FitColumn {
   readonly reader: ColumnReader;
@@ -64,12 +71,12 @@ interface FitColumn {
 }
 
 /** A column whose cells are numbers or have them, where its fit can learn from these. */
-function directColumn(field: Field, fit: Fit, block: { readonly rows: number }): FitColumn | undefined {
+function directColumn(field: Field, fit: Fit, block: FitBlock): FitColumn | undefined {
   const { direct } = fit;
   if (direct === undefined) return undefined;
-  const into = new Float64Array(BLOCK_ROWS);
+  const into = new Float64Array(block.capacity);
   /** Of rows whose cells are unusual. */
-  const texts = new Array<string>(BLOCK_ROWS);
+  const texts = new Array<string>(block.capacity);
   const read = (text: string): void => {
     fit.check(text);
     // What passes for a number is one in digits, or nothing.
@@ -100,15 +107,15 @@ function cellsOf(direct: NonNullable<Fit['direct']>, into: Float64Array): Direct
 }
 
 /** A column that is only looked at. */
-function checkReader(field: Field): ColumnReader {
+function checkReader(field: Field, capacity: number): ColumnReader {
   const { encode, direct } = field.encoder(undefined);
   const reader = { columns: field.columns, read: eachKey(field, encode) };
-  return direct === undefined || field.kind === 'bag' ? reader : { ...reader, direct: { ...direct, into: new Float64Array(BLOCK_ROWS) } };
+  return direct === undefined || field.kind === 'bag' ? reader : { ...reader, direct: { ...direct, into: new Float64Array(capacity) } };
 }
 
 /** Any column. */
-function textColumn(field: Field, fit: Fit, block: { readonly rows: number }): FitColumn {
-  const texts = new Array<string>(BLOCK_ROWS);
+function textColumn(field: Field, fit: Fit, block: FitBlock): FitColumn {
+  const texts = new Array<string>(block.capacity);
   const check = eachKey(field, fit.check);
   const observe = eachKey(field, fit.observe);
   return {

@@ -14,6 +14,8 @@ export interface BagBuffer extends BagColumn {
 
 /** Items a row that there is room for at first. */
 const FIRST_ITEMS = 4;
+/** Bytes that a row takes at first: its offset, and ids and weights. */
+export const BAG_ROW_BYTES = 4 + 8 * FIRST_ITEMS;
 
 /** An empty buffer for the bags of `rows` rows. */
 export function createBagBuffer(rows: number): BagBuffer {

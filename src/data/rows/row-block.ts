@@ -1,6 +1,6 @@
 import type { EncodedField } from '../../features/feature-types.js';
 import { column, type Batch } from '../../batch.js';
-import { appendBags, createBagBuffer, gatherBags, type BagBuffer } from './bag-buffer.js';
+import { appendBags, BAG_ROW_BYTES, createBagBuffer, gatherBags, type BagBuffer } from './bag-buffer.js';
 import type { LabelColumn, RowFormat } from './row-format.js';
 import type { ColumnReader } from './column-reader.js';
 
@@ -19,6 +19,15 @@ export interface BlockColumn {
 /** The columns that a format fills. */
 export function blockColumns({ fields, labels }: RowFormat): readonly BlockColumn[] {
   return [...labels.map(({ name }): BlockColumn => ({ name, kind: 'label' })), ...fields.map(({ name, kind }) => ({ name, kind }))];
+}
+
+/** Bytes that a block takes at the most, before its bags grow. */
+const MAX_BLOCK_BYTES = 1 << 25;
+
+/** Rows of a block for these columns: `largest`, or as many as its bytes allow where the rows are wide. */
+export function blockRows(columns: readonly BlockColumn[], largest: number): number {
+  const rowBytes = columns.reduce((sum, { kind }) => sum + (kind === 'bag' ? BAG_ROW_BYTES : 4), 0);
+  return Math.max(1, Math.min(largest, Math.floor(MAX_BLOCK_BYTES / rowBytes)));
 }
 
 /** A block for these columns, with no row in it. */

@@ -3,12 +3,12 @@ import type { Batch } from '../../batch.js';
 import { writeFolder, writeSynced } from '../../disk.js';
 import { textTensors, type Texts } from '../../features/vocabulary/texts.js';
 import { writeSafetensors } from '../../safetensors.js';
-import { appendRows, createRowBlock, type BlockColumn, type RowBlock } from '../rows/row-block.js';
+import { appendRows, blockRows, createRowBlock, type BlockColumn, type RowBlock } from '../rows/row-block.js';
 import { MANIFEST, type Manifest, type ShardColumn } from './manifest.js';
 import { tensorsOf } from './tensors.js';
 import { VOCABULARY } from './vocabulary.js';
 
-/** Rows of a shard; only the last of a folder may have fewer. */
+/** Rows of a shard, where these are not so wide that there are fewer; only the last of a folder may have fewer than the others. */
 export const ROWS_PER_SHARD = 1 << 16;
 
 /** Takes rows and writes them as shards. */
@@ -40,7 +40,7 @@ export async function writeShards(
   path: string,
   columns: readonly BlockColumn[],
   fill: (writer: ShardWriter) => Promise<ShardDetails>,
-  rowsPerShard = ROWS_PER_SHARD,
+  rowsPerShard = blockRows(columns, ROWS_PER_SHARD),
 ): Promise<Manifest> {
   let written: Manifest | undefined;
   await writeFolder(path, async (folder) => {
