@@ -11,7 +11,7 @@ import { planSize } from './engines/plan-size.js';
 import { userError } from './errors.js';
 import type { Report } from './evaluation/evaluation.js';
 import { spacesOf } from './evaluation/spaces.js';
-import { layoutOf } from './features/feature-types.js';
+import { layoutOf, vocabularyBytes } from './features/feature-types.js';
 import { buildModel } from './models/models.js';
 import { findCheckpoint, readCheckpoint } from './runs/checkpoint.js';
 import { EVALUATION_BATCH_ROWS, measure } from './training/evaluate-batches.js';
@@ -51,7 +51,7 @@ export async function evaluate({ path, data, verifyData, onNotice, signal, ...en
   const graph = buildModel(experiment.model, layout.width, tasks);
   const engine = await createEngine(engineOptions);
   const plan = { graph, layout, optimizers: experiment.training.optimizer, seed: experiment.seed };
-  planSize(plan, engine);
+  planSize(plan, engine, vocabularyBytes(format.fields));
   const program = engine.compile(plan);
   try {
     program.restore(checkpoint.program);

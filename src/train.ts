@@ -12,7 +12,7 @@ import { createEngine, type EngineOptions } from './engines/engines.js';
 import { planSize } from './engines/plan-size.js';
 import type { Report } from './evaluation/evaluation.js';
 import { spacesOf } from './evaluation/spaces.js';
-import { layoutOf } from './features/feature-types.js';
+import { layoutOf, vocabularyBytes } from './features/feature-types.js';
 import { buildModel } from './models/models.js';
 import { findCheckpoint, readCheckpoint } from './runs/checkpoint.js';
 import { openRun, type RunRequest } from './runs/open-run.js';
@@ -68,7 +68,7 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
     const layout = layoutOf(encoded.fields);
     const graph = buildModel(model, layout.width, tasks);
     const plan = { graph, layout, optimizers: training.optimizer, seed, batchRows: training.batchSize };
-    const start = { run: folder, model: model.name, engine: engine.description, epochs: training.epochs, ...planSize(plan, engine) };
+    const start = { run: folder, model: model.name, engine: engine.description, epochs: training.epochs, ...planSize(plan, engine, vocabularyBytes(encoded.fields)) };
     observer.onStart(start);
     log.event('start', start);
     const program = engine.compile(plan);

@@ -29,7 +29,8 @@ function bytes(value: number): string {
 /** What a run is made of. */
 export function startLines({ run, model, engine, ...size }: TrainStart): string {
   const tables = `${count(size.numTables)} embedding tables with ${count(size.numTableRows)} rows (${count(size.numTableWeights)} numbers)`;
-  const memory = `tables and weights ${bytes(size.weightBytes)}, optimizer ${bytes(size.optimizerBytes)}, activations ${bytes(size.activationBytes)}`;
+  const vocabularies = size.vocabularyBytes > 0 ? `, vocabularies ${bytes(size.vocabularyBytes)}` : '';
+  const memory = `tables and weights ${bytes(size.weightBytes)}, optimizer ${bytes(size.optimizerBytes)}, activations ${bytes(size.activationBytes)}${vocabularies}`;
   return [`run     ${run}`, `model   ${model}: ${count(size.numWeights)} weights, ${tables}`, `memory  ${memory}`, `engine  ${engine}`].join('\n');
 }
 

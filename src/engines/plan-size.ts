@@ -21,14 +21,17 @@ export interface PlanSize {
   readonly optimizerBytes: number;
   /** Of a batch on its way through the model and back. */
   readonly activationBytes: number;
+  /** Of what was learned of the texts of fields. */
+  readonly vocabularyBytes: number;
 }
 
 /**
  * Counts what a plan trains and the bytes that it takes on an engine, and refuses what cannot lie in memory before any of it
  * is allocated.
+ * @param vocabularyBytes beside it in this machine's memory
  * @throws UserError (data) that names the largest tables
  */
-export function planSize(plan: Plan, engine: Pick<Engine, 'activationBytes' | 'maxBytes'>, availableBytes = Math.min(totalmem(), process.constrainedMemory() || Infinity)): PlanSize {
+export function planSize(plan: Plan, engine: Pick<Engine, 'activationBytes' | 'maxBytes'>, vocabularyBytes: number, availableBytes = Math.min(totalmem(), process.constrainedMemory() || Infinity)): PlanSize {
   const { graph, layout: { tables }, optimizers: specs } = plan;
   const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
   const numWeights = sum(graph.parameters.filter(({ isTrainable }) => isTrainable).map(({ shape }) => sizeOf(shape)));
@@ -43,15 +46,20 @@ export function planSize(plan: Plan, engine: Pick<Engine, 'activationBytes' | 'm
     weightBytes: bytesOf(numWeights + numTableWeights),
     optimizerBytes: bytesOf(slotWords(dense, numWeights) + sum(tables.map(slotWordsOf))),
     activationBytes: engine.activationBytes(plan),
+    vocabularyBytes,
   };
-  const needed = size.weightBytes + size.optimizerBytes + size.activationBytes;
-  if (needed <= Math.min(availableBytes, engine.maxBytes)) return size;
+  const engineBytes = size.weightBytes + size.optimizerBytes + size.activationBytes;
+  const needed = engineBytes + vocabularyBytes;
+  if (engineBytes <= engine.maxBytes && needed <= availableBytes) return size;
   const largest = [...tables].sort((a, b) => b.rows * b.width - a.rows * a.width).slice(0, 3);
   const list = largest.map((table) => `'${table.name}' of ${table.rows} rows × ${table.width} (${gibibytes(bytesOf(table.rows * table.width + slotWordsOf(table)))})`);
-  const most = engine.maxBytes <= availableBytes ? `one WebAssembly memory has ${gibibytes(engine.maxBytes)}` : `this machine has ${gibibytes(availableBytes)}`;
+  const found =
+    engineBytes > engine.maxBytes
+      ? `tables, weights, optimizer and activations need ${gibibytes(engineBytes)}, and one WebAssembly memory has ${gibibytes(engine.maxBytes)}`
+      : `tables, weights, optimizer, activations and vocabularies need ${gibibytes(needed)}, and this machine has ${gibibytes(availableBytes)}`;
   throw userError('data', {
     key: 'features',
-    message: `tables, weights, optimizer and activations need ${gibibytes(needed)}, and ${most}; the largest tables, with their optimizer, are ${list.join(', ')}`,
+    message: `${found}; the largest tables, with their optimizer, are ${list.join(', ')}`,
     fix: 'use a smaller width, encoding { name: tokens, minCount: … } with a higher minimum count, or { name: hash, buckets: … } with fewer buckets',
   });
 }

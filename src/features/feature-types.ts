@@ -59,3 +59,8 @@ export function layoutOf(fields: readonly EncodedField[]): InputLayout {
   const tables = fields.filter(({ kind, name, owner }) => kind !== 'number' && owner === name).map(({ name, rows, width }) => ({ name, rows, width }));
   return { width, columns, tables };
 }
+
+/** Bytes of memory that the vocabularies of fields take. */
+export function vocabularyBytes(fields: readonly EncodedField[]): number {
+  return fields.reduce((sum, { name, owner, vocabularyBytes: bytes = 0 }) => sum + (owner === name ? bytes : 0), 0);
+}

@@ -23,8 +23,8 @@ export interface Encoder {
    * are what a function makes of them, or the bytes of a text are looked up. Always what `encode` gives for their text.
    */
   readonly direct?: { readonly cell: 'id'; readonly below: number } | { readonly cell: 'number'; readonly encode: (value: number) => number } | { readonly cell: 'token'; readonly idOf: TokenLookup };
-  /** Bytes of memory that what was learned takes, where that is much. */
-  readonly bytes?: number;
+  /** Of memory, where texts were learned. */
+  readonly vocabularyBytes?: number;
 }
 
 /** The number of the text whose UTF-8 bytes lie from `begin` to `end`, from 1 on; 0 for one that is not known, which may be no text. */

@@ -105,22 +105,25 @@ describe('the simd engine', () => {
   it('counts what a plan takes, without trying', () => {
     const engine = createSimdEngine();
     const plan = planOf(workload('esmm'), SCALE);
-    const { numWeights, numTableWeights, weightBytes, optimizerBytes, activationBytes } = planSize(plan, engine);
+    const { numWeights, numTableWeights, weightBytes, optimizerBytes, activationBytes } = planSize(plan, engine, 0);
     expect(weightBytes).toBe(4 * (numWeights + numTableWeights));
     expect(optimizerBytes).toBe(2 * weightBytes);
     // Twice the rows of a batch take about twice the room.
-    const twice = planSize({ ...plan, batchRows: 4096 }, engine).activationBytes / planSize({ ...plan, batchRows: 2048 }, engine).activationBytes;
+    const twice = planSize({ ...plan, batchRows: 4096 }, engine, 0).activationBytes / planSize({ ...plan, batchRows: 2048 }, engine, 0).activationBytes;
     expect(twice).toBeGreaterThan(1.9);
     expect(twice).toBeLessThan(2.1);
     expect(activationBytes).toBeGreaterThan(0);
   });
 
   it('refuses what one memory cannot hold, naming the largest tables and what would fit', () => {
-    expect(() => planSize(planOf(workload('esmm'), 60), createSimdEngine(), 2 ** 40)).toThrow(/one WebAssembly memory has 4\.0 GiB; the largest tables.*'205' of 28037880 rows × 6 \(1\.9 GiB\)[^]*minCount/);
+    expect(() => planSize(planOf(workload('esmm'), 60), createSimdEngine(), 0, 2 ** 40)).toThrow(/one WebAssembly memory has 4\.0 GiB; the largest tables.*'205' of 28037880 rows × 6 \(1\.9 GiB\)[^]*minCount/);
   });
 
-  it('refuses what this machine cannot hold', () => {
-    expect(() => planSize(planOf(workload('esmm'), 1), createSimdEngine(), 2 ** 20)).toThrow(/this machine has 0\.0 GiB/);
+  it('refuses what this machine cannot hold, vocabularies among it', () => {
+    expect(() => planSize(planOf(workload('esmm'), 1), createSimdEngine(), 0, 2 ** 20)).toThrow(/this machine has 0\.0 GiB/);
+    const plan = planOf(workload('esmm'), SCALE);
+    expect(planSize(plan, createSimdEngine(), 2 ** 33, 2 ** 34).vocabularyBytes).toBe(2 ** 33);
+    expect(() => planSize(plan, createSimdEngine(), 2 ** 34, 2 ** 34)).toThrow(/vocabularies need 16\.\d GiB, and this machine has 16\.0 GiB/);
   });
 
   it('has both builds of its kernels', () => {

@@ -36,7 +36,7 @@ export const tokens = defineEncoding({
       const utf8 = createUtf8Writer();
       return {
         rows: table.offsets.length,
-        bytes: table.bytes.byteLength + table.offsets.byteLength + table.slots.byteLength,
+        vocabularyBytes: table.bytes.byteLength + table.offsets.byteLength + table.slots.byteLength,
         direct: { cell: 'token', idOf: (bytes, begin, end) => idOf(table, bytes, begin, end) },
         encode: (text) => {
           const length = utf8.write(parseText(text));
