@@ -42,7 +42,6 @@ function main() {
       const [fresh, old] = [`.dist-${process.pid}`, `.dist-${process.pid}-old`];
       try {
         run('npm', ['run', '--silent', 'build', '--', fresh], 'building');
-        writeFileSync(at(fresh, '.built'), '');
         if (existsSync(at('dist'))) renameSync(at('dist'), at(old));
         renameSync(at(fresh), at('dist'));
       } finally {

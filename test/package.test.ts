@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { scratchFolder } from './support/scratch.js';
@@ -30,6 +30,13 @@ describe('the package', () => {
     expect(Object.keys(manifest.optionalDependencies)).toEqual(['@tensorflow/tfjs-node-gpu']);
     expect(manifest.allowScripts['@tensorflow/tfjs-node-gpu']).toBe(true);
   });
+
+  it('leaves, however it is built, the stamp by which the command sees that nothing is stale', () => {
+    const out = join(scratchFolder(), 'dist');
+    run(root, process.execPath, 'bin/build.js', out);
+    const newest = Math.max(...readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).map((path) => statSync(join(root, 'src', path)).mtimeMs));
+    expect(statSync(join(out, '.built')).mtimeMs).toBeGreaterThan(newest);
+  }, 120_000);
 
   it('packs into a tarball that installs into an empty folder and trains there', () => {
     const folder = scratchFolder();
