@@ -1,5 +1,12 @@
 #!/usr/bin/env node
 // In a clone, the first run and every run after an edit install and build what is stale; an installed package is ready.
 await import('./setup.js');
-const { main } = await import('../dist/cli/main.js');
-process.exitCode = await main(process.argv.slice(2));
+try {
+  const { main } = await import('../dist/cli/main.js');
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  // Before anything is loaded that could say it.
+  if (error.code !== 'EMFILE' && error.code !== 'ENFILE') throw error;
+  process.stderr.write(`error: too many files are open (${error.code}); allow more, as in ulimit -n 4096\n`);
+  process.exitCode = 5;
+}

@@ -3,6 +3,7 @@ import yargs, { type Argv } from 'yargs';
 import { EXIT_CODES, printable, problemLine, UserError, userError, type Problem } from '../errors.js';
 import { packageVersion } from '../runs/package-version.js';
 import { PRESET_NAMES, SYNTH_FORMATS } from '../synth/presets.js';
+import { systemError } from './system-error.js';
 import { dataPath, deviceOption, jsonOption, perField, setOption, shareOrNone, shareOrZero, threadsOption, verifyDataOption, whole, wholeOrNone } from './options.js';
 
 // Commands are loaded when they are called, so that help costs nothing.
@@ -25,13 +26,24 @@ export async function main(args: readonly string[]): Promise<number> {
     exitCode = await run;
   };
   try {
-    await commands(yargs([...args]), finish).parseAsync();
+    // With a callback, yargs hands over the text of --help and --version, with the commands that were given.
+    let [words, text]: [readonly unknown[], string] = [[], ''];
+    await commands(yargs(), finish).parseAsync(args, {}, (_error, argv, output) => void ([words, text] = [argv._, output]));
+    // Without its --help, the complaint about an unknown command.
+    if (isOfUnknown(words, text)) await commands(yargs(), finish).parseAsync(args.filter((arg) => arg !== '--help' && arg !== '-h'));
+    else if (text !== '') process.stdout.write(`${text}\n`);
     await setImmediate();
     if (outputError !== undefined) throw userError('disk', { where: 'standard output', message: `cannot be written (${outputError.code})` }, outputError);
     return exitCode;
   } catch (error) {
     return tell(error);
   }
+}
+
+/** Whether a help text is that of the command above, since there is none of the name that was given. */
+function isOfUnknown(words: readonly unknown[], text: string): boolean {
+  const [, above] = /^mtl((?: \w+)*) <command>\n/.exec(text) ?? [];
+  return above !== undefined && words.length > above.split(' ').length - 1;
 }
 
 function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): Argv {
@@ -206,7 +218,7 @@ function usageProblem(message: string, usage: string, fix: string): Problem {
 /** Says what went wrong: all problems of a user's error, a stack for a bug of ours. */
 function tell(error: unknown): number {
   // yargs turns what an option's own check throws into an error of its own.
-  const told = error instanceof Error && error.name === 'YError' ? userError('usage', { message: error.message }) : error;
+  const told = error instanceof Error && error.name === 'YError' ? userError('usage', { message: error.message }) : (systemError(error) ?? error);
   if (told instanceof UserError) {
     for (const problem of told.problems) process.stderr.write(`error: ${problemLine(problem)}\n`);
     return told.exitCode;

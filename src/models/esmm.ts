@@ -1,3 +1,4 @@
+import { didYouMean, joined, quoted } from '../errors.js';
 import { mlpOptions, tower } from '../graph/mlp.js';
 import { conditionOf, type Task } from '../tasks.js';
 import { defineModel } from './model.js';
@@ -26,6 +27,11 @@ export const esmm = defineModel({
 
   *checkTasks(tasks) {
     if (roles(tasks) !== undefined) return;
+    const [task, other] = [tasks.find(({ given }) => given !== undefined), tasks.find(({ given }) => given === undefined)];
+    if (tasks.length === 2 && task?.given !== undefined && other !== undefined && task.given !== other.label) {
+      yield { path: ['tasks', task.name, 'given'], message: joined(`expected ${quoted(other.label)}, the label of ${other.name}, found ${quoted(task.given)}`, didYouMean(task.given, [other.label])) };
+      return;
+    }
     const example = 'ctr: { label: click } and cvr: { label: purchase, given: click }';
     yield { path: ['tasks'], message: `esmm needs two classification tasks, a click and a conversion that is given it, as in ${example}` };
   },

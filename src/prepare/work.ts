@@ -1,5 +1,6 @@
 import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { makeFolder, onDisk, removeTemporary, writeFileAtomic } from '../disk.js';
 import { systemCode, UserError, userError, type Problem } from '../errors.js';
 import { CHUNK_BYTES, chunksOf, type Chunk } from './chunk.js';
@@ -91,12 +92,22 @@ async function isOfPlan(out: string, folder: string, plan: string): Promise<bool
   const readOr = (path: string): Promise<string | undefined> => readFile(path, 'utf8').catch(() => undefined);
   const summary = await readOr(join(out, SUMMARY));
   const begun = await readOr(join(folder, PLAN));
-  const found = summary === undefined ? begun : `${JSON.stringify((JSON.parse(summary) as { plan: unknown }).plan, null, 1)}\n`;
+  const found = summary === undefined ? begun : planOf(summary);
   if (found === plan) return summary !== undefined;
   const entries = await readdir(out).catch((): string[] => []);
   if (found === undefined && entries.length === 0) return false;
   const message = found === undefined ? 'is not empty' : 'holds data that was prepared from other files or with other options';
   throw userError('usage', { where: out, message, fix: 'name another folder, or remove this one' });
+}
+
+/** The text of the plan in a summary; undefined where the file is another's. */
+function planOf(summary: string): string | undefined {
+  try {
+    const { plan } = z.looseObject({ plan: z.unknown() }).parse(JSON.parse(summary));
+    return plan === undefined ? undefined : `${JSON.stringify(plan, null, 1)}\n`;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The plan as it goes into the summary: what a finished folder is known by. */

@@ -140,6 +140,19 @@ function stored(tensors: ReadonlyMap<string, HostTensor>): ReadonlyMap<string, S
  * @throws UserError (checkpoint) if the path is neither
  */
 export function findCheckpoint(path: string): string {
+  try {
+    return lookForCheckpoint(path);
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === undefined) throw error;
+    const message = code === 'ENOTDIR' ? 'is no folder' : `cannot be read (${code})`;
+    throw userError('checkpoint', { where: path, message, fix: NAME_ONE }, error);
+  }
+}
+
+const NAME_ONE = 'name a run or a checkpoint, as in runs/latest or runs/esmm/001/checkpoints/last';
+
+function lookForCheckpoint(path: string): string {
   if (existsSync(join(path, FILES.weights))) return path;
   const folder = checkpointsFolder(path);
   for (const link of LINKS) {
@@ -151,7 +164,7 @@ export function findCheckpoint(path: string): string {
     return join(folder, target);
   }
   const message = existsSync(path) ? `holds no checkpoint: neither ${FILES.weights} nor checkpoints/best or last` : 'there is no such folder';
-  throw userError('checkpoint', { where: path, message, fix: 'name a run or a checkpoint, as in runs/latest or runs/esmm/001/checkpoints/last' });
+  throw userError('checkpoint', { where: path, message, fix: NAME_ONE });
 }
 
 /**

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
@@ -126,6 +126,8 @@ describe('what the user did wrong', () => {
   it.each([
     ['no command', [], 2, /expected a command/],
     ['an unknown command', ['trian', 'x'], 2, /unknown command; did you mean 'train'\?\n$/],
+    ['an unknown command with --help', ['trian', '--help'], 2, /unknown command; did you mean 'train'\?\n$/],
+    ['an unknown command of a command with -h', ['data', 'infos', '-h'], 2, /unknown command; did you mean 'info'\?\n$/],
     ['an unknown option', ['train', config, '--epochs', '3'], 2, /Unknown argument: epochs/],
     ['an argument too few', ['prepare', 'ali-ccp', 'raw'], 2, /^error: an argument is missing: expected mtl prepare <data> <raw> <out>; see mtl prepare --help\n$/],
     ['a command of a command too few', ['data'], 2, /^error: an argument is missing: expected mtl data <command>; see mtl data --help\n$/],
@@ -139,6 +141,9 @@ describe('what the user did wrong', () => {
     ['a run to resume that is not there', ['train', '--resume', 'none'], 2, /^error: --resume none: there is no such folder; name a run/],
     ['a folder to resume that is no run', ['train', '--resume', '.'], 2, /^error: --resume \.: is not the folder of a run: it holds no config\.resolved\.yaml; name a run/],
     ['no checkpoint', ['eval', '.'], 4, /holds no checkpoint/],
+    ['a file to evaluate', ['eval', config], 4, /esmm\.yaml: is no folder; name a run or a checkpoint/],
+    ['a path to evaluate that is too long', ['eval', 'x'.repeat(300)], 4, /x: cannot be read \(ENAMETOOLONG\); name a run or a checkpoint/],
+    ['a condition that no task has for its label', ['train', config, '--set', 'tasks.cvr.given=clik'], 2, /--set tasks\.cvr\.given=clik: tasks\.cvr\.given: expected "click", the label of ctr, found "clik"; did you mean 'click'\?/],
     ['a run name that is none', ['train', config, '--name', '../x'], 2, /expected a folder name/],
     ['a name and a folder', ['train', config, '--name', 'a', '--run-dir', 'b'], 2, /--name and --run-dir are mutually exclusive|--run-dir and --name are mutually exclusive/],
     ['an argument too many', ['train', config, '--', '--x'], 2, /--x: is one argument too many/],
@@ -197,6 +202,17 @@ describe('what the user did wrong', () => {
     expect((await mtl(cwd, ['train', config, ...small(), '--run-dir', '/dev/full/run'])).code).toBe(5);
     const { status, stderr } = spawnSync('sh', ['-c', `"${process.execPath}" "${BIN}" config show "${config}" > /dev/full`], { cwd, encoding: 'utf8' });
     expect([status, stderr]).toEqual([5, 'error: standard output: cannot be written (ENOSPC)\n']);
+  });
+
+  it('a link that leads to itself, and a folder that may not be read: told as what they are', async () => {
+    const cwd = scratchFolder();
+    symlinkSync('loop', join(cwd, 'loop'));
+    const { code, stderr } = await mtl(cwd, ['eval', 'loop']);
+    expect([code, stderr]).toEqual([4, expect.stringMatching(/^error: loop: cannot be read \(ELOOP\); name a run/) as string]);
+    // The superuser may read any folder.
+    if (process.getuid?.() === 0) return;
+    mkdirSync(join(cwd, 'locked'), { mode: 0o000 });
+    expect((await mtl(cwd, ['eval', 'locked/run'])).stderr).toMatch(/^error: locked\/run: cannot be read \(EACCES\)/);
   });
 
   it('a folder that exists: refused, and left alone', async () => {

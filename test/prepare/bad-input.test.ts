@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { synth } from '../../src/synth.js';
@@ -44,6 +44,15 @@ describe('what is wrong with raw files', () => {
     const cwd = await rawWith('sample_skeleton_train.csv', (lines) => (lines[6] = '=HYPERLINK("x")'));
     expect((await mtl(cwd, ['prepare', 'ali-ccp', 'raw', 'out', '--max-bad-rows', '30'])).code).toBe(0);
     expect(readFileSync(join(cwd, 'out', 'rejects.csv'), 'utf8')).toMatch(/sample_skeleton_train\.csv,7,.*,"'=HYPERLINK\(""x""\)"\n/);
+  });
+
+  it.each(['no JSON', '[]', 'null', '{"rows": 3}'])('a folder with another program\'s summary.json (%s): refused as not empty, and left alone', async (summary) => {
+    const cwd = await rawWith('sample_skeleton_test.csv', () => undefined);
+    mkdirSync(join(cwd, 'out'));
+    writeFileSync(join(cwd, 'out', 'summary.json'), summary);
+    const { code, stderr } = await mtl(cwd, ['prepare', 'ali-ccp', 'raw', 'out']);
+    expect([code, stderr]).toEqual([2, 'error: out: is not empty; name another folder, or remove this one\n']);
+    expect(readdirSync(join(cwd, 'out'))).toEqual(['summary.json']);
   });
 
   it('missing files: all of them, and what to do', async () => {

@@ -103,6 +103,8 @@ describe('a disk that is full or read-only', () => {
     expect((await mtl(cwd, ['eval', 'disk/run/checkpoints/last'])).code).toBe(0);
 
     spawnSync('mount', ['-o', 'remount,ro', join(cwd, 'disk')]);
+    const started = await mtl(cwd, ['train', config, '--run-dir', 'disk/runs/other/001']);
+    expect([started.code, started.stderr]).toEqual([5, expect.stringContaining('disk/runs/other/001: cannot be written: the file system is read-only') as string]);
     const resumed = await mtl(cwd, ['train', config, '--resume', 'disk/run', ...LONG]);
     expect([resumed.code, resumed.stderr]).toEqual([5, expect.stringContaining('the file system is read-only') as string]);
   });
