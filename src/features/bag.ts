@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { POOLINGS } from '../tables/layout.js';
 import { checkEmbedded, embeddedField, embeddedOptions } from './embedded.js';
-import { BadValue, defineFeatureType, type SplitBag } from './feature.js';
+import { BadValue, defineFeatureType, type BagReading } from './feature.js';
 import { parseNumber } from './parse.js';
 
 /** A character that can stand in no number, and that a CSV does not give a meaning. */
@@ -32,61 +32,71 @@ export const bag = defineFeatureType({
       ...embeddedField(options, name),
       kind: 'bag',
       pooling: options.pooling,
-      split: splitter(options),
+      ...bagReading(options),
     })),
 });
 
-interface SplitOptions {
+interface BagOptions {
   readonly separators: { readonly items: string; readonly weight: string };
   readonly pooling: (typeof POOLINGS)[number];
   readonly maxItems?: number | undefined;
 }
 
 /**
- * The way from a cell to its items. An id is what stands before the last separator of a weight, so that ids may hold that
- * character where all items have weights. An item of weight 0 counts nothing; a negative weight has no place in a mean.
+ * The way from a cell to its items. In text, an id is what stands before the last separator of a weight, so that ids may hold
+ * that character where all items have weights. An item of weight 0 counts nothing; a negative weight has no place in a mean.
  */
-function splitter({ separators, pooling, maxItems = Infinity }: SplitOptions): SplitBag {
-  const noId = new BadValue(`an id in every item, with '${separators.items}' between items`);
-  const noWeight = new BadValue(`an item to be an id, or an id, '${separators.weight}' and a weight: a decimal number within the range of a 32-bit float`);
+function bagReading({ separators, pooling, maxItems = Infinity }: BagOptions): BagReading {
+  const noId = new BadValue('an id in every item');
+  const noIdInText = new BadValue(`an id in every item, with '${separators.items}' between items`);
+  const noWeight = new BadValue('every item to have a weight: a decimal number within the range of a 32-bit float');
+  const noWeightInText = new BadValue(`an item to be an id, or an id, '${separators.weight}' and a weight: a decimal number within the range of a 32-bit float`);
   const negative = new BadValue('weights of at least 0, of which a mean can be taken');
   const ids: string[] = [];
   const weights: number[] = [];
 
   const weightOf = (text: string): number => {
-    let weight: number;
     try {
-      weight = parseNumber(text);
+      return parseNumber(text);
     } catch {
-      throw noWeight;
+      throw noWeightInText;
     }
-    if (weight < 0 && pooling === 'mean') throw negative;
-    return weight;
   };
 
-  return (cell, add) => {
-    ids.length = 0;
-    weights.length = 0;
-    for (let begin = 0; cell.length > 0 && begin <= cell.length; ) {
-      const next = cell.indexOf(separators.items, begin);
-      const end = next < 0 ? cell.length : next;
-      const item = cell.slice(begin, end);
-      const colon = item.lastIndexOf(separators.weight);
-      const id = colon < 0 ? item : item.slice(0, colon);
-      if (id === '') throw noId;
-      ids.push(id);
-      weights.push(colon < 0 ? 1 : weightOf(item.slice(colon + 1)));
-      begin = end + 1;
-    }
-    if (ids.length <= maxItems) {
-      for (let i = 0; i < ids.length; i++) add(ids[i]!, weights[i]!);
-      return;
-    }
-    const least = weights.toSorted((a, b) => b - a)[maxItems - 1]!;
-    let equals = maxItems;
-    for (const weight of weights) if (weight > least) equals--;
-    for (let i = 0; i < ids.length; i++) {
-      if (weights[i]! > least || (weights[i] === least && equals-- > 0)) add(ids[i]!, weights[i]!);
-    }
+  return {
+    split(text) {
+      ids.length = 0;
+      weights.length = 0;
+      for (let begin = 0; text.length > 0 && begin <= text.length; ) {
+        const next = text.indexOf(separators.items, begin);
+        const end = next < 0 ? text.length : next;
+        const item = text.slice(begin, end);
+        const colon = item.lastIndexOf(separators.weight);
+        const id = colon < 0 ? item : item.slice(0, colon);
+        if (id === '') throw noIdInText;
+        ids.push(id);
+        weights.push(colon < 0 ? 1 : weightOf(item.slice(colon + 1)));
+        begin = end + 1;
+      }
+      return { ids, weights, begin: 0, end: ids.length };
+    },
+
+    keep({ ids, weights, begin, end }, add) {
+      for (let i = begin; i < end; i++) {
+        if (ids[i] === '') throw noId;
+        if (!Number.isFinite(Math.fround(weights[i]!))) throw noWeight;
+        if (weights[i]! < 0 && pooling === 'mean') throw negative;
+      }
+      if (end - begin <= maxItems) {
+        for (let i = begin; i < end; i++) add(ids[i]!, weights[i]!);
+        return;
+      }
+      const least = weights.slice(begin, end).sort((a, b) => b - a)[maxItems - 1]!;
+      let equals = maxItems;
+      for (let i = begin; i < end; i++) if (weights[i]! > least) equals--;
+      for (let i = begin; i < end; i++) {
+        if (weights[i]! > least || (weights[i] === least && equals-- > 0)) add(ids[i]!, weights[i]!);
+      }
+    },
   };
 }

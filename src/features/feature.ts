@@ -60,12 +60,29 @@ export interface Encoding {
 /** Stands between the cells of a field that is made of several columns, which may not hold it. */
 export const CELL_SEPARATOR = '\u001f';
 
-/**
- * Takes the cell of a bag apart: tells `add` the text and the weight of each item that is kept. The text is what the field's
- * encoding is fitted on and encodes; the row of the table that comes of it and the weight go into the batch.
- * @throws BadValue
- */
-export type SplitBag = (cell: string, add: (text: string, weight: number) => void) => void;
+/** The items of a bag: those from `begin` to `end`, each a text and a weight. */
+export interface BagItems {
+  readonly ids: readonly string[];
+  /** NaN where there is no number. */
+  readonly weights: readonly number[];
+  readonly begin: number;
+  readonly end: number;
+}
+
+/** How the cells of a bag become the items that are kept of it. */
+export interface BagReading {
+  /**
+   * Takes the text of a cell apart; what comes of it is valid until the next text.
+   * @throws BadValue
+   */
+  readonly split: (text: string) => BagItems;
+  /**
+   * Tells `add` the text and the weight of each item that is kept. The text is what the field's encoding is fitted on and
+   * encodes; the row of the table that comes of it and the weight go into the batch.
+   * @throws BadValue for an item without an id, or with a weight that cannot be
+   */
+  readonly keep: (items: BagItems, add: (text: string, weight: number) => void) => void;
+}
 
 /** A feature: one column of the CSV, or several that are one together. */
 export type Field = Encoding & {
@@ -79,7 +96,7 @@ export type Field = Encoding & {
   readonly owner: string;
 } & (
     | { readonly kind: 'id' | 'number' }
-    | { readonly kind: 'bag'; readonly pooling: Pooling; readonly split: SplitBag }
+    | ({ readonly kind: 'bag'; readonly pooling: Pooling } & BagReading)
   );
 
 /** Declares a feature type: a group of fields that are treated alike; the identity, for the sake of its types. */

@@ -114,10 +114,10 @@ describe('a bag', () => {
     const field = fieldOf({ type: 'bag', ...spec });
     if (field.kind !== 'bag') throw new Error('not a bag');
     const fit = field.startFit();
-    for (const one of cells) field.split(one, (key) => fit?.observe(key));
+    for (const one of cells) field.keep(field.split(one), (key) => fit?.observe(key));
     const { encode } = field.encoder(fit?.finish());
     const items: [number, number][] = [];
-    field.split(cell, (key, weight) => items.push([encode(key), weight]));
+    field.keep(field.split(cell), (key, weight) => items.push([encode(key), weight]));
     return items;
   };
   const sized = { encoding: { sizes: { f: 100 } } };

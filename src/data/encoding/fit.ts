@@ -1,5 +1,5 @@
 import { userError } from '../../errors.js';
-import type { Field, Fit } from '../../features/feature.js';
+import type { BagItems, Field, Fit } from '../../features/feature.js';
 import type { Fitted } from '../../features/feature-types.js';
 import { readRows } from './fill-blocks.js';
 import { blockColumns, blockRows, createRowBlock, labelReader } from '../rows/row-block.js';
@@ -35,7 +35,7 @@ export async function fitFeatures(
     ...fields.map((field): ColumnReader => {
       const fit = fits.get(field.owner);
       if (fit === undefined) return checkReader(field, capacity);
-      const column = field.kind === 'bag' ? textColumn(field, fit, block) : (directColumn(field, fit, block) ?? textColumn(field, fit, block));
+      const column = field.kind === 'bag' ? bagColumn(field, fit, block) : (directColumn(field, fit, block) ?? textColumn(field, fit, block));
       observed.push(column.observe);
       return column.reader;
     }),
@@ -109,32 +109,42 @@ function cellsOf(direct: NonNullable<Fit['direct']>, into: Float64Array): Direct
 /** A column that is only looked at. */
 function checkReader(field: Field, capacity: number): ColumnReader {
   const { encode, direct } = field.encoder(undefined);
-  const reader = { columns: field.columns, read: eachKey(field, encode) };
-  return direct === undefined || field.kind === 'bag' ? reader : { ...reader, direct: { ...direct, into: new Float64Array(capacity) } };
+  const { columns } = field;
+  if (field.kind === 'bag') return { columns, read: (text) => field.keep(field.split(text), encode), readItems: (items) => field.keep(items, encode) };
+  return { columns, read: encode, ...(direct !== undefined && { direct: { ...direct, into: new Float64Array(capacity) } }) };
 }
 
-/** Any column. */
+/** Any column of one value a row. */
 function textColumn(field: Field, fit: Fit, block: FitBlock): FitColumn {
   const texts = new Array<string>(block.capacity);
-  const check = eachKey(field, fit.check);
-  const observe = eachKey(field, fit.observe);
   return {
     reader: {
       columns: field.columns,
       read: (text) => {
-        check(text);
+        fit.check(text);
         texts[block.rows] = text;
       },
     },
     observe: () => {
-      for (let r = 0; r < block.rows; r++) observe(texts[r]!);
+      for (let r = 0; r < block.rows; r++) fit.observe(texts[r]!);
     },
   };
 }
 
-/** Takes a cell of a field, and each item of a bag, to a function of the text that is encoded. */
-function eachKey(field: Field, take: (key: string) => void): (text: string) => void {
-  return field.kind === 'bag' ? (text) => field.split(text, take) : take;
+/** A column of bags. Lists of items stay valid until the block is observed. */
+function bagColumn(field: Field & { readonly kind: 'bag' }, fit: Fit, block: FitBlock): FitColumn {
+  const cells = new Array<string | BagItems>(block.capacity);
+  const eachKey = (cell: string | BagItems, take: (key: string) => void): void => field.keep(typeof cell === 'string' ? field.split(cell) : cell, take);
+  const read = (cell: string | BagItems): void => {
+    eachKey(cell, fit.check);
+    cells[block.rows] = cell;
+  };
+  return {
+    reader: { columns: field.columns, read, readItems: read },
+    observe: () => {
+      for (let r = 0; r < block.rows; r++) eachKey(cells[r]!, fit.observe);
+    },
+  };
 }
 
 /** The error for a data set without a usable row. */

@@ -1,4 +1,4 @@
-import type { TokenLookup } from '../../features/feature.js';
+import type { BagItems, TokenLookup } from '../../features/feature.js';
 
 /** Columns of the CSV and what becomes of their cells. */
 export interface ColumnReader {
@@ -8,6 +8,11 @@ export interface ColumnReader {
    * @throws BadValue for a cell that the columns cannot take
    */
   read(text: string): void;
+  /**
+   * The same for a cell that is a list of items and not text; a reader that has none takes no lists.
+   * @throws BadValue
+   */
+  readItems?(items: BagItems): void;
   /** Where the cell goes if it is usual; it need not become text then. */
   readonly direct?: DirectCells;
 }

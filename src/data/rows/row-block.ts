@@ -1,3 +1,4 @@
+import type { BagItems } from '../../features/feature.js';
 import type { EncodedField } from '../../features/feature-types.js';
 import { column, type Batch } from '../../batch.js';
 import { appendBags, BAG_ROW_BYTES, createBagBuffer, gatherBags, type BagBuffer } from './bag-buffer.js';
@@ -77,14 +78,12 @@ export function fieldReader(block: RowBlock, field: EncodedField): ColumnReader 
   if (field.kind === 'bag') {
     const bag = block.bags.get(name)!;
     const add = (key: string, weight: number): void => bag.add(encode(key), weight);
-    return {
-      columns,
-      read: (text) => {
-        bag.open(block.rows);
-        field.split(text, add);
-        bag.close(block.rows);
-      },
+    const readItems = (items: BagItems): void => {
+      bag.open(block.rows);
+      field.keep(items, add);
+      bag.close(block.rows);
     };
+    return { columns, read: (text) => readItems(field.split(text)), readItems };
   }
   const into = field.kind === 'id' ? block.ids.get(name)! : block.numbers.get(name)!;
   const read = (text: string): void => {
