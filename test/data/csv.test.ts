@@ -20,6 +20,7 @@ async function read(content: string | Uint8Array, chunkBytes?: number): Promise<
       lines.push(...piece.lines);
       continue;
     }
+    if (!('bytes' in piece)) throw new Error('a CSV has no columns');
     const text = piece.bytes.toString('utf8', piece.begin, piece.end);
     expect(text).toMatch(/\n$/);
     for (const row of text.replace(/\r?\n$/, '').split(/\r?\n/)) {

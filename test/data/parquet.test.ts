@@ -1,12 +1,16 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';
-import { openParquet } from '../../src/data/files/parquet.js';
+import { openRows } from '../../src/data/files/row-reader.js';
 import { refuseBadRows, skipBadRows, type RejectPolicy } from '../../src/data/rows/rejects.js';
 import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
 import { openSource } from '../../src/data/sources/open-source.js';
+import type { Batch } from '../../src/batch.js';
 import { featureTypes } from '../../src/features/feature-types.js';
+import { storedFitted } from '../../src/features/fitted.js';
 import { taskOptions } from '../../src/tasks.js';
 import { scratchFolder } from '../support/scratch.js';
 
@@ -18,6 +22,8 @@ const groups = [
 
 const rows = Array.from({ length: 100 }, (_, r) => ({ click: r % 2, user: r % 30, word: ['red', 'green', ''][r % 3]!, price: r / 4, seen: [1, 2, 3].slice(0, r % 4), weighted: [5, 6].slice(0, r % 3).map((id) => ({ id, weight: id / 2 })) }));
 type Rows = typeof rows;
+
+const CASES = join(import.meta.dirname, 'parquet-cases');
 
 function parquetOf(part: Rows, rowGroupSize = 40): Uint8Array {
   const lists = (name: string, element: object[]) => [
@@ -82,9 +88,9 @@ describe('Parquet', () => {
     const folder = scratchFolder();
     for (const [name, content] of [['part-00001.snappy.parquet', parquetOf(rows.slice(60))], ['part-00000.snappy.parquet', parquetOf(rows.slice(0, 60))], ['_SUCCESS', ''], ['.part-00000.snappy.parquet.crc', 'x']] as const) writeFileSync(join(folder, name), content);
     expect(await read(folder)).toEqual(await read(written('train.csv', csvOf(rows))));
-    const before = await (await openParquet(folder, [])).fingerprint();
+    const before = await (await openRows(folder, [])).csv.fingerprint();
     writeFileSync(join(folder, 'part-00001.snappy.parquet'), parquetOf(rows.slice(60).reverse()));
-    expect(await (await openParquet(folder, [])).fingerprint()).not.toEqual(before);
+    expect(await (await openRows(folder, [])).csv.fingerprint()).not.toEqual(before);
     mkdirSync(join(folder, 'date=2026-01-01'));
     await expect(read(folder)).rejects.toThrow(/date=2026-01-01: stands among the parts/);
   });
@@ -102,14 +108,140 @@ describe('Parquet', () => {
     expect(readFileSync(out, 'utf8')).toMatch(/b\.parquet,21,user,-1,/);
   });
 
+  it('may be called as it likes, or be reached by links, also in a folder', async () => {
+    const expected = await read(written('train.csv', csvOf(rows)));
+    expect(await read(written('train.parq', parquetOf(rows)))).toEqual(expected);
+    expect(await read(written('2f5e1c', parquetOf(rows)))).toEqual(expected);
+    // As a cache of Hugging Face has them.
+    const folder = scratchFolder();
+    symlinkSync(written('blob0', parquetOf(rows.slice(0, 60))), join(folder, 'train-00000.parquet'));
+    symlinkSync(written('blob1', parquetOf(rows.slice(60))), join(folder, 'train-00001.parquet'));
+    expect(await read(folder)).toEqual(expected);
+  });
+
   it.each<[string, () => string, RegExp]>([
     ['a file that is cut', () => written('x.parquet', parquetOf(rows).subarray(0, 900)), /x\.parquet: cannot be read as Parquet/],
     ['a file that is damaged', () => written('x.parquet', parquetOf(rows).map((byte, i) => (i > 20 && i < 400 ? 255 : byte))), /x\.parquet: cannot be read as Parquet/],
     ['a column that is not there', () => written('x.parquet', new Uint8Array(parquetWriteBuffer({ columnData: [{ name: 'click', data: [1] }] }))), /column "user": the config asks for it/],
     ['a folder of nothing', () => scratchFolder(), /is a folder, with neither a manifest\.json of shards nor Parquet files/],
+    ['a CSV that is called Parquet', () => written('x.parquet', csvOf(rows)), /x\.parquet: is no Parquet file, as its name says: it does not begin with PAR1; was it copied whole\?/],
+    ['an empty file that is called Parquet', () => written('x.parquet', ''), /x\.parquet: is empty; expected Parquet/],
+    ['a pointer of Git LFS', () => written('x.parquet', 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n'), /fetch that with git lfs pull/],
+    ['a file that is encrypted', () => written('x.parquet', Buffer.concat([Buffer.from('PARE'), Buffer.alloc(100), Buffer.from('PARE')])), /x\.parquet: is encrypted Parquet/],
+    ['a column that stands there twice', () => join(CASES, 'twice.parquet'), /twice\.parquet: column "twice": stands in the schema twice; rename or remove one/],
   ])('refuses %s', async (_, make, message) => {
     const path = make();
     await expect(read(path)).rejects.toThrow(message);
     await expect(read(path)).rejects.toMatchObject({ exitCode: 3 });
+  });
+});
+
+/** What a config of these groups makes of a case, and the bad rows of it. */
+async function readCase(name: string, label: string, features: readonly object[]): Promise<{ fitted: Readonly<Record<string, unknown>>; batch: Batch; bad: string[] }> {
+  const format = rowFormatOf([{ name: 'task', ...taskOptions.parse({ label }) }], features.map((group) => featureTypes.schema.parse(group)));
+  const bad: string[] = [];
+  const policy: RejectPolicy = { count: 0, reject: ({ line, column, value, expected }) => void bad.push(`${line} ${column}: expected ${expected}, found ${value}`) };
+  const reading = { policy, cache: { folder: scratchFolder() } };
+  const source = await openSource(join(CASES, name), columnsOf(format));
+  const fitted = await source.fit(format, reading);
+  bad.length = 0;
+  const dataset = await source.dataset(encodedFormat(format, fitted), reading);
+  for await (const { batch } of dataset.batches(100)) return { fitted: storedFitted(fitted).json, batch, bad: [...new Set(bad)] };
+  throw new Error('no rows');
+}
+
+/** The items of a bag, row by row. */
+function bagsOf({ rows: count, bags }: Batch, field: string): [number, number][][] {
+  const { offsets, ids, weights } = bags.get(field)!;
+  return Array.from({ length: count }, (_, b) => Array.from(ids.subarray(offsets[b], offsets[b + 1]), (id, i) => [id, weights[offsets[b]! + i]!]));
+}
+
+describe('a value of Parquet', () => {
+  const tokens = { name: 'tokens' };
+
+  it('that is a list is items and no text, whatever stands in them and whatever separates those of text', async () => {
+    const separators = { items: ',', weight: '_' };
+    const { fitted, batch } = await readCase('lists-v1.parquet', 'click', [
+      { type: 'bag', fields: ['words'], encoding: tokens, separators }, { type: 'bag', fields: ['map', 'turned'], encoding: tokens, pooling: 'sum' }, { type: 'bag', fields: ['pairs'] },
+    ]);
+    // Each is seen once: in the order of their characters.
+    const words = ['[a]', '__proto__', 'a|b', 'c:2', 'x,y', '\u6771'];
+    expect(fitted['words']).toEqual({ vocabulary: words });
+    const of = (word: string): [number, number] => [words.indexOf(word) + 1, 1];
+    expect(bagsOf(batch, 'words')).toEqual([[of('a|b'), of('c:2')], [of('__proto__'), of('x,y')], [], [of('[a]')], [], [of('\u6771')]]);
+    // b twice, then by their characters.
+    expect(fitted['map']).toEqual({ vocabulary: ['b', '__proto__', 'a', 'constructor'] });
+    expect(bagsOf(batch, 'map')).toEqual([[[2, 1.5], [1, 2]], [[1, 1], [3, 2], [1, 3]], [], [], [[4, 1]], []]);
+    expect(bagsOf(batch, 'turned').slice(0, 2)).toEqual([[[1, 0.25]], [[2, 3], [3, 4]]]);
+    expect(bagsOf(batch, 'pairs')[0]).toEqual([[1, Math.fround(0.1)], [2, 2]]);
+  });
+
+  it('that is a list without an id or a weight in an item is a bad row', async () => {
+    const { batch, bad } = await readCase('holes.parquet', 'click', [{ type: 'bag', fields: ['words'], encoding: tokens }, { type: 'bag', fields: ['pairs'] }]);
+    expect(bad).toEqual([
+      '2 words: expected an id in every item, found []', '3 words: expected an id in every item, found []', '4 words: expected an id in every item, found [b, ]',
+      '5 pairs: expected every item to have a weight: a decimal number within the range of a 32-bit float, found [3: NaN]',
+    ]);
+    expect(batch.rows).toBe(1);
+  });
+
+  it('is a token by its text, and a number or label where it has one: 1 and 0 for true and false, none for nan and inf', async () => {
+    const { fitted, batch, bad } = await readCase('types-plain-v1.parquet', 'bool', [{ type: 'numeric', fields: ['float'] }, { type: 'categorical', fields: ['double', 'int64', 'date'], encoding: tokens }]);
+    expect(bad).toEqual(['4 float: expected a decimal number, found nan', '5 float: expected a decimal number, found inf']);
+    expect([...batch.labels.get('bool')!.subarray(0, batch.rows)]).toEqual([1, 0, 1, 1, 0, 0]);
+    expect([...batch.numbers.get('float')!.subarray(0, batch.rows)]).toEqual([0.1, 16777216, 3.4028235e38, 1e-45, -0, 123456789].map(Math.fround));
+    expect(fitted['int64']).toEqual({ vocabulary: ['-1', '-9223372036854775808', '0', '4294967296', '9007199254740992', '9223372036854775807'] });
+    expect(fitted['date']).toEqual({ vocabulary: ['0001-12-31 (BC)', '10000-01-01', '1969-12-31', '1970-01-01', '2000-02-29', '2020-01-02'] });
+    const { fitted: nan } = await readCase('types-plain-v1.parquet', 'bool', [{ type: 'categorical', fields: ['double'], encoding: tokens }]);
+    expect((nan['double'] as { vocabulary: string[] }).vocabulary).toContain('nan');
+  });
+
+  it.each([
+    ['nested', 'list<list<int64>>', 'a bag is one list a row: flatten it'],
+    ['struct', 'struct<a: int64, b: string>', 'write each field of it as a column of its own'],
+    ['pairs_of_others', 'list<struct<item: int64, score: double>>', 'write a list of ids, or of pairs with the fields id and weight'],
+    ['triples', 'list<struct<id: int64, weight: double, time: int64>>', 'write a list of ids, or of pairs with the fields id and weight'],
+    ['text_weights', 'map<string, string>', 'its weights must be numbers: cast them, or write a list of the ids alone'],
+    ['deep_map', 'map<string, list<int64>>', 'write a list of ids, or of pairs with the fields id and weight'],
+  ])('that has no reading is refused by column and type, with what to do: %s', async (name, type, fix) => {
+    const found = readCase('refused.parquet', 'good', [{ type: 'bag', fields: [name] }]);
+    await expect(found).rejects.toThrow(`refused.parquet: column "${name}": is ${type}, which cannot be read as a cell or a bag; ${fix}`);
+    await expect(found).rejects.toMatchObject({ exitCode: 3 });
+  });
+
+  it('that is a list where the config reads one value a row is refused', async () => {
+    await expect(readCase('lists-v1.parquet', 'click', [{ type: 'categorical', fields: ['ids'] }])).rejects.toThrow(/column "ids": is list<int64>, and the config reads it as one value a row; make it a feature of type 'bag'/);
+  });
+});
+
+describe('reading Parquet', () => {
+  it('takes memory by pages and not by row groups', () => {
+    const list = Array.from({ length: 10 }, (_, i) => 1000 + i);
+    const columnData = ['a', 'b', 'c', 'd'].map((name) => ({ name, data: new Array<number[]>(200_000).fill(list) }));
+    const schema = [
+      { name: 'root', num_children: 4 },
+      ...columnData.flatMap(({ name }) => [
+        { name, repetition_type: 'OPTIONAL' as const, num_children: 1, converted_type: 'LIST' as const },
+        { name: 'list', repetition_type: 'REPEATED' as const, num_children: 1 },
+        { name: 'element', type: 'INT32' as const, repetition_type: 'REQUIRED' as const },
+      ]),
+    ];
+    const path = written('long.parquet', new Uint8Array(parquetWriteBuffer({ columnData, schema, rowGroupSize: 200_000 })));
+    const script = `
+      import { openRows } from '${pathToFileURL(join(import.meta.dirname, '../../dist/data/files/row-reader.js')).href}';
+      const { csv } = await openRows(${JSON.stringify(path)}, ['a', 'b', 'c', 'd']);
+      let items = 0;
+      let peak = 0;
+      for await (const { columns, numRows } of csv.pieces()) {
+        for (const column of columns.values()) for (let r = 0; r < numRows; r++) items += column.items(r).end - column.items(r).begin;
+        peak = Math.max(peak, process.memoryUsage().arrayBuffers);
+      }
+      console.log(JSON.stringify({ items, peak }));`;
+    // Eight million items as objects of JavaScript would take more than twice as much.
+    const { stdout, stderr, status } = spawnSync(process.execPath, ['--max-old-space-size=64', '--input-type=module', '-e', script], { encoding: 'utf8' });
+    expect(status, stderr.slice(0, 500)).toBe(0);
+    const { items, peak } = JSON.parse(stdout) as { items: number; peak: number };
+    expect(items).toBe(8_000_000);
+    expect(peak).toBeLessThan(100e6);
   });
 });

@@ -1,8 +1,9 @@
 import type { PlainBytes, ReadAhead } from '../files/cell-file.js';
 import type { RejectPolicy } from '../rows/rejects.js';
-import type { RowFormat } from '../rows/row-format.js';
+import type { Funnel, RowFormat } from '../rows/row-format.js';
 import { funnelCheck, rowReader, type RowShape, type RowSource } from '../files/row-reader.js';
 import type { ColumnReader } from '../rows/column-reader.js';
+import { columnsReader } from '../files/columns-reader.js';
 import { createScanner, type Scanner } from '../files/scan.js';
 
 /** What rows are read into. */
@@ -32,21 +33,27 @@ export interface PlainReader extends ReadAhead {
   readonly count: number;
 }
 
-/** The two ways of rows into a block: as cells, and as bytes of plain rows. */
+/** The ways of rows into a block: as cells, as columns of cells, and as bytes of plain rows. */
 export interface BlockFiller {
   readonly readRow: ReturnType<typeof rowReader>;
+  readonly columnsReader: ReturnType<typeof columnsReader>;
   readonly scanner: Scanner;
 }
 
 /** The ways of rows into a block. */
 export function createFiller(source: RowShape, { format, readers, block, capacity, policy }: RowTarget): BlockFiller {
   const readRow = rowReader(source, readers, funnelCheck(source, format), policy);
-  const funnels = format.funnels.map(({ label, given }) => ({ label: block.labels.get(label)!, given: block.labels.get(given)! }));
-  const isConsistent = (): boolean => {
-    for (const { label, given } of funnels) if (label[block.rows] === 1 && given[block.rows] !== 1) return false;
-    return true;
+  const funnels = format.funnels.map((funnel) => ({ funnel, label: block.labels.get(funnel.label)!, given: block.labels.get(funnel.given)! }));
+  const broken = (): Funnel | undefined => {
+    for (const { funnel, label, given } of funnels) if (label[block.rows] === 1 && given[block.rows] !== 1) return funnel;
+    return undefined;
   };
-  return { readRow, scanner: createScanner({ width: source.csv.header.length, indices: source.indices, readers, block, capacity, isConsistent, readRow }) };
+  const isConsistent = (): boolean => broken() === undefined;
+  return {
+    readRow,
+    columnsReader: columnsReader(source, readers, block, broken, policy),
+    scanner: createScanner({ width: source.csv.header.length, indices: source.indices, readers, block, capacity, isConsistent, readRow }),
+  };
 }
 
 /**
@@ -56,7 +63,7 @@ export function createFiller(source: RowShape, { format, readers, block, capacit
  */
 export async function readRows(source: RowSource, target: ReadTarget): Promise<number> {
   const { block, capacity, onBlock, onShare, elsewhere } = target;
-  const { readRow, scanner } = createFiller(source, target);
+  const { readRow, columnsReader, scanner } = createFiller(source, target);
   let count = 0;
   const flush = async (): Promise<void> => {
     count += block.rows;
@@ -64,7 +71,15 @@ export async function readRows(source: RowSource, target: ReadTarget): Promise<n
     block.rows = 0;
   };
   for await (const piece of source.csv.pieces(elsewhere)) {
-    if (!('bytes' in piece)) {
+    if ('columns' in piece) {
+      const readRowOf = columnsReader(piece);
+      for (let r = 0; r < piece.numRows; r++) {
+        if (!readRowOf(r)) continue;
+        if (++block.rows === capacity) await flush();
+      }
+      // What was kept of its cells is not valid any more when the next piece comes.
+      if (block.rows > 0) await flush();
+    } else if (!('bytes' in piece)) {
       for (let r = 0; r < piece.rows.length; r++) {
         if (!readRow(piece.rows[r]!, piece.lines[r]!, piece.path)) continue;
         if (++block.rows === capacity) await flush();

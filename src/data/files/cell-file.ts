@@ -1,3 +1,4 @@
+import type { BagItems } from '../../features/feature.js';
 import type { FileStats, Fingerprint } from './fingerprint.js';
 
 /** Some rows as cells, with the line that each ends on. */
@@ -8,8 +9,30 @@ export interface CellRows {
   readonly path?: string;
 }
 
-/** Some of a file: rows that were taken apart, or bytes of plain rows; and the share of the file that was read so far. */
-export type Piece = (CellRows | PlainBytes) & { readonly progress: number };
+/** Some rows as columns of cells. */
+export interface CellColumns {
+  readonly numRows: number;
+  /** Number of the first of the rows in the file. */
+  readonly firstRow: number;
+  /** The file that they are from, where the source has several. */
+  readonly path: string;
+  /** By name, those that were asked for; valid until the next piece is. */
+  readonly columns: ReadonlyMap<string, CellColumn>;
+}
+
+/** The cells of a column for some rows. */
+export interface CellColumn {
+  /** The type that the file has for it, for people. */
+  readonly type: string;
+  readonly text: (row: number) => string;
+  /** Where cells are numbers: their values, NaN for a cell that only its text says; and whether all of them are digits alone as text. */
+  readonly numbers?: { readonly values: Float64Array; readonly isWhole: boolean };
+  /** Where cells are bags, which need not be text for it. */
+  readonly items?: (row: number) => BagItems;
+}
+
+/** Some of a file: rows that were taken apart, or columns, or bytes of plain rows; and the share of the file that was read so far. */
+export type Piece = (CellRows | CellColumns | PlainBytes) & { readonly progress: number };
 
 /** A file of rows whose cells are text, ready to be read from its first row. */
 export interface CellFile {

@@ -1,11 +1,10 @@
-import { stat } from 'node:fs/promises';
 import { BadValue, CELL_SEPARATOR } from '../../features/feature.js';
 import type { CellFile } from './cell-file.js';
 import { columnIndices, openCsv } from './csv.js';
-import { firstBytes } from './csv-bytes.js';
+import { parquetParts } from './parquet/parquet-parts.js';
 import type { ColumnReader } from '../rows/column-reader.js';
 import type { RejectPolicy } from '../rows/rejects.js';
-import type { RowFormat } from '../rows/row-format.js';
+import type { Funnel, RowFormat } from '../rows/row-format.js';
 
 /** Where the columns of a CSV stand that are read from it. Plain data, but for what can be done with the file. */
 export interface RowShape {
@@ -27,16 +26,12 @@ export async function openRows(path: string, columns: readonly string[]): Promis
   return { csv, indices: columnIndices(csv, columns) };
 }
 
-/** How Parquet files begin. */
-const PARQUET_MAGIC = 'PAR1';
-
 /** Parquet, where the path leads to a file of it or a folder with some. Its reader is loaded only then. */
 async function openParquetFile(path: string, columns: readonly string[]): Promise<CellFile | undefined> {
-  const stats = await stat(path).catch(() => undefined);
-  const isFolder = stats?.isDirectory() === true;
-  if (!isFolder && !(stats?.isFile() === true && (await firstBytes(path, 4)).toString('latin1') === PARQUET_MAGIC)) return undefined;
-  const { openParquet, parquetParts } = await import('./parquet.js');
-  return isFolder && (await parquetParts(path)).length === 0 ? undefined : openParquet(path, columns);
+  const parts = await parquetParts(path);
+  if (parts.length === 0) return undefined;
+  const { openParquet } = await import('./parquet/open-parquet.js');
+  return openParquet(path, parts, columns);
 }
 
 /**
@@ -87,7 +82,12 @@ export function funnelCheck({ indices }: RowShape, { labels, funnels }: RowForma
   const isOne = (cells: readonly string[], name: string): boolean => parse.get(name)!(cells[indices.get(name)!]!) === 1;
   return (cells) => {
     for (const { label, given } of funnels) {
-      if (isOne(cells, label) && !isOne(cells, given)) throw new BadValue(`${given} to be 1 where ${label} is 1`);
+      if (isOne(cells, label) && !isOne(cells, given)) throw brokenFunnel({ label, given });
     }
   };
+}
+
+/** What is wrong with a row whose label is 1 where the one that it is given is not. */
+export function brokenFunnel({ label, given }: Funnel): BadValue {
+  return new BadValue(`${given} to be 1 where ${label} is 1`);
 }

@@ -1,0 +1,99 @@
+import { quoted, userError } from '../../errors.js';
+import { BadValue, CELL_SEPARATOR } from '../../features/feature.js';
+import type { ColumnReader } from '../rows/column-reader.js';
+import type { RejectPolicy } from '../rows/rejects.js';
+import type { Funnel } from '../rows/row-format.js';
+import type { CellColumn, CellColumns } from './cell-file.js';
+import { brokenFunnel, type RowShape } from './row-reader.js';
+
+/** Takes a row of some columns to a reader. */
+type Take = (row: number) => void;
+
+/** Ids go up to this one. */
+const END_OF_IDS = 2 ** 31;
+
+/**
+ * The way of the rows of columns through the column readers.
+ * @param block where readers write: to row `rows`
+ * @param broken the labels of the row that was just read that do not agree
+ * @returns for a piece, a function that is true if every reader took its cell and the labels agree; otherwise the policy has the row
+ */
+export function columnsReader(
+  { csv }: RowShape,
+  readers: readonly ColumnReader[],
+  block: { readonly rows: number },
+  broken: () => Funnel | undefined,
+  policy: RejectPolicy,
+): (piece: CellColumns) => (row: number) => boolean {
+  return ({ columns, path, firstRow }) => {
+    const takes = readers.map((reader) => takeOf(reader, reader.columns.map((name) => columns.get(name)!), block, path));
+    const textOf = (name: string, row: number): string => columns.get(name)?.text(row) ?? '';
+    return (row) => {
+      let at = 0;
+      try {
+        for (; at < takes.length; at++) takes[at]!(row);
+        const funnel = broken();
+        if (funnel !== undefined) throw brokenFunnel(funnel);
+        return true;
+      } catch (error) {
+        if (!(error instanceof BadValue)) throw error;
+        const names = readers[at]?.columns;
+        policy.reject({
+          path,
+          line: firstRow + row,
+          cells: csv.header.map((name) => textOf(name, row)),
+          column: names?.join(', '),
+          value: names?.map((name) => textOf(name, row)).join(CELL_SEPARATOR),
+          expected: error.expected,
+        });
+        return false;
+      }
+    };
+  };
+}
+
+function takeOf(reader: ColumnReader, columns: readonly CellColumn[], block: { readonly rows: number }, path: string): Take {
+  const [first, ...rest] = columns as [CellColumn, ...CellColumn[]];
+  const { items, numbers, text } = first;
+  if (rest.length === 0 && items !== undefined && reader.readItems !== undefined) {
+    const readItems = reader.readItems.bind(reader);
+    return (row) => readItems(items(row));
+  }
+  const list = columns.findIndex((column) => column.items !== undefined);
+  if (list >= 0) {
+    throw userError('data', { where: path, key: `column ${quoted(reader.columns[list]!)}`, message: `is ${columns[list]!.type}, and the config reads it as one value a row`, fix: "make it a feature of type 'bag'" });
+  }
+  if (rest.length > 0) return (row) => reader.read(rest.reduce((joined, column) => joined + CELL_SEPARATOR + column.text(row), text(row)));
+  const read: Take = (row) => reader.read(text(row));
+  return (numbers !== undefined && directTake(reader, numbers, block, read)) || read;
+}
+
+/** The way of numbers that need not become text, to what their text would give; all that is unusual goes through `read`. */
+function directTake({ direct }: ColumnReader, { values, isWhole }: NonNullable<CellColumn['numbers']>, block: { readonly rows: number }, read: Take): Take | undefined {
+  if (direct === undefined) return undefined;
+  if (direct.cell === 'class') {
+    const { into } = direct;
+    return (row) => {
+      const value = values[row]!;
+      if (value === 0 || value === 1) into[block.rows] = value;
+      else read(row);
+    };
+  }
+  if (direct.cell === 'number') {
+    const { into, encode } = direct;
+    return (row) => {
+      const value = values[row]!;
+      if (!Number.isFinite(Math.fround(value))) read(row);
+      else into[block.rows] = encode === undefined ? value : encode(value);
+    };
+  }
+  // A token is looked up by its text, and the text of 1 as a float is 1.0, which is no id.
+  if (direct.cell !== 'id' || !isWhole) return undefined;
+  const { into } = direct;
+  const below = Math.min(direct.below, END_OF_IDS);
+  return (row) => {
+    const value = values[row]!;
+    if (value >= 0 && value < below) into[block.rows] = value;
+    else read(row);
+  };
+}

@@ -1,0 +1,72 @@
+// Small whole numbers as runs of one value and runs of packed bits
+// (https://github.com/apache/parquet-format/blob/master/Encodings.md, RLE and bit-packing hybrid).
+
+/** Reads numbers in their order, as many at a time as are wanted. */
+export interface HybridReader {
+  read(into: Int32Array, count: number): void;
+}
+
+/** A reader of the numbers of `width` bits that lie from `begin` to `end`. */
+export function hybridReader(bytes: Buffer, begin: number, end: number, width: number): HybridReader {
+  const mask = width === 32 ? -1 : (1 << width) - 1;
+  let at = begin;
+  /** Left of a run of one value. */
+  let repeats = 0;
+  let value = 0;
+  /** Left of a run of packed numbers, and the bit at which the next of them begins. */
+  let packed = 0;
+  let bit = 0;
+
+  const startRun = (): void => {
+    let header = 0;
+    for (let shift = 0, more = true; more; shift += 7) {
+      if (at >= end || shift > 28) throw new Error('its levels or indices end too early');
+      const byte = bytes[at++]!;
+      header |= (byte & 127) << shift;
+      more = byte > 127;
+    }
+    if ((header & 1) === 1) {
+      packed = (header >>> 1) * 8;
+      bit = 0;
+      return;
+    }
+    repeats = header >>> 1;
+    value = 0;
+    for (let shift = 0; shift < width; shift += 8) value |= bytes[at++]! << shift;
+    if (at > end) throw new Error('its levels or indices end too early');
+  };
+
+  const readPacked = (into: Int32Array, from: number, count: number): void => {
+    for (let i = from; i < from + count; i++, bit += width) {
+      const byte = at + (bit >>> 3);
+      const shift = bit & 7;
+      const word = bytes[byte]! | (bytes[byte + 1]! << 8) | (bytes[byte + 2]! << 16) | (bytes[byte + 3]! << 24);
+      into[i] = (shift + width > 32 ? (word >>> shift) | (bytes[byte + 4]! << (32 - shift)) : word >>> shift) & mask;
+    }
+    packed -= count;
+    // The last group of eight may be cut short, but not before its last number.
+    if (at + ((bit + 7) >>> 3) > end) throw new Error('its levels or indices end too early');
+    if (packed === 0) at += bit >>> 3;
+  };
+
+  return {
+    read(into, count) {
+      if (width === 0) {
+        into.fill(0, 0, count);
+        return;
+      }
+      for (let done = 0; done < count; ) {
+        if (repeats > 0) {
+          const taken = Math.min(repeats, count - done);
+          into.fill(value, done, done + taken);
+          repeats -= taken;
+          done += taken;
+        } else if (packed > 0) {
+          const taken = Math.min(packed, count - done);
+          readPacked(into, done, taken);
+          done += taken;
+        } else startRun();
+      }
+    },
+  };
+}

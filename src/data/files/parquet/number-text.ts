@@ -1,0 +1,73 @@
+// Numbers as DuckDB's CSV export writes them: the shortest decimal that gives the number back, with a point in it, or with an
+// exponent below 10^-4 and from 10^16 on.
+
+/** A float of 64 bits as text. */
+export function doubleText(value: number): string {
+  if (Number.isInteger(value) && Math.abs(value) < 1e16) return `${Object.is(value, -0) ? '-0' : value}.0`;
+  if (Number.isNaN(value)) return 'nan';
+  if (!Number.isFinite(value)) return value < 0 ? '-inf' : 'inf';
+  const magnitude = Math.abs(value);
+  if (magnitude >= 1e-4 && magnitude < 1e16) return String(value);
+  const [digits, exponent] = value.toExponential().split('e') as [string, string];
+  return `${digits}e${exponent[0]}${exponent.slice(1).padStart(2, '0')}`;
+}
+
+/** A whole number of up to 15 digits divided by one of these is rounded once (Clinger 1990): the text of the quotient is the decimal's. */
+const POWERS = Float64Array.from({ length: 16 }, (_, i) => 10 ** i);
+/** Digits that a float of 32 bits needs at the most. */
+const MAX_DIGITS = 9;
+/** Whole numbers below it are floats of 32 bits. */
+const WHOLE_FLOATS = 2 ** 24;
+
+const floats = new Float32Array(1);
+const floatBits = new Int32Array(floats.buffer);
+
+/** Half the distance from a float of 32 bits to the next one. */
+function halfStep(float: number): number {
+  floats[0] = float;
+  return 2 ** (Math.max(1, (floatBits[0]! >> 23) & 255) - 151);
+}
+
+/**
+ * The shortest decimal that a float of 32 bits is, as a double: 0.1 for 0.10000000149011612. Where the nearest of that length
+ * lies right between two floats, or two are as near, it is the float itself, as in DuckDB.
+ */
+export function shortestDecimal(float: number): number {
+  const magnitude = Math.abs(float);
+  if ((Number.isInteger(float) && magnitude < WHOLE_FLOATS) || !Number.isFinite(float)) return float;
+  const half = halfStep(float);
+  if (magnitude > 1e-6 && magnitude < WHOLE_FLOATS) {
+    for (let places = 1; places < POWERS.length; places++) {
+      const exact = float * POWERS[places]!;
+      const digits = Math.round(exact);
+      const decimal = digits / POWERS[places]!;
+      const distance = Math.abs(decimal - float);
+      if (distance <= half) return distance === half || Math.abs(exact - digits) === 0.5 ? float : decimal;
+    }
+  }
+  for (let digits = 1; digits < MAX_DIGITS; digits++) {
+    const decimal = Number(float.toPrecision(digits));
+    const distance = Math.abs(decimal - float);
+    const unit = 10 ** (Math.floor(Math.log10(magnitude)) + 1 - digits);
+    if (distance <= half) return distance === half || 2 * distance === unit ? float : decimal;
+  }
+  return Number(float.toPrecision(MAX_DIGITS));
+}
+
+/** A float of 16 bits (IEEE 754 binary16) from its bits. */
+export function halfFloat(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 31;
+  const fraction = bits & 1023;
+  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
+  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25);
+}
+
+/** Digits with `scale` of them behind the point; before it at least a zero, unless the type has no digit there. */
+export function decimalText(unscaled: bigint | number, scale: number, precision: number): string {
+  const text = String(unscaled);
+  if (scale === 0) return text;
+  const sign = text.startsWith('-') ? '-' : '';
+  const digits = text.slice(sign.length).padStart(precision > scale ? scale + 1 : scale, '0');
+  return `${sign}${digits.slice(0, -scale)}.${digits.slice(-scale)}`;
+}

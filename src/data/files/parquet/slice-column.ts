@@ -1,0 +1,160 @@
+import type { CellColumn } from '../cell-file.js';
+import type { ColumnPlan } from './column-plan.js';
+import type { LeafCursor } from './leaf-cursor.js';
+
+// The cells of a column of a row group, some rows at a time.
+
+/** A column on its way from entries to cells; its memory is used again for the next rows. */
+export interface SliceColumn {
+  /**
+   * Appends the next rows.
+   * @returns about how many bytes they take
+   */
+  append(rows: number): Promise<number>;
+  /** The rows that were appended, until some are again. */
+  take(): CellColumn;
+}
+
+/** What a reference and the object behind it cost. */
+const OBJECT_BYTES = 32;
+
+/**
+ * The cells of a column.
+ * @param capacity rows that are taken at a time at the most
+ */
+export function sliceColumn(plan: ColumnPlan, cursors: readonly LeafCursor[], capacity: number): SliceColumn {
+  const [first, second] = cursors as [LeafCursor, LeafCursor?];
+  if (plan.kind === 'items') return itemsColumn(plan, first, second, capacity);
+  return plan.leaf.type.number === undefined ? textColumn(plan.type, first) : numberColumn(plan.type, plan.leaf.type.number, first, capacity);
+}
+
+/** Takes entries of a flat column to a function, `rows` of them. */
+async function eachPlace(cursor: LeafCursor, rows: number, take: (place: number) => void): Promise<void> {
+  for (let done = 0; done < rows; ) {
+    if (cursor.at === cursor.count && !(await cursor.refill())) throw new Error('a column has too few rows');
+    const end = Math.min(cursor.count, cursor.at + rows - done);
+    done += end - cursor.at;
+    const { places } = cursor;
+    for (let i = cursor.at; i < end; i++) take(places[i]!);
+    cursor.at = end;
+  }
+}
+
+function textColumn(type: string, cursor: LeafCursor): SliceColumn {
+  const texts: string[] = [];
+  let count = 0;
+  return {
+    async append(rows) {
+      let bytes = 0;
+      await eachPlace(cursor, rows, (place) => {
+        const text = place < 0 ? '' : cursor.text(place);
+        bytes += OBJECT_BYTES + text.length;
+        texts[count++] = text;
+      });
+      return bytes;
+    },
+    take() {
+      count = 0;
+      return { type, text: (row) => texts[row]! };
+    },
+  };
+}
+
+interface NumberType {
+  readonly isWhole: boolean;
+  readonly text: (value: number) => string;
+}
+
+function numberColumn(type: string, { isWhole, text: textOf }: NumberType, cursor: LeafCursor, capacity: number): SliceColumn {
+  const values = new Float64Array(capacity);
+  /** Of cells whose number says less than their text: NaN, and whole numbers beyond what a double holds. Null has none. */
+  let texts = new Map<number, string>();
+  let count = 0;
+  return {
+    async append(rows) {
+      await eachPlace(cursor, rows, (place) => {
+        const value = place < 0 ? NaN : cursor.number(place);
+        values[count] = value;
+        if (place >= 0 && Number.isNaN(value)) texts.set(count, cursor.text(place));
+        count++;
+      });
+      return 8 * rows;
+    },
+    take() {
+      const taken = texts;
+      texts = new Map();
+      count = 0;
+      return { type, numbers: { values, isWhole }, text: (row) => (Number.isNaN(values[row]!) ? (taken.get(row) ?? '') : textOf(values[row]!)) };
+    },
+  };
+}
+
+/** Takes the items of `rows` lists to a function, the place of each, and tells where a row ends. */
+async function eachItem(cursor: LeafCursor, item: number, rows: number, take: (place: number) => void, endRow: () => void): Promise<void> {
+  for (let begun = 0; ; ) {
+    if (cursor.at === cursor.count && !(await cursor.refill())) {
+      if (begun < rows) throw new Error('a column has too few rows');
+      if (begun > 0) endRow();
+      return;
+    }
+    const { repetitions, definitions, places } = cursor;
+    for (; cursor.at < cursor.count; cursor.at++) {
+      if (repetitions[cursor.at] === 0) {
+        if (begun > 0) endRow();
+        if (begun === rows) return;
+        begun++;
+      } else if (begun === 0) throw new Error('a list goes on that never began');
+      if (definitions[cursor.at]! >= item) take(places[cursor.at]!);
+    }
+  }
+}
+
+function itemsColumn(plan: ColumnPlan & { readonly kind: 'items' }, ids: LeafCursor, weights: LeafCursor | undefined, capacity: number): SliceColumn {
+  const { type, item } = plan;
+  const isNumber = plan.weights?.type.number !== undefined;
+  const ends = new Uint32Array(capacity + 1);
+  const bag = { ids: new Array<string>(), weights: new Array<number>() };
+  let items = 0;
+  let rows = 0;
+
+  const appendWeights = async (more: number): Promise<void> => {
+    let at = ends[rows - more]!;
+    let row = rows - more;
+    const take = (place: number): void => {
+      // A decimal is the number that its text is.
+      bag.weights[at++] = place < 0 ? NaN : isNumber ? weights!.number(place) : Number(weights!.text(place));
+    };
+    await eachItem(weights!, item, more, take, () => {
+      if (ends[++row] !== at) throw new Error('a list has other numbers of ids and weights');
+    });
+  };
+
+  return {
+    async append(more) {
+      let bytes = 0;
+      const take = (place: number): void => {
+        const text = place < 0 ? '' : ids.text(place);
+        bytes += OBJECT_BYTES + text.length;
+        bag.ids[items++] = text;
+      };
+      await eachItem(ids, item, more, take, () => void (ends[++rows] = items));
+      if (weights !== undefined) await appendWeights(more);
+      else while (bag.weights.length < items) bag.weights.push(1);
+      return bytes;
+    },
+    take() {
+      items = 0;
+      rows = 0;
+      return {
+        type,
+        items: (row) => ({ ids: bag.ids, weights: bag.weights, begin: ends[row]!, end: ends[row + 1]! }),
+        text: (row) => itemsText(bag, ends[row]!, ends[row + 1]!, weights !== undefined),
+      };
+    },
+  };
+}
+
+/** The items of a bag for people. */
+function itemsText({ ids, weights }: { readonly ids: readonly string[]; readonly weights: readonly number[] }, begin: number, end: number, isWeighted: boolean): string {
+  return `[${ids.slice(begin, end).map((id, i) => (isWeighted ? `${id}: ${weights[begin + i]}` : id)).join(', ')}]`;
+}

@@ -1,0 +1,131 @@
+import type { Encoding, ParquetType } from 'hyparquet';
+import { deltaBinaryUnpack } from 'hyparquet/src/delta.js';
+import { readVarInt } from 'hyparquet/src/thrift.js';
+
+/** The values of a page or of a dictionary as they are stored; little-endian, as every machine is that this runs on. */
+export type Values = { readonly count: number } & (
+  | { readonly kind: 'bits'; readonly bytes: Buffer }
+  | { readonly kind: 'int32'; readonly data: Int32Array }
+  /** Two words a value, the low one first. */
+  | { readonly kind: 'int64'; readonly words: Int32Array }
+  | { readonly kind: 'float'; readonly data: Float32Array }
+  | { readonly kind: 'double'; readonly data: Float64Array }
+  /** Value i goes from begins[i] to `gap` bytes before begins[i + 1]. */
+  | { readonly kind: 'bytes'; readonly bytes: Buffer; readonly begins: Uint32Array; readonly gap: number }
+);
+
+/** How the values of a leaf are stored. */
+export interface Stored {
+  readonly type: ParquetType;
+  /** Bytes of a value of fixed length. */
+  readonly typeLength: number;
+}
+
+/** Takes at most `limit` values apart; fewer where the bytes end before. */
+export function readValues({ type, typeLength }: Stored, encoding: Encoding, bytes: Buffer, limit: number): Values {
+  switch (encoding) {
+    case 'PLAIN':
+      if (type === 'BOOLEAN') return { kind: 'bits', bytes, count: Math.min(limit, 8 * bytes.length) };
+      return type === 'BYTE_ARRAY' ? plainByteArrays(bytes, limit) : fixedValues(type, typeLength, bytes, limit);
+    case 'BYTE_STREAM_SPLIT': {
+      const width = widthOf(type, typeLength);
+      return fixedValues(type, typeLength, joinStreams(bytes, width), limit);
+    }
+    case 'DELTA_BINARY_PACKED': {
+      const { data } = type === 'INT32' ? delta(bytes, 0, Int32Array, limit) : delta(bytes, 0, BigInt64Array, limit);
+      return fixedValues(type, typeLength, Buffer.from(data.buffer), limit);
+    }
+    case 'DELTA_LENGTH_BYTE_ARRAY': {
+      const { data: lengths, end } = delta(bytes, 0, Int32Array, limit);
+      return { kind: 'bytes', bytes, begins: beginsOf(lengths, end, bytes.length), gap: 0, count: lengths.length };
+    }
+    case 'DELTA_BYTE_ARRAY':
+      return deltaByteArrays(bytes, limit);
+    default:
+      throw new Error(`its encoding ${encoding} of ${type} is not known`);
+  }
+}
+
+function widthOf(type: ParquetType, typeLength: number): number {
+  const widths: Partial<Record<ParquetType, number>> = { INT32: 4, FLOAT: 4, INT64: 8, DOUBLE: 8, INT96: 12, FIXED_LEN_BYTE_ARRAY: typeLength };
+  const width = widths[type];
+  if (width === undefined || width < 1) throw new Error(`its values of ${type} have no length`);
+  return width;
+}
+
+function fixedValues(type: ParquetType, typeLength: number, bytes: Buffer, limit: number): Values {
+  const width = widthOf(type, typeLength);
+  const count = Math.min(limit, Math.floor(bytes.length / width));
+  if (type === 'INT96' || type === 'FIXED_LEN_BYTE_ARRAY') return { kind: 'bytes', bytes, begins: Uint32Array.from({ length: count + 1 }, (_, i) => i * width), gap: 0, count };
+  const size = count * width;
+  // A typed array begins at a multiple of what its elements are long.
+  const [memory, offset] = bytes.byteOffset % 8 === 0 ? [bytes.buffer, bytes.byteOffset] : [Uint8Array.prototype.slice.call(bytes, 0, size).buffer, 0];
+  if (type === 'INT32') return { kind: 'int32', data: new Int32Array(memory, offset, count), count };
+  if (type === 'INT64') return { kind: 'int64', words: new Int32Array(memory, offset, 2 * count), count };
+  return type === 'FLOAT' ? { kind: 'float', data: new Float32Array(memory, offset, count), count } : { kind: 'double', data: new Float64Array(memory, offset, count), count };
+}
+
+/** Each is its length in four bytes and itself. */
+function plainByteArrays(bytes: Buffer, limit: number): Values {
+  const begins = new Uint32Array(Math.min(limit, Math.floor(bytes.length / 4)) + 1);
+  let at = 0;
+  let count = 0;
+  while (count < limit && at + 4 <= bytes.length) {
+    begins[count++] = at + 4;
+    at += 4 + bytes.readUInt32LE(at);
+    if (at > bytes.length) throw new Error('a value ends behind its page');
+  }
+  begins[count] = at + 4;
+  return { kind: 'bytes', bytes, begins, gap: 4, count };
+}
+
+/** The first bytes of all values, then the second ones, …: put together again. */
+function joinStreams(bytes: Buffer, width: number): Buffer {
+  const count = Math.floor(bytes.length / width);
+  const joined = Buffer.from(new ArrayBuffer(count * width));
+  for (let b = 0; b < width; b++) for (let i = 0, from = b * count; i < count; i++) joined[i * width + b] = bytes[from + i]!;
+  return joined;
+}
+
+/** Numbers as differences; their own header says how many there are. */
+function delta<Data extends Int32Array | BigInt64Array>(bytes: Buffer, begin: number, type: new (length: number) => Data, limit: number): { readonly data: Data; readonly end: number } {
+  const reader = { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), offset: begin };
+  readVarInt(reader);
+  readVarInt(reader);
+  const count = readVarInt(reader);
+  if (count < 0 || count > limit) throw new Error(`a page has ${count} values, and its header says ${limit} at the most`);
+  reader.offset = begin;
+  const data = new type(count);
+  deltaBinaryUnpack(reader, count, data);
+  return { data, end: reader.offset };
+}
+
+function beginsOf(lengths: Int32Array, begin: number, end: number): Uint32Array {
+  const begins = new Uint32Array(lengths.length + 1);
+  let at = begin;
+  for (const [i, length] of lengths.entries()) {
+    begins[i] = at;
+    at += length;
+    if (length < 0 || at > end) throw new Error('a value ends behind its page');
+  }
+  begins[lengths.length] = at;
+  return begins;
+}
+
+/** Each value begins as the one before it does. */
+function deltaByteArrays(bytes: Buffer, limit: number): Values {
+  const { data: prefixes, end: prefixesEnd } = delta(bytes, 0, Int32Array, limit);
+  const { data: suffixes, end } = delta(bytes, prefixesEnd, Int32Array, limit);
+  const from = beginsOf(suffixes, end, bytes.length);
+  const lengths = Int32Array.from(prefixes, (prefix, i) => prefix + suffixes[i]!);
+  const size = lengths.reduce((sum, length) => sum + length, 0);
+  const begins = beginsOf(lengths, 0, size);
+  const whole = Buffer.alloc(size);
+  for (let i = 0; i < lengths.length; i++) {
+    const prefix = prefixes[i]!;
+    if (prefix < 0 || prefix > (lengths[i - 1] ?? 0)) throw new Error('a value begins with more than the one before it has');
+    if (i > 0) whole.copy(whole, begins[i], begins[i - 1], begins[i - 1]! + prefix);
+    bytes.copy(whole, begins[i]! + prefix, from[i], from[i + 1]);
+  }
+  return { kind: 'bytes', bytes: whole, begins, gap: 0, count: lengths.length };
+}

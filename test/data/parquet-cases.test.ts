@@ -1,0 +1,65 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { openRows } from '../../src/data/files/row-reader.js';
+import { UserError } from '../../src/errors.js';
+import { randomStream } from '../../src/random.js';
+import { scratchFile } from '../support/scratch.js';
+
+// Every type, codec, encoding, page version and pattern of nulls, against the text that DuckDB's CSV export gives.
+
+const FOLDER = join(import.meta.dirname, 'parquet-cases');
+type Cell = string | readonly (readonly [string] | readonly [string, string])[];
+// Written by make.py.
+const expected = JSON.parse(readFileSync(join(FOLDER, 'cells.json'), 'utf8')) as Record<string, Record<string, readonly Cell[]>>;
+
+/** The cells of a file by column. */
+async function cellsOf(path: string, columns: readonly string[]): Promise<Record<string, Cell[]>> {
+  const { csv } = await openRows(path, columns);
+  const cells: Record<string, Cell[]> = Object.fromEntries(columns.map((name) => [name, []]));
+  for await (const piece of csv.pieces()) {
+    if (!('columns' in piece)) throw new Error('expected columns');
+    for (const name of columns) {
+      const { text, items } = piece.columns.get(name)!;
+      for (let row = 0; row < piece.numRows; row++) {
+        if (items === undefined) cells[name]!.push(text(row));
+        else {
+          const { ids, weights, begin, end } = items(row);
+          cells[name]!.push(ids.slice(begin, end).map((id, i) => [id, String(weights[begin + i])]));
+        }
+      }
+    }
+  }
+  return cells;
+}
+
+/** Items as they are compared: weights as numbers, 1 where there is none. */
+function comparable(cell: Cell): Cell {
+  return typeof cell === 'string' ? cell : cell.map(([id, weight]) => [id, String(Number(weight ?? 1))]);
+}
+
+describe('a Parquet file', () => {
+  const files = readdirSync(FOLDER).filter((name) => expected[name.split('-')[0]!] !== undefined && name.endsWith('.parquet'));
+
+  it('has its cases read here', () => {
+    expect(files.length).toBeGreaterThan(25);
+    expect([...new Set(files.map((name) => name.split('-')[0]!))].sort()).toEqual(Object.keys(expected).sort());
+  });
+
+  it.each(files)('%s has the cells that DuckDB exports', async (name) => {
+    const cells = expected[name.split('-')[0]!]!;
+    const found = await cellsOf(join(FOLDER, name), Object.keys(cells));
+    for (const [column, own] of Object.entries(cells)) expect(found[column], column).toEqual(own.map(comparable));
+  });
+
+  it.each(files.filter((name) => /^(lists|encodings|codecs-(snappy|lz4|zstd|gzip))-v?/.test(name)))('%s is read or refused in words, whichever of its bytes are damaged', async (name) => {
+    const bytes = readFileSync(join(FOLDER, name));
+    const columns = Object.keys(expected[name.split('-')[0]!]!);
+    const random = randomStream(1, name);
+    for (let i = 0; i < 40; i++) {
+      const damaged = Buffer.from(bytes);
+      for (let b = 0; b < 1 + (i % 4); b++) damaged[4 + (random.uint32() % (bytes.length - 8))] = random.uint32() & 255;
+      await cellsOf(scratchFile('x.parquet', damaged), columns).catch((error: unknown) => expect(error).toBeInstanceOf(UserError));
+    }
+  });
+});
