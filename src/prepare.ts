@@ -42,7 +42,7 @@ const MAX_THREADS = 4;
  * Makes a data set that `mtl train` reads out of the raw files of Ali-CCP.
  *
  * Memory does not depend on the number of rows: files are parsed in chunks into columns on disk (`.work`), and a thread has
- * one chunk and one shard in memory at a time. What grows with the data is the table of sessions (35 bytes each, 25 MB for the
+ * one chunk and one shard in memory at a time. What grows with the data is the table of sessions (43 bytes each, 32 MB for the
  * 730,600 of train) and, while a field is counted, its different ids (24 to 48 bytes each, at the most 400 MB if all 8 million
  * were of one field). Sessions are read from disk as the rows ask for them.
  *

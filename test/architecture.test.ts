@@ -57,7 +57,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   config: ['data', 'evaluation', 'features', 'models', 'runs', 'training'],
   train: ['config', 'data', 'engines', 'evaluation', 'features', 'models', 'runs', 'training'],
   evaluate: ['config', 'data', 'engines', 'evaluation', 'features', 'models', 'runs', 'training'],
-  prepare: ['data'],
+  prepare: ['data', 'features'],
   'prepare.ts': ['prepare'],
   'synth.ts': ['evaluation', 'synth'],
   cli: ['config', 'data', 'engines', 'evaluation', 'runs', 'prepare', 'prepare.ts', 'synth', 'synth.ts', 'train', 'evaluate', 'training'],

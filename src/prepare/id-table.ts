@@ -1,4 +1,5 @@
 import { mix } from '../random.js';
+import { sortByCount } from '../sort-by-count.js';
 
 // Raw ids are whole numbers below 2^53 - 1, kept as doubles. Tables are open-addressing ones over typed arrays, at most two
 // thirds full; a key is the id plus one, so that fresh memory is an empty table.
@@ -40,10 +41,16 @@ export function createIdCounter(): IdCounter {
       if (3 * ++used > 2 * mask) grow();
     },
     frequent(minCount) {
-      const chosen: number[] = [];
-      for (let slot = 0; slot <= mask; slot++) if (keys[slot] !== 0 && counts[slot]! >= minCount) chosen.push(slot);
-      const order = Uint32Array.from(chosen).sort((a, b) => counts[b]! - counts[a]! || keys[a]! - keys[b]!);
-      return Float64Array.from(order, (slot) => keys[slot]! - 1);
+      let numKept = 0;
+      for (let slot = 0; slot <= mask; slot++) if (counts[slot]! >= minCount) numKept++;
+      const kept = new Float64Array(numKept);
+      for (let slot = 0, i = 0; slot <= mask; slot++) if (counts[slot]! >= minCount) kept[i++] = keys[slot]!;
+      kept.sort();
+      const order = new Uint32Array(numKept);
+      for (let i = 0; i < kept.length; i++) order[i] = slotOf(keys, mask, kept[i]!);
+      sortByCount(order, counts);
+      for (let i = 0; i < kept.length; i++) kept[i] = keys[order[i]!]! - 1;
+      return kept;
     },
     get distinct() {
       return used;
@@ -59,7 +66,7 @@ export interface IdTable {
 
 /** The table of a vocabulary whose entry i is the raw id that becomes i; entry 0 is the unknown and stands for no raw id. */
 export function createIdTable(vocabulary: Float64Array): IdTable {
-  const slots = 2 ** Math.ceil(Math.log2(2 * vocabulary.length));
+  const slots = 2 ** Math.ceil(Math.log2(1.5 * vocabulary.length));
   const keys = new Float64Array(new SharedArrayBuffer(8 * slots));
   const values = new Uint32Array(new SharedArrayBuffer(4 * slots));
   for (let i = 1; i < vocabulary.length; i++) {

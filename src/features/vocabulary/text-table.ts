@@ -24,19 +24,34 @@ export function slotsFor(numTexts: number): number | undefined {
  * The table of different texts.
  * @throws Error where one is there twice, or there are too many
  */
-export function createTextTable({ bytes, offsets }: Texts): TextTable {
+export function createTextTable(texts: Texts): TextTable {
+  const { table, repeated } = indexTexts(texts);
+  if (repeated > 0) throw new Error(`${repeated} of ${texts.offsets.length - 1} texts came before`);
+  return table;
+}
+
+/**
+ * The table of texts, in which those that are equal have the id of the first.
+ * @returns also how many came before
+ * @throws Error where there are too many
+ */
+export function indexTexts({ bytes, offsets }: Texts): { readonly table: TextTable; readonly repeated: number } {
   const numTexts = offsets.length - 1;
   const numSlots = slotsFor(numTexts);
   if (numSlots === undefined) throw new Error(`${numTexts} texts are too many for a table`);
   const table = { bytes, offsets, slots: new Int32Array(new SharedArrayBuffer(8 * numSlots)) };
+  let repeated = 0;
   for (let id = 1; id <= numTexts; id++) {
     const hash = hashOf(bytes, offsets[id - 1]!, offsets[id]!);
     const slot = slotOf(table, hash, bytes, offsets[id - 1]!, offsets[id]!);
-    if (table.slots[slot + 1] !== 0) throw new Error(`texts ${table.slots[slot + 1]! - 1} and ${id - 1} are the same`);
+    if (table.slots[slot + 1] !== 0) {
+      repeated++;
+      continue;
+    }
     table.slots[slot] = hash;
     table.slots[slot + 1] = id;
   }
-  return table;
+  return { table, repeated };
 }
 
 /** Whether something is a table, as it comes from another thread. */
