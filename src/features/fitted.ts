@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import type { StoredTensor } from '../safetensors.js';
 import type { Fitted } from './feature-types.js';
 import { createTextTable, isTextTable } from './vocabulary/text-table.js';
-import { listOf, textTensors, textsOfTensors } from './vocabulary/texts.js';
+import { listOf, textsFrom, textsOfTensors, textTensors } from './vocabulary/texts.js';
 
 // What was learned, on its way to disk and back. Short vocabularies are lists in JSON, for people to read; of others the JSON
-// says how many texts they have, and these are tensors.
+// says how many texts they have, and these are tensors. Long lists, as they were written before, are read as well.
 
 /** More bytes of text are no list in JSON. */
 const READABLE_BYTES = 1 << 16;
@@ -38,7 +38,7 @@ export function storedFitted(fitted: Fitted): StoredFitted {
  */
 export function loadedFitted({ json, tensors }: StoredFitted): Fitted {
   return mapTexts(json, (name, value) => {
-    const texts = textsOfTensors(tensors, name);
+    const texts = textsOfTensors(tensors, name) ?? (isLongList(value) ? textsFrom(value) : undefined);
     return texts === undefined ? value : createTextTable(texts);
   });
 }
@@ -53,6 +53,16 @@ export function keyOfFitted(fitted: Fitted): unknown {
     for (let at = 0; at < bytes.length; at += PIECE_BYTES) hash.update(bytes.subarray(at, at + PIECE_BYTES));
   }
   return [json, hash.digest('hex')];
+}
+
+function isLongList(value: unknown): value is readonly string[] {
+  let numBytes = 0;
+  if (!Array.isArray(value)) return false;
+  for (const text of value as readonly unknown[]) {
+    if (typeof text !== 'string') return false;
+    numBytes += Buffer.byteLength(text);
+  }
+  return numBytes > READABLE_BYTES;
 }
 
 /** What was learned, with another value for each that has a name: that of its field, and its own. */

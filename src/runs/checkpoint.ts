@@ -193,10 +193,9 @@ export async function readCheckpoint(folder: string, withOptimizer: boolean): Pr
 async function readFitted(folder: string, digests: Digests): Promise<Fitted> {
   const json = parseJson(join(folder, FILES.features), await readText(folder, FILES.features, digests), z.record(z.string(), z.unknown()));
   const digest = digests[FILES.vocabularies];
-  if (digest === undefined) return json;
-  const path = join(folder, FILES.vocabularies);
-  await checkSize(path, digest.bytes);
-  const tensors = await readSafetensors(path, digest, { isShared: true });
+  const path = join(folder, digest === undefined ? FILES.features : FILES.vocabularies);
+  if (digest !== undefined) await checkSize(path, digest.bytes);
+  const tensors = digest === undefined ? new Map<string, StoredTensor>() : await readSafetensors(path, digest, { isShared: true });
   try {
     return loadedFitted({ json, tensors });
   } catch (error) {

@@ -139,8 +139,9 @@ describe('checkpoints', () => {
     const run = scratchFolder();
     const list = listOf(WORDS);
     await saveCheckpoint(run, { ...checkpoint(1), fitted: { word: { vocabulary: list } } }, ['last'], KEEP);
+    expect(JSON.parse(readFileSync(join(findCheckpoint(run), 'features.json'), 'utf8'))).toEqual({ word: { vocabulary: list } });
     const { fitted } = await readCheckpoint(findCheckpoint(run), false);
-    expect(fitted).toEqual({ word: { vocabulary: list } });
+    expect(fitted).toEqual({ word: { vocabulary: WORDS } });
     const [field] = encodedFields(fieldsOf([featureTypes.schema.parse({ type: 'categorical', fields: ['word'], encoding: { name: 'tokens' } })]), fitted);
     expect([field!.rows, field!.encode('word 0'), field!.encode('word 19999'), field!.encode('word')]).toEqual([20_001, 1, 20_000, 0]);
   });

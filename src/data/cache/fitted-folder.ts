@@ -29,7 +29,7 @@ export async function readFitted(folder: string): Promise<Fitted> {
   // What an earlier run wrote, whole; the fields check what they are given.
   const read = async (name: string): Promise<unknown> => JSON.parse(await readFile(join(folder, name), 'utf8'));
   const json = (await read(JSON_FILE)) as Fitted;
-  if (!existsSync(join(folder, DIGEST_FILE))) return json;
+  if (!existsSync(join(folder, DIGEST_FILE))) return loadedFitted({ json, tensors: new Map() });
   const tensors = await readSafetensors(join(folder, TENSOR_FILE), (await read(DIGEST_FILE)) as FileDigest, { blame: BLAME_DATA, isShared: true });
   return loadedFitted({ json, tensors });
 }
