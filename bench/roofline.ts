@@ -9,7 +9,7 @@ import { createTeam } from '../src/engines/simd/team.js';
 import type { Call } from '../src/engines/simd/call-list.js';
 import { GraphBuilder } from '../src/graph/builder.js';
 import type { Graph } from '../src/graph/graph.js';
-import { embeddingOptimizerSchema, optimizers } from '../src/optimizers/optimizers.js';
+import { denseOptimizers, embeddingOptimizerSchema } from '../src/optimizers/optimizers.js';
 import { randomStream } from '../src/random.js';
 
 // What this machine can do at the best: the engine's own kernels, alone, as the compiler calls them.
@@ -78,7 +78,7 @@ async function bestOf(
   const y = g.linear(out, 1, 'head');
   const loss = g.squaredError(y, g.input({ kind: 'label', column: 'y' }, 1));
   const graph: Graph = { values: g.values, parameters: g.parameters, terms: [{ name: 'y', loss, weight: 1 }], predictions: new Map([['y', y]]) };
-  const plan: Plan = { graph, layout, optimizers: { dense: optimizers.schema.parse({}), embeddings: embeddingOptimizerSchema.parse({}) }, seed: 1, batchRows: rows };
+  const plan: Plan = { graph, layout, optimizers: { dense: denseOptimizers.schema.parse({}), embeddings: embeddingOptimizerSchema.parse({}) }, seed: 1, batchRows: rows };
 
   const compiled = compile(plan);
   const memory = createMemory(compiled.arena.bytes);

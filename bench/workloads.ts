@@ -1,7 +1,7 @@
 import type { BagColumn, Batch } from '../src/batch.js';
 import type { Plan } from '../src/engines/engine.js';
 import { buildModel, models } from '../src/models/models.js';
-import { embeddingOptimizerSchema, optimizers } from '../src/optimizers/optimizers.js';
+import { denseOptimizers, embeddingOptimizerSchema } from '../src/optimizers/optimizers.js';
 import { randomStream } from '../src/random.js';
 import { taskOptions, type Task } from '../src/tasks.js';
 
@@ -66,7 +66,7 @@ export function planOf({ batchRows, width, numbers, bags = {}, model }: Workload
   const inputs = numbers.map((field, i) => ({ field, offset: FIELDS.length * width + i, width: 1, kind: 'number' as const }));
   const layout = { width: FIELDS.length * width + numbers.length, tables, columns: [...ids, ...inputs] };
   const graph = buildModel(models.schema.parse(model), layout.width, tasks);
-  return { graph, layout, optimizers: { dense: optimizers.schema.parse({}), embeddings: embeddingOptimizerSchema.parse({}) }, seed: 1, batchRows };
+  return { graph, layout, optimizers: { dense: denseOptimizers.schema.parse({}), embeddings: embeddingOptimizerSchema.parse({}) }, seed: 1, batchRows };
 }
 
 /** Rows as the peers' script draws them: ids uniform below 200, log-uniform above; 4% clicks, 5% of them buy; bags of 0 to twice the average. */

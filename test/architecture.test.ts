@@ -154,6 +154,17 @@ describe('the house', () => {
     expect(quoted).toEqual([]);
   });
 
+  it("names an optimizer's kernels in its own files alone", () => {
+    const kernels = [...new Set(Object.values(optimizers).map(({ kernel }) => kernel))];
+    const kernelFiles = readdirSync(join(SRC, 'kernels'), { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.ts')).map((path) => ({ path: `kernels/${path}`, text: readFileSync(join(SRC, 'kernels', path), 'utf8') }));
+    // The list of all kernels, and what the build makes of it.
+    const lists = ['kernels/index.ts', 'engines/simd/kernel-signatures.ts'];
+    const own = (kernel: string, { path, text }: { path: string; text: string }): boolean => path.startsWith('kernels/optimizers/') || lists.includes(path) || text.includes(`kernel: '${kernel}'`);
+    const namesKernel = (kernel: string, text: string): boolean => new RegExp(`['"\`]${kernel}['"\`]|\\b${kernel}[A-Z]\\w*`).test(withoutComments(text));
+    const named = [...files, ...kernelFiles].flatMap((file) => kernels.filter((kernel) => namesKernel(kernel, file.text) && !own(kernel, file)).map((kernel) => `${file.path} names ${kernel}`));
+    expect(named).toEqual([]);
+  });
+
   it('has files of at most 300 lines, and verbs of at most 120', () => {
     const lines = files.map(({ path, text }) => ({ path, count: text.split('\n').length - 1 }));
     expect(lines.filter(({ count }) => count > 300)).toEqual([]);

@@ -1,14 +1,14 @@
 import type { Batch } from '../batch.js';
 import type { InputLayout } from '../tables/layout.js';
 import type { Graph } from '../graph/graph.js';
-import type { EmbeddingOptimizerSpec, OptimizerSpec } from '../optimizers/optimizers.js';
+import type { DenseOptimizerSpec, EmbeddingOptimizerSpec } from '../optimizers/optimizers.js';
 import type { HostTensor } from '../tensor.js';
 
 /** Everything that an engine needs to know of a model. */
 export interface Plan {
   readonly graph: Graph;
   readonly layout: InputLayout;
-  readonly optimizers: { readonly dense: OptimizerSpec; readonly embeddings: EmbeddingOptimizerSpec };
+  readonly optimizers: { readonly dense: DenseOptimizerSpec; readonly embeddings: EmbeddingOptimizerSpec };
   /** Decides the first weights and every dropout mask. */
   readonly seed: number;
   /** Rows of the largest batch that passes at once, where it is known. */

@@ -15,3 +15,8 @@ export { gatherGradients, lookup } from './tables';
 export { accumulate, clipNorm, combine, products } from './reduce';
 export { refuseUnlessFinite, watchAll } from './finite';
 export { adamDense, adamTable } from './optimizers/adam';
+export { adagradDense, adagradTable } from './optimizers/adagrad';
+export { ftrlDense, ftrlTable } from './optimizers/ftrl';
+export { rmspropDense, rmspropTable } from './optimizers/rmsprop';
+export { rowWiseAdagradTable } from './optimizers/row-wise-adagrad';
+export { sgdDense, sgdTable } from './optimizers/sgd';

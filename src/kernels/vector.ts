@@ -41,3 +41,25 @@ export function sigmoid4(x: v128): v128 {
   const one = f32x4.splat(1);
   return f32x4.div(one, f32x4.add(one, exp4(f32x4.neg(x))));
 }
+
+/** The four floats at `at`; where fewer than 16 bytes are left, those, and zeros behind them. */
+// @ts-ignore: decorator
+@inline
+export function loadUpTo(at: usize, left: usize): v128 {
+  if (left >= 16) return v128.load(at);
+  if (left == 4) return v128.load32_zero(at);
+  const two = v128.load64_zero(at);
+  return left == 8 ? two : v128.load32_lane(at + 8, two, 2);
+}
+
+/** Stores four floats, or as many as are left. */
+// @ts-ignore: decorator
+@inline
+export function storeUpTo(at: usize, v: v128, left: usize): void {
+  if (left >= 16) v128.store(at, v);
+  else {
+    if (left == 4) v128.store32_lane(at, v, 0);
+    else v128.store64_lane(at, v, 0);
+    if (left == 12) v128.store32_lane(at + 8, v, 2);
+  }
+}

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { commonOptions, defineOptimizer } from './optimizer.js';
+import { commonOptions, defineOptimizer, epsilonOption } from './optimizer.js';
 
 const beta = z.number().min(0).lt(1);
 
@@ -10,11 +10,12 @@ const beta = z.number().min(0).lt(1);
 export const adam = defineOptimizer({
   name: 'adam',
   kernel: 'adam',
+  unit: 'weight',
   summary: 'Adam with optional L2 inside the gradient',
   options: {
     ...commonOptions,
     betas: z.tuple([beta, beta]).default([0.9, 0.999]).describe('decay of the first and of the second moment'),
-    epsilon: z.number().positive().default(1e-8),
+    epsilon: epsilonOption(1e-8),
   },
 
   build({ learningRate, betas: [beta1, beta2], epsilon, weightDecay, l1 }) {

@@ -1,1 +1,7 @@
+export { adagrad } from './adagrad.js';
 export { adam } from './adam.js';
+export { adamw } from './adamw.js';
+export { ftrl } from './ftrl.js';
+export { rmsprop } from './rmsprop.js';
+export { rowWiseAdagrad } from './row-wise-adagrad.js';
+export { sgd } from './sgd.js';

@@ -21,21 +21,36 @@ export interface Optimizer {
   constants(step: number, learningRate: number): readonly number[];
 }
 
+/**
+ * What a rule looks at to move a weight: that one alone; the whole tensor it is in, which in a table is its row; or its row, which
+ * dense weights have none of.
+ */
+export type Unit = 'weight' | 'tensor' | 'row';
+
 /** An optimizer as a part: with the name that its kernels begin with. */
-export interface OptimizerPart<Name extends string, Kernel extends string, Shape extends z.ZodRawShape> extends Part<Name, Shape, [], Optimizer> {
+export interface OptimizerPart<Name extends string, Kernel extends string, Of extends Unit, Shape extends z.ZodRawShape> extends Part<Name, Shape, [], Optimizer> {
   readonly kernel: Kernel;
+  readonly unit: Of;
+  /** Of a rule by rows: what dense weights may have in its place. */
+  readonly denseInstead?: string;
 }
 
 /** Declares an optimizer; the identity, for the sake of its types. */
-export function defineOptimizer<const Name extends string, const Kernel extends string, Shape extends z.ZodRawShape>(
-  optimizer: OptimizerPart<Name, Kernel, Shape>,
-): OptimizerPart<Name, Kernel, Shape> {
+export function defineOptimizer<const Name extends string, const Kernel extends string, const Of extends Unit, Shape extends z.ZodRawShape>(
+  optimizer: OptimizerPart<Name, Kernel, Of, Shape>,
+): OptimizerPart<Name, Kernel, Of, Shape> {
   return optimizer;
 }
 
+/** The learning rate of a rule that another one suits by default than most. */
+export const learningRateOption = (value: number) => z.number().positive().default(value);
+
+/** What keeps a division finite. Much less than its least is 0 in single precision. */
+export const epsilonOption = (value: number) => z.number().min(1e-30).default(value);
+
 /** Options that most rules share. */
 export const commonOptions = {
-  learningRate: z.number().positive().default(0.001),
+  learningRate: learningRateOption(0.001),
   weightDecay: z.number().min(0).default(0).describe('L2: this times the weight is added to its gradient'),
   l1: z.number().min(0).default(0).describe("L1: this times the weight's sign is added to its gradient"),
 };

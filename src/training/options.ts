@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ON_DIVERGENCE } from './divergence.js';
-import { embeddingOptimizerSchema, optimizers } from '../optimizers/optimizers.js';
+import { denseOptimizers, embeddingOptimizerSchema } from '../optimizers/optimizers.js';
 
 /** The `training` section of a config. */
 export const trainingOptions = z
@@ -11,7 +11,7 @@ export const trainingOptions = z
     shuffleWindow: z.int().min(1).max(1 << 24).default(1 << 18).describe('rows that are shuffled together, in memory'),
     optimizer: z
       .strictObject({
-        dense: optimizers.schema.prefault({}).describe('for the weights of the model'),
+        dense: denseOptimizers.schema.prefault({}).describe('for the weights of the model'),
         embeddings: embeddingOptimizerSchema.prefault({}).describe('for the embedding tables'),
       })
       .prefault({}),

@@ -37,7 +37,12 @@ describe('a config', () => {
     const experiment = parseConfig(MINIMAL, 'configs/small.yaml');
     expect(experiment.name).toBe('small');
     expect(experiment.features['user']!.fields).toEqual(['101', '109_14']);
-    expect(experiment.training.optimizer.embeddings).toEqual({ name: 'adam', learningRate: 0.001, betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0, lazy: true });
+    expect(experiment.training.optimizer.embeddings).toEqual({ name: 'adam', learningRate: 0.001, betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0, l1: 0, lazy: true });
+  });
+
+  it('that gives dense weights an optimizer by rows is told which one to take', () => {
+    const text = `${MINIMAL}training:\n  optimizer: { dense: { name: row-wise-adagrad } }\n`;
+    expect(problems(text)).toEqual(["bad.yaml:10:31: training.optimizer.dense.name: 'row-wise-adagrad' works by the rows of tables, which dense weights have none of; take 'adagrad'"]);
   });
 
   for (const file of readdirSync('configs')) {

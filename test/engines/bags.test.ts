@@ -6,6 +6,7 @@ import type { Plan, Program } from '../../src/engines/engine.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
 import { tower } from '../../src/graph/mlp.js';
+import { denseOptimizers, embeddingOptimizerSchema } from '../../src/optimizers/optimizers.js';
 import { randomStream } from '../../src/random.js';
 import { planOf } from '../support/graph-plan.js';
 import { checkGradients } from '../support/slopes.js';
@@ -58,8 +59,8 @@ function plan(dropout = 0): Plan {
     const out = tower(g, input, { hidden: [32], activation: 'tanh', dropout, batchNorm: true }, 't');
     return { predictions: { p: g.activation(out, 'sigmoid', 'p') }, terms: [{ name: 'p', weight: 1, loss: g.binaryCrossEntropy(out, y) }] };
   });
-  const { dense, embeddings } = made.optimizers;
-  return { ...made, optimizers: { dense: { ...dense, epsilon: 1e-3 }, embeddings: { ...embeddings, epsilon: 1e-3 } } };
+  const steady = { learningRate: 0.01, epsilon: 1e-3 };
+  return { ...made, optimizers: { dense: denseOptimizers.schema.parse(steady), embeddings: embeddingOptimizerSchema.parse(steady) } };
 }
 
 /** The same values for every program, but larger embeddings than they start with. */

@@ -4,7 +4,7 @@ import { inPhases } from '../../src/engines/simd/phases.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
 import type { Value } from '../../src/graph/operations.js';
-import { embeddingOptimizerSchema, optimizers } from '../../src/optimizers/optimizers.js';
+import { denseOptimizers, embeddingOptimizerSchema } from '../../src/optimizers/optimizers.js';
 
 const isByColumns = ({ op }: Value): boolean => op === 'batchNorm';
 
@@ -37,7 +37,7 @@ describe('predicting', () => {
     const plan: Plan = {
       graph: { values: g.values, parameters: g.parameters, terms, predictions: new Map<string, Value>([['main', main!]]) },
       layout: { width: 2, tables: [], columns: [0, 1].map((i) => ({ field: `x${i}`, offset: i, width: 1, kind: 'number' as const })) },
-      optimizers: { dense: optimizers.schema.parse({}), embeddings: embeddingOptimizerSchema.parse({}) },
+      optimizers: { dense: denseOptimizers.schema.parse({}), embeddings: embeddingOptimizerSchema.parse({}) },
       seed: 1,
     };
     const program = createSimdEngine().compile(plan);

@@ -4,14 +4,14 @@ import type { Plan, Program } from '../../src/engines/engine.js';
 import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
 import { spacesOf } from '../../src/evaluation/spaces.js';
 import { buildModel, models } from '../../src/models/models.js';
-import { optimizers } from '../../src/optimizers/optimizers.js';
+import { denseOptimizers } from '../../src/optimizers/optimizers.js';
 import { randomStream } from '../../src/random.js';
 import { taskOptions, type Task } from '../../src/tasks.js';
 
 const task = (name: string, options: object): Task => ({ name, ...taskOptions.parse(options) });
 const funnel = [task('ctr', { label: 'click' }), task('cvr', { label: 'purchase', given: 'click' })];
 
-const adam = optimizers.schema.parse({ learningRate: 0.01 });
+const adam = denseOptimizers.schema.parse({ learningRate: 0.01 });
 function planOf(spec: unknown, tasks: readonly Task[] = funnel): Plan {
   const layout = {
     width: 9,

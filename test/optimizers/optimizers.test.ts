@@ -1,33 +1,89 @@
 import { describe, expect, it } from 'vitest';
-import { optimizers } from '../../src/optimizers/optimizers.js';
-import { hostOf, NO_TABLES, setWeights, updateVectors, weightsOf } from '../support/host.js';
+import { denseOptimizers, embeddingOptimizerSchema, optimizers } from '../../src/optimizers/optimizers.js';
+import { randomStream } from '../../src/random.js';
+import { oddOptions, trainedTable, trainedVector, type Trained } from '../support/optimizer-host.js';
 
-describe('every optimizer', () => {
-  for (const name of optimizers.names) {
-    it(`${name} comes down to the minimum of a bowl`, () => {
-      const host = hostOf(NO_TABLES, { dense: { name }, vectors: { v: 4 } });
-      setWeights(host, (_, data) => data.fill(0.5));
-      for (let step = 1; step <= 5000; step++) {
-        const weights = weightsOf(host).get('v')!;
-        updateVectors(host, new Map([['v', Float32Array.from(weights, (weight, i) => 2 * (weight - (i - 1)))]]), step);
-      }
-      weightsOf(host).get('v')!.forEach((weight, i) => expect(weight).toBeCloseTo(i - 1, 2));
+const ROWS = 4;
+const WIDTH = 5;
+const random = randomStream(1, 'optimizers');
+const draw = (): number[] => Array.from({ length: ROWS * WIDTH }, () => random.normal());
+const initial = draw();
+const gradients = Array.from({ length: 6 }, draw);
+const touchedIn = (step: number): number[] => [0, 1, 2, 3].filter((row) => row !== step % ROWS);
+const forDense = optimizers.parts.filter(({ unit }) => unit !== 'row');
+
+/** Both ways to train by an optimizer, as far as it has them. */
+const WAYS: readonly (readonly [string, readonly (typeof optimizers.parts)[number][], (options: object) => Trained])[] = [
+  ['dense weights', forDense, (options) => trainedVector(options, { initial, width: WIDTH })],
+  ['lazy tables', optimizers.parts, (options) => trainedTable({ ...options, lazy: true }, { initial, width: WIDTH })],
+  ['tables that are not lazy', optimizers.parts, (options) => trainedTable({ ...options, lazy: false }, { initial, width: WIDTH })],
+];
+
+const stepAt = (trained: Trained, step: number): boolean => trained.step(gradients[step]!, touchedIn(step), step + 1);
+function steps(trained: Trained, begin: number, end: number): Trained {
+  for (let step = begin; step < end; step++) expect(stepAt(trained, step)).toBe(true);
+  return trained;
+}
+const held = (trained: Trained): object => ({ weights: trained.weights(), slots: trained.slots() });
+
+/** An option's other values, each with one number of it changed. */
+function changesOf(value: unknown): readonly unknown[] {
+  if (typeof value === 'boolean') return [!value];
+  if (Array.isArray(value)) return value.map((_, i): readonly unknown[] => (value as readonly unknown[]).with(i, 0.3));
+  return [0.3];
+}
+
+for (const [way, parts, create] of WAYS) {
+  describe.each(parts.map(({ name }) => name))(`%s, on ${way}`, (name) => {
+    const odd = oddOptions(name, 0.1);
+
+    it.each(Object.entries(odd).filter(([key]) => key !== 'name').flatMap(([key, value]) => changesOf(value).map((other) => [key, other] as const)))('follows its option %s: %j', (key, other) => {
+      expect(steps(create({ ...odd, [key]: other }), 0, 4).weights()).not.toEqual(steps(create(odd), 0, 4).weights());
     });
-  }
+
+    it('starts every slot at its first value', () => {
+      const { slots } = optimizers.build(optimizers.schema.parse(odd));
+      const firsts = Object.entries(create(odd).slots()).map(([slot, values]) => [slot, [...new Set(values)]]);
+      expect(firsts).toEqual(slots.map(({ name: slot, first }) => [slot, [Math.fround(first)]]));
+    });
+
+    it.each([NaN, Infinity, 1e30])('changes nothing in a step that has a gradient of %d', (bad) => {
+      const trained = steps(create(odd), 0, 2);
+      const before = held(trained);
+      expect(trained.step(gradients[2]!.with(WIDTH + 1, bad), touchedIn(2), 3)).toBe(false);
+      expect(held(trained)).toEqual(before);
+      expect(held(steps(trained, 2, 4))).toEqual(held(steps(create(odd), 0, 4)));
+    });
+
+    it('goes on from what was saved', () => {
+      const [through, saved, resumed] = [steps(create(odd), 0, 6), steps(create(odd), 0, 3), create(odd)];
+      resumed.host.store.restore(saved.host.store.state(3));
+      expect(held(steps(resumed, 3, 6))).toEqual(held(through));
+    });
+
+    it('leaves every weight at a learning rate of 0', () => {
+      const trained = steps(create(odd), 0, 2);
+      const before = trained.weights();
+      trained.step(gradients[2]!, touchedIn(2), 3, 0);
+      expect(trained.weights()).toEqual(before);
+    });
+  });
+}
+
+describe('an optimizer by rows', () => {
+  it.each(optimizers.parts.filter(({ unit }) => unit === 'row').map((part) => [part.name, part] as const))('is refused for dense weights, with one that works there: %s', (name, { denseInstead }) => {
+    expect(forDense.map((part) => part.name as string)).toContain(denseInstead);
+    expect(denseOptimizers.schema.safeParse({ name }).error!.issues).toMatchObject([{ path: ['name'], message: `'${name}' works by the rows of tables, which dense weights have none of; take '${denseInstead}'` }]);
+    expect(embeddingOptimizerSchema.parse({ name })).toMatchObject({ name, lazy: true });
+  });
 });
 
-describe('adam', () => {
-  it('takes the steps that its paper writes down, with L2 inside the gradient', () => {
-    const host = hostOf(NO_TABLES, { dense: { name: 'adam', learningRate: 0.1, betas: [0.8, 0.9], epsilon: 1e-3, weightDecay: 0.01 }, vectors: { v: 1 } });
-    setWeights(host, (_, data) => data.fill(1));
-    let [w, m, v] = [1, 0, 0];
-    for (let step = 1; step <= 4; step++) {
-      updateVectors(host, new Map([['v', Float32Array.of(0.5 / step)]]), step);
-      const g = 0.5 / step + 0.01 * w;
-      m = 0.8 * m + 0.2 * g;
-      v = 0.9 * v + 0.1 * g * g;
-      w -= (0.1 * (m / (1 - 0.8 ** step))) / (Math.sqrt(v / (1 - 0.9 ** step)) + 1e-3);
-      expect(weightsOf(host).get('v')![0]).toBeCloseTo(w, 5);
-    }
+describe('options that do not go together', () => {
+  it.each([
+    [{ name: 'sgd', nesterov: true }, 'nesterov', 'needs a momentum'],
+    [{ name: 'ftrl', beta: 0 }, 'beta', 'expected more than 0 where initialAccumulator is 0'],
+    [{ name: 'adam', epsilon: 1e-50 }, 'epsilon', 'Too small'],
+  ])('are refused: %j', (options, key, message) => {
+    expect(optimizers.schema.safeParse(options).error!.issues).toMatchObject([{ path: [key], message: expect.stringContaining(message) as string }]);
   });
 });

@@ -4,7 +4,7 @@ import type { Batch } from '../../src/batch.js';
 import type { InputLayout } from '../../src/tables/layout.js';
 import { tableTensor, type Plan } from '../../src/engines/engine.js';
 import { buildModel, models } from '../../src/models/models.js';
-import { optimizers } from '../../src/optimizers/optimizers.js';
+import { denseOptimizers, embeddingOptimizerSchema } from '../../src/optimizers/optimizers.js';
 import { readSafetensors, type StoredTensor } from '../../src/safetensors.js';
 import { taskOptions, type Task } from '../../src/tasks.js';
 import type { HostTensor } from '../../src/tensor.js';
@@ -127,7 +127,7 @@ export function planOf(c: RechubCase, { spec, tasks, fields }: Translation, size
   return {
     graph: buildModel(models.schema.parse(spec), layout.width, tasks),
     layout,
-    optimizers: { dense: optimizers.schema.parse(adam), embeddings: { ...optimizers.schema.parse(adam), lazy: !c.optimizer.dense_embedding_update } },
+    optimizers: { dense: denseOptimizers.schema.parse(adam), embeddings: embeddingOptimizerSchema.parse({ ...adam, lazy: !c.optimizer.dense_embedding_update }) },
     seed: 1,
   };
 }

@@ -4,7 +4,7 @@ import { GraphBuilder } from '../../src/graph/builder.js';
 import type { Term } from '../../src/graph/graph.js';
 import type { Value } from '../../src/graph/operations.js';
 import type { Batch } from '../../src/batch.js';
-import { optimizers } from '../../src/optimizers/optimizers.js';
+import { denseOptimizers } from '../../src/optimizers/optimizers.js';
 import { randomStream } from '../../src/random.js';
 
 /** Numbers only: columns x0, x1, … of the input. */
@@ -17,7 +17,7 @@ export function planOf(columns: number | InputLayout, build: (g: GraphBuilder, i
   const layout = typeof columns === 'number' ? numericLayout(columns) : columns;
   const g = new GraphBuilder();
   const { terms, predictions } = build(g, g.input({ kind: 'features' }, layout.width), g.input({ kind: 'label', column: 'y' }, 1));
-  const adam = optimizers.schema.parse({ name: 'adam', learningRate: 0.01 });
+  const adam = denseOptimizers.schema.parse({ name: 'adam', learningRate: 0.01 });
   return {
     graph: { values: g.values, parameters: g.parameters, terms, predictions: new Map(Object.entries(predictions)) },
     layout,

@@ -1,18 +1,27 @@
 import type { Batch } from '../../src/batch.js';
 import { createHost, type Host } from '../../src/engines/simd/host.js';
+import type { KernelModule } from '../../src/engines/simd/module.js';
 import type { Parameter } from '../../src/graph/operations.js';
-import { embeddingOptimizerSchema, optimizers } from '../../src/optimizers/optimizers.js';
+import { denseOptimizers, embeddingOptimizerSchema } from '../../src/optimizers/optimizers.js';
 import type { InputLayout } from '../../src/tables/layout.js';
 
+/** What a host trains, how, and by which build of the kernels. */
+export interface HostOptions {
+  readonly dense?: object;
+  readonly embeddings?: object;
+  readonly vectors?: Readonly<Record<string, number>>;
+  readonly kernels?: KernelModule | undefined;
+}
+
 /** Tables of a layout and trained vectors, without a model: what an optimizer's kernels work on. */
-export function hostOf(layout: InputLayout, options: { readonly dense?: object; readonly embeddings?: object; readonly vectors?: Readonly<Record<string, number>> } = {}): Host {
+export function hostOf(layout: InputLayout, options: HostOptions = {}): Host {
   const parameters = Object.entries(options.vectors ?? {}).map(([name, length]): Parameter => ({ name, shape: [length], init: { kind: 'constant', value: 0 }, isTrainable: true }));
   return createHost({
     graph: { values: [], parameters, predictions: new Map(), terms: [] },
     layout,
-    optimizers: { dense: optimizers.schema.parse(options.dense ?? {}), embeddings: embeddingOptimizerSchema.parse(options.embeddings ?? {}) },
+    optimizers: { dense: denseOptimizers.schema.parse(options.dense ?? {}), embeddings: embeddingOptimizerSchema.parse(options.embeddings ?? {}) },
     seed: 1,
-  });
+  }, options.kernels);
 }
 
 /** A host's weights by tensor name, copied. */

@@ -1,7 +1,7 @@
 import type { Batch } from '../../src/batch.js';
 import type { Plan, StepPlan } from '../../src/engines/engine.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
-import { embeddingOptimizerSchema, optimizers } from '../../src/optimizers/optimizers.js';
+import { embeddingOptimizerSchema, denseOptimizers } from '../../src/optimizers/optimizers.js';
 import { randomStream } from '../../src/random.js';
 import type { InputLayout } from '../../src/tables/layout.js';
 
@@ -36,7 +36,7 @@ export function twoTermPlan(weights: readonly [number, number], step?: StepPlan,
   return {
     graph: { values: g.values, parameters: g.parameters, terms, predictions: new Map([['ctr', first!], ['cvr', second!]]) },
     layout, batchRows, seed: 3,
-    optimizers: { dense: optimizers.schema.parse(LINEAR), embeddings: embeddingOptimizerSchema.parse({ ...LINEAR, lazy: true }) },
+    optimizers: { dense: denseOptimizers.schema.parse(LINEAR), embeddings: embeddingOptimizerSchema.parse({ ...LINEAR, lazy: true }) },
     ...(step !== undefined && { step }),
   };
 }

@@ -1,4 +1,4 @@
-import { optimizers } from '../../optimizers/optimizers.js';
+import { denseOptimizers, optimizers } from '../../optimizers/optimizers.js';
 import type { Plan } from '../engine.js';
 import { createCallList, type Call, type CallList } from './call-list.js';
 import { layOut, type Laid } from './lay-out.js';
@@ -14,7 +14,7 @@ export function lowerUpdate(laid: Laid, list: CallList): void {
   if (step?.clip !== undefined) lowerClip(laid, step.clip, list);
   lowerTableUpdates(tables, optimizers.partOf(specs.embeddings).kernel, specs.embeddings.lazy, constants.tables, refused, list);
   const { weightsBegin: w, weightsCount: count } = places;
-  list.emit(`${optimizers.partOf(specs.dense).kernel}Dense`, { w, s: denseSlots.at, gap: denseSlots.gap, g: gradients.at, count, constants: constants.dense, refused });
+  list.emit(`${denseOptimizers.partOf(specs.dense).kernel}Dense`, { w, s: denseSlots.at, gap: denseSlots.gap, g: gradients.at, count, constants: constants.dense, refused });
 }
 
 /**

@@ -9,7 +9,7 @@ import { lowerUpdate } from './compile.js';
 import { createConstantsWriter } from './constants.js';
 import { BEGIN, layOut } from './lay-out.js';
 import { createLoader } from './load.js';
-import { createMemory, loadKernels } from './module.js';
+import { createMemory, loadKernels, type KernelModule } from './module.js';
 import { lowerProducts, rangesByReach } from './reduce.js';
 import { createStore, type Store } from './store.js';
 import { lowerGather, lowerLookup } from './tables.js';
@@ -45,7 +45,7 @@ export interface Host {
 }
 
 /** Lays out what a plan trains, without its graph, in a memory of the kernels. */
-export function createHost(plan: Plan): Host {
+export function createHost(plan: Plan, { module }: KernelModule = loadKernels()): Host {
   const g = new GraphBuilder();
   const input = g.input({ kind: 'features' }, plan.layout.width);
   // Nothing computes with the parameters here, so each lies as it is.
@@ -78,7 +78,6 @@ export function createHost(plan: Plan): Host {
     ...Object.fromEntries(Array.from({ length: areas }, (_, area) => [`gather ${area}`, gatherOf(area)])),
   };
 
-  const { module } = loadKernels();
   const memory = createMemory(arena.bytes);
   const team = createTeam<string>({ module, memory, lists, barrier: BEGIN, threads: 1, rowWork: 0 });
   const floats = new Float32Array(memory.buffer);

@@ -1,0 +1,25 @@
+import { z } from 'zod';
+import { commonOptions, defineOptimizer, epsilonOption, learningRateOption } from './optimizer.js';
+
+/** Adagrad (Duchi et al. 2011) as PyTorch has it: a weight's steps shrink with the sum of the squares of its gradients. */
+export const adagrad = defineOptimizer({
+  name: 'adagrad',
+  kernel: 'adagrad',
+  unit: 'weight',
+  summary: 'Adagrad: steps shrink with the sum of squared gradients',
+  options: {
+    ...commonOptions,
+    learningRate: learningRateOption(0.01),
+    initialAccumulator: z.number().min(0).default(0).describe('the sum of squares before the first step'),
+    epsilon: epsilonOption(1e-10),
+  },
+
+  build({ learningRate, weightDecay, l1, initialAccumulator, epsilon }) {
+    return {
+      slots: [{ name: 'squares', per: 'weight', first: initialAccumulator }],
+      learningRate,
+      penalties: { l1, l2: weightDecay },
+      constants: (_, rate) => [rate, epsilon],
+    };
+  },
+});

@@ -1,0 +1,24 @@
+import { z } from 'zod';
+import { adam } from './adam.js';
+import { commonOptions, defineOptimizer } from './optimizer.js';
+
+const { betas, epsilon } = adam.options;
+
+/** Adam whose weights decay apart from the gradient (Loshchilov & Hutter 2019), by learning rate × `weightDecay` a step, as PyTorch has it. */
+export const adamw = defineOptimizer({
+  name: 'adamw',
+  kernel: adam.kernel,
+  unit: 'weight',
+  summary: 'Adam whose weights decay apart from the gradient',
+  options: {
+    learningRate: commonOptions.learningRate,
+    betas,
+    epsilon,
+    weightDecay: z.number().min(0).default(0.01).describe('this times the learning rate is the share of a weight that a step takes away'),
+  },
+
+  build({ weightDecay, ...options }) {
+    const rule = adam.build({ ...options, weightDecay: 0, l1: 0 });
+    return { ...rule, constants: (step, rate) => rule.constants(step, rate).with(-1, rate * weightDecay) };
+  },
+});

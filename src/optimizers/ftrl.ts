@@ -1,0 +1,40 @@
+import { z } from 'zod';
+import { defineOptimizer, learningRateOption } from './optimizer.js';
+
+/** A sum of squares that is less than this is 0 in single precision, or near it. */
+const LEAST = 1e-30;
+
+/**
+ * FTRL-proximal (McMahan et al. 2013, algorithm 1), alpha being the learning rate. A weight follows from what is kept for it: it is
+ * 0 where |z| is at most `l1`, and learning rate × (sign(z) l1 - z) / (beta + root of the squares + learning rate × l2) elsewhere.
+ */
+export const ftrl = defineOptimizer({
+  name: 'ftrl',
+  kernel: 'ftrl',
+  unit: 'weight',
+  summary: 'FTRL-proximal: weights that are truly zero',
+  options: {
+    learningRate: learningRateOption(0.1),
+    beta: z.number().min(0).default(1).describe('added to the root of the squares: it keeps first steps small'),
+    l1: z.number().min(0).default(0).describe('the more, the more weights are 0'),
+    l2: z.number().min(0).default(0),
+    initialAccumulator: z.number().min(0).default(0).describe('the sum of squares before the first step'),
+  },
+
+  *check({ beta, initialAccumulator }) {
+    if (beta < LEAST && initialAccumulator < LEAST) yield { path: ['beta'], message: 'expected more than 0 where initialAccumulator is 0: a first step would divide by 0; set one of them, as in beta: 1' };
+  },
+
+  build({ learningRate, beta, l1, l2, initialAccumulator }) {
+    return {
+      slots: [
+        { name: 'linear', per: 'weight', first: 0 },
+        { name: 'squares', per: 'weight', first: initialAccumulator },
+      ],
+      learningRate,
+      // Those of the rule are its own: they act on the sum of gradients, not on each.
+      penalties: { l1: 0, l2: 0 },
+      constants: (_, rate) => [rate, beta, l1, l2],
+    };
+  },
+});

@@ -1,0 +1,27 @@
+import { z } from 'zod';
+import { commonOptions, defineOptimizer, epsilonOption, learningRateOption } from './optimizer.js';
+
+/** RMSprop (Tieleman & Hinton 2012) as PyTorch has it: epsilon beside the root, momentum over what was scaled. */
+export const rmsprop = defineOptimizer({
+  name: 'rmsprop',
+  kernel: 'rmsprop',
+  unit: 'weight',
+  summary: 'RMSprop: gradients by the root of their running mean square',
+  options: {
+    ...commonOptions,
+    learningRate: learningRateOption(0.01),
+    alpha: z.number().min(0).lt(1).default(0.99).describe('what is left of the mean square after a step'),
+    epsilon: epsilonOption(1e-8),
+    momentum: z.number().min(0).lt(1).default(0).describe('what is left of older steps'),
+  },
+
+  build({ learningRate, weightDecay, l1, alpha, epsilon, momentum }) {
+    const momentumSlot = { name: 'momentum', per: 'weight', first: 0 } as const;
+    return {
+      slots: [{ name: 'secondMoment', per: 'weight', first: 0 }, ...(momentum > 0 ? [momentumSlot] : [])],
+      learningRate,
+      penalties: { l1, l2: weightDecay },
+      constants: (_, rate) => [alpha, 1 - alpha, epsilon, rate, momentum],
+    };
+  },
+});

@@ -1,0 +1,30 @@
+import { z } from 'zod';
+import { adagrad } from './adagrad.js';
+import { commonOptions, defineOptimizer, epsilonOption, learningRateOption } from './optimizer.js';
+
+/**
+ * Adagrad that keeps one number a row: the sum of the mean squares of the row's gradients. As in FBGEMM's
+ * EXACT_ROWWISE_ADAGRAD (https://github.com/pytorch/FBGEMM) and DLRM (Naumov et al. 2019).
+ */
+export const rowWiseAdagrad = defineOptimizer({
+  name: 'row-wise-adagrad',
+  kernel: 'rowWiseAdagrad',
+  unit: 'row',
+  denseInstead: adagrad.name,
+  summary: 'Adagrad with one number a row: for large embedding tables',
+  options: {
+    ...commonOptions,
+    learningRate: learningRateOption(0.01),
+    initialAccumulator: z.number().min(0).default(0).describe('the sum of mean squares before the first step'),
+    epsilon: epsilonOption(1e-8),
+  },
+
+  build({ learningRate, weightDecay, l1, initialAccumulator, epsilon }) {
+    return {
+      slots: [{ name: 'squares', per: 'row', first: initialAccumulator }],
+      learningRate,
+      penalties: { l1, l2: weightDecay },
+      constants: (_, rate) => [rate, epsilon],
+    };
+  },
+});

@@ -1,0 +1,28 @@
+import { z } from 'zod';
+import { commonOptions, defineOptimizer } from './optimizer.js';
+
+/** Stochastic gradient descent as PyTorch has it; momentum is a running sum of gradients, Nesterov's looks a step ahead (Sutskever et al. 2013). */
+export const sgd = defineOptimizer({
+  name: 'sgd',
+  kernel: 'sgd',
+  unit: 'weight',
+  summary: 'stochastic gradient descent, with momentum or without',
+  options: {
+    ...commonOptions,
+    momentum: z.number().min(0).lt(1).default(0).describe('what is left of older gradients after a step'),
+    nesterov: z.boolean().default(false).describe('take the gradient as if the momentum had been followed already'),
+  },
+
+  *check({ momentum, nesterov }) {
+    if (nesterov && momentum === 0) yield { path: ['nesterov'], message: 'needs a momentum, and that is 0; set momentum, as in 0.9' };
+  },
+
+  build({ learningRate, weightDecay, l1, momentum, nesterov }) {
+    return {
+      slots: momentum > 0 ? [{ name: 'momentum', per: 'weight', first: 0 }] : [],
+      learningRate,
+      penalties: { l1, l2: weightDecay },
+      constants: (_, rate) => [rate, momentum, nesterov ? 1 : 0, nesterov ? momentum : 1],
+    };
+  },
+});

@@ -1,0 +1,74 @@
+import type { Batch } from '../../src/batch.js';
+import type { Host } from '../../src/engines/simd/host.js';
+import type { KernelModule } from '../../src/engines/simd/module.js';
+import { optimizers } from '../../src/optimizers/optimizers.js';
+import type { InputLayout } from '../../src/tables/layout.js';
+import { hostOf, NO_TABLES, updateVectors } from './host.js';
+
+const RATES = { dense: 1, embeddings: 1 };
+const VECTOR = 'v';
+const TABLE = 't';
+
+/** Numbers that one optimizer trains: a dense vector, or the rows of a table. */
+export interface Trained {
+  /** One step; gradients are [rows, width]. False where it was refused. */
+  step(gradient: readonly number[], touched: readonly number[], step: number, factor?: number): boolean;
+  weights(): readonly number[];
+  /** By name. */
+  slots(): Readonly<Record<string, readonly number[]>>;
+  readonly host: Host;
+}
+
+/** What is trained, in which shape, and from where on. */
+export interface TrainedOptions {
+  readonly initial: readonly number[];
+  readonly width: number;
+  readonly kernels?: KernelModule | undefined;
+}
+
+/** A dense vector under an optimizer. */
+export function trainedVector(optimizer: object, { initial, kernels }: TrainedOptions): Trained {
+  const host = hostOf(NO_TABLES, { dense: optimizer, vectors: { [VECTOR]: initial.length }, kernels });
+  restoreWeights(host, VECTOR, initial);
+  return {
+    host,
+    ...readers(host, VECTOR),
+    step: (gradient, _, step, factor = 1) => updateVectors(host, new Map([[VECTOR, Float32Array.from(gradient)]]), step, { ...RATES, dense: factor }),
+  };
+}
+
+/** The rows of a table under an optimizer. Each touched row stands twice in the batch, with half of its gradient. */
+export function trainedTable(optimizer: object, { initial, width, kernels }: TrainedOptions): Trained {
+  const layout: InputLayout = { width, tables: [{ name: TABLE, rows: initial.length / width, width }], columns: [{ field: 'id', offset: 0, width, kind: 'id', table: TABLE }] };
+  const host = hostOf(layout, { embeddings: optimizer, kernels });
+  restoreWeights(host, `embeddings.${TABLE}`, initial);
+  return {
+    host,
+    ...readers(host, `embeddings.${TABLE}`),
+    step(gradient, touched, step, factor = 1) {
+      const ids = Uint32Array.from([...touched, ...touched]);
+      const batch: Batch = { rows: ids.length, ids: new Map([['id', ids]]), numbers: new Map(), bags: new Map(), labels: new Map() };
+      host.lookup(batch);
+      const halves = Float32Array.from([...ids].flatMap((row) => gradient.slice(row * width, (row + 1) * width).map((g) => g / 2)));
+      host.add(halves, new Map(), { area: 0, isFirst: true });
+      return host.update(step, { ...RATES, embeddings: factor });
+    },
+  };
+}
+
+/** An optimizer's defaults, with a number in place of every 0. */
+export function oddOptions(name: string, value: number): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(optimizers.schema.parse({ name })).map(([key, given]) => [key, given === 0 ? value : given]));
+}
+
+function restoreWeights({ store }: Host, tensor: string, values: readonly number[]): void {
+  const { weights } = store.state(0);
+  store.restore({ step: 0, weights: new Map([[tensor, { shape: weights.get(tensor)!.shape, data: Float32Array.from(values) }]]), optimizer: new Map() });
+}
+
+function readers({ store }: Host, tensor: string): Pick<Trained, 'weights' | 'slots'> {
+  return {
+    weights: () => [...store.state(0).weights.get(tensor)!.data],
+    slots: () => Object.fromEntries([...store.state(0).optimizer].map(([name, { data }]) => [name.slice(tensor.length + 1), [...data]])),
+  };
+}
