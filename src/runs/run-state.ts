@@ -26,15 +26,16 @@ export interface RunState {
  * @param path of their file, named in problems
  */
 export function createRunState(saved: Sections, path: string): RunState {
-  const kept = new Map<string, { readonly version: number; readonly state: object }>();
+  const kept = new Map<string, { readonly section: StateSection<object>; readonly state: object }>();
   return {
     of<State extends object>(section: StateSection<State>, first: () => State): State {
-      const { name, version } = section;
+      const { name } = section;
       const known = kept.get(name);
-      // Who asks again gets the very object, which came from the same section.
+      if (known !== undefined && known.section !== section) throw new Error(`two parts keep a section '${name}'`);
+      // Who asks again gets the very object, which came from this section.
       if (known !== undefined) return known.state as State;
       const state = Object.hasOwn(saved, name) ? sectionOf(saved, section, path) : first();
-      kept.set(name, { version, state });
+      kept.set(name, { section, state });
       return state;
     },
     sections() {
@@ -43,7 +44,7 @@ export function createRunState(saved: Sections, path: string): RunState {
         const fix = 'go on with the version of mtl that saved it';
         throw new UserError('checkpoint', unknown.map((name) => ({ where: path, key: `section '${name}'`, message: 'belongs to no part of this run', fix })));
       }
-      return Object.fromEntries([...kept].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, { version, state }]) => [name, { version, ...state }]));
+      return Object.fromEntries([...kept].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, { section, state }]) => [name, { version: section.version, ...state }]));
     },
   };
 }

@@ -20,6 +20,12 @@ describe('the state of a run', () => {
     expect(state.of(wheel, first)).toBe(turned);
   });
 
+  it('is of one part a section', () => {
+    const state = createRunState({}, 'state.json');
+    state.of(wheel, first);
+    expect(() => state.of({ ...wheel }, first)).toThrow("two parts keep a section 'wheel'");
+  });
+
   it('with a section that no part of the run asked for is refused by its name, not saved without it', () => {
     const state = createRunState({ wheel: { version: 2, turns: 5 }, gear: { version: 1 } }, 'step-1/state.json');
     state.of(wheel, first);
