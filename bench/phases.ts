@@ -25,9 +25,11 @@ export async function phasesOf(work: Workload, threads: number, steps: number): 
   const phaseOf = new Map<string, string>(Object.entries(PHASES).flatMap(([phase, kernels]) => kernels.map((kernel) => [kernel, phase] as const)));
   const totals = new Map<string, number>([...Object.keys(PHASES), ...Object.values(UPDATES), OTHER].map((phase) => [phase, 0]));
   let isCounted = false;
-  const program = createSimdEngine(threads, true, (kernel, elapsedMs) => {
-    const phase = phaseOf.get(kernel) ?? updateOf(kernel) ?? OTHER;
-    if (isCounted) totals.set(phase, totals.get(phase)! + elapsedMs);
+  const program = createSimdEngine(threads, true, {
+    onCall: (kernel, elapsedMs) => {
+      const phase = phaseOf.get(kernel) ?? updateOf(kernel) ?? OTHER;
+      if (isCounted) totals.set(phase, totals.get(phase)! + elapsedMs);
+    },
   }).compile(planOf(work));
   const batches = batchesOf(work, Math.min(steps, 100));
   for (let step = 0; step < steps; step++) {

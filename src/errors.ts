@@ -4,6 +4,7 @@ import { closest, distance } from 'fastest-levenshtein';
 export const EXIT_CODES = {
   done: 0,
   bug: 1,
+  thread: 1,
   usage: 2,
   config: 2,
   data: 3,
@@ -14,8 +15,8 @@ export const EXIT_CODES = {
   SIGTERM: 143,
 } as const;
 
-/** The kinds of failure that a user can mend. */
-export type ErrorKind = 'usage' | 'config' | 'data' | 'checkpoint' | 'disk' | 'diverged';
+/** The kinds of failure that are told in words. */
+export type ErrorKind = 'usage' | 'config' | 'data' | 'checkpoint' | 'disk' | 'diverged' | 'thread';
 
 /** One thing that is wrong: where it stands, what it is, and what to do about it. */
 export interface Problem {
@@ -29,7 +30,7 @@ export interface Problem {
   readonly fix?: string;
 }
 
-/** An error that the user can mend; anything else that is thrown is a bug of ours. */
+/** An error that is told in words; anything else that is thrown is a bug of ours. */
 export class UserError extends Error {
   override readonly name = 'UserError';
 

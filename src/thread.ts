@@ -1,14 +1,24 @@
 import { parentPort, Worker, type Transferable } from 'node:worker_threads';
-import { UserError, type ErrorKind, type Problem } from './errors.js';
+import { userError, UserError, type ErrorKind, type Problem } from './errors.js';
 
 /** What a thread answers: a result, or what went wrong. An error keeps nothing but its text on its way between threads. */
 type Reply = { readonly result: unknown } | { readonly kind: ErrorKind; readonly problems: readonly Problem[] } | { readonly bug: string };
+
+/** What to do where a thread is gone. */
+export const GO_ON = 'what was saved is whole: go on from there (--resume), with fewer --threads if it comes again, and report it';
+
+/** What to say of a thread that ended by itself, with an error or an exit code. */
+export function threadProblem(end: Error | number): Problem {
+  const isFull = typeof end !== 'number' && 'code' in end && end.code === 'ERR_WORKER_OUT_OF_MEMORY';
+  const reason = typeof end === 'number' ? `with exit code ${end}` : isFull ? 'since its memory was full' : `by an error: ${end.message}`;
+  return { message: `a thread ended before its work was done, ${reason}`, fix: GO_ON };
+}
 
 /** A thread that answers what it is asked, one request after the other. */
 export interface Thread {
   /**
    * @param transfer memory that moves to the thread with the request
-   * @throws what the thread throws; an error where it is gone; the reason of the signal when that is aborted
+   * @throws what the thread throws; UserError (thread) where it is gone; the reason of the signal when that is aborted
    */
   ask(request: unknown, transfer?: readonly Transferable[]): Promise<unknown>;
   close(): Promise<void>;
@@ -37,8 +47,8 @@ export function startThread(module: string, about?: unknown, signal?: AbortSigna
     if ('result' in reply) request?.resolve(reply.result);
     else request?.reject('problems' in reply ? new UserError(reply.kind, reply.problems) : new Error(reply.bug));
   });
-  worker.on('error', fail);
-  worker.on('exit', (code) => fail(new Error(`a worker ended with ${code}`)));
+  worker.on('error', (error) => fail(userError('thread', threadProblem(error), error)));
+  worker.on('exit', (code) => fail(userError('thread', threadProblem(code))));
   if (signal?.aborted === true) onAbort();
   else signal?.addEventListener('abort', onAbort);
   return {

@@ -127,6 +127,6 @@ describe('several threads', () => {
     await thread.close();
     const lost = startThread('data/encoding/encode-worker.js', {});
     const asked = lost.ask({});
-    await Promise.all([lost.close(), expect(asked).rejects.toThrow(/a worker ended|Cannot read/)]);
+    await Promise.all([lost.close(), expect(asked).rejects.toThrow(/a thread ended|Cannot read/)]);
   });
 });

@@ -1,5 +1,7 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { pathToFileURL } from 'node:url';
 
 /** The command. */
 export const BIN = join(import.meta.dirname, '..', '..', 'bin', 'mtl.js');
@@ -13,8 +15,25 @@ export interface Finished {
 
 /** Runs the built command in a folder. */
 export function mtl(cwd: string, args: readonly string[], onStdout?: (text: string, kill: (signal: NodeJS.Signals) => void) => void): Promise<Finished> {
+  return finished(spawn(process.execPath, [BIN, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe'] }), onStdout);
+}
+
+/** How the threads of a module die, and when: what dying-thread.mjs knows. */
+export interface Death {
+  readonly victim: string;
+  readonly death: 'exit' | 'heap';
+  readonly moment: 'within a step' | 'between two steps' | 'at a request';
+}
+
+/** Runs a script in a folder, with threads that die. */
+export function dying({ victim, death, moment }: Death, cwd: string, script: string, args: readonly string[]): Promise<Finished> {
+  const preload = pathToFileURL(join(import.meta.dirname, 'dying-thread.mjs')).href;
+  const env = { ...process.env, MTL_VICTIM: victim, MTL_DEATH: death, MTL_MOMENT: moment };
+  return finished(spawn(process.execPath, ['--import', preload, script, ...args], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] }));
+}
+
+function finished(child: ChildProcessByStdio<null, Readable, Readable>, onStdout?: (text: string, kill: (signal: NodeJS.Signals) => void) => void): Promise<Finished> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [BIN, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
     let stdout = '';
     let stderr = '';
     child.stdout.on('data', (chunk: Buffer) => {

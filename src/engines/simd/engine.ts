@@ -1,16 +1,15 @@
 import type { Engine } from '../engine.js';
 import { loadKernels, MAX_BYTES } from './module.js';
 import { activationBytes, compileProgram } from './program.js';
-import type { CallObserver } from './team.js';
+import type { TeamWatch } from './team.js';
 
 /**
  * The engine of WebAssembly kernels.
  * @param threads workers that share a step
  * @param allowRelaxed false keeps to plain SIMD, whose results are the same on every machine
- * @param onCall told how long each kernel call of the first thread took
  */
-export function createSimdEngine(threads = 1, allowRelaxed = true, onCall?: CallObserver): Engine {
+export function createSimdEngine(threads = 1, allowRelaxed = true, watch: TeamWatch = {}): Engine {
   const kernels = loadKernels(allowRelaxed);
   const description = `WebAssembly SIMD${kernels.isRelaxed ? ' with fused multiply-add' : ''}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
-  return { name: 'simd', description, compile: (plan) => compileProgram(kernels, plan, threads, onCall), activationBytes, maxBytes: MAX_BYTES };
+  return { name: 'simd', description, compile: (plan) => compileProgram(kernels, plan, threads, watch), activationBytes, maxBytes: MAX_BYTES };
 }

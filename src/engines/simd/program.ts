@@ -11,10 +11,10 @@ import { createLoader } from './load.js';
 import { createMemory, instantiate, type KernelModule } from './module.js';
 import { toFours, type Place } from './places.js';
 import { createStore } from './store.js';
-import { createTeam, type CallObserver } from './team.js';
+import { createTeam, type TeamWatch } from './team.js';
 
 /** Compiles a plan into one memory and lists of kernel calls over it. */
-export function compileProgram({ module }: KernelModule, plan: Plan, threads: number, onCall?: CallObserver): Program {
+export function compileProgram({ module }: KernelModule, plan: Plan, threads: number, watch: TeamWatch): Program {
   const { graph, seed } = plan;
   const compiled = compile(plan);
   const { arena, places, tables, lists, terms, areas, passRows, stepRows } = compiled;
@@ -26,7 +26,7 @@ export function compileProgram({ module }: KernelModule, plan: Plan, threads: nu
   const doubles = new Float64Array(memory.buffer);
   const view = (at: number, length: number): Float32Array => floats.subarray(at / WORD, at / WORD + length);
   const rowWork = places.groups.reduce((sum, { matrix }) => sum + 3 * matrix.inputs * matrix.panels * 8, 0);
-  const team = createTeam({ module, memory, lists, barrier: BEGIN, threads, rowWork, onCall });
+  const team = createTeam({ module, memory, lists, barrier: BEGIN, threads, rowWork, ...watch });
   const load = createLoader(compiled, memory);
   const store = createStore(compiled, memory);
   const writeConstants = createConstantsWriter(compiled, floats);

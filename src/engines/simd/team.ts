@@ -1,10 +1,12 @@
-import { Worker } from 'node:worker_threads';
+import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { monotonicMs } from '../../clock.js';
+import { userError, type Problem, type UserError } from '../../errors.js';
+import { GO_ON, threadProblem } from '../../thread.js';
 import { instantiate, type Kernels } from './module.js';
 import type { Call } from './call-list.js';
 
 /** What a team of workers runs, and on what. */
-export interface TeamOptions<List extends string = string> {
+export interface TeamOptions<List extends string = string> extends TeamWatch {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
   readonly lists: Readonly<Record<List, readonly Call[]>>;
@@ -13,8 +15,14 @@ export interface TeamOptions<List extends string = string> {
   readonly threads: number;
   /** Multiplications of a row: what decides whether a step is worth sharing. */
   readonly rowWork: number;
-  /** Told how long each call of this thread took: for measuring. */
-  readonly onCall?: CallObserver | undefined;
+}
+
+/** For measuring, and for tests. */
+export interface TeamWatch {
+  /** Told how long each call of this thread took. */
+  readonly onCall?: CallObserver;
+  /** Whether every list is shared, however small, once all workers are there. */
+  readonly isPatient?: boolean;
 }
 
 /** Hears of the calls of a step, one by one. */
@@ -22,12 +30,15 @@ export type CallObserver = (kernel: Call['kernel'], elapsedMs: number) => void;
 
 /** Those who run a list together; this thread is the first of them. */
 export interface Team<List extends string> {
-  /** Runs a list on a batch of so many rows, to its end. */
+  /**
+   * Runs a list on a batch of so many rows, to its end.
+   * @throws UserError (thread) where a worker ended, or a kernel gave up: what the list writes is spoiled, and nothing runs any more
+   */
   run(list: List, rows: number): void;
   end(): void;
 }
 
-/** Words of a command, counted from the barrier: its number, the list (-1 ends the worker), the rows; the workers that wait; whether one failed. */
+/** Words of a command, counted from the barrier: its number, the list (-1 ends the worker), the rows; the workers that are there; whether one ended. */
 export const COMMAND = { number: 4, list: 5, rows: 6, ready: 7, failed: 8 } as const;
 /** Less work than this is done before the others have woken up. */
 const MIN_SHARED_WORK = 2_000_000;
@@ -54,21 +65,36 @@ function timed(name: Call['kernel'], kernel: Kernels['barrier'], onCall: CallObs
 }
 
 /** Starts the workers. Results do not depend on how many there are. */
-export function createTeam<List extends string>({ module, memory, lists, barrier, threads, rowWork, onCall }: TeamOptions<List>): Team<List> {
+export function createTeam<List extends string>({ module, memory, lists, barrier, threads, rowWork, onCall, isPatient = false }: TeamOptions<List>): Team<List> {
   const kernels = instantiate(module, memory);
   // A command names a list by its place.
   const names = Object.keys(lists) as List[];
   const bound = names.map((name) => bind(lists[name], kernels, onCall));
   const words = new Int32Array(memory.buffer, barrier, 16);
-  const workers = Array.from({ length: threads - 1 }, (_, w) => {
-    // Workers run what was built, also where this file runs from its source.
-    const worker = new Worker(new URL('../../../dist/engines/simd/worker.js', import.meta.url), {
-      workerData: { module, memory, lists, barrier, threads, self: w + 1 },
+  const { port1: reasons, port2: port } = new MessageChannel();
+  const fail = (): void => void Atomics.store(words, COMMAND.failed, 1);
+  let problem: Problem | undefined;
+  if (threads > 1) {
+    // Threads run what was built, also where this file runs from its source.
+    const guard = new Worker(new URL('../../../dist/engines/simd/guard.js', import.meta.url), {
+      workerData: { module, memory, lists, barrier, threads, port },
+      transferList: [port],
       execArgv: [],
     });
-    worker.unref();
-    return worker;
-  });
+    const hear = (end: Error | number): void => {
+      if (end === 0 && Atomics.load(words, COMMAND.list) < 0) return;
+      problem ??= threadProblem(end);
+      fail();
+    };
+    guard.on('error', hear).on('exit', hear).unref();
+  }
+  /** Ends the step for all, and says why: a worker's end, or what was thrown here. */
+  const failure = (error: unknown): UserError => {
+    fail();
+    const told = receiveMessageOnPort(reasons) as { readonly message: Problem } | undefined;
+    problem ??= told?.message ?? { message: `the kernels gave up within a step: ${error instanceof Error ? error.message : String(error)}`, fix: GO_ON };
+    return userError('thread', problem, error);
+  };
   const command = (list: number, rows: number): void => {
     words[COMMAND.list] = list;
     words[COMMAND.rows] = rows;
@@ -78,15 +104,22 @@ export function createTeam<List extends string>({ module, memory, lists, barrier
   return {
     run(name, rows) {
       const list = names.indexOf(name);
+      while (isPatient && Atomics.load(words, COMMAND.ready) < threads - 1 && Atomics.load(words, COMMAND.failed) === 0) Atomics.wait(words, COMMAND.failed, 0, 1);
       // Until all have started, this thread goes on alone: the results are the same.
-      const isShared = threads > 1 && rows * rowWork >= MIN_SHARED_WORK && Atomics.load(words, COMMAND.ready) === threads - 1;
+      const isShared = threads > 1 && (isPatient || rows * rowWork >= MIN_SHARED_WORK) && Atomics.load(words, COMMAND.ready) === threads - 1;
       kernels.join(0, isShared ? threads : 1, barrier);
-      if (isShared) command(list, rows);
-      bound[list]!(rows);
-      if (isShared) kernels.barrier();
+      try {
+        if (Atomics.load(words, COMMAND.failed) !== 0) throw new Error('a worker has ended');
+        if (isShared) command(list, rows);
+        bound[list]!(rows);
+        if (isShared) kernels.barrier();
+      } catch (error) {
+        throw failure(error);
+      }
     },
     end() {
-      if (workers.length > 0) command(-1, 0);
+      reasons.close();
+      if (threads > 1) command(-1, 0);
     },
   };
 }

@@ -1,0 +1,55 @@
+import { describe, expect, it } from 'vitest';
+import { UserError } from '../../src/errors.js';
+import { createCallList } from '../../src/engines/simd/call-list.js';
+import { createMemory, loadKernels } from '../../src/engines/simd/module.js';
+import { COMMAND, createTeam, type Team } from '../../src/engines/simd/team.js';
+
+const BARRIER = 65_536;
+const AT = BARRIER + 64;
+const ROWS = 100;
+
+/** A team of three with a list that clears a column, and one that does so beyond the end of the memory. */
+function teamOf(): { readonly team: Team<'clear' | 'beyond'>; readonly words: Int32Array; readonly column: Float32Array } {
+  const memory = createMemory(4 * 65_536);
+  const [clear, beyond] = [AT, memory.buffer.byteLength].map((y) => {
+    const list = createCallList();
+    list.emit('clear', { y, ldy: 4, rows: ROWS, columns: 4 });
+    return list.calls;
+  }) as [ReturnType<typeof createCallList>['calls'], ReturnType<typeof createCallList>['calls']];
+  const team = createTeam({ module: loadKernels().module, memory, lists: { clear, beyond }, barrier: BARRIER, threads: 3, rowWork: 1, isPatient: true });
+  return { team, words: new Int32Array(memory.buffer, BARRIER, 16), column: new Float32Array(memory.buffer, AT, ROWS * 4) };
+}
+
+describe('a team that is patient', () => {
+  it('shares every list with all its workers', () => {
+    const { team, words, column } = teamOf();
+    for (let run = 1; run <= 3; run++) {
+      column.fill(1);
+      team.run('clear', ROWS);
+      expect([words[COMMAND.ready], words[COMMAND.number]]).toEqual([2, run]);
+      expect(column.every((value) => value === 0)).toBe(true);
+    }
+    team.end();
+  });
+});
+
+describe('a kernel that gives up', () => {
+  it('is told in words, and nothing runs any more', () => {
+    const { team } = teamOf();
+    team.run('clear', ROWS);
+    const thrownBy = (list: 'clear' | 'beyond'): unknown => {
+      try {
+        team.run(list, ROWS);
+        return undefined;
+      } catch (error) {
+        return error;
+      }
+    };
+    const first = thrownBy('beyond');
+    expect(first).toBeInstanceOf(UserError);
+    expect((first as UserError).exitCode).toBe(1);
+    expect((first as UserError).message).toMatch(/memory access out of bounds; what was saved is whole: go on from there/);
+    expect(thrownBy('clear')).toBeInstanceOf(UserError);
+    team.end();
+  });
+});

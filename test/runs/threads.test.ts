@@ -1,0 +1,43 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { BIN, dying, mtl, type Death } from '../support/mtl.js';
+import { scratchFile, scratchFolder } from '../support/scratch.js';
+import { smallWorld } from '../support/small-run.js';
+
+// Threads that die without a word, in a process of their own. A test that hangs fails.
+
+let world: string;
+let config: string;
+beforeAll(async () => {
+  world = mkdtempSync(join(tmpdir(), 'mtl-threads-'));
+  await smallWorld(world);
+  config = join(world, 'mmoe.yaml');
+}, 30_000);
+afterAll(() => rmSync(world, { recursive: true }));
+
+/** Steps large enough to be shared. */
+const WIDE = ['--set=model.experts.hidden=[256]', '--set=training.batchSize=300', '--set=training.epochs=2000', '--set=training.earlyStopping=null', '--set=checkpoints.everySteps=5'];
+const WORDS = /^error: a thread ended before its work was done, (with exit code 0|since its memory was full); what was saved is whole: go on from there/;
+
+describe('a worker of the engine that dies', () => {
+  const cases = (['exit', 'heap'] as const).flatMap((death) => (['within a step', 'between two steps'] as const).map((moment): [Death['moment'], Death['death']] => [moment, death]));
+  it.each(cases)('%s ends the run in words with exit code 1, and the newest checkpoint is whole (%s)', { timeout: 60_000 }, async (moment, death) => {
+    const cwd = scratchFolder();
+    const { code, stderr } = await dying({ victim: 'simd/worker.js', death, moment }, cwd, BIN, ['train', config, '--run-dir', 'run', '--threads=3', ...WIDE]);
+    expect(stderr).toMatch(WORDS);
+    expect(code).toBe(1);
+    expect((await mtl(cwd, ['eval', 'run/checkpoints/last'])).code).toBe(0);
+  });
+});
+
+describe('a thread that encodes rows and dies', () => {
+  it.each(['exit', 'heap'] as const)('ends the reading in words, and leaves nothing half (%s)', { timeout: 60_000 }, async (death) => {
+    const file = scratchFile('rows.csv', `y,id\n${'0,1\n1,2\n'.repeat(500_000)}`);
+    const folder = join(scratchFolder(), 'shards');
+    const { code, stderr } = await dying({ victim: 'encode-worker.js', death, moment: 'at a request' }, scratchFolder(), join(import.meta.dirname, '..', 'support', 'encode-patiently.mjs'), [file, folder]);
+    expect([code, stderr]).toEqual([9, expect.stringMatching(/^UserError thread: a thread ended before its work was done/) as string]);
+    expect(existsSync(folder)).toBe(false);
+  });
+});

@@ -1,0 +1,52 @@
+// Loaded into a process before anything else (node --import): threads of the module MTL_VICTIM die as MTL_DEATH says.
+// It stands before every thread as well, whoever starts it, so as to reach the threads of threads.
+import { createRequire, syncBuiltinESMExports } from 'node:module';
+
+const threads = createRequire(import.meta.url)('node:worker_threads');
+const { isMainThread, parentPort, Worker } = threads;
+threads.Worker = class extends Worker {
+  constructor(url, options) {
+    super(new URL(import.meta.url), { ...options, argv: [url.href], resourceLimits: { maxOldGenerationSizeMb: 48 } });
+  }
+};
+syncBuiltinESMExports();
+
+const DEATHS = {
+  exit: () => process.exit(0),
+  heap: () => {
+    for (const all = []; ; ) all.push(new Array(1000).fill({}));
+  },
+};
+const { MTL_VICTIM: victim, MTL_DEATH: death, MTL_MOMENT: moment } = process.env;
+
+/** A function that dies at its so-many-th call. */
+function dyingAt(count, call) {
+  let calls = 0;
+  return (...args) => (++calls === count ? DEATHS[death]() : call(...args));
+}
+
+if (!isMainThread) {
+  const url = process.argv[2];
+  if (url.endsWith(victim)) {
+    const moments = {
+      // Of a team's worker: in a kernel of its share, with others at work, or where it waits for the next step.
+      'within a step': () => {
+        const { Instance } = WebAssembly;
+        WebAssembly.Instance = function (...args) {
+          const { gemm, ...kernels } = new Instance(...args).exports;
+          return { exports: { ...kernels, gemm: dyingAt(500, gemm) } };
+        };
+      },
+      'between two steps': () => {
+        Atomics.load = dyingAt(100_000, Atomics.load);
+      },
+      // Of a thread that is asked.
+      'at a request': () => {
+        const on = parentPort.on.bind(parentPort);
+        parentPort.on = (event, listener) => on(event, dyingAt(3, listener));
+      },
+    };
+    moments[moment]();
+  }
+  await import(url);
+}
