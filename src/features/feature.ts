@@ -6,8 +6,14 @@ import type { Part } from '../part.js';
 export class BadValue extends Error {
   override readonly name = 'BadValue';
 
-  /** @param expected what the cell should have held */
-  constructor(readonly expected: string) {
+  /**
+   * @param expected what the cell should have held
+   * @param cure what to do where a whole column is likely to be like that
+   */
+  constructor(
+    readonly expected: string,
+    readonly cure?: string,
+  ) {
     super(`expected ${expected}`);
   }
 }

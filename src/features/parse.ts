@@ -3,12 +3,15 @@ import { BadValue } from './feature.js';
 /** Ids are kept as unsigned integers of 32 bits, and a table is indexed with signed ones. */
 const LARGEST_ID = 2 ** 31 - 1;
 
+/** Ids with letters in them are texts. */
+const TAKE_TOKENS = 'for texts, give the field encoding: { name: tokens }; or correct the row';
+
 /** A whole number from 0 to 2^31 - 1, in digits alone. */
 export function parseId(text: string): number {
   let id = 0;
   for (let i = 0; i < text.length; i++) {
     const digit = text.charCodeAt(i) - 48;
-    if (digit < 0 || digit > 9) throw new BadValue('an id: a whole number in digits');
+    if (digit < 0 || digit > 9) throw new BadValue('an id: a whole number in digits', NUMBER.test(text) ? undefined : TAKE_TOKENS);
     id = id * 10 + digit;
     if (id > LARGEST_ID) throw new BadValue(`an id of at most ${LARGEST_ID}`);
   }
@@ -16,9 +19,12 @@ export function parseId(text: string): number {
   return id;
 }
 
+/** Stands in a text for bytes that were none: half of a surrogate pair, which no UTF-8 gives. */
+export const NOT_TEXT = '\udfff';
+
 /** Any text. Bytes that are no text all look alike once they are read: they would make one token of many. */
 export function parseText(text: string): string {
-  if (text.includes('\ufffd')) throw new BadValue('UTF-8 text');
+  if (text.includes(NOT_TEXT)) throw new BadValue('UTF-8 text');
   return text;
 }
 
@@ -61,6 +67,6 @@ function plainDecimal(text: string): number {
 export function parseClass(text: string): number {
   if (text === '0' || text === '1') return text === '1' ? 1 : 0;
   const number = NUMBER.test(text) ? Number(text) : NaN;
-  if (number !== 0 && number !== 1) throw new BadValue('0 or 1');
+  if (number !== 0 && number !== 1) throw new BadValue('0 or 1', Number.isNaN(number) && text !== '' ? 'write the label as 1 and 0' : undefined);
   return number;
 }

@@ -4,6 +4,7 @@ import { parse } from 'csv-parse/sync';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseCells } from '../../src/data/files/csv-cells.js';
+import { refuseBadRows } from '../../src/data/rows/rejects.js';
 import { columnIndices, openCsv } from '../../src/data/files/csv.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
 
@@ -18,6 +19,7 @@ async function read(content: string | Uint8Array, chunkBytes?: number): Promise<
     if ('rows' in piece) {
       rows.push(...piece.rows);
       lines.push(...piece.lines);
+      if (piece.bad !== undefined) refuseBadRows.reject({ path: csv.path, column: undefined, value: undefined, cells: [], ...piece.bad });
       continue;
     }
     if (!('bytes' in piece)) throw new Error('a CSV has no columns');
@@ -61,13 +63,22 @@ describe('a CSV', () => {
 
   it.each([
     ['a quote that is never closed', 'a,b\n1,2\n"3,4\n5,6\n', /data\.csv:3: a quote is opened and never closed/],
-    ['text after a quote', 'a,b\n1,"2"x\n', /data\.csv:2: something follows a closing quote/],
-    ['a quote in a cell', 'a,b\n1,2"x\n', /data\.csv:2: a quote stands inside a cell/],
-    ['a row without an end', `a,b\n1,2\n"${'x'.repeat(2_000_000)}`, /data\.csv:3: a row has more than 1048576 characters/],
+    ['text after a quote', 'a,b\n1,"2"x\n', /data\.csv:2: expected a comma or the end of the line behind a closing quote/],
+    ['a quote in a cell', 'a,b\n1,2"x\n', /data\.csv:2: expected quotes around the whole of a cell/],
+    ['a row without an end', `a,b\n1,2\n"${'x'.repeat(2_000_000)}`, /data\.csv:3: a quote is opened and not closed within 1048576 characters/],
+    ['a row that is too long', `a,b\n1,2\n${'x'.repeat(2_000_000)}\n3,4\n`, /data\.csv:3: a row has more than 1048576 characters, the most that is read/],
+    ['a row that is too long, with quotes', `a,b\n1,2\n"${'x'.repeat(600_000)}","${'x'.repeat(600_000)}"\n3,4\n`, /data\.csv:3: a row has more than 1048576 characters, the most that is read/],
     ['gzip that is cut', gzipSync('a,b\n1,2\n').subarray(0, 20), /what gzip compressed ends too early/],
     ['gzip that is damaged', Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0, 255, 255), /what gzip compressed is damaged/],
-    ['UTF-16', Uint8Array.of(0xff, 0xfe, 97, 0), /is UTF-16 text; expected UTF-8/],
+    ['UTF-16', Uint8Array.of(0xff, 0xfe, 97, 0), /is UTF-16 text; expected UTF-8; convert it: iconv -f UTF-16 /],
+    ['UTF-16, the big end first', Uint8Array.of(0xfe, 0xff, 0, 97), /is UTF-16 text/],
+    ['UTF-32', Uint8Array.of(0xff, 0xfe, 0, 0, 97, 0, 0, 0), /is UTF-32 text; expected UTF-8; convert it: iconv -f UTF-32 /],
+    ['UTF-32, the big end first', Uint8Array.of(0, 0, 0xfe, 0xff, 0, 0, 0, 97), /is UTF-32 text/],
+    ['UTF-16 in gzip', gzipSync(Uint8Array.of(0xfe, 0xff, 0, 97)), /is UTF-16 text/],
+    ['UTF-16 and nothing in it', Uint8Array.of(0xff, 0xfe), /is UTF-16 text/],
     ['nothing in it', '', /data\.csv: is empty/],
+    ['no header', '1,0,7,7,0.5\n1,1,8,9,0.5\n', /data\.csv:1: expected a header with the names of columns, found "7" twice in "1,0,7,7,0\.5", which looks like a row; write a first line/],
+    ['no header, and texts', '1,red,red,0.5,\n', /data\.csv:1: expected a header .* found "red" twice in .* looks like a row/],
     ['a column twice', 'a,b,a\n1,2,3\n', /data\.csv:1: column "a": stands in the header twice/],
   ])('with %s is an error with its place', async (_, content, message) => {
     await expect(read(content)).rejects.toThrow(message);
@@ -117,6 +128,11 @@ describe('a CSV', () => {
   it('without a wanted column is an error that names all of them', async () => {
     const csv = await openCsv(scratchFile('data.csv', 'click,purchase,101\n'));
     expect(() => columnIndices(csv, ['click', 'purchse', '121'])).toThrow(/column "purchse".*did you mean 'purchase'\?(.|\n)*column "121"/);
+  });
+
+  it('without a header is told so, also where no value stands in the first row twice', async () => {
+    const csv = await openCsv(scratchFile('data.csv', '1,0,7,0.5\n0,0,8,0.5\n'));
+    expect(() => columnIndices(csv, ['click', '101'])).toThrow(/^[^\n]*data\.csv:1: expected a header with the names of columns, found none of the columns that the config asks for in "1,0,7,0\.5", which looks like a row; [^\n]*$/);
   });
 
   it('with other separators than commas is told so, once', async () => {

@@ -1,8 +1,11 @@
 import { openSync, writeSync, closeSync, ftruncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { RejectPolicy } from '../../src/data/rows/rejects.js';
+import { openCsv } from '../../src/data/files/csv.js';
+import { parseCells } from '../../src/data/files/csv-cells.js';
+import { refuseBadRows, skipBadRows, type RejectPolicy } from '../../src/data/rows/rejects.js';
 import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { storedFitted } from '../../src/features/fitted.js';
@@ -54,6 +57,8 @@ describe('a hostile CSV', () => {
     ['line ends of Windows in quotes', '1,7,"a\r\nb",0.5\r\n', [1, 7, 'a\r\nb', 0.5]],
     ['JSON', '1,7,"{""type"": ""Point"", ""at"": [1,2]}",0.5\n', [1, 7, '{"type": "Point", "at": [1,2]}', 0.5]],
     ['everything in quotes', '"1","7","a","0.5"\n', good],
+    ['U+FFFD', '1,7,a\ufffd,0.5\n', [1, 7, 'a\ufffd', 0.5]],
+    ['U+FFFD in quotes', '1,7,"\ufffd,",0.5\n', [1, 7, '\ufffd,', 0.5]],
     ['text beyond ASCII', '1,7,ʤ 东京 😀,0.5\n', [1, 7, 'ʤ 东京 😀', 0.5]],
     ['blanks that are kept', '1,7, a ,0.5\n', [1, 7, ' a ', 0.5]],
     ['NUL bytes in a text', '1,7,a\0b,0.5\n', [1, 7, 'a\0b', 0.5]],
@@ -87,6 +92,10 @@ describe('a hostile CSV', () => {
     ['a comma for a point', '1,7,a,"0,5"\n', '3 n'],
     ['bytes that are no text', Buffer.from([49, 44, 55, 44, 0xff, 0xc3, 44, 49, 10]), '3 word'],
     ['half a character', Buffer.concat([Buffer.from('1,7,'), Buffer.from('東').subarray(0, 2), Buffer.from(',1\n')]), '3 word'],
+    ['bytes that are no text, in quotes, beside U+FFFD', Buffer.from([49, 44, 55, 44, 34, 0xef, 0xbf, 0xbd, 0xff, 34, 44, 49, 10]), '3 word'],
+    ['text behind a quote', '1,7,"a"b,0.5\n', '3 row'],
+    ['a quote within a cell', '1,7,a"b,0.5\n', '3 row'],
+    ['a quote out of place, with line ends of Windows', '1,7,a"b,0.5\r\n', '3 row'],
     ['blanks around a number', '1,7,a, 0.5\n', '3 n'],
     ['blanks around an id', '1,7 ,a,0.5\n', '3 id'],
   ])('with %s loses that row alone, and says which', async (_, content, place) => {
@@ -96,15 +105,64 @@ describe('a hostile CSV', () => {
     expect(rows).toEqual(Array(content.at(-1) === '\n' || content.at(-1) === 10 ? 2 : 1).fill(good));
   });
 
+  it('with rows of misplaced quotes among others gives the others, as csv-parse reads them, wherever the file is cut', async () => {
+    const row = fc.oneof(
+      { weight: 4, arbitrary: fc.constantFrom('1,7,a,0.5', '1,7,"a,b",0.5', '1,7,"a\nb",0.5', '"1","7","""",0.5', '1,7,a,b,0.5') },
+      { weight: 1, arbitrary: fc.constantFrom('1,7,"a"b,0.5', '1,7,a"b,0.5', '1,"7" ,a,0.5', 'x"') },
+    );
+    const end = fc.constantFrom('\n', '\n', '\r\n', '\r');
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.tuple(row, end), { minLength: 1, maxLength: 12 }), fc.integer({ min: 1, max: 60 }), async (lines, chunkBytes) => {
+        const csv = await openCsv(scratchFile('train.csv', HEADER + lines.flat().join('')), chunkBytes);
+        const found: unknown[] = [];
+        for await (const piece of csv.pieces()) {
+          if ('rows' in piece) found.push(...piece.rows, ...(piece.bad === undefined ? [] : [piece.bad.line]));
+          else if ('bytes' in piece) {
+            const texts = piece.bytes.toString('utf8', piece.begin, piece.end).split(/\r?\n/);
+            found.push(...texts.filter((text) => text !== '').map((text) => text.split(',')));
+            piece.next.line += texts.length - 1;
+          }
+        }
+        let line = 2;
+        const expected = lines.map(([text]): unknown => {
+          const begin = line;
+          line += text.split('\n').length;
+          const { rows: [cells] } = parseCells(Buffer.from(text), 1);
+          return cells ?? begin;
+        });
+        expect(found).toEqual(expected);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   it.each<[string, string, RegExp]>([
     ['a quote that is never closed', '1,7,"a,0.5\n1,7,a,0.5\n', /train\.csv:3: a quote is opened and never closed/],
-    ['a quote that is never closed, in a long file', `1,7,"a,0.5\n${'1,7,a,0.5\n'.repeat(200_000)}`, /train\.csv:3: a row has more than 1048576 characters/],
-    ['text behind a quote', '1,7,"a"b,0.5\n', /train\.csv:3: something follows a closing quote/],
-    ['a quote within a cell', '1,7,a"b,0.5\n', /train\.csv:3: a quote stands inside a cell/],
+    ['a quote that is never closed, in a long file', `1,7,"a,0.5\n${'1,7,a,0.5\n'.repeat(200_000)}`, /train\.csv:3: a quote is opened and not closed within 1048576 characters/],
+    ['a quote that takes in the next row', '1,7,"a,0.5\n1,7,"a",0.5\n', /train\.csv:3: expected a comma or the end of the line behind a closing quote/],
+    ['a row of more than a megabyte', `1,7,${'a'.repeat(1_100_000)},0.5\n1,7,a,0.5\n`, /train\.csv:3: a row has more than 1048576 characters, the most that is read/],
   ])('with %s is an error with its line', async (_, content, message) => {
     const path = scratchFile('train.csv', `${HEADER}1,7,a,0.5\n${content}`);
     await expect(read(path)).rejects.toThrow(message);
     await expect(read(path)).rejects.toMatchObject({ exitCode: 3 });
+  });
+
+  it.each<[string, string, RegExp]>([
+    ['texts for ids', '1,abc,a,0.5\n', /train\.csv:2: column "id": expected an id: a whole number in digits, found "abc"; for texts, give the field encoding: { name: tokens }; or correct the row$/],
+    ['yes and no for labels', 'yes,7,a,0.5\n', /train\.csv:2: column "click": expected 0 or 1, found "yes"; write the label as 1 and 0$/],
+    ['a negative id', '1,-7,a,0.5\n', /train\.csv:2: column "id": expected an id: .* found "-7"; correct the row, or set data\.onBadRow to 'skip'$/],
+    ['a label that is a count', '2,7,a,0.5\n', /train\.csv:2: column "click": expected 0 or 1, found "2"; correct the row/],
+  ])('with %s is told the cure that is likely', async (_, content, message) => {
+    const path = scratchFile('train.csv', HEADER + content);
+    const format = rowFormatOf(tasks, groups);
+    const source = await openSource(path, columnsOf(format));
+    await expect(source.fit(format, { policy: refuseBadRows })).rejects.toThrow(message);
+  });
+
+  it('with texts for ids has that cure told also where too many rows are skipped', async () => {
+    const format = rowFormatOf(tasks, groups);
+    const source = await openSource(scratchFile('train.csv', `${HEADER}1,abc,a,0.5\n`), columnsOf(format));
+    await expect(source.fit(format, { policy: skipBadRows(undefined, 0) })).rejects.toThrow(/found "abc"; for texts, .*; this is bad row number 1 and data\.maxRejects is 0$/);
   });
 
   it('with a line of 100 MB is given up after the first of them', async () => {

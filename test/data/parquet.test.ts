@@ -95,6 +95,14 @@ describe('Parquet', () => {
     await expect(read(folder)).rejects.toThrow(/date=2026-01-01: stands among the parts/);
   });
 
+  it('has U+FFFD as text, and tells bytes that are none', async () => {
+    const path = written('train.parquet', parquetOf(rows.map((row, r) => (r === 7 ? { ...row, word: 'r\ufffd' } : row))));
+    await read(path);
+    const bytes = readFileSync(path);
+    for (let at = bytes.indexOf('r\ufffd'); at >= 0; at = bytes.indexOf('r\ufffd', at)) bytes.fill(0xff, at + 1, at + 4);
+    await expect(read(written('train.parquet', bytes))).rejects.toThrow(/train\.parquet:8: column "word": expected UTF-8 text/);
+  });
+
   it('has bad rows that are told by file and row', async () => {
     const bad = rows.map((row, r) => (r === 70 ? { ...row, user: -1 } : row));
     const folder = scratchFolder();

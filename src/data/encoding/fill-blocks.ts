@@ -62,7 +62,7 @@ export function createFiller(source: RowShape, { format, readers, block, capacit
  * @throws UserError (data) for a row that the policy does not let pass
  */
 export async function readRows(source: RowSource, target: ReadTarget): Promise<number> {
-  const { block, capacity, onBlock, onShare, elsewhere } = target;
+  const { block, capacity, policy, onBlock, onShare, elsewhere } = target;
   const { readRow, columnsReader, scanner } = createFiller(source, target);
   let count = 0;
   const flush = async (): Promise<void> => {
@@ -83,6 +83,10 @@ export async function readRows(source: RowSource, target: ReadTarget): Promise<n
       for (let r = 0; r < piece.rows.length; r++) {
         if (!readRow(piece.rows[r]!, piece.lines[r]!, piece.path)) continue;
         if (++block.rows === capacity) await flush();
+      }
+      if (piece.bad !== undefined) {
+        const { line, expected, text } = piece.bad;
+        policy.reject({ path: piece.path ?? source.csv.path, line, column: undefined, value: undefined, expected, cells: [text] });
       }
     } else if (elsewhere !== undefined) {
       // What comes of it stands behind what was read here.

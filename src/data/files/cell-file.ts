@@ -7,6 +7,15 @@ export interface CellRows {
   readonly lines: readonly number[];
   /** The file that they are from, where the source has several. */
   readonly path?: string;
+  /** A row behind them that cannot be taken apart. */
+  readonly bad?: BadLine;
+}
+
+/** A line that is no row. */
+export interface BadLine {
+  readonly line: number;
+  readonly expected: string;
+  readonly text: string;
 }
 
 /** Some rows as columns of cells. */

@@ -45,6 +45,7 @@ export function columnsReader(
           column: names?.join(', '),
           value: names?.map((name) => textOf(name, row)).join(CELL_SEPARATOR),
           expected: error.expected,
+          cure: error.cure,
         });
         return false;
       }

@@ -1,15 +1,22 @@
+import { isUtf8 } from 'node:buffer';
 import { CsvError, parse } from 'csv-parse/sync';
 import { userError } from '../../errors.js';
+import type { BadLine } from './cell-file.js';
+import { cellText, latin1CellText } from './cell-text.js';
 
-/** A row longer than this is a quote that was never closed, or not a CSV. */
+/** The longest row that is read: a longer one is a quote that was never closed, or not a CSV. */
 export const MAX_ROW_BYTES = 1 << 20;
 
 /** What csv-parse means by its codes, for people. */
 const PARSE_ERRORS: Readonly<Record<string, string>> = {
   CSV_QUOTE_NOT_CLOSED: 'a quote is opened and never closed',
-  CSV_INVALID_CLOSING_QUOTE: 'something follows a closing quote; a quote inside a quoted cell is written twice',
-  INVALID_OPENING_QUOTE: 'a quote stands inside a cell that does not start with one; quote the whole cell and write the quote twice',
-  CSV_MAX_RECORD_SIZE: `a row has more than ${MAX_ROW_BYTES} characters: a quote that is never closed, or not a CSV`,
+  CSV_MAX_RECORD_SIZE: `a row has more than ${MAX_ROW_BYTES} characters, the most that is read`,
+};
+const NOT_CLOSED_SOON = `a quote is opened and not closed within ${MAX_ROW_BYTES} characters`;
+/** What it expected where a quote is out of place. */
+const QUOTE_ERRORS: Readonly<Record<string, string>> = {
+  CSV_INVALID_CLOSING_QUOTE: 'a comma or the end of the line behind a closing quote; a quote inside a quoted cell is written twice',
+  INVALID_OPENING_QUOTE: 'quotes around the whole of a cell that holds a quote, and that one written twice',
 };
 
 /** What csv-parse, the authority, makes of some bytes. */
@@ -19,30 +26,42 @@ export interface ParsedCells {
   readonly lines: readonly number[];
   /** Where each row ends, its line end included. */
   readonly ends: readonly number[];
-  /** What is wrong behind these rows, and the line on which that row starts. */
+  /** What is wrong behind these rows, the line on which that row starts, and where. */
   readonly error: CsvError | undefined;
   readonly errorLine: number;
+  readonly errorStart: number;
 }
 
-/** Parses bytes of whole lines, of which the first is number `line`. */
-export function parseCells(bytes: Buffer, line: number, numRows?: number): ParsedCells {
+/** The same with the row that is wrong and where it ends, where that row can be left out. */
+export interface LenientCells extends ParsedCells {
+  readonly bad?: BadLine & { readonly end: number };
+}
+
+/**
+ * Parses bytes of whole lines, of which the first is number `line`.
+ * @param maxRowBytes 0 for no limit
+ */
+export function parseCells(bytes: Buffer, line: number, numRows?: number, maxRowBytes = MAX_ROW_BYTES): ParsedCells {
   const rows: string[][] = [];
   const lines: number[] = [];
   const ends: number[] = [];
   let counted = 0;
   let next = line;
   let error: CsvError | undefined;
+  // Bytes that are no text are told apart cell by cell.
+  const isText = isUtf8(bytes);
   try {
     parse(bytes, {
+      encoding: isText ? 'utf8' : 'latin1',
       // Files that were put together may mix them.
       record_delimiter: ['\r\n', '\n', '\r'],
       skip_empty_lines: true,
       // Ragged rows are told apart later, where they may be rejected one by one.
       relax_column_count: true,
-      max_record_size: MAX_ROW_BYTES,
+      max_record_size: maxRowBytes,
       ...(numRows !== undefined && { to: numRows }),
       on_record: (row: string[], { bytes: end }) => {
-        rows.push(row);
+        rows.push(isText ? row : row.map(latin1CellText));
         ends.push(end);
         next += countLines(bytes, counted, end);
         counted = end;
@@ -56,15 +75,45 @@ export function parseCells(bytes: Buffer, line: number, numRows?: number): Parse
   }
   let start = counted;
   while (isLineEnd(bytes[start])) start++;
-  return { rows, lines, ends, error, errorLine: next + countLines(bytes, counted, start) };
+  return { rows, lines, ends, error, errorLine: next + countLines(bytes, counted, start), errorStart: start };
+}
+
+/**
+ * The same as far as a row whose quote is out of place on its first line, whatever follows: it ends with that line. A quote that
+ * is left open has no such end; what follows may be the cell's or not.
+ */
+export function parseLeniently(bytes: Buffer, line: number): LenientCells {
+  const parsed = parseCells(bytes, line);
+  if (parsed.error === undefined) return parsed;
+  const end = lineEndBehind(bytes, parsed.errorStart);
+  const { error } = parseCells(bytes.subarray(parsed.errorStart, end), 1);
+  const expected = error && QUOTE_ERRORS[error.code];
+  if (expected === undefined) return parsed;
+  return { ...parsed, bad: { line: parsed.errorLine, expected, text: cellText(bytes, parsed.errorStart, end).trimEnd(), end } };
 }
 
 /**
  * Refuses what csv-parse could not read.
+ * @param bytes that were parsed
  * @throws UserError (data)
  */
-export function checkParsed(path: string, { error, errorLine }: ParsedCells): void {
-  if (error !== undefined) throw userError('data', { where: `${path}:${errorLine}`, message: PARSE_ERRORS[error.code] ?? `not a CSV (${error.code})` }, error);
+export function checkParsed(path: string, bytes: Buffer, { error, errorLine, errorStart }: ParsedCells): void {
+  if (error === undefined) return;
+  const expected = QUOTE_ERRORS[error.code];
+  const message = expected === undefined ? (PARSE_ERRORS[error.code] ?? `not a CSV (${error.code})`) : `expected ${expected}`;
+  const isOpen = error.code === 'CSV_MAX_RECORD_SIZE' && isQuoteOpen(bytes.subarray(errorStart));
+  throw userError('data', { where: `${path}:${errorLine}`, message: isOpen ? NOT_CLOSED_SOON : message }, error);
+}
+
+/** Whether the row that begins here has a quote that is not closed. */
+function isQuoteOpen(bytes: Buffer): boolean {
+  return parseCells(bytes, 1, 1, 0).error?.code === 'CSV_QUOTE_NOT_CLOSED';
+}
+
+/** Behind the first end of a line from `begin` on, or the end of all. */
+function lineEndBehind(bytes: Buffer, begin: number): number {
+  for (let i = begin; i < bytes.length; i++) if (isLineEnd(bytes[i])) return i + (bytes[i] === 13 && bytes[i + 1] === 10 ? 2 : 1);
+  return bytes.length;
 }
 
 /** How many lines end from `begin` to `end`; both characters of a CRLF are one end. */

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { createByteHash } from '../../byte-hash.js';
 import { didYouMean, quoted, systemCode, UserError, userError } from '../../errors.js';
 import { firstBytes, readChunks, type ByteChunks } from './csv-bytes.js';
-import { checkParsed, countLines, MAX_ROW_BYTES, parseCells } from './csv-cells.js';
+import { checkParsed, countLines, MAX_ROW_BYTES, parseCells, parseLeniently, type LenientCells } from './csv-cells.js';
 import { hashFiles, statsOf, type Fingerprint } from './fingerprint.js';
 import type { CellFile, Piece, LineCount, ReadAhead } from './cell-file.js';
 
@@ -12,6 +12,13 @@ const NOT_AHEAD: ReadAhead = { pieces: 0, settle: () => Promise.resolve() };
 /** RFC 1952, 2.3.1. */
 const GZIP_MAGIC = Buffer.of(0x1f, 0x8b);
 const BYTE_ORDER_MARK = Buffer.of(0xef, 0xbb, 0xbf);
+/** Byte order marks of what is not read (https://www.unicode.org/faq/utf_bom.html#bom4), longer ones first. */
+const ENCODINGS = [
+  [Buffer.of(0xff, 0xfe, 0, 0), 'UTF-32'],
+  [Buffer.of(0, 0, 0xfe, 0xff), 'UTF-32'],
+  [Buffer.of(0xff, 0xfe), 'UTF-16'],
+  [Buffer.of(0xfe, 0xff), 'UTF-16'],
+] as const;
 const QUOTE = 34;
 const LF = 10;
 const CR = 13;
@@ -42,6 +49,7 @@ export async function openCsv(path: string, chunkBytes = 1 << 19): Promise<CellF
   const { names, bytes, lines } = await readHeader(path, isGzip, chunkBytes);
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice !== undefined) {
+    if (NOT_A_NAME.test(twice) || looksLikeRow(names)) throw noHeader(path, names, `${quoted(twice)} twice`);
     throw userError('data', { where: `${path}:1`, key: `column ${quoted(twice)}`, message: 'stands in the header twice', fix: 'rename or remove one' });
   }
   let known: Fingerprint | undefined;
@@ -74,6 +82,7 @@ export function columnIndices({ path, header }: CellFile, wanted: readonly strin
   const indices = new Map(header.map((name, i) => [name, i]));
   const missing = wanted.filter((name) => !indices.has(name));
   if (missing.length > 0) {
+    if (missing.length === wanted.length && looksLikeRow(header)) throw noHeader(path, header, 'none of the columns that the config asks for');
     const [, separator] = header.length === 1 ? (/([;\t|])/.exec(header[0]!) ?? []) : [];
     if (separator !== undefined) {
       throw userError('data', { where: `${path}:1`, message: `expected a header with commas between its columns, found one column that holds ${quoted(separator)}`, fix: 'write the file with commas' });
@@ -89,6 +98,19 @@ export function columnIndices({ path, header }: CellFile, wanted: readonly strin
     );
   }
   return new Map(wanted.map((name) => [name, indices.get(name)!]));
+}
+
+/** What is rather a value than a name: nothing, or a number. */
+const NOT_A_NAME = /^([+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?)?$/;
+
+/** Whether a first line is rather a row; some columns are called by numbers. */
+function looksLikeRow(names: readonly string[]): boolean {
+  return 2 * names.filter((name) => NOT_A_NAME.test(name)).length >= names.length;
+}
+
+function noHeader(path: string, names: readonly string[], found: string): UserError {
+  const line = quoted(names.join(','));
+  return userError('data', { where: `${path}:1`, message: `expected a header with the names of columns, found ${found} in ${line}, which looks like a row`, fix: 'write a first line with the names of the columns; where this is one, give each a name of its own' });
 }
 
 async function readHeader(path: string, isGzip: boolean, chunkBytes: number): Promise<Header> {
@@ -107,13 +129,16 @@ async function readHeader(path: string, isGzip: boolean, chunkBytes: number): Pr
 }
 
 function headerOf(path: string, head: Buffer, isAll: boolean): Header | undefined {
-  if (head[0] === 0xff && head[1] === 0xfe) throw userError('data', { where: path, message: 'is UTF-16 text; expected UTF-8', fix: `convert it: iconv -f UTF-16 -t UTF-8 ${path}` });
+  // The marks of UTF-32 begin as those of UTF-16.
+  if (head.length < 4 && !isAll) return undefined;
+  const encoding = ENCODINGS.find(([mark]) => head.subarray(0, mark.length).equals(mark))?.[1];
+  if (encoding !== undefined) throw userError('data', { where: path, message: `is ${encoding} text; expected UTF-8`, fix: `convert it: iconv -f ${encoding} -t UTF-8 ${path}` });
   const begin = head.subarray(0, 3).equals(BYTE_ORDER_MARK) ? 3 : 0;
   const text = head.subarray(begin);
   const parsed = parseCells(text, 1, 1);
   const { rows, ends, error } = parsed;
   if (rows[0] !== undefined) return { names: rows[0], bytes: begin + ends[0]!, lines: countLines(text, 0, ends[0]!) };
-  if (isAll || error?.code !== 'CSV_QUOTE_NOT_CLOSED') checkParsed(path, parsed);
+  if (isAll || error?.code !== 'CSV_QUOTE_NOT_CLOSED') checkParsed(path, text, parsed);
   return undefined;
 }
 
@@ -138,19 +163,33 @@ async function* readPieces(chunks: ByteChunks, path: string, headerBytes: number
     await ahead.settle();
     carry = Buffer.from(whole);
     if (cut === 0 && whole.length <= MAX_ROW_BYTES) continue;
-    const parsed = parseCells(cut > 0 ? lines : whole, next.line);
-    // A quote may be closed, and a line ended, by what comes; unless it is too long already.
-    if (parsed.error?.code === 'CSV_QUOTE_NOT_CLOSED' || (cut === 0 && parsed.error === undefined)) continue;
-    yield { ...parsed, progress };
-    checkParsed(path, parsed);
-    next.line += countLines(whole, 0, cut);
-    carry = carry.subarray(cut);
+    const numLeft = yield* parsedPieces(path, cut > 0 ? carry.subarray(0, cut) : carry, next, progress, cut === 0 ? 'begun' : 'whole lines');
+    carry = carry.subarray((cut > 0 ? cut : carry.length) - numLeft);
   }
   await ahead.settle();
-  if (carry.length === 0) return;
-  const parsed = parseCells(carry, next.line);
-  yield { ...parsed, progress };
-  checkParsed(path, parsed);
+  if (carry.length > 0) yield* parsedPieces(path, carry, next, progress, 'all');
+}
+
+/**
+ * Rows that need a parser. What may go on in the next chunk is left.
+ * @param extent whether the bytes are the beginning of a line, whole lines, or all that is left of the file
+ * @returns how many bytes are left
+ */
+function* parsedPieces(path: string, lines: Buffer, next: LineCount, progress: number, extent: 'begun' | 'whole lines' | 'all'): Generator<Piece, number> {
+  for (let bytes = lines; ; ) {
+    const parsed: LenientCells = extent === 'begun' ? parseCells(bytes, next.line) : parseLeniently(bytes, next.line);
+    // A quote may be closed, and a line ended, by what comes; unless it is too long already.
+    const isOpen = parsed.error === undefined ? extent === 'begun' : parsed.error.code === 'CSV_QUOTE_NOT_CLOSED' && extent !== 'all';
+    if (isOpen) return bytes.length;
+    yield { ...parsed, progress };
+    if (parsed.bad === undefined) {
+      checkParsed(path, bytes, parsed);
+      next.line += countLines(bytes, 0, bytes.length);
+      return 0;
+    }
+    next.line = parsed.bad.line + 1;
+    bytes = bytes.subarray(parsed.bad.end);
+  }
 }
 
 /** `carry` and `data` behind it: in the memory before `data`, where there is room. */

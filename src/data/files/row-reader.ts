@@ -60,7 +60,7 @@ export function rowReader(
     } catch (error) {
       if (!(error instanceof BadValue)) throw error;
       const column = columns[at];
-      policy.reject({ ...row, column: column?.reader.columns.join(', '), value: column?.cellOf(cells), expected: error.expected });
+      policy.reject({ ...row, column: column?.reader.columns.join(', '), value: column?.cellOf(cells), expected: error.expected, cure: error.cure });
       return false;
     }
   };

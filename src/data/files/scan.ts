@@ -1,6 +1,7 @@
 import { BadValue, CELL_SEPARATOR, type TokenLookup } from '../../features/feature.js';
 import type { ColumnReader, DirectCells } from '../rows/column-reader.js';
 import type { LineCount, PlainBytes } from './cell-file.js';
+import { cellText, cellTexts } from './cell-text.js';
 
 // Reads plain CSV as bytes: no quotes, every line with an end. What is unusual in a cell is given to the cell's reader as text,
 // and a row that is unusual in any other way to the reader of whole rows, which says what is wrong with it.
@@ -79,7 +80,7 @@ export function createScanner({ width, indices, readers, block, capacity, isCons
   let at = 0;
   let end = 0;
   let next: LineCount;
-  const textOf = (column: number): string => bytes.toString('utf8', begins[column], ends[column]);
+  const textOf = (column: number): string => cellText(bytes, begins[column], ends[column]);
 
   /** Reads the cells of a row that starts at `at`, and leaves `at` behind them; false where it is not plain to its end. */
   const scanCells = (): boolean => {
@@ -184,8 +185,7 @@ export function createScanner({ width, indices, readers, block, capacity, isCons
     }
     const lineEnd = bytes.indexOf(LF, begin);
     at = lineEnd + 1;
-    const text = bytes.toString('utf8', begin, bytes[lineEnd - 1] === CR ? lineEnd - 1 : lineEnd);
-    return readRow(text.split(','), next.line);
+    return readRow(cellTexts(bytes.subarray(begin, bytes[lineEnd - 1] === CR ? lineEnd - 1 : lineEnd)), next.line);
   };
 
   return {

@@ -11,6 +11,8 @@ export interface BadRow {
   readonly column: string | undefined;
   readonly value: string | undefined;
   readonly expected: string;
+  /** What to do, where that is not to correct or to skip the row. */
+  readonly cure?: string | undefined;
   readonly cells: readonly string[];
 }
 
@@ -26,7 +28,7 @@ export interface RejectPolicy {
 export const refuseBadRows: RejectPolicy = {
   count: 0,
   reject(row) {
-    throw badRowError(row, "correct the row, or set data.onBadRow to 'skip'");
+    throw badRowError(row, row.cure ?? "correct the row, or set data.onBadRow to 'skip'");
   },
 };
 
@@ -49,7 +51,8 @@ export function skipBadRows(path: string | undefined, maxRejects: number): Rejec
       if (path !== undefined) writeReject(path, row, seen.size === 1);
       if (seen.size > maxRejects) {
         const all = path === undefined ? '' : `; all are in ${path}`;
-        throw badRowError(row, `this is bad row number ${seen.size} and data.maxRejects is ${maxRejects}${all}`);
+        const cure = row.cure === undefined ? '' : `${row.cure}; `;
+        throw badRowError(row, `${cure}this is bad row number ${seen.size} and data.maxRejects is ${maxRejects}${all}`);
       }
     },
   };

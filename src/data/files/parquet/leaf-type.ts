@@ -1,4 +1,5 @@
 import type { SchemaElement } from 'hyparquet';
+import { cellText } from '../cell-text.js';
 import { decimalText, doubleText, halfFloat, shortestDecimal } from './number-text.js';
 import { dateText, timestampText, timeText } from './time-text.js';
 import type { Values } from './values.js';
@@ -144,7 +145,7 @@ function bytesType({ type, converted_type: converted, logical_type: logical, typ
   if (!isText) return texts(type === 'BYTE_ARRAY' ? 'binary' : `binary(${length ?? 0})`, (values) => { const at = bytesAt(values); return (i) => blobText(at(i)); });
   return texts((logical?.type ?? converted ?? 'string').toLowerCase().replace('utf8', 'string'), (values) => {
     const { bytes, begins, gap } = ofKind(values, 'bytes');
-    return (i) => bytes.toString('utf8', begins[i], begins[i + 1]! - gap);
+    return (i) => cellText(bytes, begins[i], begins[i + 1]! - gap);
   });
 }
 
