@@ -17,6 +17,7 @@ export { refuseUnlessFinite, watchAll } from './finite';
 export { adamDense, adamTable } from './optimizers/adam';
 export { adagradDense, adagradTable } from './optimizers/adagrad';
 export { ftrlDense, ftrlTable } from './optimizers/ftrl';
+export { lambTable, lambTensor } from './optimizers/lamb';
 export { rmspropDense, rmspropTable } from './optimizers/rmsprop';
 export { rowWiseAdagradTable } from './optimizers/row-wise-adagrad';
 export { sgdDense, sgdTable } from './optimizers/sgd';

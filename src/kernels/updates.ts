@@ -5,7 +5,7 @@
 // gradient at g (at 0: all zeros). The first words at `constants` mean the same for every rule (penalised), the rule's own follow.
 
 import { hashMask, placeOf } from './tables';
-import { shareBegin, shareEnd } from './team';
+import { isTurn, shareBegin, shareEnd } from './team';
 
 /** Where a rule's own constants begin, in bytes. */
 export const OWN: usize = 16;
@@ -40,6 +40,14 @@ export function updateDense<Rule>(w: usize, s: usize, gap: usize, g: usize, coun
   const begin = shareBegin(count, 16);
   const offset = <usize>begin << 2;
   changetype<Rule>(0).update(w + offset, s + offset, gap, g + offset, shareEnd(count, 16) - begin, constants);
+}
+
+/** One dense tensor, by the worker whose turn it is: for a rule that looks at all of it. */
+// @ts-ignore: decorator
+@inline
+export function updateTensor<Rule>(w: usize, s: usize, gap: usize, g: usize, count: i32, constants: usize, refused: usize, turn: i32): void {
+  if (load<u32>(refused) || !isTurn(turn)) return;
+  changetype<Rule>(0).update(w, s, gap, g, count, constants);
 }
 
 /** Rows that are brought into the cache together: so many reads are under way at once. */

@@ -78,7 +78,9 @@ for (const part of optimizers.parts) {
         applyBeside(host, plan, batch, gradients, step + 1);
         const expected = numbersOf(host.store.state(step + 1));
         for (const [name, found] of [...numbersOf(program.state())].filter(isTrained)) {
-          expect(Math.max(...found.map((value, i) => Math.abs(value - expected.get(name)![i]!))), name).toBe(0);
+          // Norms of a whole tensor are summed in the order in which it lies.
+          const allowed = part.unit === 'tensor' ? 1e-6 : 0;
+          expect(Math.max(...found.map((value, i) => Math.abs(value - expected.get(name)![i]!))), name).toBeLessThanOrEqual(allowed);
         }
       }
       host.dispose();

@@ -1,8 +1,8 @@
 import { SIGNATURES } from './kernel-signatures.js';
 
 type Signatures = typeof SIGNATURES;
-/** A rule of an optimizer has two kernels, which are named after it. */
-type RuleKernel = Extract<keyof Signatures, `${string}Dense` | `${string}Table`>;
+/** A rule of an optimizer has two kernels, which are named after it: for dense weights, in any shares or tensor by tensor, and for tables. */
+type RuleKernel = Extract<keyof Signatures, `${string}Dense` | `${string}Tensor` | `${string}Table`>;
 /** What starts and ends a list is called by nobody else. */
 type OwnKernel = 'barrier' | 'join';
 export type KernelName = Exclude<keyof Signatures, OwnKernel>;

@@ -3,18 +3,32 @@ import type { Plan } from '../engine.js';
 import { createCallList, type Call, type CallList } from './call-list.js';
 import { layOut, type Laid } from './lay-out.js';
 import { lowerPass } from './passes.js';
-import type { Place } from './places.js';
+import type { Place, Places } from './places.js';
 import { lowerClip, lowerCombination, lowerProducts, rangesByReach, type Sums } from './reduce.js';
 import { lowerTableUpdates } from './tables.js';
 
 /** Updates all weights by the gradients of a step, unless it is refused. */
 export function lowerUpdate(laid: Laid, list: CallList): void {
-  const { plan: { optimizers: specs, step }, places, tables, constants, denseSlots, gradients, refused } = laid;
+  const { plan: { optimizers: specs, step }, tables, constants, refused } = laid;
   if (laid.areas > 1) lowerCombination(laid, laid.sharedWeights, laid.ownWeights, list);
   if (step?.clip !== undefined) lowerClip(laid, step.clip, list);
   lowerTableUpdates(tables, optimizers.partOf(specs.embeddings).kernel, specs.embeddings.lazy, constants.tables, refused, list);
-  const { weightsBegin: w, weightsCount: count } = places;
-  list.emit(`${denseOptimizers.partOf(specs.dense).kernel}Dense`, { w, s: denseSlots.at, gap: denseSlots.gap, g: gradients.at, count, constants: constants.dense, refused });
+  lowerDenseUpdate(laid, list);
+}
+
+/** Updates dense weights in one go, or tensor by tensor where the rule looks at all of one: the largest first, in turns. */
+function lowerDenseUpdate({ plan: { graph, optimizers: specs }, places, constants, denseSlots, gradients, refused }: Laid, list: CallList): void {
+  const part = denseOptimizers.partOf(specs.dense);
+  const argumentsOf = ({ at, count }: ReturnType<Places['range']>) => {
+    const shift = at - places.weightsBegin;
+    return { w: at, s: denseSlots.at + shift, gap: denseSlots.gap, g: gradients.at + shift, count, constants: constants.dense, refused };
+  };
+  if (part.unit === 'weight') {
+    list.emit(`${part.kernel}Dense`, argumentsOf({ at: places.weightsBegin, count: places.weightsCount }));
+    return;
+  }
+  const tensors = graph.parameters.filter(({ isTrainable }) => isTrainable).map((parameter) => places.range(parameter)).sort((a, b) => b.count - a.count);
+  tensors.forEach((tensor, turn) => list.emit(`${part.kernel}Tensor`, { ...argumentsOf(tensor), turn }));
 }
 
 /**

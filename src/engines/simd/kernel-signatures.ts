@@ -29,6 +29,8 @@ export const SIGNATURES = {
   gemm: ['a', 'lda', 'panelsAt', 'bias', 'c', 'ldc', 'rows', 'k', 'panels', 'accumulate'],
   gemmGradient: ['x', 'ldx', 'd', 'ldd', 'g', 'rows', 'k', 'panels', 'accumulate'],
   join: ['self', 'count', 'barrier'],
+  lambTable: ['table', 'stride', 'width', 'hash', 'distinct', 'gradients', 'countAt', 'constants', 'refused', 'tableRows'],
+  lambTensor: ['w', 's', 'gap', 'g', 'count', 'constants', 'refused', 'turn'],
   lookup: ['ids', 'table', 'stride', 'width', 'y', 'ldy', 'rows'],
   lookupBags: ['bag', 'offsets', 'table', 'stride', 'width', 'y', 'ldy', 'rows'],
   meanLoss: ['losses', 'mask', 'out', 'rows'],

@@ -54,6 +54,8 @@ export interface Places {
   of(value: Value): Place;
   groupOf(value: ValueOf<'linear'>): LinearGroup;
   parameter(parameter: Parameter): ParameterPlace;
+  /** The floats that a parameter's numbers lie in, filled up with zeros: its own and nobody else's. */
+  range(parameter: Parameter): { readonly at: number; readonly count: number };
   /** Address of a vector. */
   vector(parameter: Parameter): number;
   /** A matrix of its own (attention). */
@@ -151,6 +153,12 @@ export function createPlaces(arena: Arena, graph: Graph, maxRows: number): Place
       const place = columns(String(value.id), value.width, isLabel ? 1 : toEights(value.width));
       places.set(value.id, place);
       return place;
+    },
+    range(of) {
+      const place = parameter(of);
+      if (place.kind === 'vector') return { at: place.at, count: toFours(sizeOf(of.shape)) };
+      const { at, inputs } = place.matrix;
+      return { at: at + place.column * inputs * WORD, count: toEights(of.shape[1]!) * inputs };
     },
     groupOf: (value) => groupByLinear.get(value.id)!,
     vector(of) {

@@ -3,8 +3,6 @@ import type { Clip } from '../engine.js';
 import { WORD, type Arena } from './arena.js';
 import type { CallList } from './call-list.js';
 import type { Laid } from './lay-out.js';
-import { toEights, toFours } from './places.js';
-import { sizeOf } from '../../tensor.js';
 
 /** Some gradients that lie one after the other: of dense weights, or of a table's distinct rows. */
 interface Range {
@@ -44,8 +42,7 @@ export function rangesByReach(laid: Laid): { readonly shared: readonly Range[]; 
   const shared: Range[] = [];
   const own: Range[] = [];
   for (const [parameter, terms] of reach.parameters) {
-    const place = places.parameter(parameter);
-    const [begin, count] = place.kind === 'vector' ? [place.at, toFours(sizeOf(parameter.shape))] : [place.matrix.at + place.column * place.matrix.inputs * WORD, toEights(parameter.shape[1]!) * place.matrix.inputs];
+    const { at: begin, count } = places.range(parameter);
     (terms.size > 1 ? shared : own).push({ g: at + begin - places.weightsBegin, areaBytes, count, countAt: 0 });
   }
   (reach.features.size > 1 ? shared : own).push(...tableRanges(laid));
