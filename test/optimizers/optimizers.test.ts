@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { denseOptimizers, embeddingOptimizerSchema, optimizers } from '../../src/optimizers/optimizers.js';
 import { randomStream } from '../../src/random.js';
 import { oddOptions, trainedTable, trainedVector, type Trained } from '../support/optimizer-host.js';
@@ -85,5 +87,23 @@ describe('options that do not go together', () => {
     [{ name: 'adam', epsilon: 1e-50 }, 'epsilon', 'Too small'],
   ])('are refused: %j', (options, key, message) => {
     expect(optimizers.schema.safeParse(options).error!.issues).toMatchObject([{ path: [key], message: expect.stringContaining(message) as string }]);
+  });
+});
+
+describe('docs/training.md', () => {
+  const section = /## Optimizers\n([^]*?)\n## /.exec(readFileSync('docs/training.md', 'utf8'))![1]!;
+  const examples = [...section.matchAll(/^ {4}((?:dense|embeddings): \{ name: .*)$/gm)].map(([, line]) => line!);
+
+  it.each(examples)('has an example that is read: %s', (line) => {
+    const { dense, embeddings } = parse(line) as { dense?: object; embeddings?: object };
+    const parsed = dense === undefined ? embeddingOptimizerSchema.parse(embeddings) : denseOptimizers.schema.parse(dense);
+    expect(parsed).toEqual(dense ?? embeddings);
+  });
+
+  it('has an example of every optimizer, in all its options, and a row of the table', () => {
+    for (const { name } of optimizers.parts) {
+      expect(examples.filter((line) => line.includes(`name: ${name},`))).toHaveLength(1);
+      expect(section).toContain(`| \`${name}\` |`);
+    }
   });
 });
