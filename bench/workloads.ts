@@ -22,6 +22,8 @@ export interface Workload {
   /** Fields that are bags, with the items that one holds on average; the others hold an id. */
   readonly bags?: Readonly<Record<string, number>>;
   readonly model: object;
+  /** The optimizer of the tables, if not the default. */
+  readonly embeddings?: object;
 }
 
 const esmm = (hidden: number[]): object => ({ name: 'esmm', ctrTower: { hidden }, cvrTower: { hidden } });
@@ -35,6 +37,7 @@ export const WORKLOADS: readonly Workload[] = [
   { name: 'mmoe', batchRows: 1024, width: 4, numbers: NUMBERS, model: { name: 'mmoe', experts: { count: 8, hidden: [16] }, tower: { hidden: [8] } } },
   { name: 'mmoe-wide', batchRows: 1024, width: 16, numbers: [], model: { name: 'mmoe', experts: { count: 3, hidden: [128, 64] }, tower: { hidden: [128, 64] } } },
   { name: 'esmm-bags', batchRows: 1024, ...ESMM, bags: { '210': 4, '853': 10, '109_14': 20, '110_14': 60, '127_14': 30, '150_14': 30 } },
+  { name: 'esmm-row-wise', batchRows: 1024, ...ESMM, embeddings: { name: 'row-wise-adagrad' } },
   { name: 'esmm-paper', batchRows: 1024, width: 18, numbers: [], model: esmm([360, 200, 80]) },
 ];
 
@@ -55,7 +58,7 @@ export function chosenWorkloads(): readonly Workload[] {
 const task = (name: string, options: object): Task => ({ name, ...taskOptions.parse(options) });
 
 /** The plan of a workload; `scale` multiplies the vocabulary. */
-export function planOf({ batchRows, width, numbers, bags = {}, model }: Workload, scale = 1): Plan {
+export function planOf({ batchRows, width, numbers, bags = {}, model, embeddings = {} }: Workload, scale = 1): Plan {
   const isMmoe = numbers.length > 0 || (model as { name: string }).name !== 'esmm';
   const tasks = [task('ctr', { label: 'click' }), task('cvr', isMmoe ? { label: 'purchase' } : { label: 'purchase', given: 'click' })];
   const tables = FIELDS.map((name) => ({ name, rows: Math.max(1, Math.round(VOCABULARY[name]! * scale)), width }));
@@ -66,7 +69,7 @@ export function planOf({ batchRows, width, numbers, bags = {}, model }: Workload
   const inputs = numbers.map((field, i) => ({ field, offset: FIELDS.length * width + i, width: 1, kind: 'number' as const }));
   const layout = { width: FIELDS.length * width + numbers.length, tables, columns: [...ids, ...inputs] };
   const graph = buildModel(models.schema.parse(model), layout.width, tasks);
-  return { graph, layout, optimizers: { dense: denseOptimizers.schema.parse({}), embeddings: embeddingOptimizerSchema.parse({}) }, seed: 1, batchRows };
+  return { graph, layout, optimizers: { dense: denseOptimizers.schema.parse({}), embeddings: embeddingOptimizerSchema.parse(embeddings) }, seed: 1, batchRows };
 }
 
 /** Rows as the peers' script draws them: ids uniform below 200, log-uniform above; 4% clicks, 5% of them buy; bags of 0 to twice the average. */

@@ -86,7 +86,7 @@ function earlier(): Readonly<Record<string, object>> {
 
 it('peers', async () => {
   // The peers have no weighted bags.
-  const works = chosenWorkloads().filter(({ bags }) => bags === undefined);
+  const works = chosenWorkloads().filter(({ bags, embeddings }) => bags === undefined && embeddings === undefined);
   const torch = findTorch();
   if ('reason' in torch) {
     console.log(`no peers to measure: ${torch.reason}\nMTL_PYTHON names a Python that has torch and torch-rechub`);
