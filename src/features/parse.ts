@@ -3,8 +3,8 @@ import { BadValue } from './feature.js';
 /** Ids are kept as unsigned integers of 32 bits, and a table is indexed with signed ones. */
 const LARGEST_ID = 2 ** 31 - 1;
 
-/** Ids with letters in them are texts. */
-const TAKE_TOKENS = 'for texts, give the field encoding: { name: tokens }; or correct the row';
+/** Ids with letters in them are likely to be texts. */
+const TAKE_TOKENS = 'correct the row, or where ids are texts, give the field encoding: { name: tokens }';
 
 /** A whole number from 0 to 2^31 - 1, in digits alone. */
 export function parseId(text: string): number {

@@ -148,7 +148,7 @@ describe('a hostile CSV', () => {
   });
 
   it.each<[string, string, RegExp]>([
-    ['texts for ids', '1,abc,a,0.5\n', /train\.csv:2: column "id": expected an id: a whole number in digits, found "abc"; for texts, give the field encoding: { name: tokens }; or correct the row$/],
+    ['texts for ids', '1,abc,a,0.5\n', /train\.csv:2: column "id": expected an id: a whole number in digits, found "abc"; correct the row, or where ids are texts, give the field encoding: { name: tokens }$/],
     ['yes and no for labels', 'yes,7,a,0.5\n', /train\.csv:2: column "click": expected 0 or 1, found "yes"; write the label as 1 and 0$/],
     ['a negative id', '1,-7,a,0.5\n', /train\.csv:2: column "id": expected an id: .* found "-7"; correct the row, or set data\.onBadRow to 'skip'$/],
     ['a label that is a count', '2,7,a,0.5\n', /train\.csv:2: column "click": expected 0 or 1, found "2"; correct the row/],
@@ -162,7 +162,7 @@ describe('a hostile CSV', () => {
   it('with texts for ids has that cure told also where too many rows are skipped', async () => {
     const format = rowFormatOf(tasks, groups);
     const source = await openSource(scratchFile('train.csv', `${HEADER}1,abc,a,0.5\n`), columnsOf(format));
-    await expect(source.fit(format, { policy: skipBadRows(undefined, 0) })).rejects.toThrow(/found "abc"; for texts, .*; this is bad row number 1 and data\.maxRejects is 0$/);
+    await expect(source.fit(format, { policy: skipBadRows(undefined, 0) })).rejects.toThrow(/found "abc"; correct the row, or where ids are texts, .*; this is bad row number 1 and data\.maxRejects is 0$/);
   });
 
   it('with a line of 100 MB is given up after the first of them', async () => {
