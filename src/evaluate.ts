@@ -14,7 +14,7 @@ import { spacesOf } from './evaluation/spaces.js';
 import { layoutOf, vocabularyBytes } from './features/feature-types.js';
 import { buildModel } from './models/models.js';
 import { findCheckpoint, readCheckpoint } from './runs/checkpoint.js';
-import { EVALUATION_BATCH_ROWS, measure } from './training/evaluate-batches.js';
+import { evaluateBatches, EVALUATION_BATCH_ROWS } from './training/evaluate-batches.js';
 
 /** What is evaluated, and on what. */
 export interface EvaluateOptions extends EngineOptions, Pick<Access, 'verifyData'> {
@@ -60,7 +60,7 @@ export async function evaluate({ path, data, verifyData, onNotice, signal, ...en
     for (const [split, rows] of Object.entries(sources)) {
       if (rows === undefined) continue;
       const dataset = await rows.dataset(format, { policy, cache: { folder: experiment.data.cache, onNotice }, verifyData, threads: engineOptions.threads, signal });
-      metrics[split] = await measure(program, dataset.batches(EVALUATION_BATCH_ROWS), spacesOf(tasks), signal);
+      metrics[split] = (await evaluateBatches(program, dataset.batches(EVALUATION_BATCH_ROWS), spacesOf(tasks), graph.terms, signal)).report;
     }
     return { checkpoint: folder, step: checkpoint.program.step, metrics, numRejects: policy.count };
   } finally {

@@ -1,30 +1,29 @@
 import { dumpConfig } from './config/dump.js';
 import { tasksOf } from './config/experiment.js';
 import type { LoadedConfig } from './config/load.js';
-import { checkChanges, storedExperiment } from './config/stored.js';
+import { comparisonWith } from './config/stored.js';
 import type { Dataset } from './data/batches/dataset.js';
 import { refuseBadRows, skipBadRows } from './data/rows/rejects.js';
 import { encodedFormat, rowFormatOf } from './data/rows/row-format.js';
-import { dataSection, firstDataState, splitsByContent } from './data/sources/data-state.js';
+import { dataSection, firstDataState } from './data/sources/data-state.js';
 import type { Access, ReadProgress } from './data/sources/source.js';
 import { openDatasets, openSplits } from './data/sources/splits.js';
 import { createEngine, type EngineOptions } from './engines/engines.js';
 import { planSize } from './engines/plan-size.js';
-import type { Report } from './evaluation/evaluation.js';
 import { spacesOf } from './evaluation/spaces.js';
 import { layoutOf, vocabularyBytes } from './features/feature-types.js';
 import { buildModel } from './models/models.js';
 import { findCheckpoint, readCheckpoint } from './runs/checkpoint.js';
 import { openRun, type RunRequest } from './runs/open-run.js';
-import type { RunState } from './runs/run-state.js';
 import { openSaver, type Saver } from './runs/saver.js';
-import { observeBests } from './training/followed-metrics.js';
+import { evaluateBatches, EVALUATION_BATCH_ROWS } from './training/evaluate-batches.js';
 import { isDivergence } from './training/divergence.js';
 import { firstLoopState, loopSection } from './training/loop-state.js';
 import { trainLoop } from './training/loop.js';
-import { EVALUATION_BATCH_ROWS, measure } from './training/evaluate-batches.js';
 import { measurementOf, stoppingOf } from './training/monitor.js';
 import type { TrainObserver, TrainResult } from './training/observer.js';
+import { stepPlanOf, stepRows } from './training/step-plan.js';
+import { createStepper } from './training/stepper.js';
 
 /** What the command line adds to a config. */
 export interface TrainOptions extends EngineOptions, Pick<Access, 'verifyData'>, Pick<RunRequest, 'name' | 'runDir' | 'resume' | 'overrides'> {
@@ -43,18 +42,17 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
   const sources = await openSplits(data, format, 'paths are taken from the folder of the config, else from the working directory');
   const engine = await createEngine(options);
   const config = dumpConfig(experiment);
-  const compareConfig = (stored: string, path: string, state: RunState) => checkChanges(storedExperiment(stored, path), experiment, splitsByContent(state.of(dataSection, firstDataState)));
   const tell = (notice: string): void => observer.onNotice(notice);
-  const run = await openRun({ ...options, configName: experiment.name, source, config, engine, compareConfig }, tell);
+  const run = await openRun({ ...options, configName: experiment.name, source, config, engine, compareConfig: comparisonWith(experiment) }, tell);
   const { folder, log } = run;
 
   const policy = data.onBadRow === 'skip' ? skipBadRows(log.rejectsPath, data.maxRejects) : refuseBadRows;
   const loop = run.state.of(loopSection, firstLoopState);
-  const metrics: Record<string, Report> = {};
+  const metrics: Record<string, TrainResult['metrics'][string]> = {};
   const finish = (end: TrainResult['end']): TrainResult => {
-    const { bestEpoch, allSkippedBatches: numSkippedBatches } = loop;
-    log.event('end', { end, bestEpoch, numRejects: policy.count, numSkippedBatches });
-    return { run: folder, end, bestEpoch, metrics, numRejects: policy.count, numSkippedBatches };
+    const { bestEpoch, bestStep, allSkippedBatches: numSkippedBatches } = loop;
+    log.event('end', { end, bestEpoch, bestStep, numRejects: policy.count, numSkippedBatches });
+    return { run: folder, end, bestEpoch, bestStep, metrics, numRejects: policy.count, numSkippedBatches };
   };
   /** Saves where training stands, while it does. */
   let saver: Saver | undefined;
@@ -67,34 +65,34 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
 
     const layout = layoutOf(encoded.fields);
     const graph = buildModel(model, layout.width, tasks);
-    const plan = { graph, layout, optimizers: training.optimizer, seed, batchRows: training.batchSize };
+    const plan = { graph, layout, seed, ...stepPlanOf(training) };
     const start = { run: folder, model: model.name, engine: engine.description, epochs: training.epochs, ...planSize(plan, engine, vocabularyBytes(encoded.fields)) };
     observer.onStart(start);
     log.event('start', start);
     const program = engine.compile(plan);
     dispose = () => program.dispose();
     run.resumed?.restore(program);
-    const measured = (rows: Dataset) => measure(program, rows.batches(EVALUATION_BATCH_ROWS), spacesOf(tasks), signal);
+    const stepper = createStepper({ program, training, seed, terms: graph.terms, stateOf: run.state.of });
+    const measured = (rows: Dataset) => evaluateBatches(program, rows.batches(EVALUATION_BATCH_ROWS), spacesOf(tasks), graph.terms, signal);
 
     const snapshot = () => ({ program: program.state(), sections: run.state.sections(), fitted, config });
     saver = await openSaver({ ...checkpoints, run, loop, snapshot }, tell);
     await log.begin();
     const end = await trainLoop({
-      program, state: loop, signal,
-      epochs: training.epochs,
+      ...training, program, stepper, signal,
+      state: loop,
       terms: graph.terms,
       stopping: stoppingOf(training, loop),
-      onDivergence: training.onDivergence,
-      batches: (epoch, skipBatches) => trainSet.batches(training.batchSize, training.shuffle ? { seed, epoch, window: training.shuffleWindow } : undefined, { skipBatches }),
-      validate: validSet && (async () => measurementOf(await measured(validSet), graph.terms, training.monitor)),
+      batches: (epoch, skipBatches) => trainSet.batches(stepRows(training), training.shuffle ? { seed, epoch, window: training.shuffleWindow } : undefined, { skipBatches }),
+      validate: validSet && (async () => measurementOf(await measured(validSet), training.monitor)),
       beforeStep: () => saver?.beforeStep(),
       onStep: (progress) => observer.onStep(progress),
+      onSteps: (report) => log.steps(report),
       onSkip: (skipped) => log.event('skip', skipped),
-      onEpoch: async (result) => {
-        const alsoBest = result.valid === undefined ? [] : observeBests(result.valid, graph.terms, checkpoints.alsoBest, loop.bests);
-        await log.epoch(result);
-        await saver?.afterEpoch(result, alsoBest);
-        observer.onEpoch(result);
+      onMilestone: async (milestone) => {
+        await log.milestone(milestone);
+        await saver?.atMilestone(milestone);
+        observer.onMilestone(milestone);
       },
     });
     await saver.now();
@@ -102,7 +100,7 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
 
     program.restore((await readCheckpoint(findCheckpoint(folder), false)).program);
     if (loop.bestReport !== null) metrics['valid'] = loop.bestReport;
-    if (testSet !== undefined) metrics['test'] = await measured(testSet);
+    if (testSet !== undefined) metrics['test'] = (await measured(testSet)).report;
     await log.results(metrics, loop.bestEpoch);
     return finish(end);
   } catch (error) {

@@ -50,8 +50,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   tables: [],
   engines: ['graph', 'optimizers', 'tables'],
   evaluation: [],
-  // `options.ts` composes the optimizers' options.
-  training: ['engines', 'evaluation', 'optimizers'],
+  // `options.ts` composes the options of optimizers, schedules and weightings.
+  training: ['engines', 'evaluation', 'optimizers', 'schedules', 'weightings'],
   runs: ['engines', 'evaluation', 'features', 'training'],
   synth: [],
   config: ['data', 'evaluation', 'features', 'models', 'runs', 'training'],

@@ -22,7 +22,7 @@ describe('every config that is shipped', () => {
       const result = await train(
         loaded,
         { device: 'cpu', runDir: join(scratchFolder(), 'run'), overrides, signal: new AbortController().signal },
-        { onRead: () => undefined, onNotice: () => undefined, onStart: () => undefined, onStep: () => undefined, onEpoch: ({ loss }) => losses.push(loss.total) },
+        { onRead: () => undefined, onNotice: () => undefined, onStart: () => undefined, onStep: () => undefined, onMilestone: ({ loss }) => losses.push(loss.total) },
       );
       expect(result.end).toBe('finished');
       expect(losses).toHaveLength(1);

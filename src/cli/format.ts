@@ -1,5 +1,5 @@
 import type { Report } from '../evaluation/evaluation.js';
-import type { EpochResult, StepProgress } from '../training/loop.js';
+import type { Milestone, StepProgress } from '../training/loop.js';
 import type { TrainStart } from '../training/observer.js';
 import type { Screen } from './screen.js';
 
@@ -41,12 +41,12 @@ export function stepLine({ epoch, rows, totalRows, elapsedMs }: StepProgress, ep
   return `epoch ${epoch}/${epochs}  ${count(rows)} of ${count(totalRows)} rows  ${rate}  ${duration(left)} left`;
 }
 
-/** An epoch that is behind, with what was measured on valid. */
-export function epochLines(result: EpochResult, epochs: number, screen: Screen): string {
-  const { epoch, rows, elapsedMs, loss, valid, isBest } = result;
+/** An epoch that is behind, or part of it, with what was measured on valid. */
+export function milestoneLines(milestone: Milestone, epochs: number, screen: Screen): string {
+  const { epoch, isEpochEnd, step, rows, elapsedMs, loss, valid, isBest } = milestone;
   const speed = `${count(rows)} rows in ${duration(elapsedMs)} (${count((rows / elapsedMs) * 1000)} rows/s)`;
   const losses = valid === undefined ? `loss ${loss.total.toFixed(4)}` : `loss ${loss.total.toFixed(4)}, valid ${valid.loss.toFixed(4)}`;
-  const title = `${screen.bold(`epoch ${epoch}/${epochs}`)}  ${speed}  ${losses}${isBest && valid !== undefined ? '  best so far' : ''}`;
+  const title = `${screen.bold(`epoch ${epoch}/${epochs}${isEpochEnd ? '' : `, step ${count(step)}`}`)}  ${speed}  ${losses}${isBest && valid !== undefined ? '  best so far' : ''}`;
   return valid === undefined ? title : `${title}\n${reportTable('valid', valid.report, screen)}`;
 }
 

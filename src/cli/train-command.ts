@@ -6,7 +6,7 @@ import type { Device } from '../engines/device.js';
 import { EXIT_CODES, userError } from '../errors.js';
 import { AUTO } from '../runs/open-run.js';
 import { train } from '../train.js';
-import { count, epochLines, reportTable, startLines, stepLine } from './format.js';
+import { count, milestoneLines, reportTable, startLines, stepLine } from './format.js';
 import { createOutput } from './output.js';
 import { listenForStop } from './signals.js';
 
@@ -39,10 +39,10 @@ export async function runTrain({ config, set, device, threads, name, runDir, res
         screen.print(startLines(start));
       },
       onStep: (progress) => screen.live(() => stepLine(progress, epochs)),
-      onEpoch: (epoch) => screen.print(epochLines(epoch, epochs, screen)),
+      onMilestone: (milestone) => screen.print(milestoneLines(milestone, epochs, screen)),
     });
 
-    const { run, end, bestEpoch, metrics, numRejects, numSkippedBatches } = trained;
+    const { run, end, bestEpoch, bestStep, metrics, numRejects, numSkippedBatches } = trained;
     if (numSkippedBatches > 0) screen.print(`${count(numSkippedBatches)} batches were skipped since their loss was not finite; log.jsonl names them`);
     if (numRejects > 0) screen.print(`${count(numRejects)} bad rows were skipped; they are in ${join(run, 'rejects.csv')}`);
     if (stop.received !== undefined && end === 'interrupted') {
@@ -53,7 +53,7 @@ export async function runTrain({ config, set, device, threads, name, runDir, res
     }
     if (end === 'stopped early') screen.print('stopped early: valid no longer improves');
     if (metrics['test'] !== undefined) {
-      screen.print(`${screen.bold('test')}, with the weights of epoch ${bestEpoch}\n${reportTable('test', metrics['test'], screen)}`);
+      screen.print(`${screen.bold('test')}, with the weights of epoch ${bestEpoch}, step ${count(bestStep)}\n${reportTable('test', metrics['test'], screen)}`);
     }
     screen.print(`run folder ${run}`);
     result({ run, end, metrics, numRejects, numSkippedBatches });

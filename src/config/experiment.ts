@@ -10,6 +10,7 @@ import type { Finding } from '../part.js';
 import { checkpointOptions } from '../runs/options.js';
 import { labelColumns, taskOptions, type Task } from '../tasks.js';
 import { trainingOptions } from '../training/options.js';
+import { looksAtValid } from '../training/stepper.js';
 
 const name = z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/, 'a name: a letter, then letters, digits, - or _, 64 characters at most');
 
@@ -53,6 +54,8 @@ export function* crossChecks({ data, features, tasks: taskOptions, model, traini
   }
   if (data !== undefined && data.valid === undefined) {
     if (training?.earlyStopping !== undefined) yield { path: ['training', 'earlyStopping'], message: 'needs data.valid to look at' };
+    if (training?.evaluation !== undefined) yield { path: ['training', 'evaluation'], message: 'needs data.valid to look at' };
+    if (training !== undefined && looksAtValid(training.schedule)) yield { path: ['training', 'schedule'], message: `${training.schedule.name} needs data.valid to look at` };
     if (checkpoints !== undefined && checkpoints.alsoBest.length > 0) yield { path: ['checkpoints', 'alsoBest'], message: 'needs data.valid to look at' };
     if (training !== undefined && training.monitor !== 'loss') yield { path: ['training', 'monitor'], message: 'needs data.valid to look at' };
   }

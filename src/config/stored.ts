@@ -1,5 +1,7 @@
 import type { Split } from '../data/options.js';
+import { dataSection, firstDataState, splitsByContent } from '../data/sources/data-state.js';
 import { joined, printable, UserError, type Problem } from '../errors.js';
+import type { RunState } from '../runs/run-state.js';
 import type { Experiment } from './experiment.js';
 import { parseConfig } from './load.js';
 
@@ -16,8 +18,13 @@ export function storedExperiment(text: string, path: string): Experiment {
   }
 }
 
+/** A function that compares the config of a checkpoint with the one that is asked for now, as `checkChanges` does. */
+export function comparisonWith(now: Experiment): (stored: string, path: string, state: RunState) => readonly string[] {
+  return (stored, path, state) => checkChanges(storedExperiment(stored, path), now, splitsByContent(state.of(dataSection, firstDataState)));
+}
+
 /** Keys that a run may change when it goes on: how long, how often and with what care, but nothing that decides a number. */
-const MAY_CHANGE = ['name', 'checkpoints', 'data.test', 'data.cache', 'data.maxRejects', 'training.epochs', 'training.earlyStopping', 'training.onDivergence'];
+const MAY_CHANGE = ['name', 'checkpoints', 'data.test', 'data.cache', 'data.maxRejects', 'training.epochs', 'training.earlyStopping', 'training.onDivergence', 'training.logEverySteps'];
 
 /**
  * Compares the config of a run that goes on with the one that it was trained with.

@@ -86,6 +86,10 @@ export interface Program {
   trainStep(batch: Batch, settings?: StepSettings): Promise<StepResult>;
   /** Predictions by task, in evaluation mode; `rows` numbers each, the caller's to keep. */
   predict(batch: Batch): Promise<ReadonlyMap<string, Float32Array>>;
+  /** The same, and the loss of each term; the batch has labels. */
+  evaluate(batch: Batch): Promise<Evaluation>;
+  /** The loss of each term in training mode, with the masks of the next step; nothing is changed. */
+  losses(batch: Batch): Promise<ReadonlyMap<string, TermLoss>>;
   /** What a training step would compute and apply, with nothing applied: for tests and for looking. */
   inspect(batch: Batch): Promise<Inspection>;
   /** The live state, to be read before the next step; its tensors may be views or copies, so writing to them is of no use. */
@@ -97,6 +101,12 @@ export interface Program {
   restore(state: ProgramState): void;
   /** Gives back what lies outside the garbage collector's reach. */
   dispose(): void;
+}
+
+/** What the weights make of labelled rows, in evaluation mode. */
+export interface Evaluation {
+  readonly predictions: ReadonlyMap<string, Float32Array>;
+  readonly losses: ReadonlyMap<string, TermLoss>;
 }
 
 /** Losses, predictions (in training mode) and gradients of one batch. */

@@ -9,7 +9,6 @@ export const logLoss = defineMetric({
   name: 'logLoss',
   taskType: 'classification',
   goal: 'lower',
-  toLoss: (value) => value,
 
   compute(scores) {
     const sum = createExactSum();

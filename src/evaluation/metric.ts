@@ -11,8 +11,6 @@ export interface Metric {
   readonly taskType: 'classification' | 'regression';
   /** Which way is better; `none` for a metric that no epoch can be chosen by. */
   readonly goal: 'higher' | 'lower' | 'none';
-  /** The mean loss that training minimises for this type of task, from the metric's value; absent on the others. */
-  readonly toLoss?: (value: number) => number;
   /** At least one row; neither their order nor their chunks change the value. */
   compute(scores: Scores): number | NoValue;
 }

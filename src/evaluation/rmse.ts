@@ -7,7 +7,6 @@ export const rmse = defineMetric({
   name: 'rmse',
   taskType: 'regression',
   goal: 'lower',
-  toLoss: (value) => value ** 2,
   compute: (scores) => Math.sqrt(squaredErrors(scores) / scores.rows),
 });
 

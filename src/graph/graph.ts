@@ -2,7 +2,7 @@ import type { LossValue, Operations, OperationName, Parameter, Value } from './o
 
 /** One summand of what is minimised. */
 export interface Term {
-  /** The measured space that the term trains: a task, or a task over all rows. */
+  /** What is told of its loss: often a measured space that it trains, but it may train none. */
   readonly name: string;
   readonly loss: LossValue;
   readonly weight: number;

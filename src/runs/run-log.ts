@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { appendFileSync, existsSync } from 'node:fs';
 import { appendFile, open, rename, rm, stat, truncate } from 'node:fs/promises';
 import os from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { wallClockMs } from '../clock.js';
 import { csvText } from '../csv-text.js';
 import type { Report } from '../evaluation/evaluation.js';
 import type { StateSection } from '../state-section.js';
-import type { EpochResult } from '../training/loop.js';
+import type { Milestone, StepReport } from '../training/loop.js';
 import { onDisk, onDiskSync, writeFileAtomic } from '../disk.js';
 import { packageVersion } from './package-version.js';
 
@@ -54,7 +54,9 @@ export interface RunLog {
   /** The error that ends the run, in `log.jsonl`. */
   failure(error: unknown): void;
   /** A line of `metrics.jsonl`, synced. */
-  epoch(result: EpochResult): Promise<void>;
+  milestone(milestone: Milestone): Promise<void>;
+  /** A line of `metrics.jsonl` that is synced with the next milestone. */
+  steps(report: StepReport): void;
   /** The metrics of the best weights: the last line of `metrics.jsonl`, and `results.csv`. */
   results(metrics: Readonly<Record<string, Report>>, bestEpoch: number): Promise<void>;
 }
@@ -119,9 +121,14 @@ export async function openRunLog(run: string, { source, config, overrides, engin
         // The error that ends the run is told in any case; the disk may be what failed.
       }
     },
-    async epoch({ epoch, step, rows, elapsedMs, loss, skippedBatches, valid, isBest }) {
-      event('epoch', { epoch, step, loss: loss.total });
-      await append({ epoch, step, rows, ...(skippedBatches > 0 && { skippedBatches }), elapsedMs: Math.round(elapsedMs), train: { loss: loss.total, terms: loss.terms }, ...(valid && { valid: { loss: valid.loss, metrics: valid.report } }), isBest });
+    steps({ epoch, step, loss, rates, weights, norms }) {
+      const line = Buffer.from(`${JSON.stringify({ step, epoch, train: { loss: loss.total, terms: loss.terms }, rates, weights, ...(Object.keys(norms).length > 0 && { norms }) })}\n`);
+      onDiskSync(metricsPath, () => appendFileSync(metricsPath, line));
+      state.metricsBytes += line.length;
+    },
+    async milestone({ epoch, isEpochEnd, step, rows, elapsedMs, loss, skippedBatches, valid, isBest }) {
+      if (isEpochEnd) event('epoch', { epoch, step, loss: loss.total });
+      await append({ epoch, ...(!isEpochEnd && { isEpochEnd }), step, rows, ...(skippedBatches > 0 && { skippedBatches }), elapsedMs: Math.round(elapsedMs), train: { loss: loss.total, terms: loss.terms }, ...(valid && { valid: { loss: valid.loss, metrics: valid.report } }), isBest });
     },
     async results(metrics, bestEpoch) {
       await append({ bestEpoch, metrics });

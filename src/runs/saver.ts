@@ -1,6 +1,7 @@
 import { monotonicMs } from '../clock.js';
 import { checkRoom, freeBytes } from '../disk.js';
-import type { EpochResult } from '../training/loop.js';
+import { observeBests } from '../training/followed-metrics.js';
+import type { Milestone } from '../training/loop.js';
 import type { LoopState } from '../training/loop-state.js';
 import { checkpointBytes, saveCheckpoint, type Checkpoint, type CheckpointLink } from './checkpoint.js';
 import type { OpenRun } from './open-run.js';
@@ -10,8 +11,8 @@ import type { CheckpointOptions } from './options.js';
 export interface Saver {
   /** Saves what stands where an interval within the epoch is over; undefined where none is. */
   beforeStep(): Promise<void> | undefined;
-  /** Saves an epoch that is behind, if it is due or the best by anything. */
-  afterEpoch(result: EpochResult, alsoBest: readonly string[]): Promise<void>;
+  /** Saves what stands at a milestone, if it is due or the best by anything. */
+  atMilestone(milestone: Milestone): Promise<void>;
   /** Saves what stands, unless that is done. */
   now(): Promise<void>;
 }
@@ -56,9 +57,10 @@ export async function openSaver(options: SaverOptions, tell: (notice: string) =>
       const isStep = everySteps !== undefined && loop.step > 0 && loop.step % everySteps === 0 && saved?.step !== loop.step;
       return isTime || isStep ? save(['last']) : undefined;
     },
-    async afterEpoch({ epoch, isBest }, best) {
+    async atMilestone({ epoch, isEpochEnd, isBest, valid }) {
+      const best = valid === undefined ? [] : observeBests(valid, alsoBest, loop.bests);
       const links = [...(isBest ? ['best' as const] : []), ...best.map((monitor) => `best-${monitor}` as const)];
-      if (links.length > 0 || epoch % everyEpochs === 0) await save([...links, 'last']);
+      if (links.length > 0 || (isEpochEnd && epoch % everyEpochs === 0)) await save([...links, 'last']);
     },
     async now() {
       if (saved?.position !== position()) await save(['last']);

@@ -1,16 +1,14 @@
 import type { LoopState } from './loop-state.js';
-import type { Measurement } from './monitor.js';
-import type { WeightedTerm } from './loss-sums.js';
-import { goalOfMonitor, measurementOf } from './monitor.js';
+import { goalOfMonitor, monitoredOf, type Measurement } from './monitor.js';
 
 /**
  * Follows metrics beside the monitored one.
  * @param bests the best value of each so far, which is moved on
  * @returns those whose best value this is
  */
-export function observeBests({ report }: Measurement, terms: readonly WeightedTerm[], monitors: readonly string[], bests: LoopState['bests']): readonly string[] {
+export function observeBests(measurement: Measurement, monitors: readonly string[], bests: LoopState['bests']): readonly string[] {
   return monitors.filter((monitor) => {
-    const value = measurementOf(report, terms, monitor).monitored;
+    const value = monitoredOf(measurement, monitor);
     const best = bests[monitor] ?? null;
     const isBest = value !== null && (best === null || (goalOfMonitor(monitor) === 'higher' ? value > best : value < best));
     if (isBest) bests[monitor] = value;

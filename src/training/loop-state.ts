@@ -6,22 +6,30 @@ import { stoppingStateSchema } from './stopping.js';
 const count = z.int().min(0);
 const valueSchema = z.number().nullable();
 
+const sumsSchema = z.record(z.string(), z.strictObject({ loss: z.number(), rows: z.number().min(0) }));
+
 /** Everything that a loop has to know to go on where another one stopped, but for the program's own state; JSON. */
 const loopStateSchema = z.strictObject({
   /** Optimizer steps taken. */
   step: count,
   /** Whole epochs that are behind. */
   epoch: count,
-  /** Of the epoch that is under way: batches that are behind, their rows, the time that they took, and the sums of their loss. */
+  /** Of the epoch that is under way: batches that are behind, their rows, and the time that they took. */
   batch: count,
   rows: count,
   elapsedMs: z.number().min(0),
-  sums: z.record(z.string(), z.strictObject({ loss: z.number(), rows: z.number().min(0) })),
-  /** Batches whose update was skipped since their loss was not finite: in the epoch under way, and in all. */
+  /** Of these, batches whose update was skipped since their loss was not finite. */
   skippedBatches: count,
+  /** Since valid was last measured, or the epoch began. */
+  sums: sumsSchema,
+  /** Since losses were last logged. */
+  logSums: sumsSchema.default({}),
+  rowsSinceEvaluation: count.default(0),
+  /** Skipped batches of all epochs. */
   allSkippedBatches: count,
-  /** Epoch of the best weights, 0 before the first is behind, and what was measured on valid then. */
+  /** Epoch and step of the best weights, 0 before there are some, and what was measured on valid then. */
   bestEpoch: count,
+  bestStep: count.default(0),
   // What a report holds is only shown again.
   bestReport: z.record(z.string(), z.looseObject({ rows: count })).nullable().transform((report) => report as Report | null),
   /** The best value of each metric that is followed beside the monitored one. */
@@ -41,8 +49,12 @@ export function firstLoopState(): LoopState {
     step: 0,
     epoch: 0,
     ...noEpoch(),
+    ...noInterval(),
+    logSums: {},
+    rowsSinceEvaluation: 0,
     allSkippedBatches: 0,
     bestEpoch: 0,
+    bestStep: 0,
     bestReport: null,
     bests: {},
     stopping: { best: null, mark: null, epochsWithoutProgress: 0 },
@@ -50,6 +62,11 @@ export function firstLoopState(): LoopState {
 }
 
 /** What is known of an epoch before its first batch. */
-export function noEpoch(): Pick<LoopState, 'batch' | 'rows' | 'elapsedMs' | 'sums' | 'skippedBatches'> {
-  return { batch: 0, rows: 0, elapsedMs: 0, sums: {}, skippedBatches: 0 };
+export function noEpoch(): Pick<LoopState, 'batch' | 'rows' | 'elapsedMs' | 'skippedBatches'> {
+  return { batch: 0, rows: 0, elapsedMs: 0, skippedBatches: 0 };
+}
+
+/** What is known since valid was last measured, when it was just measured. */
+export function noInterval(): Pick<LoopState, 'sums'> {
+  return { sums: {} };
 }

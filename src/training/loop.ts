@@ -3,21 +3,26 @@ import { monotonicMs } from '../clock.js';
 import type { BatchRead } from '../batch.js';
 import type { Program } from '../engines/engine.js';
 import { createDivergenceGuard, type DivergenceGuard, type OnDivergence, type SkippedBatch } from './divergence.js';
-import { noEpoch, type LoopState } from './loop-state.js';
+import { isDue, type EvaluationInterval } from './intervals.js';
+import { noEpoch, noInterval, type LoopState } from './loop-state.js';
 import { addLosses, meanLoss, type EpochLoss, type WeightedTerm } from './loss-sums.js';
 import type { Measurement } from './monitor.js';
+import type { Stepper } from './stepper.js';
 import type { Stopping } from './stopping.js';
 
-/** One epoch, behind. */
-export interface EpochResult {
-  /** Counted from 1. */
+/** Where training stands and how it went since the last time: at the end of an epoch, or where valid was measured within one. */
+export interface Milestone {
+  /** Counted from 1: the epoch that is behind, or under way. */
   readonly epoch: number;
+  readonly isEpochEnd: boolean;
   readonly step: number;
+  /** Of the epoch, so far. */
   readonly rows: number;
   /** Training alone, without the evaluation. */
   readonly elapsedMs: number;
   readonly loss: EpochLoss;
   readonly skippedBatches: number;
+  /** Undefined where nothing was measured. */
   readonly valid: Measurement | undefined;
   readonly isBest: boolean;
 }
@@ -30,15 +35,33 @@ export interface StepProgress {
   readonly elapsedMs: number;
 }
 
+/** Some steps, as they are logged. */
+export interface StepReport {
+  readonly epoch: number;
+  readonly step: number;
+  /** Means since the last report. */
+  readonly loss: EpochLoss;
+  /** What the learning rates were multiplied by in the last step. */
+  readonly rates: { readonly dense: number; readonly embeddings: number };
+  /** Of the terms, after it. */
+  readonly weights: Readonly<Record<string, number>>;
+  /** Of the last step's gradient before it was clipped, where it is measured. */
+  readonly norms: { readonly dense?: number; readonly embeddings?: number };
+}
+
 /** What the loop works with. */
 export interface LoopOptions {
   readonly program: Program;
+  readonly stepper: Stepper;
   /** Where training stands: where the loop starts, and where it is whenever it waits for others. */
   readonly state: LoopState;
   readonly epochs: number;
   readonly terms: readonly WeightedTerm[];
   readonly stopping: Stopping;
   readonly onDivergence: OnDivergence;
+  /** When valid is measured; at the end of each epoch where it is not given, and in any case at the end of the last. */
+  readonly evaluation?: EvaluationInterval | undefined;
+  readonly logEverySteps: number;
   /** The batches of an epoch, counted from 1, from the one on before which `first` others lie. */
   batches(epoch: number, first: number): AsyncIterable<BatchRead>;
   /** Measures valid, where there is one. */
@@ -46,9 +69,10 @@ export interface LoopOptions {
   /** Called before each step, after which the state is another: a time to save. */
   beforeStep(): Promise<void> | undefined;
   onStep(progress: StepProgress): void;
+  onSteps(report: StepReport): void;
   onSkip(skipped: SkippedBatch): void;
-  /** Called when an epoch is behind: the time to save. */
-  onEpoch(result: EpochResult): Promise<void>;
+  /** The time to save. */
+  onMilestone(milestone: Milestone): Promise<void>;
   /** Aborted to stop after the step that runs. */
   readonly signal: AbortSignal;
 }
@@ -65,26 +89,38 @@ export const YIELD_EVERY_MS = 50;
  *   naming the term, the step and the batch. The state is then where training stands.
  */
 export async function trainLoop(options: LoopOptions): Promise<LoopEnd> {
-  const { state, epochs, stopping } = options;
+  const { state, epochs, stopping, evaluation } = options;
   const guard = createDivergenceGuard(options.program, options.onDivergence);
   while (state.epoch < epochs) {
     if (stopping.shouldStop()) return 'stopped early';
-    await trainEpoch(options, guard);
-    const valid = await options.validate?.();
-    // Without valid, the newest weights are the best that is known; the first are, until others can be compared.
-    const isBest = valid === undefined || stopping.observe(valid.monitored) || state.epoch === 0;
-    const { step, rows, elapsedMs, skippedBatches } = state;
-    const result = { epoch: state.epoch + 1, step, rows, elapsedMs, loss: meanLoss(state.sums, options.terms), skippedBatches, valid, isBest };
-    if (isBest) Object.assign(state, { bestEpoch: result.epoch, bestReport: valid?.report ?? null });
-    Object.assign(state, { ...noEpoch(), epoch: result.epoch, stopping: stopping.state() });
-    await options.onEpoch(result);
+    const isDone = await trainEpoch(options, guard);
+    if (!isDone) return 'stopped early';
+    const isMeasured = evaluation === undefined || isDue(evaluation, state) || (state.epoch + 1 === epochs && state.rowsSinceEvaluation > 0);
+    await reach(options, { isEpochEnd: true, isMeasured });
     options.signal.throwIfAborted();
   }
   return 'finished';
 }
 
-/** Trains what is left of the epoch that is under way. */
-async function trainEpoch({ program, state, signal, ...options }: LoopOptions, guard: DivergenceGuard): Promise<void> {
+/** Measures valid if it is time to, moves the state on, and tells. */
+async function reach({ state, stepper, stopping, terms, validate, onMilestone }: LoopOptions, { isEpochEnd, isMeasured }: { readonly isEpochEnd: boolean; readonly isMeasured: boolean }): Promise<void> {
+  const valid = isMeasured ? await validate?.() : undefined;
+  if (valid !== undefined) stepper.observe(valid.monitored, stopping.goal);
+  // Without valid, the newest weights are the best that is known; the first are, until others can be compared.
+  const isBest = validate === undefined ? isEpochEnd : valid !== undefined && (stopping.observe(valid.monitored) || state.bestEpoch === 0);
+  const epoch = state.epoch + 1;
+  const { step, rows, elapsedMs, skippedBatches } = state;
+  const milestone = { epoch, isEpochEnd, step, rows, elapsedMs, loss: meanLoss(state.sums, terms), skippedBatches, valid, isBest };
+  if (isBest) Object.assign(state, { bestEpoch: epoch, bestStep: step, bestReport: valid?.report ?? null });
+  Object.assign(state, noInterval(), { stopping: stopping.state() });
+  if (isMeasured) state.rowsSinceEvaluation = 0;
+  if (isEpochEnd) Object.assign(state, noEpoch(), { epoch });
+  await onMilestone(milestone);
+}
+
+/** Trains what is left of the epoch that is under way; false where nothing improves any more within it. */
+async function trainEpoch(options: LoopOptions, guard: DivergenceGuard): Promise<boolean> {
+  const { stepper, state, signal, evaluation, stopping } = options;
   const epoch = state.epoch + 1;
   let countedMs = monotonicMs();
   let yieldedMs = countedMs;
@@ -93,16 +129,28 @@ async function trainEpoch({ program, state, signal, ...options }: LoopOptions, g
     // Finding the way back into an epoch is no training, nor is saving.
     if (isSkipping) countedMs = monotonicMs();
     isSkipping = false;
+    // Here and not behind a step, so that a run that was stopped between the two does it when it goes on.
+    if (evaluation !== undefined && isDue(evaluation, state)) {
+      await reach(options, { isEpochEnd: false, isMeasured: true });
+      if (stopping.shouldStop()) return false;
+      countedMs = monotonicMs();
+    }
     const saving = options.beforeStep();
     if (saving !== undefined) {
       await saving;
       countedMs = monotonicMs();
     }
-    const { losses } = await program.trainStep(batch);
+    const rates = stepper.rates(state.step);
+    const { losses, norms } = await stepper.take(batch, state);
     const skipped = guard.check(losses, state);
     if (skipped === undefined) {
       state.step++;
       addLosses(state.sums, losses);
+      addLosses(state.logSums, losses);
+      if (state.step % options.logEverySteps === 0) {
+        options.onSteps({ epoch, step: state.step, loss: meanLoss(state.logSums, options.terms), rates, weights: weightsOf(options), norms: finite(norms) });
+        state.logSums = {};
+      }
     } else {
       state.skippedBatches++;
       state.allSkippedBatches++;
@@ -111,6 +159,7 @@ async function trainEpoch({ program, state, signal, ...options }: LoopOptions, g
     const nowMs = monotonicMs();
     state.batch++;
     state.rows += batch.rows;
+    state.rowsSinceEvaluation += batch.rows;
     state.elapsedMs += nowMs - countedMs;
     countedMs = nowMs;
     options.onStep({ epoch, rows: state.rows, totalRows, elapsedMs: state.elapsedMs });
@@ -120,4 +169,14 @@ async function trainEpoch({ program, state, signal, ...options }: LoopOptions, g
     }
     signal.throwIfAborted();
   }
+  return true;
+}
+
+function weightsOf({ stepper, terms }: LoopOptions): Readonly<Record<string, number>> {
+  const weights = stepper.weights();
+  return Object.fromEntries(terms.map(({ name }, t) => [name, weights[t]!]));
+}
+
+function finite({ dense, embeddings }: { readonly dense: number; readonly embeddings: number }): StepReport['norms'] {
+  return Number.isNaN(dense) ? {} : { dense, embeddings };
 }

@@ -1,6 +1,6 @@
 import type { Report } from '../evaluation/evaluation.js';
 import type { PlanSize } from '../engines/plan-size.js';
-import type { EpochResult, LoopEnd, StepProgress } from './loop.js';
+import type { LoopEnd, Milestone, StepProgress } from './loop.js';
 
 /** What a run is made of, told before it starts. */
 export interface TrainStart extends PlanSize {
@@ -18,15 +18,16 @@ export interface TrainObserver {
   onNotice(text: string): void;
   onStart(start: TrainStart): void;
   onStep(progress: StepProgress): void;
-  onEpoch(result: EpochResult): void;
+  onMilestone(milestone: Milestone): void;
 }
 
 /** How a run ended. */
 export interface TrainResult {
   readonly run: string;
   readonly end: LoopEnd | 'interrupted';
-  /** The epoch whose weights were evaluated and kept; 0 where none was finished. */
+  /** The epoch and the step whose weights were evaluated and kept; 0 where none was measured. */
   readonly bestEpoch: number;
+  readonly bestStep: number;
   /** By split, of the best weights. */
   readonly metrics: Readonly<Record<string, Report>>;
   /** Bad rows that were skipped. */

@@ -1,6 +1,9 @@
 import { z } from 'zod';
 import { ON_DIVERGENCE } from './divergence.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../optimizers/optimizers.js';
+import { scheduleSchema } from '../schedules/schedules.js';
+import { weightings } from '../weightings/weightings.js';
+import { evaluationOptions } from './intervals.js';
 
 /** The `training` section of a config. */
 export const trainingOptions = z
@@ -15,6 +18,19 @@ export const trainingOptions = z
         embeddings: embeddingOptimizerSchema.prefault({}).describe('for the embedding tables'),
       })
       .prefault({}),
+    schedule: scheduleSchema.prefault({}).describe('how the learning rates change from step to step'),
+    weighting: weightings.schema.prefault({}).describe('how much the loss of each task counts'),
+    accumulate: z.int().min(1).max(4096).default(1).describe('batches of a step: their gradients are added up, as in one batch of all their rows'),
+    clip: z
+      .strictObject({
+        norm: z.number().positive().optional().describe('the norm of the gradient is brought down to this'),
+        apart: z.boolean().default(false).describe('dense weights and embeddings have norms of their own'),
+        value: z.number().positive().optional().describe('no number of the gradient is larger'),
+      })
+      .optional()
+      .describe('limits of the gradient; without it there is none'),
+    evaluation: evaluationOptions.optional(),
+    logEverySteps: z.int().min(1).default(100).describe('steps whose mean loss is a line of metrics.jsonl'),
     onDivergence: z
       .enum(ON_DIVERGENCE)
       .default('stop')
@@ -25,7 +41,7 @@ export const trainingOptions = z
       .describe("what chooses the best epoch on valid: 'loss', or a metric of a task, as in ctcvr.auc"),
     earlyStopping: z
       .strictObject({
-        patience: z.int().min(1).default(2).describe('epochs without progress before training stops'),
+        patience: z.int().min(1).default(2).describe('times that valid is measured without progress before training stops'),
         minDelta: z.number().min(0).default(0).describe('progress smaller than this does not count'),
       })
       .optional()

@@ -21,6 +21,7 @@ export type StoppingState = z.output<typeof stoppingStateSchema>;
 
 /** Follows a value over epochs. */
 export interface Stopping {
+  readonly goal: StoppingOptions['goal'];
   /**
    * @param value null where the epoch has none: it is no progress
    * @returns whether it is the best so far, by however little
@@ -40,6 +41,7 @@ export function createStopping({ goal, patience, minDelta }: StoppingOptions, st
     value !== null && (other === null || sign * (value - other) > by);
 
   return {
+    goal,
     state: () => state,
     observe(value) {
       const isBest = isBeyond(value, state.best, 0);

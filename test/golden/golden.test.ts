@@ -27,7 +27,7 @@ describe('loss curves stay as they were', () => {
           onNotice: () => undefined,
           onStart: () => undefined,
           onStep: () => undefined,
-          onEpoch: ({ epoch, loss, valid: measured }) => {
+          onMilestone: ({ epoch, loss, valid: measured }) => {
             const terms = Object.entries(loss.terms).map(([name, value]) => `${name} ${value.toFixed(4)}`);
             curve.push(`epoch ${epoch}: ${terms.join(', ')}; valid ${measured!.loss.toFixed(4)}`);
           },

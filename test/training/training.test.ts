@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { BatchRead } from '../../src/batch.js';
 import type { Program } from '../../src/engines/engine.js';
-import { trainLoop, type EpochResult, type LoopOptions } from '../../src/training/loop.js';
-import { measurementOf } from '../../src/training/monitor.js';
+import { trainLoop, type LoopOptions, type Milestone, type StepReport } from '../../src/training/loop.js';
+import { monitoredOf } from '../../src/training/monitor.js';
 import { firstLoopState } from '../../src/training/loop-state.js';
 import { createStopping } from '../../src/training/stopping.js';
 
@@ -41,13 +41,12 @@ describe('stopping', () => {
 });
 
 describe('the monitored value', () => {
-  const report = { ctr: { rows: 4, auc: 0.75, logLoss: 0.5 }, cvr: { rows: 0, auc: null, logLoss: null }, spend: { rows: 4, rmse: 2 } };
-  const terms = [{ name: 'ctr', weight: 2 }, { name: 'cvr', weight: 1 }, { name: 'spend', weight: 0.5 }];
+  const report = { ctr: { rows: 4, auc: 0.75, logLoss: 0.5 }, cvr: { rows: 0, auc: null, logLoss: null } };
 
-  it('is the weighted loss of the terms, or the metric that is named', () => {
-    expect(measurementOf(report, terms, 'loss')).toEqual({ report, loss: 2 * 0.5 + 0 + 0.5 * 4, monitored: 3 });
-    expect(measurementOf(report, terms, 'ctr.auc').monitored).toBe(0.75);
-    expect(measurementOf(report, terms, 'cvr.auc').monitored).toBeNull();
+  it('is the loss, or the metric that is named', () => {
+    expect(monitoredOf({ report, loss: 3 }, 'loss')).toBe(3);
+    expect(monitoredOf({ report, loss: 3 }, 'ctr.auc')).toBe(0.75);
+    expect(monitoredOf({ report, loss: 3 }, 'cvr.auc')).toBeNull();
   });
 });
 
@@ -58,6 +57,8 @@ function fakeProgram(lossOf: (step: number) => number): Program {
     trainStep: ({ rows }) => Promise.resolve({ losses: new Map([['ctr', { mean: lossOf(++step), rows }]]), norms: { dense: NaN, embeddings: NaN } }),
     state: () => ({ step, weights: new Map(), optimizer: new Map() }),
     predict: () => Promise.reject(new Error('not here')),
+    evaluate: () => Promise.reject(new Error('not here')),
+    losses: () => Promise.reject(new Error('not here')),
     inspect: () => Promise.reject(new Error('not here')),
     restore: () => undefined,
     dispose: () => undefined,
@@ -69,9 +70,14 @@ async function* batches(...rows: number[]): AsyncGenerator<BatchRead> {
 }
 
 async function run(options: Partial<LoopOptions> & { lossOf?: (step: number) => number }) {
-  const epochs: EpochResult[] = [];
+  const epochs: Milestone[] = [];
+  const reports: StepReport[] = [];
+  const program = fakeProgram(options.lossOf ?? (() => 0.5));
   const end = await trainLoop({
-    program: fakeProgram(options.lossOf ?? (() => 0.5)),
+    program,
+    stepper: { take: (batch) => program.trainStep(batch), observe: () => undefined, rates: () => ({ dense: 1, embeddings: 1 }), weights: () => [2] },
+    logEverySteps: 100,
+    onSteps: (report) => void reports.push(report),
     epochs: 3,
     terms: [{ name: 'ctr', weight: 2 }],
     state: firstLoopState(),
@@ -82,11 +88,11 @@ async function run(options: Partial<LoopOptions> & { lossOf?: (step: number) => 
     beforeStep: () => undefined,
     onStep: () => undefined,
     onSkip: () => undefined,
-    onEpoch: (result) => Promise.resolve(void epochs.push(result)),
+    onMilestone: (milestone) => Promise.resolve(void epochs.push(milestone)),
     signal: new AbortController().signal,
     ...options,
   });
-  return { end, epochs };
+  return { end, epochs, reports };
 }
 
 describe('the training loop', () => {
@@ -122,7 +128,7 @@ describe('the training loop', () => {
       onStep: () => {
         if (++steps === 3) controller.abort(new Error('enough'));
       },
-      onEpoch: () => {
+      onMilestone: () => {
         epochs++;
         return Promise.resolve();
       },

@@ -33,9 +33,9 @@ function lowerDenseUpdate({ plan: { graph, optimizers: specs }, places, constant
 
 /**
  * A step in one go; what it would compute and apply; a step's passes one by one, then what their gradients have in common, then
- * the update; and predictions.
+ * the update; losses alone, as in training; and predictions, also with losses.
  */
-export type ListName = 'train' | 'inspect' | 'pass' | 'products' | 'update' | 'predict';
+export type ListName = 'train' | 'inspect' | 'losses' | 'pass' | 'products' | 'update' | 'predict' | 'evaluate';
 
 /** A plan in full: calls, and where everything lies that is written before or read after. */
 export interface Compiled extends Laid {
@@ -82,7 +82,19 @@ export function compile(plan: Plan): Compiled {
       if (isApart) products = lowerProducts(rangesByReach(laid).shared, areas, 'of terms', arena, list);
     }),
     update: lower((list) => lowerUpdate(laid, list)),
+    losses: lower((list) => {
+      const pass = lowerPass(laid, 'inspect', list);
+      pass.forward();
+      pass.losses(graph.terms);
+      list.flushSums();
+    }),
     predict: lower((list) => lowerPass(laid, 'predict', list).forward()),
+    evaluate: lower((list) => {
+      const pass = lowerPass(laid, 'predict', list, [...graph.predictions.values(), ...graph.terms.map(({ loss }) => loss)]);
+      pass.forward();
+      pass.losses(graph.terms);
+      list.flushSums();
+    }),
   };
   const predictions = new Map([...graph.predictions].map(([task, value]) => [task, places.of(value)]));
   for (const value of graph.values) if (value.op === 'input' && value.source.kind === 'label') places.of(value);

@@ -40,17 +40,21 @@ export interface PassPlan {
   readonly terms: ReadonlyMap<string, { readonly weight: number; readonly loss: number }>;
 }
 
-/** The way forward, and back from some terms into an area of the gradients. */
+/** The way forward, the losses of some terms, and back from them into an area of the gradients. */
 export interface Pass {
   forward(): void;
+  losses(terms: readonly Term[]): void;
   back(terms: readonly Term[], area: number): void;
 }
 
-/** Lowers passes of a graph into a list. */
-export function lowerPass(plan: PassPlan, mode: Mode, list: CallList): Pass {
+/**
+ * Lowers passes of a graph into a list.
+ * @param targets what is computed in evaluation mode
+ */
+export function lowerPass(plan: PassPlan, mode: Mode, list: CallList, targets: readonly Value[] = [...plan.graph.predictions.values()]): Pass {
   const { graph, layout, arena, places, tables, passGradients, dropoutKeys, refused, running } = plan;
   const input = graph.values.find((value) => value.op === 'input' && value.source.kind === 'features');
-  const values = mode === 'predict' ? neededFor(graph, [...graph.predictions.values()]) : graph.values;
+  const values = mode === 'predict' ? neededFor(graph, targets) : graph.values;
   const computed = values.filter((value): value is Computed => !isLoss(value));
   const phases = mode === 'predict' ? [computed] : inPhases(computed, (value) => operation(value).isByColumns?.(value) ?? false);
   const weightsEnd = places.weightsBegin + places.weightsCount * WORD;
@@ -84,18 +88,22 @@ export function lowerPass(plan: PassPlan, mode: Mode, list: CallList): Pass {
       if (mode === 'train' && running.length > 0) list.emit('checkFinite', { numbers: running.at, refused, count: running.length });
     },
 
-    back(terms, area) {
+    losses(terms) {
       written = new Set<Value>();
+      for (const { name, loss } of terms) {
+        const { weight, loss: out } = plan.terms.get(name)!;
+        lowerLoss(loss, lowering, { losses: arena.take(`row losses ${name}`, places.maxRows), weight, out });
+      }
+    },
+
+    back(terms, area) {
       gradientsAt = passGradients.at + area * passGradients.areaBytes;
       if (area > 0) {
         // Whoever still gathers for the term before holds a claim.
         list.separate();
         list.emit('releaseTables', { claims: tables.claims, count: tables.all.length });
       }
-      for (const { name, loss } of terms) {
-        const { weight, loss: out } = plan.terms.get(name)!;
-        lowerLoss(loss, lowering, { losses: arena.take(`row losses ${name}`, places.maxRows), weight, out });
-      }
+      this.losses(terms);
       for (const phase of phases.toReversed()) {
         for (const value of phase.toReversed()) {
           const isGroupWritten = value.op === 'linear' && clearUnwritten(value, places, written, list);

@@ -55,18 +55,40 @@ export function compileProgram({ module }: KernelModule, plan: Plan, threads: nu
   };
   const isRefused = (): boolean => words[compiled.refused / WORD] === 1;
 
-  /** The passes of a step, one by one. */
+  /** Loads the passes of a batch, one by one, until there are no more or a number is not finite. */
+  const forEachPass = (batch: Batch, visit: (rows: number, pass: number) => void): void => {
+    words[compiled.refused / WORD] = 0;
+    for (let begin = 0, pass = 0; begin < batch.rows && !isRefused(); begin += passRows, pass++) {
+      const rows = Math.min(passRows, batch.rows - begin);
+      load(batch, begin, rows);
+      visit(rows, pass);
+    }
+  };
+  const joined = (parts: readonly Map<string, TermLoss>[]): Map<string, TermLoss> => new Map([...terms.keys()].map((name) => [name, meanOfParts(parts.map((part) => part.get(name)!))]));
+
+  /** The passes of a step. */
   const runPasses = (batch: Batch, weights: readonly number[]): Map<string, TermLoss> => {
     const counted = batch.rows > passRows ? countedRows(graph, batch) : undefined;
     const parts: Map<string, TermLoss>[] = [];
-    for (let begin = 0; begin < batch.rows && !isRefused(); begin += passRows) {
-      const rows = Math.min(passRows, batch.rows - begin);
-      prepare(parts.length, weights, counted);
-      load(batch, begin, rows);
+    forEachPass(batch, (rows, pass) => {
+      prepare(pass, weights, counted);
       team.run('pass', rows);
       parts.push(lossesOf());
+    });
+    return joined(parts);
+  };
+
+  /** Runs a list in evaluation mode over a batch of any size. */
+  const predicted = (batch: Batch, list: 'predict' | 'evaluate', onPart: () => void): Map<string, Float32Array> => {
+    const results = new Map([...compiled.predictions.keys()].map((task) => [task, new Float32Array(batch.rows)]));
+    for (let begin = 0; begin < batch.rows; begin += places.maxRows) {
+      const rows = Math.min(places.maxRows, batch.rows - begin);
+      load(batch, begin, rows);
+      team.run(list, rows);
+      for (const [task, place] of compiled.predictions) firstColumn(place, rows, results.get(task)!, begin);
+      onPart();
     }
-    return new Map([...terms.keys()].map((name) => [name, meanOfParts(parts.map((part) => part.get(name)!))]));
+    return results;
   };
 
   /** Decides what each term's gradient counts, from what they have in common. */
@@ -86,9 +108,9 @@ export function compileProgram({ module }: KernelModule, plan: Plan, threads: nu
       if (batch.rows > stepRows) throw new Error(`a step of ${batch.rows} rows, where ${stepRows} were planned`);
       runningBefore.set(running);
       writeConstants(step + 1, rates);
-      words[compiled.refused / WORD] = 0;
       let losses: Map<string, TermLoss>;
       if (isOnePass) {
+        words[compiled.refused / WORD] = 0;
         prepare(0, weights, undefined);
         load(batch, 0, batch.rows);
         team.run('train', batch.rows);
@@ -106,15 +128,23 @@ export function compileProgram({ module }: KernelModule, plan: Plan, threads: nu
       return Promise.resolve({ losses: isRefused() ? refusedLosses(losses) : losses, norms: { dense, embeddings } });
     },
 
-    predict(batch) {
-      const results = new Map([...compiled.predictions.keys()].map((task) => [task, new Float32Array(batch.rows)]));
-      for (let begin = 0; begin < batch.rows; begin += places.maxRows) {
-        const rows = Math.min(places.maxRows, batch.rows - begin);
-        load(batch, begin, rows);
-        team.run('predict', rows);
-        for (const [task, place] of compiled.predictions) firstColumn(place, rows, results.get(task)!, begin);
-      }
-      return Promise.resolve(results);
+    predict: (batch) => Promise.resolve(predicted(batch, 'predict', () => undefined)),
+
+    evaluate(batch) {
+      const parts: Map<string, TermLoss>[] = [];
+      prepare(0, graphWeights, undefined);
+      const predictions = predicted(batch, 'evaluate', () => parts.push(lossesOf()));
+      return Promise.resolve({ predictions, losses: joined(parts) });
+    },
+
+    losses(batch) {
+      const parts: Map<string, TermLoss>[] = [];
+      forEachPass(batch, (rows, pass) => {
+        prepare(pass, graphWeights, undefined);
+        team.run('losses', rows);
+        parts.push(lossesOf());
+      });
+      return Promise.resolve(joined(parts));
     },
 
     inspect(batch) {

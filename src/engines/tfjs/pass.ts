@@ -3,10 +3,10 @@ import { column, type Batch } from '../../batch.js';
 import { cancelledBiases, neededFor, type Graph } from '../../graph/graph.js';
 import { isLoss, type RunningStatistics, type Value } from '../../graph/operations.js';
 import { dropoutMask, streamKey } from '../../random.js';
-import type { TermLoss } from '../engine.js';
+import type { Evaluation, TermLoss } from '../engine.js';
 import type { Weights } from '../weights.js';
 import type { TensorFlow } from './backend.js';
-import { lossOf } from './losses.js';
+import { lossOf, type LossTensors } from './losses.js';
 import { execute, type Execution } from './operations.js';
 
 /** The looked-up features of a batch: the batch's rows of `input_BI`. */
@@ -48,8 +48,10 @@ export interface PassSettings {
 
 /** Runs a graph on TensorFlow.js; every tensor that a pass makes is gone when it returns. */
 export interface Runner {
-  /** Predictions in evaluation mode, by task. */
-  predict(input: Input): Promise<ReadonlyMap<string, Float32Array>>;
+  /** Predictions in evaluation mode; losses without rows. */
+  predict(input: Input): Promise<Evaluation>;
+  /** Predictions and losses in evaluation mode. */
+  evaluate(input: Input): Promise<Evaluation>;
   /** Losses and gradients in training mode. */
   train(input: Input, settings: PassSettings): Promise<TrainingPass>;
 }
@@ -77,22 +79,31 @@ export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Wei
   const inputOf = (batch: Batch, features: Tensor): Execution['input'] => (source) =>
     source.kind === 'features' ? features : tf.tensor2d(column(batch.labels, source.column).subarray(0, batch.rows), [batch.rows, 1]);
 
-  return {
-    async predict(input) {
-      const results = tf.tidy(() => {
-        const parameters = new Map(weights.map((weight) => [weight.parameter.name, upload(weight)]));
-        const { get } = run(forPrediction, {
-          isTraining: false,
-          input: inputOf(input.batch, uploadInput(input)),
-          parameter: ({ name }) => column(parameters, name),
-          observe: unreachable,
-          dropoutMask: unreachable,
-        });
-        // A clone, since two tasks may share a value and an output may be an input.
-        return outputs.map((value) => tf.clone(get(value)));
+  const evaluated = async (input: Input, hasLosses: boolean): Promise<Evaluation> => {
+    const results = tf.tidy(() => {
+      const parameters = new Map(weights.map((weight) => [weight.parameter.name, upload(weight)]));
+      const execution = run(hasLosses ? forTraining : forPrediction, {
+        isTraining: false,
+        input: inputOf(input.batch, uploadInput(input)),
+        parameter: ({ name }) => column(parameters, name),
+        observe: unreachable,
+        dropoutMask: unreachable,
       });
-      return byName(tasks, await takeAll(tf, results));
-    },
+      const losses = (hasLosses ? graph.terms : []).flatMap(({ loss }) => lossTensors(lossOf(loss, execution)));
+      // A clone, since two tasks may share a value and an output may be an input.
+      return [...outputs.map((value) => tf.clone(execution.get(value))), ...losses];
+    });
+    const values = await takeAll(tf, results);
+    const losses = values.slice(outputs.length).map(([value]) => value!);
+    return {
+      predictions: byName(tasks, values.slice(0, outputs.length)),
+      losses: new Map(graph.terms.map(({ name }, t) => [name, { mean: losses[2 * t] ?? 0, rows: losses[2 * t + 1] ?? 0 }])),
+    };
+  };
+
+  return {
+    predict: (input) => evaluated(input, false),
+    evaluate: (input) => evaluated(input, true),
 
     async train(input, { seed, step, pass, weights: termWeights, counted }) {
       const { batch } = input;
@@ -160,6 +171,8 @@ async function takeAll(tf: TensorFlow, tensors: readonly Tensor[]): Promise<Floa
 function byName<Data>(names: readonly string[], values: readonly Data[]): Map<string, Data> {
   return new Map(names.map((name, i) => [name, values[i]!]));
 }
+
+const lossTensors = ({ mean, rows }: LossTensors): readonly Tensor[] => [mean, rows];
 
 function unreachable(): never {
   throw new Error('evaluation needs no statistics and no dropout');

@@ -1,6 +1,6 @@
 import { column, sliceRows, type Batch } from '../../batch.js';
 import type { HostTensor } from '../../tensor.js';
-import { refusedLosses, type Plan, type Program, type TermLoss } from '../engine.js';
+import { refusedLosses, type Evaluation, type Plan, type Program, type TermLoss } from '../engine.js';
 import { createHost } from '../simd/host.js';
 import { countedRows, meanOfParts } from '../step-rows.js';
 import type { TensorFlow } from './backend.js';
@@ -29,25 +29,44 @@ export function compileProgram(tf: TensorFlow, plan: Plan): Program {
     if (rows > 1) blend(column(dataOf, running.variance.name), variance, running.momentum, rows / (rows - 1));
   };
 
+  const joined = (parts: readonly ReadonlyMap<string, TermLoss>[]): Map<string, TermLoss> => new Map(graph.terms.map(({ name }) => [name, meanOfParts(parts.map((part) => part.get(name)!))]));
+  /** The passes of a batch, looked up one by one. */
+  function* passesOf(batch: Batch): Generator<{ readonly part: Input; readonly pass: number }> {
+    for (let begin = 0, pass = 0; begin < batch.rows; begin += host.passRows, pass++) {
+      const rows = Math.min(host.passRows, batch.rows - begin);
+      yield { part: { batch: sliceRows(batch, begin, begin + rows), input_BI: host.lookup(batch, begin, rows) }, pass };
+    }
+  }
+
+  /** Evaluates a batch of any size. */
+  const evaluated = async (batch: Batch, evaluate: (input: Input) => Promise<Evaluation>): Promise<Evaluation> => {
+    const predictions = new Map([...graph.predictions.keys()].map((task) => [task, new Float32Array(batch.rows)]));
+    const parts: ReadonlyMap<string, TermLoss>[] = [];
+    for (let begin = 0; begin < batch.rows; begin += host.maxRows) {
+      const found = await evaluate(lookup(sliceRows(batch, begin, Math.min(begin + host.maxRows, batch.rows))));
+      for (const [task, values] of found.predictions) predictions.get(task)!.set(values, begin);
+      parts.push(found.losses);
+    }
+    return { predictions, losses: joined(parts) };
+  };
+
   /** Runs the passes of a step, each term alone or all together, and adds their gradients up; false where a number is not finite. */
   const runPasses = async (batch: Batch, weights: readonly number[]): Promise<{ readonly losses: Map<string, TermLoss>; readonly statistics: readonly BatchStatistics[]; readonly isFinite: boolean }> => {
     const counted = batch.rows > host.passRows ? countedRows(graph, batch) : undefined;
     const groups = combinesTerms ? graph.terms.map((_, t) => weights.map((_weight, u) => (t === u ? 1 : 0))) : [weights];
     const parts: ReadonlyMap<string, TermLoss>[] = [];
     const statistics: BatchStatistics[] = [];
-    for (let begin = 0, pass = 0; begin < batch.rows; begin += host.passRows, pass++) {
-      const rows = Math.min(host.passRows, batch.rows - begin);
-      const input = { batch: sliceRows(batch, begin, begin + rows), input_BI: host.lookup(batch, begin, rows) };
+    for (const { part, pass } of passesOf(batch)) {
       for (const [area, group] of groups.entries()) {
-        const found = await runner.train(input, { seed, step, pass, weights: group, counted });
+        const found = await runner.train(part, { seed, step, pass, weights: group, counted });
         if (![...found.losses.values()].every(({ mean }) => Number.isFinite(mean)) || !found.statistics.every(isFiniteStatistics)) return { losses: new Map(found.losses), statistics, isFinite: false };
         host.add(found.inputGradient_BI, found.gradients, { area, isFirst: pass === 0 });
         if (area > 0) continue;
         parts.push(found.losses);
-        statistics.push(...found.statistics.map((each) => ({ ...each, rows })));
+        statistics.push(...found.statistics);
       }
     }
-    return { losses: new Map(graph.terms.map(({ name }) => [name, meanOfParts(parts.map((part) => part.get(name)!))])), statistics, isFinite: true };
+    return { losses: joined(parts), statistics, isFinite: true };
   };
 
   return {
@@ -62,13 +81,13 @@ export function compileProgram(tf: TensorFlow, plan: Plan): Program {
       return { losses, norms: host.norms() };
     },
 
-    async predict(batch) {
-      const results = new Map([...graph.predictions.keys()].map((task) => [task, new Float32Array(batch.rows)]));
-      for (let begin = 0; begin < batch.rows; begin += host.maxRows) {
-        const part = sliceRows(batch, begin, Math.min(begin + host.maxRows, batch.rows));
-        for (const [task, values] of await runner.predict(lookup(part))) results.get(task)!.set(values, begin);
-      }
-      return results;
+    predict: async (batch) => (await evaluated(batch, runner.predict)).predictions,
+    evaluate: (batch) => evaluated(batch, runner.evaluate),
+
+    async losses(batch) {
+      const parts: ReadonlyMap<string, TermLoss>[] = [];
+      for (const { part, pass } of passesOf(batch)) parts.push((await runner.train(part, { seed, step, pass, weights: graphWeights, counted: undefined })).losses);
+      return joined(parts);
     },
 
     async inspect(batch) {

@@ -1,0 +1,18 @@
+import { z } from 'zod';
+import type { LoopState } from './loop-state.js';
+
+/** The `training.evaluation` section: how often valid is measured within an epoch. */
+export const evaluationOptions = z
+  .strictObject({
+    everySteps: z.int().min(1).optional().describe('measure valid each time so many steps were taken'),
+    everyRows: z.int().min(1).optional().describe('measure valid each time so many rows were trained on'),
+  })
+  .refine(({ everySteps, everyRows }) => (everySteps === undefined) !== (everyRows === undefined), 'expected either everySteps or everyRows')
+  .describe('when valid is measured; early stopping, the best weights and their checkpoints follow it. Without it: at the end of each epoch');
+export type EvaluationInterval = z.output<typeof evaluationOptions>;
+
+/** Whether it is time to measure valid before the next step. */
+export function isDue({ everySteps, everyRows }: EvaluationInterval, { step, rowsSinceEvaluation }: LoopState): boolean {
+  if (rowsSinceEvaluation === 0) return false;
+  return everySteps !== undefined ? step > 0 && step % everySteps === 0 : rowsSinceEvaluation >= everyRows!;
+}

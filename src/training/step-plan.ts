@@ -1,0 +1,19 @@
+import type { Plan, StepPlan } from '../engines/engine.js';
+import type { TrainingOptions } from './options.js';
+import { combinesTerms } from './stepper.js';
+
+/** Rows that a step takes. */
+export function stepRows({ batchSize, accumulate }: TrainingOptions): number {
+  return batchSize * accumulate;
+}
+
+/** What an engine has to know of the steps that a config asks for. */
+export function stepPlanOf(training: TrainingOptions): Omit<Plan, 'graph' | 'layout' | 'seed'> {
+  const { optimizer, batchSize, accumulate, clip, weighting } = training;
+  const step: StepPlan = {
+    ...(accumulate > 1 && { rows: stepRows(training) }),
+    ...(combinesTerms(weighting) && { combinesTerms: true }),
+    ...(clip !== undefined && { clip }),
+  };
+  return { optimizers: optimizer, batchRows: batchSize, step };
+}
