@@ -1,12 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
-import type { GraphBuilder, LossOptions } from '../../src/graph/builder.js';
-import { ACTIVATIONS, type Activation, type LossName, type LossValue, type OperationName, type Value } from '../../src/graph/operations.js';
+import type { GraphBuilder } from '../../src/graph/builder.js';
+import type { Value } from '../../src/graph/operations.js';
 import { numericBatch, planOf } from '../support/graph-plan.js';
-import { checkGradients } from '../support/slopes.js';
 
-// Every operation's gradient against central differences of its own loss, on every engine.
+// What every engine does alike, and exactly. How near its numbers are to those of doubles, float64.test.ts says.
 
 const engines = [
   { name: 'tfjs', create: () => createTfjsEngine() },
@@ -16,70 +15,7 @@ const engines = [
 const WIDTH = 6;
 const ROWS = 9;
 
-type Body = (g: GraphBuilder, x: Value) => Value;
-
-/** A body for each operation that keeps something of the input: typed, so that none can be forgotten. */
-const BODIES: Record<Exclude<OperationName, 'input' | 'activation' | 'binaryCrossEntropy' | 'productCrossEntropy' | 'squaredError'>, Body> = {
-  linear: (g, x) => g.linear(x, 3, 'l'),
-  batchNorm: (g, x) => g.batchNorm(x, 'n'),
-  dropout: (g, x) => g.dropout(x, 0.4, 'd'),
-  softmax: (g, x) => g.softmax(x),
-  concat: (g, x) => g.concat([g.linear(x, 2, 'a'), x, g.linear(x, 1, 'b')]),
-  slice: (g, x) => g.slice(g.linear(x, 5, 'l'), 1, 3),
-  multiply: (g, x) => g.multiply(g.linear(x, 4, 'a'), g.linear(x, 4, 'b')),
-  add: (g, x) => g.add(g.linear(x, 4, 'a'), g.linear(x, 4, 'b')),
-  mixture: (g, x) => g.mixture(g.softmax(g.linear(x, 3, 'gate')), [1, 2, 3].map((e) => g.linear(x, 4, `expert${e}`))),
-  attend: (g, x) => g.attend([g.linear(x, 4, 'a'), g.linear(x, 4, 'b')], 'attention'),
-};
-
-const bodies: [string, Body][] = [
-  ['mixture of one expert', (g, x) => g.mixture(g.softmax(g.linear(x, 1, 'gate')), [g.linear(x, 4, 'expert')])],
-  ...Object.entries(BODIES),
-  ...ACTIVATIONS.map((kind: Activation): [string, Body] => [`activation ${kind}`, (g, x) => g.activation(g.linear(x, 5, 'l'), kind, 'a')]),
-];
-
-/** Losses over two logits, with and without masks and weights. */
-const LOSSES: Record<string, (g: GraphBuilder, a: Value, b: () => Value, y: Value, mask: Value, weight: Value) => ReturnType<GraphBuilder['squaredError']>> = {
-  binaryCrossEntropy: (g, a, _, y) => g.binaryCrossEntropy(a, y),
-  'binaryCrossEntropy with mask and weights': (g, a, _, y, mask, weights) => g.binaryCrossEntropy(a, y, { mask, weights }),
-  productCrossEntropy: (g, a, b, y) => g.productCrossEntropy([a, b()], y),
-  'productCrossEntropy with mask and weights': (g, a, b, y, mask, weights) => g.productCrossEntropy([a, b()], y, { mask, weights }),
-  squaredError: (g, a, _, y) => g.squaredError(a, y),
-  'squaredError with mask and weights': (g, a, _, y, mask, weights) => g.squaredError(a, y, { mask, weights }),
-};
-
-/** Losses with a label, a mask and weights. */
-const COMPUTED: Record<LossName, (g: GraphBuilder, logits: readonly [Value, Value], label: Value, options: LossOptions) => LossValue> = {
-  binaryCrossEntropy: (g, [a], label, options) => g.binaryCrossEntropy(a, label, options),
-  productCrossEntropy: (g, logits, label, options) => g.productCrossEntropy(logits, label, options),
-  squaredError: (g, [a], label, options) => g.squaredError(a, label, options),
-};
-
 for (const { name: engineName, create } of engines) {
-  describe(`gradients of the ${engineName} engine are the slopes of the loss`, () => {
-    for (const [name, body] of bodies) {
-      it(`through ${name}`, async () => {
-        const plan = planOf(WIDTH, (g, input, y) => {
-          // A layer below, so that the gradient of the operation's input is looked at too.
-          const out = g.linear(g.activation(body(g, g.linear(input, WIDTH, 'below')), 'tanh', 't'), 1, 'out');
-          return { predictions: { p: out }, terms: [{ name: 'p', weight: 1, loss: g.squaredError(out, y) }] };
-        });
-        await checkGradients((await create()).compile(plan), numericBatch(ROWS, WIDTH));
-      });
-    }
-
-    for (const [name, build] of Object.entries(LOSSES)) {
-      it(`of ${name}`, async () => {
-        const plan = planOf(WIDTH, (g, input, y) => {
-          const [mask, weight] = [g.input({ kind: 'label', column: 'mask' }, 1), g.input({ kind: 'label', column: 'weight' }, 1)];
-          const a = g.linear(input, 1, 'a');
-          return { predictions: { p: a }, terms: [{ name: 'p', weight: 1, loss: build(g, a, () => g.linear(input, 1, 'b'), y, mask, weight) }] };
-        });
-        await checkGradients((await create()).compile(plan), numericBatch(ROWS, WIDTH));
-      });
-    }
-  });
-
   describe(`random numbers of the ${engineName} engine`, () => {
     it('stay as they are when a model gets another layer: first weights and what dropout drops', async () => {
       const inspect = async (hasMore: boolean) => {
@@ -136,28 +72,6 @@ for (const { name: engineName, create } of engines) {
 
     it('have the slope σ(z) - y at z = 0', async () => {
       expect((await lossAt((g, a, y) => g.binaryCrossEntropy(a, y), 0, 1)).slope).toBe(-0.5);
-    });
-
-    it.each(Object.entries(COMPUTED))('do not differentiate what is computed for them: %s', async (_, build) => {
-      const columns = ['label', 'mask', 'weights'] as const;
-      const plan = planOf(WIDTH, (g, input) => {
-        const [label, mask, weights] = columns.map((name) => g.activation(g.linear(input, 1, name), 'sigmoid', name)) as [Value, Value, Value];
-        const logits = ['a', 'b'].map((name) => g.linear(input, 1, name)) as [Value, Value];
-        return { predictions: { p: logits[0], label, mask, weights }, terms: [{ name: 'p', weight: 1, loss: build(g, logits, label, { mask, weights }) }] };
-      });
-      const program = (await create()).compile(plan);
-      const batch = numericBatch(ROWS, WIDTH);
-      const { gradients, predictions, losses } = await program.inspect(batch);
-      for (const name of columns) expect(new Set(gradients.get(`${name}.weight`)!.data), name).toEqual(new Set([0]));
-      // The same columns from outside give the same.
-      const given = planOf(WIDTH, (g, input) => {
-        const [label, mask, weights] = columns.map((column) => g.input({ kind: 'label', column }, 1)) as [Value, Value, Value];
-        const logits = ['a', 'b'].map((name) => g.linear(input, 1, name)) as [Value, Value];
-        return { predictions: { p: logits[0] }, terms: [{ name: 'p', weight: 1, loss: build(g, logits, label, { mask, weights }) }] };
-      });
-      const expected = await (await create()).compile(given).inspect({ ...batch, labels: predictions });
-      expect(losses.get('p')).toEqual(expected.losses.get('p'));
-      for (const [name, { data }] of expected.gradients) expect(gradients.get(name)!.data, name).toEqual(data);
     });
 
     it('are 0 with gradient 0 where the mask admits no row', async () => {

@@ -36,7 +36,7 @@ describe('a thread that encodes rows and dies', () => {
   it.each(['exit', 'heap'] as const)('ends the reading in words, and leaves nothing half (%s)', { timeout: 60_000 }, async (death) => {
     const file = scratchFile('rows.csv', `y,id\n${'0,1\n1,2\n'.repeat(500_000)}`);
     const folder = join(scratchFolder(), 'shards');
-    const { code, stderr } = await dying({ victim: 'encode-worker.js', death, moment: 'at a request' }, scratchFolder(), join(import.meta.dirname, '..', 'support', 'encode-patiently.mjs'), [file, folder]);
+    const { code, stderr } = await dying({ victim: 'encode-worker.js', death, moment: 'at a request' }, scratchFolder(), join(import.meta.dirname, '..', 'support', 'encode-patiently.js'), [file, folder]);
     expect([code, stderr]).toEqual([9, expect.stringMatching(/^UserError thread: a thread ended before its work was done/) as string]);
     expect(existsSync(folder)).toBe(false);
   });

@@ -18,7 +18,7 @@ export function mtl(cwd: string, args: readonly string[], onStdout?: (text: stri
   return finished(spawn(process.execPath, [BIN, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe'] }), onStdout);
 }
 
-/** How the threads of a module die, and when: what dying-thread.mjs knows. */
+/** How the threads of a module die, and when: what dying-thread.js knows. */
 export interface Death {
   readonly victim: string;
   readonly death: 'exit' | 'heap';
@@ -27,7 +27,7 @@ export interface Death {
 
 /** Runs a script in a folder, with threads that die. */
 export function dying({ victim, death, moment }: Death, cwd: string, script: string, args: readonly string[]): Promise<Finished> {
-  const preload = pathToFileURL(join(import.meta.dirname, 'dying-thread.mjs')).href;
+  const preload = pathToFileURL(join(import.meta.dirname, 'dying-thread.js')).href;
   const env = { ...process.env, MTL_VICTIM: victim, MTL_DEATH: death, MTL_MOMENT: moment };
   return finished(spawn(process.execPath, ['--import', preload, script, ...args], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] }));
 }

@@ -1,0 +1,99 @@
+import { describe, expect, it } from 'vitest';
+import { batchesOf, planOf as workloadPlan, type Workload } from '../../bench/workloads.js';
+import type { Batch } from '../../src/batch.js';
+import type { Plan, Program } from '../../src/engines/engine.js';
+import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
+import { randomStream } from '../../src/random.js';
+import { LOSS_CASES } from '../support/every-operation.js';
+import { float64Pass } from '../support/float64-pass.js';
+import { numericBatch, planOf } from '../support/graph-plan.js';
+import { expectLikeFloat64 } from '../support/like-float64.js';
+
+// Every engine beside a way forward and back in doubles, which is itself held to differences of its losses.
+
+const engines = [
+  { name: 'tfjs', create: () => createTfjsEngine() },
+  { name: 'simd', create: () => Promise.resolve(createSimdEngine()) },
+  { name: 'plain simd', create: () => Promise.resolve(createSimdEngine(1, false)) },
+];
+const WIDTH = 6;
+const ROWS = 9;
+
+const planOfCase = (name: string): Plan =>
+  planOf(WIDTH, (g, input, y) => {
+    const loss = LOSS_CASES.get(name)!(g, input, y, 'c');
+    return { predictions: { p: loss.op === 'squaredError' ? loss.prediction : loss.op === 'binaryCrossEntropy' ? loss.logit : loss.logits[0] }, terms: [{ name: 'p', weight: 0.7, loss }] };
+  });
+
+const SCALE = 0.002;
+/** ESMM, also with bags, and a wide MMOE. */
+const workloads = (activation: string): readonly Workload[] => {
+  const layer = (...hidden: number[]): object => ({ hidden, activation, dropout: 0.2 });
+  const shape = { batchRows: 100, width: 6, numbers: [], model: { name: 'esmm', ctrTower: layer(16, 8), cvrTower: layer(16, 8) } };
+  return [
+    { name: 'esmm', ...shape },
+    { name: 'esmm with bags', ...shape, bags: { '210': 4, '853': 10 } },
+    { name: 'a wide mmoe', ...shape, numbers: ['D0', 'D1'], model: { name: 'mmoe', experts: { count: 3, ...layer(128, 64) }, tower: layer(128, 64) } },
+  ];
+};
+
+/** Weights that are not the first ones: embeddings of some size, gains, shifts and slopes of their own. */
+function stir(program: Program): void {
+  const random = randomStream(5, 'stir');
+  const { weights } = program.state();
+  const stirred = [...weights].map(([name, { shape, data }]) => [name, { shape, data: data.map((value) => (name.endsWith('runningVariance') ? value : value + 0.2 * random.normal())) }] as const);
+  program.restore({ step: 3, weights: new Map(stirred), optimizer: new Map() });
+}
+
+describe('the pass in doubles', () => {
+  /** Along a direction over all weights: the slope of the loss, and what the gradients make of it. */
+  const slopes = (plan: Plan, weights: ReadonlyMap<string, Float32Array>, batch: Batch): readonly [number, number] => {
+    const random = randomStream(9, 'direction');
+    const start = new Map([...weights].map(([name, data]) => [name, Float64Array.from(data)]));
+    const { gradients } = float64Pass(plan, start, batch);
+    const direction = new Map([...gradients].map(([name, { length }]) => [name, Float64Array.from({ length }, () => random.normal())]));
+    // What is computed for a loss stays as it is where it stands: nothing goes back from it.
+    for (const [name, numbers] of direction) if (/\.(label|mask|weights)\./.test(name)) numbers.fill(0);
+    const lossAt = (h: number): number => {
+      const moved = new Map([...start].map(([name, data]) => [name, data.map((value, i) => value + h * (direction.get(name)?.[i] ?? 0))]));
+      const { losses } = float64Pass(plan, moved, batch);
+      return plan.graph.terms.reduce((sum, { name, weight }) => sum + weight * losses.get(name)!, 0);
+    };
+    const h = 1e-5;
+    return [(lossAt(h) - lossAt(-h)) / (2 * h), [...gradients].reduce((sum, [name, d]) => d.reduce((all, value, i) => all + value * direction.get(name)![i]!, sum), 0)];
+  };
+  const expectSlopes = (plan: Plan, batch: Batch): void => {
+    const program = createSimdEngine().compile(plan);
+    stir(program);
+    const [slope, along] = slopes(plan, new Map([...program.state().weights].map(([name, { data }]) => [name, data.slice()])), batch);
+    expect(Math.abs(slope - along)).toBeLessThanOrEqual(1e-7 * Math.abs(slope) + 1e-9);
+  };
+
+  it.each([...LOSS_CASES.keys()])('has the slope of the loss as its gradient, %s', (name) => expectSlopes(planOfCase(name), numericBatch(ROWS, WIDTH)));
+  it.each(workloads('tanh').map((work) => [work.name, work] as const))('has the slope of the loss as its gradient in %s', (_, work) => {
+    expectSlopes(workloadPlan(work, SCALE), batchesOf({ ...work, batchRows: 50 }, 1, SCALE)[0]!);
+  });
+});
+
+for (const { name: engineName, create } of engines) {
+  describe(`the ${engineName} engine computes what doubles compute`, () => {
+    it.each([...LOSS_CASES.keys()])('%s', async (name) => {
+      const plan = planOfCase(name);
+      const program = (await create()).compile(plan);
+      await expectLikeFloat64(program, plan, numericBatch(ROWS, WIDTH), 2e-5);
+      stir(program);
+      await expectLikeFloat64(program, plan, numericBatch(ROWS, WIDTH), 2e-5);
+    });
+
+    it.each(workloads('relu').map((work) => [work.name, work] as const))('in %s, with first weights and with trained ones', async (_, work) => {
+      const plan = workloadPlan(work, SCALE);
+      const program = (await create()).compile(plan);
+      const batches = batchesOf(work, 20, SCALE);
+      // First embeddings are 1e-4 beside biases of 0.1, which a batch norm takes off again: floats keep four digits of them.
+      await expectLikeFloat64(program, plan, batches[0]!, 3e-4);
+      for (const batch of batches) await program.trainStep(batch);
+      await expectLikeFloat64(program, plan, batches[0]!, 3e-4);
+    });
+  });
+}

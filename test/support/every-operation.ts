@@ -1,0 +1,58 @@
+import type { GraphBuilder } from '../../src/graph/builder.js';
+import { ACTIVATIONS, type Activation, type LossName, type LossValue, type OperationName, type Value } from '../../src/graph/operations.js';
+
+type Body = (g: GraphBuilder, x: Value, name: string) => Value;
+
+/** A body for each operation that keeps something of the input: typed, so that none can be forgotten. */
+const BODIES: Record<Exclude<OperationName, LossName | 'input' | 'activation'>, Body> = {
+  linear: (g, x, name) => g.linear(x, x.width + 3, `${name}.l`),
+  batchNorm: (g, x, name) => g.batchNorm(x, `${name}.n`),
+  dropout: (g, x, name) => g.dropout(x, 0.4, `${name}.d`),
+  softmax: (g, x) => g.softmax(x),
+  concat: (g, x, name) => g.concat([g.linear(x, 2, `${name}.a`), x, g.linear(x, 1, `${name}.b`)]),
+  slice: (g, x, name) => g.slice(g.linear(x, x.width + 3, `${name}.l`), 1, x.width),
+  multiply: (g, x, name) => g.multiply(g.linear(x, x.width + 4, `${name}.a`), g.linear(x, x.width + 4, `${name}.b`)),
+  add: (g, x, name) => g.add(g.linear(x, x.width + 4, `${name}.a`), g.linear(x, x.width + 4, `${name}.b`)),
+  mixture: (g, x, name) => g.mixture(g.softmax(g.linear(x, 3, `${name}.gate`)), [1, 2, 3].map((e) => g.linear(x, x.width + 1, `${name}.expert${e}`))),
+  attend: (g, x, name) => g.attend([g.linear(x, x.width + 1, `${name}.a`), g.linear(x, x.width + 1, `${name}.b`)], `${name}.attention`),
+};
+
+const bodies: readonly (readonly [string, Body])[] = [
+  ['mixture of one expert', (g, x, name) => g.mixture(g.softmax(g.linear(x, 1, `${name}.gate`)), [g.linear(x, 4, `${name}.expert`)])],
+  ...Object.entries(BODIES),
+  ...ACTIVATIONS.map((kind: Activation): [string, Body] => [`activation ${kind}`, (g, x, name) => g.activation(g.linear(x, x.width + 2, `${name}.l`), kind, `${name}.a`)]),
+];
+
+/** What a loss is built of. */
+interface LossInputs {
+  readonly logits: readonly [Value, Value];
+  readonly label: Value;
+  readonly mask?: Value;
+  readonly weights?: Value;
+}
+const LOSSES: Record<LossName, (g: GraphBuilder, inputs: LossInputs) => LossValue> = {
+  binaryCrossEntropy: (g, { logits: [a], label, ...rest }) => g.binaryCrossEntropy(a, label, rest),
+  productCrossEntropy: (g, { logits, label, ...rest }) => g.productCrossEntropy(logits, label, rest),
+  squaredError: (g, { logits: [a], label, ...rest }) => g.squaredError(a, label, rest),
+};
+
+/** A loss through an operation, or of a kind, over an input and the label columns 'y', 'mask' and 'weight'; all names begin with `name`. */
+export type LossCase = (g: GraphBuilder, input: Value, y: Value, name: string) => LossValue;
+
+const throughBody = (body: Body): LossCase => (g, input, y, name) =>
+  // A layer below, so that the gradient of the operation's input is looked at too.
+  g.squaredError(g.linear(g.activation(body(g, g.linear(input, input.width, `${name}.below`), name), 'tanh', `${name}.t`), 1, `${name}.out`), y);
+const pair = (g: GraphBuilder, input: Value, name: string) => ['a', 'b'].map((each) => g.linear(input, 1, `${name}.${each}`)) as [Value, Value];
+const given = (g: GraphBuilder, column: string): Value => g.input({ kind: 'label', column }, 1);
+const computed = (g: GraphBuilder, input: Value, name: string): Value => g.activation(g.linear(input, 1, name), 'sigmoid', name);
+
+/** Every operation and every loss, with all that a loss may take, by what it is. */
+export const LOSS_CASES: ReadonlyMap<string, LossCase> = new Map([
+  ...bodies.map(([name, body]) => [`through ${name}`, throughBody(body)] as const),
+  ...Object.entries(LOSSES).flatMap(([name, build]): (readonly [string, LossCase])[] => [
+    [`of ${name}`, (g, input, label, to) => build(g, { logits: pair(g, input, to), label })],
+    [`of ${name} with mask and weights`, (g, input, label, to) => build(g, { logits: pair(g, input, to), label, mask: given(g, 'mask'), weights: given(g, 'weight') })],
+    [`of ${name} with a computed label, mask and weights`, (g, input, _, to) =>
+      build(g, { logits: pair(g, input, to), label: computed(g, input, `${to}.label`), mask: computed(g, input, `${to}.mask`), weights: computed(g, input, `${to}.weights`) })],
+  ]),
+]);
