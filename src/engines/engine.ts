@@ -24,6 +24,16 @@ export interface StepPlan {
   /** Whether the gradient of each term is kept apart until their weights are decided. */
   readonly combinesTerms?: boolean;
   readonly clip?: Clip;
+  /** An average of the weights is kept, and is what predictions are made with. */
+  readonly average?: Average;
+}
+
+/**
+ * An exponential average of the weights that steps have left: each step weighs `decay` times as much as the one after it, and all of
+ * them together 1 (Kingma & Ba 2015, section 7.2, with the correction of its section 3).
+ */
+export interface Average {
+  readonly decay: number;
 }
 
 /** Limits of the gradient. */
@@ -71,9 +81,13 @@ export interface TermLoss {
 export interface ProgramState {
   /** Optimizer steps taken. */
   readonly step: number;
-  /** Parameters of the graph, and `embeddings.<table>`. */
+  /** Parameters of the graph, and `embeddings.<table>`: what predictions are made with, so where the plan keeps an average, that. */
   readonly weights: ReadonlyMap<string, HostTensor>;
-  /** `<tensor>.<slot>` of every trained tensor. */
+  /**
+   * What it takes to go on: `<tensor>.<slot>` of every trained tensor. Where the plan keeps an average, also `<tensor>.trained`, the
+   * weights themselves; and of tables `<tensor>.average` as it was when a row was last touched, and `<tensor>.averageAge`, how many
+   * steps ago that was.
+   */
   readonly optimizer: ReadonlyMap<string, HostTensor>;
 }
 
@@ -90,12 +104,17 @@ export interface Program {
   evaluate(batch: Batch): Promise<Evaluation>;
   /** The loss of each term in training mode, with the masks of the next step; nothing is changed. */
   losses(batch: Batch): Promise<ReadonlyMap<string, TermLoss>>;
+  /**
+   * Does some work with the average in the place of the weights, where the plan keeps one. It may predict and evaluate, and nothing else:
+   * what is trained is back when it is over, however it ends.
+   */
+  averaged<Result>(work: () => Promise<Result>): Promise<Result>;
   /** What a training step would compute and apply, with nothing applied: for tests and for looking. */
   inspect(batch: Batch): Promise<Inspection>;
   /** The live state, to be read before the next step; its tensors may be views or copies, so writing to them is of no use. */
   state(): ProgramState;
   /**
-   * Takes weights, and optimizer state where there is some, from a state of the same model.
+   * Takes weights, and optimizer state where there is some, from a state of the same model. Without, an average starts from the weights.
    * @throws UserError (checkpoint) that names a tensor that is missing, left over or of another shape
    */
   restore(state: ProgramState): void;

@@ -4,6 +4,7 @@ import { slotWords } from '../optimizers/optimizer.js';
 import { optimizers } from '../optimizers/optimizers.js';
 import type { TableSpec } from '../tables/layout.js';
 import { sizeOf } from '../tensor.js';
+import { averageWords } from './average.js';
 import type { Engine, Plan } from './engine.js';
 
 /** How large a model is. */
@@ -17,7 +18,7 @@ export interface PlanSize {
   readonly numTableWeights: number;
   /** Of tables and weights. */
   readonly weightBytes: number;
-  /** Of what the optimizer keeps for them. */
+  /** Of what the optimizer keeps for them, and of their average. */
   readonly optimizerBytes: number;
   /** Of a batch on its way through the model and back. */
   readonly activationBytes: number;
@@ -37,14 +38,15 @@ export function planSize(plan: Plan, engine: Pick<Engine, 'activationBytes' | 'm
   const numWeights = sum(graph.parameters.filter(({ isTrainable }) => isTrainable).map(({ shape }) => sizeOf(shape)));
   const numTableWeights = sum(tables.map(({ rows, width }) => rows * width));
   const [dense, sparse] = [optimizers.build(specs.dense), optimizers.build(specs.embeddings)];
-  const slotWordsOf = ({ rows, width }: TableSpec): number => rows * slotWords(sparse, width);
+  const isAveraged = plan.step?.average !== undefined;
+  const keptWordsOf = ({ rows, width }: TableSpec): number => rows * (slotWords(sparse, width) + (isAveraged ? averageWords(width) : 0));
   const size: PlanSize = {
     numWeights,
     numTables: tables.length,
     numTableRows: sum(tables.map(({ rows }) => rows)),
     numTableWeights,
     weightBytes: bytesOf(numWeights + numTableWeights),
-    optimizerBytes: bytesOf(slotWords(dense, numWeights) + sum(tables.map(slotWordsOf))),
+    optimizerBytes: bytesOf(slotWords(dense, numWeights) + (isAveraged ? numWeights : 0) + sum(tables.map(keptWordsOf))),
     activationBytes: engine.activationBytes(plan),
     vocabularyBytes,
   };
@@ -52,7 +54,7 @@ export function planSize(plan: Plan, engine: Pick<Engine, 'activationBytes' | 'm
   const needed = engineBytes + vocabularyBytes;
   if (engineBytes <= engine.maxBytes && needed <= availableBytes) return size;
   const largest = [...tables].sort((a, b) => b.rows * b.width - a.rows * a.width).slice(0, 3);
-  const list = largest.map((table) => `'${table.name}' of ${table.rows} rows × ${table.width} (${gibibytes(bytesOf(table.rows * table.width + slotWordsOf(table)))})`);
+  const list = largest.map((table) => `'${table.name}' of ${table.rows} rows × ${table.width} (${gibibytes(bytesOf(table.rows * table.width + keptWordsOf(table)))})`);
   const found =
     engineBytes > engine.maxBytes
       ? `tables, weights, optimizer and activations need ${gibibytes(engineBytes)}, and one WebAssembly memory has ${gibibytes(engine.maxBytes)}`

@@ -13,6 +13,7 @@ export { binaryCrossEntropy, checkFinite, meanLoss, productCrossEntropy, squared
 export { gatherBagGradients, lookupBags, poolingFactors } from './bags';
 export { gatherGradients, lookup } from './tables';
 export { accumulate, clipNorm, combine, products } from './reduce';
+export { averageRows, averageWeights, exchangeRows, exchangeWeights } from './average';
 export { refuseUnlessFinite, watchAll } from './finite';
 export { adamDense, adamTable } from './optimizers/adam';
 export { adagradDense, adagradTable } from './optimizers/adagrad';

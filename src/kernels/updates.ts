@@ -51,9 +51,19 @@ export function updateTensor<Rule>(w: usize, s: usize, gap: usize, g: usize, cou
 }
 
 /** Rows that are brought into the cache together: so many reads are under way at once. */
-const AHEAD: i32 = 16;
+export const FETCHED: i32 = 16;
 /** Read by nobody; without it the reads that bring rows into the cache would be dropped. */
 let touched: u32 = 0;
+
+/** Brings the distinct rows from `begin` to `end` into the cache. */
+// @ts-ignore: decorator
+@inline
+export function fetchRows(table: usize, strideBytes: usize, distinct: usize, begin: i32, end: i32): void {
+  for (let u = begin; u < end; u++) {
+    const at = table + <usize>load<u32>(distinct + (<usize>u << 2)) * strideBytes;
+    for (let line: usize = 0; line < strideBytes; line += 64) touched += load<u32>(at + line);
+  }
+}
 
 /**
  * The distinct rows of a table that a batch touched, shared among workers; all rows if it is not lazy. A row's weights and what
@@ -69,12 +79,9 @@ export function updateTable<Rule>(table: usize, stride: i32, width: i32, hash: u
   const bytes = <usize>width << 2, strideBytes = <usize>stride << 2;
   if (tableRows == 0) {
     const stop = shareEnd(count, 1);
-    for (let begin = shareBegin(count, 1); begin < stop; begin += AHEAD) {
-      const end = min(begin + AHEAD, stop);
-      for (let u = begin; u < end; u++) {
-        const at = table + <usize>load<u32>(distinct + (<usize>u << 2)) * strideBytes;
-        for (let line: usize = 0; line < strideBytes; line += 64) touched += load<u32>(at + line);
-      }
+    for (let begin = shareBegin(count, 1); begin < stop; begin += FETCHED) {
+      const end = min(begin + FETCHED, stop);
+      fetchRows(table, strideBytes, distinct, begin, end);
       for (let u = begin; u < end; u++) {
         const at = table + <usize>load<u32>(distinct + (<usize>u << 2)) * strideBytes;
         changetype<Rule>(0).update(at, at + bytes, bytes, gradients + <usize>u * bytes, width, constants);

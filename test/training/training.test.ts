@@ -61,6 +61,7 @@ function fakeProgram(lossOf: (step: number) => number): Program {
     losses: () => Promise.reject(new Error('not here')),
     inspect: () => Promise.reject(new Error('not here')),
     restore: () => undefined,
+    averaged: (work) => work(),
     dispose: () => undefined,
   };
 }

@@ -60,6 +60,11 @@ const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
   combine: 'reduce',
   products: 'reduce',
   watchAll: 'tables',
+  // A worker has the rows that it has in their update; dense weights may be another's there.
+  averageRows: 'apply',
+  averageWeights: 'reduce',
+  exchangeRows: 'apply',
+  exchangeWeights: 'apply',
 };
 
 const sharingOf = (kernel: KernelName): Sharing => (kernel in SHARING ? SHARING[kernel as keyof typeof SHARING] : 'apply');

@@ -1,5 +1,6 @@
 import { denseOptimizers, optimizers } from '../../optimizers/optimizers.js';
 import type { Plan } from '../engine.js';
+import { lowerExchange, lowerRowAverages, lowerWeightAverage } from './average.js';
 import { createCallList, type Call, type CallList } from './call-list.js';
 import { layOut, type Laid } from './lay-out.js';
 import { lowerPass } from './passes.js';
@@ -12,8 +13,10 @@ export function lowerUpdate(laid: Laid, list: CallList): void {
   const { plan: { optimizers: specs, step }, tables, constants, refused } = laid;
   if (laid.areas > 1) lowerCombination(laid, laid.sharedWeights, laid.ownWeights, list);
   if (step?.clip !== undefined) lowerClip(laid, step.clip, list);
+  lowerRowAverages(laid, list);
   lowerTableUpdates(tables, optimizers.partOf(specs.embeddings).kernel, specs.embeddings.lazy, constants.tables, refused, list);
   lowerDenseUpdate(laid, list);
+  lowerWeightAverage(laid, list);
 }
 
 /** Updates dense weights in one go, or tensor by tensor where the rule looks at all of one: the largest first, in turns. */
@@ -33,9 +36,9 @@ function lowerDenseUpdate({ plan: { graph, optimizers: specs }, places, constant
 
 /**
  * A step in one go; what it would compute and apply; a step's passes one by one, then what their gradients have in common, then
- * the update; losses alone, as in training; and predictions, also with losses.
+ * the update; the exchange of weights and average; losses alone, as in training; and predictions, also with losses.
  */
-export type ListName = 'train' | 'inspect' | 'losses' | 'pass' | 'products' | 'update' | 'predict' | 'evaluate';
+export type ListName = 'train' | 'inspect' | 'losses' | 'pass' | 'products' | 'update' | 'exchange' | 'predict' | 'evaluate';
 
 /** A plan in full: calls, and where everything lies that is written before or read after. */
 export interface Compiled extends Laid {
@@ -82,6 +85,7 @@ export function compile(plan: Plan): Compiled {
       if (isApart) products = lowerProducts(rangesByReach(laid).shared, areas, 'of terms', arena, list);
     }),
     update: lower((list) => lowerUpdate(laid, list)),
+    exchange: lower((list) => lowerExchange(laid, list)),
     losses: lower((list) => {
       const pass = lowerPass(laid, 'inspect', list);
       pass.forward();

@@ -1,17 +1,20 @@
 import type { Optimizer } from '../../optimizers/optimizer.js';
 import { optimizers } from '../../optimizers/optimizers.js';
 import type { RateFactors } from '../engine.js';
+import { setClock } from './average.js';
 import { WORD } from './arena.js';
 import type { Laid } from './lay-out.js';
 
-/** Writes the constants of a step, counted from 1, to where the rules' kernels read them. */
-export function createConstantsWriter({ plan: { optimizers: specs, step: stepPlan }, constants }: Laid, floats: Float32Array): (step: number, factors: RateFactors) => void {
+/** Writes the constants of a step, counted from 1, to where the kernels of rules and average read them. */
+export function createConstantsWriter(laid: Laid, floats: Float32Array): (step: number, factors: RateFactors) => void {
+  const { plan: { optimizers: specs, step: stepPlan }, constants } = laid;
   const rules = [
     { optimizer: optimizers.build(specs.dense), at: constants.dense / WORD, side: 'dense' },
     { optimizer: optimizers.build(specs.embeddings), at: constants.tables / WORD, side: 'embeddings' },
   ] as const;
   const limit = stepPlan?.clip?.value ?? Infinity;
   return (step, factors) => {
+    setClock(laid, floats, step - 1);
     for (const { optimizer, at, side } of rules) floats.set(constantsOf(optimizer, step, factors[side], limit), at);
   };
 }

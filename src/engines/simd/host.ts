@@ -4,6 +4,7 @@ import type { HostTensor } from '../../tensor.js';
 import { tableTensor, type Plan, type RateFactors } from '../engine.js';
 import { gramianOf } from '../step-rows.js';
 import { WORD } from './arena.js';
+import { lowerExchange, setClock } from './average.js';
 import { createCallList, type CallList } from './call-list.js';
 import { lowerUpdate } from './compile.js';
 import { createConstantsWriter } from './constants.js';
@@ -39,6 +40,8 @@ export interface Host {
   weigh(shared: readonly number[], own: readonly number[]): void;
   /** Updates everything by what was added; false where it is not finite: then nothing is changed. */
   update(step: number, rates: RateFactors): boolean;
+  /** Exchanges weights and their average after so many steps; undefined where none is kept. */
+  readonly exchange: ((step: number) => void) | undefined;
   /** The norms of the gradients in the last update, as in a step's result. */
   norms(): { readonly dense: number; readonly embeddings: number };
   dispose(): void;
@@ -75,6 +78,7 @@ export function createHost(plan: Plan, { module }: KernelModule = loadKernels())
       list.separate();
       lowerUpdate(laid, list);
     }),
+    exchange: listOf((list) => lowerExchange(laid, list)),
     ...Object.fromEntries(Array.from({ length: areas }, (_, area) => [`gather ${area}`, gatherOf(area)])),
   };
 
@@ -136,6 +140,12 @@ export function createHost(plan: Plan, { module }: KernelModule = loadKernels())
       team.run('update', looked);
       return words[refused / WORD] === 0;
     },
+    exchange:
+      laid.average &&
+      ((step) => {
+        setClock(laid, floats, step);
+        team.run('exchange', 0);
+      }),
     norms: () => (clip === undefined ? { dense: NaN, embeddings: NaN } : { dense: doubles[norms / 8]!, embeddings: doubles[norms / 8 + (clip.apart ? 1 : 0)]! }),
     dispose: () => team.end(),
   };

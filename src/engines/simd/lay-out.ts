@@ -26,6 +26,8 @@ export interface Laid extends PassPlan {
   readonly constants: { readonly dense: number; readonly tables: number };
   /** Slots of the dense weights: each lies as the weights do, `gap` bytes from one to the next. */
   readonly denseSlots: { readonly at: number; readonly gap: number; readonly bytes: number };
+  /** Where an average is kept: that of the dense weights lies as they do; its clock is two doubles, the decay and the steps taken. */
+  readonly average: { readonly decay: number; readonly weights: number; readonly clock: number } | undefined;
   /** Dense gradients of a whole step. */
   readonly gradients: PassPlan['passGradients'];
   /** Two doubles: the norm of all gradients, or of the dense ones and of those of tables. */
@@ -57,7 +59,8 @@ export function layOut(plan: Plan, graph: Graph = plan.graph): Laid {
     gradients: stepRows > passRows ? gradientsOf('dense gradients of a step') : passGradients,
     denseSlots: { at: arena.take('dense slots', numSlotWords), gap: places.weightsCount * WORD, bytes: numSlotWords * WORD },
     constants: { dense: arena.take('dense constants', CONSTANT_WORDS), tables: arena.take('table constants', CONSTANT_WORDS) },
-    tables: placeTables(layout, arena, placeBags(layout, arena, maxRows), optimizers.build(specs.embeddings), maxRows, { stepRows, areas }),
+    tables: placeTables(layout, arena, placeBags(layout, arena, maxRows), optimizers.build(specs.embeddings), maxRows, { stepRows, areas, isAveraged: step?.average !== undefined }),
+    average: step?.average && { decay: step.average.decay, weights: arena.take('average', places.weightsCount), clock: arena.take('clock', 4) },
     norms: arena.take('norms', 4),
     sharedWeights: arena.take('shared weights', areas),
     ownWeights: arena.take('own weights', areas),

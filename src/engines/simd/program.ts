@@ -2,8 +2,10 @@ import type { Batch } from '../../batch.js';
 import { streamKey } from '../../random.js';
 import type { HostTensor } from '../../tensor.js';
 import { refusedLosses, tableTensor, type Plan, type Program, type StepSettings, type TermLoss } from '../engine.js';
+import { exchanged } from '../average.js';
 import { countedRows, gramianOf, meanOfParts } from '../step-rows.js';
 import { WORD } from './arena.js';
+import { setClock } from './average.js';
 import { compile } from './compile.js';
 import { createConstantsWriter } from './constants.js';
 import { BEGIN } from './lay-out.js';
@@ -100,6 +102,10 @@ export function compileProgram({ module }: KernelModule, plan: Plan, threads: nu
     floats.set(ownWeights, compiled.ownWeights / WORD);
   };
 
+  const exchange = (): void => {
+    setClock(compiled, floats, step);
+    team.run('exchange', places.maxRows);
+  };
   const isOnePass = areas === 1 && stepRows === passRows;
   const graphWeights = graph.terms.map(({ weight }) => weight);
 
@@ -170,6 +176,7 @@ export function compileProgram({ module }: KernelModule, plan: Plan, threads: nu
       return Promise.resolve({ losses: lossesOf(), predictions, gradients });
     },
 
+    averaged: (work) => (compiled.average === undefined ? work() : exchanged(exchange, work)),
     state: () => store.state(step),
     restore(saved) {
       store.restore(saved);
@@ -181,6 +188,7 @@ export function compileProgram({ module }: KernelModule, plan: Plan, threads: nu
 
 /** Bytes of a plan's memory but for weights and optimizer. */
 export function activationBytes(plan: Plan): number {
-  const { arena, places, tables, denseSlots } = compile(plan);
-  return arena.bytes - tables.all.reduce((sum, { rows, stride }) => sum + rows * stride * WORD, places.weightsCount * WORD + denseSlots.bytes);
+  const { arena, places: { weightsCount }, tables, denseSlots, average } = compile(plan);
+  const denseBytes = (average === undefined ? 1 : 2) * weightsCount * WORD + denseSlots.bytes;
+  return arena.bytes - tables.all.reduce((sum, { rows, stride }) => sum + rows * stride * WORD, denseBytes);
 }

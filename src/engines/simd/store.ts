@@ -1,6 +1,5 @@
 import type { Parameter } from '../../graph/operations.js';
 import { optimizers } from '../../optimizers/optimizers.js';
-import type { Slot } from '../../optimizers/optimizer.js';
 import { drawEmbeddings } from '../../tables/first-embeddings.js';
 import { sizeOf, type HostTensor } from '../../tensor.js';
 import { tableTensor, type ProgramState } from '../engine.js';
@@ -8,6 +7,7 @@ import { refuseOtherTensors } from '../restore.js';
 import { drawParameter } from '../weights.js';
 import { WORD } from './arena.js';
 import type { Laid } from './lay-out.js';
+import { rowTensors, type RowTensor, type RowTensors } from './row-tensors.js';
 import type { TablePlace } from './tables.js';
 
 /** All that training changes, where it lies in the kernels' memory. */
@@ -21,16 +21,8 @@ export interface Store {
   restore(saved: ProgramState): void;
 }
 
-/** What lies in a row of a table: the weights, or a slot. */
-interface Block {
-  readonly suffix: string;
-  readonly begin: number;
-  readonly width: number;
-  readonly first: number;
-}
-
 /** Draws first weights, and gives the way to all tensors. */
-export function createStore({ plan: { optimizers: specs, seed }, graph, places, tables, denseSlots }: Laid, memory: WebAssembly.Memory): Store {
+export function createStore({ plan: { optimizers: specs, seed }, graph, places, tables, denseSlots, average }: Laid, memory: WebAssembly.Memory): Store {
   const floats = new Float32Array(memory.buffer);
   const [dense, sparse] = [optimizers.build(specs.dense), optimizers.build(specs.embeddings)];
   const trained = graph.parameters.filter(({ isTrainable }) => isTrainable);
@@ -57,51 +49,56 @@ export function createStore({ plan: { optimizers: specs, seed }, graph, places, 
     }
   };
 
-  const forEachRow = ({ at, rows, stride }: TablePlace, { begin }: Block, visit: (at: number, row: number) => void): void => {
-    for (let row = 0; row < rows; row++) visit(at / WORD + row * stride + begin, row);
+  const tensorsOf = (table: TablePlace, step: number): RowTensors => rowTensors(table, sparse, floats, average?.decay, step);
+  const writeRows = ({ at, rows, stride }: TablePlace, tensor: RowTensor, data: Float32Array): void => {
+    for (let row = 0; row < rows; row++) tensor.write(at / WORD + row * stride, data.subarray(row * tensor.width, (row + 1) * tensor.width));
   };
-  const blocksOf = (table: TablePlace): readonly [Block, ...Block[]] => {
-    let begin = table.width;
-    const slotBlock = ({ name, per, first }: Slot): Block => {
-      const block = { suffix: `.${name}`, begin, width: per === 'row' ? 1 : table.width, first };
-      begin += block.width;
-      return block;
-    };
-    return [{ suffix: '', begin: 0, width: table.width, first: 0 }, ...sparse.slots.map(slotBlock)];
-  };
-  const tableTensors = (choose: (blocks: readonly [Block, ...Block[]]) => readonly Block[]): [string, HostTensor][] =>
-    tables.all.flatMap((table) =>
-      choose(blocksOf(table)).map((block): [string, HostTensor] => [
-        tableTensor(table.name) + block.suffix,
-        {
-          shape: [table.rows, block.width],
-          // Gathered when it is asked for: a state of large tables is written one by one.
-          get data() {
-            const data = new Float32Array(table.rows * block.width);
-            forEachRow(table, block, (at, row) => data.set(floats.subarray(at, at + block.width), row * block.width));
-            return data;
-          },
-        },
-      ]),
-    );
+  const named = ({ name, at, rows, stride }: TablePlace, { suffix, width, read }: RowTensor): [string, HostTensor] => [
+    tableTensor(name) + suffix,
+    {
+      shape: [rows, width],
+      // Gathered when it is asked for: a state of large tables is written one by one.
+      get data() {
+        const data = new Float32Array(rows * width);
+        for (let row = 0; row < rows; row++) read(at / WORD + row * stride, data, row * width);
+        return data;
+      },
+    },
+  ];
+  /** Where what predictions take of a parameter lies, from its place among the weights on. */
+  const usedShift = ({ isTrainable }: Parameter): number => (average === undefined || !isTrainable ? 0 : shiftTo(average.weights));
+  const denseTensors = trained.flatMap((parameter) => [
+    ...(average === undefined ? [] : [{ parameter, suffix: 'trained', shift: 0 }]),
+    ...dense.slots.map(({ name }, s) => ({ parameter, suffix: name, shift: slotShift(s) })),
+  ]);
 
   const state = (step: number): ProgramState => ({
     step,
-    weights: new Map<string, HostTensor>([...graph.parameters.map((parameter) => [parameter.name, tensorOf(parameter, 0)] as const), ...tableTensors(([weights]) => [weights])]),
+    weights: new Map<string, HostTensor>([
+      ...graph.parameters.map((parameter) => [parameter.name, tensorOf(parameter, usedShift(parameter))] as const),
+      ...tables.all.map((table) => named(table, tensorsOf(table, step).weights)),
+    ]),
     optimizer: new Map<string, HostTensor>([
-      ...trained.flatMap((parameter) => dense.slots.map(({ name }, s) => [`${parameter.name}.${name}`, tensorOf(parameter, slotShift(s))] as const)),
-      ...tableTensors(([, ...slots]) => slots),
+      ...denseTensors.map(({ parameter, suffix, shift }) => [`${parameter.name}.${suffix}`, tensorOf(parameter, shift)] as const),
+      ...tables.all.flatMap((table) => tensorsOf(table, step).optimizer.map((tensor) => named(table, tensor))),
     ]),
   });
 
-  for (const parameter of graph.parameters) write(parameter, 0, drawParameter(parameter, seed));
+  /** Weights whose average, if one is kept, starts with them. */
+  const writeWeights = (parameter: Parameter, data: Float32Array): void => {
+    for (const shift of new Set([0, usedShift(parameter)])) write(parameter, shift, data);
+  };
+
+  for (const parameter of graph.parameters) writeWeights(parameter, drawParameter(parameter, seed));
   for (const parameter of trained) {
     for (const [s, { first }] of dense.slots.entries()) if (first !== 0) write(parameter, slotShift(s), new Float32Array(sizeOf(parameter.shape)).fill(first));
   }
   for (const table of tables.all) {
     const { name, at, rows, width, stride } = table;
     drawEmbeddings(name, seed, { data: floats, at: at / WORD, rows, width, stride });
-    for (const block of blocksOf(table)) if (block.first !== 0) forEachRow(table, block, (begin) => floats.fill(block.first, begin, begin + block.width));
+    const { weights, optimizer } = tensorsOf(table, 0);
+    for (const tensor of optimizer) if (tensor.first !== 0) writeRows(table, tensor, new Float32Array(rows * tensor.width).fill(tensor.first));
+    if (average !== undefined) for (let row = 0; row < rows; row++) weights.write(at / WORD + row * stride, floats.subarray(at / WORD + row * stride, at / WORD + row * stride + width));
   }
 
   return {
@@ -109,16 +106,12 @@ export function createStore({ plan: { optimizers: specs, seed }, graph, places, 
     restore(saved) {
       refuseOtherTensors(state(0), saved);
       const hasOptimizer = saved.optimizer.size > 0;
-      for (const parameter of graph.parameters) write(parameter, 0, saved.weights.get(parameter.name)!.data);
-      for (const parameter of hasOptimizer ? trained : []) {
-        dense.slots.forEach(({ name }, s) => write(parameter, slotShift(s), saved.optimizer.get(`${parameter.name}.${name}`)!.data));
-      }
+      for (const parameter of graph.parameters) writeWeights(parameter, saved.weights.get(parameter.name)!.data);
+      for (const { parameter, suffix, shift } of hasOptimizer ? denseTensors : []) write(parameter, shift, saved.optimizer.get(`${parameter.name}.${suffix}`)!.data);
       for (const table of tables.all) {
-        const [weights, ...slots] = blocksOf(table);
-        for (const block of hasOptimizer ? [weights, ...slots] : [weights]) {
-          const { data } = (block === weights ? saved.weights : saved.optimizer).get(tableTensor(table.name) + block.suffix)!;
-          forEachRow(table, block, (at, row) => floats.set(data.subarray(row * block.width, (row + 1) * block.width), at));
-        }
+        const { weights, optimizer } = tensorsOf(table, saved.step);
+        writeRows(table, weights, saved.weights.get(tableTensor(table.name))!.data);
+        for (const tensor of hasOptimizer ? optimizer : []) writeRows(table, tensor, saved.optimizer.get(tableTensor(table.name) + tensor.suffix)!.data);
       }
     },
   };

@@ -1,5 +1,6 @@
 import { slotWords, type Optimizer } from '../../optimizers/optimizer.js';
 import type { InputColumns, InputLayout, TableSpec } from '../../tables/layout.js';
+import { averageWords } from '../average.js';
 import { WORD, type Arena } from './arena.js';
 import { POOLING_NUMBERS, type BagPlace } from './bags.js';
 import { ROWS, type CallList, type TableRule } from './call-list.js';
@@ -11,8 +12,10 @@ type TableColumns = Extract<InputColumns, { readonly table: string }>;
 export interface TablePlace extends TableSpec {
   /** The columns of the input that are looked up in it. */
   readonly fields: readonly TableColumns[];
-  /** Floats from row to row: the weights, then what the optimizer keeps. */
+  /** Floats from row to row: the weights, what the optimizer keeps, then the average and the steps that it covers, if there is one. */
   readonly stride: number;
+  /** Bytes from a row's weights to their average, if there is one. */
+  readonly average: number;
   readonly at: number;
   readonly claim: number;
   readonly hash: number;
@@ -37,16 +40,18 @@ export interface TablePlaces {
   column(kind: 'id' | 'number', field: string): number;
 }
 
-/** How much room gradients need. */
-export interface GradientRoom {
+/** What tables need room for. */
+export interface TableRoom {
   /** Rows of all batches that a step takes together. */
   readonly stepRows: number;
   /** Gradients that are kept apart. */
   readonly areas: number;
+  /** Whether an average is kept. */
+  readonly isAveraged: boolean;
 }
 
 /** Lays out the tables of a layout. */
-export function placeTables(layout: InputLayout, arena: Arena, bags: ReadonlyMap<string, BagPlace>, optimizer: Optimizer, maxRows: number, { stepRows, areas }: GradientRoom): TablePlaces {
+export function placeTables(layout: InputLayout, arena: Arena, bags: ReadonlyMap<string, BagPlace>, optimizer: Optimizer, maxRows: number, { stepRows, areas, isAveraged }: TableRoom): TablePlaces {
   const fieldsOf = new Map(layout.tables.map(({ name }) => [name, [] as TableColumns[]]));
   for (const columns of layout.columns) if (columns.kind !== 'number') fieldsOf.get(columns.table)!.push(columns);
   const claims = arena.take('claims', layout.tables.length);
@@ -54,10 +59,12 @@ export function placeTables(layout: InputLayout, arena: Arena, bags: ReadonlyMap
     const fields = fieldsOf.get(name)!;
     // How many items a bag has is not known before there is a batch.
     const most = fields.some(({ kind }) => kind === 'bag') ? rows : Math.min(rows, stepRows * fields.length);
-    const stride = width + slotWords(optimizer, width);
+    const average = width + slotWords(optimizer, width);
+    const stride = average + (isAveraged ? averageWords(width) : 0);
     const take = (what: string, words: number): number => arena.take(`table ${what} ${name}`, words);
     return {
       name, rows, width, fields, stride,
+      average: average * WORD,
       at: take('rows', rows * stride),
       claim: claims + t * WORD,
       hash: take('hash table', 4 * most),

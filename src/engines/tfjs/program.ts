@@ -1,5 +1,6 @@
 import { column, sliceRows, type Batch } from '../../batch.js';
 import type { HostTensor } from '../../tensor.js';
+import { exchanged } from '../average.js';
 import { refusedLosses, type Evaluation, type Plan, type Program, type TermLoss } from '../engine.js';
 import { createHost } from '../simd/host.js';
 import { countedRows, meanOfParts } from '../step-rows.js';
@@ -98,6 +99,11 @@ export function compileProgram(tf: TensorFlow, plan: Plan): Program {
         predictions,
         gradients: new Map<string, HostTensor>([...trained.map(({ name, shape }) => [name, { shape, data: gradients.get(name)! }] as const), ...host.tableGradients()]),
       };
+    },
+
+    averaged(work) {
+      const { exchange } = host;
+      return exchange === undefined ? work() : exchanged(() => exchange(step), work);
     },
 
     state: () => store.state(step),
