@@ -1,13 +1,10 @@
-import type { FileHandle } from 'node:fs/promises';
 import type { ColumnMetaData } from 'hyparquet';
 import type { Leaf } from './column-plan.js';
 import type { At } from './leaf-type.js';
+import { STRIDE, type PageMemory } from './page-memory.js';
 import { openPages, type Page } from './pages.js';
-import { textCache, type TextBudget } from './text-cache.js';
+import { textCache } from './text-cache.js';
 import type { Values } from './values.js';
-
-/** Entries that are looked at together. */
-const STRIDE = 256;
 
 /** Goes through the entries of a column chunk, a few at a time. */
 export interface LeafCursor {
@@ -26,35 +23,41 @@ export interface LeafCursor {
 }
 
 /** A cursor before the first entry of a chunk. */
-export function leafCursor(file: FileHandle, chunk: ColumnMetaData, leaf: Leaf, budget: TextBudget): LeafCursor {
-  const pages = openPages(file, chunk, leaf);
+export function leafCursor(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory): LeafCursor {
+  const pages = openPages(chunk, leaf, memory);
   const found = new Int32Array(STRIDE);
   let page: Page | undefined;
   let left = 0;
-  let numValues = 0;
-  let known: Values | undefined;
-  let readers: Readers = { text: () => '', number: () => NaN, count: 0 };
-  let ofDictionary: Readers = readers;
+  /** Values of the page that were passed, and the first of those that are kept. */
+  let passed = 0;
+  let base = 0;
+  let dictionary: Values | undefined;
+  let readers = NONE;
 
   const nextPage = async (): Promise<boolean> => {
     page = await pages.next();
     if (page === undefined) return false;
     left = page.entries;
-    numValues = 0;
-    const { dictionary } = pages;
-    if (dictionary !== undefined && dictionary !== known) {
-      known = dictionary;
-      const plain = readersOf(leaf, dictionary);
-      ofDictionary = { ...plain, text: textCache(plain.text, dictionary.count, budget) };
+    passed = 0;
+    base = 0;
+    if (page.values !== undefined) readers = NONE;
+    else if (pages.dictionary !== undefined && pages.dictionary !== dictionary) {
+      const plain = readersOf(leaf, pages.dictionary);
+      readers = { ...plain, text: textCache(plain.text, plain.count, memory) };
     }
-    readers = page.values === undefined ? ofDictionary : readersOf(leaf, page.values);
+    ({ dictionary } = pages);
     return true;
   };
 
   /** Places of `count` values that are there, in `found`. */
-  const findPlaces = (count: number): void => {
-    if (page!.places === undefined) for (let i = 0; i < count; i++) found[i] = numValues++;
-    else page!.places.read(found, count);
+  const findPlaces = async (count: number): Promise<void> => {
+    const { values, places } = page!;
+    if (values !== undefined && passed + count > base + readers.count) {
+      readers = readersOf(leaf, await values(passed));
+      base = passed;
+    }
+    if (places === undefined) for (let i = 0; i < count; i++) found[i] = passed++ - base;
+    else places.read(found, count);
     for (let i = 0; i < count; i++) if (found[i]! < 0 || found[i]! >= readers.count) throw new Error('a value is not there: its page is damaged');
   };
 
@@ -78,7 +81,7 @@ export function leafCursor(file: FileHandle, chunk: ColumnMetaData, leaf: Leaf, 
       const { definitions, places } = cursor;
       let there = 0;
       for (let i = 0; i < count; i++) if (definitions[i] === leaf.definition) there++;
-      findPlaces(there);
+      await findPlaces(there);
       if (there === count) places.set(found.subarray(0, count));
       else for (let i = 0, next = 0; i < count; i++) places[i] = definitions[i] === leaf.definition ? found[next++]! : -1;
       left -= count;
@@ -90,11 +93,14 @@ export function leafCursor(file: FileHandle, chunk: ColumnMetaData, leaf: Leaf, 
   return cursor;
 }
 
+/** How stored values are read. */
 interface Readers {
   readonly text: At<string>;
   readonly number: At<number>;
   readonly count: number;
 }
+
+const NONE: Readers = { text: () => '', number: () => NaN, count: 0 };
 
 function readersOf({ type }: Leaf, values: Values): Readers {
   return { text: type.text(values), number: type.number?.at(values) ?? (() => NaN), count: values.count };

@@ -4,8 +4,10 @@ import { parquetMetadataAsync, parquetSchema, type AsyncBuffer, type ColumnMetaD
 import { quoted, systemCode, UserError, userError, type Problem } from '../../../errors.js';
 import type { CellFile, Piece } from '../cell-file.js';
 import { hashFiles, statsOf, type Fingerprint } from '../fingerprint.js';
+import { checkThrift } from './check-thrift.js';
 import { columnPlan, type ColumnPlan, type Leaf } from './column-plan.js';
 import { leafCursor } from './leaf-cursor.js';
+import { pageMemory } from './page-memory.js';
 import { sliceColumn } from './slice-column.js';
 
 /** Rows of a piece at the most, and those that are read of each column in turn until a piece is full. */
@@ -13,8 +15,6 @@ const SLICE_ROWS = 1 << 12;
 const STEP_ROWS = 1 << 6;
 /** Bytes of cells from which on a piece is full. */
 const SLICE_BYTES = 1 << 22;
-/** Bytes of text that the dictionaries of a row group may keep. */
-const DICTIONARY_BYTES = 1 << 25;
 
 /** One file of a Parquet source, and how the columns are read that are wanted of it. */
 interface Part {
@@ -74,9 +74,9 @@ export async function openParquet(path: string, names: readonly string[], wanted
 
 /** The rows of a row group, a few thousand at a time, fewer where they are large. */
 async function* groupPieces(file: FileHandle, { path, plans }: Part, group: RowGroup, firstRow: number): AsyncGenerator<Extract<Piece, { numRows: number }>> {
-  const budget = { left: DICTIONARY_BYTES };
+  const memory = pageMemory(file, (await file.stat()).size, plans.flatMap(leavesOf).length);
   const columns = plans.map((plan) => {
-    const cursors = leavesOf(plan).map((leaf) => leafCursor(file, chunkOf(group, leaf), leaf, budget));
+    const cursors = leavesOf(plan).map((leaf) => leafCursor(chunkOf(group, leaf), leaf, memory));
     return { name: plan.name, cursors, cells: sliceColumn(plan, cursors, SLICE_ROWS) };
   });
   const rows = Number(group.num_rows);
@@ -144,6 +144,9 @@ async function readMetadata(path: string): Promise<FileMetaData> {
     };
     const ending = Buffer.from(await buffer.slice(Math.max(0, size - 4), size)).toString('latin1');
     if (ending === 'PARE') throw userError('data', { where: path, message: 'is encrypted Parquet', fix: 'write it without encryption' });
+    const length = new DataView(await buffer.slice(size - 8, size - 4)).getUint32(0, true);
+    if (length > size - 12) throw new Error('its footer is longer than the file');
+    checkThrift(new Uint8Array(await buffer.slice(size - 8 - length, size)), 0);
     return await parquetMetadataAsync(buffer, { geoparquet: false });
   } finally {
     await file.close();

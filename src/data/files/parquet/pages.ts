@@ -1,10 +1,11 @@
-import type { FileHandle } from 'node:fs/promises';
 import type { ColumnMetaData, Encoding, PageHeader } from 'hyparquet';
 import { parquetHeader } from 'hyparquet/src/column.js';
+import { checkThrift } from './check-thrift.js';
 import { decompress } from './codecs.js';
 import type { Leaf } from './column-plan.js';
 import { hybridReader, type HybridReader } from './hybrid.js';
-import { readValues, type Values } from './values.js';
+import { STRIDE, type PageMemory } from './page-memory.js';
+import { plainWindow, readValues, type Values } from './values.js';
 
 /** Some entries of a column chunk: a level for each, and values for those that are there. */
 export interface Page {
@@ -13,8 +14,9 @@ export interface Page {
   readonly repetitions: HybridReader | undefined;
   /** Where a value may be missing: the depth to which it is there. */
   readonly definitions: HybridReader | undefined;
-  /** Either values in their order, or places in the dictionary. */
-  readonly values: Values | undefined;
+  /** Where values stand for themselves: those from a place on, as many as are looked at together or more. */
+  readonly values: ((from: number) => Promise<Values>) | undefined;
+  /** Where they do not: their places in the dictionary. */
   readonly places: HybridReader | undefined;
 }
 
@@ -22,56 +24,90 @@ export interface Page {
 export interface Pages {
   /** @returns undefined behind the last of them */
   next(): Promise<Page | undefined>;
-  /** Values that places point to. */
+  /** Values that places point to; none once values stand for themselves. */
   readonly dictionary: Values | undefined;
+}
+
+/** What a page's header says, and what is in it. */
+interface PageParts {
+  readonly entries: number;
+  readonly encoding: Encoding;
+  readonly repetitions: HybridReader | undefined;
+  readonly definitions: HybridReader | undefined;
+  /** Valid until something else is read. */
+  readonly bytes: Buffer;
 }
 
 /** Bytes in which the header of a page mostly fits. */
 const HEADER_BYTES = 1 << 12;
+/** It may hold the least and the largest value of its page. */
+const MAX_HEADER_BYTES = 1 << 24;
 /** Booleans with runs are read as places in this dictionary. */
 const BOOLEANS: Values = { kind: 'bits', bytes: Buffer.of(2), count: 2 };
 
 /** Opens the pages of a column chunk; none is read yet. */
-export function openPages(file: FileHandle, chunk: ColumnMetaData, leaf: Leaf): Pages {
+export function openPages(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory): Pages {
   const begin = Math.min(Number(chunk.data_page_offset), Number(chunk.dictionary_page_offset ?? Infinity) || Infinity);
   const end = begin + Number(chunk.total_compressed_size);
   const stored = { type: chunk.type, typeLength: leaf.element.type_length ?? 0 };
   let at = begin;
   let left = Number(chunk.num_values);
+  let kept: Buffer = Buffer.alloc(0);
   let dictionary: Values | undefined;
+  let readDictionary: (() => Promise<Values>) | undefined;
+
+  /** What values of a page are read from; those of the page or the part before it are done. */
+  const keep = (bytes: Buffer): Buffer => {
+    if (kept.length < bytes.length) kept = owned(bytes);
+    else bytes.copy(kept);
+    return kept.subarray(0, bytes.length);
+  };
 
   const readHeader = async (): Promise<PageHeader> => {
     for (let length = HEADER_BYTES; ; length *= 8) {
-      const bytes = await readBytes(file, at, Math.min(length, end - at));
+      const bytes = await memory.read(at, Math.min(length, end - at));
       const reader = { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), offset: 0 };
       try {
+        checkThrift(bytes, 0);
         const header = parquetHeader(reader);
         at += reader.offset;
         return header;
       } catch (error) {
         // It may go on behind what was read.
-        if (length >= end - at) throw error;
+        if (length >= Math.min(end - at, MAX_HEADER_BYTES)) throw error;
       }
     }
   };
 
-  /** Values, or their places in the dictionary. */
-  const valuesOf = (bytes: Buffer, encoding: Encoding, entries: number): Pick<Page, 'values' | 'places'> => {
-    if (encoding === 'PLAIN_DICTIONARY' || encoding === 'RLE_DICTIONARY') {
+  const pageValues = async ({ encoding, entries, bytes }: PageParts, again: () => Promise<PageParts>): Promise<Pick<Page, 'values' | 'places'>> => {
+    const isBoolean = encoding === 'RLE' && stored.type === 'BOOLEAN';
+    if (isBoolean) dictionary = BOOLEANS;
+    else if (encoding === 'PLAIN_DICTIONARY' || encoding === 'RLE_DICTIONARY') {
+      const own = Buffer.from(bytes);
+      dictionary ??= await readDictionary?.();
       // All of them may be null.
-      return { values: undefined, places: bytes.length === 0 ? undefined : hybridReader(bytes, 1, bytes.length, bytes[0]!) };
+      return { values: undefined, places: own.length === 0 ? undefined : hybridReader(own, 1, own.length, own[0]!) };
+    } else dictionary = undefined;
+    // The bytes go when others are read.
+    if (isBoolean) return { values: undefined, places: bytes.length === 0 ? undefined : hybridReader(Buffer.from(bytes), 4, bytes.length, 1) };
+    if (bytes.length <= memory.windowBytes || encoding !== 'PLAIN' || stored.type === 'BOOLEAN') {
+      const values = readValues(stored, encoding, keep(bytes), entries);
+      return { values: () => Promise.resolve(values), places: undefined };
     }
-    if (bytes.length === 0) return { values: undefined, places: undefined };
-    if (encoding === 'RLE' && stored.type === 'BOOLEAN') {
-      dictionary = BOOLEANS;
-      return { values: undefined, places: hybridReader(bytes, 4, bytes.length, 1) };
-    }
-    return { values: readValues(stored, encoding, bytes, entries), places: undefined };
+    /** The last value that was asked for, from which on the others can be found. */
+    let known = { place: 0, byte: 0 };
+    const windowOf = (whole: Buffer, from: number): Values => {
+      known = plainWindow(stored, whole, known, from - known.place, 0);
+      const last = plainWindow(stored, whole, known, STRIDE, memory.windowBytes);
+      return readValues(stored, encoding, keep(whole.subarray(known.byte, last.byte)), last.place - known.place);
+    };
+    const first = windowOf(bytes, 0);
+    return { values: async (from) => (from === 0 ? first : windowOf((await again()).bytes, from)), places: undefined };
   };
 
-  const pageV1 = (header: PageHeader, compressed: Buffer): Page => {
+  const partsV1 = (header: PageHeader, compressed: Buffer): PageParts => {
     const { num_values: entries, encoding, repetition_level_encoding: repetition, definition_level_encoding: definition } = header.data_page_header!;
-    const bytes = decompress(chunk.codec, compressed, header.uncompressed_page_size);
+    const bytes = decompress(chunk.codec, compressed, header.uncompressed_page_size, memory);
     let offset = 0;
     const levels = (highest: number, coded: Encoding): HybridReader | undefined => {
       if (highest === 0) return undefined;
@@ -79,21 +115,22 @@ export function openPages(file: FileHandle, chunk: ColumnMetaData, leaf: Leaf): 
       const from = offset + 4;
       offset = from + bytes.readUInt32LE(offset);
       if (offset > bytes.length) throw new Error('its levels end behind their page');
-      return hybridReader(bytes, from, offset, bitsOf(highest));
+      return hybridReader(Buffer.from(bytes.subarray(from, offset)), 0, offset - from, bitsOf(highest));
     };
     const repetitions = levels(leaf.isRepeated ? 1 : 0, repetition);
     const definitions = levels(leaf.definition, definition);
-    return { entries, repetitions, definitions, ...valuesOf(bytes.subarray(offset), encoding, entries) };
+    return { entries, encoding, repetitions, definitions, bytes: bytes.subarray(offset) };
   };
 
-  const pageV2 = (header: PageHeader, compressed: Buffer): Page => {
+  const partsV2 = (header: PageHeader, compressed: Buffer): PageParts => {
     const { num_values: entries, encoding, is_compressed: isCompressed, repetition_levels_byte_length: repetitionBytes, definition_levels_byte_length: definitionBytes } = header.data_page_header_v2!;
     const levelBytes = repetitionBytes + definitionBytes;
     if (levelBytes > compressed.length) throw new Error('its levels end behind their page');
-    const repetitions = leaf.isRepeated ? hybridReader(compressed, 0, repetitionBytes, 1) : undefined;
-    const definitions = leaf.definition > 0 ? hybridReader(compressed, repetitionBytes, levelBytes, bitsOf(leaf.definition)) : undefined;
-    const bytes = decompress(isCompressed === false ? 'UNCOMPRESSED' : chunk.codec, compressed.subarray(levelBytes), header.uncompressed_page_size - levelBytes);
-    return { entries, repetitions, definitions, ...valuesOf(bytes, encoding, entries) };
+    const levels = Buffer.from(compressed.subarray(0, levelBytes));
+    const repetitions = leaf.isRepeated ? hybridReader(levels, 0, repetitionBytes, 1) : undefined;
+    const definitions = leaf.definition > 0 ? hybridReader(levels, repetitionBytes, levelBytes, bitsOf(leaf.definition)) : undefined;
+    const bytes = decompress(isCompressed === false ? 'UNCOMPRESSED' : chunk.codec, compressed.subarray(levelBytes), header.uncompressed_page_size - levelBytes, memory);
+    return { entries, encoding, repetitions, definitions, bytes };
   };
 
   return {
@@ -105,30 +142,31 @@ export function openPages(file: FileHandle, chunk: ColumnMetaData, leaf: Leaf): 
         const header = await readHeader();
         const size = header.compressed_page_size;
         if (size < 0 || at + size > end) throw new Error('a page ends behind its column');
-        const bytes = await readBytes(file, at, size);
+        const from = at;
         at += size;
+        const read = (): Promise<Buffer> => memory.read(from, size);
         if (header.dictionary_page_header !== undefined) {
           const { num_values: count } = header.dictionary_page_header;
-          dictionary = readValues(stored, 'PLAIN', decompress(chunk.codec, bytes, header.uncompressed_page_size), count);
+          readDictionary = async () => readValues(stored, 'PLAIN', owned(decompress(chunk.codec, await read(), header.uncompressed_page_size, memory)), count);
           continue;
         }
         if (header.data_page_header === undefined && header.data_page_header_v2 === undefined) continue;
-        const page = header.data_page_header === undefined ? pageV2(header, bytes) : pageV1(header, bytes);
+        const parts = async (): Promise<PageParts> => (header.data_page_header === undefined ? partsV2 : partsV1)(header, await read());
+        const page = await parts();
         if (page.entries < 0 || page.entries > left) throw new Error(`a page has ${page.entries} values where ${left} are left`);
         left -= page.entries;
-        if (page.entries > 0) return page;
+        if (page.entries > 0) return { ...page, ...(await pageValues(page, parts)) };
       }
       return undefined;
     },
   };
 }
 
-async function readBytes(file: FileHandle, at: number, length: number): Promise<Buffer> {
-  // Memory of its own, so that it goes as a whole.
-  const buffer = Buffer.from(new ArrayBuffer(length));
-  const { bytesRead } = await file.read(buffer, 0, length, at);
-  if (bytesRead < length) throw new Error('it ends too early');
-  return buffer;
+/** The bytes in memory of their own: what they lie in is used again, or is much larger. */
+function owned(bytes: Buffer): Buffer {
+  const copy = Buffer.from(new ArrayBuffer(bytes.length));
+  bytes.copy(copy);
+  return copy;
 }
 
 /** Bits of a level up to this one. */

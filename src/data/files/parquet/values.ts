@@ -46,6 +46,27 @@ export function readValues({ type, typeLength }: Stored, encoding: Encoding, byt
   }
 }
 
+/** A value of a page: which it is, and at which of its bytes it begins. */
+export interface PlaceOfValue {
+  readonly place: number;
+  readonly byte: number;
+}
+
+/** The value in plain bytes that comes so many values and so many bytes behind another, or more; at most the end. */
+export function plainWindow({ type, typeLength }: Stored, bytes: Buffer, from: PlaceOfValue, values: number, size: number): PlaceOfValue {
+  if (type !== 'BYTE_ARRAY') {
+    const width = widthOf(type, typeLength);
+    const place = Math.min(Math.floor(bytes.length / width), from.place + Math.max(values, Math.floor(size / width)));
+    return { place, byte: place * width };
+  }
+  let { place, byte } = from;
+  while ((place < from.place + values || byte < from.byte + size) && byte + 4 <= bytes.length) {
+    byte += 4 + bytes.readUInt32LE(byte);
+    place++;
+  }
+  return { place, byte: Math.min(byte, bytes.length) };
+}
+
 function widthOf(type: ParquetType, typeLength: number): number {
   const widths: Partial<Record<ParquetType, number>> = { INT32: 4, FLOAT: 4, INT64: 8, DOUBLE: 8, INT96: 12, FIXED_LEN_BYTE_ARRAY: typeLength };
   const width = widths[type];
