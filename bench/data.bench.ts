@@ -13,6 +13,8 @@ const root = join(import.meta.dirname, '..');
 const ROWS = 1_000_000;
 const threads = availableParallelism();
 const PARQUET_ROWS = 200_000;
+const LISTS = ['a', 'b', 'c', 'd'];
+const LIST_ITEMS = 20;
 const CONFIG = join(root, 'configs', 'esmm.yaml');
 const NUMBERS = '{type: numeric, fields: [D109_14, D110_14, D127_14, D150_14, D508, D509, D702, D853], scaling: standard}';
 
@@ -49,6 +51,25 @@ function writeParquet(csv: string, path: string): void {
   parquetWriteFile({ filename: path, columnData });
 }
 
+/** Rows whose lists are one row group, as pyarrow writes a million of them. */
+function writeLists(path: string): void {
+  const list = Array.from({ length: LIST_ITEMS }, (_, i) => 1000 * i);
+  const schema = [
+    { name: 'root', num_children: 2 + LISTS.length },
+    ...['click', 'purchase'].map((name) => ({ name, type: 'INT32' as const, repetition_type: 'REQUIRED' as const })),
+    ...LISTS.flatMap((name) => [
+      { name, repetition_type: 'OPTIONAL' as const, num_children: 1, converted_type: 'LIST' as const },
+      { name: 'list', repetition_type: 'REPEATED' as const, num_children: 1 },
+      { name: 'element', type: 'INT32' as const, repetition_type: 'REQUIRED' as const },
+    ]),
+  ];
+  const columnData = [
+    ...['click', 'purchase'].map((name) => ({ name, data: Int32Array.from({ length: PARQUET_ROWS }, (_, r) => r % 2) })),
+    ...LISTS.map((name) => ({ name, data: new Array<number[]>(PARQUET_ROWS).fill(list) })),
+  ];
+  parquetWriteFile({ filename: path, columnData, schema, rowGroupSize: PARQUET_ROWS });
+}
+
 it('data', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'mtl-bench-data-'));
   try {
@@ -72,6 +93,9 @@ it('data', async () => {
     if (typeof peer === 'string') console.log(peer);
     else add('pandas read_csv', statSync(csv).size, peer);
     for (const [name, path] of [['CSV to shards', csv], ['CSV in gzip to shards', `${csv}.gz`], ['Parquet to shards', parquet]] as const) add(name, statSync(path).size, measure('encode', setsFor(path, `cache-${name}`)));
+    const lists = join(folder, 'lists.parquet');
+    writeLists(lists);
+    add(`Parquet, ${LISTS.length} lists of ${LIST_ITEMS} ids, one row group`, statSync(lists).size, measure('encode', [...setsFor(lists, 'cache-lists'), `features={lists: {type: bag, fields: [${LISTS.join(', ')}]}}`]));
     add(`CSV to shards, ${threads} threads`, statSync(csv).size, measure('encodeThreaded', setsFor(csv, 'cache-threads')));
     add('shuffled batches from shards', 0, measure('batches', setsFor(csv, 'cache-CSV to shards')));
     printTable('Reading 33 columns (2 labels, 23 ids, 8 scaled numbers), one thread where not told otherwise', rows);
