@@ -1,17 +1,20 @@
 import { column, type Batch } from '../batch.js';
+import { userError } from '../errors.js';
 import type { Graph } from '../graph/graph.js';
 import type { Value } from '../graph/operations.js';
 
 /**
  * Rows of a batch that the losses of a graph count, a number a term: what they are divided by where a batch passes in parts.
- * @throws Error for a mask that is computed: nobody knows it before the rows have passed
+ * @throws UserError (config) for a mask that is computed: nobody knows it before the rows have passed
  */
 export function countedRows({ terms }: Graph, batch: Batch): readonly number[] {
   return terms.map(({ name, loss: { mask } }) => Math.max(1, mask === undefined ? batch.rows : sumOf(mask, batch, name)));
 }
 
 function sumOf(mask: Value, batch: Batch, term: string): number {
-  if (mask.op !== 'input' || mask.source.kind !== 'label') throw new Error(`the rows that '${term}' counts are computed, so a step cannot take several batches`);
+  if (mask.op !== 'input' || mask.source.kind !== 'label') {
+    throw userError('config', { key: 'training.accumulate', message: `the rows that the loss '${term}' counts are computed from the batch, so nobody knows how many a step of several batches will have`, fix: 'take a larger training.batchSize instead' });
+  }
   const labels = column(batch.labels, mask.source.column);
   let sum = 0;
   for (let b = 0; b < batch.rows; b++) sum += labels[b]!;
