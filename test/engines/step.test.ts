@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Engine, Inspection, Plan, Program, StepPlan, StepSettings } from '../../src/engines/engine.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
+import { GraphBuilder } from '../../src/graph/builder.js';
 import { twoTermBatch, twoTermPlan } from '../support/two-terms.js';
 
 const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
@@ -62,6 +63,28 @@ describe.each(engines)('a step in parts (%s)', (_, engineOf) => {
     const { gradients } = await moved(engine, [2, 3], 60, { combinesTerms: true }, { combine: () => [0.5, -1.5] });
     const of = ({ gradients: all }: Inspection, name: string, i: number): number => all.get(name)!.data[i]!;
     expectClose(gradients, (name, i) => (isShared(name) ? 0.5 * of(a, name, i) - 1.5 * of(b, name, i) : 2 * of(a, name, i) + 3 * of(b, name, i)), 2e-5);
+  });
+
+  it('is, where terms are combined by their own weights, step by step what one pass back for all of them is', async () => {
+    const engine = await engineOf();
+    const trained = async (plan: Plan): Promise<Map<string, Float32Array>> => {
+      const program = compiled(engine, plan);
+      for (let step = 0; step < 3; step++) await program.trainStep(twoTermBatch(60, step));
+      return weightsOf(program);
+    };
+    const expected = await trained(twoTermPlan([1, 2]));
+    expectClose(await trained(twoTermPlan([1, 2], { combinesTerms: true })), (name, i) => expected.get(name)![i]!, 2e-6);
+
+    const base = twoTermPlan([1, 2]);
+    const g = new GraphBuilder();
+    const x = g.input({ kind: 'features' }, base.layout.width);
+    const click = g.input({ kind: 'label', column: 'click' }, 1);
+    // The first term reaches no table.
+    const [first, second] = [g.linear(click, 1, 'calibrator'), g.linear(x, 1, 'out')];
+    const terms = [first, second].map((prediction, t) => ({ name: `${t}`, loss: g.squaredError(prediction, click), weight: 1 }));
+    const plan = { ...base, graph: { values: g.values, parameters: g.parameters, terms, predictions: new Map([['ctr', second]]) } };
+    const plain = await trained(plan);
+    expectClose(await trained({ ...plan, step: { combinesTerms: true } }), (name, i) => plain.get(name)![i]!, 2e-6);
   });
 
   it('takes weights of the losses that change from step to step', async () => {

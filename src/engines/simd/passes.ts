@@ -1,5 +1,6 @@
 import { cancelledBiases, neededFor, type Graph, type Term } from '../../graph/graph.js';
 import { isLoss, type LossValue, type Value } from '../../graph/operations.js';
+import { reachOf } from '../../graph/reach.js';
 import type { InputLayout } from '../../tables/layout.js';
 import { WORD, type Arena } from './arena.js';
 import { ROWS, type CallList } from './call-list.js';
@@ -44,6 +45,7 @@ export interface PassPlan {
 export interface Pass {
   forward(): void;
   losses(terms: readonly Term[]): void;
+  /** The first area begins anew with a step, the others follow it. */
   back(terms: readonly Term[], area: number): void;
 }
 
@@ -58,6 +60,7 @@ export function lowerPass(plan: PassPlan, mode: Mode, list: CallList, targets: r
   const computed = values.filter((value): value is Computed => !isLoss(value));
   const phases = mode === 'predict' ? [computed] : inPhases(computed, (value) => operation(value).isByColumns?.(value) ?? false);
   const weightsEnd = places.weightsBegin + places.weightsCount * WORD;
+  const reach = reachOf(graph);
   let written = new Set<Value>();
   let gradientsAt = passGradients.at;
   const lowering: Lowering = {
@@ -71,6 +74,15 @@ export function lowerPass(plan: PassPlan, mode: Mode, list: CallList, targets: r
       return isAdded ? 1 : 0;
     },
     dropoutKey: (name) => dropoutKeys.get(name)!,
+  };
+
+  const clearUnreached = (terms: readonly Term[]): void => {
+    const own = terms.map((term) => graph.terms.indexOf(term));
+    for (const [parameter, reached] of reach.parameters) {
+      if (own.some((t) => reached.has(t))) continue;
+      const { at, count } = places.range(parameter);
+      list.emit('clear', { y: lowering.gradientAt(at), ldy: count, rows: 1, columns: count });
+    }
   };
 
   return {
@@ -103,6 +115,8 @@ export function lowerPass(plan: PassPlan, mode: Mode, list: CallList, targets: r
         list.separate();
         list.emit('releaseTables', { claims: tables.claims, count: tables.all.length });
       }
+      // Nothing else writes there for these terms; the first area holds what an update made of it.
+      if (plan.areas > 1) clearUnreached(terms);
       this.losses(terms);
       for (const phase of phases.toReversed()) {
         for (const value of phase.toReversed()) {
@@ -112,7 +126,7 @@ export function lowerPass(plan: PassPlan, mode: Mode, list: CallList, targets: r
         list.separate();
       }
       list.flushSums();
-      if (input !== undefined && (written.has(input) || area > 0)) {
+      if (input !== undefined && (written.has(input) || plan.areas > 1)) {
         const place = places.of(input);
         if (!written.has(input)) list.emit('clear', { y: place.gradient, ldy: place.ld, rows: ROWS, columns: place.columns });
         lowerGather(tables, place, area, plan.areas, list);
