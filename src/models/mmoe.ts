@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { didYouMean, joined } from '../errors.js';
-import { mlp, mlpOptions, tower, type MlpOptions } from '../graph/mlp.js';
-import { defineModel, head } from './model.js';
+import { mlp, mlpOptions } from '../graph/mlp.js';
+import { defineModel } from './model.js';
+import { checkTaskTowers, taskTowerOptions, taskTowers } from './task-towers.js';
 
 /**
  * Multi-gate Mixture-of-Experts (Ma et al. 2018, https://dl.acm.org/doi/10.1145/3219819.3220007): experts shared by all
@@ -16,39 +16,24 @@ export const mmoe = defineModel({
       .prefault({})
       .describe('the shared experts'),
     gate: z.strictObject({ batchNorm: z.boolean().default(true) }).prefault({}).describe('linear, batch norm, softmax over experts'),
-    tower: mlpOptions.extend({ hidden: mlpOptions.shape.hidden.default([8]) }).prefault({}).describe('the tower of every task that `towers` does not name'),
-    towers: z.record(z.string(), mlpOptions).default({}).describe('by task: a tower of its own'),
+    ...taskTowerOptions,
   },
 
   *check({ experts }) {
     if (experts.hidden.length === 0) yield { path: ['experts', 'hidden'], message: 'expected at least one layer' };
   },
 
-  *checkTasks(tasks, { towers }) {
-    const known = tasks.map((task) => task.name);
-    for (const name of Object.keys(towers)) {
-      if (!known.includes(name)) yield { path: ['model', 'towers', name], message: joined(`no task is called '${name}'`, didYouMean(name, known)) };
-    }
-  },
+  checkTasks: checkTaskTowers,
 
-  build(options, { g, input, tasks }) {
+  build(options, context) {
+    const { g, input } = context;
     const { count, ...expert } = options.experts;
     const experts = Array.from({ length: count }, (_, e) => mlp(g, input, expert, `experts.${e}`));
 
-    const heads = tasks.map((task) => {
-      const gate = g.linear(input, count, `gates.${task.name}`);
-      const gateLogits = options.gate.batchNorm ? g.batchNorm(gate, `gates.${task.name}.norm`) : gate;
-      const mixed = g.mixture(g.softmax(gateLogits), experts);
-      return head(g, task, tower(g, mixed, ownTower(options.towers, task.name) ?? options.tower, `towers.${task.name}`));
+    return taskTowers(context, options, ({ name }) => {
+      const gate = g.linear(input, count, `gates.${name}`);
+      const gateLogits = options.gate.batchNorm ? g.batchNorm(gate, `gates.${name}.norm`) : gate;
+      return g.mixture(g.softmax(gateLogits), experts);
     });
-    return {
-      predictions: new Map(tasks.map((task, t) => [task.name, heads[t]!.prediction])),
-      terms: heads.map(({ term }) => term),
-    };
   },
 });
-
-/** A task's own tower; tasks may be called anything, so nothing inherited counts. */
-function ownTower(towers: Readonly<Record<string, MlpOptions>>, task: string): MlpOptions | undefined {
-  return Object.hasOwn(towers, task) ? towers[task] : undefined;
-}

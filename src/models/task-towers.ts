@@ -1,0 +1,40 @@
+import { z } from 'zod';
+import { didYouMean, joined } from '../errors.js';
+import type { Value } from '../graph/operations.js';
+import { mlpOptions, tower, type MlpOptions } from '../graph/mlp.js';
+import type { Finding } from '../part.js';
+import type { Task } from '../tasks.js';
+import { head, type ModelContext, type ModelOutput, type ModelTask } from './model.js';
+
+/** Options of a model with a tower for every task. */
+export const taskTowerOptions = {
+  tower: mlpOptions.extend({ hidden: mlpOptions.shape.hidden.default([8]) }).prefault({}).describe('the tower of every task that `towers` does not name'),
+  towers: z.record(z.string(), mlpOptions).default({}).describe('by task: a tower of its own'),
+};
+
+interface TaskTowers {
+  readonly tower: MlpOptions;
+  readonly towers: Readonly<Record<string, MlpOptions>>;
+}
+
+/** What is wrong with towers by task: those of no task. */
+export function* checkTaskTowers(tasks: readonly Task[], { towers }: TaskTowers): Iterable<Finding> {
+  const known = tasks.map((task) => task.name);
+  for (const name of Object.keys(towers)) {
+    if (!known.includes(name)) yield { path: ['model', 'towers', name], message: joined(`no task is called '${name}'`, didYouMean(name, known)) };
+  }
+}
+
+/**
+ * A tower for every task, with the prediction and the loss term that its type asks for.
+ * @param inputOf what the tower of a task stands on
+ */
+export function taskTowers({ g, tasks }: ModelContext, options: TaskTowers, inputOf: (task: ModelTask) => Value): ModelOutput {
+  // Tasks may be called anything, so nothing inherited counts.
+  const optionsOf = (name: string): MlpOptions => (Object.hasOwn(options.towers, name) ? options.towers[name]! : options.tower);
+  const heads = tasks.map((task) => head(g, task, tower(g, inputOf(task), optionsOf(task.name), `towers.${task.name}`)));
+  return {
+    predictions: new Map(tasks.map(({ name }, t) => [name, heads[t]!.prediction])),
+    terms: heads.map(({ term }) => term),
+  };
+}
