@@ -20,33 +20,42 @@ export interface LossPlace {
   readonly out: number;
 }
 
-type LossTable = { readonly [Name in LossName]: (value: ValueOf<Name>, lowering: Lowering, addresses: LossPlace) => void };
+/** Addresses of what a loss takes beside its logits, one float a row each. */
+interface LossColumns {
+  readonly label: number;
+  readonly mask: number;
+  readonly weights: number;
+}
+
+type LowerLoss<Loss> = (value: Loss, lowering: Lowering, place: LossPlace & LossColumns) => void;
+type LossTable = { readonly [Name in LossName]: LowerLoss<ValueOf<Name>> };
 
 const LOSSES: LossTable = {
-  binaryCrossEntropy(value, lowering, { losses, weight }) {
+  binaryCrossEntropy(value, lowering, { losses, weight, label, mask, weights }) {
     const z = lowering.places.of(value.logit);
-    const [label, mask, weights] = [value.label, value.mask, value.weights].map((column) => flat(column, lowering));
-    lowering.list.emit('binaryCrossEntropy', { z: z.at, ldz: z.ld, label: label!, mask: mask!, weights: weights!, losses, dz: z.gradient, rows: ROWS, weight, accumulate: lowering.accumulate(value.logit) });
+    lowering.list.emit('binaryCrossEntropy', { z: z.at, ldz: z.ld, label, mask, weights, losses, dz: z.gradient, rows: ROWS, weight, accumulate: lowering.accumulate(value.logit) });
   },
-  productCrossEntropy(value, lowering, { losses, weight }) {
+  productCrossEntropy(value, lowering, { losses, weight, label, mask, weights }) {
     const [a, c] = value.logits.map((logit) => lowering.places.of(logit)) as [Place, Place];
-    const [label, mask, weights] = [value.label, value.mask, value.weights].map((column) => flat(column, lowering));
     const [first, second] = value.logits.map((logit) => lowering.accumulate(logit));
-    lowering.list.emit('productCrossEntropy', { a: a.at, lda: a.ld, c: c.at, ldc: c.ld, label: label!, mask: mask!, weights: weights!, losses, da: a.gradient, dc: c.gradient, rows: ROWS, weight, accumulateA: first!, accumulateC: second! });
+    lowering.list.emit('productCrossEntropy', { a: a.at, lda: a.ld, c: c.at, ldc: c.ld, label, mask, weights, losses, da: a.gradient, dc: c.gradient, rows: ROWS, weight, accumulateA: first!, accumulateC: second! });
   },
-  squaredError(value, lowering, { losses, weight }) {
+  squaredError(value, lowering, { losses, weight, label, mask, weights }) {
     const z = lowering.places.of(value.prediction);
-    const [label, mask, weights] = [value.label, value.mask, value.weights].map((column) => flat(column, lowering));
-    lowering.list.emit('squaredError', { z: z.at, ldz: z.ld, label: label!, mask: mask!, weights: weights!, losses, dz: z.gradient, rows: ROWS, weight, accumulate: lowering.accumulate(value.prediction) });
+    lowering.list.emit('squaredError', { z: z.at, ldz: z.ld, label, mask, weights, losses, dz: z.gradient, rows: ROWS, weight, accumulate: lowering.accumulate(value.prediction) });
   },
 };
 
 /** Lowers a loss, and its gradient times its weight. */
 export function lowerLoss(value: LossValue, lowering: Lowering, place: LossPlace): void {
+  const { list, places, refused } = lowering;
+  const [label, mask, weights] = [value.label, value.mask, value.weights].map((column) => flat(column, lowering)) as [number, number, number];
+  // Every worker counts all rows of a mask. Of one that is computed, others compute some.
+  if (value.mask !== undefined && mask !== places.of(value.mask).at) list.separate();
   // The table's entry for `value.op` takes that operation's value.
-  const lower = LOSSES[value.op] as (value: LossValue, lowering: Lowering, place: LossPlace) => void;
-  lower(value, lowering, place);
-  const { losses, out } = place;
-  lowering.list.emit('checkFinite', { numbers: losses, refused: lowering.refused, count: ROWS });
-  lowering.list.emit('meanLoss', { losses, mask: flat(value.mask, lowering), out, rows: ROWS });
+  const lower = LOSSES[value.op] as LowerLoss<LossValue>;
+  const { losses, weight, out } = place;
+  lower(value, lowering, { losses, weight, out, label, mask, weights });
+  list.emit('checkFinite', { numbers: losses, refused, count: ROWS });
+  list.emit('meanLoss', { losses, mask, out, rows: ROWS });
 }

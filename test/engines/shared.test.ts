@@ -1,0 +1,41 @@
+import { describe, expect, it } from 'vitest';
+import type { Plan, Program } from '../../src/engines/engine.js';
+import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { LOSS_CASES } from '../support/every-operation.js';
+import { numericBatch, planOf } from '../support/graph-plan.js';
+
+// Every operation and loss in one graph, shared: rows and columns end within the blocks that kernels take them in.
+
+const WIDTH = 22;
+const ROWS = [149, 64, 3];
+
+const plan: Plan = planOf(WIDTH, (g, input, y) => {
+  const terms = [...LOSS_CASES].map(([name, build]) => ({ name, weight: 0.5, loss: build(g, input, y, name) }));
+  return { predictions: Object.fromEntries(terms.map(({ name, loss }) => [name, loss.op === 'squaredError' ? loss.prediction : loss.op === 'binaryCrossEntropy' ? loss.logit : loss.logits[0]])), terms };
+});
+
+/** All that a program makes of batches: while it looks at them, trains on them and predicts them. */
+async function everything(program: Program): Promise<ReadonlyMap<string, unknown>> {
+  const made = new Map<string, unknown>();
+  for (const rows of ROWS) {
+    const batch = numericBatch(rows, WIDTH, rows);
+    const { losses, predictions, gradients } = await program.inspect(batch);
+    for (const [name, loss] of losses) made.set(`${rows} rows: loss ${name}`, loss);
+    for (const [name, values] of predictions) made.set(`${rows} rows: prediction ${name}`, values);
+    for (const [name, { data }] of gradients) made.set(`${rows} rows: gradient of ${name}`, data.slice());
+    await program.trainStep(batch);
+    for (const [name, { data }] of program.state().weights) made.set(`${rows} rows: ${name} after a step`, data.slice());
+    for (const [name, values] of await program.predict(batch)) made.set(`${rows} rows: ${name} in evaluation`, values);
+  }
+  program.dispose();
+  return made;
+}
+
+describe.each([['fused', true], ['plain', false]])('a step that is shared, %s', (_, allowRelaxed) => {
+  it.each([2, 4])('has the bits of one thread in every operation, with %i', async (threads) => {
+    const alone = await everything(createSimdEngine(1, allowRelaxed).compile(plan));
+    const shared = await everything(createSimdEngine(threads, allowRelaxed, { isPatient: true }).compile(plan));
+    const different = [...alone].filter(([what, value]) => !Object.is(JSON.stringify(shared.get(what)), JSON.stringify(value)));
+    expect(different.map(([what]) => what)).toEqual([]);
+  });
+});
