@@ -1,4 +1,3 @@
-import { setTimeout } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import type { Batch, BagColumn } from '../../src/batch.js';
 import { POOLINGS, type InputLayout } from '../../src/tables/layout.js';
@@ -125,7 +124,7 @@ describe('the engines', () => {
       const base = plan();
       const whole = { ...base, optimizers: { ...base.optimizers, embeddings: { ...base.optimizers.embeddings, lazy } } };
       const ends = [];
-      for (const engine of [await createTfjsEngine(), createSimdEngine(2), createSimdEngine(1, false)]) {
+      for (const engine of [await createTfjsEngine(), createSimdEngine(2, true, { isPatient: true }), createSimdEngine(1, false)]) {
         const program = start(engine.compile(whole));
         for (let step = 0; step < 50; step++) await program.trainStep(batchOf(64, 6, step));
         ends.push({ weights: weightsOf(program), predicted: (await program.predict(batchOf(64))).get('p')! });
@@ -144,8 +143,7 @@ describe('the simd engine, with bags', () => {
   it('has the same weights to the last bit for 1, 2, 3 and 4 threads', async () => {
     const runs = [];
     for (const threads of [1, 2, 3, 4]) {
-      const program = start(createSimdEngine(threads).compile(plan(0.2)));
-      await setTimeout(500);
+      const program = start(createSimdEngine(threads, true, { isPatient: true }).compile(plan(0.2)));
       for (let step = 0; step < 60; step++) await program.trainStep(batchOf(1000, 6, step % 10));
       runs.push(weightsOf(program));
       program.dispose();
@@ -155,9 +153,8 @@ describe('the simd engine, with bags', () => {
   });
 
   it('takes batches with more items than there were before, and predicts more rows than it planned for', async () => {
-    const program = start(createSimdEngine(2).compile(plan()));
+    const program = start(createSimdEngine(2, true, { isPatient: true }).compile(plan()));
     const oracle = start((await createTfjsEngine()).compile(plan()));
-    await setTimeout(300);
     for (const most of [3, 1000, 2]) {
       for (const each of [program, oracle]) await each.trainStep(batchOf(700, most, most));
     }
