@@ -12,7 +12,7 @@ import { addLosses, meanLoss, type WeightedTerm } from './loss-sums.js';
 export const EVALUATION_BATCH_ROWS = 4096;
 
 /**
- * Evaluates all batches, and measures them together.
+ * Evaluates all batches, with the average of the weights where one is kept, and measures them together.
  * @param terms of the loss, which the program computes
  * @param signal aborted to give up; its reason is thrown
  */
@@ -20,14 +20,16 @@ export async function evaluateBatches(program: Program, batches: AsyncIterable<B
   const collector = createCollector(spaces);
   const sums: LoopState['sums'] = {};
   let yieldedMs = monotonicMs();
-  for await (const { batch } of batches) {
-    const { predictions, losses } = await program.evaluate(batch);
-    collector.add(batch, predictions);
-    addLosses(sums, losses);
-    if (monotonicMs() - yieldedMs < YIELD_EVERY_MS) continue;
-    await setImmediate();
-    signal.throwIfAborted();
-    yieldedMs = monotonicMs();
-  }
+  await program.averaged(async () => {
+    for await (const { batch } of batches) {
+      const { predictions, losses } = await program.evaluate(batch);
+      collector.add(batch, predictions);
+      addLosses(sums, losses);
+      if (monotonicMs() - yieldedMs < YIELD_EVERY_MS) continue;
+      await setImmediate();
+      signal.throwIfAborted();
+      yieldedMs = monotonicMs();
+    }
+  });
   return { report: collector.report(), loss: meanLoss(sums, terms).total };
 }

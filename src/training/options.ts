@@ -29,6 +29,12 @@ export const trainingOptions = z
       })
       .optional()
       .describe('limits of the gradient; without it there is none'),
+    average: z
+      .strictObject({
+        decay: z.number().positive().max(0.999999).default(0.999).describe('a step weighs so much of what the one after it weighs: 0.999 averages over some 1000 steps'),
+      })
+      .optional()
+      .describe('an exponential average of the weights is what is evaluated, kept as the best and predicted with'),
     evaluation: evaluationOptions.optional(),
     logEverySteps: z.int().min(1).default(100).describe('steps whose mean loss is a line of metrics.jsonl'),
     onDivergence: z
