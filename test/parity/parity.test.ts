@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
 import { logLoss } from '../support/reference.js';
+import { cancelled, withCancelledOfTorch } from './cancelled.js';
 import { batchOf, caseSchema, planOf, readCase, translate, translateTensors } from './rechub-case.js';
 
 // Initial weights, batches, predictions, gradients, losses and final weights of torch-rechub.
@@ -54,6 +55,27 @@ function largestOf(values: Float32Array): number {
   return values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 }
 
+describe('a gradient that cancels its weight decay', () => {
+  it('is one that is its opposite to a hundredth; none without a gradient, of the same sign, or larger', () => {
+    const decay = 0.1;
+    const weights = [2, 2, -2, 2, 2, 2, 0];
+    expect(cancelled([-0.2, -0.1985, 0.2, 0, 0.2, -0.21, 0], weights, decay)).toEqual([0, 1, 2]);
+  });
+
+  it('is rare: one number in a thousand at most', () => {
+    for (const { json, tensors } of cases) {
+      const parsed = caseSchema.safeParse(json);
+      const translation = parsed.success ? translate(parsed.data) : undefined;
+      if (!parsed.success || translation === undefined) continue;
+      const initial = translateTensors(tensors, 'init', translation.modules);
+      const gradients = [...translateTensors(tensors, 'step0.grad', translation.modules)];
+      const found = gradients.map(([name, { data }]) => cancelled(data, initial.get(name)!.data, parsed.data.optimizer.weight_decay).length);
+      const numbers = gradients.reduce((sum, [, { data }]) => sum + data.length, 0);
+      expect(found.reduce((sum, count) => sum + count, 0), parsed.data.case).toBeLessThanOrEqual(numbers / 1000);
+    }
+  });
+});
+
 for (const { name: engineName, create } of engines) {
   describe(`the ${engineName} engine agrees with torch-rechub`, () => {
     for (const { file, json, tensors } of cases) {
@@ -93,6 +115,7 @@ for (const { name: engineName, create } of engines) {
           });
 
           const { losses } = await program.trainStep(batch);
+          if (step === 0) program.restore(withCancelledOfTorch(program.state(), { initial, gradients: expectedGradients, adam: c.optimizer }));
           const taskLosses = translation.losses.map((loss, t) =>
             'term' in loss ? losses.get(loss.term)!.mean : logLoss(batch.labels.get(c.labels[t]!)!, ours[loss.measured]!),
           );

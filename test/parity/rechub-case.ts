@@ -40,9 +40,9 @@ export const caseSchema = z.object({
 });
 export type RechubCase = z.output<typeof caseSchema>;
 
-/** A model of torch-rechub that we have, in our words. */
+/** A model of torch-rechub in our words. */
 export interface Translation {
-  readonly spec: unknown;
+  readonly spec: { readonly name: string };
   readonly tasks: readonly Task[];
   /** Fields in the order in which the model concatenates them. */
   readonly fields: readonly string[];
@@ -62,6 +62,19 @@ const blocks = ({ dims, activation, dropout }: MlpParams): object => ({
 
 const task = (name: string, options: z.input<typeof taskOptions>): Task => ({ name, ...taskOptions.parse(options) });
 
+/** What a model with a tower for every task has in common with others: torch-rechub counts tasks, we name them. */
+function taskTowers(c: RechubCase, towers: readonly MlpParams[]): Omit<Translation, 'spec'> & { readonly spec: object } {
+  const names = c.labels.map((label, t) => `task${t}_${label}`);
+  return {
+    spec: { towers: Object.fromEntries(names.map((name, t) => [name, blocks(towers[t]!)])) },
+    tasks: names.map((name, t) => task(name, { label: c.labels[t]!, type: c.task_types[t]!, weight: 1 / names.length })),
+    fields: [...c.sparse.map(([field]) => field), ...c.dense],
+    modules: names.map((name, t) => [new RegExp(`^towers\\.${t}\\.mlp`), `towers.${name}`] as const),
+    predictions: (ours) => names.map((name) => ours.get(name)!),
+    losses: names.map((name) => ({ term: name })),
+  };
+}
+
 const TRANSLATIONS: Readonly<Record<string, (c: RechubCase) => Translation>> = {
   ESMM(c) {
     const model = z.object({ user: z.array(z.string()), item: z.array(z.string()), cvr: mlpParams, ctr: mlpParams }).parse(c.model);
@@ -79,34 +92,38 @@ const TRANSLATIONS: Readonly<Record<string, (c: RechubCase) => Translation>> = {
     };
   },
 
+  SharedBottom(c) {
+    const model = z.object({ bottom: mlpParams, towers: z.array(mlpParams) }).parse(c.model);
+    const onTasks = taskTowers(c, model.towers);
+    return {
+      ...onTasks,
+      spec: { name: 'shared-bottom', bottom: blocks(model.bottom), ...onTasks.spec },
+      modules: [[/^bottom_mlp\.mlp/, 'bottom'], ...onTasks.modules],
+    };
+  },
+
   MMOE(c) {
     const model = z.object({ n_expert: z.int(), expert: mlpParams, towers: z.array(mlpParams) }).parse(c.model);
-    const names = c.labels.map((label, t) => `task${t}_${label}`);
+    const onTasks = taskTowers(c, model.towers);
     return {
-      spec: {
-        name: 'mmoe',
-        experts: { count: model.n_expert, ...blocks(model.expert) },
-        towers: Object.fromEntries(names.map((name, t) => [name, blocks(model.towers[t]!)])),
-      },
-      tasks: names.map((name, t) => task(name, { label: c.labels[t]!, type: c.task_types[t]!, weight: 1 / names.length })),
-      fields: [...c.sparse.map(([field]) => field), ...c.dense],
+      ...onTasks,
+      spec: { name: 'mmoe', experts: { count: model.n_expert, ...blocks(model.expert) }, ...onTasks.spec },
       modules: [
         [/^experts\.(\d+)\.mlp/, 'experts.$1'],
-        ...names.flatMap((name, t) => [
+        ...onTasks.tasks.flatMap(({ name }, t) => [
           [new RegExp(`^gates\\.${t}\\.mlp\\.0`), `gates.${name}`] as const,
           [new RegExp(`^gates\\.${t}\\.mlp\\.1`), `gates.${name}.norm`] as const,
-          [new RegExp(`^towers\\.${t}\\.mlp`), `towers.${name}`] as const,
         ]),
+        ...onTasks.modules,
       ],
-      predictions: (ours) => names.map((name) => ours.get(name)!),
-      losses: names.map((name) => ({ term: name })),
     };
   },
 };
 
 /** The translation of a case, or undefined for a model that we do not have. */
 export function translate(c: RechubCase): Translation | undefined {
-  return TRANSLATIONS[c.model.name]?.(c);
+  const translation = TRANSLATIONS[c.model.name]?.(c);
+  return models.parts.some(({ name }) => name === translation?.spec.name) ? translation : undefined;
 }
 
 /** The case's tensors and JSON. */
