@@ -3,6 +3,7 @@ import type { InputLayout } from '../tables/layout.js';
 import type { Graph } from '../graph/graph.js';
 import type { DenseOptimizerSpec, EmbeddingOptimizerSpec } from '../optimizers/optimizers.js';
 import type { HostTensor } from '../tensor.js';
+import type { Diagnosis } from './diagnosis.js';
 
 /** Everything that an engine needs to know of a model. */
 export interface Plan {
@@ -26,6 +27,8 @@ export interface StepPlan {
   readonly clip?: Clip;
   /** An average of the weights is kept, and is what predictions are made with. */
   readonly average?: Average;
+  /** Whether a step may be asked for its diagnosis: the gradients of terms then have room apart. */
+  readonly isDiagnosed?: boolean;
 }
 
 /**
@@ -61,6 +64,8 @@ export interface StepSettings {
    * between these gradients (a square, row by row). What belongs to one term alone keeps its own gradient.
    */
   readonly combine?: ((losses: readonly number[], gramian: Float64Array) => readonly number[]) | undefined;
+  /** Whether the step is diagnosed, which costs a pass back a term beside what it costs anyway, and changes nothing. */
+  readonly isDiagnosed?: boolean | undefined;
 }
 
 /** What a step found. */
@@ -69,6 +74,8 @@ export interface StepResult {
   readonly losses: ReadonlyMap<string, TermLoss>;
   /** Of the gradient, before it was clipped: of all of it, or of its parts where they are clipped apart; NaN where the plan does not clip by norm. */
   readonly norms: { readonly dense: number; readonly embeddings: number };
+  /** Where it was asked for and the step was taken. */
+  readonly diagnosis?: Diagnosis | undefined;
 }
 
 /** A term's loss over the rows of a batch that it counts. */

@@ -8,6 +8,13 @@ export interface Term {
   readonly weight: number;
 }
 
+/** Shares that add up to 1 in each row: how much a gate lets through of each expert. */
+export interface Gate {
+  readonly shares: Value;
+  /** Names of the experts, one a column; gates that share an expert have the same name for it. */
+  readonly experts: readonly string[];
+}
+
 /** A finished model: what engines compile. */
 export interface Graph {
   /** Operands before results. */
@@ -16,6 +23,8 @@ export interface Graph {
   /** By task: a probability, or the predicted number of a regression; width 1. */
   readonly predictions: ReadonlyMap<string, Value>;
   readonly terms: readonly Term[];
+  /** By name, mostly that of a task: what a diagnosis looks at beside gradients. */
+  readonly gates?: ReadonlyMap<string, Gate>;
 }
 
 type Operands = { [Name in OperationName]: (value: Operations[Name]) => readonly (Value | undefined)[] };

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Gate } from '../graph/graph.js';
 import { mlp, mlpOptions } from '../graph/mlp.js';
 import { defineModel } from './model.js';
 import { checkTaskTowers, taskTowerOptions, taskTowers } from './task-towers.js';
@@ -28,12 +29,16 @@ export const mmoe = defineModel({
   build(options, context) {
     const { g, input } = context;
     const { count, ...expert } = options.experts;
-    const experts = Array.from({ length: count }, (_, e) => mlp(g, input, expert, `experts.${e}`));
+    const names = Array.from({ length: count }, (_, e) => `experts.${e}`);
+    const experts = names.map((name) => mlp(g, input, expert, name));
 
-    return taskTowers(context, options, ({ name }) => {
+    const gates = new Map<string, Gate>();
+    const output = taskTowers(context, options, ({ name }) => {
       const gate = g.linear(input, count, `gates.${name}`);
-      const gateLogits = options.gate.batchNorm ? g.batchNorm(gate, `gates.${name}.norm`) : gate;
-      return g.mixture(g.softmax(gateLogits), experts);
+      const shares = g.softmax(options.gate.batchNorm ? g.batchNorm(gate, `gates.${name}.norm`) : gate);
+      gates.set(name, { shares, experts: names });
+      return g.mixture(shares, experts);
     });
+    return { ...output, gates };
   },
 });

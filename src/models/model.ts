@@ -20,8 +20,8 @@ export interface ModelContext {
   readonly tasks: readonly ModelTask[];
 }
 
-/** What a model gives back: predictions by task, and the terms of its loss. */
-export type ModelOutput = Pick<Graph, 'predictions' | 'terms'>;
+/** What a model gives back: predictions by task, the terms of its loss, and its gates where it has some. */
+export type ModelOutput = Pick<Graph, 'predictions' | 'terms' | 'gates'>;
 
 /** A model as a part: with what it asks of the tasks. */
 export interface ModelPart<Name extends string, Shape extends z.ZodRawShape> extends Part<Name, Shape, [ModelContext], ModelOutput> {

@@ -26,6 +26,6 @@ export function buildModel(spec: ModelSpec, inputWidth: number, tasks: readonly 
     labelValue: label(task.label),
     mask: task.given === undefined ? undefined : label(task.given),
   }));
-  const { predictions, terms } = models.build(spec, { g, input, tasks: modelTasks });
-  return { values: g.values, parameters: g.parameters, predictions, terms };
+  const output = models.build(spec, { g, input, tasks: modelTasks });
+  return { values: g.values, parameters: g.parameters, ...output };
 }

@@ -3,7 +3,8 @@ import type { Plan } from '../engine.js';
 import { lowerExchange, lowerRowAverages, lowerWeightAverage } from './average.js';
 import { createCallList, type Call, type CallList } from './call-list.js';
 import { layOut, type Laid } from './lay-out.js';
-import { lowerPass } from './passes.js';
+import { lowerTensorProducts, type ProductsReader } from './diagnose.js';
+import { lowerPass, type Pass } from './passes.js';
 import type { Place, Places } from './places.js';
 import { lowerClip, lowerCombination, lowerProducts, rangesByReach, type Sums } from './reduce.js';
 import { lowerTableUpdates } from './tables.js';
@@ -36,15 +37,17 @@ function lowerDenseUpdate({ plan: { graph, optimizers: specs }, places, constant
 
 /**
  * A step in one go; what it would compute and apply; a step's passes one by one, then what their gradients have in common, then
- * the update; the exchange of weights and average; losses alone, as in training; and predictions, also with losses.
+ * the update; the exchange of weights and average; losses alone, as in training; and predictions, also with losses. A diagnosis
+ * has a pass back a term, and the products between their gradients tensor by tensor.
  */
-export type ListName = 'train' | 'inspect' | 'losses' | 'pass' | 'products' | 'update' | 'exchange' | 'predict' | 'evaluate';
+export type ListName = 'train' | 'inspect' | 'losses' | 'pass' | 'products' | 'update' | 'exchange' | 'predict' | 'evaluate' | 'diagnosis' | 'tensorProducts';
 
 /** A plan in full: calls, and where everything lies that is written before or read after. */
 export interface Compiled extends Laid {
   readonly lists: Readonly<Record<ListName, readonly Call[]>>;
   /** Products between the terms' gradients on what they share. */
   readonly products: Sums;
+  readonly productsOfTensors: ProductsReader;
   readonly predictions: ReadonlyMap<string, Place>;
 }
 
@@ -52,9 +55,17 @@ export interface Compiled extends Laid {
 export function compile(plan: Plan): Compiled {
   const { graph } = plan;
   const laid = layOut(plan);
-  const { arena, areas, places, passGradients, gradients, tables } = laid;
+  const { arena, areas, termAreas, places, passGradients, gradients, tables } = laid;
   const isApart = areas > 1;
   let products: Sums = { at: 0, count: 0 };
+  let productsOfTensors: ProductsReader = () => [];
+  /** Back from each term into an area of its own, or from all into one; and adds what the passes before have left. */
+  const lowerBack = (pass: Pass, numAreas: number, list: CallList): void => {
+    if (numAreas > 1) graph.terms.forEach((term, area) => pass.back([term], area));
+    else pass.back(graph.terms, 0);
+    list.separate();
+    if (gradients !== passGradients) list.emit('accumulate', { g: passGradients.at, total: gradients.at, count: numAreas * places.weightsCount, fresh: tables.fresh });
+  };
   const lower = (fill: (list: CallList) => void): readonly Call[] => {
     const list = createCallList();
     fill(list);
@@ -76,16 +87,20 @@ export function compile(plan: Plan): Compiled {
     pass: lower((list) => {
       const pass = lowerPass(laid, 'train', list);
       pass.forward();
-      if (isApart) graph.terms.forEach((term, area) => pass.back([term], area));
-      else pass.back(graph.terms, 0);
-      list.separate();
-      if (gradients !== passGradients) list.emit('accumulate', { g: passGradients.at, total: gradients.at, count: areas * places.weightsCount, fresh: tables.fresh });
+      lowerBack(pass, areas, list);
     }),
     products: lower((list) => {
       if (isApart) products = lowerProducts(rangesByReach(laid).shared, areas, 'of terms', arena, list);
     }),
     update: lower((list) => lowerUpdate(laid, list)),
     exchange: lower((list) => lowerExchange(laid, list)),
+    diagnosis: lower((list) => {
+      if (termAreas === 0) return;
+      const pass = lowerPass({ ...laid, areas: termAreas }, 'inspect', list);
+      pass.forward();
+      lowerBack(pass, termAreas, list);
+    }),
+    tensorProducts: lower((list) => (productsOfTensors = lowerTensorProducts(laid, list))),
     losses: lower((list) => {
       const pass = lowerPass(laid, 'inspect', list);
       pass.forward();
@@ -102,5 +117,5 @@ export function compile(plan: Plan): Compiled {
   };
   const predictions = new Map([...graph.predictions].map(([task, value]) => [task, places.of(value)]));
   for (const value of graph.values) if (value.op === 'input' && value.source.kind === 'label') places.of(value);
-  return { ...laid, lists, products, predictions };
+  return { ...laid, lists, products, productsOfTensors, predictions };
 }

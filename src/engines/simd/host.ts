@@ -1,6 +1,7 @@
 import type { Batch } from '../../batch.js';
 import { GraphBuilder } from '../../graph/builder.js';
 import type { HostTensor } from '../../tensor.js';
+import type { TensorProducts } from '../diagnosis.js';
 import { tableTensor, type Plan, type RateFactors } from '../engine.js';
 import { gramianOf } from '../step-rows.js';
 import { WORD } from './arena.js';
@@ -9,6 +10,7 @@ import { createCallList, type CallList } from './call-list.js';
 import { lowerUpdate } from './compile.js';
 import { createConstantsWriter } from './constants.js';
 import { BEGIN, layOut } from './lay-out.js';
+import { lowerTensorProducts, watchUpdates, type ProductsReader } from './diagnose.js';
 import { createLoader } from './load.js';
 import { createMemory, loadKernels, type KernelModule } from './module.js';
 import { lowerProducts, rangesByReach } from './reduce.js';
@@ -20,6 +22,8 @@ import { createTeam } from './team.js';
 export interface GradientPart {
   readonly area: number;
   readonly isFirst: boolean;
+  /** Whether they are a diagnosis's and not those of a step. */
+  readonly isDiagnosed?: boolean;
 }
 
 /** Tables, weights and their optimizers for an engine whose graph runs elsewhere. */
@@ -28,6 +32,8 @@ export interface Host {
   /** Rows that are looked up at once at the most, and those that a pass of training has. */
   readonly maxRows: number;
   readonly passRows: number;
+  /** Gradients that a diagnosis keeps apart; 0 where none is planned. */
+  readonly termAreas: number;
   /** The looked-up rows of a batch from `begin` on, `[rows, width]`, in memory that the next ones use again. */
   lookup(batch: Batch, begin?: number, rows?: number): Float32Array;
   /** Adds the gradients of what was looked up, over each distinct row, and of dense weights to those of the step. */
@@ -36,6 +42,10 @@ export interface Host {
   tableGradients(): readonly (readonly [string, HostTensor])[];
   /** The products between the gradients of terms on what they share. */
   gramian(): Float64Array;
+  /** The products between the gradients of terms, tensor by tensor, where a diagnosis added them. */
+  products(): readonly TensorProducts[];
+  /** As the kernels' own engine has it. */
+  watchUpdates(): ReturnType<typeof watchUpdates>;
   /** Decides what the gradients of terms count where terms share, and elsewhere. */
   weigh(shared: readonly number[], own: readonly number[]): void;
   /** Updates everything by what was added; false where it is not finite: then nothing is changed. */
@@ -53,7 +63,7 @@ export function createHost(plan: Plan, { module }: KernelModule = loadKernels())
   const input = g.input({ kind: 'features' }, plan.layout.width);
   // Nothing computes with the parameters here, so each lies as it is.
   const laid = layOut(plan, { values: g.values, parameters: plan.graph.parameters, predictions: new Map(), terms: [] });
-  const { tables, places, arena, gradients, refused, areas, norms } = laid;
+  const { tables, places, arena, gradients, refused, areas, termAreas, norms } = laid;
   const place = places.of(input);
   const clip = plan.step?.clip;
   const listOf = (fill: (list: CallList) => void): CallList['calls'] => {
@@ -61,14 +71,15 @@ export function createHost(plan: Plan, { module }: KernelModule = loadKernels())
     fill(list);
     return list.calls;
   };
-  const gatherOf = (area: number): CallList['calls'] =>
+  const gatherOf = (area: number, numAreas: number): CallList['calls'] =>
     listOf((list) => {
       list.emit('releaseTables', { claims: tables.claims, count: tables.all.length });
       list.flushSums();
-      lowerGather(tables, place, area, areas, list);
+      lowerGather(tables, place, area, numAreas, list);
       list.emit('refuseUnlessFinite', { refused });
     });
   let numProducts = { at: 0, count: 0 };
+  let productsOfTensors: ProductsReader = () => [];
   const lists = {
     lookup: listOf((list) => lowerLookup(plan.layout, tables, place, list)),
     products: listOf((list) => (numProducts = areas > 1 ? lowerProducts(rangesByReach(laid).shared, areas, 'of terms', arena, list) : numProducts)),
@@ -79,7 +90,8 @@ export function createHost(plan: Plan, { module }: KernelModule = loadKernels())
       lowerUpdate(laid, list);
     }),
     exchange: listOf((list) => lowerExchange(laid, list)),
-    ...Object.fromEntries(Array.from({ length: areas }, (_, area) => [`gather ${area}`, gatherOf(area)])),
+    tensorProducts: listOf((list) => (productsOfTensors = lowerTensorProducts(laid, list))),
+    ...Object.fromEntries([areas, termAreas].flatMap((count) => Array.from({ length: count }, (_, area) => [`gather ${area} of ${count}`, gatherOf(area, count)]))),
   };
 
   const memory = createMemory(arena.bytes);
@@ -99,6 +111,7 @@ export function createHost(plan: Plan, { module }: KernelModule = loadKernels())
     store,
     maxRows: places.maxRows,
     passRows: laid.passRows,
+    termAreas,
     lookup(batch, begin = 0, rows = batch.rows) {
       looked = rows;
       load(batch, begin, rows);
@@ -107,11 +120,11 @@ export function createHost(plan: Plan, { module }: KernelModule = loadKernels())
       for (let b = 0; b < rows; b++) input_BI.set(floats.subarray(place.at / WORD + b * place.ld, place.at / WORD + b * place.ld + width), b * width);
       return input_BI.subarray(0, rows * width);
     },
-    add(inputGradient_BI, dense, { area, isFirst }) {
+    add(inputGradient_BI, dense, { area, isFirst, isDiagnosed = false }) {
       for (let b = 0; b < looked; b++) floats.set(inputGradient_BI.subarray(b * width, (b + 1) * width), place.gradient / WORD + b * place.ld);
       words[tables.fresh / WORD] = isFirst ? 1 : 0;
       if (isFirst && area === 0) words[refused / WORD] = 0;
-      team.run(`gather ${area}`, looked);
+      team.run(`gather ${area} of ${isDiagnosed ? termAreas : areas}`, looked);
       for (const parameter of trained) {
         const { data } = store.tensorOf(parameter, store.shiftTo(gradients.at + area * gradients.areaBytes));
         const gradient = dense.get(parameter.name)!;
@@ -131,6 +144,11 @@ export function createHost(plan: Plan, { module }: KernelModule = loadKernels())
       team.run('products', looked);
       return gramianOf(areas, doubles.subarray(numProducts.at / 8, numProducts.at / 8 + (numProducts.count * areas * (areas + 1)) / 2));
     },
+    products() {
+      team.run('tensorProducts', looked);
+      return productsOfTensors(doubles);
+    },
+    watchUpdates: () => watchUpdates(laid, store, memory),
     weigh(shared, own) {
       floats.set(shared, laid.sharedWeights / WORD);
       floats.set(own, laid.ownWeights / WORD);

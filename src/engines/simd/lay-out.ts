@@ -28,6 +28,8 @@ export interface Laid extends PassPlan {
   readonly denseSlots: { readonly at: number; readonly gap: number; readonly bytes: number };
   /** Where an average is kept: that of the dense weights lies as they do; its clock is two doubles, the decay and the steps taken. */
   readonly average: { readonly decay: number; readonly weights: number; readonly clock: number } | undefined;
+  /** Areas of a diagnosis, one a term; 0 where no step has one. */
+  readonly termAreas: number;
   /** Dense gradients of a whole step. */
   readonly gradients: PassPlan['passGradients'];
   /** Two doubles: the norm of all gradients, or of the dense ones and of those of tables. */
@@ -47,19 +49,21 @@ export function layOut(plan: Plan, graph: Graph = plan.graph): Laid {
   const passRows = step?.rows === undefined ? maxRows : batchRows;
   const stepRows = Math.max(step?.rows ?? 0, passRows);
   const areas = step?.combinesTerms === true ? plan.graph.terms.length : 1;
+  const termAreas = step?.isDiagnosed === true ? plan.graph.terms.length : 0;
+  const room = Math.max(areas, termAreas);
   const arena = createArena(BEGIN);
   if (arena.take('barrier', 16) !== BEGIN) throw new Error('the barrier comes first');
   const places = createPlaces(arena, graph, maxRows);
   const numSlotWords = slotWords(optimizers.build(specs.dense), places.weightsCount);
   const areaBytes = places.weightsCount * WORD;
-  const gradientsOf = (name: string): PassPlan['passGradients'] => ({ at: arena.take(name, areas * places.weightsCount), areaBytes });
+  const gradientsOf = (name: string): PassPlan['passGradients'] => ({ at: arena.take(name, room * places.weightsCount), areaBytes });
   const passGradients = gradientsOf('dense gradients');
   return {
-    plan, graph, layout, arena, places, areas, passRows, stepRows, passGradients,
+    plan, graph, layout, arena, places, areas, termAreas, passRows, stepRows, passGradients,
     gradients: stepRows > passRows ? gradientsOf('dense gradients of a step') : passGradients,
     denseSlots: { at: arena.take('dense slots', numSlotWords), gap: places.weightsCount * WORD, bytes: numSlotWords * WORD },
     constants: { dense: arena.take('dense constants', CONSTANT_WORDS), tables: arena.take('table constants', CONSTANT_WORDS) },
-    tables: placeTables(layout, arena, placeBags(layout, arena, maxRows), optimizers.build(specs.embeddings), maxRows, { stepRows, areas, isAveraged: step?.average !== undefined }),
+    tables: placeTables(layout, arena, placeBags(layout, arena, maxRows), optimizers.build(specs.embeddings), maxRows, { stepRows, areas: room, isAveraged: step?.average !== undefined }),
     average: step?.average && { decay: step.average.decay, weights: arena.take('average', places.weightsCount), clock: arena.take('clock', 4) },
     norms: arena.take('norms', 4),
     sharedWeights: arena.take('shared weights', areas),

@@ -1,12 +1,14 @@
 import type { Batch } from '../../batch.js';
 import { streamKey } from '../../random.js';
 import type { HostTensor } from '../../tensor.js';
+import { createGateSums, diagnosisOf, type Diagnosis, type TermWeights } from '../diagnosis.js';
 import { refusedLosses, tableTensor, type Plan, type Program, type StepSettings, type TermLoss } from '../engine.js';
 import { exchanged } from '../average.js';
 import { countedRows, gramianOf, meanOfParts } from '../step-rows.js';
 import { WORD } from './arena.js';
 import { setClock } from './average.js';
 import { compile } from './compile.js';
+import { watchUpdates } from './diagnose.js';
 import { createConstantsWriter } from './constants.js';
 import { BEGIN } from './lay-out.js';
 import { createLoader } from './load.js';
@@ -34,6 +36,7 @@ export function compileProgram({ module }: KernelModule, plan: Plan, threads: nu
   const writeConstants = createConstantsWriter(compiled, floats);
   const running = view(compiled.running.at, compiled.running.length);
   const runningBefore = running.slice();
+  const graphWeights = graph.terms.map(({ weight }) => weight);
   let step = 0;
 
   for (const { running: normalisation, width } of graph.values.flatMap((value) => (value.op === 'activation' ? [value] : []))) {
@@ -93,13 +96,31 @@ export function compileProgram({ module }: KernelModule, plan: Plan, threads: nu
     return results;
   };
 
-  /** Decides what each term's gradient counts, from what they have in common. */
-  const combineTerms = (losses: ReadonlyMap<string, TermLoss>, combine: StepSettings['combine'], rows: number): void => {
+  /** Looks at the gradients of the step that comes; what is returned completes the diagnosis once it was taken. */
+  const diagnose = (batch: Batch): ((weights: TermWeights) => Diagnosis) | undefined => {
+    if (compiled.termAreas === 0) throw new Error('no diagnosis was planned');
+    const counted = batch.rows > passRows ? countedRows(graph, batch) : undefined;
+    const gates = createGateSums(graph);
+    forEachPass(batch, (rows, pass) => {
+      prepare(pass, graphWeights.map(() => 1), counted);
+      team.run('diagnosis', rows);
+      for (const [name, { shares }] of graph.gates ?? []) gates.add(name, floats.subarray(places.of(shares).at / WORD), places.of(shares).ld, rows);
+    });
+    if (isRefused()) return undefined;
+    team.run('tensorProducts', batch.rows);
+    const products = compiled.productsOfTensors(doubles);
+    const squares = watchUpdates(compiled, store, memory);
+    return (weights) => diagnosisOf(products, weights, squares(), gates.uses());
+  };
+
+  /** Decides what each term's gradient counts, from what they have in common; gives that of those that terms share. */
+  const combineTerms = (losses: ReadonlyMap<string, TermLoss>, combine: StepSettings['combine'], rows: number): readonly number[] => {
     team.run('products', rows);
     const triangles = doubles.subarray(compiled.products.at / 8, compiled.products.at / 8 + (compiled.products.count * areas * (areas + 1)) / 2);
-    const ownWeights = graph.terms.map(({ weight }) => weight);
-    floats.set(combine?.(graph.terms.map(({ name }) => losses.get(name)!.mean), gramianOf(areas, triangles)) ?? ownWeights, compiled.sharedWeights / WORD);
-    floats.set(ownWeights, compiled.ownWeights / WORD);
+    const shared = combine?.(graph.terms.map(({ name }) => losses.get(name)!.mean), gramianOf(areas, triangles)) ?? graphWeights;
+    floats.set(shared, compiled.sharedWeights / WORD);
+    floats.set(graphWeights, compiled.ownWeights / WORD);
+    return shared;
   };
 
   const exchange = (): void => {
@@ -107,14 +128,15 @@ export function compileProgram({ module }: KernelModule, plan: Plan, threads: nu
     team.run('exchange', places.maxRows);
   };
   const isOnePass = areas === 1 && stepRows === passRows;
-  const graphWeights = graph.terms.map(({ weight }) => weight);
 
   return {
-    trainStep(batch, { rates = { dense: 1, embeddings: 1 }, weights = graphWeights, combine } = {}) {
+    trainStep(batch, { rates = { dense: 1, embeddings: 1 }, weights = graphWeights, combine, isDiagnosed = false } = {}) {
       if (batch.rows > stepRows) throw new Error(`a step of ${batch.rows} rows, where ${stepRows} were planned`);
       runningBefore.set(running);
       writeConstants(step + 1, rates);
+      const complete = isDiagnosed ? diagnose(batch) : undefined;
       let losses: Map<string, TermLoss>;
+      let counts: TermWeights = { shared: weights, own: weights };
       if (isOnePass) {
         words[compiled.refused / WORD] = 0;
         prepare(0, weights, undefined);
@@ -124,14 +146,14 @@ export function compileProgram({ module }: KernelModule, plan: Plan, threads: nu
       } else {
         // Where terms are combined, each is differentiated as it is.
         losses = runPasses(batch, areas > 1 ? weights.map(() => 1) : weights);
-        if (areas > 1 && !isRefused()) combineTerms(losses, combine, batch.rows);
+        if (areas > 1 && !isRefused()) counts = { shared: combineTerms(losses, combine, batch.rows), own: graphWeights };
         if (!isRefused()) team.run('update', batch.rows);
       }
       // The kernels have updated nothing then; what the forward pass moves is put back.
       if (isRefused()) running.set(runningBefore);
       else step++;
       const [dense, embeddings] = clip === undefined ? [NaN, NaN] : [doubles[compiled.norms / 8]!, doubles[compiled.norms / 8 + (clip.apart ? 1 : 0)]!];
-      return Promise.resolve({ losses: isRefused() ? refusedLosses(losses) : losses, norms: { dense, embeddings } });
+      return Promise.resolve({ losses: isRefused() ? refusedLosses(losses) : losses, norms: { dense, embeddings }, diagnosis: isRefused() ? undefined : complete?.(counts) });
     },
 
     predict: (batch) => Promise.resolve(predicted(batch, 'predict', () => undefined)),

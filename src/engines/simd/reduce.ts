@@ -1,5 +1,6 @@
 import { reachOf } from '../../graph/reach.js';
-import type { Clip } from '../engine.js';
+import { layerOf, type TensorProducts } from '../diagnosis.js';
+import { tableTensor, type Clip } from '../engine.js';
 import { WORD, type Arena } from './arena.js';
 import type { CallList } from './call-list.js';
 import type { Laid } from './lay-out.js';
@@ -35,18 +36,24 @@ function denseRanges({ gradients, places }: Laid): readonly Range[] {
   return begins.map((begin) => ({ g: g + begin * WORD, areaBytes, count: Math.min(CHUNK, places.weightsCount - begin), countAt: 0 }));
 }
 
+/** The gradients of one tensor. */
+interface TensorRange extends Range, Omit<TensorProducts, 'gramian'> {}
+
+/** The gradients of each parameter that a term reaches, and of each table. */
+export function rangesByTensor(laid: Laid): readonly TensorRange[] {
+  const { gradients: { at, areaBytes }, places, tables, plan: { graph } } = laid;
+  const reach = reachOf(graph);
+  const dense = [...reach.parameters].map(([parameter, terms]): TensorRange => {
+    const { at: begin, count } = places.range(parameter);
+    return { layer: layerOf(parameter.name), isShared: terms.size > 1, g: at + begin - places.weightsBegin, areaBytes, count, countAt: 0 };
+  });
+  return [...dense, ...tableRanges(laid).map((range, t) => ({ ...range, layer: tableTensor(tables.all[t]!.name), isShared: reach.features.size > 1 }))];
+}
+
 /** Gradients of parameters that several terms reach, and of those that one reaches alone. */
 export function rangesByReach(laid: Laid): { readonly shared: readonly Range[]; readonly own: readonly Range[] } {
-  const { gradients: { at, areaBytes }, places, plan: { graph } } = laid;
-  const reach = reachOf(graph);
-  const shared: Range[] = [];
-  const own: Range[] = [];
-  for (const [parameter, terms] of reach.parameters) {
-    const { at: begin, count } = places.range(parameter);
-    (terms.size > 1 ? shared : own).push({ g: at + begin - places.weightsBegin, areaBytes, count, countAt: 0 });
-  }
-  (reach.features.size > 1 ? shared : own).push(...tableRanges(laid));
-  return { shared, own };
+  const ranges = rangesByTensor(laid);
+  return { shared: ranges.filter(({ isShared }) => isShared), own: ranges.filter(({ isShared }) => !isShared) };
 }
 
 /** Products of all areas with each other, over some ranges. */

@@ -32,6 +32,8 @@ export interface TrainingPass {
   /** By the name of the trained parameter. */
   readonly gradients: ReadonlyMap<string, Float32Array>;
   readonly statistics: readonly BatchStatistics[];
+  /** By gate of the graph, where they are looked at: its shares, row by row. */
+  readonly gates: ReadonlyMap<string, Float32Array>;
 }
 
 /** What a pass is run with. */
@@ -44,6 +46,7 @@ export interface PassSettings {
   readonly weights: readonly number[];
   /** Rows that the terms' losses are divided by, where they are not those of this pass. */
   readonly counted: readonly number[] | undefined;
+  readonly looksAtGates?: boolean;
 }
 
 /** Runs a graph on TensorFlow.js; every tensor that a pass makes is gone when it returns. */
@@ -63,7 +66,9 @@ export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Wei
   const outputs = [...graph.predictions.values()];
   const cancelled = new Set([...cancelledBiases(graph)].map(({ name }) => name));
   const forPrediction = neededFor(graph, outputs);
-  const forTraining = neededFor(graph, [...outputs, ...graph.terms.map((term) => term.loss)]);
+  const gates = [...(graph.gates ?? [])];
+  const shares = gates.map(([, gate]) => gate.shares);
+  const forTraining = neededFor(graph, [...outputs, ...graph.terms.map((term) => term.loss), ...shares]);
 
   const upload = ({ parameter, data }: Weights): Tensor => tf.tensor(data, [...parameter.shape], 'float32');
   const uploadInput = ({ batch, input_BI }: Input): Tensor => tf.tensor2d(input_BI, [batch.rows, input_BI.length / batch.rows]);
@@ -105,7 +110,7 @@ export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Wei
     predict: (input) => evaluated(input, false),
     evaluate: (input) => evaluated(input, true),
 
-    async train(input, { seed, step, pass, weights: termWeights, counted }) {
+    async train(input, { seed, step, pass, weights: termWeights, counted, looksAtGates = false }) {
       const { batch } = input;
       const kept: Tensor[] = [];
       const observed: RunningStatistics[] = [];
@@ -139,6 +144,7 @@ export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Wei
             const factor = counted === undefined ? termWeights[t]! : tf.div(tf.mul(tf.maximum(rows, 1), termWeights[t]!), counted[t]!);
             return tf.mul(mean, factor);
           });
+          if (looksAtGates) for (const value of shares) keep(execution.get(value));
           return tf.addN(terms);
         };
         const all = [features, ...tensors];
@@ -154,9 +160,10 @@ export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Wei
       const statistics = observed.map((running) => ({ running, mean: next(), variance: next(), rows: batch.rows }));
       const predictions = byName(tasks, tasks.map(next));
       const losses = new Map(graph.terms.map(({ name }) => [name, { mean: next()[0]!, rows: next()[0]! }]));
+      const gateShares = new Map((looksAtGates ? gates : []).map(([name]) => [name, next()]));
       const names = trained.map(({ parameter }) => parameter.name);
       names.forEach((name, i) => cancelled.has(name) && weightGradients[i]!.fill(0));
-      return { losses, predictions, inputGradient_BI: inputGradient_BI!, gradients: byName(names, weightGradients), statistics };
+      return { losses, predictions, inputGradient_BI: inputGradient_BI!, gradients: byName(names, weightGradients), statistics, gates: gateShares };
     },
   };
 }

@@ -1,6 +1,7 @@
 import { column, sliceRows, type Batch } from '../../batch.js';
 import type { HostTensor } from '../../tensor.js';
 import { exchanged } from '../average.js';
+import { createGateSums, diagnosisOf, type Diagnosis, type TermWeights } from '../diagnosis.js';
 import { refusedLosses, type Evaluation, type Plan, type Program, type TermLoss } from '../engine.js';
 import { createHost } from '../simd/host.js';
 import { countedRows, meanOfParts } from '../step-rows.js';
@@ -20,6 +21,8 @@ export function compileProgram(tf: TensorFlow, plan: Plan): Program {
   const trained = graph.parameters.filter(({ isTrainable }) => isTrainable);
   const graphWeights = graph.terms.map(({ weight }) => weight);
   const combinesTerms = plan.step?.combinesTerms === true;
+  /** Weights that leave one term alone. */
+  const oneByOne = graph.terms.map((_, t) => graphWeights.map((_weight, u) => (t === u ? 1 : 0)));
   let step = 0;
 
   const lookup = (batch: Batch): Input => ({ batch, input_BI: host.lookup(batch) });
@@ -54,7 +57,7 @@ export function compileProgram(tf: TensorFlow, plan: Plan): Program {
   /** Runs the passes of a step, each term alone or all together, and adds their gradients up; false where a number is not finite. */
   const runPasses = async (batch: Batch, weights: readonly number[]): Promise<{ readonly losses: Map<string, TermLoss>; readonly statistics: readonly BatchStatistics[]; readonly isFinite: boolean }> => {
     const counted = batch.rows > host.passRows ? countedRows(graph, batch) : undefined;
-    const groups = combinesTerms ? graph.terms.map((_, t) => weights.map((_weight, u) => (t === u ? 1 : 0))) : [weights];
+    const groups = combinesTerms ? oneByOne : [weights];
     const parts: ReadonlyMap<string, TermLoss>[] = [];
     const statistics: BatchStatistics[] = [];
     for (const { part, pass } of passesOf(batch)) {
@@ -70,16 +73,38 @@ export function compileProgram(tf: TensorFlow, plan: Plan): Program {
     return { losses: joined(parts), statistics, isFinite: true };
   };
 
+  /** Looks at the gradients of the step that comes; what is returned completes the diagnosis once it was taken. */
+  const diagnose = async (batch: Batch): Promise<(weights: TermWeights) => Diagnosis> => {
+    if (host.termAreas === 0) throw new Error('no diagnosis was planned');
+    const counted = batch.rows > host.passRows ? countedRows(graph, batch) : undefined;
+    const gates = createGateSums(graph);
+    for (const { part, pass } of passesOf(batch)) {
+      for (const [area, weights] of oneByOne.entries()) {
+        const found = await runner.train(part, { seed, step, pass, weights, counted, looksAtGates: area === 0 });
+        host.add(found.inputGradient_BI, found.gradients, { area, isFirst: pass === 0, isDiagnosed: true });
+        for (const [name, shares] of found.gates) gates.add(name, shares, shares.length / part.batch.rows, part.batch.rows);
+      }
+    }
+    const products = host.products();
+    const squares = host.watchUpdates();
+    return (weights) => diagnosisOf(products, weights, squares(), gates.uses());
+  };
+
   return {
-    async trainStep(batch, { rates = { dense: 1, embeddings: 1 }, weights = graphWeights, combine } = {}) {
+    async trainStep(batch, { rates = { dense: 1, embeddings: 1 }, weights = graphWeights, combine, isDiagnosed = false } = {}) {
+      const complete = isDiagnosed ? await diagnose(batch) : undefined;
       const { losses, statistics, isFinite } = await runPasses(batch, weights);
       const refused = { losses: refusedLosses(losses), norms: { dense: NaN, embeddings: NaN } };
       if (!isFinite) return refused;
-      if (combinesTerms) host.weigh(combine?.(graph.terms.map(({ name }) => losses.get(name)!.mean), host.gramian()) ?? graphWeights, graphWeights);
+      let counts: TermWeights = { shared: weights, own: weights };
+      if (combinesTerms) {
+        counts = { shared: combine?.(graph.terms.map(({ name }) => losses.get(name)!.mean), host.gramian()) ?? graphWeights, own: graphWeights };
+        host.weigh(counts.shared, counts.own);
+      }
       if (!host.update(step + 1, rates)) return refused;
       step++;
       for (const each of statistics) updateRunning(each);
-      return { losses, norms: host.norms() };
+      return { losses, norms: host.norms(), diagnosis: complete?.(counts) };
     },
 
     predict: async (batch) => (await evaluated(batch, runner.predict)).predictions,
