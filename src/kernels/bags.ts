@@ -1,7 +1,7 @@
 // Bags: any number of weighted rows of a table, pooled into one. `bag` is where two addresses are found, of the items' ids and
 // of their factors: they lie where there is room, which a batch decides. Row b has items offsets[b] … offsets[b + 1].
 
-import { watch, watch4 } from './finite';
+import { keep, look } from './finite';
 import { EMPTY, hashMask, open, placeOf } from './tables';
 import { has, shareBegin, shareEnd, take } from './team';
 import { multiplyAdd } from './vector';
@@ -111,16 +111,18 @@ function clearRow(to: usize, bytes: usize): void {
 // @ts-ignore: decorator
 @inline
 function addRow(to: usize, from: usize, factor: f32, bytes: usize): void {
+  let found = f32x4.splat(0);
   const factor4 = f32x4.splat(factor);
   let i: usize = 0;
   for (; i + 16 <= bytes; i += 16) {
     const v = multiplyAdd(factor4, v128.load(from + i), v128.load(to + i));
     v128.store(to + i, v);
-    watch4(v);
+    found = look(found, v);
   }
   for (; i < bytes; i += 4) {
     const x = load<f32>(to + i) + factor * load<f32>(from + i);
     store<f32>(to + i, x);
-    watch(x);
+    found = look(found, f32x4.splat(x));
   }
+  keep(found);
 }

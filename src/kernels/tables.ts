@@ -1,7 +1,7 @@
 // Embedding tables: lookup, and gradients of distinct rows. D is a table's width. A row of a table lies together with what
 // the optimizer keeps for it, `stride` floats in all, so that a visit costs one page of memory and not one for each.
 
-import { watch, watch4 } from './finite';
+import { keep, look } from './finite';
 import { has, shareBegin, shareEnd, take } from './team';
 
 /** Stands in a place of the hash table that holds nothing. */
@@ -61,6 +61,7 @@ export function gatherGradients(claim: usize, ids: usize, d: usize, ldd: i32, wi
   const mask = hashMask(keys);
   let count = open(hash, mask, countAt, isFirstField && load<u32>(fresh));
   const bytes = <usize>width << 2;
+  let found = f32x4.splat(0);
   for (let b = 0; b < rows; b++) {
     const row = load<u32>(ids + (<usize>b << 2));
     const place = placeOf(row, hash, mask, distinct);
@@ -78,27 +79,28 @@ export function gatherGradients(claim: usize, ids: usize, d: usize, ldd: i32, wi
       for (; from + 16 <= stop; from += 16, to += 16) {
         const v = v128.load(from);
         v128.store(to, v);
-        watch4(v);
+        found = look(found, v);
       }
       for (; from < stop; from += 4, to += 4) {
         const x = load<f32>(from);
         store<f32>(to, x);
-        watch(x);
+        found = look(found, f32x4.splat(x));
       }
     } else {
       let to = gradients + <usize>slot * bytes;
       for (; from + 16 <= stop; from += 16, to += 16) {
         const v = f32x4.add(v128.load(to), v128.load(from));
         v128.store(to, v);
-        watch4(v);
+        found = look(found, v);
       }
       for (; from < stop; from += 4, to += 4) {
         const x = load<f32>(to) + load<f32>(from);
         store<f32>(to, x);
-        watch(x);
+        found = look(found, f32x4.splat(x));
       }
     }
   }
+  keep(found);
   store<u32>(countAt, count);
 }
 

@@ -23,6 +23,13 @@ export function penalised4(gradient: v128, w: v128, constants: usize): v128 {
   return f32x4.add(f32x4.add(g, f32x4.mul(v128.load32_splat(constants, 8), w)), f32x4.mul(v128.load32_splat(constants, 4), sign));
 }
 
+/** Whether a gradient is taken as it is but for its scale and λ₂ w: what is usual, and half the work. */
+// @ts-ignore: decorator
+@inline
+export function isUsual(constants: usize): bool {
+  return load<f32>(constants, 4) == 0 && load<f32>(constants, 12) == Infinity;
+}
+
 /** The same for one. */
 // @ts-ignore: decorator
 @inline

@@ -1,7 +1,7 @@
 // Adam (Kingma & Ba 2015). Its own constants: 1 - β1, β2, 1 - β2, step size, 1/√(1 - β2^t), ε, and the share of a weight that decays
 // apart from the gradient (Loshchilov & Hutter 2019).
 
-import { OWN, penalised, penalised4, updateDense, updateTable } from '../updates';
+import { isUsual, OWN, penalised, penalised4, updateDense, updateTable } from '../updates';
 
 @unmanaged
 @final
@@ -14,11 +14,13 @@ class Adam {
     const size = v128.load32_splat(own, 12), root = v128.load32_splat(own, 16), epsilon = v128.load32_splat(own, 20);
     const kept = f32x4.sub(f32x4.splat(1), v128.load32_splat(own, 24));
     const m = s, v = s + gap;
+    const usual = isUsual(constants), scale = v128.load32_splat(constants), l2 = v128.load32_splat(constants, 8);
     let i: usize = 0;
     const end = <usize>count << 2;
     for (; i + 16 <= end; i += 16) {
       const weight = v128.load(w + i);
-      const gradient = penalised4(g ? v128.load(g + i) : f32x4.splat(0), weight, constants);
+      const raw = g ? v128.load(g + i) : f32x4.splat(0);
+      const gradient = usual ? f32x4.add(f32x4.mul(raw, scale), f32x4.mul(l2, weight)) : penalised4(raw, weight, constants);
       const first = f32x4.add(v128.load(m + i), f32x4.mul(a, f32x4.sub(gradient, v128.load(m + i))));
       const second = f32x4.add(f32x4.mul(b2, v128.load(v + i)), f32x4.mul(c, f32x4.mul(gradient, gradient)));
       v128.store(m + i, first);
