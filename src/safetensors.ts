@@ -99,7 +99,9 @@ export async function readSafetensors(path: string, expected?: FileDigest, { bla
     // Header and tensors are read in the order in which they lie, each byte once.
     const hash = expected && createHash('sha256');
     const tensors = new Map<string, StoredTensor>();
-    for (const [name, { dtype, shape, position, bytes }] of await readPlaces(file, fail, hash)) {
+    const { head, places } = await readPlaces(file, fail);
+    hash?.update(head);
+    for (const [name, { dtype, shape, position, bytes }] of places) {
       const memory = isShared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes);
       if (!(await readInto(file, position, new Uint8Array(memory), hash))) fail(SHRANK);
       const TypedArray: new (memory: ArrayBufferLike) => TensorData = ARRAYS[dtype];
@@ -120,6 +122,9 @@ export interface TensorRead {
 
 /** Tensors of a file that are read in parts. */
 export interface TensorFile {
+  /** The bytes before the first tensor. */
+  readonly head: Uint8Array;
+  /** In the order of their data. */
   readonly places: ReadonlyMap<string, TensorPlace>;
   /** Reads all parts, side by side; the memory must not be touched meanwhile. */
   read(parts: readonly TensorRead[]): Promise<void>;
@@ -131,7 +136,7 @@ export interface TensorFile {
  */
 export async function openSafetensors(path: string, blame: Blame): Promise<TensorFile> {
   return {
-    places: await withFile(path, blame, (file, fail) => readPlaces(file, fail)),
+    ...(await withFile(path, blame, readPlaces)),
     read: (parts) =>
       withFile(path, blame, async (file, fail) => {
         const readPart = async ({ position, into }: TensorRead): Promise<void> => {
@@ -166,13 +171,15 @@ async function withFile<Result>(path: string, { kind, fix }: Blame, use: (file: 
 }
 
 /** Where the tensors lie, in the order of their data; all of the file is accounted for. */
-async function readPlaces(file: FileHandle, fail: Fail, hash?: Hash): Promise<Map<string, TensorPlace>> {
+async function readPlaces(file: FileHandle, fail: Fail): Promise<Pick<TensorFile, 'head' | 'places'>> {
   const { size } = await file.stat();
   if (size < 8) fail(`${size} bytes are too few for a header`);
-  const read = async (position: number, length: number): Promise<Buffer<ArrayBuffer>> => (await readBytes(file, position, length, hash)) ?? fail(SHRANK);
-  const headerBytes = Number((await read(0, 8)).readBigUInt64LE());
+  const read = async (position: number, into: Buffer): Promise<Buffer> => ((await readInto(file, position, into)) ? into : fail(SHRANK));
+  const length = await read(0, Buffer.alloc(8));
+  const headerBytes = Number(length.readBigUInt64LE());
   if (headerBytes > Math.min(MAX_HEADER_BYTES, size - 8)) fail(`its header claims ${headerBytes} bytes, the file has ${size}`);
-  const entries = parseHeader((await read(8, headerBytes)).toString('utf8'), fail);
+  const header = await read(8, Buffer.alloc(headerBytes));
+  const entries = parseHeader(header.toString('utf8'), fail);
 
   const places = new Map<string, TensorPlace>();
   let end = 0;
@@ -187,7 +194,7 @@ async function readPlaces(file: FileHandle, fail: Fail, hash?: Hash): Promise<Ma
     places.set(name, { dtype, shape, position: 8 + headerBytes + begin, bytes });
   }
   if (8 + headerBytes + end !== size) fail(`${size - 8 - headerBytes - end} bytes follow the last tensor`);
-  return places;
+  return { head: Buffer.concat([length, header]), places };
 }
 
 function isElementType(dtype: string): dtype is ElementType {
@@ -220,12 +227,6 @@ function parseHeader(text: string, fail: Fail): [string, z.output<typeof entrySc
 function elementType(data: TensorData): ElementType {
   for (const [name, TypedArray] of Object.entries(ARRAYS)) if (data instanceof TypedArray) return name as ElementType;
   throw new Error('no element type for this array');
-}
-
-/** `length` bytes at `position`, in an ArrayBuffer of exactly that length, hashed; undefined where the file ends before. */
-async function readBytes(file: FileHandle, position: number, length: number, hash: Hash | undefined): Promise<Buffer<ArrayBuffer> | undefined> {
-  const bytes = Buffer.from(new ArrayBuffer(length));
-  return (await readInto(file, position, bytes, hash)) ? bytes : undefined;
 }
 
 /** Fills `bytes` from `position` on; false where the file ends before. */

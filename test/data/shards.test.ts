@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { Batch } from '../../src/batch.js';
 import { createRowBlock, type BlockColumn, type RowBlock } from '../../src/data/rows/row-block.js';
 import { MANIFEST } from '../../src/data/shards/manifest.js';
@@ -141,6 +142,51 @@ describe('shards', () => {
     forgetHashes(folder);
     expect(readFileSync(join(folder, MANIFEST), 'utf8')).not.toContain('xxh64');
     expect(rowsOf(await read(folder, [{ shard: 1, begin: 0, end: 16 }]))).toEqual(rowsOf(rowsFrom(16, 32)));
+  });
+
+  /** The bytes that were asked of the system while something was done. */
+  const bytesReadBy = async (work: () => Promise<unknown>): Promise<number> => {
+    const handle = await open(import.meta.filename, 'r');
+    const reads = vi.spyOn(Object.getPrototypeOf(handle) as FileHandle, 'read');
+    try {
+      await work();
+      const found = await Promise.all(reads.mock.results.map(({ value }) => value as Promise<{ readonly bytesRead: number }>));
+      return found.reduce((sum, { bytesRead }) => sum + bytesRead, 0);
+    } finally {
+      reads.mockRestore();
+      await handle.close();
+    }
+  };
+
+  it.each<[string, (rows: Batch) => Batch]>([
+    ['of all kinds', (rows) => rows],
+    ['whose bags are all empty', (rows) => ({ ...rows, bags: new Map([['109', { offsets: new Uint32Array(rows.rows + 1), ids: new Uint32Array(0), weights: new Float32Array(0) }]]) })],
+  ])('are read once where whole ones are wanted, columns %s, and held to their hashes all the same', async (_, change) => {
+    const folder = join(scratchFolder(), 'shards');
+    const rows = change(rowsFrom(0, 48));
+    await writeShards(folder, COLUMNS, async (writer) => (await writer.add(rows), { sizes: SIZES }), 16);
+    const shards = (await openShards(folder))!;
+    const block = createRowBlock([...COLUMNS].reverse(), 100);
+    const parts = [2, 0, 1].map((at) => ({ shard: at, begin: 0, end: 16 }));
+    const bytes = await bytesReadBy(() => shards.read(parts, [...COLUMNS].reverse(), block));
+    expect(bytes).toBe(shards.manifest.shards.reduce((sum, each) => sum + each.bytes, 0));
+    const expected = rowsOf(rows);
+    expect(rowsOf(block)).toEqual([...expected.slice(32), ...expected.slice(0, 32)]);
+    overwrite(folder);
+    await expect((await openShards(folder))!.read(parts, COLUMNS, createRowBlock(COLUMNS, 100))).rejects.toMatchObject({ exitCode: 3 });
+  });
+
+  it('are believed for no byte that differs, whether all of a shard is read or a part', async () => {
+    const folder = await writeHundred();
+    const path = join(folder, shard);
+    const whole = readFileSync(path);
+    for (let at = 0; at < whole.length; at += 7) {
+      const bytes = Buffer.from(whole);
+      bytes[at]! ^= 1;
+      writeFileSync(path, bytes);
+      for (const end of [16, 15]) await expect(read(folder, [{ shard: 1, begin: 0, end }]), `byte ${at}, ${end} rows`).rejects.toMatchObject({ exitCode: 3 });
+      await expect(read(folder, [{ shard: 1, begin: 0, end: 16 }], COLUMNS.slice(1)), `byte ${at}, a column less`).rejects.toMatchObject({ exitCode: 3 });
+    }
   });
 
   it.each<[string, (folder: string) => void | Promise<void>, RegExp]>([

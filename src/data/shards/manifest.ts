@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { contentSchema, hashFile } from '../../byte-hash.js';
+import { contentSchema, createByteHash, hashFile, type HashName } from '../../byte-hash.js';
 import { systemCode, userError } from '../../errors.js';
 
 /** What makes a folder one of shards; written last, so that a folder with it is whole. */
@@ -76,12 +76,30 @@ export async function readManifest(folder: string): Promise<Manifest | undefined
  * Reads a shard and holds all of its bytes to the manifest.
  * @throws UserError (data)
  */
-export async function checkShard(folder: string, { file, sha256, hash = `sha256:${sha256}` }: Manifest['shards'][number]): Promise<void> {
-  const path = join(folder, file);
-  const found = await hashFile(path, undefined, hash.startsWith('sha256:') ? 'sha256' : 'xxh64').catch((error: unknown) => {
+export async function checkShard(folder: string, shard: Manifest['shards'][number]): Promise<void> {
+  const path = join(folder, shard.file);
+  const { hash } = await hashFile(path, undefined, hashNameOf(shard)).catch((error: unknown) => {
     throw userError('data', { where: path, message: `cannot be read (${systemCode(error) ?? String(error)})` }, error);
   });
-  if (found.hash !== hash) throw userError('data', { where: path, message: 'its bytes are not those that were written: it was damaged or overwritten since', fix: FIX });
+  checkHash(path, shard, hash);
+}
+
+/**
+ * Holds bytes that were read already, all of a shard's in their order, to the manifest.
+ * @throws UserError (data)
+ */
+export async function checkBytes(folder: string, shard: Manifest['shards'][number], pieces: readonly Uint8Array[]): Promise<void> {
+  const hash = await createByteHash(hashNameOf(shard));
+  for (const piece of pieces) hash.update(piece);
+  checkHash(join(folder, shard.file), shard, hash.content().hash);
+}
+
+function hashNameOf({ hash }: Manifest['shards'][number]): HashName {
+  return hash?.startsWith('xxh64:') === true ? 'xxh64' : 'sha256';
+}
+
+function checkHash(where: string, { sha256, hash = `sha256:${sha256}` }: Manifest['shards'][number], found: string): void {
+  if (found !== hash) throw userError('data', { where, message: 'its bytes are not those that were written: it was damaged or overwritten since', fix: FIX });
 }
 
 function parseManifest(text: string, path: string): Manifest {

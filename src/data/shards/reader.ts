@@ -3,7 +3,7 @@ import { quoted, userError } from '../../errors.js';
 import { openSafetensors, type TensorFile, type TensorPlace, type TensorRead } from '../../safetensors.js';
 import { reserveItems } from '../rows/bag-buffer.js';
 import type { BlockColumn, RowBlock } from '../rows/row-block.js';
-import { BLAME_DATA, checkShard, readManifest, type Manifest } from './manifest.js';
+import { BLAME_DATA, checkBytes, checkShard, readManifest, type Manifest } from './manifest.js';
 import { bagTensors, ELEMENT_TYPES } from './tensors.js';
 
 /** Rows `begin` to `end` of one shard. */
@@ -33,15 +33,19 @@ export async function openShards(folder: string): Promise<Shards | undefined> {
   const manifest = await readManifest(folder);
   if (manifest === undefined) return undefined;
   const files = new Map<number, Promise<TensorFile>>();
-  /** What is in a shard is believed once all of its bytes were seen. */
-  const open = async (shard: Manifest['shards'][number]): Promise<TensorFile> => {
-    await checkShard(folder, shard);
-    return openSafetensors(join(folder, shard.file), BLAME_DATA);
-  };
   const fileOf = (shard: number): Promise<TensorFile> => {
-    const file = files.get(shard) ?? open(manifest.shards[shard]!);
+    const file = files.get(shard) ?? openSafetensors(join(folder, manifest.shards[shard]!.file), BLAME_DATA);
     files.set(shard, file);
     return file;
+  };
+  /** What is in a shard is believed once all of its bytes were seen. */
+  const seen = new Set<number>();
+  const check = async ({ shard, file, reads }: Source): Promise<void> => {
+    if (seen.has(shard)) return;
+    const entry = manifest.shards[shard]!;
+    const pieces = wholeFile(file, reads, entry.bytes);
+    await (pieces === undefined ? checkShard(folder, entry) : checkBytes(folder, entry, pieces));
+    seen.add(shard);
   };
   return {
     folder,
@@ -50,12 +54,13 @@ export async function openShards(folder: string): Promise<Shards | undefined> {
       const sources = await Promise.all(
         parts.map(async ({ shard, begin, end }): Promise<Source> => {
           const { file, rows } = manifest.shards[shard]!;
-          return { path: join(folder, file), file: await fileOf(shard), shardRows: rows, begin, rows: end - begin, offsets: new Map() };
+          return { shard, path: join(folder, file), file: await fileOf(shard), shardRows: rows, begin, rows: end - begin, offsets: new Map(), reads: [] };
         }),
       );
       await readCells(sources, columns, block);
       const bags = columns.filter(({ kind }) => kind === 'bag');
       if (bags.length > 0) await readItems(sources, bags.map(({ name }) => name), block);
+      await Promise.all(sources.map(check));
       block.rows += sources.reduce((sum, { rows }) => sum + rows, 0);
     },
   };
@@ -63,6 +68,7 @@ export async function openShards(folder: string): Promise<Shards | undefined> {
 
 /** Rows of a shard on their way into a block. */
 interface Source {
+  readonly shard: number;
   readonly path: string;
   readonly file: TensorFile;
   readonly shardRows: number;
@@ -70,13 +76,36 @@ interface Source {
   readonly rows: number;
   /** By bag: where the items of these rows begin in the shard, and where the last ends. */
   readonly offsets: Map<string, Uint32Array>;
+  /** All that was read of the shard; it stays as it is until the rows are in the block. */
+  readonly reads: TensorRead[];
+}
+
+/** Reads more of a shard. */
+async function readMore({ file, reads }: Source, more: readonly TensorRead[]): Promise<void> {
+  reads.push(...more);
+  await file.read(more);
+}
+
+/** The bytes of a file in their order, where reads have all of them: what was just read is not read again for its hash. */
+function wholeFile({ head }: TensorFile, reads: readonly TensorRead[], fileBytes: number): Uint8Array[] | undefined {
+  // A tensor without an element begins where the next one does.
+  const inTurn = [...reads].sort((a, b) => a.position - b.position || a.into.byteLength - b.into.byteLength);
+  const pieces = [head];
+  let end = head.byteLength;
+  for (const { position, into } of inTurn) {
+    if (position !== end) return undefined;
+    pieces.push(new Uint8Array(into.buffer, into.byteOffset, into.byteLength));
+    end += into.byteLength;
+  }
+  return end === fileBytes ? pieces : undefined;
 }
 
 /** Reads everything with one value a row, and the offsets of bags: where their items lie is known only from them. */
 async function readCells(sources: readonly Source[], columns: readonly BlockColumn[], block: RowBlock): Promise<void> {
   let at = block.rows;
   await Promise.all(
-    sources.map(({ path, file, shardRows, begin, rows, offsets }) => {
+    sources.map((source) => {
+      const { path, file, shardRows, begin, rows, offsets } = source;
       const reads = columns.map(({ name, kind }): TensorRead => {
         if (kind === 'bag') {
           const into = new Uint32Array(rows + 1);
@@ -88,7 +117,7 @@ async function readCells(sources: readonly Source[], columns: readonly BlockColu
         return { position: position + 4 * begin, into: data.subarray(at, at + rows) };
       });
       at += rows;
-      return file.read(reads);
+      return readMore(source, reads);
     }),
   );
 }
@@ -120,7 +149,7 @@ async function readItems(sources: readonly Source[], names: readonly string[], b
       begin = end;
     }
   }
-  await Promise.all(sources.map(({ file }, s) => file.read(reads[s]!)));
+  await Promise.all(sources.map((source, s) => readMore(source, reads[s]!)));
 }
 
 function itemPlaces(file: TensorFile, path: string, name: string): { readonly ids: TensorPlace; readonly weights: TensorPlace } {
