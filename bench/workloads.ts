@@ -1,6 +1,6 @@
 import type { BagColumn, Batch } from '../src/batch.js';
 import type { Plan } from '../src/engines/engine.js';
-import { buildModel, models } from '../src/models/models.js';
+import { buildModel, models, type ModelSpec } from '../src/models/models.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../src/optimizers/optimizers.js';
 import { randomStream } from '../src/random.js';
 import { taskOptions, type Task } from '../src/tasks.js';
@@ -57,10 +57,17 @@ export function chosenWorkloads(): readonly Workload[] {
 
 const task = (name: string, options: object): Task => ({ name, ...taskOptions.parse(options) });
 
+/** Click and purchase, over all rows; where the model refuses them so, the purchase is given the click. */
+function tasksOf(spec: ModelSpec): readonly Task[] {
+  const tasksWith = (options: object): readonly Task[] => [task('ctr', { label: 'click' }), task('cvr', { label: 'purchase', ...options })];
+  const check = models.partOf(spec).checkTasks as ((tasks: readonly Task[], options: ModelSpec) => Iterable<unknown>) | undefined; // of this spec's own part
+  return [...(check?.(tasksWith({}), spec) ?? [])].length === 0 ? tasksWith({}) : tasksWith({ given: 'click' });
+}
+
 /** The plan of a workload; `scale` multiplies the vocabulary. */
 export function planOf({ batchRows, width, numbers, bags = {}, model, embeddings = {} }: Workload, scale = 1): Plan {
-  const isMmoe = numbers.length > 0 || (model as { name: string }).name !== 'esmm';
-  const tasks = [task('ctr', { label: 'click' }), task('cvr', isMmoe ? { label: 'purchase' } : { label: 'purchase', given: 'click' })];
+  const spec = models.schema.parse(model);
+  const tasks = tasksOf(spec);
   const tables = FIELDS.map((name) => ({ name, rows: Math.max(1, Math.round(VOCABULARY[name]! * scale)), width }));
   const ids = FIELDS.map((field, f) => {
     const place = { field, offset: f * width, width, table: field };
@@ -68,7 +75,7 @@ export function planOf({ batchRows, width, numbers, bags = {}, model, embeddings
   });
   const inputs = numbers.map((field, i) => ({ field, offset: FIELDS.length * width + i, width: 1, kind: 'number' as const }));
   const layout = { width: FIELDS.length * width + numbers.length, tables, columns: [...ids, ...inputs] };
-  const graph = buildModel(models.schema.parse(model), layout.width, tasks);
+  const graph = buildModel(spec, layout.width, tasks);
   return { graph, layout, optimizers: { dense: denseOptimizers.schema.parse({}), embeddings: embeddingOptimizerSchema.parse(embeddings) }, seed: 1, batchRows };
 }
 

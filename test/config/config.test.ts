@@ -5,6 +5,9 @@ import { dumpConfig } from '../../src/config/dump.js';
 import { loadConfig, parseConfig } from '../../src/config/load.js';
 import { parseOverride } from '../../src/config/overrides.js';
 import { UserError } from '../../src/errors.js';
+import { encodings } from '../../src/features/encodings/encodings.js';
+import { featureTypes } from '../../src/features/feature-types.js';
+import { models } from '../../src/models/models.js';
 import { scratchFolder } from '../support/scratch.js';
 
 const MINIMAL = `
@@ -89,8 +92,8 @@ training:
       'bad.yaml:3:3: data.train: is missing; expected a text',
       "bad.yaml:3:3: data.trian: unknown key; did you mean 'train'?",
       "bad.yaml:7:5: features.user.widht: unknown key; did you mean 'width'?",
-      "bad.yaml:9:18: features.other.type: expected bag, bucketized, categorical, cross, numeric, found \"categoricl\"; did you mean 'categorical'?",
-      "bad.yaml:12:16: model.name: expected esmm, mmoe, found \"esm\"; did you mean 'esmm'?",
+      `bad.yaml:9:18: features.other.type: expected ${featureTypes.names.join(', ')}, found "categoricl"; did you mean 'categorical'?`,
+      `bad.yaml:12:16: model.name: expected ${models.names.join(', ')}, found "esm"; did you mean 'esmm'?`,
       'bad.yaml:14:11: training.epochs: expected at least 1, found 0',
       'bad.yaml:16:39: training.optimizer.dense.learningRate: expected a number, found "fast"',
     ]);
@@ -125,7 +128,7 @@ training:
     ['an alias that holds itself', MINIMAL.replace('name: esmm', 'name: &a [*a]'), "bad.yaml:8:20: '*a' contains itself"],
     ['an alias of nothing', MINIMAL.replace('name: esmm', 'name: *a'), "no anchor '&a' stands before this alias"],
     ['a monitor without valid', `${MINIMAL.replace(', valid: valid.csv', '')}training: { monitor: ctr.auc }\n`, 'training.monitor: needs data.valid'],
-    ['an encoding that is none', MINIMAL.replace('109_14]', '109_14], encoding: { name: token }'), "expected hash, ids, tokens, found \"token\"; did you mean 'tokens'?"],
+    ['an encoding that is none', MINIMAL.replace('109_14]', '109_14], encoding: { name: token }'), `expected ${encodings.names.join(', ')}, found "token"; did you mean 'tokens'?`],
     ['a group whose name is none', MINIMAL.replace('user:', '9user:'), 'bad.yaml:4:3: features.9user: expected a name'],
   ])('with %s is refused', (_, text, expected) => {
     expect(problems(text).join('\n')).toContain(expected);

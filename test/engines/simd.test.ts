@@ -8,18 +8,21 @@ import { planSize } from '../../src/engines/plan-size.js';
 import { loadKernels } from '../../src/engines/simd/module.js';
 import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
 import { models } from '../../src/models/models.js';
+import { withOptions } from '../support/other-options.js';
 
 const SCALE = 0.002;
 
-const tower = (hidden: number[], activation: string): object => ({ hidden, activation, dropout: 0.2 });
-
-/** A small workload of a model, with dropout; large enough a batch that its steps are shared. */
-const workload = (name: string, activation = 'relu'): Workload => ({
+/** A small workload of a model, with dropout and layers that end within a vector; large enough a batch that its steps are shared. */
+const workload = (name: (typeof models.names)[number], activation = 'relu'): Workload => ({
   name,
   batchRows: 300,
   width: 6,
-  numbers: name === 'esmm' ? [] : ['D0', 'D1'],
-  model: name === 'esmm' ? { name, ctrTower: tower([24, 9], activation), cvrTower: tower([16, 8], activation) } : { name, experts: { count: 3, ...tower([18], activation) }, tower: tower([8], activation) },
+  numbers: ['D0', 'D1'],
+  model: withOptions(models.schema.parse({ name }), {
+    hidden: (widths) => (widths as number[]).map((width) => width + 2),
+    activation: () => activation,
+    dropout: () => 0.2,
+  }),
 });
 
 async function trained(engine: Engine, work: Workload, steps: number): Promise<Program> {

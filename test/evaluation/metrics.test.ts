@@ -19,6 +19,14 @@ const compute = (metric: Metric, labels: Float32Array, predictions: Float32Array
 
 describe('every metric', () => {
   for (const metric of metrics) {
+    it(`${metric.name} is better for a perfect prediction than for its opposite, if it has a goal`, () => {
+      const labels = floats(0, 1, 1, 0, 1, 0);
+      const [perfect, opposite] = [labels, labels.map((label) => 1 - label)].map((predictions) => compute(metric, labels, predictions) as number) as [number, number];
+      if (metric.goal === 'higher') expect(perfect).toBeGreaterThan(opposite);
+      if (metric.goal === 'lower') expect(perfect).toBeLessThan(opposite);
+      expect(metrics.filter(({ name }) => name === metric.name)).toEqual([metric]);
+    });
+
     it(`${metric.name} does not depend on the order of rows and leaves its input alone`, () => {
       fc.assert(
         fc.property(fc.array(fc.tuple(fc.boolean(), fc.float({ min: Math.fround(0.01), max: Math.fround(0.99), noNaN: true })), { minLength: 1 }), (rows) => {
@@ -132,7 +140,9 @@ describe('spaces', () => {
       { rows: 2, ids: new Map(), numbers: new Map(), bags: new Map(), labels: new Map([['click', floats(0, 0)], ['purchase', floats(0, 0)]]) },
       new Map([['ctr', floats(0.5, 0.5)], ['cvr', floats(0.5, 0.5)]]),
     );
-    expect(collector.report()['cvr']).toEqual({ rows: 0, positives: 0, auc: null, logLoss: null, pcoc: null, reasons: { auc: 'no rows', logLoss: 'no rows', pcoc: 'no rows' } });
+    const names = metrics.filter(({ taskType }) => taskType === tasks[1]!.type).map(({ name }) => name);
+    const allOf = (value: unknown): object => Object.fromEntries(names.map((name) => [name, value]));
+    expect(collector.report()['cvr']).toEqual({ rows: 0, positives: 0, ...allOf(null), reasons: allOf('no rows') });
   });
 
   it('refuses predictions that are not finite', () => {

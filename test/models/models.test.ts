@@ -2,11 +2,12 @@ import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/batch.js';
 import type { Plan, Program } from '../../src/engines/engine.js';
 import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
-import { spacesOf } from '../../src/evaluation/spaces.js';
+import type { Graph } from '../../src/graph/graph.js';
 import { buildModel, models } from '../../src/models/models.js';
 import { denseOptimizers } from '../../src/optimizers/optimizers.js';
 import { randomStream } from '../../src/random.js';
 import { taskOptions, type Task } from '../../src/tasks.js';
+import { otherOptions } from '../support/other-options.js';
 
 const task = (name: string, options: object): Task => ({ name, ...taskOptions.parse(options) });
 const funnel = [task('ctr', { label: 'click' }), task('cvr', { label: 'purchase', given: 'click' })];
@@ -43,23 +44,45 @@ function batchOf(rows: number, seed = 1): Batch {
 
 const compile = async (plan: Plan): Promise<Program> => (await createTfjsEngine()).compile(plan);
 
+/** A graph as text, in which values are told by their places: two that compute alike are alike. */
+function textOf({ values, parameters, predictions, terms }: Graph): string {
+  const places = new Map<unknown, string>(values.map((value, i) => [value, `#${i}`]));
+  const told = (thing: object): string => JSON.stringify(thing, (key, value: unknown) => (key === '' ? value : (places.get(value) ?? value)));
+  return [...values, ...parameters, Object.fromEntries(predictions), ...terms].map(told).join('\n');
+}
+
 describe('every model', () => {
-  for (const { name, summary } of models.parts) {
+  for (const part of models.parts) {
+    const { name, summary } = part;
+
+    it(`${name} follows each of its options`, () => {
+      const defaults = models.schema.parse({ name });
+      const paths = new Map([[textOf(planOf(defaults).graph), 'the defaults']]);
+      for (const { path, options } of otherOptions(part, defaults, funnel[1]!.name)) {
+        const text = textOf(planOf(options).graph);
+        expect(paths.get(text), `${path} in ${JSON.stringify(options)}: the graph is that of another option`).toBe(undefined);
+        paths.set(text, path);
+      }
+    });
+
     it(`${name} is built from its defaults, with a line about itself`, () => {
       expect(summary).not.toBe('');
       expect(models.schema.parse({ name })).toMatchObject({ name });
     });
 
-    it(`${name} predicts a probability for every task, and its terms are spaces that are measured`, async () => {
+    it(`${name} predicts a probability for every task, and each of its terms has a name and a finite loss of its own`, async () => {
       const plan = planOf({ name });
-      const predictions = await (await compile(plan)).predict(batchOf(7));
+      const program = await compile(plan);
+      const predictions = await program.predict(batchOf(7));
       expect([...predictions.keys()].sort()).toEqual(['ctr', 'cvr']);
       for (const values of predictions.values()) {
         expect(values).toHaveLength(7);
         expect(values.every((p) => p > 0 && p < 1)).toBe(true);
       }
-      const spaces = spacesOf(funnel).map((space) => space.name);
-      for (const term of plan.graph.terms) expect(spaces).toContain(term.name);
+      const terms = plan.graph.terms.map((term) => term.name);
+      const { losses } = await program.inspect(batchOf(64));
+      expect([[...losses.keys()], new Set(terms).size]).toEqual([terms, terms.length]);
+      for (const { mean } of losses.values()) expect(Number.isFinite(mean)).toBe(true);
     });
 
     it(`${name} learns`, async () => {

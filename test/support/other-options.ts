@@ -1,0 +1,73 @@
+import { z } from 'zod';
+
+/** Options as they look after parsing, with one of them changed, and where it stands. */
+export interface Changed {
+  readonly path: string;
+  readonly options: unknown;
+}
+
+/** What a part's options are made of: the keys of the YAML and their types. */
+interface HasOptions {
+  readonly options: z.ZodRawShape;
+}
+
+const NUMBERS = [5, 0.3, 0.5, 2, 0];
+
+/** The first number that a type takes and that is not `value`. */
+function otherNumber(schema: z.ZodType, value: unknown): number {
+  const near = typeof value === 'number' && value !== 0 ? [value + 1, value / 2] : [];
+  const found = [...near, ...NUMBERS].find((number) => number !== value && schema.safeParse(number).success);
+  if (found === undefined) throw new Error(`no number is known that ${JSON.stringify(value)} may become`);
+  return found;
+}
+
+/** Options from the smallest input that a type takes. */
+function least(schema: z.ZodType): unknown {
+  if (schema.safeParse(undefined).success) return schema.parse(undefined);
+  if (schema instanceof z.ZodObject) return schema.parse(Object.fromEntries(Object.entries(schema.shape as z.ZodRawShape).map(([key, type]) => [key, least(type as z.ZodType)])));
+  if (schema instanceof z.ZodArray) return [least(schema.element as z.ZodType)];
+  if (schema instanceof z.ZodEnum) return schema.options[0];
+  if (schema instanceof z.ZodNumber) return otherNumber(schema, undefined);
+  throw new Error(`no least value is known of a ${schema.type}`);
+}
+
+/** Every way to change one thing in `value`: each number and switch, each word to each other one, lists by an item, records by an entry. */
+function changes(schema: z.ZodType, value: unknown, key: string): readonly Changed[] {
+  const below = (at: string, type: z.ZodType, inner: unknown): readonly Changed[] =>
+    changes(type, inner, key).map(({ path, options }) => ({ path: path === '' ? at : `${at}.${path}`, options: { ...(value as object), [at]: options } }));
+  if (schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault || schema instanceof z.ZodOptional) {
+    const type = schema.unwrap() as z.ZodType;
+    return value === undefined ? [{ path: '', options: least(type) }] : changes(type, value, key);
+  }
+  if (schema instanceof z.ZodObject) return Object.entries(schema.shape as z.ZodRawShape).flatMap(([at, type]) => below(at, type as z.ZodType, (value as Record<string, unknown>)[at]));
+  if (schema instanceof z.ZodRecord) {
+    const type = schema.valueType as z.ZodType;
+    const entry = least(type);
+    return [{ path: key, options: { [key]: entry } }, ...below(key, type, entry)];
+  }
+  if (schema instanceof z.ZodArray) return [{ path: '', options: [...(value as unknown[]), least(schema.element as z.ZodType)] }];
+  if (schema instanceof z.ZodTuple) return (value as number[]).map((number, i) => ({ path: String(i), options: (value as number[]).with(i, otherNumber(schema.def.items[i] as z.ZodType, number)) }));
+  if (schema instanceof z.ZodEnum) return schema.options.filter((word) => word !== value).map((word) => ({ path: '', options: word }));
+  if (schema instanceof z.ZodBoolean) return [{ path: '', options: value !== true }];
+  if (schema instanceof z.ZodNumber) return [{ path: '', options: otherNumber(schema, value) }];
+  throw new Error(`no other value is known of a ${schema.type}; say here how to find one`);
+}
+
+/**
+ * The options of a part with one thing changed, for each thing that its schema lets one change.
+ * @param options what the part has before: its defaults, say
+ * @param key what an entry of a record is called, such as a task
+ */
+export function otherOptions(part: HasOptions, options: object, key: string): readonly Changed[] {
+  return changes(z.strictObject(part.options), options, key).map((changed) => ({ ...changed, options: { ...options, ...(changed.options as object) } }));
+}
+
+/** Options with each one that is called like a key of `to` changed so, however deep it stands. */
+export function withOptions<Options>(options: Options, to: Readonly<Record<string, (value: unknown) => unknown>>): Options {
+  const change = (value: unknown, key = ''): unknown => {
+    if (Object.hasOwn(to, key)) return to[key]!(value);
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+    return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, change(inner, name)]));
+  };
+  return change(options) as Options; // the same keys as before
+}
