@@ -3,7 +3,7 @@ import type { Engine, Inspection, Plan, Program, StepPlan, StepSettings } from '
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
-import { twoTermBatch, twoTermPlan } from '../support/two-terms.js';
+import { copyOfWeights, twoTermBatch, twoTermPlan, withLargeEmbeddings } from '../support/two-terms.js';
 
 const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
   ['simd', () => Promise.resolve(createSimdEngine(1))],
@@ -11,22 +11,14 @@ const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
   ['tfjs', () => createTfjsEngine()],
 ];
 
-/** First embeddings of some size, so that gradients are too. */
-function compiled(engine: Engine, plan: Plan): Program {
-  const program = engine.compile(plan);
-  const { step, weights } = program.state();
-  program.restore({ step, optimizer: new Map(), weights: new Map([...weights].map(([name, { shape, data }]) => [name, { shape, data: data.map((w) => (name.startsWith('embeddings.') ? 3000 * w : w)) }])) });
-  return program;
-}
-
-const weightsOf = (program: Program): Map<string, Float32Array> => new Map([...program.state().weights].map(([name, { data }]) => [name, data.slice()]));
+const compiled = (engine: Engine, plan: Plan): Program => withLargeEmbeddings(engine.compile(plan));
 
 /** By how much a step moves each weight, in units of the gradient. */
 async function moved(engine: Engine, weights: readonly [number, number], rows: number, step?: StepPlan, settings?: StepSettings, batchRows?: number): Promise<{ gradients: Map<string, Float32Array>; result: Awaited<ReturnType<Program['trainStep']>> }> {
   const program = compiled(engine, twoTermPlan(weights, step, batchRows));
-  const before = weightsOf(program);
+  const before = copyOfWeights(program);
   const result = await program.trainStep(twoTermBatch(rows), settings);
-  const gradients = new Map([...weightsOf(program)].map(([name, after]) => [name, before.get(name)!.map((w, i) => (w - after[i]!) * 10)]));
+  const gradients = new Map([...copyOfWeights(program)].map(([name, after]) => [name, before.get(name)!.map((w, i) => (w - after[i]!) * 10)]));
   program.dispose();
   return { gradients, result };
 }
@@ -69,7 +61,7 @@ describe.each(engines)('a step in parts (%s)', (_, engineOf) => {
     const trained = async (plan: Plan): Promise<Map<string, Float32Array>> => {
       const program = compiled(engine, plan);
       for (let step = 0; step < 3; step++) await program.trainStep(twoTermBatch(60, step));
-      return weightsOf(program);
+      return copyOfWeights(program);
     };
     const expected = await trained(twoTermPlan([1, 2]));
     expectClose(await trained(twoTermPlan([1, 2], { combinesTerms: true })), (name, i) => expected.get(name)![i]!, 2e-6);
@@ -148,7 +140,7 @@ describe('a step in parts on several threads', () => {
     for (const threads of [1, 2, 4]) {
       const program = createSimdEngine(threads, true, { isPatient: true }).compile(twoTermPlan([1, 2], { combinesTerms: true, rows: 30_000, clip: { norm: 0.05, apart: false } }, 10_000));
       for (let step = 0; step < 5; step++) await program.trainStep(twoTermBatch(30_000, step), { combine: (losses, gramian) => [1 + gramian[0]!, losses[1]!] });
-      runs.push(weightsOf(program));
+      runs.push(copyOfWeights(program));
       program.dispose();
     }
     expect(runs[1]).toEqual(runs[0]);

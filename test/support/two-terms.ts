@@ -1,5 +1,5 @@
 import type { Batch } from '../../src/batch.js';
-import type { Plan, StepPlan } from '../../src/engines/engine.js';
+import type { Plan, Program, StepPlan } from '../../src/engines/engine.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
 import { embeddingOptimizerSchema, denseOptimizers } from '../../src/optimizers/optimizers.js';
 import { randomStream } from '../../src/random.js';
@@ -39,6 +39,18 @@ export function twoTermPlan(weights: readonly [number, number], step?: StepPlan,
     optimizers: { dense: denseOptimizers.schema.parse(LINEAR), embeddings: embeddingOptimizerSchema.parse({ ...LINEAR, lazy: true }) },
     ...(step !== undefined && { step }),
   };
+}
+
+/** Its first embeddings a size larger, so that gradients are too. */
+export function withLargeEmbeddings(program: Program): Program {
+  const { step, weights } = program.state();
+  program.restore({ step, optimizer: new Map(), weights: new Map([...weights].map(([name, { shape, data }]) => [name, { shape, data: data.map((w) => (name.startsWith('embeddings.') ? 3000 * w : w)) }])) });
+  return program;
+}
+
+/** All weights of a program, copied. */
+export function copyOfWeights(program: Program): Map<string, Float32Array> {
+  return new Map([...program.state().weights].map(([name, { data }]) => [name, data.slice()]));
 }
 
 /** Random rows for it. */
