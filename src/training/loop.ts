@@ -145,6 +145,8 @@ async function trainEpoch(options: LoopOptions, guard: DivergenceGuard): Promise
     const skipped = guard.check(losses, state);
     if (skipped === undefined) {
       state.step++;
+      // Rows that were skipped change nothing that could be measured.
+      state.rowsSinceEvaluation += batch.rows;
       addLosses(state.sums, losses);
       addLosses(state.logSums, losses);
       if (state.step % options.logEverySteps === 0) {
@@ -159,7 +161,6 @@ async function trainEpoch(options: LoopOptions, guard: DivergenceGuard): Promise
     const nowMs = monotonicMs();
     state.batch++;
     state.rows += batch.rows;
-    state.rowsSinceEvaluation += batch.rows;
     state.elapsedMs += nowMs - countedMs;
     countedMs = nowMs;
     options.onStep({ epoch, rows: state.rows, totalRows, elapsedMs: state.elapsedMs });

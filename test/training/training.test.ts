@@ -120,6 +120,19 @@ describe('the training loop', () => {
     await expect(run({ lossOf: () => Infinity })).rejects.toMatchObject({ exitCode: 6 });
   });
 
+  it('measures valid within an epoch once where a batch behind it is skipped', async () => {
+    const { epochs } = await run({
+      epochs: 1,
+      onDivergence: 'skip',
+      evaluation: { everySteps: 2 },
+      batches: () => batches(10, 10, 10, 10, 10, 10),
+      lossOf: (call) => (call === 3 || call === 4 ? NaN : 1),
+      validate: () => Promise.resolve({ report: {}, loss: 0, monitored: 0 }),
+      stopping: createStopping({ goal: 'lower', patience: undefined, minDelta: 0 }, firstLoopState().stopping),
+    });
+    expect(epochs.map(({ step, isEpochEnd, valid }) => [step, isEpochEnd, valid !== undefined])).toEqual([[2, false, true], [4, true, true]]);
+  });
+
   it('ends after the step that runs when it is interrupted', async () => {
     const controller = new AbortController();
     let steps = 0;
