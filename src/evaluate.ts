@@ -52,7 +52,7 @@ export async function evaluate({ path, data, verifyData, onNotice, signal, ...en
   const engine = await createEngine(engineOptions);
   const plan = { graph, layout, optimizers: experiment.training.optimizer, seed: experiment.seed };
   planSize(plan, engine, vocabularyBytes(format.fields));
-  const program = engine.compile(plan);
+  const program = engine.compile(plan, onNotice);
   try {
     program.restore(checkpoint.program);
     const policy = experiment.data.onBadRow === 'skip' ? skipBadRows(undefined, experiment.data.maxRejects) : refuseBadRows;

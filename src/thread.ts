@@ -14,6 +14,15 @@ export function threadProblem(end: Error | number): Problem {
   return { message: `a thread ended before its work was done, ${reason}`, fix: GO_ON };
 }
 
+/**
+ * What to tell where the system starts no further thread, and those that are there go on.
+ * @throws what was thrown, where it is anything else
+ */
+export function fewerThreads(error: unknown, threads: number): string {
+  if (!(error instanceof Error && 'code' in error && error.code === 'ERR_WORKER_INIT_FAILED')) throw error;
+  return `no further thread can be started (${error.message}): goes on with ${threads}, and the same results; allow more (ulimit -u), or take fewer: --threads ${threads}`;
+}
+
 /** A thread that answers what it is asked, one request after the other. */
 export interface Thread {
   /**

@@ -69,7 +69,7 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
     const start = { run: folder, model: model.name, engine: engine.description, epochs: training.epochs, ...planSize(plan, engine, vocabularyBytes(encoded.fields)) };
     observer.onStart(start);
     log.event('start', start);
-    const program = engine.compile(plan);
+    const program = engine.compile(plan, tell);
     dispose = () => program.dispose();
     run.resumed?.restore(program);
     const stepper = createStepper({ program, training, seed, terms: graph.terms, stateOf: run.state.of });

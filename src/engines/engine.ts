@@ -148,7 +148,8 @@ export interface Engine {
   readonly name: string;
   /** Which hardware and which library it runs on, for people. */
   readonly description: string;
-  compile(plan: Plan): Program;
+  /** @param onNotice told of what is not as it was asked for, and changes no result */
+  compile(plan: Plan, onNotice?: (text: string) => void): Program;
   /** Bytes that a plan takes beside weights and optimizer, computed from its shapes. */
   activationBytes(plan: Plan): number;
   /** The most that all of it may take together; Infinity where the machine alone sets the limit. */

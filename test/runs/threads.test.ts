@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -39,5 +39,35 @@ describe('a thread that encodes rows and dies', () => {
     const { code, stderr } = await dying({ victim: 'encode-worker.js', death, moment: 'at a request' }, scratchFolder(), join(import.meta.dirname, '..', 'support', 'encode-patiently.js'), [file, folder]);
     expect([code, stderr]).toEqual([9, expect.stringMatching(/^UserError thread: a thread ended before its work was done/) as string]);
     expect(existsSync(folder)).toBe(false);
+  });
+});
+
+describe('a thread that cannot start', () => {
+  const notice = (threads: number): string => `no further thread can be started (EAGAIN): goes on with ${threads}, and the same results`;
+
+  it.each([
+    ['guard.js', '0', 1],
+    ['simd/worker.js', '0', 1],
+    ['simd/worker.js', '1', 2],
+  ] as const)('leaves the engine the others, a notice, and the same weights (%s after %s)', { timeout: 60_000 }, async (victim, death, threads) => {
+    const args = ['train', config, '--run-dir', 'run', '--threads=4', ...WIDE, '--set=training.epochs=5'];
+    const [all, fewer] = [scratchFolder(), scratchFolder()];
+    expect((await mtl(all, args)).code).toBe(0);
+    const { code, stdout, stderr } = await dying({ victim, death, moment: 'at its start' }, fewer, BIN, args);
+    expect([code, stdout + stderr]).toEqual([0, expect.stringContaining(notice(threads)) as string]);
+    const weights = (folder: string): Buffer => readFileSync(join(folder, 'run/checkpoints/last/weights.safetensors'));
+    expect(weights(fewer).equals(weights(all))).toBe(true);
+  });
+
+  it.each([['0', 1], ['1', 2]] as const)('leaves the others to encode rows, and the same shards (after %s)', { timeout: 60_000 }, async (death, threads) => {
+    const file = scratchFile('rows.csv', `y,id\n${'0,1\n1,2\n'.repeat(500_000)}`);
+    const [all, fewer] = [scratchFolder(), scratchFolder()].map((folder) => join(folder, 'shards')) as [string, string];
+    const script = join(import.meta.dirname, '..', 'support', 'encode-patiently.js');
+    await dying({ victim: 'no thread', death, moment: 'at its start' }, scratchFolder(), script, [file, all, '3']);
+    const { code, stdout, stderr } = await dying({ victim: 'encode-worker.js', death, moment: 'at its start' }, scratchFolder(), script, [file, fewer, '3']);
+    expect([code, stderr, stdout]).toEqual([0, '', expect.stringContaining(notice(threads)) as string]);
+    const manifest = (folder: string): string => readFileSync(join(folder, 'manifest.json'), 'utf8');
+    // It has the hash of every shard.
+    expect(manifest(fewer)).toBe(manifest(all));
   });
 });

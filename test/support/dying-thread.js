@@ -2,10 +2,14 @@
 // It stands before every thread as well, whoever starts it, so as to reach the threads of threads.
 import { createRequire, syncBuiltinESMExports } from 'node:module';
 
+const { MTL_VICTIM: victim, MTL_DEATH: death, MTL_MOMENT: moment } = process.env;
+/** Threads of that module that this one started: those beyond MTL_DEATH cannot, where that is the moment. */
+let numStarted = 0;
 const threads = createRequire(import.meta.url)('node:worker_threads');
 const { isMainThread, parentPort, Worker } = threads;
 threads.Worker = class extends Worker {
   constructor(url, options) {
+    if (moment === 'at its start' && url.href.endsWith(victim) && ++numStarted > Number(death)) throw Object.assign(new Error('EAGAIN'), { code: 'ERR_WORKER_INIT_FAILED' });
     super(new URL(import.meta.url), { ...options, argv: [url.href], resourceLimits: { maxOldGenerationSizeMb: 48 } });
   }
 };
@@ -17,7 +21,6 @@ const DEATHS = {
     for (const all = []; ; ) all.push(new Array(1000).fill({}));
   },
 };
-const { MTL_VICTIM: victim, MTL_DEATH: death, MTL_MOMENT: moment } = process.env;
 
 /** A function that dies at its so-many-th call. */
 function dyingAt(count, call) {
@@ -46,7 +49,7 @@ if (!isMainThread) {
         parentPort.on = (event, listener) => on(event, dyingAt(3, listener));
       },
     };
-    moments[moment]();
+    moments[moment]?.();
   }
   await import(url);
 }

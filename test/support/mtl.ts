@@ -21,8 +21,9 @@ export function mtl(cwd: string, args: readonly string[], onStdout?: (text: stri
 /** How the threads of a module die, and when: what dying-thread.js knows. */
 export interface Death {
   readonly victim: string;
-  readonly death: 'exit' | 'heap';
-  readonly moment: 'within a step' | 'between two steps' | 'at a request';
+  /** How, or how many can start before the first that cannot. */
+  readonly death: 'exit' | 'heap' | '0' | '1';
+  readonly moment: 'within a step' | 'between two steps' | 'at a request' | 'at its start';
 }
 
 /** Runs a script in a folder, with threads that die. */

@@ -1,6 +1,6 @@
 import type { Batch } from '../../batch.js';
 import type { Fitted } from '../../features/feature-types.js';
-import { startThread, type Thread } from '../../thread.js';
+import { fewerThreads, startThread, type Thread } from '../../thread.js';
 import { MAX_ROW_BYTES } from '../files/csv-cells.js';
 import { packRows, unpackRows } from './packed-rows.js';
 import { createFiller, type PlainReader } from './fill-blocks.js';
@@ -42,6 +42,8 @@ export interface EncodersOptions {
   readonly threads: number;
   /** Whether nothing is encoded here before the other threads can; for tests, whose files are small. */
   readonly isPatient?: boolean;
+  /** Told where fewer threads could start than were asked for. */
+  readonly onNotice?: ((text: string) => void) | undefined;
 }
 
 /** Where what they make goes. */
@@ -76,7 +78,7 @@ export function createPieceEncoder(shape: RowShape, format: EncodedFormat): (req
 }
 
 /** Threads that encode plain rows. They start with the first of them; until they are ready, this one does what there is. */
-export function createEncoders({ csv, indices }: RowShape, format: EncodedFormat, { threads, isPatient = false }: EncodersOptions, { policy, onRows }: EncodersTarget): Encoders {
+export function createEncoders({ csv, indices }: RowShape, format: EncodedFormat, { threads, isPatient = false, onNotice }: EncodersOptions, { policy, onRows }: EncodersTarget): Encoders {
   const columns = blockColumns(format);
   const about: EncoderSpec = { shape: { csv: { path: csv.path, header: csv.header }, indices }, spec: format.spec, fitted: format.fitted };
   const encodeHere = createPieceEncoder(about.shape, format);
@@ -84,25 +86,29 @@ export function createEncoders({ csv, indices }: RowShape, format: EncodedFormat
   /** In the order of the file. */
   const started: { readonly result: Promise<EncodeResult>; readonly next: LineCount }[] = [];
   const spare: ArrayBuffer[] = [];
+  let isStarted = false;
   let failure: unknown;
   let count = 0;
   const pieces = PIECES_PER_THREAD * threads;
 
   const startWorkers = async (): Promise<void> => {
-    const ready = Array.from({ length: threads - 1 }, async () => {
-      const thread = startThread('data/encoding/encode-worker.js', about);
-      const worker = { thread, numAsked: Infinity };
-      workers.push(worker);
+    isStarted = true;
+    try {
+      while (workers.length < threads - 1) workers.push({ thread: startThread('data/encoding/encode-worker.js', about), numAsked: Infinity });
+    } catch (error) {
+      onNotice?.(fewerThreads(error, workers.length + 1));
+    }
+    const ready = workers.map(async (worker) => {
       // It answers once it has made its encoders.
-      await thread.ask(undefined).catch((error: unknown) => (failure = error));
+      await worker.thread.ask(undefined).catch((error: unknown) => (failure = error));
       worker.numAsked = 0;
     });
     if (isPatient) await Promise.all(ready);
   };
 
   const encode = (request: EncodeRequest): Promise<EncodeResult> => {
-    const worker = workers.reduce((a, b) => (b.numAsked < a.numAsked ? b : a));
-    if (worker.numAsked >= PIECES_PER_WORKER) return Promise.resolve(encodeHere(request));
+    const worker = workers.reduce<(typeof workers)[number] | undefined>((a, b) => (a === undefined || b.numAsked < a.numAsked ? b : a), undefined);
+    if (worker === undefined || worker.numAsked >= PIECES_PER_WORKER) return Promise.resolve(encodeHere(request));
     worker.numAsked++;
     const result = (worker.thread.ask(request, [request.memory]) as Promise<EncodeResult>).finally(() => worker.numAsked--);
     // What fails is thrown where it is awaited.
@@ -132,7 +138,7 @@ export function createEncoders({ csv, indices }: RowShape, format: EncodedFormat
       return count;
     },
     async start({ bytes, begin, end, next }) {
-      if (workers.length === 0) await startWorkers();
+      if (!isStarted) await startWorkers();
       // Threads fail with errors.
       if (failure !== undefined) throw failure as Error;
       const piece = new Uint8Array(bytes.buffer, bytes.byteOffset + begin, end - begin);

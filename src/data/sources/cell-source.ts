@@ -88,7 +88,7 @@ export async function openCellSource(path: string, columns: readonly string[]): 
       const request = { kind: 'rows', source: path, stats, fingerprint: await identify(reading), recipe: [recipeOf(format), keyOfFitted(format.fitted)] } as const;
       const folder = await cached(reading.cache ?? {}, request, (target, entry) =>
         encodeShards(target, entry, path, format, reading.policy, (policy, writer) =>
-          readWhole('encoding', reading, (onShare) => encodeRows(rows, format, policy, writer, onShare, { threads })),
+          readWhole('encoding', reading, (onShare) => encodeRows(rows, format, policy, writer, onShare, { threads, onNotice: (text) => reading.cache?.onNotice?.(text) })),
         ),
       );
       // Those that were told just now are told once.

@@ -11,5 +11,5 @@ import type { TeamWatch } from './team.js';
 export function createSimdEngine(threads = 1, allowRelaxed = true, watch: TeamWatch = {}): Engine {
   const kernels = loadKernels(allowRelaxed);
   const description = `WebAssembly SIMD${kernels.isRelaxed ? ' with fused multiply-add' : ''}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
-  return { name: 'simd', description, compile: (plan) => compileProgram(kernels, plan, threads, watch), activationBytes, maxBytes: MAX_BYTES };
+  return { name: 'simd', description, compile: (plan, onNotice) => compileProgram(kernels, plan, threads, { ...watch, ...(onNotice && { onNotice }) }), activationBytes, maxBytes: MAX_BYTES };
 }

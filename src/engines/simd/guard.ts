@@ -1,5 +1,5 @@
-import { Worker, workerData, type MessagePort } from 'node:worker_threads';
-import { threadProblem } from '../../thread.js';
+import { parentPort, Worker, workerData, type MessagePort } from 'node:worker_threads';
+import { fewerThreads, threadProblem } from '../../thread.js';
 import { COMMAND, type TeamOptions } from './team.js';
 
 // The thread that starts a team's workers and hears when one ends: the first thread hears of nothing while it computes.
@@ -16,6 +16,12 @@ const tell = (end: Error | number): void => {
 };
 
 for (let self = 1; self < options.threads; self++) {
-  const worker = new Worker(new URL('worker.js', import.meta.url), { workerData: { ...options, self }, execArgv: [] });
-  worker.on('error', tell).on('exit', tell);
+  try {
+    const worker = new Worker(new URL('worker.js', import.meta.url), { workerData: { ...options, self }, execArgv: [] });
+    worker.on('error', tell).on('exit', tell);
+  } catch (error) {
+    parentPort!.postMessage(fewerThreads(error, self));
+    Atomics.store(words, COMMAND.threads, self);
+    break;
+  }
 }

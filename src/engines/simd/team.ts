@@ -1,7 +1,7 @@
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { monotonicMs } from '../../clock.js';
 import { userError, type Problem, type UserError } from '../../errors.js';
-import { GO_ON, threadProblem } from '../../thread.js';
+import { fewerThreads, GO_ON, threadProblem } from '../../thread.js';
 import { instantiate, type Kernels } from './module.js';
 import type { Call } from './call-list.js';
 
@@ -23,6 +23,8 @@ export interface TeamWatch {
   readonly onCall?: CallObserver;
   /** Whether every list is shared, however small, once all workers are there. */
   readonly isPatient?: boolean;
+  /** Told where fewer threads could start than were asked for. */
+  readonly onNotice?: (text: string) => void;
 }
 
 /** Hears of the calls of a step, one by one. */
@@ -38,8 +40,8 @@ export interface Team<List extends string> {
   end(): void;
 }
 
-/** Words of a command, counted from the barrier: its number, the list (-1 ends the worker), the rows; the workers that are there; whether one ended. */
-export const COMMAND = { number: 4, list: 5, rows: 6, ready: 7, failed: 8 } as const;
+/** Words of a command, counted from the barrier: its number, the list (-1 ends the worker), the rows; the workers that are there; whether one ended; the threads of the team. */
+export const COMMAND = { number: 4, list: 5, rows: 6, ready: 7, failed: 8, threads: 9 } as const;
 /** Less work than this is done before the others have woken up. */
 const MIN_SHARED_WORK = 2_000_000;
 
@@ -65,7 +67,7 @@ function timed(name: Call['kernel'], kernel: Kernels['barrier'], onCall: CallObs
 }
 
 /** Starts the workers. Results do not depend on how many there are. */
-export function createTeam<List extends string>({ module, memory, lists, barrier, threads, rowWork, onCall, isPatient = false }: TeamOptions<List>): Team<List> {
+export function createTeam<List extends string>({ module, memory, lists, barrier, threads, rowWork, onCall, isPatient = false, onNotice }: TeamOptions<List>): Team<List> {
   const kernels = instantiate(module, memory);
   // A command names a list by its place.
   const names = Object.keys(lists) as List[];
@@ -74,7 +76,7 @@ export function createTeam<List extends string>({ module, memory, lists, barrier
   const { port1: reasons, port2: port } = new MessageChannel();
   const fail = (): void => void Atomics.store(words, COMMAND.failed, 1);
   let problem: Problem | undefined;
-  if (threads > 1) {
+  const startGuard = (): void => {
     // Threads run what was built, also where this file runs from its source.
     const guard = new Worker(new URL('../../../dist/engines/simd/guard.js', import.meta.url), {
       workerData: { module, memory, lists, barrier, threads, port },
@@ -82,11 +84,20 @@ export function createTeam<List extends string>({ module, memory, lists, barrier
       execArgv: [],
     });
     const hear = (end: Error | number): void => {
-      if (end === 0 && Atomics.load(words, COMMAND.list) < 0) return;
+      // It ends where it has nobody to watch.
+      if (end === 0 && (Atomics.load(words, COMMAND.list) < 0 || Atomics.load(words, COMMAND.threads) === 1)) return;
       problem ??= threadProblem(end);
       fail();
     };
+    guard.on('message', (notice: string) => onNotice?.(notice));
     guard.on('error', hear).on('exit', hear).unref();
+  };
+  words[COMMAND.threads] = threads;
+  try {
+    if (threads > 1) startGuard();
+  } catch (error) {
+    onNotice?.(fewerThreads(error, 1));
+    words[COMMAND.threads] = 1;
   }
   /** Ends the step for all, and says why: a worker's end, or what was thrown here. */
   const failure = (error: unknown): UserError => {
@@ -104,10 +115,11 @@ export function createTeam<List extends string>({ module, memory, lists, barrier
   return {
     run(name, rows) {
       const list = names.indexOf(name);
-      while (isPatient && Atomics.load(words, COMMAND.ready) < threads - 1 && Atomics.load(words, COMMAND.failed) === 0) Atomics.wait(words, COMMAND.failed, 0, 1);
+      const areReady = (): boolean => Atomics.load(words, COMMAND.ready) === Atomics.load(words, COMMAND.threads) - 1;
+      while (isPatient && !areReady() && Atomics.load(words, COMMAND.failed) === 0) Atomics.wait(words, COMMAND.failed, 0, 1);
       // Until all have started, this thread goes on alone: the results are the same.
-      const isShared = threads > 1 && (isPatient || rows * rowWork >= MIN_SHARED_WORK) && Atomics.load(words, COMMAND.ready) === threads - 1;
-      kernels.join(0, isShared ? threads : 1, barrier);
+      const isShared = words[COMMAND.threads]! > 1 && (isPatient || rows * rowWork >= MIN_SHARED_WORK) && areReady();
+      kernels.join(0, isShared ? words[COMMAND.threads]! : 1, barrier);
       try {
         if (Atomics.load(words, COMMAND.failed) !== 0) throw new Error('a worker has ended');
         if (isShared) command(list, rows);

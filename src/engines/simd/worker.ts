@@ -8,9 +8,8 @@ import { bind, COMMAND, type TeamOptions } from './team.js';
 const SPINS = 20_000;
 
 // What guard.ts passes.
-const { module, memory, lists, barrier, threads, self } = workerData as TeamOptions & { readonly self: number };
+const { module, memory, lists, barrier, self } = workerData as TeamOptions & { readonly self: number };
 const kernels = instantiate(module, memory);
-kernels.join(self, threads, barrier);
 const bound = Object.values(lists).map((list) => bind(list, kernels));
 const words = new Int32Array(memory.buffer, barrier, 16);
 
@@ -20,6 +19,8 @@ for (let seen = 0; ; seen++) {
   while (Atomics.load(words, COMMAND.number) === seen) Atomics.wait(words, COMMAND.number, seen);
   const list = words[COMMAND.list]!;
   if (list < 0) break;
+  // Fewer than were asked for, where no more could start.
+  kernels.join(self, words[COMMAND.threads]!, barrier);
   // Where this throws, the guard hears it.
   bound[list]!(words[COMMAND.rows]!);
   kernels.barrier();
