@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import { byGramian } from './by-gramian.js';
 import { gramianOf } from './gramian.js';
-import { gramianState } from './state.js';
 import { symmetricEigen, type Eigen } from './symmetric-eigen.js';
 import { defineWeighting } from './weighting.js';
 
@@ -25,21 +25,13 @@ export const alignedMtl = defineWeighting({
       return scaleMode === 'min' ? values.at(-1)! : values[Math.floor(values.length / 2)]!;
     };
 
-    return {
-      needs: 'gramian',
-      stateVersion: 1,
-      stateSchema: gramianState,
-      first: (weights) => ({ configWeights: [...weights], weights: [...weights] }),
-      observe(state, seen) {
-        const preference = state.configWeights.map((weight, _, { length }) => weight / length);
-        const eigen = symmetricEigen(gramianOf(seen), preference.length);
-        const [largest] = eigen;
-        const kept = eigen.filter(({ value }) => value > largest!.value * ROUNDING * preference.length);
-        if (kept.length === 0) return { ...state, weights: preference };
-        return { ...state, weights: aligned(kept, scaleOf(kept.map(({ value }) => value)), preference) };
-      },
-      weights: (state) => state.weights,
-    };
+    return byGramian((configWeights, seen) => {
+      const preference = configWeights.map((weight, _, { length }) => weight / length);
+      const eigen = symmetricEigen(gramianOf(seen), preference.length);
+      const [largest] = eigen;
+      const kept = eigen.filter(({ value }) => value > largest!.value * ROUNDING * preference.length);
+      return kept.length === 0 ? preference : aligned(kept, scaleOf(kept.map(({ value }) => value)), preference);
+    });
   },
 });
 

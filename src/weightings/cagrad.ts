@@ -1,7 +1,7 @@
 import { z } from 'zod';
+import { byGramian } from './by-gramian.js';
 import { gramianOf, meanSquare, normOfSum, productsWith, scaledGramian } from './gramian.js';
 import { simplexMinimum } from './simplex-minimum.js';
-import { gramianState } from './state.js';
 import { defineWeighting } from './weighting.js';
 
 /** Below this part of the gradients' own length, the mean that the step would lean to has no direction. */
@@ -20,18 +20,11 @@ export const cagrad = defineWeighting({
     c: z.number().min(0).lt(1).default(0.5).describe('0 is the mean of the gradients, near 1 comes to MGDA'),
   },
 
-  build: ({ c }) => ({
-    needs: 'gramian',
-    stateVersion: 1,
-    stateSchema: gramianState,
-    first: (weights) => ({ configWeights: [...weights], weights: [...weights] }),
-    observe(state, seen) {
-      const { configWeights } = state;
+  build: ({ c }) =>
+    byGramian((configWeights, seen) => {
       const gramian = scaledGramian(gramianOf(seen), configWeights);
-      return { ...state, weights: conflictAverse(gramian, configWeights.length, c).map((part, i) => part * configWeights[i]!) };
-    },
-    weights: (state) => state.weights,
-  }),
+      return conflictAverse(gramian, configWeights.length, c).map((part, i) => part * configWeights[i]!);
+    }),
 });
 
 /** The parts of the gradients in the step. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
+import { byGramian } from './by-gramian.js';
 import { gramianAmong, gramianOf, normsOf, scaledGramian } from './gramian.js';
 import { simplexMinimum } from './simplex-minimum.js';
-import { gramianState } from './state.js';
 import { defineWeighting } from './weighting.js';
 
 /**
@@ -27,24 +27,16 @@ export const mgda = defineWeighting({
       return normalization === 'loss' ? losses : losses.map((loss, i) => loss * norms[i]!);
     };
 
-    return {
-      needs: 'gramian',
-      stateVersion: 1,
-      stateSchema: gramianState,
-      first: (weights) => ({ configWeights: [...weights], weights: [...weights] }),
-      observe(state, seen) {
-        const { configWeights } = state;
-        const size = configWeights.length;
-        const gramian = gramianOf(seen);
-        const divisor = divisors(seen.losses, normsOf(gramian, size));
-        const chosen = divisor.flatMap((value, i) => (value > 0 ? [i] : []));
-        const among = scaledGramian(gramianAmong(gramian, size, chosen), chosen.map((i) => 1 / divisor[i]!));
-        const point = simplexMinimum(among, chosen.map(() => 0));
-        const weights = configWeights.map(() => 0);
-        chosen.forEach((i, at) => (weights[i] = (configWeights[i]! * point[at]!) / divisor[i]!));
-        return { ...state, weights };
-      },
-      weights: (state) => state.weights,
-    };
+    return byGramian((configWeights, seen) => {
+      const size = configWeights.length;
+      const gramian = gramianOf(seen);
+      const divisor = divisors(seen.losses, normsOf(gramian, size));
+      const chosen = divisor.flatMap((value, i) => (value > 0 ? [i] : []));
+      const among = scaledGramian(gramianAmong(gramian, size, chosen), chosen.map((i) => 1 / divisor[i]!));
+      const point = simplexMinimum(among, chosen.map(() => 0));
+      const weights = configWeights.map(() => 0);
+      chosen.forEach((i, at) => (weights[i] = (configWeights[i]! * point[at]!) / divisor[i]!));
+      return weights;
+    });
   },
 });

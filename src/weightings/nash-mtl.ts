@@ -1,7 +1,7 @@
 import { z } from 'zod';
+import { byGramian } from './by-gramian.js';
 import { choleskySolver } from './cholesky.js';
 import { gramianAmong, gramianOf, normOfSum, normsOf, productsWith, scaledGramian } from './gramian.js';
-import { gramianState } from './state.js';
 import { defineWeighting } from './weighting.js';
 
 /**
@@ -20,13 +20,8 @@ export const nashMtl = defineWeighting({
     maxNorm: z.number().min(0).default(1).describe('the longest step on what is shared; 0 sets no limit'),
   },
 
-  build: ({ maxNorm }) => ({
-    needs: 'gramian',
-    stateVersion: 1,
-    stateSchema: gramianState,
-    first: (weights) => ({ configWeights: [...weights], weights: [...weights] }),
-    observe(state, seen) {
-      const { configWeights } = state;
+  build: ({ maxNorm }) =>
+    byGramian((configWeights, seen) => {
       const size = configWeights.length;
       const gramian = gramianOf(seen);
       const norms = normsOf(gramian, size);
@@ -37,10 +32,8 @@ export const nashMtl = defineWeighting({
 
       const length = normOfSum(gramian, bargain);
       const cut = maxNorm > 0 && length > maxNorm ? maxNorm / length : 1;
-      return { ...state, weights: configWeights.map((weight, i) => weight * bargain[i]! * cut) };
-    },
-    weights: (state) => state.weights,
-  }),
+      return configWeights.map((weight, i) => weight * bargain[i]! * cut);
+    }),
 });
 
 /**
