@@ -5,10 +5,11 @@ import { metrics } from '../evaluation/metrics.js';
 import { spacesOf, type Space } from '../evaluation/spaces.js';
 import { checkFeatures } from '../features/check.js';
 import { featureTypes } from '../features/feature-types.js';
-import { models, type ModelSpec } from '../models/models.js';
+import { buildModel, models, type ModelSpec } from '../models/models.js';
 import type { Finding } from '../part.js';
 import { checkpointOptions } from '../runs/options.js';
 import { labelColumns, taskOptions, type Task } from '../tasks.js';
+import { checkTraining } from '../training/check-training.js';
 import { trainingOptions } from '../training/options.js';
 import { looksAtValid } from '../training/stepper.js';
 
@@ -41,7 +42,11 @@ export function tasksOf(experiment: Pick<Experiment, 'tasks'>): readonly Task[] 
 export function* crossChecks({ data, features, tasks: taskOptions, model, training, checkpoints }: Partial<Experiment>): Generator<Finding> {
   const tasks = taskOptions && tasksOf({ tasks: taskOptions });
   if (features !== undefined) yield* checkFeatures(features, labelColumns(tasks ?? []));
-  if (tasks !== undefined) yield* checkTasks(tasks, model);
+  const wrongTasks = tasks === undefined ? [] : [...checkTasks(tasks, model)];
+  yield* wrongTasks;
+  // Terms do not depend on how wide the input is.
+  const terms = tasks !== undefined && model !== undefined && wrongTasks.length === 0 ? buildModel(model, 1, tasks).terms : undefined;
+  if (training !== undefined) for (const { path, message } of checkTraining(training, terms?.map((term) => term.name))) yield { path: ['training', ...path], message };
   if (tasks !== undefined) {
     const monitors = monitorsOf(spacesOf(tasks));
     const asked = [

@@ -28,6 +28,7 @@ export const plateau = defineSchedule({
 
   build: ({ factor, patience, minDelta, cooldown, minFactor }): Schedule<z.output<typeof state>> => ({
     stateSchema: state,
+    patience: { measurements: patience, minDelta },
     first: () => ({ factor: 1, mark: null, measurementsWithoutProgress: 0, resting: 0 }),
     factor: (_step, { factor }) => factor,
     observe(before, monitored, goal) {

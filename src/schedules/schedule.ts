@@ -10,6 +10,8 @@ export interface Schedule<State extends ScheduleState = ScheduleState> {
   first(): State;
   /** The factor of step `step`, counted from 0. */
   factor(step: number, state: State): number;
+  /** Of one that looks at valid: measurements without progress until it changes the rate, and what is no progress. */
+  readonly patience?: { readonly measurements: number; readonly minDelta: number };
   /**
    * What is remembered once valid was measured; missing where a schedule does not look at it.
    * @param monitored the value that chooses the best weights, null where it is not defined

@@ -7,7 +7,7 @@ export const evaluationOptions = z
     everySteps: z.int().min(1).optional().describe('measure valid each time so many steps were taken'),
     everyRows: z.int().min(1).optional().describe('measure valid each time so many rows were trained on'),
   })
-  .refine(({ everySteps, everyRows }) => (everySteps === undefined) !== (everyRows === undefined), 'expected either everySteps or everyRows')
+  .refine(({ everySteps, everyRows }) => (everySteps === undefined) !== (everyRows === undefined), 'expected one of everySteps and everyRows, as in { everySteps: 1000 }')
   .describe('when valid is measured; early stopping, the best weights and their checkpoints follow it. Without it: at the end of each epoch');
 export type EvaluationInterval = z.output<typeof evaluationOptions>;
 

@@ -27,6 +27,7 @@ export const trainingOptions = z
         apart: z.boolean().default(false).describe('dense weights and embeddings have norms of their own'),
         value: z.number().positive().optional().describe('no number of the gradient is larger'),
       })
+      .refine(({ norm, value }) => norm !== undefined || value !== undefined, 'expected norm or value, found neither; write clip: { norm: 1 }, or leave clip out')
       .optional()
       .describe('limits of the gradient; without it there is none'),
     average: z

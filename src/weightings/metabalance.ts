@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { userError } from '../errors.js';
+import { didYouMean, joined, quoted } from '../errors.js';
 import { gramianOf, normsOf } from './gramian.js';
 import { everyTerm, gramianState, perTerm } from './state.js';
 import { defineWeighting } from './weighting.js';
@@ -24,11 +24,13 @@ export const metabalance = defineWeighting({
     needs: 'gramian',
     stateVersion: 1,
     stateSchema,
+    *checkTerms(names) {
+      if (target === undefined || names.includes(target)) return;
+      yield { path: ['target'], message: joined(`expected a term of the loss, ${names.join(' or ')}, found ${quoted(target)}`, didYouMean(target, names)) };
+    },
     first(weights, _seed, names) {
       const at = target === undefined ? 0 : names.indexOf(target);
-      if (at < 0) {
-        throw userError('config', { key: 'target', message: `'${target ?? ''}' is no term of the loss`, fix: `take one of ${names.join(', ')}` });
-      }
+      if (at < 0) throw new Error('metabalance: the terms were not checked');
       return { configWeights: [...weights], weights: [...weights], target: at, norms: everyTerm(weights, 0) };
     },
     observe(state, seen) {

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { Part } from '../part.js';
+import type { Finding, Part } from '../part.js';
 
 /** What a weighting may look at. Losses and gradients are the terms' own, without the config's weights. */
 export interface Seen {
@@ -31,6 +31,8 @@ export interface Weighting<State extends object = object> {
    * Where a step is refused, the state from before it goes on.
    */
   readonly needs: 'losses' | 'gramian' | 'change';
+  /** What is wrong with its options where the terms are called so; paths start at the options. */
+  checkTerms?(names: readonly string[]): Iterable<Finding>;
   /**
    * The state before the first step.
    * @param weights what the config gives the terms

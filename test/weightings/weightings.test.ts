@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { UserError } from '../../src/errors.js';
 import { randomStream } from '../../src/random.js';
 import { weightings, type WeightingSpec } from '../../src/weightings/weightings.js';
 import { stepOf } from './drive.js';
@@ -250,7 +249,8 @@ describe('cagrad', () => {
 
 describe('metabalance', () => {
   it('names the terms that there are where its target is none of them', () => {
-    expect(() => built('metabalance', { target: 'cvr' }).first([1, 1], 1, ['ctr', 'ctcvr'])).toThrow(UserError);
-    expect(() => built('metabalance', { target: 'cvr' }).first([1, 1], 1, ['ctr', 'ctcvr'])).toThrow(/'cvr' is no term.*ctr, ctcvr/);
+    const checked = (target: string) => [...built('metabalance', { target }).checkTerms!(['ctr', 'ctcvr'])];
+    expect(checked('cvr')).toEqual([{ path: ['target'], message: expect.stringMatching(/^expected a term of the loss, ctr or ctcvr, found "cvr"; did you mean 'ct/) as string }]);
+    expect(checked('ctcvr')).toEqual([]);
   });
 });

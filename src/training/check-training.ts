@@ -1,0 +1,22 @@
+import type { Finding } from '../part.js';
+import { buildSchedule } from '../schedules/schedules.js';
+import { weightings } from '../weightings/weightings.js';
+import type { TrainingOptions } from './options.js';
+
+/**
+ * What no part of a training can know alone; paths start at its section.
+ * @param terms names of the loss's terms, where they are known
+ */
+export function* checkTraining({ schedule, weighting, earlyStopping }: TrainingOptions, terms: readonly string[] | undefined): Generator<Finding> {
+  const wrongTerms = terms === undefined ? [] : (weightings.build(weighting).checkTerms?.(terms) ?? []);
+  for (const { path, message } of wrongTerms) yield { path: ['weighting', ...path], message };
+  yield* checkPatience(buildSchedule(schedule).patience, earlyStopping);
+}
+
+/** A schedule that waits for progress has its turn before training stops for want of it. */
+function* checkPatience(patience: ReturnType<typeof buildSchedule>['patience'], earlyStopping: TrainingOptions['earlyStopping']): Generator<Finding> {
+  if (patience === undefined || earlyStopping === undefined) return;
+  if (patience.measurements < earlyStopping.patience || patience.minDelta > earlyStopping.minDelta) return;
+  const message = `expected less than the ${earlyStopping.patience} of training.earlyStopping.patience, found ${patience.measurements}: training would stop before the rate falls; let earlyStopping wait longer`;
+  yield { path: ['schedule', 'patience'], message };
+}
