@@ -3,6 +3,8 @@ import { spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { idCountsOf } from '../../src/data/shards/id-counts.js';
+import { readManifest } from '../../src/data/shards/manifest.js';
 import { prepare, type PrepareOptions } from '../../src/prepare.js';
 import { BAG_FIELDS, FIELDS } from '../../src/prepare/fields.js';
 import type { Summary } from '../../src/prepare/summary.js';
@@ -129,6 +131,21 @@ describe('mtl prepare ali-ccp', () => {
       expect(summary.fields[field]).toMatchObject({ vocabulary: frequent.length, distinct: counts.size, minCount });
     }
     expect(vocabulary.get('205')!.length).toBeLessThan(summary.fields['205']!.distinct);
+  });
+
+  it('tells in each manifest how many ids there are, and how many are the unknown', async () => {
+    const out = join(scratchFolder(), 'out');
+    await run(out);
+    for (const split of ['train', 'valid', 'test']) {
+      const folder = join(out, split);
+      const rows = await readShardRows(folder);
+      const counts = idCountsOf((await readManifest(folder))!);
+      for (const field of FIELDS) {
+        const ids = rows.flatMap((row) => (BAG_FIELDS.has(field) ? (row[field] as Values).map(([id]) => id) : [row[field] as number]));
+        expect(counts.get(field), field).toEqual({ ids: ids.length, unknown: ids.filter((id) => id === 0).length });
+      }
+      expect([...counts.values()].some(({ unknown }) => unknown > 0)).toBe(true);
+    }
   });
 
   it('tells what it kept, dropped and cut, and lists bad rows', async () => {

@@ -1,6 +1,7 @@
 import { randomStream, shuffledOrder } from '../../random.js';
 import { sliceRows, type BatchRead } from '../../batch.js';
 import { blockRows, createRowBlock, permuteRows, type RowBlock } from '../rows/row-block.js';
+import type { IdCounts } from '../shards/id-counts.js';
 import type { Shards, ShardRows } from '../shards/reader.js';
 import type { ShardView, Window } from '../shards/shard-view.js';
 
@@ -21,6 +22,8 @@ export interface BatchRange {
 /** Rows as batches. */
 export interface Dataset {
   readonly rows: number;
+  /** By field, where somebody counted: its ids and those that are the unknown. */
+  readonly idCounts: ReadonlyMap<string, IdCounts[string]>;
   /** Every usable row once; all batches are full but the last. */
   batches(batchSize: number, shuffle?: Shuffle, range?: BatchRange): AsyncGenerator<BatchRead>;
 }
@@ -48,8 +51,11 @@ interface Memory {
   readonly order: Uint32Array;
 }
 
-/** Shards as a data set. While batches of one window are given out, the next window is read. */
-export function shardDataset(shards: Shards, view: ShardView): Dataset {
+/**
+ * Shards as a data set. While batches of one window are given out, the next window is read.
+ * @param idCounts of the fields that the view makes of the shards
+ */
+export function shardDataset(shards: Shards, view: ShardView, idCounts: Dataset['idCounts'] = new Map()): Dataset {
   const { rows } = shards.manifest;
   // Memory is used again from epoch to epoch: fresh pages cost more than what is written into them.
   let spare: Memory | undefined;
@@ -64,6 +70,7 @@ export function shardDataset(shards: Shards, view: ShardView): Dataset {
 
   return {
     rows,
+    idCounts,
     async *batches(batchSize, shuffle, { skipBatches = 0 } = {}) {
       // Whole batches, so that only the last one may be short; no more than there are.
       const window = Math.min(Math.max(1, Math.ceil((shuffle?.window ?? blockRows(view.rawColumns, READ_AHEAD_ROWS)) / batchSize)), Math.ceil(rows / batchSize)) * batchSize;

@@ -4,6 +4,7 @@ import { writeFolder, writeSynced } from '../../disk.js';
 import { textTensors, type Texts } from '../../features/vocabulary/texts.js';
 import { writeSafetensors } from '../../safetensors.js';
 import { appendRows, blockRows, createRowBlock, type BlockColumn, type RowBlock } from '../rows/row-block.js';
+import { countIds, type IdCounts } from './id-counts.js';
 import { MANIFEST, type Manifest, type ShardColumn } from './manifest.js';
 import { tensorsOf } from './tensors.js';
 import { VOCABULARY } from './vocabulary.js';
@@ -25,7 +26,7 @@ export interface ShardDetails {
   readonly sizes: ReadonlyMap<string, number>;
   /** By column of ids or bags, where there is one: the text of id i at place i. */
   readonly vocabularies?: ReadonlyMap<string, Texts>;
-  /** JSON, for the manifest. */
+  /** JSON, for the manifest, which also tells how many ids are the unknown. */
   readonly about?: Readonly<Record<string, unknown>>;
 }
 
@@ -48,11 +49,13 @@ export async function writeShards(
     let block = createRowBlock(columns, rowsPerShard);
     let spare: RowBlock | undefined;
     let flushed: Promise<void> = Promise.resolve();
+    const counts = new Map<string, IdCounts[string]>();
 
     /** Writes the full block while the next one is filled. */
     const flush = async (): Promise<void> => {
       await flushed;
       const full = block;
+      countIds(full, counts);
       const file = `shard-${String(shards.length).padStart(5, '0')}.safetensors`;
       shards.push({ file, rows: full.rows, bytes: 0, sha256: '' });
       const shard = shards.at(-1)!;
@@ -92,7 +95,7 @@ export async function writeShards(
       shardColumns.push({ name, kind, size: sizeOf(details, name), ...(vocabulary !== undefined && { vocabulary }) });
     }
     const rows = shards.reduce((sum, shard) => sum + shard.rows, 0);
-    written = { format: 'mtl shards', version: 1, rows, columns: shardColumns, shards, about: { ...details.about } };
+    written = { format: 'mtl shards', version: 1, rows, columns: shardColumns, shards, about: { ...details.about, idCounts: Object.fromEntries(counts) } };
     await writeSynced(join(folder, MANIFEST), `${JSON.stringify(written, null, 1)}\n`);
   });
   return written!;

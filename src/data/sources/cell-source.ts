@@ -14,6 +14,7 @@ import { fitFeatures, fitsOf } from '../encoding/fit.js';
 import { blockColumns } from '../rows/row-block.js';
 import { recipeOf } from '../rows/row-format.js';
 import { openRows } from '../files/row-reader.js';
+import { idCountsOf } from '../shards/id-counts.js';
 import { openShards } from '../shards/reader.js';
 import { asStored } from '../shards/shard-view.js';
 import type { Access, Reading, Source } from './source.js';
@@ -95,7 +96,7 @@ export async function openCellSource(path: string, columns: readonly string[]): 
       await replayRejects(folder, path, reading.policy);
       // It was there a moment ago.
       const shards = (await openShards(folder))!;
-      return shardDataset(shards, asStored(shards, blockColumns(format)));
+      return shardDataset(shards, asStored(shards, blockColumns(format)), idCountsOf(shards.manifest));
     },
   };
 }

@@ -5,11 +5,12 @@ import type { Fitted } from '../../features/feature-types.js';
 import type { Texts } from '../../features/vocabulary/texts.js';
 import { hashFiles } from '../files/fingerprint.js';
 import { checkIds, checkNumbers } from '../shards/check-shard-rows.js';
-import { shardDataset } from '../batches/dataset.js';
+import { shardDataset, type Dataset } from '../batches/dataset.js';
 import { fitsOf, noRows } from '../encoding/fit.js';
 import { createRowBlock, type BlockColumn, type RowBlock } from '../rows/row-block.js';
-import type { RowFormat } from '../rows/row-format.js';
+import type { EncodedFormat, RowFormat } from '../rows/row-format.js';
 import { formatView, textsOf, type ShardColumns } from '../shards/shard-view.js';
+import { idCountsOf } from '../shards/id-counts.js';
 import { MANIFEST } from '../shards/manifest.js';
 import type { Shards } from '../shards/reader.js';
 import { readVocabulary } from '../shards/vocabulary.js';
@@ -68,9 +69,21 @@ export async function openShardSource(shards: Shards, wanted: readonly string[])
 
     dataset(format) {
       checkKinds(format, source, where);
-      return Promise.resolve(shardDataset(shards, formatView(source, format)));
+      return Promise.resolve(shardDataset(shards, formatView(source, format), countsByField(shards, format)));
     },
   };
+}
+
+/** Counts of the fields that take the ids of a column as they are: of others nobody knows before they are encoded. */
+function countsByField({ manifest }: Shards, { fields }: EncodedFormat): Dataset['idCounts'] {
+  const counts = idCountsOf(manifest);
+  return new Map(
+    fields.flatMap(({ name, kind, columns: [column], columns: { length }, direct }) => {
+      const [found, count] = [manifest.columns.find((each) => each.name === column), counts.get(column!)];
+      const isAsItIs = found !== undefined && 'size' in found && found.kind === kind && length === 1 && direct?.cell === 'id' && found.size <= direct.below;
+      return isAsItIs && count !== undefined ? [[name, count]] : [];
+    }),
+  );
 }
 
 /** A field that is learned from. */

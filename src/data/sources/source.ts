@@ -25,6 +25,8 @@ export interface Access {
 /** The same where rows are read. */
 export interface Reading extends Access {
   readonly policy: RejectPolicy;
+  /** Told what should be known of the rows, though it is no error. */
+  readonly onNotice?: (text: string) => void;
   /** Threads that encode a large file; one a core where it is not given. What comes of it is the same. */
   readonly threads?: number | undefined;
 }

@@ -6,6 +6,7 @@ import { columnsOf, type EncodedFormat, type RowFormat } from '../rows/row-forma
 import { refuseOtherContent, rememberData, type DataState } from './data-state.js';
 import { openSource } from './open-source.js';
 import type { Reading, Source } from './source.js';
+import { unknownNotices, unknownShares, type UnknownShares } from './unknown-ids.js';
 
 /** The path of each split that there is. */
 export type SplitFiles = { readonly [S in Split]?: string | undefined };
@@ -37,15 +38,25 @@ export async function openSplits<Files extends SplitFiles>(files: Files, format:
   return opened as Splits<Files>;
 }
 
+/** The rows of each split that there is, and what share of them a model cannot know. */
+export interface Datasets {
+  readonly train: Dataset;
+  readonly valid: Dataset | undefined;
+  readonly test: Dataset | undefined;
+  readonly unknown: UnknownShares;
+}
+
 /**
  * The rows of a config's splits as data sets.
  * @param state what the run knows of its data, taken down where it is new
  * @throws UserError (data) also for other data than the run was trained with
  */
-export async function openDatasets(sources: Splits<DataOptions>, format: EncodedFormat, reading: Reading, state: DataState): Promise<{ readonly [S in Split]: S extends 'train' ? Dataset : Dataset | undefined }> {
+export async function openDatasets(sources: Splits<DataOptions>, format: EncodedFormat, reading: Reading, state: DataState): Promise<Datasets> {
   await refuseOtherContent(state, sources, reading);
   const { train, valid, test } = sources;
   const datasets = { train: await train.dataset(format, reading), valid: await valid?.dataset(format, reading), test: await test?.dataset(format, reading) };
   await rememberData(state, sources, datasets.train.rows, reading);
-  return datasets;
+  const unknown = unknownShares(datasets);
+  for (const notice of unknownNotices(unknown, format.fields)) reading.onNotice?.(notice);
+  return { ...datasets, unknown };
 }
