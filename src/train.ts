@@ -17,6 +17,7 @@ import { findCheckpoint, readCheckpoint } from './runs/checkpoint.js';
 import { openRun, type RunRequest } from './runs/open-run.js';
 import { openSaver, type Saver } from './runs/saver.js';
 import { evaluateBatches, EVALUATION_BATCH_ROWS } from './training/evaluate-batches.js';
+import { diagnosisObserver } from './training/diagnostics.js';
 import { isDivergence } from './training/divergence.js';
 import { firstLoopState, loopSection } from './training/loop-state.js';
 import { trainLoop } from './training/loop.js';
@@ -58,10 +59,10 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
   let saver: Saver | undefined;
   let dispose: (() => void) | undefined;
   try {
-    const reading = { policy, cache: { folder: data.cache, onNotice: tell }, verifyData: options.verifyData, onProgress: (progress: ReadProgress) => observer.onRead(progress), threads: options.threads, signal };
+    const reading = { policy, onNotice: tell, cache: { folder: data.cache, onNotice: tell }, verifyData: options.verifyData, onProgress: (progress: ReadProgress) => observer.onRead(progress), threads: options.threads, signal };
     const fitted = run.resumed?.fitted ?? (await sources.train.fit(format, reading));
     const encoded = encodedFormat(format, fitted);
-    const { train: trainSet, valid: validSet, test: testSet } = await openDatasets(sources, encoded, reading, run.state.of(dataSection, firstDataState));
+    const { train: trainSet, valid: validSet, test: testSet, unknown } = await openDatasets(sources, encoded, reading, run.state.of(dataSection, firstDataState));
 
     const layout = layoutOf(encoded.fields);
     const graph = buildModel(model, layout.width, tasks);
@@ -77,7 +78,7 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
 
     const snapshot = () => ({ program: program.state(), sections: run.state.sections(), fitted, config });
     saver = await openSaver({ ...checkpoints, run, loop, snapshot }, tell);
-    await log.begin();
+    await log.begin({ unknown });
     const end = await trainLoop({
       ...training, program, stepper, signal,
       state: loop,
@@ -88,6 +89,7 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
       beforeStep: () => saver?.beforeStep(),
       onStep: (progress) => observer.onStep(progress),
       onSteps: (report) => log.steps(report),
+      onDiagnosis: diagnosisObserver(graph, (report) => log.diagnosis(report), tell),
       onSkip: (skipped) => log.event('skip', skipped),
       onMilestone: async (milestone) => {
         await log.milestone(milestone);

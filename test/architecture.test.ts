@@ -51,7 +51,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   engines: ['graph', 'optimizers', 'tables'],
   evaluation: [],
   // `options.ts` composes the options of optimizers, schedules and weightings.
-  training: ['engines', 'evaluation', 'optimizers', 'schedules', 'weightings'],
+  training: ['engines', 'evaluation', 'graph', 'optimizers', 'schedules', 'weightings'],
   runs: ['engines', 'evaluation', 'features', 'training'],
   synth: [],
   config: ['data', 'evaluation', 'features', 'models', 'runs', 'training'],

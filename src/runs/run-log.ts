@@ -8,6 +8,7 @@ import { wallClockMs } from '../clock.js';
 import { csvText } from '../csv-text.js';
 import type { Report } from '../evaluation/evaluation.js';
 import type { StateSection } from '../state-section.js';
+import type { DiagnosisReport } from '../training/diagnostics.js';
 import type { Milestone, StepReport } from '../training/loop.js';
 import { onDisk, onDiskSync, writeFileAtomic } from '../disk.js';
 import { packageVersion } from './package-version.js';
@@ -44,9 +45,10 @@ export interface RunLog {
   /**
    * Takes over a run that goes on, once nothing can refuse it any more: what comes after its checkpoint goes, and what is asked
    * now is written down. Of a new run there is nothing to take over.
+   * @param data what is known of its data, for data.json
    * @throws UserError (disk)
    */
-  begin(): Promise<void>;
+  begin(data: object): Promise<void>;
   /** Where bad rows are listed: in the run's rejects.csv, or until `begin` beside it where a run goes on. */
   readonly rejectsPath: string;
   /** A line of `log.jsonl`. */
@@ -57,6 +59,8 @@ export interface RunLog {
   milestone(milestone: Milestone): Promise<void>;
   /** A line of `metrics.jsonl` that is synced with the next milestone. */
   steps(report: StepReport): void;
+  /** The same of a step that was diagnosed. */
+  diagnosis(report: DiagnosisReport): void;
   /** The metrics of the best weights: the last line of `metrics.jsonl`, and `results.csv`. */
   results(metrics: Readonly<Record<string, Report>>, bestEpoch: number): Promise<void>;
 }
@@ -101,10 +105,17 @@ export async function openRunLog(run: string, { source, config, overrides, engin
     });
     state.metricsBytes += bytes.length;
   };
+  /** What is synced with the next line that is. */
+  const appendUnsynced = (line: object): void => {
+    const bytes = Buffer.from(`${JSON.stringify(line)}\n`);
+    onDiskSync(metricsPath, () => appendFileSync(metricsPath, bytes));
+    state.metricsBytes += bytes.length;
+  };
   const event: RunLog['event'] = (name, details) => onDiskSync(logPath, () => logger.info({ event: name, ...details }));
   if (!isNew) event('resume', { overrides, ...environment(engine) });
   return {
-    async begin() {
+    async begin(data) {
+      await writeFileAtomic(join(run, 'data.json'), `${JSON.stringify(data, null, 2)}\n`);
       if (isNew) return;
       await onDisk(resultsPath, () => rm(resultsPath, { force: true }));
       state.metricsBytes = await cut(metricsPath, state.metricsBytes);
@@ -122,9 +133,10 @@ export async function openRunLog(run: string, { source, config, overrides, engin
       }
     },
     steps({ epoch, step, loss, rates, weights, norms }) {
-      const line = Buffer.from(`${JSON.stringify({ step, epoch, train: { loss: loss.total, terms: loss.terms }, rates, weights, ...(Object.keys(norms).length > 0 && { norms }) })}\n`);
-      onDiskSync(metricsPath, () => appendFileSync(metricsPath, line));
-      state.metricsBytes += line.length;
+      appendUnsynced({ step, epoch, train: { loss: loss.total, terms: loss.terms }, rates, weights, ...(Object.keys(norms).length > 0 && { norms }) });
+    },
+    diagnosis({ step, epoch, ...diagnosis }) {
+      appendUnsynced({ step, epoch, diagnosis });
     },
     async milestone({ epoch, isEpochEnd, step, rows, elapsedMs, loss, skippedBatches, valid, isBest }) {
       if (isEpochEnd) event('epoch', { epoch, step, loss: loss.total });

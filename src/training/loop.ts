@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { monotonicMs } from '../clock.js';
 import type { BatchRead } from '../batch.js';
+import type { Diagnosis } from '../engines/diagnosis.js';
 import type { Program } from '../engines/engine.js';
 import { createDivergenceGuard, type DivergenceGuard, type OnDivergence, type SkippedBatch } from './divergence.js';
 import { isDue, type EvaluationInterval } from './intervals.js';
@@ -70,6 +71,8 @@ export interface LoopOptions {
   beforeStep(): Promise<void> | undefined;
   onStep(progress: StepProgress): void;
   onSteps(report: StepReport): void;
+  /** Called behind a step that was diagnosed. */
+  onDiagnosis(diagnosis: Diagnosis, at: { readonly epoch: number; readonly step: number }): void;
   onSkip(skipped: SkippedBatch): void;
   /** The time to save. */
   onMilestone(milestone: Milestone): Promise<void>;
@@ -141,7 +144,7 @@ async function trainEpoch(options: LoopOptions, guard: DivergenceGuard): Promise
       countedMs = monotonicMs();
     }
     const rates = stepper.rates(state.step);
-    const { losses, norms } = await stepper.take(batch, state);
+    const { losses, norms, diagnosis } = await stepper.take(batch, state);
     const skipped = guard.check(losses, state);
     if (skipped === undefined) {
       state.step++;
@@ -153,6 +156,7 @@ async function trainEpoch(options: LoopOptions, guard: DivergenceGuard): Promise
         options.onSteps({ epoch, step: state.step, loss: meanLoss(state.logSums, options.terms), rates, weights: weightsOf(options), norms: finite(norms) });
         state.logSums = {};
       }
+      if (diagnosis !== undefined) options.onDiagnosis(diagnosis, { epoch, step: state.step });
     } else {
       state.skippedBatches++;
       state.allSkippedBatches++;

@@ -3,6 +3,7 @@ import { ON_DIVERGENCE } from './divergence.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../optimizers/optimizers.js';
 import { scheduleSchema } from '../schedules/schedules.js';
 import { weightings } from '../weightings/weightings.js';
+import { diagnosticsOptions } from './diagnostics.js';
 import { evaluationOptions } from './intervals.js';
 
 /** The `training` section of a config. */
@@ -38,6 +39,7 @@ export const trainingOptions = z
       .describe('an exponential average of the weights is what is evaluated, kept as the best and predicted with'),
     evaluation: evaluationOptions.optional(),
     logEverySteps: z.int().min(1).default(100).describe('steps whose mean loss is a line of metrics.jsonl'),
+    diagnostics: diagnosticsOptions.optional(),
     onDivergence: z
       .enum(ON_DIVERGENCE)
       .default('stop')

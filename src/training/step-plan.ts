@@ -9,12 +9,13 @@ export function stepRows({ batchSize, accumulate }: TrainingOptions): number {
 
 /** What an engine has to know of the steps that a config asks for. */
 export function stepPlanOf(training: TrainingOptions): Omit<Plan, 'graph' | 'layout' | 'seed'> {
-  const { optimizer, batchSize, accumulate, clip, weighting, average } = training;
+  const { optimizer, batchSize, accumulate, clip, diagnostics, weighting, average } = training;
   const step: StepPlan = {
     ...(accumulate > 1 && { rows: stepRows(training) }),
     ...(combinesTerms(weighting) && { combinesTerms: true }),
     ...(clip !== undefined && { clip }),
     ...(average !== undefined && { average }),
+    ...(diagnostics !== undefined && { isDiagnosed: true }),
   };
   return { optimizers: optimizer, batchRows: batchSize, step };
 }

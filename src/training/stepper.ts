@@ -24,7 +24,7 @@ export interface Stepper {
 export interface StepperOptions {
   readonly program: Program;
   readonly terms: readonly WeightedTerm[];
-  readonly training: Pick<TrainingOptions, 'schedule' | 'weighting'>;
+  readonly training: Pick<TrainingOptions, 'schedule' | 'weighting' | 'diagnostics'>;
   readonly seed: number;
   /** Keeps what a part remembers with the run. */
   stateOf<State extends object>(section: StateSection<State>, first: () => State): State;
@@ -53,6 +53,7 @@ export function createStepper({ program, terms, training, seed, stateOf }: Stepp
     const factor = schedule.factor(step, scheduled);
     return { dense: factor, embeddings: factor * training.schedule.embeddingsFactor };
   };
+  const isDiagnosed = (step: number): boolean => training.diagnostics !== undefined && step % training.diagnostics.everySteps === 0;
   const isTaken = ({ losses }: StepResult): boolean => [...losses.values()].every(({ mean }) => Number.isFinite(mean));
 
   /** Steps of each kind of weighting; what a step that is not taken has seen is forgotten. */
@@ -82,7 +83,7 @@ export function createStepper({ program, terms, training, seed, stateOf }: Stepp
   };
 
   return {
-    take: (batch, { step, epoch }) => STEPS[weighting.needs](batch, { rates: rates(step) }, { step: step + 1, epoch: epoch + 1 }),
+    take: (batch, { step, epoch }) => STEPS[weighting.needs](batch, { rates: rates(step), isDiagnosed: isDiagnosed(step + 1) }, { step: step + 1, epoch: epoch + 1 }),
     observe(monitored, goal) {
       if (schedule.observe !== undefined) Object.assign(scheduled, schedule.observe(scheduled, monitored, goal));
     },

@@ -22,7 +22,7 @@ async function opened(files: { train: string; valid?: string; test?: string }, g
   const reading = { policy: refuseBadRows, cache: { folder: cache }, onNotice: (text: string) => void told.push(text), onProgress: ({ what }: { what: string }) => void read.push(what) };
   const sources = await openSplits(files, format, '');
   const fitted = await sources.train.fit(format, reading);
-  const { unknown } = await openDatasets(sources as never, encodedFormat(format, fitted), reading, firstDataState());
+  const { unknown } = await openDatasets(sources, encodedFormat(format, fitted), reading, firstDataState());
   return { unknown, told, read };
 }
 

@@ -89,6 +89,7 @@ async function run(options: Partial<LoopOptions> & { lossOf?: (step: number) => 
     beforeStep: () => undefined,
     onStep: () => undefined,
     onSkip: () => undefined,
+    onDiagnosis: () => undefined,
     onMilestone: (milestone) => Promise.resolve(void epochs.push(milestone)),
     signal: new AbortController().signal,
     ...options,

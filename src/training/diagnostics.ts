@@ -1,0 +1,80 @@
+import { z } from 'zod';
+import type { Diagnosis, GateUse, LayerNorms } from '../engines/diagnosis.js';
+import type { Graph } from '../graph/graph.js';
+
+/** The `training.diagnostics` section: steps that are looked into. */
+export const diagnosticsOptions = z
+  .strictObject({ everySteps: z.int().min(1).default(100).describe('each so many steps one is diagnosed, which costs as much as two to six more') })
+  .describe("cosines between the gradients of terms, norms by layer and the use of experts, in metrics.jsonl; without it nothing is looked at");
+
+/** A diagnosis by names, as it is logged; JSON. */
+export interface DiagnosisReport {
+  readonly epoch: number;
+  readonly step: number;
+  /** Between the gradients of each two terms on what they share; null where one of them is 0. */
+  readonly cosines: Readonly<Record<string, Readonly<Record<string, number | null>>>>;
+  /** Of each term's gradient on what terms share, without the term's weight. */
+  readonly sharedNorms: Readonly<Record<string, number>>;
+  readonly layers: Readonly<Record<string, LayerNorms>>;
+  readonly gates: Readonly<Record<string, { readonly entropy: number; readonly experts: Readonly<Record<string, number>> }>>;
+}
+
+/** An expert that no gate gives more than this is dead; with many experts, more than a tenth of an even share. */
+const DEAD = 0.01;
+const DEAD_OF_EVEN = 0.1;
+/** An expert to which a gate gives more than this has it for itself. */
+const ALONE = 0.95;
+
+/**
+ * Takes the diagnoses of a run.
+ * @param log takes each as a report
+ * @param tell takes what should be known of experts, each once
+ */
+export function diagnosisObserver({ terms, gates = new Map() }: Graph, log: (report: DiagnosisReport) => void, tell: (notice: string) => void): (diagnosis: Diagnosis, at: { readonly epoch: number; readonly step: number }) => void {
+  const names = terms.map(({ name }) => name);
+  const expertsOf = new Map([...gates].map(([name, { experts }]) => [name, experts]));
+  const told = new Set<string>();
+  const tellOnce = (what: string, notice: string): void => {
+    if (!told.has(what)) tell(notice);
+    told.add(what);
+  };
+  return ({ gramian, layers, gates: uses }, { epoch, step }) => {
+    const product = (i: number, j: number): number => gramian[i * names.length + j]!;
+    const cosine = (i: number, j: number): number | null => {
+      const norm = Math.sqrt(product(i, i) * product(j, j));
+      return norm > 0 ? product(i, j) / norm : null;
+    };
+    const pairs = names.slice(0, -1).map((name, i) => [name, Object.fromEntries(names.slice(i + 1).map((other, k) => [other, cosine(i, i + 1 + k)]))]);
+    const byExpert = ([name, { means, entropy }]: readonly [string, GateUse]) => [name, { entropy, experts: Object.fromEntries(expertsOf.get(name)!.map((expert, e) => [expert, means[e]!])) }];
+    log({
+      epoch,
+      step,
+      cosines: Object.fromEntries(pairs) as DiagnosisReport['cosines'],
+      sharedNorms: Object.fromEntries(names.map((name, i) => [name, Math.sqrt(product(i, i))])),
+      layers: Object.fromEntries(layers),
+      gates: Object.fromEntries([...uses].map(byExpert)) as DiagnosisReport['gates'],
+    });
+    for (const [what, notice] of noticesOf(uses, expertsOf)) tellOnce(what, `step ${step}: ${notice}`);
+  };
+}
+
+/** What should be known of the use of experts, and what each is about. */
+function* noticesOf(uses: Diagnosis['gates'], expertsOf: ReadonlyMap<string, readonly string[]>): Generator<readonly [what: string, notice: string]> {
+  const largest = new Map<string, { share: number; isDead: boolean }>();
+  for (const [gate, { means }] of uses) {
+    const dead = Math.min(DEAD, DEAD_OF_EVEN / means.length);
+    for (const [e, expert] of expertsOf.get(gate)!.entries()) {
+      const share = means[e]!;
+      const before = largest.get(expert) ?? { share: 0, isDead: true };
+      largest.set(expert, { share: Math.max(before.share, share), isDead: before.isDead && share < dead });
+      if (means.length > 1 && share > ALONE) {
+        yield [`${gate} ${expert}`, `the gate of '${gate}' gives ${percent(share)} to ${expert}, and the other experts learn next to nothing for it; fewer experts would do, or a lower learning rate may let more of them live`];
+      }
+    }
+  }
+  for (const [expert, { share, isDead }] of largest) {
+    if (isDead) yield [expert, `${expert} is dead: no gate gives it more than ${percent(share)}; fewer experts would do, or a lower learning rate may let more of them live`];
+  }
+}
+
+const percent = (share: number): string => `${(100 * share).toFixed(1)}%`;
