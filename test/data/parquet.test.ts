@@ -252,4 +252,20 @@ describe('reading Parquet', () => {
     expect(items).toBe(8_000_000);
     expect(peak).toBeLessThan(100e6);
   });
+
+  it('takes fewer rows at a time where columns hold ids that only their text is exact for', async () => {
+    const data = Array.from({ length: 4096 }, (_, r) => 2n ** 62n + BigInt(r));
+    const names = Array.from({ length: 300 }, (_, c) => `c${c}`);
+    const path = written('ids.parquet', new Uint8Array(parquetWriteBuffer({ columnData: names.map((name) => ({ name, data, type: 'INT64' as const })), rowGroupSize: data.length })));
+    const { csv } = await openRows(path, names);
+    let rows = 0;
+    for await (const piece of csv.pieces()) {
+      if (!('numRows' in piece)) throw new Error('expected columns');
+      for (const name of ['c0', 'c299']) expect(piece.columns.get(name)!.text(piece.numRows - 1)).toBe(String(data[rows + piece.numRows - 1]));
+      const characters = 300 * 19 * piece.numRows;
+      expect(characters).toBeLessThan(1 << 23);
+      rows += piece.numRows;
+    }
+    expect(rows).toBe(4096);
+  });
 });

@@ -68,23 +68,29 @@ interface NumberType {
 function numberColumn(type: string, { isWhole, text: textOf }: NumberType, cursor: LeafCursor, capacity: number): SliceColumn {
   const values = new Float64Array(capacity);
   /** Of cells whose number says less than their text: NaN, and whole numbers beyond what a double holds. Null has none. */
-  let texts = new Map<number, string>();
+  let texts: string[] | undefined;
   let count = 0;
   return {
     async append(rows) {
+      let bytes = 8 * rows;
       await eachPlace(cursor, rows, (place) => {
         const value = place < 0 ? NaN : cursor.number(place);
         values[count] = value;
-        if (place >= 0 && Number.isNaN(value)) texts.set(count, cursor.text(place));
+        if (Number.isNaN(value)) {
+          const text = place < 0 ? '' : cursor.text(place);
+          if (text !== '') {
+            bytes += OBJECT_BYTES + text.length;
+            texts ??= new Array<string>(capacity).fill('');
+          }
+          if (texts !== undefined) texts[count] = text;
+        }
         count++;
       });
-      return 8 * rows;
+      return bytes;
     },
     take() {
-      const taken = texts;
-      texts = new Map();
       count = 0;
-      return { type, numbers: { values, isWhole }, text: (row) => (Number.isNaN(values[row]!) ? (taken.get(row) ?? '') : textOf(values[row]!)) };
+      return { type, numbers: { values, isWhole }, text: (row) => (Number.isNaN(values[row]!) ? (texts?.[row] ?? '') : textOf(values[row]!)) };
     },
   };
 }
