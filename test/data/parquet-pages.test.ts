@@ -1,4 +1,7 @@
+import { spawnSync } from 'node:child_process';
 import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { parquetMetadata, parquetSchema } from 'hyparquet';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';
@@ -11,12 +14,12 @@ import { scratchFile } from '../support/scratch.js';
 const ROWS = 20_000;
 
 /** A column that is one page, read with the memory that a column of a thousand has. */
-async function readInWindows(columnData: { name: string; data: unknown[]; type?: string; encoding?: string }[], codec: string): Promise<string[][]> {
+async function readInWindows(columnData: { name: string; data: unknown[]; type?: string; encoding?: string; dictionarySize?: number }[], codec: string, window: { windowBytes?: number } = {}): Promise<string[][]> {
   const bytes = new Uint8Array(parquetWriteBuffer({ columnData, codec, rowGroupSize: ROWS, pageSize: 1e9, statistics: false } as unknown as Parameters<typeof parquetWriteBuffer>[0]));
   const metadata = parquetMetadata(bytes);
   const file = await open(scratchFile('x.parquet', bytes), 'r');
   try {
-    const memory = pageMemory(file, bytes.length, 1000);
+    const memory = { ...pageMemory(file, bytes.length, 1000), ...window };
     const columns = parquetSchema(metadata).children.map((child, i) => {
       const plan = columnPlan(child);
       if ('fix' in plan || plan.kind !== 'cell') throw new Error('expected cells');
@@ -44,5 +47,55 @@ describe('a page of Parquet that is larger than what a column may keep', () => {
     const found = await readInWindows([{ name: 'text', data: texts, type: 'STRING', encoding: 'PLAIN' }, { name: 'number', data: numbers, type: 'DOUBLE', encoding: 'PLAIN' }], codec);
     expect(found[0]).toEqual(texts.map((text) => text ?? ''));
     expect(found[1]).toEqual(numbers.map((number) => (number === null ? '' : Number.isInteger(number) ? `${number}.0` : String(number))));
+  });
+});
+
+describe('a dictionary of Parquet that is larger than what a column may keep', () => {
+  it.each(['UNCOMPRESSED', 'SNAPPY'])('gives all of its values, also behind nulls (%s)', async (codec) => {
+    const place = (r: number): number => (r * 7919) % 9001;
+    const texts = Array.from({ length: ROWS }, (_, r) => (r < 3000 || r % 7 === 0 ? null : `${place(r)} `.repeat(1 + (place(r) % 20))));
+    const ids = Array.from({ length: ROWS }, (_, r) => (r % 5 === 0 ? null : BigInt(place(r)) * 1_000_000_007_000_003n));
+    const numbers = Array.from({ length: ROWS }, (_, r) => (r % 3 === 0 ? null : place(r) / 4));
+    const dictionaries = { encoding: 'RLE_DICTIONARY', dictionarySize: 1 << 24 };
+    const columnData = [{ name: 'text', data: texts, type: 'STRING', ...dictionaries }, { name: 'id', data: ids, type: 'INT64', ...dictionaries }, { name: 'number', data: numbers, type: 'DOUBLE', ...dictionaries }];
+    const found = await readInWindows(columnData, codec, { windowBytes: 1 << 14 });
+    expect(found[0]).toEqual(texts.map((text) => text ?? ''));
+    expect(found[1]).toEqual(ids.map((id) => (id === null ? '' : String(id))));
+    expect(found[2]).toEqual(numbers.map((number) => (number === null ? '' : Number.isInteger(number) ? `${number}.0` : String(number))));
+  });
+
+  it('takes no memory by the number of columns that have one', () => {
+    const data = Array.from({ length: 131_072 }, (_, r) => BigInt(r));
+    const path = scratchFile('wide.parquet', new Uint8Array(parquetWriteBuffer({ columnData: [{ name: 'id', data, type: 'INT64', encoding: 'RLE_DICTIONARY' }], rowGroupSize: data.length } as unknown as Parameters<typeof parquetWriteBuffer>[0])));
+    const module = (name: string): string => JSON.stringify(pathToFileURL(join(import.meta.dirname, `../../dist/data/files/parquet/${name}.js`)).href);
+    // As many columns as read the same one.
+    const script = `
+      import { open } from 'node:fs/promises';
+      import { parquetMetadataAsync, parquetSchema, asyncBufferFromFile } from 'hyparquet';
+      import { columnPlan } from ${module('column-plan')};
+      import { leafCursor } from ${module('leaf-cursor')};
+      import { pageMemory } from ${module('page-memory')};
+      import { sliceColumn } from ${module('slice-column')};
+      const buffer = await asyncBufferFromFile(${JSON.stringify(path)});
+      const metadata = await parquetMetadataAsync(buffer);
+      const plan = columnPlan(parquetSchema(metadata).children[0]);
+      const memory = pageMemory(await open(${JSON.stringify(path)}), buffer.byteLength, 300);
+      const columns = Array.from({ length: 300 }, () => sliceColumn(plan, [leafCursor(metadata.row_groups[0].columns[0].meta_data, plan.leaf, memory)], 256));
+      let sum = 0;
+      let peak = 0;
+      for (let part = 0; part < 2; part++) for (const column of columns) {
+        await column.append(256);
+        const { values } = column.take().numbers;
+        for (let r = 0; r < 256; r++) sum += values[r];
+        peak = Math.max(peak, process.memoryUsage().arrayBuffers);
+      }
+      console.log(JSON.stringify({ sum, peak }));
+      process.exit();`;
+    const { stdout, stderr, status } = spawnSync(process.execPath, ['--max-old-space-size=64', '--input-type=module', '-e', script], { encoding: 'utf8', cwd: join(import.meta.dirname, '../..') });
+    expect(status, stderr.slice(0, 500)).toBe(0);
+    const { sum, peak } = JSON.parse(stdout) as { sum: number; peak: number };
+    expect(sum).toBe(300 * (511 * 512) / 2);
+    // The dictionaries alone would be 315 MB.
+    expect(peak).toBeLessThan(200e6);
   });
 });

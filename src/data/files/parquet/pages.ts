@@ -5,7 +5,7 @@ import { decompress } from './codecs.js';
 import type { Leaf } from './column-plan.js';
 import { hybridReader, type HybridReader } from './hybrid.js';
 import { STRIDE, type PageMemory } from './page-memory.js';
-import { plainWindow, readValues, type Values } from './values.js';
+import { plainAt, plainWindow, readValues, type Values } from './values.js';
 
 /** Some entries of a column chunk: a level for each, and values for those that are there. */
 export interface Page {
@@ -24,7 +24,7 @@ export interface Page {
 export interface Pages {
   /** @returns undefined behind the last of them */
   next(): Promise<Page | undefined>;
-  /** Values that places point to; none once values stand for themselves. */
+  /** Values that places point to; none where values stand for themselves, or are taken from a dictionary that is not kept. */
   readonly dictionary: Values | undefined;
 }
 
@@ -36,6 +36,15 @@ interface PageParts {
   readonly definitions: HybridReader | undefined;
   /** Valid until something else is read. */
   readonly bytes: Buffer;
+}
+
+/** Where a column chunk keeps the values that places point to. */
+interface DictionaryPage {
+  readonly count: number;
+  /** Bytes of the values. */
+  readonly size: number;
+  /** The bytes, valid until something else is read. */
+  read(): Promise<Buffer>;
 }
 
 /** Bytes in which the header of a page mostly fits. */
@@ -54,13 +63,17 @@ export function openPages(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory)
   let left = Number(chunk.num_values);
   let kept: Buffer = Buffer.alloc(0);
   let dictionary: Values | undefined;
-  let readDictionary: (() => Promise<Values>) | undefined;
+  let dictionaryPage: DictionaryPage | undefined;
 
-  /** What values of a page are read from; those of the page or the part before it are done. */
+  /** Memory that values of a page are read from; those of the page or the part before it are done. */
+  const room = (length: number): Buffer => {
+    if (kept.length < length) kept = Buffer.from(new ArrayBuffer(length));
+    return kept.subarray(0, length);
+  };
   const keep = (bytes: Buffer): Buffer => {
-    if (kept.length < bytes.length) kept = owned(bytes);
-    else bytes.copy(kept);
-    return kept.subarray(0, bytes.length);
+    const own = room(bytes.length);
+    bytes.copy(own);
+    return own;
   };
 
   const readHeader = async (): Promise<PageHeader> => {
@@ -79,12 +92,29 @@ export function openPages(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory)
     }
   };
 
+  /** Takes some values at a time from a dictionary that would be too much to keep, and so would places for all of a page. */
+  const valuesByPlace = ({ count, read }: DictionaryPage, again: () => Promise<PageParts>) => async (from: number): Promise<Values> => {
+    const { bytes, entries, definitions } = await again();
+    const there = definitions === undefined ? entries : countOf(definitions, entries, leaf.definition);
+    const reader = hybridReader(bytes, 1, bytes.length, bytes[0]!);
+    const places = new Int32Array(Math.max(STRIDE, Math.min(there - from, memory.windowBytes >> 2)));
+    for (let passed = 0; passed < from; passed += places.length) reader.read(places, Math.min(places.length, from - passed));
+    const next = places.subarray(0, there - from);
+    reader.read(next, next.length);
+    const plain = plainAt(stored, await read(), count, next, { size: memory.windowBytes, least: STRIDE }, room);
+    return readValues(stored, 'PLAIN', plain, next.length);
+  };
+
   const pageValues = async ({ encoding, entries, bytes }: PageParts, again: () => Promise<PageParts>): Promise<Pick<Page, 'values' | 'places'>> => {
     const isBoolean = encoding === 'RLE' && stored.type === 'BOOLEAN';
     if (isBoolean) dictionary = BOOLEANS;
     else if (encoding === 'PLAIN_DICTIONARY' || encoding === 'RLE_DICTIONARY') {
+      if (dictionaryPage !== undefined && bytes.length > 0 && Math.max(bytes.length, dictionaryPage.size) > memory.windowBytes) {
+        dictionary = undefined;
+        return { values: valuesByPlace(dictionaryPage, again), places: undefined };
+      }
       const own = Buffer.from(bytes);
-      dictionary ??= await readDictionary?.();
+      if (dictionaryPage !== undefined) dictionary ??= readValues(stored, 'PLAIN', owned(await dictionaryPage.read()), dictionaryPage.count);
       // All of them may be null.
       return { values: undefined, places: own.length === 0 ? undefined : hybridReader(own, 1, own.length, own[0]!) };
     } else dictionary = undefined;
@@ -147,7 +177,8 @@ export function openPages(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory)
         const read = (): Promise<Buffer> => memory.read(from, size);
         if (header.dictionary_page_header !== undefined) {
           const { num_values: count } = header.dictionary_page_header;
-          readDictionary = async () => readValues(stored, 'PLAIN', owned(decompress(chunk.codec, await read(), header.uncompressed_page_size, memory)), count);
+          const { uncompressed_page_size: bytes } = header;
+          dictionaryPage = { count, size: bytes, read: async () => decompress(chunk.codec, await read(), bytes, memory) };
           continue;
         }
         if (header.data_page_header === undefined && header.data_page_header_v2 === undefined) continue;
@@ -167,6 +198,18 @@ function owned(bytes: Buffer): Buffer {
   const copy = Buffer.from(new ArrayBuffer(bytes.length));
   bytes.copy(copy);
   return copy;
+}
+
+/** How many of the next levels are this one. */
+function countOf(levels: HybridReader, entries: number, level: number): number {
+  const some = new Int32Array(STRIDE);
+  let found = 0;
+  for (let done = 0; done < entries; done += STRIDE) {
+    const count = Math.min(STRIDE, entries - done);
+    levels.read(some, count);
+    for (let i = 0; i < count; i++) if (some[i] === level) found++;
+  }
+  return found;
 }
 
 /** Bits of a level up to this one. */

@@ -67,6 +67,33 @@ export function plainWindow({ type, typeLength }: Stored, bytes: Buffer, from: P
   return { place, byte: Math.min(byte, bytes.length) };
 }
 
+/**
+ * The values at some places of plain bytes, one behind another as plain bytes again.
+ * @param limit values that there are at the most
+ * @param until how many bytes are enough, and how many values are the least
+ * @param room gives memory of so many bytes
+ */
+export function plainAt({ type, typeLength }: Stored, bytes: Buffer, limit: number, places: Int32Array, until: { readonly size: number; readonly least: number }, room: (length: number) => Buffer): Buffer {
+  const width = type === 'BYTE_ARRAY' ? 0 : widthOf(type, typeLength);
+  const texts = width === 0 ? plainByteArrays(bytes, limit) : undefined;
+  const begin = (place: number): number => (texts === undefined ? place * width : texts.begins[place]! - 4);
+  const valueCount = texts?.count ?? Math.min(limit, Math.floor(bytes.length / width));
+  let size = 0;
+  let count = 0;
+  for (; count < places.length && (count < until.least || size < until.size); count++) {
+    const place = places[count]!;
+    if (place < 0 || place >= valueCount) throw new Error('a value is not there: its page is damaged');
+    size += begin(place + 1) - begin(place);
+  }
+  const found = room(size);
+  for (let i = 0, at = 0; i < count; i++) {
+    const end = begin(places[i]! + 1);
+    // Faster than a call to copy as long as values are short.
+    for (let from = begin(places[i]!); from < end; from++) found[at++] = bytes[from]!;
+  }
+  return found;
+}
+
 function widthOf(type: ParquetType, typeLength: number): number {
   const widths: Partial<Record<ParquetType, number>> = { INT32: 4, FLOAT: 4, INT64: 8, DOUBLE: 8, INT96: 12, FIXED_LEN_BYTE_ARRAY: typeLength };
   const width = widths[type];
@@ -87,7 +114,7 @@ function fixedValues(type: ParquetType, typeLength: number, bytes: Buffer, limit
 }
 
 /** Each is its length in four bytes and itself. */
-function plainByteArrays(bytes: Buffer, limit: number): Values {
+function plainByteArrays(bytes: Buffer, limit: number): Extract<Values, { kind: 'bytes' }> {
   const begins = new Uint32Array(Math.min(limit, Math.floor(bytes.length / 4)) + 1);
   let at = 0;
   let count = 0;
