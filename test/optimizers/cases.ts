@@ -60,8 +60,9 @@ export function rulesWithCases(): readonly string[] {
   return readdirSync(FOLDER).filter((file) => file !== INPUTS).map((file) => file.replace(/\.json$/, '')).sort();
 }
 
-/** All cases of a rule. */
+/** All cases of a rule; none for one that is not in make_cases.py yet. */
 export function casesOf(rule: string): readonly OptimizerCase[] {
+  if (!rulesWithCases().includes(rule)) return [];
   const { shape: [rows, width], gradients, touched, slotsAfter } = inputsSchema.parse(read(INPUTS));
   const all = Array.from({ length: rows }, (_, row) => row);
   return z.array(caseSchema).parse(read(`${rule}.json`)).map(({ factors, weights, slots, ...given }) => ({
