@@ -170,7 +170,7 @@ describe('what the user did wrong', () => {
     writeFileSync(join(cwd, 'train.csv'), rows.join('\n'));
     const broken = [...small(), '--set=data.train=train.csv', '--set=training.epochs=1'];
     const { code, stderr } = await mtl(cwd, ['train', config, ...broken]);
-    expect(stderr).toMatch(/error: .*train\.csv:701: column "101": expected an id: a whole number in digits, found "oops"; for texts, give the field encoding: { name: tokens }; or correct the row/);
+    expect(stderr).toMatch(/error: .*train\.csv:701: column "101": expected an id: a whole number in digits, found "oops"; correct the row, or where ids are texts, give the field encoding: { name: tokens }/);
     expect(code).toBe(3);
     expect(existsSync(join(cwd, 'runs', 'latest', 'checkpoints'))).toBe(false);
 
