@@ -5,7 +5,7 @@ import { EVALUATION_BATCH_ROWS } from '../src/training/evaluate-batches.js';
 import { count, MACHINE, median, printTable, saveResults } from './results.js';
 import { phasesOf } from './phases.js';
 import { distinctRows, peakFlops, peakRowUpdates, trainingFlops } from './roofline.js';
-import { batchesOf, chosenWorkloads, planOf, workloadName, WORKLOADS, type Workload } from './workloads.js';
+import { batchesOf, chosenWorkloads, planOf, stepperOf, workloadName, WORKLOADS, type Workload } from './workloads.js';
 
 const THREADS = [...new Set([1, MACHINE.cores])];
 const PREDICTED_BATCHES = 40;
@@ -17,12 +17,14 @@ interface Speed {
 }
 
 async function measure(work: Workload, threads: number, steps: number, scale = 1): Promise<Speed> {
-  const program = createSimdEngine(threads).compile(planOf(work, scale));
+  const plan = planOf(work, scale);
+  const program = createSimdEngine(threads).compile(plan);
+  const take = stepperOf(work, program, plan);
   const batches = batchesOf(work, Math.min(steps, 100), scale);
   const times: number[] = [];
   for (let step = 0; step < steps; step++) {
     const start = performance.now();
-    await program.trainStep(batches[step % batches.length]!);
+    await take(batches[step % batches.length]!, step);
     times.push(performance.now() - start);
   }
   const predictTimes: number[] = [];

@@ -1,6 +1,6 @@
 import { createSimdEngine } from '../src/engines/simd/engine.js';
 import type { Call } from '../src/engines/simd/call-list.js';
-import { batchesOf, planOf, type Workload } from './workloads.js';
+import { batchesOf, planOf, stepperOf, type Workload } from './workloads.js';
 
 // Where the time of a step goes, on its first thread. Looking at the clock takes a microsecond a call.
 
@@ -25,16 +25,18 @@ export async function phasesOf(work: Workload, threads: number, steps: number): 
   const phaseOf = new Map<string, string>(Object.entries(PHASES).flatMap(([phase, kernels]) => kernels.map((kernel) => [kernel, phase] as const)));
   const totals = new Map<string, number>([...Object.keys(PHASES), ...Object.values(UPDATES), OTHER].map((phase) => [phase, 0]));
   let isCounted = false;
+  const plan = planOf(work);
   const program = createSimdEngine(threads, true, {
     onCall: (kernel, elapsedMs) => {
       const phase = phaseOf.get(kernel) ?? updateOf(kernel) ?? OTHER;
       if (isCounted) totals.set(phase, totals.get(phase)! + elapsedMs);
     },
-  }).compile(planOf(work));
+  }).compile(plan);
+  const take = stepperOf(work, program, plan);
   const batches = batchesOf(work, Math.min(steps, 100));
   for (let step = 0; step < steps; step++) {
     isCounted = step >= steps >> 1;
-    await program.trainStep(batches[step % batches.length]!);
+    await take(batches[step % batches.length]!, step);
   }
   program.dispose();
   return new Map([...totals].map(([phase, ms]) => [phase, ms / (steps - (steps >> 1))]));

@@ -1,9 +1,12 @@
 import type { BagColumn, Batch } from '../src/batch.js';
-import type { Plan } from '../src/engines/engine.js';
+import type { Plan, Program } from '../src/engines/engine.js';
 import { buildModel, models, type ModelSpec } from '../src/models/models.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../src/optimizers/optimizers.js';
 import { randomStream } from '../src/random.js';
 import { taskOptions, type Task } from '../src/tasks.js';
+import { firstLoopState } from '../src/training/loop-state.js';
+import { trainingOptions, type TrainingOptions } from '../src/training/options.js';
+import { combinesTerms, createStepper } from '../src/training/stepper.js';
 
 /** Ids of each field of the full Ali-CCP. */
 export const VOCABULARY: Readonly<Record<string, number>> = {
@@ -24,6 +27,8 @@ export interface Workload {
   readonly model: object;
   /** The optimizer of the tables, if not the default. */
   readonly embeddings?: object;
+  /** The weighting of the terms, if not the default. */
+  readonly weighting?: string;
 }
 
 const esmm = (hidden: number[]): object => ({ name: 'esmm', ctrTower: { hidden }, cvrTower: { hidden } });
@@ -38,6 +43,8 @@ export const WORKLOADS: readonly Workload[] = [
   { name: 'mmoe-wide', batchRows: 1024, width: 16, numbers: [], model: { name: 'mmoe', experts: { count: 3, hidden: [128, 64] }, tower: { hidden: [128, 64] } } },
   { name: 'esmm-bags', batchRows: 1024, ...ESMM, bags: { '210': 4, '853': 10, '109_14': 20, '110_14': 60, '127_14': 30, '150_14': 30 } },
   { name: 'esmm-row-wise', batchRows: 1024, ...ESMM, embeddings: { name: 'row-wise-adagrad' } },
+  // A pass back for each term, and their products.
+  { name: 'esmm-pcgrad', batchRows: 1024, ...ESMM, weighting: 'pcgrad' },
   { name: 'esmm-paper', batchRows: 1024, width: 18, numbers: [], model: esmm([360, 200, 80]) },
 ];
 
@@ -65,7 +72,7 @@ function tasksOf(spec: ModelSpec): readonly Task[] {
 }
 
 /** The plan of a workload; `scale` multiplies the vocabulary. */
-export function planOf({ batchRows, width, numbers, bags = {}, model, embeddings = {} }: Workload, scale = 1): Plan {
+export function planOf({ batchRows, width, numbers, bags = {}, model, embeddings = {}, weighting }: Workload, scale = 1): Plan {
   const spec = models.schema.parse(model);
   const tasks = tasksOf(spec);
   const tables = FIELDS.map((name) => ({ name, rows: Math.max(1, Math.round(VOCABULARY[name]! * scale)), width }));
@@ -76,7 +83,16 @@ export function planOf({ batchRows, width, numbers, bags = {}, model, embeddings
   const inputs = numbers.map((field, i) => ({ field, offset: FIELDS.length * width + i, width: 1, kind: 'number' as const }));
   const layout = { width: FIELDS.length * width + numbers.length, tables, columns: [...ids, ...inputs] };
   const graph = buildModel(spec, layout.width, tasks);
-  return { graph, layout, optimizers: { dense: denseOptimizers.schema.parse({}), embeddings: embeddingOptimizerSchema.parse(embeddings) }, seed: 1, batchRows };
+  return { graph, layout, optimizers: { dense: denseOptimizers.schema.parse({}), embeddings: embeddingOptimizerSchema.parse(embeddings) }, seed: 1, batchRows, ...(weighting !== undefined && combinesTerms(trainingOf(weighting).weighting) && { step: { combinesTerms: true } }) };
+}
+
+const trainingOf = (weighting: string): TrainingOptions => trainingOptions.parse({ weighting: { name: weighting } });
+
+/** Takes the steps of a workload, counted from 0. */
+export function stepperOf({ weighting }: Workload, program: Program, { graph: { terms }, seed }: Plan): (batch: Batch, step: number) => Promise<unknown> {
+  if (weighting === undefined) return (batch) => program.trainStep(batch);
+  const stepper = createStepper({ program, terms, training: trainingOf(weighting), seed, stateOf: (_, first) => first() });
+  return (batch, step) => stepper.take(batch, { ...firstLoopState(), step });
 }
 
 /** Rows as the peers' script draws them: ids uniform below 200, log-uniform above; 4% clicks, 5% of them buy; bags of 0 to twice the average. */
