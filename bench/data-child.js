@@ -92,7 +92,7 @@ const measures = {
     let last;
     const nothing = () => undefined;
     const options = { device: 'cpu', runDir, overrides: sets, signal: new AbortController().signal };
-    await train(loaded, options, { onRead: nothing, onNotice: nothing, onStart: nothing, onStep: nothing, onEpoch: ({ rows, elapsedMs }) => (last = { rows, ms: elapsedMs }) });
+    await train(loaded, options, { onRead: nothing, onNotice: nothing, onStart: nothing, onStep: nothing, onMilestone: ({ rows, elapsedMs }) => (last = { rows, ms: elapsedMs }) });
     rmSync(runDir, { recursive: true });
     return last;
   },
