@@ -9,10 +9,13 @@ import csv
 import decimal
 import json
 import os
+import tempfile
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+SCRATCH = tempfile.mkdtemp()
 
 os.chdir(os.path.dirname(os.path.abspath(__file__)))
 db = duckdb.connect()
@@ -33,8 +36,8 @@ def with_nulls(name, array):
 
 def expect(table, path, items=()):
     """Notes the cells of a file, which all files of a table agree on."""
-    db.execute(f"copy (select * from '{path}') to '/tmp/cells.csv' (header true)")
-    with open("/tmp/cells.csv", newline="") as file:
+    db.execute(f"copy (select * from '{path}') to '{SCRATCH}/cells.csv' (header true)")
+    with open(f"{SCRATCH}/cells.csv", newline="") as file:
         header, *rows = csv.reader(file)
     found = {name: [row[i] for row in rows] for i, name in enumerate(header)}
     for name, kind in items:
@@ -132,7 +135,7 @@ for encoding, names in {
 encodings = pa.table({name: array for name, (array, _) in encoded.items()})
 for version in ["1.0", "2.0"]:
     # DuckDB does not split the streams of values of fixed length.
-    write("encodings", f"v{version[0]}", encodings, read="/tmp/plain.parquet", use_dictionary=False, column_encoding={name: encoding for name, (_, encoding) in encoded.items()}, data_page_version=version)
+    write("encodings", f"v{version[0]}", encodings, read=f"{SCRATCH}/plain.parquet", use_dictionary=False, column_encoding={name: encoding for name, (_, encoding) in encoded.items()}, data_page_version=version)
 long = pa.table({
     "int32": pa.array([(i * 7919) % 1000 - 500 for i in range(700)], pa.int32()),
     "int64": pa.array([i * i * 2**40 * (-1) ** i for i in range(700)], pa.int64()),
@@ -169,8 +172,8 @@ holes = pa.table({
 pq.write_table(holes, "holes.parquet", **SMALL)
 
 # A page of nothing but nulls, for whose values Spark writes no byte, compressed or not.
-pq.write_table(pa.table({"x": pa.nulls(5, pa.int64())}), "/tmp/nulls.parquet", **{**SMALL, "compression": "snappy"}, data_page_version="2.0", use_dictionary=False)
-with open("/tmp/nulls.parquet", "rb") as file:
+pq.write_table(pa.table({"x": pa.nulls(5, pa.int64())}), f"{SCRATCH}/nulls.parquet", **{**SMALL, "compression": "snappy"}, data_page_version="2.0", use_dictionary=False)
+with open(f"{SCRATCH}/nulls.parquet", "rb") as file:
     data = bytearray(file.read())
 header = data.index(bytes([0x15, 0x04, 0x15, 0x00, 0x12]))
 data[header + 4] = 0x11  # The values are compressed, says Spark.
