@@ -3,8 +3,8 @@ import { batchesOf, planOf as workloadPlan, type Workload } from '../../bench/wo
 import type { Batch } from '../../src/batch.js';
 import type { Plan, Program } from '../../src/engines/engine.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
-import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
 import { randomStream } from '../../src/random.js';
+import { engines } from '../support/engines.js';
 import { LOSS_CASES } from '../support/every-operation.js';
 import { float64Pass } from '../support/float64-pass.js';
 import { numericBatch, planOf } from '../support/graph-plan.js';
@@ -12,11 +12,6 @@ import { expectLikeFloat64 } from '../support/like-float64.js';
 
 // Every engine beside a way forward and back in doubles, which is itself held to differences of its losses.
 
-const engines = [
-  { name: 'tfjs', create: () => createTfjsEngine() },
-  { name: 'simd', create: () => Promise.resolve(createSimdEngine()) },
-  { name: 'plain simd', create: () => Promise.resolve(createSimdEngine(1, false)) },
-];
 const WIDTH = 6;
 const ROWS = 9;
 

@@ -1,17 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { createSimdEngine } from '../../src/engines/simd/engine.js';
-import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
 import type { GraphBuilder } from '../../src/graph/builder.js';
 import type { Value } from '../../src/graph/operations.js';
+import { engines } from '../support/engines.js';
 import { numericBatch, planOf } from '../support/graph-plan.js';
 
 // What every engine does alike, and exactly. How near its numbers are to those of doubles, float64.test.ts says.
 
-const engines = [
-  { name: 'tfjs', create: () => createTfjsEngine() },
-  { name: 'simd', create: () => Promise.resolve(createSimdEngine()) },
-  { name: 'plain simd', create: () => Promise.resolve(createSimdEngine(1, false)) },
-];
 const WIDTH = 6;
 const ROWS = 9;
 

@@ -6,8 +6,7 @@ type RuleKernel = Extract<keyof Signatures, `${string}Dense` | `${string}Tensor`
 /** What starts and ends a list is called by nobody else. */
 type OwnKernel = 'barrier' | 'join';
 export type KernelName = Exclude<keyof Signatures, OwnKernel>;
-/** Rules that have kernels for dense weights, and for tables. */
-export type DenseRule = RuleKernel extends infer Name ? (Name extends `${infer Rule}Dense` ? Rule : never) : never;
+/** Rules that have a kernel for tables. */
 export type TableRule = RuleKernel extends infer Name ? (Name extends `${infer Rule}Table` ? Rule : never) : never;
 
 /** How the work of a kernel is shared among workers; what two workers may meet in lies on two sides of a barrier. */

@@ -37,6 +37,7 @@ export function compileProgram({ module }: KernelModule, plan: Plan, threads: nu
   const running = view(compiled.running.at, compiled.running.length);
   const runningBefore = running.slice();
   const graphWeights = graph.terms.map(({ weight }) => weight);
+  const termPlaces = [...terms.values()];
   let step = 0;
 
   for (const { running: normalisation, width } of graph.values.flatMap((value) => (value.op === 'activation' ? [value] : []))) {
@@ -46,7 +47,7 @@ export function compileProgram({ module }: KernelModule, plan: Plan, threads: nu
   /** Readies a step: what its calls read beside the batch. A pass that is not a step's first has masks of its own. */
   const prepare = (pass: number, weights: readonly number[], counted: readonly number[] | undefined): void => {
     for (const [name, at] of compiled.dropoutKeys) words[at / WORD] = streamKey(seed, 'dropout', name, step, ...(pass > 0 ? [pass] : []));
-    for (const [t, { weight }] of [...terms.values()].entries()) {
+    for (const [t, { weight }] of termPlaces.entries()) {
       floats[weight / WORD] = weights[t]!;
       doubles[weight / 8 + 1] = counted?.[t] ?? 0;
     }
