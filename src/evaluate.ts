@@ -1,19 +1,12 @@
-import { join, resolve } from 'node:path';
-import { tasksOf } from './config/experiment.js';
-import { storedExperiment } from './config/stored.js';
+import { resolve } from 'node:path';
 import type { DataOptions } from './data/options.js';
 import { refuseBadRows, skipBadRows } from './data/rows/rejects.js';
-import { encodedFormat, rowFormatOf } from './data/rows/row-format.js';
 import type { Access } from './data/sources/source.js';
 import { openSplits, type SplitFiles } from './data/sources/splits.js';
 import { createEngine, type EngineOptions } from './engines/engines.js';
-import { planSize } from './engines/plan-size.js';
 import { userError } from './errors.js';
 import type { Report } from './evaluation/evaluation.js';
-import { spacesOf } from './evaluation/spaces.js';
-import { layoutOf, vocabularyBytes } from './features/feature-types.js';
-import { buildModel } from './models/models.js';
-import { findCheckpoint, readCheckpoint } from './runs/checkpoint.js';
+import { compileTrained, readTrainedModel } from './trained-model.js';
 import { evaluateBatches, EVALUATION_BATCH_ROWS } from './training/evaluate-batches.js';
 
 /** What is evaluated, and on what. */
@@ -40,27 +33,18 @@ export interface EvaluateResult {
 
 /** Measures a checkpoint on valid and test, or on other data; the same numbers that training printed. */
 export async function evaluate({ path, data, verifyData, onNotice, signal, ...engineOptions }: EvaluateOptions): Promise<EvaluateResult> {
-  const folder = findCheckpoint(path);
-  const checkpoint = await readCheckpoint(folder, false);
-  const experiment = storedExperiment(checkpoint.config, join(folder, 'config.yaml'));
-  const tasks = tasksOf(experiment);
-  const format = encodedFormat(rowFormatOf(tasks, Object.values(experiment.features)), checkpoint.fitted);
+  const model = await readTrainedModel(path);
+  const { folder, checkpoint, experiment, format, spaces, graph } = model;
   const sources = await openSplits(filesOf(experiment.data, data), format, data === undefined ? 'name other data with --data' : 'paths are taken from the working directory');
 
-  const layout = layoutOf(format.fields);
-  const graph = buildModel(experiment.model, layout.width, tasks);
-  const engine = await createEngine(engineOptions);
-  const plan = { graph, layout, optimizers: experiment.training.optimizer, seed: experiment.seed };
-  planSize(plan, engine, vocabularyBytes(format.fields));
-  const program = engine.compile(plan, onNotice);
+  const program = compileTrained(model, await createEngine(engineOptions), onNotice);
   try {
-    program.restore(checkpoint.program);
     const policy = experiment.data.onBadRow === 'skip' ? skipBadRows(undefined, experiment.data.maxRejects) : refuseBadRows;
     const metrics: Record<string, Report> = {};
     for (const [split, rows] of Object.entries(sources)) {
       if (rows === undefined) continue;
       const dataset = await rows.dataset(format, { policy, cache: { folder: experiment.data.cache, onNotice }, verifyData, threads: engineOptions.threads, signal });
-      metrics[split] = (await evaluateBatches(program, dataset.batches(EVALUATION_BATCH_ROWS), spacesOf(tasks), graph.terms, signal)).report;
+      metrics[split] = (await evaluateBatches(program, dataset.batches(EVALUATION_BATCH_ROWS), spaces, graph.terms, signal)).report;
     }
     return { checkpoint: folder, step: checkpoint.program.step, metrics, numRejects: policy.count };
   } finally {

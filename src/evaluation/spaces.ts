@@ -30,8 +30,21 @@ export function spacesOf(tasks: readonly Task[]): readonly Space[] {
   });
 }
 
-/** The rows of a space among stored ones, with the product of its predictions. */
-export function scoresOf({ label, where, factors }: Space, blocks: readonly Block[]): Scores {
+/**
+ * The predictions of a space for some rows: the product of its tasks'.
+ * @param predictions by task, of at least `rows` rows
+ * @param into where they go
+ */
+export function predictionsOf({ factors }: Space, predictions: Block['predictions'], rows: number, into = new Float32Array(rows)): Float32Array {
+  const [first, ...others] = factors.map((task) => column(predictions, task));
+  into.set(first!.subarray(0, rows));
+  for (const other of others) for (let row = 0; row < rows; row++) into[row]! *= other[row]!;
+  return into;
+}
+
+/** The rows of a space among stored ones, with its predictions. */
+export function scoresOf(space: Space, blocks: readonly Block[]): Scores {
+  const { label, where } = space;
   const labels = new Float32Array(BLOCK_ROWS);
   const predictions = new Float32Array(BLOCK_ROWS);
 
@@ -39,14 +52,12 @@ export function scoresOf({ label, where, factors }: Space, blocks: readonly Bloc
   const select = (block: Block): number => {
     const truth = column(block.labels, label);
     const condition = where === undefined ? undefined : column(block.labels, where);
-    const [first, ...others] = factors.map((task) => column(block.predictions, task));
+    predictionsOf(space, block.predictions, block.rows, predictions);
     let count = 0;
     for (let row = 0; row < block.rows; row++) {
       if (condition !== undefined && condition[row] !== 1) continue;
       labels[count] = truth[row]!;
-      predictions[count] = first![row]!;
-      for (let f = 0; f < others.length; f++) predictions[count]! *= others[f]![row]!;
-      count++;
+      predictions[count++] = predictions[row]!;
     }
     return count;
   };

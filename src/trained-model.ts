@@ -1,0 +1,61 @@
+import { join } from 'node:path';
+import { tasksOf, type Experiment } from './config/experiment.js';
+import { storedExperiment } from './config/stored.js';
+import { encodedFormat, rowFormatOf, type EncodedFormat } from './data/rows/row-format.js';
+import type { Engine, Program } from './engines/engine.js';
+import { planSize } from './engines/plan-size.js';
+import { spacesOf, type Space } from './evaluation/spaces.js';
+import { layoutOf, vocabularyBytes } from './features/feature-types.js';
+import type { Graph } from './graph/graph.js';
+import { buildModel } from './models/models.js';
+import { findCheckpoint, readCheckpoint, type Checkpoint } from './runs/checkpoint.js';
+import type { InputLayout } from './tables/layout.js';
+import type { Task } from './tasks.js';
+
+/** A model as a checkpoint holds it, with all that using it needs. */
+export interface TrainedModel {
+  /** Of the checkpoint. */
+  readonly folder: string;
+  readonly checkpoint: Checkpoint;
+  /** The config that it was trained with. */
+  readonly experiment: Experiment;
+  readonly tasks: readonly Task[];
+  /** What it is measured on, and what it predicts. */
+  readonly spaces: readonly Space[];
+  /** Of rows with labels. */
+  readonly format: EncodedFormat;
+  readonly layout: InputLayout;
+  readonly graph: Graph;
+}
+
+/**
+ * Reads the model of a run (its best checkpoint) or of a checkpoint.
+ * @throws UserError (checkpoint) where there is none, or it is not whole
+ */
+export async function readTrainedModel(path: string): Promise<TrainedModel> {
+  const folder = findCheckpoint(path);
+  const checkpoint = await readCheckpoint(folder, false);
+  const experiment = storedExperiment(checkpoint.config, join(folder, 'config.yaml'));
+  const tasks = tasksOf(experiment);
+  const format = encodedFormat(rowFormatOf(tasks, Object.values(experiment.features)), checkpoint.fitted);
+  const layout = layoutOf(format.fields);
+  return { folder, checkpoint, experiment, tasks, spaces: spacesOf(tasks), format, layout, graph: buildModel(experiment.model, layout.width, tasks) };
+}
+
+/**
+ * The model as a program with the weights of its checkpoint.
+ * @param tell told what people should know
+ * @throws UserError where it does not fit the machine
+ */
+export function compileTrained({ checkpoint, experiment, format, layout, graph }: TrainedModel, engine: Engine, tell: (notice: string) => void): Program {
+  const plan = { graph, layout, optimizers: experiment.training.optimizer, seed: experiment.seed };
+  planSize(plan, engine, vocabularyBytes(format.fields));
+  const program = engine.compile(plan, tell);
+  try {
+    program.restore(checkpoint.program);
+  } catch (error) {
+    program.dispose();
+    throw error;
+  }
+  return program;
+}
