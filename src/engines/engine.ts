@@ -107,6 +107,8 @@ export interface Program {
   trainStep(batch: Batch, settings?: StepSettings): Promise<StepResult>;
   /** Predictions by task, in evaluation mode; `rows` numbers each, the caller's to keep. */
   predict(batch: Batch): Promise<ReadonlyMap<string, Float32Array>>;
+  /** The same at once, where the engine's device can; it then costs no more than the promise would. */
+  predictSync?(batch: Batch): ReadonlyMap<string, Float32Array>;
   /** The same, and the loss of each term; the batch has labels. */
   evaluate(batch: Batch): Promise<Evaluation>;
   /** The loss of each term in training mode, with the masks of the next step; nothing is changed. */

@@ -30,6 +30,12 @@ export function spacesOf(tasks: readonly Task[]): readonly Space[] {
   });
 }
 
+/** Of the spaces with the same predictions, which only count other rows, the first: what is told where nothing is measured. */
+export function predictedSpaces(spaces: readonly Space[]): readonly Space[] {
+  const keyOf = ({ factors }: Space): string => JSON.stringify(factors);
+  return spaces.filter((space, i) => spaces.findIndex((other) => keyOf(other) === keyOf(space)) === i);
+}
+
 /**
  * The predictions of a space for some rows: the product of its tasks'.
  * @param predictions by task, of at least `rows` rows

@@ -92,12 +92,13 @@ describe('the simd engine', () => {
     expect(after.heapUsed - before.heapUsed).toBeLessThan(2 ** 20);
   });
 
-  it('predicts batches of any size, and a row alike in all of them', async () => {
+  it('predicts batches of any size, at once or by a promise, and a row alike in all of them', async () => {
     const program = await trained(createSimdEngine(2, true, { isPatient: true }), workload('mmoe'), 3);
     const [large] = batchesOf({ ...workload('mmoe'), batchRows: 2500 }, 1, SCALE);
     const whole = await program.predict(large!);
     expect(whole.get('ctr')).toHaveLength(2500);
     const first = await program.predict({ ...large!, rows: 7 });
+    expect(program.predictSync!({ ...large!, rows: 7 })).toEqual(first);
     expect([...first.get('ctr')!]).toEqual([...whole.get('ctr')!.subarray(0, 7)]);
     program.dispose();
   });

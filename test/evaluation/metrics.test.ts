@@ -8,7 +8,7 @@ import { metrics } from '../../src/evaluation/metrics.js';
 import { pcoc } from '../../src/evaluation/pcoc.js';
 import { r2 } from '../../src/evaluation/r2.js';
 import { rmse } from '../../src/evaluation/rmse.js';
-import { spacesOf } from '../../src/evaluation/spaces.js';
+import { predictedSpaces, spacesOf } from '../../src/evaluation/spaces.js';
 import { taskOptions, type Task } from '../../src/tasks.js';
 import { logLoss as plainLogLoss } from '../support/reference.js';
 
@@ -103,6 +103,10 @@ describe('spaces', () => {
       ['cvr_all', undefined, ['cvr']],
       ['ctcvr', undefined, ['ctr', 'cvr']],
     ]);
+  });
+
+  it('tells predictions that several spaces share once', () => {
+    expect(predictedSpaces(spacesOf(tasks)).map(({ name }) => name)).toEqual(spacesOf(tasks).map(({ name }) => name).filter((name) => name !== 'cvr_all'));
   });
 
   it('has no joint space where no task predicts the condition', () => {

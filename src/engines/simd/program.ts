@@ -124,6 +124,7 @@ export function compileProgram({ module }: KernelModule, plan: Plan, threads: nu
     return shared;
   };
 
+  const predictSync = (batch: Batch): Map<string, Float32Array> => predicted(batch, 'predict', () => undefined);
   const exchange = (): void => {
     setClock(compiled, floats, step);
     team.run('exchange', places.maxRows);
@@ -157,7 +158,8 @@ export function compileProgram({ module }: KernelModule, plan: Plan, threads: nu
       return Promise.resolve({ losses: isRefused() ? refusedLosses(losses) : losses, norms: { dense, embeddings }, diagnosis: isRefused() ? undefined : complete?.(counts) });
     },
 
-    predict: (batch) => Promise.resolve(predicted(batch, 'predict', () => undefined)),
+    predictSync,
+    predict: (batch) => Promise.resolve(predictSync(batch)),
 
     evaluate(batch) {
       const parts: Map<string, TermLoss>[] = [];
