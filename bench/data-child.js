@@ -17,7 +17,7 @@ const [what, config, ...sets] = process.argv.slice(2);
 const loaded = await loadConfig(config, sets.map(parseOverride));
 const { experiment } = loaded;
 const tasks = tasksOf(experiment);
-const format = rowFormatOf(tasks, Object.values(experiment.features));
+const format = rowFormatOf({ tasks, groups: Object.values(experiment.features) });
 const reading = { policy: refuseBadRows, cache: { folder: experiment.data.cache }, threads: 1 };
 const { batchSize, shuffleWindow: window } = experiment.training;
 const shuffle = (epoch) => ({ seed: experiment.seed, epoch, window });

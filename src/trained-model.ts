@@ -37,7 +37,7 @@ export async function readTrainedModel(path: string): Promise<TrainedModel> {
   const checkpoint = await readCheckpoint(folder, false);
   const experiment = storedExperiment(checkpoint.config, join(folder, 'config.yaml'));
   const tasks = tasksOf(experiment);
-  const format = encodedFormat(rowFormatOf(tasks, Object.values(experiment.features)), checkpoint.fitted);
+  const format = encodedFormat(rowFormatOf({ tasks, groups: Object.values(experiment.features) }), checkpoint.fitted);
   const layout = layoutOf(format.fields);
   return { folder, checkpoint, experiment, tasks, spaces: spacesOf(tasks), format, layout, graph: buildModel(experiment.model, layout.width, tasks) };
 }

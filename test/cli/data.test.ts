@@ -12,7 +12,7 @@ import { scratchFolder } from '../support/scratch.js';
 /** A folder with two files that were read, each with a folder of what was learned and one of rows. */
 async function readTwo(): Promise<string> {
   const folder = scratchFolder();
-  const format = rowFormatOf([{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }], [featureTypes.schema.parse({ type: 'categorical', fields: ['id'] })]);
+  const format = rowFormatOf({ tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }], groups: [featureTypes.schema.parse({ type: 'categorical', fields: ['id'] })] });
   for (const name of ['train.csv', 'test.csv']) {
     writeFileSync(join(folder, name), 'click,id\n0,1\n1,2\n');
     const source = await openSource(join(folder, name), columnsOf(format));

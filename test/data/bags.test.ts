@@ -22,7 +22,7 @@ const groups = [
 
 /** What was fitted on the rows, and the data set of them. */
 async function open(rows: readonly string[], policy: RejectPolicy = refuseBadRows) {
-  const format = rowFormatOf(tasks, groups);
+  const format = rowFormatOf({ tasks, groups });
   const source = await openSource(scratchFile('train.csv', ['click,seen,item,liked,hour', ...rows].join('\n')), columnsOf(format));
   const fitted = await source.fit(format, { policy });
   return { fitted, dataset: await source.dataset(encodedFormat(format, fitted), { policy }) };

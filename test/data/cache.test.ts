@@ -29,7 +29,7 @@ const groupsOf = (options: object = {}) => [
 /** Reads a file as a run does: fits, encodes, and gives all ids and what was told. */
 async function run(path: string, reading: Partial<Reading> = {}, options: object = {}): Promise<{ ids: number[]; fitted: unknown; told: string[] }> {
   const told: string[] = [];
-  const format = rowFormatOf(tasks, groupsOf(options));
+  const format = rowFormatOf({ tasks, groups: groupsOf(options) });
   const all: Reading = { policy: refuseBadRows, onProgress: ({ what }) => told.push(what.split(' ')[0]!), ...reading };
   const source = await openSource(path, columnsOf(format));
   const fitted = await source.fit(format, all);
@@ -202,7 +202,7 @@ describe('the cache', () => {
   it('is written in memory that does not grow with the width of rows', async () => {
     const names = Array.from({ length: 5000 }, (_, i) => `f${i}`);
     const path = csvFile(`click,${names.join(',')}\n${`1,${names.map((_, i) => i).join(',')}\n`.repeat(4000)}`);
-    const format = rowFormatOf(tasks, [featureTypes.schema.parse({ type: 'categorical', fields: names })]);
+    const format = rowFormatOf({ tasks, groups: [featureTypes.schema.parse({ type: 'categorical', fields: names })] });
     const source = await openSource(path, columnsOf(format));
     const before = process.memoryUsage().arrayBuffers;
     let most = 0;

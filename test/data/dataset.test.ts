@@ -24,7 +24,7 @@ const HEADER = 'click,purchase,id,price,unused';
 
 /** Fits on the rows and opens them, as a run does. */
 async function open(rows: readonly string[], policy: RejectPolicy = refuseBadRows): Promise<Dataset> {
-  const format = rowFormatOf(tasks, groups);
+  const format = rowFormatOf({ tasks, groups });
   const source = await openSource(scratchFile('train.csv', [HEADER, ...rows].join('\n')), columnsOf(format));
   return source.dataset(encodedFormat(format, await source.fit(format, { policy })), { policy });
 }
@@ -162,7 +162,7 @@ describe('a data set', () => {
 
   it('does not learn from a row that it skips', async () => {
     const policy = skipBadRows(undefined, 10);
-    const format = rowFormatOf(tasks, groups);
+    const format = rowFormatOf({ tasks, groups });
     const source = await openSource(scratchFile('train.csv', [HEADER, '0,0,3,0,', '0,0,900,x,', '0,1,800,0,'].join('\n')), columnsOf(format));
     expect(await source.fit(format, { policy })).toEqual({ id: { size: 4 } });
   });

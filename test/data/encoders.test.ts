@@ -29,7 +29,7 @@ const groups = [
   { type: 'cross', fields: [['word', 'id']], buckets: 100 },
 ].map((group) => featureTypes.schema.parse(group));
 const HEADER = 'click,buy,id,word,unused,n,seen';
-const format = encodedFormat(rowFormatOf(tasks, groups), { id: { size: 500 }, word: { vocabulary: createTextTable(textsFrom(['a', 'b', 'ü'])) }, n: { mean: 1, deviation: 2 } });
+const format = encodedFormat(rowFormatOf({ tasks, groups }), { id: { size: 500 }, word: { vocabulary: createTextTable(textsFrom(['a', 'b', 'ü'])) }, n: { mean: 1, deviation: 2 } });
 
 /** The files of the folder that comes of a CSV, or the error, with the bad rows that were told. */
 async function encode(path: string, threads: number, policy: RejectPolicy, chunkBytes?: number): Promise<unknown> {
@@ -45,7 +45,7 @@ async function encode(path: string, threads: number, policy: RejectPolicy, chunk
   const csv = await openCsv(path, chunkBytes);
   const source = { csv, indices: new Map(csv.header.map((name, i) => [name, i])) };
   try {
-    await encodeShards(folder, () => '{}', path, format, telling, (recording, writer) => encodeRows(source, format, recording, writer, () => undefined, { threads, isPatient: true }));
+    await encodeShards(folder, () => '{}', path, format, telling, async (recording, writer) => ({ read: undefined, leftOut: await encodeRows(source, format, recording, writer, () => undefined, { threads, isPatient: true }) }));
   } catch (error) {
     return { error: String(error), told };
   }
@@ -119,7 +119,7 @@ describe('several threads', () => {
     const broken: EncodedFormat = { ...format, fitted: {} };
     const csv = await openCsv(scratchFile('data.csv', `${HEADER}\n1,0,7,a,,1,\n`));
     const source = { csv, indices: new Map(csv.header.map((name, i) => [name, i])) };
-    const writing = encodeShards(join(scratchFolder(), 'shards'), () => '{}', csv.path, broken, refuseBadRows, (policy, writer) => encodeRows(source, broken, policy, writer, () => undefined, { threads: 2, isPatient: true }));
+    const writing = encodeShards(join(scratchFolder(), 'shards'), () => '{}', csv.path, broken, refuseBadRows, async (policy, writer) => ({ read: undefined, leftOut: await encodeRows(source, broken, policy, writer, () => undefined, { threads: 2, isPatient: true }) }));
     await expect(writing).rejects.toThrow(/not what this field of the config learns/);
     const thread = startThread('data/no-such-module.js');
     await expect(thread.ask({})).rejects.toThrow(/no-such-module/);

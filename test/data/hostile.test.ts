@@ -33,7 +33,7 @@ async function read(path: string): Promise<{ rows: unknown[]; skipped: string[] 
       if (!skipped.includes(told)) skipped.push(told);
     },
   };
-  const format = rowFormatOf(tasks, groups);
+  const format = rowFormatOf({ tasks, groups });
   const reading = { policy, cache: { folder: scratchFolder() } };
   const source = await openSource(path, columnsOf(format));
   const fitted = await source.fit(format, reading);
@@ -154,13 +154,13 @@ describe('a hostile CSV', () => {
     ['a label that is a count', '2,7,a,0.5\n', /train\.csv:2: column "click": expected 0 or 1, found "2"; correct the row/],
   ])('with %s is told the cure that is likely', async (_, content, message) => {
     const path = scratchFile('train.csv', HEADER + content);
-    const format = rowFormatOf(tasks, groups);
+    const format = rowFormatOf({ tasks, groups });
     const source = await openSource(path, columnsOf(format));
     await expect(source.fit(format, { policy: refuseBadRows })).rejects.toThrow(message);
   });
 
   it('with texts for ids has that cure told also where too many rows are skipped', async () => {
-    const format = rowFormatOf(tasks, groups);
+    const format = rowFormatOf({ tasks, groups });
     const source = await openSource(scratchFile('train.csv', `${HEADER}1,abc,a,0.5\n`), columnsOf(format));
     await expect(source.fit(format, { policy: skipBadRows(undefined, 0) })).rejects.toThrow(/found "abc"; correct the row, or where ids are texts, .*; this is bad row number 1 and data\.maxRejects is 0$/);
   });

@@ -60,7 +60,7 @@ function csvOf(part: Rows): string {
 }
 
 async function read(path: string, policy: RejectPolicy = refuseBadRows): Promise<unknown> {
-  const format = rowFormatOf(tasks, groups);
+  const format = rowFormatOf({ tasks, groups });
   const reading = { policy, cache: { folder: scratchFolder() } };
   const source = await openSource(path, columnsOf(format));
   const fitted = await source.fit(format, reading);
@@ -146,7 +146,7 @@ describe('Parquet', () => {
 
 /** What a config of these groups makes of a case, and the bad rows of it. */
 async function readCase(name: string, label: string, features: readonly object[]): Promise<{ fitted: Readonly<Record<string, unknown>>; batch: Batch; bad: string[] }> {
-  const format = rowFormatOf([{ name: 'task', ...taskOptions.parse({ label }) }], features.map((group) => featureTypes.schema.parse(group)));
+  const format = rowFormatOf({ tasks: [{ name: 'task', ...taskOptions.parse({ label }) }], groups: features.map((group) => featureTypes.schema.parse(group)) });
   const bad: string[] = [];
   const policy: RejectPolicy = { count: 0, reject: ({ line, column, value, expected }) => void bad.push(`${line} ${column}: expected ${expected}, found ${value}`) };
   const reading = { policy, cache: { folder: scratchFolder() } };

@@ -7,7 +7,8 @@ import { readRows } from '../../src/data/encoding/fill-blocks.js';
 import type { BadRow, RejectPolicy } from '../../src/data/rows/rejects.js';
 import { appendRows, blockColumns, blockReaders, createRowBlock, type RowBlock } from '../../src/data/rows/row-block.js';
 import { encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
-import { funnelCheck, rowReader, type RowSource } from '../../src/data/files/row-reader.js';
+import { rowReader, type RowSource } from '../../src/data/files/row-reader.js';
+import { startRules } from '../../src/data/rows/row-rule.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { taskOptions } from '../../src/tasks.js';
 import { scratchFile } from '../support/scratch.js';
@@ -30,7 +31,7 @@ const groups = [
   { type: 'cross', fields: [['word', 'hour']], buckets: 100 },
 ].map((group) => featureTypes.schema.parse(group));
 const COLUMNS = ['unused', 'click', 'id', 'given', 'word', 'n', 'buy', 'logged', 'n2', 'price', 'seen', 'hour'];
-const format = encodedFormat(rowFormatOf(tasks, groups), { id: { size: 500 }, word: { vocabulary: ['a', 'b', 'ü'] } });
+const format = encodedFormat(rowFormatOf({ tasks, groups }), { id: { size: 500 }, word: { vocabulary: ['a', 'b', 'ü'] } });
 const indices = new Map(COLUMNS.map((name, i) => [name, i]));
 
 interface Found {
@@ -46,7 +47,7 @@ function readPlainly(path: string, bytes: Buffer): Found {
   const rejects: BadRow[] = [];
   const block = newBlock(500);
   const source = { csv: { path, header: COLUMNS }, indices } as unknown as RowSource;
-  const readRow = rowReader(source, blockReaders(block, format.fields, format.labels), funnelCheck(source, format), keeping(rejects));
+  const readRow = rowReader(source, blockReaders(block, format.fields, format.labels), startRules(format.rules, block).settle, keeping(rejects));
   const { rows, lines } = parseCells(bytes, 1);
   rows.slice(1).forEach((cells, r) => {
     if (readRow(cells, lines[r + 1]!)) block.rows++;
@@ -60,7 +61,7 @@ async function readFast(path: string, chunkBytes: number, capacity: number): Pro
   const block = newBlock(capacity);
   const readers = blockReaders(block, format.fields, format.labels);
   const source = { csv: await openCsv(path, chunkBytes), indices };
-  const count = await readRows(source, { format, readers, block, capacity, policy: keeping(rejects), onBlock: () => appendRows(block, 0, block.rows, all), onShare: () => undefined });
+  const { count } = await readRows(source, { format, readers, block, capacity, policy: keeping(rejects), onBlock: () => appendRows(block, 0, block.rows, all), onShare: () => undefined });
   expect(count).toBe(all.rows);
   return { block: all, rejects };
 }

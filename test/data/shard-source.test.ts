@@ -54,7 +54,7 @@ async function bothSources(change: (batch: Batch) => void = () => undefined, voc
 
 /** What a config makes of a source: what it learns and all of its batches. */
 async function read(path: string, groups: readonly object[], fittedOn = path): Promise<{ fitted: unknown; batches: unknown[] }> {
-  const format = rowFormatOf(tasks, groups.map((group) => featureTypes.schema.parse(group)));
+  const format = rowFormatOf({ tasks, groups: groups.map((group) => featureTypes.schema.parse(group)) });
   const reading = { policy: refuseBadRows, cache: { folder: scratchFolder() } };
   const fitted = await (await openSource(fittedOn, columnsOf(format))).fit(format, reading);
   const dataset = await (await openSource(path, columnsOf(format))).dataset(encodedFormat(format, fitted), reading);

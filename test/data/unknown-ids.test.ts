@@ -18,7 +18,7 @@ const tokens = (options: object = {}): object => ({ name: 'tokens', ...options }
 async function opened(files: { train: string; valid?: string; test?: string }, groups: readonly object[], cache: string): Promise<{ unknown: Datasets['unknown']; told: string[]; read: string[] }> {
   const told: string[] = [];
   const read: string[] = [];
-  const format = rowFormatOf(tasks, groups.map((group) => featureTypes.schema.parse(group)));
+  const format = rowFormatOf({ tasks, groups: groups.map((group) => featureTypes.schema.parse(group)) });
   const reading = { policy: refuseBadRows, cache: { folder: cache }, onNotice: (text: string) => void told.push(text), onProgress: ({ what }: { what: string }) => void read.push(what) };
   const sources = await openSplits(files, format, '');
   const fitted = await sources.train.fit(format, reading);

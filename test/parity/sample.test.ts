@@ -84,7 +84,7 @@ async function prepare(engine: Engine, c: SampleCase, files: readonly string[]) 
   };
   const experiment = parseConfig(stringify(config), 'sample.yaml');
   const tasks = tasksOf(experiment);
-  const format = encodedFormat(rowFormatOf(tasks, Object.values(experiment.features)), {});
+  const format = encodedFormat(rowFormatOf({ tasks, groups: Object.values(experiment.features) }), {});
   const sources = await openSplits(experiment.data, format, '');
   const layout = layoutOf(format.fields);
   const graph = buildModel(experiment.model, layout.width, tasks);

@@ -5,11 +5,11 @@ const [{ openCsv }, { encodeRows, encodeShards }, { refuseBadRows }, { encodedFo
 );
 const [file, folder, threads = '2'] = process.argv.slice(2);
 const groups = [featureTypes.schema.parse({ type: 'categorical', fields: ['id'] })];
-const format = encodedFormat(rowFormatOf([{ name: 'y', ...taskOptions.parse({ label: 'y' }) }], groups), { id: { size: 10 } });
+const format = encodedFormat(rowFormatOf({ tasks: [{ name: 'y', ...taskOptions.parse({ label: 'y' }) }], groups }), { id: { size: 10 } });
 const csv = await openCsv(file);
 const source = { csv, indices: new Map(csv.header.map((name, i) => [name, i])) };
 try {
-  await encodeShards(folder, () => '{}', file, format, refuseBadRows, (policy, writer) => encodeRows(source, format, policy, writer, () => undefined, { threads: Number(threads), isPatient: true, onNotice: (text) => process.stdout.write(text) }));
+  await encodeShards(folder, () => '{}', file, format, refuseBadRows, async (policy, writer) => ({ leftOut: await encodeRows(source, format, policy, writer, () => undefined, { threads: Number(threads), isPatient: true, onNotice: (text) => process.stdout.write(text) }) }));
 } catch (error) {
   process.stderr.write(`${error.name} ${error.kind}: ${error.message}\n`);
   process.exitCode = 9;

@@ -1,7 +1,9 @@
 import { randomStream, shuffledOrder } from '../../random.js';
 import { sliceRows, type BatchRead } from '../../batch.js';
 import { blockRows, createRowBlock, permuteRows, type RowBlock } from '../rows/row-block.js';
+import type { LeftOut } from '../rows/row-rule.js';
 import type { IdCounts } from '../shards/id-counts.js';
+import { leftOutOf } from '../shards/left-out.js';
 import type { Shards, ShardRows } from '../shards/reader.js';
 import type { ShardView, Window } from '../shards/shard-view.js';
 
@@ -24,6 +26,8 @@ export interface Dataset {
   readonly rows: number;
   /** By field, where somebody counted: its ids and those that are the unknown. */
   readonly idCounts: ReadonlyMap<string, IdCounts[string]>;
+  /** By reason: rows of the source that are not among them. */
+  readonly leftOut: LeftOut;
   /** Every usable row once; all batches are full but the last. */
   batches(batchSize: number, shuffle?: Shuffle, range?: BatchRange): AsyncGenerator<BatchRead>;
 }
@@ -71,6 +75,7 @@ export function shardDataset(shards: Shards, view: ShardView, idCounts: Dataset[
   return {
     rows,
     idCounts,
+    leftOut: leftOutOf(shards.manifest),
     async *batches(batchSize, shuffle, { skipBatches = 0 } = {}) {
       // Whole batches, so that only the last one may be short; no more than there are.
       const window = Math.min(Math.max(1, Math.ceil((shuffle?.window ?? blockRows(view.rawColumns, READ_AHEAD_ROWS)) / batchSize)), Math.ceil(rows / batchSize)) * batchSize;

@@ -7,6 +7,7 @@ import { createFiller, type PlainReader } from './fill-blocks.js';
 import type { BadRow, RejectPolicy } from '../rows/rejects.js';
 import { blockColumns, blockReaders, createRowBlock } from '../rows/row-block.js';
 import type { EncodedFormat, FormatSpec } from '../rows/row-format.js';
+import { countLeftOut, type LeftOut } from '../rows/row-rule.js';
 import type { RowShape } from '../files/row-reader.js';
 import type { LineCount } from '../files/cell-file.js';
 
@@ -29,6 +30,7 @@ export interface EncodeResult {
   readonly lines: number;
   /** With lines counted from 0. */
   readonly rejects: readonly BadRow[];
+  readonly leftOut: LeftOut;
   readonly packed: ArrayBuffer;
 }
 
@@ -66,14 +68,15 @@ export function createPieceEncoder(shape: RowShape, format: EncodedFormat): (req
   const block = createRowBlock(columns, capacity);
   let rejects: BadRow[] = [];
   const policy: RejectPolicy = { count: 0, reject: (row) => void rejects.push(row) };
-  const { scanner } = createFiller(shape, { format, readers: blockReaders(block, format.fields, format.labels), block, capacity, policy });
+  const { scanner, leftOut } = createFiller(shape, { format, readers: blockReaders(block, format.fields, format.labels), block, capacity, policy });
   return ({ bytes, memory }) => {
     block.rows = 0;
     rejects = [];
+    leftOut.clear();
     const next = { line: 0 };
     scanner.start({ bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), begin: 0, end: bytes.byteLength, next });
     if (!scanner.scan()) throw new Error(`a piece of ${bytes.byteLength} bytes has more than ${capacity} rows`);
-    return { rows: block.rows, lines: next.line, rejects, packed: packRows(block, columns, memory) };
+    return { rows: block.rows, lines: next.line, rejects, leftOut: new Map(leftOut), packed: packRows(block, columns, memory) };
   };
 }
 
@@ -89,6 +92,7 @@ export function createEncoders({ csv, indices }: RowShape, format: EncodedFormat
   let isStarted = false;
   let failure: unknown;
   let count = 0;
+  const leftOut = new Map<string, number>();
   const pieces = PIECES_PER_THREAD * threads;
 
   const startWorkers = async (): Promise<void> => {
@@ -119,11 +123,12 @@ export function createEncoders({ csv, indices }: RowShape, format: EncodedFormat
   const finishOldest = async (): Promise<void> => {
     const { result, next } = started.shift()!;
     try {
-      const { rows, lines, rejects, packed } = await result;
+      const { rows, lines, rejects, leftOut: more, packed } = await result;
       for (const row of rejects) policy.reject({ ...row, line: next.line + row.line });
       next.line += lines;
       if (rows > 0) await onRows(unpackRows(packed, rows, columns));
       count += rows;
+      countLeftOut(leftOut, more);
       spare.push(packed);
     } catch (error) {
       // What comes behind it does not count any more.
@@ -134,8 +139,8 @@ export function createEncoders({ csv, indices }: RowShape, format: EncodedFormat
 
   return {
     pieces,
-    get count() {
-      return count;
+    get found() {
+      return { count, leftOut };
     },
     async start({ bytes, begin, end, next }) {
       if (!isStarted) await startWorkers();

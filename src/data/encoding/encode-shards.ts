@@ -6,6 +6,8 @@ import { noRows } from './fit.js';
 import type { BadRow, RejectPolicy } from '../rows/rejects.js';
 import { blockColumns, blockReaders, blockRows, createRowBlock } from '../rows/row-block.js';
 import type { EncodedFormat } from '../rows/row-format.js';
+import type { LeftOut } from '../rows/row-rule.js';
+import { LEFT_OUT } from '../shards/left-out.js';
 import { readRows } from './fill-blocks.js';
 import type { RowSource } from '../files/row-reader.js';
 import { writeShards, type ShardWriter } from '../shards/writer.js';
@@ -15,8 +17,8 @@ const REJECTS = 'rejects.jsonl';
 /** Rows that are encoded before they are handed on, where these are not wide. */
 const BLOCK_ROWS = 1 << 13;
 
-/** Takes rows to where shards are written, and tells what they were read from. */
-export type Encode<Read> = (policy: RejectPolicy, writer: ShardWriter) => Promise<Read>;
+/** Takes rows to where shards are written, and tells what they were read from and which were left out. */
+export type Encode<Read> = (policy: RejectPolicy, writer: ShardWriter) => Promise<{ readonly read: Read; readonly leftOut: LeftOut }>;
 
 /**
  * Writes what `encode` gives into a folder of the cache, together with the bad rows that it meets.
@@ -34,27 +36,29 @@ export async function encodeShards<Read>(folder: string, entry: (read: Read) => 
         rejects.push({ ...row, path: row.path.slice(path.length) });
       },
     };
-    const read = await encode(recording, writer);
+    const { read, leftOut } = await encode(recording, writer);
     await writer.addFile(REJECTS, rejects.map((row) => `${JSON.stringify(row)}\n`).join(''));
     await writer.addFile(ENTRY, entry(read));
-    return { sizes: new Map(format.fields.map(({ name, rows }) => [name, rows])) };
+    return { sizes: new Map(format.fields.map(({ name, rows }) => [name, rows])), about: { [LEFT_OUT]: Object.fromEntries(leftOut) } };
   });
 }
 
 /**
  * Encodes all rows of a file of cells. What comes of them does not depend on the number of threads.
  * @param options how many threads encode plain rows; this one alone where it is left out
+ * @returns which rows were left out
  * @throws UserError (data) for a row that the policy does not let pass, and for a file without a usable row
  */
-export async function encodeRows(source: RowSource, format: EncodedFormat, policy: RejectPolicy, writer: ShardWriter, onShare: (share: number) => void, options: EncodersOptions = { threads: 1 }): Promise<void> {
+export async function encodeRows(source: RowSource, format: EncodedFormat, policy: RejectPolicy, writer: ShardWriter, onShare: (share: number) => void, options: EncodersOptions = { threads: 1 }): Promise<LeftOut> {
   const columns = blockColumns(format);
   const capacity = blockRows(columns, BLOCK_ROWS);
   const block = createRowBlock(columns, capacity);
   const readers = blockReaders(block, format.fields, format.labels);
   const elsewhere = options.threads > 1 ? createEncoders(source, format, options, { policy, onRows: (batch) => writer.add(batch) }) : undefined;
   try {
-    const count = await readRows(source, { format, readers, block, capacity, policy, onBlock: () => writer.add(block), onShare, elsewhere });
+    const { count, leftOut } = await readRows(source, { format, readers, block, capacity, policy, onBlock: () => writer.add(block), onShare, elsewhere });
     if (count === 0) throw noRows(source.csv.path);
+    return leftOut;
   } finally {
     await elsewhere?.close();
   }

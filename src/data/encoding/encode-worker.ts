@@ -7,7 +7,7 @@ import { encodedFormat, rowFormatOf } from '../rows/row-format.js';
 
 // Given by `createEncoders`.
 const { shape, spec, fitted } = workerData as EncoderSpec;
-const encode = createPieceEncoder(shape, encodedFormat(rowFormatOf(spec.tasks, spec.groups), fitted));
+const encode = createPieceEncoder(shape, encodedFormat(rowFormatOf(spec), fitted));
 
 answerWith((request) => {
   if (request === undefined) return { result: 'ready' };

@@ -1,7 +1,8 @@
 import type { PlainBytes, ReadAhead } from '../files/cell-file.js';
 import type { RejectPolicy } from '../rows/rejects.js';
-import type { Funnel, RowFormat } from '../rows/row-format.js';
-import { funnelCheck, rowReader, type RowShape, type RowSource } from '../files/row-reader.js';
+import type { RowFormat } from '../rows/row-format.js';
+import { countLeftOut, startRules, type LeftOut } from '../rows/row-rule.js';
+import { rowReader, type RowShape, type RowSource } from '../files/row-reader.js';
 import type { ColumnReader } from '../rows/column-reader.js';
 import { columnsReader } from '../files/columns-reader.js';
 import { createScanner, type Scanner } from '../files/scan.js';
@@ -29,8 +30,15 @@ export interface ReadTarget extends RowTarget {
 /** Reads plain rows on its own, in their order, and takes them to where those of blocks go. */
 export interface PlainReader extends ReadAhead {
   start(piece: PlainBytes): Promise<void>;
-  /** Rows of the pieces that are settled. */
+  /** Of the pieces that are settled. */
+  readonly found: RowsFound;
+}
+
+/** What reading came to. */
+export interface RowsFound {
+  /** Rows that are kept. */
   readonly count: number;
+  readonly leftOut: LeftOut;
 }
 
 /** The ways of rows into a block: as cells, as columns of cells, and as bytes of plain rows. */
@@ -38,32 +46,30 @@ export interface BlockFiller {
   readonly readRow: ReturnType<typeof rowReader>;
   readonly columnsReader: ReturnType<typeof columnsReader>;
   readonly scanner: Scanner;
+  /** Counted on. */
+  readonly leftOut: Map<string, number>;
 }
 
 /** The ways of rows into a block. */
 export function createFiller(source: RowShape, { format, readers, block, capacity, policy }: RowTarget): BlockFiller {
-  const readRow = rowReader(source, readers, funnelCheck(source, format), policy);
-  const funnels = format.funnels.map((funnel) => ({ funnel, label: block.labels.get(funnel.label)!, given: block.labels.get(funnel.given)! }));
-  const broken = (): Funnel | undefined => {
-    for (const { funnel, label, given } of funnels) if (label[block.rows] === 1 && given[block.rows] !== 1) return funnel;
-    return undefined;
-  };
-  const isConsistent = (): boolean => broken() === undefined;
+  const { readers: ruleReaders, settle, leftOut } = startRules(format.rules, block);
+  const all = [...readers, ...ruleReaders];
+  const readRow = rowReader(source, all, settle, policy);
   return {
     readRow,
-    columnsReader: columnsReader(source, readers, block, broken, policy),
-    scanner: createScanner({ width: source.csv.header.length, indices: source.indices, readers, block, capacity, isConsistent, readRow }),
+    columnsReader: columnsReader(source, all, block, settle, policy),
+    scanner: createScanner({ width: source.csv.header.length, indices: source.indices, readers: all, block, capacity, settle, readRow }),
+    leftOut,
   };
 }
 
 /**
  * Reads all rows of a file of cells, a block at a time.
- * @returns the number of rows
  * @throws UserError (data) for a row that the policy does not let pass
  */
-export async function readRows(source: RowSource, target: ReadTarget): Promise<number> {
+export async function readRows(source: RowSource, target: ReadTarget): Promise<RowsFound> {
   const { block, capacity, policy, onBlock, onShare, elsewhere } = target;
-  const { readRow, columnsReader, scanner } = createFiller(source, target);
+  const { readRow, columnsReader, scanner, leftOut } = createFiller(source, target);
   let count = 0;
   const flush = async (): Promise<void> => {
     count += block.rows;
@@ -104,5 +110,7 @@ export async function readRows(source: RowSource, target: ReadTarget): Promise<n
   }
   await elsewhere?.settle();
   await flush();
-  return count + (elsewhere?.count ?? 0);
+  if (elsewhere === undefined) return { count, leftOut };
+  countLeftOut(leftOut, elsewhere.found.leftOut);
+  return { count: count + elsewhere.found.count, leftOut };
 }

@@ -43,7 +43,7 @@ export async function fitFeatures(
   const onBlock = (): void => {
     for (const observe of observed) observe();
   };
-  const count = await readRows(source, { format, readers, block, capacity, policy, onBlock, onShare });
+  const { count } = await readRows(source, { format, readers, block, capacity, policy, onBlock, onShare });
   if (count === 0) throw noRows(source.csv.path);
   return Object.fromEntries([...fits].map(([name, fit]) => [name, fit.finish()]));
 }

@@ -2,9 +2,8 @@ import { quoted, userError } from '../../errors.js';
 import { BadValue, CELL_SEPARATOR } from '../../features/feature.js';
 import type { ColumnReader } from '../rows/column-reader.js';
 import type { RejectPolicy } from '../rows/rejects.js';
-import type { Funnel } from '../rows/row-format.js';
 import type { CellColumn, CellColumns } from './cell-file.js';
-import { brokenFunnel, type RowShape } from './row-reader.js';
+import type { RowShape } from './row-reader.js';
 
 /** Takes a row of some columns to a reader. */
 type Take = (row: number) => void;
@@ -15,14 +14,14 @@ const END_OF_IDS = 2 ** 31;
 /**
  * The way of the rows of columns through the column readers.
  * @param block where readers write: to row `rows`
- * @param broken the labels of the row that was just read that do not agree
- * @returns for a piece, a function that is true if every reader took its cell and the labels agree; otherwise the policy has the row
+ * @param settle whether the row is kept that was just read
+ * @returns for a piece, a function that is true for a row that is kept; the policy has those that a reader or `settle` refuses
  */
 export function columnsReader(
   { csv }: RowShape,
   readers: readonly ColumnReader[],
   block: { readonly rows: number },
-  broken: () => Funnel | undefined,
+  settle: () => boolean,
   policy: RejectPolicy,
 ): (piece: CellColumns) => (row: number) => boolean {
   return ({ columns, path, firstRow }) => {
@@ -32,9 +31,7 @@ export function columnsReader(
       let at = 0;
       try {
         for (; at < takes.length; at++) takes[at]!(row);
-        const funnel = broken();
-        if (funnel !== undefined) throw brokenFunnel(funnel);
-        return true;
+        return settle();
       } catch (error) {
         if (!(error instanceof BadValue)) throw error;
         const names = readers[at]?.columns;

@@ -4,7 +4,6 @@ import { columnIndices, openCsv } from './csv.js';
 import { parquetParts } from './parquet/parquet-parts.js';
 import type { ColumnReader } from '../rows/column-reader.js';
 import type { RejectPolicy } from '../rows/rejects.js';
-import type { Funnel, RowFormat } from '../rows/row-format.js';
 
 /** Where the columns of a CSV stand that are read from it. Plain data, but for what can be done with the file. */
 export interface RowShape {
@@ -36,12 +35,13 @@ async function openParquetFile(path: string, columns: readonly string[]): Promis
 
 /**
  * The way of one row through the column readers.
- * @returns a function that is true if every reader took its cell and the labels agree; otherwise the policy has the row
+ * @param settle whether the row is kept that was just read
+ * @returns a function that is true for a row that is kept; the policy has those that a reader or `settle` refuses
  */
 export function rowReader(
   { csv, indices }: RowShape,
   readers: readonly ColumnReader[],
-  checkRow: (cells: readonly string[]) => void,
+  settle: () => boolean,
   policy: RejectPolicy,
 ): (cells: readonly string[], line: number, path?: string) => boolean {
   const columns = readers.map((reader) => ({ reader, cellOf: cellReader(reader.columns, indices) }));
@@ -55,8 +55,7 @@ export function rowReader(
     let at = 0;
     try {
       for (; at < columns.length; at++) columns[at]!.reader.read(columns[at]!.cellOf(cells));
-      checkRow(cells);
-      return true;
+      return settle();
     } catch (error) {
       if (!(error instanceof BadValue)) throw error;
       const column = columns[at];
@@ -71,23 +70,4 @@ function cellReader(columns: readonly string[], indices: ReadonlyMap<string, num
   const [first, ...rest] = columns.map((name) => indices.get(name)!);
   if (rest.length === 0) return (cells) => cells[first!]!;
   return (cells) => rest.reduce((text, index) => text + CELL_SEPARATOR + cells[index]!, cells[first!]!);
-}
-
-/**
- * The check that no label is 1 where the label that it is given is not.
- * @returns a function that throws BadValue
- */
-export function funnelCheck({ indices }: RowShape, { labels, funnels }: RowFormat): (cells: readonly string[]) => void {
-  const parse = new Map(labels.map((label) => [label.name, label.parse]));
-  const isOne = (cells: readonly string[], name: string): boolean => parse.get(name)!(cells[indices.get(name)!]!) === 1;
-  return (cells) => {
-    for (const { label, given } of funnels) {
-      if (isOne(cells, label) && !isOne(cells, given)) throw brokenFunnel({ label, given });
-    }
-  };
-}
-
-/** What is wrong with a row whose label is 1 where the one that it is given is not. */
-export function brokenFunnel({ label, given }: Funnel): BadValue {
-  return new BadValue(`${given} to be 1 where ${label} is 1`);
 }

@@ -15,8 +15,8 @@ export interface ScanTarget {
   /** Where readers write: to row `rows`, which is full at `capacity`. */
   readonly block: { rows: number };
   readonly capacity: number;
-  /** Whether the labels of the row that was just read agree. */
-  readonly isConsistent: () => boolean;
+  /** Whether the row is kept that was just read. @throws BadValue */
+  readonly settle: () => boolean;
   /** Reads a row from its cells, or tells what is wrong with it; true where it is to be kept. */
   readonly readRow: (cells: readonly string[], line: number) => boolean;
 }
@@ -46,7 +46,7 @@ const MAX_EXACT_DIGITS = 15;
 const POWERS = Float64Array.from({ length: MAX_EXACT_DIGITS + 1 }, (_, i) => 10 ** i);
 
 /** A scanner for rows of these columns. */
-export function createScanner({ width, indices, readers, block, capacity, isConsistent, readRow }: ScanTarget): Scanner {
+export function createScanner({ width, indices, readers, block, capacity, settle, readRow }: ScanTarget): Scanner {
   const kinds = new Uint8Array(width);
   const below = new Float64Array(width);
   const encodes = new Array<((value: number) => number) | undefined>(width);
@@ -173,13 +173,13 @@ export function createScanner({ width, indices, readers, block, capacity, isCons
       read(text);
     }
     at = p;
-    return isConsistent();
+    return true;
   };
 
   const scanRow = (): boolean => {
     const begin = at;
     try {
-      if (scanCells()) return true;
+      if (scanCells()) return settle();
     } catch (error) {
       if (!(error instanceof BadValue)) throw error;
     }

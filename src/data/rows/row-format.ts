@@ -2,6 +2,8 @@ import type { Field } from '../../features/feature.js';
 import { encodedFields, encodingOptions, fieldsOf, type EncodedField, type FeatureSpec, type Fitted } from '../../features/feature-types.js';
 import { parseClass, parseNumber } from '../../features/parse.js';
 import { labelColumns, type Task } from '../../tasks.js';
+import { funnelRule, type Funnel } from './funnel-rule.js';
+import type { RowRule } from './row-rule.js';
 
 /** A label column and how its cells are read. */
 export interface LabelColumn {
@@ -12,17 +14,13 @@ export interface LabelColumn {
   parse(text: string): number;
 }
 
-/** A label that may be 1 only where another is: a purchase needs a click. */
-export interface Funnel {
-  readonly label: string;
-  readonly given: string;
-}
-
 /** What is read from a row, and what must hold in it. */
 export interface RowFormat {
   readonly fields: readonly Field[];
   readonly labels: readonly LabelColumn[];
   readonly funnels: readonly Funnel[];
+  /** What decides whether a row is kept. */
+  readonly rules: readonly RowRule[];
   /** Plain data that the format can be made from again. */
   readonly spec: FormatSpec;
 }
@@ -39,16 +37,19 @@ export interface EncodedFormat extends RowFormat {
   readonly fitted: Fitted;
 }
 
-/** The format that tasks and groups of features ask for. A label is 0 or 1, or any number if only regressions read it. */
-export function rowFormatOf(tasks: readonly Task[], groups: readonly FeatureSpec[]): RowFormat {
+/** The format that a config asks for. A label is 0 or 1, or any number if only regressions read it. */
+export function rowFormatOf(spec: FormatSpec): RowFormat {
+  const { tasks, groups } = spec;
   const classLabels = tasks.filter(({ type }) => type === 'classification').map(({ label }) => label);
   const conditions = tasks.flatMap(({ given }) => given ?? []);
   const classes = new Set([...classLabels, ...conditions]);
+  const funnels = tasks.flatMap(({ type, label, given }) => (type === 'classification' && given !== undefined ? [{ label, given }] : []));
   return {
     fields: fieldsOf(groups),
     labels: labelColumns(tasks).map((name) => (classes.has(name) ? { name, type: 'class', parse: parseClass } : { name, type: 'number', parse: parseNumber })),
-    funnels: tasks.flatMap(({ type, label, given }) => (type === 'classification' && given !== undefined ? [{ label, given }] : [])),
-    spec: { tasks, groups },
+    funnels,
+    rules: [funnelRule(funnels)],
+    spec,
   };
 }
 
@@ -66,6 +67,6 @@ export function recipeOf({ labels, funnels, spec }: RowFormat): unknown {
 }
 
 /** The columns that a format reads. */
-export function columnsOf({ fields, labels }: RowFormat): readonly string[] {
-  return [...new Set([...labels.map(({ name }) => name), ...fields.flatMap(({ columns }) => columns)])];
+export function columnsOf({ fields, labels, rules }: RowFormat): readonly string[] {
+  return [...new Set([...labels.map(({ name }) => name), ...fields.flatMap(({ columns }) => columns), ...rules.flatMap(({ columns }) => columns)])];
 }

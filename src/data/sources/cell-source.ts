@@ -59,9 +59,9 @@ export async function openCellSource(path: string, columns: readonly string[]): 
     return content;
   };
   /** Looks at every row. */
-  const readWhole = async (what: string, reading: Reading, read: (onShare: (share: number) => void) => Promise<void>): Promise<Fingerprint> => {
-    await read((share) => tell(reading, what, share));
-    return hashed(reading);
+  const readWhole = async <Result>(what: string, reading: Reading, read: (onShare: (share: number) => void) => Promise<Result>): Promise<{ readonly read: Fingerprint; readonly result: Result }> => {
+    const result = await read((share) => tell(reading, what, share));
+    return { read: await hashed(reading), result };
   };
   return {
     path,
@@ -73,11 +73,10 @@ export async function openCellSource(path: string, columns: readonly string[]): 
       const request = { kind: 'fitted', source: path, stats, fingerprint: await identify(reading), recipe: recipeOf(format) } as const;
       let fitted: Fitted | undefined;
       const folder = await cached(reading.cache ?? {}, request, async (target, entry) => {
-        const read = await readWhole('learning vocabularies and scales from', reading, async (onShare) => {
-          fitted = await fitFeatures(rows, format, reading.policy, onShare);
-        });
+        const { read, result } = await readWhole('learning vocabularies and scales from', reading, (onShare) => fitFeatures(rows, format, reading.policy, onShare));
+        fitted = result;
         await writeFolder(target, async (temporary) => {
-          await writeFitted(temporary, fitted!);
+          await writeFitted(temporary, result);
           await writeSynced(join(temporary, ENTRY), entry(read));
         });
       });
@@ -88,9 +87,11 @@ export async function openCellSource(path: string, columns: readonly string[]): 
       const threads = bytes > THREADED_BYTES ? Math.min(MAX_THREADS, reading.threads ?? availableParallelism()) : 1;
       const request = { kind: 'rows', source: path, stats, fingerprint: await identify(reading), recipe: [recipeOf(format), keyOfFitted(format.fitted)] } as const;
       const folder = await cached(reading.cache ?? {}, request, (target, entry) =>
-        encodeShards(target, entry, path, format, reading.policy, (policy, writer) =>
-          readWhole('encoding', reading, (onShare) => encodeRows(rows, format, policy, writer, onShare, { threads, onNotice: (text) => reading.cache?.onNotice?.(text) })),
-        ),
+        encodeShards(target, entry, path, format, reading.policy, async (policy, writer) => {
+          const options = { threads, onNotice: (text: string) => reading.cache?.onNotice?.(text) };
+          const { read, result: leftOut } = await readWhole('encoding', reading, (onShare) => encodeRows(rows, format, policy, writer, onShare, options));
+          return { read, leftOut };
+        }),
       );
       // Those that were told just now are told once.
       await replayRejects(folder, path, reading.policy);

@@ -3,6 +3,7 @@ import { UserError, type Problem } from '../../errors.js';
 import type { Dataset } from '../batches/dataset.js';
 import { SPLITS, type DataOptions, type Split } from '../options.js';
 import { columnsOf, type EncodedFormat, type RowFormat } from '../rows/row-format.js';
+import { leftOutNotices } from './left-out-notices.js';
 import { refuseOtherContent, rememberData, type DataState } from './data-state.js';
 import { openSource } from './open-source.js';
 import type { Reading, Source } from './source.js';
@@ -57,6 +58,6 @@ export async function openDatasets(sources: Splits<DataOptions>, format: Encoded
   const datasets = { train: await train.dataset(format, reading), valid: await valid?.dataset(format, reading), test: await test?.dataset(format, reading) };
   await rememberData(state, sources, datasets.train.rows, reading);
   const unknown = unknownShares(datasets);
-  for (const notice of unknownNotices(unknown, format.fields)) reading.onNotice?.(notice);
+  for (const notice of [...leftOutNotices(datasets), ...unknownNotices(unknown, format.fields)]) reading.onNotice?.(notice);
   return { ...datasets, unknown };
 }
