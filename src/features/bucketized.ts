@@ -33,11 +33,13 @@ export const bucketized = defineFeatureType({
   build({ fields, width, boundaries, quantiles }) {
     const encoding: Encoding =
       boundaries === undefined
-        ? { encodedAs: `one of ${quantiles} quantiles`, startFit: () => startFit(quantiles!), encoder: (fitted) => encoderOf(fittedSchema.parse(fitted).boundaries) }
-        : { encodedAs: 'a bucket between boundaries', startFit: () => undefined, encoder: () => encoderOf(boundaries) };
+        ? { ...inWords(`one of ${quantiles} quantiles`), startFit: () => startFit(quantiles!), encoder: (fitted) => encoderOf(fittedSchema.parse(fitted).boundaries) }
+        : { ...inWords('a bucket between boundaries', ` ${boundaries.join(', ')}`), startFit: () => undefined, encoder: () => encoderOf(boundaries) };
     return fields.map((column) => ({ name: `${column}_bucketized`, columns: [column], owner: `${column}_bucketized`, width, kind: 'id', ...encoding }));
   },
 });
+
+const inWords = (encodedAs: string, which = ''): Pick<Encoding, 'encodedAs' | 'meaning'> => ({ encodedAs, meaning: encodedAs + which });
 
 function startFit(count: number): ReturnType<Encoding['startFit']> {
   const quantiles = createQuantiles();

@@ -29,6 +29,7 @@ export const cross = defineFeatureType({
   build({ fields, width, buckets, seed }) {
     return fields.map((columns) => {
       const name = columns.join('_X_');
+      const encodedAs = `a cross of ${columns.join(' and ')}`;
       const bucketOf = seededHash(buckets, seed);
       const ambiguous = new BadValue('cells without the control character U+001F, which stands between the cells of a cross');
       const encode = (text: string): number => {
@@ -42,7 +43,8 @@ export const cross = defineFeatureType({
         owner: name,
         width,
         kind: 'id',
-        encodedAs: `a cross of ${columns.join(' and ')}`,
+        encodedAs,
+        meaning: `${encodedAs}, buckets ${buckets}, seed ${seed}`,
         startFit: () => undefined,
         encoder: () => ({ rows: buckets + 1, encode }),
       };

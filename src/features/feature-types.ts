@@ -19,8 +19,8 @@ export function fieldsOf(groups: readonly FeatureSpec[]): readonly Field[] {
   const fields = groups.flatMap((group) => featureTypes.build(group));
   const byName = new Map(fields.map((field) => [field.name, field]));
   return fields.map((field) => {
-    const { encodedAs, startFit, encoder } = byName.get(field.owner)!;
-    return { ...field, encodedAs, startFit, encoder };
+    const { encodedAs, meaning, startFit, encoder, grow } = byName.get(field.owner)!;
+    return { ...field, encodedAs, meaning, startFit, encoder, ...(grow !== undefined && { grow }) };
   });
 }
 

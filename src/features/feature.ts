@@ -54,6 +54,11 @@ export interface Fit {
 export interface Encoding {
   /** In words, without what is its owner's alone: fields that share a table must agree on them. */
   readonly encodedAs: string;
+  /**
+   * In words, all that decides which row or number a text becomes, beside what was learned: what a table or a weight has learned
+   * from fields with another meaning is of no use to it.
+   */
+  readonly meaning: string;
   /** A new fit, or undefined where there is nothing to learn. */
   readonly startFit: () => Fit | undefined;
   /**
@@ -61,6 +66,18 @@ export interface Encoding {
    * @throws ZodError if it is not what a fit of this field gives
    */
   readonly encoder: (fitted: unknown) => Encoder;
+  /**
+   * Adds what was learned now to what was learned before, whose ids stay what they are: new ones come behind them. Missing where
+   * nothing can be added, as to a scale.
+   */
+  readonly grow?: (before: unknown, now: unknown) => Grown;
+}
+
+/** What was learned before, with what was learned now. */
+export interface Grown {
+  readonly fitted: unknown;
+  /** Ids from before that would not have been given now, in increasing order. */
+  readonly forgotten: Uint32Array;
 }
 
 /** Stands between the cells of a field that is made of several columns, which may not hold it. */

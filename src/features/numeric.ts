@@ -89,6 +89,7 @@ export const numeric = defineFeatureType({
       columns: [field],
       owner: field,
       encodedAs: 'a number',
+      meaning: `a number, scaling ${name}`,
       kind: 'number',
       width: 1,
       startFit,

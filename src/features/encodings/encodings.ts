@@ -13,10 +13,12 @@ export function fieldKeysOf(spec: EncodingSpec): readonly (readonly [option: str
 
 /** An encoding for one field. */
 export function buildEncoding(spec: EncodingSpec, field: string): Encoding {
+  const inWords = (leftOut: readonly string[]): string => {
+    const options = Object.entries(spec).filter(([key, value]) => key !== 'name' && value !== undefined && !leftOut.includes(key));
+    return spec.name + options.map(([key, value]) => ` ${key} ${String(value)}`).join(',');
+  };
   const byField = byFieldOf(spec);
-  const shared = Object.entries(spec).filter(([key, value]) => key !== 'name' && value !== undefined && !byField.includes(key));
-  const options = shared.map(([key, value]) => ` ${key} ${String(value)}`).join(',');
-  return { ...encodings.build(spec, field), encodedAs: `${spec.name}${options}` };
+  return { ...encodings.build(spec, field), encodedAs: inWords(byField), meaning: inWords([...byField, ...(encodings.partOf(spec).whileLearning ?? [])]) };
 }
 
 function byFieldOf(spec: EncodingSpec): readonly string[] {

@@ -33,6 +33,8 @@ export const ids = defineEncoding({
         };
       },
 
+      grow: (before, now) => ({ fitted: { size: Math.max(...[before, now].map((fitted) => fittedSchema.parse(fitted).size)) }, forgotten: new Uint32Array(0) }),
+
       encoder: (fitted) => {
         if (size !== undefined) {
           const tooLarge = new BadValue(`an id below ${size}, the size that the config gives field '${field}'`);

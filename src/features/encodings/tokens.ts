@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { parseText } from '../parse.js';
+import { growTable } from '../vocabulary/grow-table.js';
 import { createTextCounter } from '../vocabulary/text-counter.js';
 import { createTextTable, idOf, isTextTable, type TextTable } from '../vocabulary/text-table.js';
 import { textsFrom } from '../vocabulary/texts.js';
@@ -19,6 +20,8 @@ export const tokens = defineEncoding({
     minCount: z.int().min(1).default(1).describe('rarer tokens become the unknown'),
   },
 
+  whileLearning: ['minCount'],
+
   build: ({ minCount }, field) => ({
     startFit: () => {
       const counter = createTextCounter(field);
@@ -31,8 +34,7 @@ export const tokens = defineEncoding({
     },
 
     encoder: (fitted) => {
-      const { vocabulary } = fittedSchema.parse(fitted);
-      const table = Array.isArray(vocabulary) ? createTextTable(textsFrom(vocabulary)) : vocabulary;
+      const table = tableOf(fitted);
       const utf8 = createUtf8Writer();
       return {
         rows: table.offsets.length,
@@ -44,5 +46,15 @@ export const tokens = defineEncoding({
         },
       };
     },
+
+    grow(before, now) {
+      const { table, forgotten } = growTable(tableOf(before), tableOf(now), field);
+      return { fitted: { vocabulary: table }, forgotten };
+    },
   }),
 });
+
+function tableOf(fitted: unknown): TextTable {
+  const { vocabulary } = fittedSchema.parse(fitted);
+  return Array.isArray(vocabulary) ? createTextTable(textsFrom(vocabulary)) : vocabulary;
+}

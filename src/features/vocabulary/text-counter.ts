@@ -2,7 +2,7 @@ import { userError } from '../../errors.js';
 import { sortByCount } from '../../sort-by-count.js';
 import { sortTexts } from './sort-texts.js';
 import { hashOf, idOf, moveSlots, slotOf, slotsFor } from './text-table.js';
-import { createTexts, type Texts } from './texts.js';
+import { createTexts, MAX_BYTES, type Texts } from './texts.js';
 import { createUtf8Writer } from './utf8.js';
 
 /** Counts texts: 8 bytes beside its own for each different one, and 12 to 24 for the way to it. */
@@ -20,8 +20,6 @@ export interface TextCounter {
   frequent(minCount: number): Texts;
 }
 
-/** Places in the bytes of all texts are kept in 32 bits. */
-const MAX_BYTES = 2 ** 32 - 1;
 /** Where a count stays: no text that is more frequent than another by then needs to be told from it. */
 const MAX_COUNT = 2 ** 32 - 1;
 

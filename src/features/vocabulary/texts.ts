@@ -4,6 +4,9 @@ import { createUtf8Writer } from './utf8.js';
 /** Names of the tensors that texts are stored as. */
 const TENSORS = ['bytes', 'offsets'];
 
+/** Of the texts in one piece of memory: places in them are kept in 32 bits. */
+export const MAX_BYTES = 2 ** 32 - 1;
+
 /** Texts in one piece of memory, which threads share. */
 export interface Texts {
   /** Their UTF-8 bytes, one text after the other. */

@@ -1,0 +1,124 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { BadValue, type Field } from '../../src/features/feature.js';
+import { featureTypes, fieldsOf, type Fitted } from '../../src/features/feature-types.js';
+import { loadedFitted, storedFitted } from '../../src/features/fitted.js';
+import { growFitted } from '../../src/features/grow-fitted.js';
+import { growTable } from '../../src/features/vocabulary/grow-table.js';
+import { createTextTable } from '../../src/features/vocabulary/text-table.js';
+import { createTexts, listOf, MAX_BYTES, textsFrom } from '../../src/features/vocabulary/texts.js';
+
+const fieldOf = (spec: object): Field => fieldsOf([featureTypes.schema.parse({ fields: ['f'], ...spec })])[0]!;
+const TOKENS = { type: 'categorical', encoding: { name: 'tokens' } };
+
+/** What a field learns from cells, as a checkpoint gives it back. */
+function learned(field: Field, cells: readonly string[]): Fitted {
+  const fit = field.startFit();
+  for (const cell of cells) fit?.observe(cell);
+  return fit === undefined ? {} : loadedFitted(storedFitted({ [field.name]: fit.finish() }));
+}
+
+const always = (): boolean => true;
+/** One day after the other. */
+const grown = (field: Field, ...days: readonly (readonly string[])[]): ReturnType<typeof growFitted> =>
+  days.slice(1).reduce<ReturnType<typeof growFitted>>((before, cells) => growFitted([field], before.fitted, learned(field, cells), always), { fitted: learned(field, days[0]!), forgotten: new Map<string, Uint32Array>() });
+
+describe('what was learned of texts', () => {
+  it('grows day by day: a text keeps its id for ever, and a new one comes behind all that were there', () => {
+    const text = fc.constantFrom('a', 'b', 'c', 'd', 'e', '', 'é', '東京', '😀');
+    fc.assert(
+      fc.property(fc.array(fc.array(text, { maxLength: 12 }), { minLength: 2, maxLength: 6 }), (days) => {
+        const field = fieldOf(TOKENS);
+        const ids = new Map<string, number>();
+        for (let d = 1; d <= days.length; d++) {
+          const encoder = field.encoder(grown(field, ...days.slice(0, d)).fitted['f']);
+          for (const [known, id] of ids) expect(encoder.encode(known)).toBe(id);
+          const fresh = [...new Set(days[d - 1])].filter((each) => each !== '' && !ids.has(each));
+          expect(fresh.map(encoder.encode).sort((a, b) => a - b)).toEqual(fresh.map((_, i) => ids.size + 1 + i));
+          for (const each of fresh) ids.set(each, encoder.encode(each));
+          expect(encoder.rows).toBe(1 + ids.size);
+        }
+      }),
+    );
+  });
+
+  it('tells the ids of texts that fell below the minimum count', () => {
+    const field = fieldOf({ type: 'categorical', encoding: { name: 'tokens', minCount: 2 } });
+    const { fitted, forgotten } = grown(field, ['a', 'a', 'a', 'b', 'b', 'c'], ['b', 'b', 'a', 'c', 'c', 'd']);
+    const { encode } = field.encoder(fitted['f']);
+    expect(['a', 'b', 'c', 'd'].map(encode)).toEqual([1, 2, 3, 0]);
+    expect([...forgotten.get('f')!]).toEqual([1]);
+  });
+
+  it('is refused where it is more than a vocabulary can hold, with the figures and the cure', () => {
+    const before = { ...createTextTable(textsFrom(['a'])), bytes: { length: MAX_BYTES } as Uint8Array };
+    expect(() => growTable(before, createTextTable(textsFrom(['b'])), 'item')).toThrow(/field 'item': would have 2 different texts with 4294967296 bytes in all.*start anew/);
+  });
+
+  it('leaves a table as it is where nothing is new', () => {
+    const before = createTextTable(textsFrom(['x', 'y']));
+    const { table, forgotten } = growTable(before, createTextTable(textsFrom(['y'])), 'item');
+    expect([table, [...forgotten]]).toEqual([before, [1]]);
+    expect(listOf(growTable(before, createTextTable(createTexts(0, 0)), 'item').table)).toEqual(['x', 'y']);
+  });
+});
+
+describe('what was learned of ids', () => {
+  it('grows with the largest, and never shrinks', () => {
+    const field = fieldOf({ type: 'categorical' });
+    expect([grown(field, ['3'], ['7']), grown(field, ['7'], ['3'])].map(({ fitted }) => field.encoder(fitted['f']).rows)).toEqual([8, 8]);
+  });
+});
+
+describe('what was learned of numbers', () => {
+  it.each([{ type: 'bucketized', quantiles: 2 }, { type: 'numeric', scaling: 'standard' }, { type: 'numeric', scaling: 'min-max' }])('%j stays what it was, or is learned anew as the config says', (spec) => {
+    const field = fieldOf(spec);
+    const [before, now] = [learned(field, ['1', '2', '3', '4']), learned(field, ['10', '20', '40', '90'])];
+    expect(growFitted([field], before, now, always)).toEqual({ fitted: before, forgotten: new Map() });
+    expect(growFitted([field], before, now, () => false).fitted).toEqual(now);
+  });
+});
+
+describe('the meaning of a field', () => {
+  const meaning = (spec: object): string => fieldOf(spec).meaning;
+
+  it.each([
+    ['the number of buckets', { type: 'categorical', encoding: { name: 'hash', buckets: 5 } }, { type: 'categorical', encoding: { name: 'hash', buckets: 6 } }],
+    ['the seed of a hash', { type: 'categorical', encoding: { name: 'hash', buckets: 5 } }, { type: 'categorical', encoding: { name: 'hash', buckets: 5, seed: 1 } }],
+    ['the encoding', TOKENS, { type: 'categorical' }],
+    ['boundaries', { type: 'bucketized', boundaries: [1, 2] }, { type: 'bucketized', boundaries: [1, 3] }],
+    ['the number of quantiles', { type: 'bucketized', quantiles: 4 }, { type: 'bucketized', quantiles: 5 }],
+    ['the scaling', { type: 'numeric' }, { type: 'numeric', scaling: 'log1p' }],
+    ['the buckets of a cross', { type: 'cross', fields: [['a', 'b']], buckets: 5 }, { type: 'cross', fields: [['a', 'b']], buckets: 6 }],
+    ['the columns of a cross', { type: 'cross', fields: [['a', 'b']], buckets: 5 }, { type: 'cross', fields: [['a', 'c']], buckets: 5 }],
+  ])('is another with %s', (_, one, other) => {
+    expect(meaning(one)).not.toBe(meaning(other));
+  });
+
+  it.each([
+    ['the minimum count', TOKENS, { type: 'categorical', encoding: { name: 'tokens', minCount: 9 } }],
+    ['the width', TOKENS, { ...TOKENS, width: 3 }],
+    ['sizes that are given', { type: 'categorical', encoding: { sizes: { f: 3 } } }, { type: 'categorical' }],
+    ['one value a row or several', TOKENS, { ...TOKENS, type: 'bag' }],
+  ])('is the same with another %s', (_, one, other) => {
+    expect(meaning(one)).toBe(meaning(other));
+  });
+});
+
+describe('every feature type', () => {
+  it.each(featureTypes.names.filter((type) => type !== 'cross'))('%s goes on encoding what it has encoded, after a day with other cells', (type) => {
+    const field = fieldOf({ type, ...(type === 'bucketized' && { quantiles: 3 }) });
+    const [cells, later] = [['1', '2', '5', '9'], ['3', '9', '9', '700']];
+    const { fitted } = grown(field, cells, later);
+    const [before, after] = [field.encoder(learned(field, cells)[field.name]), field.encoder(fitted[field.name])];
+    const encodeAll = (encode: (text: string) => number): unknown[] =>
+      cells.map((cell) => {
+        try {
+          return encode(cell);
+        } catch (error) {
+          return error instanceof BadValue ? error.message : error;
+        }
+      });
+    expect(encodeAll(after.encode)).toEqual(encodeAll(before.encode));
+  });
+});
