@@ -8,6 +8,8 @@ import { spacesOf, type Space } from './evaluation/spaces.js';
 import { layoutOf, vocabularyBytes } from './features/feature-types.js';
 import type { Graph } from './graph/graph.js';
 import { buildModel } from './models/models.js';
+import { denseOptimizers, embeddingOptimizerSchema } from './optimizers/optimizers.js';
+import { sgd } from './optimizers/sgd.js';
 import { findCheckpoint, readCheckpoint, type Checkpoint } from './runs/checkpoint.js';
 import type { InputLayout } from './tables/layout.js';
 import type { Task } from './tasks.js';
@@ -42,13 +44,16 @@ export async function readTrainedModel(path: string): Promise<TrainedModel> {
   return { folder, checkpoint, experiment, tasks, spaces: spacesOf(tasks), format, layout, graph: buildModel(experiment.model, layout.width, tasks) };
 }
 
+/** What keeps nothing beside the weights: a model in use is trained no further. */
+const NOTHING_KEPT = { dense: denseOptimizers.schema.parse({ name: sgd.name }), embeddings: embeddingOptimizerSchema.parse({ name: sgd.name }) };
+
 /**
- * The model as a program with the weights of its checkpoint.
+ * The model as a program with the weights of its checkpoint, to predict and to evaluate.
  * @param tell told what people should know
  * @throws UserError where it does not fit the machine
  */
 export function compileTrained({ checkpoint, experiment, format, layout, graph }: TrainedModel, engine: Engine, tell: (notice: string) => void): Program {
-  const plan = { graph, layout, optimizers: experiment.training.optimizer, seed: experiment.seed };
+  const plan = { graph, layout, optimizers: NOTHING_KEPT, seed: experiment.seed };
   planSize(plan, engine, vocabularyBytes(format.fields));
   const program = engine.compile(plan, tell);
   try {

@@ -1,0 +1,143 @@
+import type { Batch } from '../../batch.js';
+import { BadValue, CELL_SEPARATOR, type BagItems } from '../../features/feature.js';
+import type { EncodedField } from '../../features/feature-types.js';
+import type { ColumnReader } from './column-reader.js';
+import { createRowBlock, fieldReader, type RowBlock } from './row-block.js';
+
+/** An item of a bag: its id, of weight 1 or of the one that is given. */
+export type Item = string | number | bigint | { readonly id: string | number | bigint; readonly weight?: number };
+
+/** A cell as a program has it. Nothing (`null`, `undefined`) is a blank cell; a bag is a list of items, or the text that a file would have. */
+export type Cell = string | number | bigint | boolean | null | undefined | readonly Item[];
+
+/** A value that a field cannot take. */
+export interface BadCell {
+  readonly row: number;
+  readonly columns: readonly string[];
+  readonly value: unknown;
+  readonly expected: string;
+  readonly cure: string | undefined;
+}
+
+/** Encodes values as the cells of a file would be. */
+export interface ValueEncoder {
+  /**
+   * @param begin number of the first row
+   * @param cellsOf gives the way to the cells of a column by the number of their row; they are looked at, and may be anything
+   * @param onBad told of every value that cannot be; the row then holds an unknown, a 0 or an empty bag in its place
+   * @returns a batch that is valid until the next is encoded
+   */
+  encode(rows: number, begin: number, cellsOf: (column: string) => (row: number) => unknown, onBad: (bad: BadCell) => void): Batch;
+}
+
+/** An encoder of values for these fields. Its memory is that of the largest batch so far. */
+export function createValueEncoder(fields: readonly EncodedField[]): ValueEncoder {
+  let capacity = 0;
+  let block = createRowBlock([], 0);
+  let takes: readonly FieldTake[] = [];
+  const reserve = (rows: number): void => {
+    if (rows <= capacity) return;
+    capacity = Math.max(rows, 2 * capacity);
+    block = createRowBlock(fields, capacity);
+    takes = fields.map((field) => takeOf(field, block));
+  };
+  return {
+    encode(rows, begin, cellsOf, onBad) {
+      reserve(rows);
+      for (const { columns, take, clear } of takes) {
+        const [first, ...others] = columns.map(cellsOf) as [(row: number) => unknown, ...((row: number) => unknown)[]];
+        for (let row = 0; row < rows; row++) {
+          block.rows = row;
+          const value = others.length === 0 ? first(begin + row) : [first(begin + row), ...others.map((cellOf) => cellOf(begin + row))];
+          try {
+            take(value);
+          } catch (error) {
+            if (!(error instanceof BadValue)) throw error;
+            clear();
+            onBad({ row: begin + row, columns, value, expected: error.expected, cure: error.cure });
+          }
+        }
+      }
+      block.rows = rows;
+      return block;
+    },
+  };
+}
+
+/** The way of a field's cells into the row of a block that is next: of its column, or of its columns together. */
+interface FieldTake {
+  readonly columns: readonly string[];
+  readonly take: (value: unknown) => void;
+  /** Leaves nothing in the row. */
+  readonly clear: () => void;
+}
+
+const NO_ITEMS: BagItems = { ids: [], weights: [], begin: 0, end: 0 };
+
+function takeOf(field: EncodedField, block: RowBlock): FieldTake {
+  const { name, columns, kind } = field;
+  const reader = fieldReader(block, field);
+  const take = columns.length > 1 ? (values: unknown) => reader.read((values as readonly unknown[]).map(textOf).join(CELL_SEPARATOR)) : takeCell(reader, block);
+  if (kind === 'bag') return { columns, take, clear: () => reader.readItems!(NO_ITEMS) };
+  const into = kind === 'id' ? block.ids.get(name)! : block.numbers.get(name)!;
+  return { columns, take, clear: () => void (into[block.rows] = 0) };
+}
+
+function takeCell(reader: ColumnReader, block: RowBlock): (value: unknown) => void {
+  const takeNumber = numberTake(reader, block);
+  const takeItems = itemsTake(reader);
+  return (value) => {
+    if (typeof value === 'string') reader.read(value);
+    else if (typeof value === 'number') takeNumber(value);
+    else if (Array.isArray(value)) takeItems(value);
+    else reader.read(textOf(value));
+  };
+}
+
+/** The way of numbers, to what their text would give; most need not become text for it. */
+function numberTake(reader: ColumnReader, block: RowBlock): (value: number) => void {
+  const { direct } = reader;
+  const read = (value: number): void => reader.read(String(value));
+  if (direct?.cell === 'id') {
+    const { below, into } = direct;
+    return (value) => {
+      if (value >= 0 && value < below && Number.isInteger(value)) into[block.rows] = value;
+      else read(value);
+    };
+  }
+  if (direct?.cell === 'number') {
+    const { encode, into } = direct;
+    return (value) => {
+      if (!Number.isFinite(Math.fround(value))) read(value);
+      // The text of -0 is 0.
+      else into[block.rows] = encode === undefined ? value + 0 : encode(value + 0);
+    };
+  }
+  return read;
+}
+
+function itemsTake({ readItems }: ColumnReader): (list: readonly unknown[]) => void {
+  if (readItems === undefined) {
+    return () => {
+      throw new BadValue('one value, not a list');
+    };
+  }
+  return (list) => {
+    const [ids, weights]: [string[], number[]] = [[], []];
+    for (const item of list) {
+      const isPair = typeof item === 'object' && item !== null && 'id' in item;
+      const weight = isPair && 'weight' in item ? item.weight : 1;
+      ids.push(isPair ? textOf(item.id) : textOf(item));
+      weights.push(typeof weight === 'number' ? weight : NaN);
+    }
+    readItems({ ids, weights, begin: 0, end: ids.length });
+  };
+}
+
+/** What stands for a value in a file. */
+function textOf(value: unknown): string {
+  if (typeof value === 'string') return value;
+  if (value === undefined || value === null) return '';
+  if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean') return String(value);
+  throw new BadValue('a text or a number');
+}

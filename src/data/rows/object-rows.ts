@@ -1,0 +1,83 @@
+import { didYouMean, quoted, userError, UserError, type Problem } from '../../errors.js';
+import type { BadCell, Cell } from './encode-values.js';
+
+/** A row as a program has it: its cells by column. A column that is not there is a blank cell; those that nobody reads are left alone. */
+export type Row = Readonly<Record<string, Cell>>;
+
+/** Rows as a program has them as columns: lists, or typed arrays of numbers. */
+export type Columns = Readonly<Record<string, ArrayLike<Cell>>>;
+
+/** A row that cannot be used, and why. */
+export interface BadRow {
+  /** Its number among the rows that were given, from 0 on. */
+  readonly row: number;
+  readonly problems: readonly Problem[];
+}
+
+/** Rows of a program: how many there are, and the way to their cells. */
+export interface GivenRows {
+  readonly count: number;
+  /** The cells of a column by the number of their row. */
+  cellsOf(column: string): (row: number) => unknown;
+  /** A column of the row that is likely to be meant by one that it has not. */
+  hintOf?(row: number, column: string): string | undefined;
+}
+
+/** Rows that an error names. */
+const MAX_TOLD = 10;
+
+/**
+ * Rows that are objects.
+ * @throws UserError (data) for what are none
+ */
+export function rowsOfObjects(rows: readonly Row[]): GivenRows {
+  const given: unknown = rows;
+  if (!Array.isArray(given)) throw userError('data', { where: 'rows', message: `expected a list of rows, found ${quoted(given)}`, fix: 'give a single row as [row]' });
+  for (const [row, value] of (given as unknown[]).entries()) {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw userError('data', { where: placeOf(row), message: `expected an object with a cell a column, found ${quoted(value)}` });
+  }
+  return {
+    count: rows.length,
+    // What every object inherits is no cell.
+    cellsOf: (column) => (column in Object.prototype ? (row) => (Object.hasOwn(rows[row]!, column) ? rows[row]![column] : undefined) : (row) => rows[row]![column]),
+    hintOf: (row, column) => (Object.hasOwn(rows[row]!, column) ? undefined : didYouMean(column, Object.keys(rows[row]!))),
+  };
+}
+
+/**
+ * Rows that lie as columns.
+ * @throws UserError (data) for columns of several lengths
+ */
+export function rowsOfColumns(columns: Columns): GivenRows {
+  const entries = Object.entries(columns);
+  const count = entries[0]?.[1].length ?? 0;
+  for (const [name, cells] of entries) {
+    if (cells.length !== count) throw userError('data', { where: 'columns', key: columnKey([name]), message: `has ${cells.length} cells, and ${columnKey([entries[0]![0]])} has ${count}`, fix: 'give every column one cell a row' });
+  }
+  return {
+    count,
+    cellsOf: (name) => {
+      const cells = Object.hasOwn(columns, name) ? columns[name]! : undefined;
+      return cells === undefined ? () => undefined : (row) => cells[row];
+    },
+    hintOf: (_, column) => (Object.hasOwn(columns, column) ? undefined : didYouMean(column, Object.keys(columns))),
+  };
+}
+
+/** What is wrong with a cell, in words. */
+export function problemOfCell({ row, columns, value, expected, cure }: BadCell, { hintOf }: GivenRows): Problem {
+  const hint = columns.map((column) => hintOf?.(row, column)).find((each) => each !== undefined);
+  const isBlank = value === undefined || value === null;
+  const fix = hint ?? cure ?? (isBlank ? 'give the row this column' : 'correct the row, or leave it out by onBadRow');
+  return { where: placeOf(row), key: columnKey(columns), message: `expected ${expected}, found ${quoted(value)}`, fix };
+}
+
+/** The error for rows that cannot be used: the first of them, and how many there are. */
+export function badRowsError(bad: readonly BadRow[]): UserError {
+  const told = bad.slice(0, MAX_TOLD).flatMap(({ problems }) => problems);
+  const more = bad.length - MAX_TOLD;
+  return new UserError('data', more <= 0 ? told : [...told, { message: `and ${more} more bad rows` }]);
+}
+
+const placeOf = (row: number): string => `rows[${row}]`;
+const columnKey = (columns: readonly string[]): string => `column ${columns.map((column) => quoted(column)).join(', ')}`;
