@@ -13,6 +13,8 @@ import type {
 
 /** PyTorch's defaults for `BatchNorm1d`. */
 const BATCH_NORM = { epsilon: 1e-5, momentum: 0.1 } as const;
+/** PyTorch's default for `LayerNorm`. */
+const LAYER_NORM_EPSILON = 1e-5;
 /** TensorFlow's defaults for the normalisation inside `dice`, as in the authors' code. */
 const DICE = { epsilon: 1e-9, momentum: 0.01 } as const;
 
@@ -54,6 +56,13 @@ export class GraphBuilder {
     const gain = this.#parameter(`${name}.gain`, [x.width], { kind: 'constant', value: 1 });
     const shift = this.#parameter(`${name}.shift`, [x.width], { kind: 'constant', value: 0 });
     return this.#push('batchNorm', x.width, { x, gain, shift, running: this.#running(name, x.width, BATCH_NORM) });
+  }
+
+  /** Normalisation of each row, with a learned gain and shift. */
+  layerNorm(x: Value, name: string): ValueOf<'layerNorm'> {
+    const gain = this.#parameter(`${name}.gain`, [x.width], { kind: 'constant', value: 1 });
+    const shift = this.#parameter(`${name}.shift`, [x.width], { kind: 'constant', value: 0 });
+    return this.#push('layerNorm', x.width, { x, gain, shift, epsilon: LAYER_NORM_EPSILON });
   }
 
   /** An elementwise non-linearity; `name` is where `prelu` and `dice` keep what they learn. */
@@ -104,6 +113,32 @@ export class GraphBuilder {
   add(a: Value, b: Value): ValueOf<'add'> {
     checkWidths('add', a.width, b.width);
     return this.#push('add', a.width, { a, b });
+  }
+
+  /** factor · x + offset, elementwise. */
+  affine(x: Value, factor: number, offset: number): ValueOf<'affine'> {
+    return this.#push('affine', x.width, { x, factor, offset });
+  }
+
+  /** 1 / x, elementwise. */
+  reciprocal(x: Value): ValueOf<'reciprocal'> {
+    return this.#push('reciprocal', x.width, { x });
+  }
+
+  /** Numbers kept from `low` to `high`; beyond, they have no gradient. */
+  clip(x: Value, low: number, high: number): ValueOf<'clip'> {
+    check(low <= high, `clip from ${low} to ${high}`);
+    return this.#push('clip', x.width, { x, low, high });
+  }
+
+  /** The sum over the batch, in every row: what a loss divides by or compares, never a prediction. */
+  batchSum(x: Value): ValueOf<'batchSum'> {
+    return this.#push('batchSum', x.width, { x });
+  }
+
+  /** The same numbers, from which nothing goes back. */
+  stopGradient(x: Value): ValueOf<'stopGradient'> {
+    return this.#push('stopGradient', x.width, { x });
   }
 
   /** The gate's weighted sum of experts: one column of the gate an expert. */

@@ -21,7 +21,7 @@ export interface Parameter {
 /** Where an input's columns come from. */
 export type Source = { readonly kind: 'features' } | { readonly kind: 'label'; readonly column: string };
 
-export const ACTIVATIONS = ['relu', 'sigmoid', 'tanh', 'leaky-relu', 'prelu', 'dice', 'gelu', 'linear'] as const;
+export const ACTIVATIONS = ['relu', 'sigmoid', 'tanh', 'leaky-relu', 'prelu', 'dice', 'gelu', 'swish', 'linear'] as const;
 export type Activation = (typeof ACTIVATIONS)[number];
 
 /** Running mean and variance that a normalisation keeps for evaluation. */
@@ -59,12 +59,24 @@ export interface Operations {
     readonly running: RunningStatistics | undefined;
   };
   /** Inverted dropout in training, the identity in evaluation; its stream of random numbers is named by the layer. */
+  /** Ba, Kiros & Hinton 2016: by each row's own mean and biased variance. */
+  layerNorm: { readonly x: Value; readonly gain: Parameter; readonly shift: Parameter; readonly epsilon: number };
   dropout: { readonly x: Value; readonly rate: number; readonly name: string };
   softmax: { readonly x: Value };
   concat: { readonly xs: readonly Value[] };
   slice: { readonly x: Value; readonly begin: number };
   multiply: { readonly a: Value; readonly b: Value };
   add: { readonly a: Value; readonly b: Value };
+  /** factor · x + offset */
+  affine: { readonly x: Value; readonly factor: number; readonly offset: number };
+  /** 1 / x; where x is 0, the step is refused. */
+  reciprocal: { readonly x: Value };
+  /** x kept within bounds; nothing goes back from what lies beyond. */
+  clip: { readonly x: Value; readonly low: number; readonly high: number };
+  /** The sum over all rows of the batch, in every row: for weights and terms of a loss, not for predictions. */
+  batchSum: { readonly x: Value };
+  /** x, from which nothing goes back. */
+  stopGradient: { readonly x: Value };
   /** Sum over e of gate[:, e] · experts[e] (Jacobs et al. 1991; Ma et al. 2018, eq. 6). */
   mixture: { readonly gate: Value; readonly experts: readonly Value[] };
   /** AITM's attention over two tokens (Xi et al. 2021, eq. 3-6): softmax over tokens of <q_t, k_t> / √d, weighting v_t. */

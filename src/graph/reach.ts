@@ -23,14 +23,19 @@ export function reachOf(graph: Graph): Reach {
         const terms = parameters.get(parameter) ?? new Set();
         parameters.set(parameter, terms.add(t));
       }
-      for (const operand of isLoss(value) ? predictedBy(value) : operandsOf(value)) visit(operand);
+      for (const operand of differentiatedOf(value)) visit(operand);
     };
     visit(loss);
   }
   return { parameters, features };
 }
 
-/** What a loss has a gradient in. */
+/** The operands that a value has a gradient in. */
+function differentiatedOf(value: Value): readonly Value[] {
+  if (value.op === 'stopGradient') return [];
+  return isLoss(value) ? predictedBy(value) : operandsOf(value);
+}
+
 function predictedBy(loss: Extract<Value, { readonly mask: Value | undefined }>): readonly Value[] {
   const constants = new Set<Value | undefined>([loss.label, loss.mask, loss.weights]);
   return operandsOf(loss).filter((operand) => !constants.has(operand));

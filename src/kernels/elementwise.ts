@@ -5,7 +5,7 @@ import { shareBegin, shareEnd } from './team';
 import { exp4, multiplyAdd, sigmoid4 } from './vector';
 
 // The order of `CODES` in engines/simd/operations.ts.
-const RELU = 0, SIGMOID = 1, TANH = 2, LEAKY_RELU = 3, GELU = 4;
+const RELU = 0, SIGMOID = 1, TANH = 2, LEAKY_RELU = 3, GELU = 4, SWISH = 5;
 
 // @ts-ignore: decorator
 @inline
@@ -20,7 +20,8 @@ export function activate(kind: i32, x: usize, ldx: i32, y: usize, ldy: i32, rows
   else if (kind == SIGMOID) activateBy(SIGMOID, x, ldx, y, ldy, rows, columns);
   else if (kind == TANH) activateBy(TANH, x, ldx, y, ldy, rows, columns);
   else if (kind == LEAKY_RELU) activateBy(LEAKY_RELU, x, ldx, y, ldy, rows, columns);
-  else activateBy(GELU, x, ldx, y, ldy, rows, columns);
+  else if (kind == GELU) activateBy(GELU, x, ldx, y, ldy, rows, columns);
+  else activateBy(SWISH, x, ldx, y, ldy, rows, columns);
 }
 
 // @ts-ignore: decorator
@@ -38,6 +39,7 @@ function activateBy(kind: i32, x: usize, ldx: i32, y: usize, ldy: i32, rows: i32
       else if (kind == TANH) out = tanh4(v);
       else if (kind == LEAKY_RELU) out = f32x4.max(v, f32x4.mul(v, f32x4.splat(0.01)));
       else if (kind == GELU) out = f32x4.mul(v, normalDistribution4(v));
+      else if (kind == SWISH) out = f32x4.mul(v, sigmoid4(v));
       v128.store(to + n, out);
     }
   }
@@ -49,7 +51,8 @@ export function activateGradient(kind: i32, x: usize, ldx: i32, y: usize, ldy: i
   else if (kind == SIGMOID) activateGradientBy(SIGMOID, x, ldx, y, ldy, dy, dx, rows, columns, accumulate);
   else if (kind == TANH) activateGradientBy(TANH, x, ldx, y, ldy, dy, dx, rows, columns, accumulate);
   else if (kind == LEAKY_RELU) activateGradientBy(LEAKY_RELU, x, ldx, y, ldy, dy, dx, rows, columns, accumulate);
-  else activateGradientBy(GELU, x, ldx, y, ldy, dy, dx, rows, columns, accumulate);
+  else if (kind == GELU) activateGradientBy(GELU, x, ldx, y, ldy, dy, dx, rows, columns, accumulate);
+  else activateGradientBy(SWISH, x, ldx, y, ldy, dy, dx, rows, columns, accumulate);
 }
 
 // @ts-ignore: decorator
@@ -69,6 +72,7 @@ function activateGradientBy(kind: i32, x: usize, ldx: i32, y: usize, ldy: i32, d
       else if (kind == TANH) slope = f32x4.sub(one, f32x4.mul(f, f));
       else if (kind == LEAKY_RELU) slope = v128.bitselect(one, f32x4.splat(0.01), isPositive);
       else if (kind == GELU) slope = multiplyAdd(v, normalDensity4(v), normalDistribution4(v));
+      else if (kind == SWISH) slope = swishSlope4(v, f);
       put(dxRow + n, f32x4.mul(v128.load(dyRow + n), slope), accumulate);
     }
   }
@@ -79,6 +83,12 @@ function activateGradientBy(kind: i32, x: usize, ldx: i32, y: usize, ldy: i32, d
 function tanh4(x: v128): v128 {
   const two = f32x4.splat(2);
   return f32x4.sub(f32x4.mul(two, sigmoid4(f32x4.mul(two, x))), f32x4.splat(1));
+}
+
+/** σ(x) + x σ(x) (1 - σ(x)), with y = x σ(x) at hand. */
+function swishSlope4(x: v128, y: v128): v128 {
+  const p = sigmoid4(x);
+  return f32x4.add(p, f32x4.mul(y, f32x4.sub(f32x4.splat(1), p)));
 }
 
 /** The standard normal's density, lane by lane. */

@@ -46,13 +46,14 @@ describe('the pass in doubles', () => {
   const slopes = (plan: Plan, weights: ReadonlyMap<string, Float32Array>, batch: Batch): readonly [number, number] => {
     const random = randomStream(9, 'direction');
     const start = new Map([...weights].map(([name, data]) => [name, Float64Array.from(data)]));
-    const { gradients } = float64Pass(plan, start, batch);
+    const stopped = new Map<number, Float64Array>();
+    const { gradients } = float64Pass(plan, start, batch, 0, 'train', stopped);
     const direction = new Map([...gradients].map(([name, { length }]) => [name, Float64Array.from({ length }, () => random.normal())]));
     // What is computed for a loss stays as it is where it stands: nothing goes back from it.
     for (const [name, numbers] of direction) if (/\.(label|mask|weights)\./.test(name)) numbers.fill(0);
     const lossAt = (h: number): number => {
       const moved = new Map([...start].map(([name, data]) => [name, data.map((value, i) => value + h * (direction.get(name)?.[i] ?? 0))]));
-      const { losses } = float64Pass(plan, moved, batch);
+      const { losses } = float64Pass(plan, moved, batch, 0, 'train', stopped);
       return plan.graph.terms.reduce((sum, { name, weight }) => sum + weight * losses.get(name)!, 0);
     };
     const h = 1e-5;

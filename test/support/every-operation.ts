@@ -7,12 +7,18 @@ type Body = (g: GraphBuilder, x: Value, name: string) => Value;
 const BODIES: Record<Exclude<OperationName, LossName | 'input' | 'activation'>, Body> = {
   linear: (g, x, name) => g.linear(x, x.width + 3, `${name}.l`),
   batchNorm: (g, x, name) => g.batchNorm(x, `${name}.n`),
+  layerNorm: (g, x, name) => g.layerNorm(g.linear(x, x.width + 3, `${name}.l`), `${name}.n`),
   dropout: (g, x, name) => g.dropout(x, 0.4, `${name}.d`),
   softmax: (g, x) => g.softmax(x),
   concat: (g, x, name) => g.concat([g.linear(x, 2, `${name}.a`), x, g.linear(x, 1, `${name}.b`)]),
   slice: (g, x, name) => g.slice(g.linear(x, x.width + 3, `${name}.l`), 1, x.width),
   multiply: (g, x, name) => g.multiply(g.linear(x, x.width + 4, `${name}.a`), g.linear(x, x.width + 4, `${name}.b`)),
   add: (g, x, name) => g.add(g.linear(x, x.width + 4, `${name}.a`), g.linear(x, x.width + 4, `${name}.b`)),
+  affine: (g, x, name) => g.affine(g.linear(x, x.width + 3, `${name}.l`), -1.5, 0.25),
+  reciprocal: (g, x, name) => g.reciprocal(g.affine(g.activation(g.linear(x, x.width + 3, `${name}.l`), 'sigmoid', `${name}.s`), 1, 0.5)),
+  clip: (g, x, name) => g.clip(g.linear(x, x.width + 3, `${name}.l`), -0.1, 0.2),
+  batchSum: (g, x, name) => g.multiply(g.linear(x, 5, `${name}.a`), g.affine(g.batchSum(g.linear(x, 5, `${name}.b`)), 0.2, 0)),
+  stopGradient: (g, x, name) => g.multiply(g.linear(x, x.width + 3, `${name}.a`), g.stopGradient(g.linear(x, x.width + 3, `${name}.b`))),
   mixture: (g, x, name) => g.mixture(g.softmax(g.linear(x, 3, `${name}.gate`)), [1, 2, 3].map((e) => g.linear(x, x.width + 1, `${name}.expert${e}`))),
   attend: (g, x, name) => g.attend([g.linear(x, x.width + 1, `${name}.a`), g.linear(x, x.width + 1, `${name}.b`)], `${name}.attention`),
 };

@@ -22,6 +22,8 @@ interface Run {
   parameter(parameter: Parameter): Node;
   input(value: ValueOf<'input'>): Node;
   mask(name: string, rate: number, width: number): Float32Array;
+  /** By the place of a value in the graph: what stands for good from where nothing goes back. */
+  readonly stopped: Map<number, Float64Array>;
 }
 
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
@@ -45,6 +47,7 @@ const ACTIVATION: { readonly [Kind in Activation]: (x: Node, value: ValueOf<'act
   tanh: (x, _, { tape }) => tape.map(x, Math.tanh, (v) => 1 - Math.tanh(v) ** 2),
   'leaky-relu': (x, _, { tape }) => tape.map(x, (v) => (v > 0 ? v : 0.01 * v), (v) => (v > 0 ? 1 : 0.01)),
   prelu: (x, { slope }, { tape, parameter }) => tape.zip(x, parameter(slope!), (v, s) => (v > 0 ? v : s * v), (v, s) => (v > 0 ? [1, 0] : [s, v])),
+  swish: (x, _, { tape }) => tape.map(x, (v) => v * sigmoid(v), (v) => sigmoid(v) + v * sigmoidSlope(v)),
   gelu: (x, _, { tape }) => tape.map(x, (v) => v * normalDistribution(v), (v) => normalDistribution(v) + v * normalDensity(v)),
   dice(x, { slope, running }, run) {
     const { tape } = run;
@@ -78,6 +81,13 @@ const OPERATION: { readonly [Name in Exclude<OperationName, LossName>]: (value: 
     return bias === undefined ? product : tape.add(product, parameter(bias));
   },
   batchNorm: ({ x, gain, shift, running }, run) => run.tape.add(run.tape.multiply(normalised(run.get(x), running, run), run.parameter(gain)), run.parameter(shift)),
+  layerNorm({ x, gain, shift, epsilon, width }, run) {
+    const { tape, get, parameter } = run;
+    const average = (v: Node): Node => tape.map(tape.sum(v, 'columns'), (sum) => sum / width, () => 1 / width);
+    const centred = tape.add(get(x), tape.map(average(get(x)), (v) => -v, () => -1));
+    const inverse = tape.map(average(tape.multiply(centred, centred)), (v) => (v + epsilon) ** -0.5, (v) => -0.5 * (v + epsilon) ** -1.5);
+    return tape.add(tape.multiply(tape.multiply(centred, inverse), parameter(gain)), parameter(shift));
+  },
   activation: (value, run) => ACTIVATION[value.kind](run.get(value.x), value, run),
   dropout: ({ x, rate, name, width }, { tape, rows, mode, get, mask }) => (mode === 'train' ? tape.multiply(get(x), tape.node(rows, width, mask(name, rate, width))) : get(x)),
   softmax: ({ x }, run) => softmax(run.get(x), run),
@@ -95,6 +105,14 @@ const OPERATION: { readonly [Name in Exclude<OperationName, LossName>]: (value: 
   slice: ({ x, begin, width }, { tape, get }) => tape.columns(get(x), begin, width),
   multiply: ({ a, b }, { tape, get }) => tape.multiply(get(a), get(b)),
   add: ({ a, b }, { tape, get }) => tape.add(get(a), get(b)),
+  affine: ({ x, factor, offset }, { tape, get }) => tape.map(get(x), (v) => factor * v + offset, () => factor),
+  reciprocal: ({ x }, { tape, get }) => tape.map(get(x), (v) => 1 / v, (v) => -1 / (v * v)),
+  clip: ({ x, low, high }, { tape, get }) => tape.map(get(x), (v) => Math.min(Math.max(v, low), high), (v) => Number(v >= low && v <= high)),
+  batchSum: ({ x, width }, { tape, rows, get }) => tape.add(tape.sum(get(x), 'rows'), tape.node(rows, width, new Float64Array(rows * width))),
+  stopGradient: ({ x, id }, { tape, get, stopped }) => {
+    if (!stopped.has(id)) stopped.set(id, get(x).y);
+    return tape.node(get(x).rows, get(x).width, stopped.get(id)!);
+  },
   mixture: ({ gate, experts }, { tape, get }) => experts.map((expert, e) => tape.multiply(get(expert), tape.columns(get(gate), e, 1))).reduce((a, b) => tape.add(a, b)),
   attend({ tokens, width, ...roles }, run) {
     const { tape, get, parameter } = run;
@@ -121,15 +139,18 @@ const LOSS: { readonly [Name in LossName]: (value: ValueOf<Name>, run: Run) => N
 /** The same numbers, from which nothing goes back. */
 const fixed = ({ rows, width, y }: Node, tape: Tape): Node => tape.node(rows, width, y);
 
-/** A step of a plan in doubles, from weights by their tensor names; or what it predicts. */
-export function float64Pass({ graph, layout, seed }: Plan, weights: ReadonlyMap<string, ArrayLike<number>>, batch: Batch, step = 0, mode: Run['mode'] = 'train'): Float64Pass {
+/**
+ * A step of a plan in doubles, from weights by their tensor names; or what it predicts.
+ * @param stopped what a pass with other weights has left where nothing goes back: it is constant there
+ */
+export function float64Pass({ graph, layout, seed }: Plan, weights: ReadonlyMap<string, ArrayLike<number>>, batch: Batch, step = 0, mode: Run['mode'] = 'train', stopped: Run['stopped'] = new Map()): Float64Pass {
   const tape = createTape();
   const { rows } = batch;
   const parameters = new Map(graph.parameters.map(({ name, shape }) => [name, tape.node(shape.length === 2 ? shape[0]! : 1, shape.at(-1)!, column(weights, name))]));
   const tables = new Map(layout.tables.map(({ name, rows: size, width }) => [name, tape.node(size, width, column(weights, tableTensor(name)))]));
   const nodes = new Map<Value, Node>();
   const run: Run = {
-    tape, rows, mode,
+    tape, rows, mode, stopped,
     get: (value) => nodes.get(value)!,
     parameter: ({ name }) => parameters.get(name)!,
     input({ source, width }) {

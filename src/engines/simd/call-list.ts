@@ -15,6 +15,13 @@ type Sharing = 'rows' | 'sums' | 'columns' | 'start' | 'tables' | 'reduce' | 'ap
 const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
   // Every worker has the same rows of a batch in all of these, so they follow each other without a barrier.
   gemm: 'rows',
+  affine: 'rows',
+  clip: 'rows',
+  clipGradient: 'rows',
+  layerNorm: 'rows',
+  layerNormGradient: 'rows',
+  reciprocal: 'rows',
+  reciprocalGradient: 'rows',
   activate: 'rows',
   activateGradient: 'rows',
   binaryCrossEntropy: 'rows',
@@ -38,12 +45,14 @@ const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
   softmaxGradient: 'rows',
   squaredError: 'rows',
   // Sums over the batch that nothing reads before the optimizer: they wait for the end of the way back.
+  columnProducts: 'sums',
   columnSums: 'sums',
   diceSlopes: 'sums',
   gemmGradient: 'sums',
   meanLoss: 'sums',
   preluSlope: 'sums',
   // Whole columns, which the next kernel reads by rows.
+  batchSum: 'columns',
   normalise: 'columns',
   normaliseGradient: 'columns',
   // They read what the step before left, and what they write is read behind a barrier.

@@ -1,4 +1,4 @@
-import type { Parameter, Value } from '../../graph/operations.js';
+import type { OperationName, Parameter, Value, ValueOf } from '../../graph/operations.js';
 import type { Arena } from './arena.js';
 import type { CallList } from './call-list.js';
 import type { Places } from './places.js';
@@ -24,4 +24,12 @@ export interface Lowering {
   dropoutKey(name: string): number;
   /** Address of the word that becomes 1 where a loss, a gradient or a running statistic is not finite. */
   readonly refused: number;
+}
+
+/** How an operation runs forwards and backwards; backwards it adds to its operands' gradients. */
+export interface Lowered<Name extends OperationName> {
+  /** Whether a value of the operation takes its columns whole: for sums over the batch. */
+  isByColumns?(value: ValueOf<Name>, mode: Mode): boolean;
+  forward(value: ValueOf<Name>, lowering: Lowering): void;
+  backward(value: ValueOf<Name>, lowering: Lowering): void;
 }

@@ -1,20 +1,14 @@
 import type { Activation, LossName, OperationName, Parameter, RunningStatistics, ValueOf } from '../../graph/operations.js';
 import type { Arena } from './arena.js';
-import type { Lowering } from './lowering.js';
+import type { Lowered, Lowering } from './lowering.js';
+import { MAPS } from './maps.js';
 import { ROWS, type CallList } from './call-list.js';
 import { toFours, type Matrix, type Place, type Places } from './places.js';
 
-/** How an operation runs forwards and backwards; backwards it adds to its operands' gradients. */
-interface Lowered<Name extends OperationName> {
-  /** Whether a value of the operation takes its columns whole, in training: for sums over the batch. */
-  isByColumns?(value: ValueOf<Name>): boolean;
-  forward(value: ValueOf<Name>, lowering: Lowering): void;
-  backward(value: ValueOf<Name>, lowering: Lowering): void;
-}
 type LoweringTable = { readonly [Name in Exclude<OperationName, LossName>]: Lowered<Name> };
 
 /** The order of the constants in elementwise.ts. */
-const CODES: Partial<Record<Activation, number>> = { relu: 0, sigmoid: 1, tanh: 2, 'leaky-relu': 3, gelu: 4 };
+const CODES: Partial<Record<Activation, number>> = { relu: 0, sigmoid: 1, tanh: 2, 'leaky-relu': 3, gelu: 4, swish: 5 };
 
 /** out (+)= x · matrix + bias */
 function multiplyMatrix(list: CallList, x: Place, matrix: Matrix, bias: number, out: Place, accumulate = 0): void {
@@ -31,6 +25,8 @@ function multiplyMatrixGradient({ list, gradientAt }: Lowering, x: Place, matrix
 
 /** Every operation that is not a loss, forwards and backwards. */
 export const LOWERED: LoweringTable = {
+  ...MAPS,
+
   input: { forward: () => undefined, backward: () => undefined },
 
   // A group of linear layers runs where the first member stands that is computed.
@@ -53,7 +49,7 @@ export const LOWERED: LoweringTable = {
   },
 
   batchNorm: {
-    isByColumns: () => true,
+    isByColumns: (_, mode) => mode !== 'predict',
     forward({ x, gain, shift, running, ...value }, lowering) {
       const out = lowering.places.of(value as ValueOf<'batchNorm'>);
       normalise(lowering, lowering.places.of(x), out, lowering.places.vector(gain), lowering.places.vector(shift), running);
@@ -66,7 +62,7 @@ export const LOWERED: LoweringTable = {
   },
 
   activation: {
-    isByColumns: ({ running }) => running !== undefined,
+    isByColumns: ({ running }, mode) => running !== undefined && mode !== 'predict',
     forward(value, lowering) {
       const { places, list } = lowering;
       const [x, y] = [places.of(value.x), places.of(value)];

@@ -16,7 +16,7 @@ type Computed = Exclude<Value, LossValue>;
 
 /** An entry of the table, whatever its operation. */
 interface Lowered {
-  isByColumns?(value: Value): boolean;
+  isByColumns?(value: Value, mode: Mode): boolean;
   forward(value: Value, lowering: Lowering): void;
   backward(value: Value, lowering: Lowering): void;
 }
@@ -58,7 +58,7 @@ export function lowerPass(plan: PassPlan, mode: Mode, list: CallList, targets: r
   const input = graph.values.find((value) => value.op === 'input' && value.source.kind === 'features');
   const values = mode === 'predict' ? neededFor(graph, targets) : graph.values;
   const computed = values.filter((value): value is Computed => !isLoss(value));
-  const phases = mode === 'predict' ? [computed] : inPhases(computed, (value) => operation(value).isByColumns?.(value) ?? false);
+  const phases = inPhases(computed, (value) => operation(value).isByColumns?.(value, mode) ?? false);
   const weightsEnd = places.weightsBegin + places.weightsCount * WORD;
   const reach = reachOf(graph);
   let written = new Set<Value>();

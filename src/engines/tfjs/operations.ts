@@ -41,6 +41,7 @@ const ACTIVATION: ActivationTable = {
   prelu: (x, { slope }, { tf, parameter }) => tf.sub(tf.relu(x), tf.mul(parameter(slope!), tf.relu(tf.neg(x)))),
   // x Φ(x) = x (1 + erf(x / √2)) / 2, as PyTorch's default
   gelu: (x, _, { tf }) => tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1)),
+  swish: (x, _, { tf }) => tf.mul(x, tf.sigmoid(x)),
   // p x + (1 - p) slope x with p = σ(normalised x)
   dice: (x, { slope, running }, run) => {
     const { tf } = run;
@@ -57,6 +58,11 @@ const OPERATION: OperationTable = {
   },
   batchNorm: ({ x, gain, shift, running }, run) =>
     run.tf.add(run.tf.mul(normalised(run.get(x), running, run), run.parameter(gain)), run.parameter(shift)),
+  layerNorm: ({ x, gain, shift, epsilon }, { tf, get, parameter }) => {
+    const centred = tf.sub(get(x), tf.mean(get(x), 1, true));
+    const inverse = tf.rsqrt(tf.add(tf.mean(tf.square(centred), 1, true), epsilon));
+    return tf.add(tf.mul(tf.mul(centred, inverse), parameter(gain)), parameter(shift));
+  },
   activation: (value, run) => ACTIVATION[value.kind](run.get(value.x), value, run),
   dropout: ({ x, rate, name, width }, { tf, get, isTraining, dropoutMask }) =>
     isTraining ? tf.mul(get(x), dropoutMask(name, rate, width)) : get(x),
@@ -65,6 +71,15 @@ const OPERATION: OperationTable = {
   slice: ({ x, begin, width }, { tf, get }) => tf.slice(get(x), [0, begin], [-1, width]),
   multiply: ({ a, b }, { tf, get }) => tf.mul(get(a), get(b)),
   add: ({ a, b }, { tf, get }) => tf.add(get(a), get(b)),
+  affine: ({ x, factor, offset }, { tf, get }) => tf.add(tf.mul(get(x), factor), offset),
+  reciprocal: ({ x }, { tf, get }) => tf.reciprocal(get(x)),
+  clip: ({ x, low, high }, { tf, get }) => tf.clipByValue(get(x), low, high),
+  batchSum: ({ x }, { tf, get }) => tf.mul(tf.sum(get(x), 0, true), tf.onesLike(get(x))),
+  stopGradient: ({ x }, { tf, get }) => {
+    // The function is given its inputs, and last a way to keep tensors that it does not need.
+    const stop = tf.customGrad((input) => ({ value: tf.clone(input as Tensor), gradFunc: (dy) => tf.zerosLike(dy) }));
+    return stop(get(x));
+  },
   mixture: ({ gate, experts }, { tf, get }) => {
     const gate_BE = get(gate);
     // TensorFlow.js loses the gradient of a split in one.

@@ -1,0 +1,77 @@
+import { ROWS } from './call-list.js';
+import type { Lowered } from './lowering.js';
+
+/** The small operations: maps of each number, and sums by row or by batch. */
+export const MAPS: { readonly [Name in 'affine' | 'reciprocal' | 'clip' | 'batchSum' | 'stopGradient' | 'layerNorm']: Lowered<Name> } = {
+  affine: {
+    forward(value, { places, list }) {
+      const [x, y] = [places.of(value.x), places.of(value)];
+      list.emit('affine', { x: x.at, ldx: x.ld, y: y.at, ldy: y.ld, rows: ROWS, width: value.width, factor: value.factor, offset: value.offset, accumulate: 0 });
+    },
+    backward(value, { places, list, accumulate }) {
+      const [x, y] = [places.of(value.x), places.of(value)];
+      list.emit('affine', { x: y.gradient, ldx: y.ld, y: x.gradient, ldy: x.ld, rows: ROWS, width: value.width, factor: value.factor, offset: 0, accumulate: accumulate(value.x) });
+    },
+  },
+
+  reciprocal: {
+    forward(value, { places, list }) {
+      const [x, y] = [places.of(value.x), places.of(value)];
+      list.emit('reciprocal', { x: x.at, ldx: x.ld, y: y.at, ldy: y.ld, rows: ROWS, width: value.width });
+    },
+    backward(value, { places, list, accumulate }) {
+      const [x, y] = [places.of(value.x), places.of(value)];
+      list.emit('reciprocalGradient', { y: y.at, ldy: y.ld, dy: y.gradient, dx: x.gradient, ldx: x.ld, rows: ROWS, width: value.width, accumulate: accumulate(value.x) });
+    },
+  },
+
+  clip: {
+    forward(value, { places, list }) {
+      const [x, y] = [places.of(value.x), places.of(value)];
+      list.emit('clip', { x: x.at, ldx: x.ld, y: y.at, ldy: y.ld, rows: ROWS, width: value.width, low: value.low, high: value.high });
+    },
+    backward(value, { places, list, accumulate }) {
+      const [x, y] = [places.of(value.x), places.of(value)];
+      list.emit('clipGradient', { x: x.at, ldx: x.ld, dy: y.gradient, ldy: y.ld, dx: x.gradient, rows: ROWS, width: value.width, low: value.low, high: value.high, accumulate: accumulate(value.x) });
+    },
+  },
+
+  // The gradient of each row is the sum of all rows' gradients.
+  batchSum: {
+    isByColumns: () => true,
+    forward(value, { places, arena, list }) {
+      const [x, y] = [places.of(value.x), places.of(value)];
+      list.emit('batchSum', { x: x.at, ldx: x.ld, y: y.at, ldy: y.ld, sums: arena.take(`sums ${value.id}`, 4 * x.columns), rows: ROWS, columns: x.columns, accumulate: 0 });
+    },
+    backward(value, { places, arena, list, accumulate }) {
+      const [x, y] = [places.of(value.x), places.of(value)];
+      list.emit('batchSum', { x: y.gradient, ldx: y.ld, y: x.gradient, ldy: x.ld, sums: arena.take(`sums ${value.id}`, 4 * x.columns), rows: ROWS, columns: x.columns, accumulate: accumulate(value.x) });
+    },
+  },
+
+  stopGradient: {
+    forward(value, { places, list }) {
+      const [x, y] = [places.of(value.x), places.of(value)];
+      list.emit('copyColumns', { x: x.at, ldx: x.ld, y: y.at, ldy: y.ld, rows: ROWS, width: value.width, accumulate: 0 });
+    },
+    backward: () => undefined,
+  },
+
+  layerNorm: {
+    forward(value, { places, arena, list }) {
+      const [x, y] = [places.of(value.x), places.of(value)];
+      const z = places.columns(`normalised ${value.id}`, value.width);
+      const inverses = arena.take(`inverses ${value.id}`, places.maxRows);
+      list.emit('layerNorm', { x: x.at, ldx: x.ld, z: z.at, y: y.at, ldy: y.ld, gain: places.vector(value.gain), shift: places.vector(value.shift), inverses, rows: ROWS, width: value.width, epsilon: value.epsilon });
+    },
+    backward(value, { places, arena, list, gradientAt, accumulate }) {
+      const [x, y] = [places.of(value.x), places.of(value)];
+      const z = places.columns(`normalised ${value.id}`, value.width);
+      const [gain, shift] = [places.vector(value.gain), places.vector(value.shift)];
+      const inverses = arena.take(`inverses ${value.id}`, places.maxRows);
+      list.emit('layerNormGradient', { z: z.at, dy: y.gradient, ldy: y.ld, gain, inverses, dx: x.gradient, ldx: x.ld, rows: ROWS, width: value.width, accumulate: accumulate(value.x) });
+      list.emit('columnProducts', { a: z.at, c: y.gradient, ld: y.ld, g: gradientAt(gain), rows: ROWS, columns: y.columns });
+      list.emit('columnSums', { d: y.gradient, ldd: y.ld, g: gradientAt(shift), rows: ROWS, columns: y.columns, accumulate: 0 });
+    },
+  },
+};

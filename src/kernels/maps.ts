@@ -1,0 +1,153 @@
+// Small maps of numbers, and what is by row or by batch beside the norms. They work on the columns that there are, since what
+// fills up to four may have no image: 1 / 0. Leading dimensions count floats; `accumulate` adds to the output.
+
+import { shareBegin, shareEnd, slotBegin, slotEnd } from './team';
+import { BLOCK, LINE, addBlock, narrow } from './sums';
+import { watch4 } from './finite';
+
+// @ts-ignore: decorator
+@inline
+function put(at: usize, value: f32, accumulate: i32): void {
+  store<f32>(at, accumulate ? load<f32>(at) + value : value);
+}
+
+/** y (+)= factor x + offset */
+export function affine(x: usize, ldx: i32, y: usize, ldy: i32, rows: i32, width: i32, factor: f32, offset: f32, accumulate: i32): void {
+  const end = shareEnd(rows, 4);
+  for (let b = shareBegin(rows, 4); b < end; b++) {
+    const from = x + (<usize>b * ldx << 2), to = y + (<usize>b * ldy << 2);
+    for (let n: usize = 0; n < <usize>width << 2; n += 4) put(to + n, factor * load<f32>(from + n) + offset, accumulate);
+  }
+}
+
+/** y = x where it lies from low to high, else the nearer of these. */
+export function clip(x: usize, ldx: i32, y: usize, ldy: i32, rows: i32, width: i32, low: f32, high: f32): void {
+  const end = shareEnd(rows, 4);
+  for (let b = shareBegin(rows, 4); b < end; b++) {
+    const from = x + (<usize>b * ldx << 2), to = y + (<usize>b * ldy << 2);
+    for (let n: usize = 0; n < <usize>width << 2; n += 4) store<f32>(to + n, min(max(load<f32>(from + n), low), high));
+  }
+}
+
+/** dx (+)= dy where x lies from low to high, else 0. */
+export function clipGradient(x: usize, ldx: i32, dy: usize, ldy: i32, dx: usize, rows: i32, width: i32, low: f32, high: f32, accumulate: i32): void {
+  const end = shareEnd(rows, 4);
+  for (let b = shareBegin(rows, 4); b < end; b++) {
+    const from = x + (<usize>b * ldx << 2), dyRow = dy + (<usize>b * ldy << 2), to = dx + (<usize>b * ldx << 2);
+    for (let n: usize = 0; n < <usize>width << 2; n += 4) {
+      const v = load<f32>(from + n);
+      put(to + n, v >= low && v <= high ? load<f32>(dyRow + n) : 0, accumulate);
+    }
+  }
+}
+
+/** y = 1 / x */
+export function reciprocal(x: usize, ldx: i32, y: usize, ldy: i32, rows: i32, width: i32): void {
+  const end = shareEnd(rows, 4);
+  for (let b = shareBegin(rows, 4); b < end; b++) {
+    const from = x + (<usize>b * ldx << 2), to = y + (<usize>b * ldy << 2);
+    for (let n: usize = 0; n < <usize>width << 2; n += 4) store<f32>(to + n, <f32>1 / load<f32>(from + n));
+  }
+}
+
+/** dx (+)= -dy y² */
+export function reciprocalGradient(y: usize, ldy: i32, dy: usize, dx: usize, ldx: i32, rows: i32, width: i32, accumulate: i32): void {
+  const end = shareEnd(rows, 4);
+  for (let b = shareBegin(rows, 4); b < end; b++) {
+    const yRow = y + (<usize>b * ldy << 2), dyRow = dy + (<usize>b * ldy << 2), to = dx + (<usize>b * ldx << 2);
+    for (let n: usize = 0; n < <usize>width << 2; n += 4) {
+      const v = load<f32>(yRow + n);
+      put(to + n, -load<f32>(dyRow + n) * v * v, accumulate);
+    }
+  }
+}
+
+/**
+ * z = (x - mean) / √(variance + ε) by each row's own statistics (Ba, Kiros & Hinton 2016), and y = z · gain + shift.
+ * @param inverses 1/√(variance + ε) of each row, kept for the gradient
+ */
+export function layerNorm(x: usize, ldx: i32, z: usize, y: usize, ldy: i32, gain: usize, shift: usize, inverses: usize, rows: i32, width: i32, epsilon: f32): void {
+  const end = shareEnd(rows, 4), bytes = <usize>width << 2;
+  for (let b = shareBegin(rows, 4); b < end; b++) {
+    const from = x + (<usize>b * ldx << 2), hat = z + (<usize>b * ldy << 2), to = y + (<usize>b * ldy << 2);
+    let sum: f64 = 0, squares: f64 = 0;
+    for (let n: usize = 0; n < bytes; n += 4) sum += load<f32>(from + n);
+    const mean = <f32>(sum / width);
+    for (let n: usize = 0; n < bytes; n += 4) {
+      const d = load<f32>(from + n) - mean;
+      squares += d * d;
+    }
+    const inverse = <f32>(1 / Math.sqrt(squares / width + epsilon));
+    store<f32>(inverses + (<usize>b << 2), inverse);
+    for (let n: usize = 0; n < bytes; n += 4) {
+      const v = (load<f32>(from + n) - mean) * inverse;
+      store<f32>(hat + n, v);
+      store<f32>(to + n, v * load<f32>(gain + n) + load<f32>(shift + n));
+    }
+  }
+}
+
+/** dx (+)= (d - mean(d) - z mean(d z)) / √(variance + ε), with d = dy · gain. */
+export function layerNormGradient(z: usize, dy: usize, ldy: i32, gain: usize, inverses: usize, dx: usize, ldx: i32, rows: i32, width: i32, accumulate: i32): void {
+  const end = shareEnd(rows, 4), bytes = <usize>width << 2;
+  for (let b = shareBegin(rows, 4); b < end; b++) {
+    const hat = z + (<usize>b * ldy << 2), dyRow = dy + (<usize>b * ldy << 2), to = dx + (<usize>b * ldx << 2);
+    let sum: f64 = 0, product: f64 = 0;
+    for (let n: usize = 0; n < bytes; n += 4) {
+      const d = load<f32>(dyRow + n) * load<f32>(gain + n);
+      sum += d;
+      product += d * load<f32>(hat + n);
+    }
+    const mean = <f32>(sum / width), slope = <f32>(product / width), inverse = load<f32>(inverses + (<usize>b << 2));
+    for (let n: usize = 0; n < bytes; n += 4) {
+      const d = load<f32>(dyRow + n) * load<f32>(gain + n);
+      put(to + n, (d - mean - load<f32>(hat + n) * slope) * inverse, accumulate);
+    }
+  }
+}
+
+/** G[n] = Σ over b of a[b, n] c[b, n]; columns, a multiple of 4, are shared among workers. */
+export function columnProducts(a: usize, c: usize, ld: i32, g: usize, rows: i32, columns: i32): void {
+  const end = shareEnd(columns, LINE);
+  const stride = <usize>ld << 2;
+  for (let n = shareBegin(columns, LINE); n < end; n += 4) {
+    let low = f64x2.splat(0), high = low;
+    let from = a + (<usize>n << 2), other = c + (<usize>n << 2);
+    for (let b = 0; b < rows; b += BLOCK) {
+      let s = f32x4.splat(0);
+      for (const stop = from + <usize>min(BLOCK, rows - b) * stride; from < stop; from += stride, other += stride) s = f32x4.add(s, f32x4.mul(v128.load(from), v128.load(other)));
+      low = f64x2.add(low, f64x2.promote_low_f32x4(s));
+      high = f64x2.add(high, f64x2.promote_low_f32x4(v128.shuffle<f32>(s, s, 2, 3, 2, 3)));
+    }
+    const sum = narrow(low, high);
+    v128.store(g + (<usize>n << 2), sum);
+    watch4(sum);
+  }
+}
+
+/**
+ * y[b, n] (+)= Σ over all rows of x[:, n], the same in every row.
+ * @param sums room for two doubles a column
+ * @param slot, slots which lines of columns these are among all that share the phase
+ */
+export function batchSum(x: usize, ldx: i32, y: usize, ldy: i32, sums: usize, rows: i32, columns: i32, accumulate: i32, slot: i32, slots: i32): void {
+  const end = slotEnd(columns, slot, slots);
+  const strideX = <usize>ldx << 2, strideY = <usize>ldy << 2;
+  for (let line = slotBegin(columns, slot, slots); line < end; line += LINE) {
+    const from = <usize>line << 2, to = <usize>min(line + LINE, columns) << 2;
+    memory.fill(sums + 2 * from, 0, 2 * (to - from));
+    for (let b = 0; b < rows; b += BLOCK) {
+      for (let n = from; n < to; n += 16) {
+        let s = f32x4.splat(0);
+        let at = x + <usize>b * strideX + n;
+        for (const stop = at + <usize>min(BLOCK, rows - b) * strideX; at < stop; at += strideX) s = f32x4.add(s, v128.load(at));
+        addBlock(sums + 2 * n, s);
+      }
+    }
+    for (let n = from; n < to; n += 16) {
+      const sum = narrow(v128.load(sums + 2 * n), v128.load(sums + 2 * n, 16));
+      let at = y + n;
+      for (const stop = at + <usize>rows * strideY; at < stop; at += strideY) v128.store(at, accumulate ? f32x4.add(v128.load(at), sum) : sum);
+    }
+  }
+}
