@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { dialectOf } from './data/dialect.js';
 import type { DataOptions } from './data/options.js';
 import { refuseBadRows, skipBadRows } from './data/rows/rejects.js';
 import type { Access } from './data/sources/source.js';
@@ -35,7 +36,7 @@ export interface EvaluateResult {
 export async function evaluate({ path, data, verifyData, onNotice, signal, ...engineOptions }: EvaluateOptions): Promise<EvaluateResult> {
   const model = await readTrainedModel(path);
   const { folder, checkpoint, experiment, format, spaces, graph } = model;
-  const sources = await openSplits(filesOf(experiment.data, data), format, data === undefined ? 'name other data with --data' : 'paths are taken from the working directory');
+  const sources = await openSplits(filesOf(experiment.data, data), format, data === undefined ? 'name other data with --data' : 'paths are taken from the working directory', dialectOf(experiment.data));
 
   const program = compileTrained(model, await createEngine(engineOptions), onNotice);
   try {

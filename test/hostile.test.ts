@@ -145,7 +145,7 @@ describe('a CSV of any bytes', () => {
     const read = async (bytes: Buffer): Promise<void> => {
       writeFileSync(path, bytes);
       await readsOrRefuses(3, async () => {
-        for await (const { progress } of (await openCsv(path, 64)).pieces()) expect(progress).toBeLessThanOrEqual(1);
+        for await (const { progress } of (await openCsv(path, {}, 64)).pieces()) expect(progress).toBeLessThanOrEqual(1);
       });
     };
     await fc.assert(fc.asyncProperty(fc.array(piece, { maxLength: 30 }), (pieces) => read(Buffer.from(`a,b\n${pieces.join('')}`))), { numRuns: RUNS });

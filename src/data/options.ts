@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { dialectShape } from './dialect.js';
 
 const path = z.string().min(1);
 
@@ -8,6 +9,7 @@ export const dataOptions = z
     train: path.describe('CSV with a header, plain or gzip; Parquet, a file or a folder of parts; or a folder of shards. Paths are taken from the folder of the config, else from the working directory'),
     valid: path.optional().describe('measured after every epoch; the best epoch is chosen by it'),
     test: path.optional().describe('measured once, with the best weights'),
+    ...dialectShape,
     cache: path.optional().describe('folder for encoded rows, so that a file is read once; .mtl beside the data where it is not given'),
     onBadRow: z.enum(['error', 'skip']).default('error').describe('skip writes bad rows to rejects.csv with their reasons'),
     maxRejects: z.int().min(0).default(1000).describe('with onBadRow skip: more bad rows than this are an error'),

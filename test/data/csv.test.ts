@@ -5,12 +5,13 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseCells } from '../../src/data/files/csv-cells.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
-import { columnIndices, openCsv } from '../../src/data/files/csv.js';
+import { columnIndices } from '../../src/data/files/column-indices.js';
+import { openCsv } from '../../src/data/files/csv.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
 
 /** All rows as cells: what is plain is cut at its commas. */
 async function read(content: string | Uint8Array, chunkBytes?: number): Promise<{ header: readonly string[]; rows: (readonly string[])[]; lines: number[]; shares: number[] }> {
-  const csv = await openCsv(scratchFile('data.csv', content), chunkBytes);
+  const csv = await openCsv(scratchFile('data.csv', content), {}, chunkBytes);
   const rows: (readonly string[])[] = [];
   const lines: number[] = [];
   const shares: number[] = [];
@@ -135,8 +136,8 @@ describe('a CSV', () => {
     expect(() => columnIndices(csv, ['click', '101'])).toThrow(/^[^\n]*data\.csv:1: expected a header with the names of columns, found none of the columns that the config asks for in "1,0,7,0\.5", which looks like a row; [^\n]*$/);
   });
 
-  it('with other separators than commas is told so, once', async () => {
-    const csv = await openCsv(scratchFile('data.csv', 'click;purchase;101\n0;0;7\n'));
-    expect(() => columnIndices(csv, ['click', 'purchase', '101'])).toThrow(/^[^\n]*data\.csv:1: expected a header with commas between its columns, found one column that holds ";"; write the file with commas$/);
+  it('with other delimiters than was said is told so, once', async () => {
+    const csv = await openCsv(scratchFile('data.csv', 'click;purchase;101\n0;0;7\n'), { delimiter: '|' });
+    expect(() => columnIndices(csv, ['click', 'purchase', '101'])).toThrow(/^[^\n]*data\.csv:1: expected "\|" between the columns of the header, found one column that holds ";"; set data\.delimiter: ";", or write the file otherwise$/);
   });
 });

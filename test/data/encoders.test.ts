@@ -42,7 +42,7 @@ async function encode(path: string, threads: number, policy: RejectPolicy, chunk
     },
   };
   const folder = join(scratchFolder(), 'shards');
-  const csv = await openCsv(path, chunkBytes);
+  const csv = await openCsv(path, {}, chunkBytes);
   const source = { csv, indices: new Map(csv.header.map((name, i) => [name, i])) };
   try {
     await encodeShards(folder, () => '{}', path, format, telling, async (recording, writer) => ({ read: undefined, leftOut: await encodeRows(source, format, recording, writer, () => undefined, { threads, isPatient: true }) }));

@@ -25,7 +25,7 @@ async function learned(rows: readonly (readonly Buffer[])[], isQuoted: boolean, 
   const quote = Buffer.from(isQuoted ? '"' : '');
   const lines = rows.map((cells) => Buffer.concat([...cells.flatMap((cell, i) => [Buffer.from(i === 0 ? '' : ','), quote, cell, quote]), Buffer.from('\n')]));
   const path = scratchFile('train.csv', Buffer.concat([Buffer.from(HEADER), ...lines]));
-  const csv = await openCsv(path, chunkBytes);
+  const csv = await openCsv(path, {}, chunkBytes);
   const policy = skipBadRows(undefined, 1000);
   const fitted = await fitFeatures({ csv, indices: new Map(csv.header.map((name, i) => [name, i])) }, rowFormatOf({ tasks, groups }), policy, () => undefined);
   return [storedFitted(fitted).json, policy.count];

@@ -113,7 +113,7 @@ describe('a hostile CSV', () => {
     const end = fc.constantFrom('\n', '\n', '\r\n', '\r');
     await fc.assert(
       fc.asyncProperty(fc.array(fc.tuple(row, end), { minLength: 1, maxLength: 12 }), fc.integer({ min: 1, max: 60 }), async (lines, chunkBytes) => {
-        const csv = await openCsv(scratchFile('train.csv', HEADER + lines.flat().join('')), chunkBytes);
+        const csv = await openCsv(scratchFile('train.csv', HEADER + lines.flat().join('')), {}, chunkBytes);
         const found: unknown[] = [];
         for await (const piece of csv.pieces()) {
           if ('rows' in piece) found.push(...piece.rows, ...(piece.bad === undefined ? [] : [piece.bad.line]));

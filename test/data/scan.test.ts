@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { column, type Batch } from '../../src/batch.js';
+import { PLAIN_CSV, type Dialect } from '../../src/data/dialect.js';
 import { openCsv } from '../../src/data/files/csv.js';
 import { parseCells } from '../../src/data/files/csv-cells.js';
 import { readRows } from '../../src/data/encoding/fill-blocks.js';
@@ -43,24 +44,24 @@ const keeping = (rejects: BadRow[]): RejectPolicy => ({ count: 0, reject: (row) 
 const newBlock = (rows: number): RowBlock => createRowBlock(blockColumns(format), rows);
 
 /** Row by row, from cells. */
-function readPlainly(path: string, bytes: Buffer): Found {
+function readPlainly(path: string, bytes: Buffer, dialect: Dialect): Found {
   const rejects: BadRow[] = [];
   const block = newBlock(500);
-  const source = { csv: { path, header: COLUMNS }, indices } as unknown as RowSource;
+  const source = { csv: { path, header: COLUMNS, dialect }, indices } as unknown as RowSource;
   const readRow = rowReader(source, blockReaders(block, format.fields, format.labels), startRules(format.rules, block).settle, keeping(rejects));
-  const { rows, lines } = parseCells(bytes, 1);
+  const { rows, lines } = parseCells(bytes, 1, dialect);
   rows.slice(1).forEach((cells, r) => {
     if (readRow(cells, lines[r + 1]!)) block.rows++;
   });
   return { block, rejects };
 }
 
-async function readFast(path: string, chunkBytes: number, capacity: number): Promise<Found> {
+async function readFast(path: string, dialect: Dialect, chunkBytes: number, capacity: number): Promise<Found> {
   const rejects: BadRow[] = [];
   const all = newBlock(500);
   const block = newBlock(capacity);
   const readers = blockReaders(block, format.fields, format.labels);
-  const source = { csv: await openCsv(path, chunkBytes), indices };
+  const source = { csv: await openCsv(path, dialect, chunkBytes), indices };
   const { count } = await readRows(source, { format, readers, block, capacity, policy: keeping(rejects), onBlock: () => appendRows(block, 0, block.rows, all), onShare: () => undefined });
   expect(count).toBe(all.rows);
   return { block: all, rejects };
@@ -72,18 +73,18 @@ function valuesOf({ rows, ids, numbers, labels, bags }: Batch): unknown {
   return [rows, plain, [...items.offsets.subarray(0, rows + 1)], [...items.ids.subarray(0, items.offsets[rows])], [...items.weights.subarray(0, items.offsets[rows])]];
 }
 
-async function expectEqual(text: string | Buffer, chunkBytes: number, capacity: number): Promise<Found> {
-  const bytes = Buffer.concat([Buffer.from(`${COLUMNS.join(',')}\n`), Buffer.from(text)]);
+async function expectEqual(text: string | Buffer, chunkBytes: number, capacity: number, dialect = PLAIN_CSV): Promise<Found> {
+  const bytes = Buffer.concat([Buffer.from(`${COLUMNS.join(dialect.delimiter)}\n`), Buffer.from(text)]);
   const path = scratchFile('data.csv', bytes);
-  const expected = readPlainly(path, bytes);
-  const found = await readFast(path, chunkBytes, capacity);
+  const expected = readPlainly(path, bytes, dialect);
+  const found = await readFast(path, dialect, chunkBytes, capacity);
   expect(found.rejects).toEqual(expected.rejects);
   expect(valuesOf(found.block)).toEqual(valuesOf(expected.block));
   return found;
 }
 
 const GOOD = ['', '0', '7', '99', 'a', '0.5', '0', '1.25', '3', '12.5', '1:0.5|2', '7'];
-const rowWith = (cells: Readonly<Record<string, string>>): string => COLUMNS.map((name, i) => cells[name] ?? GOOD[i]!).join(',');
+const rowWith = (cells: Readonly<Record<string, string>>, delimiter = ','): string => COLUMNS.map((name, i) => cells[name] ?? GOOD[i]!).join(delimiter);
 
 describe('the byte scanner', () => {
   it('reads what the reader of rows reads, and tells the same of what is wrong', async () => {
@@ -96,13 +97,17 @@ describe('the byte scanner', () => {
     const label = fc.constantFrom('0', '1', '0', '1', '1.0', '+1', '2', '', '01', '0.0', 'x');
     const word = fc.constantFrom('a', 'b', 'c', '', 'ü', '\0', '\ufffd', 'a b', '"a"', '"x,y"', '"q""q"', '"n\nn"');
     const seen = fc.constantFrom('', '1', '1|2', '1:0.5|49:2', '50', '1:x', '|', '3:-1');
-    const row = fc
+    const row = (delimiter: string): fc.Arbitrary<string> => fc
       .record({ click: label, buy: label, id, given: id, word, n: number, logged: number, n2: number, price: number, seen, hour: word }, { requiredKeys: [] })
-      .chain((cells) => fc.constantFrom(rowWith(cells), rowWith(cells), rowWith(cells), `${rowWith(cells)},`, rowWith({}).slice(0, 20), '', rowWith({})));
+      .chain((cells) => {
+        const text = rowWith(cells, delimiter);
+        return fc.constantFrom(text, text, text, `${text}${delimiter}`, rowWith({}, delimiter).slice(0, 20), '', rowWith({}, delimiter));
+      });
     const end = fc.constantFrom('\n', '\n', '\n', '\r\n', '\r', '\n\n');
+    const file = fc.constantFrom(',', ',', ';', '\t', '|', ' ', '\x01', '::', '§').chain((delimiter) => fc.record({ delimiter: fc.constant(delimiter), rows: fc.array(fc.tuple(row(delimiter), end), { maxLength: 40 }) }));
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.tuple(row, end), { maxLength: 40 }), fc.integer({ min: 1, max: 2000 }), fc.integer({ min: 1, max: 20 }), async (rows, chunkBytes, capacity) => {
-        await expectEqual(rows.flat().join(''), chunkBytes, capacity);
+      fc.asyncProperty(file, fc.integer({ min: 1, max: 2000 }), fc.integer({ min: 1, max: 20 }), async ({ delimiter, rows }, chunkBytes, capacity) => {
+        await expectEqual(rows.flat().join(''), chunkBytes, capacity, { ...PLAIN_CSV, delimiter });
       }),
       { numRuns: 300 },
     );

@@ -83,7 +83,7 @@ export function createPieceEncoder(shape: RowShape, format: EncodedFormat): (req
 /** Threads that encode plain rows. They start with the first of them; until they are ready, this one does what there is. */
 export function createEncoders({ csv, indices }: RowShape, format: EncodedFormat, { threads, isPatient = false, onNotice }: EncodersOptions, { policy, onRows }: EncodersTarget): Encoders {
   const columns = blockColumns(format);
-  const about: EncoderSpec = { shape: { csv: { path: csv.path, header: csv.header }, indices }, spec: format.spec, fitted: format.fitted };
+  const about: EncoderSpec = { shape: { csv: { path: csv.path, header: csv.header, ...(csv.dialect && { dialect: csv.dialect }) }, indices }, spec: format.spec, fitted: format.fitted };
   const encodeHere = createPieceEncoder(about.shape, format);
   const workers: { readonly thread: Thread; numAsked: number }[] = [];
   /** In the order of the file. */

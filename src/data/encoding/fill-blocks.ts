@@ -1,3 +1,4 @@
+import { PLAIN_CSV } from '../dialect.js';
 import type { PlainBytes, ReadAhead } from '../files/cell-file.js';
 import type { RejectPolicy } from '../rows/rejects.js';
 import type { RowFormat } from '../rows/row-format.js';
@@ -58,7 +59,7 @@ export function createFiller(source: RowShape, { format, readers, block, capacit
   return {
     readRow,
     columnsReader: columnsReader(source, all, block, settle, policy),
-    scanner: createScanner({ width: source.csv.header.length, indices: source.indices, readers: all, block, capacity, settle, readRow }),
+    scanner: createScanner({ width: source.csv.header.length, dialect: source.csv.dialect ?? PLAIN_CSV, indices: source.indices, readers: all, block, capacity, settle, readRow }),
     leftOut,
   };
 }

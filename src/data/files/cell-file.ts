@@ -1,4 +1,5 @@
 import type { BagItems } from '../../features/feature.js';
+import type { Dialect } from '../dialect.js';
 import type { FileStats, Fingerprint } from './fingerprint.js';
 
 /** Some rows as cells, with the line that each ends on. */
@@ -47,6 +48,8 @@ export type Piece = (CellRows | CellColumns | PlainBytes) & { readonly progress:
 export interface CellFile {
   readonly path: string;
   readonly header: readonly string[];
+  /** How its bytes become cells, where it is a CSV. */
+  readonly dialect?: Dialect;
   /** @param ahead of a reader that asks for the next piece before it is done with one */
   pieces(ahead?: ReadAhead): AsyncGenerator<Piece>;
   /** What tells cheaply whether it may have changed. */
@@ -66,7 +69,7 @@ export interface ReadAhead {
   settle(): Promise<void>;
 }
 
-/** Bytes of whole lines without a quote, each with a line feed (or both characters) at its end. */
+/** Bytes of whole lines without a quote, with one byte between cells, each with a line feed (or both characters) at its end. */
 export interface PlainBytes {
   readonly bytes: Buffer;
   readonly begin: number;

@@ -8,9 +8,9 @@ export function cellText(bytes: Buffer, begin = 0, end = bytes.length): string {
 }
 
 /** The cells of a plain line, without its end. */
-export function cellTexts(line: Buffer): string[] {
-  if (isUtf8(line)) return line.toString('utf8').split(',');
-  return line.toString('latin1').split(',').map(latin1CellText);
+export function cellTexts(line: Buffer, delimiter: string): string[] {
+  if (isUtf8(line)) return line.toString('utf8').split(delimiter);
+  return line.toString('latin1').split(delimiter).map(latin1CellText);
 }
 
 /** The text of a cell whose bytes were taken for characters. */

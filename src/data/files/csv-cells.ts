@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { CsvError, parse } from 'csv-parse/sync';
-import { userError } from '../../errors.js';
+import { quoted, userError } from '../../errors.js';
+import { PLAIN_CSV, type Dialect } from '../dialect.js';
 import type { BadLine } from './cell-file.js';
 import { cellText, latin1CellText } from './cell-text.js';
 
@@ -14,9 +15,9 @@ const PARSE_ERRORS: Readonly<Record<string, string>> = {
 };
 const NOT_CLOSED_SOON = `a quote is opened and not closed within ${MAX_ROW_BYTES} characters`;
 /** What it expected where a quote is out of place. */
-const QUOTE_ERRORS: Readonly<Record<string, string>> = {
-  CSV_INVALID_CLOSING_QUOTE: 'a comma or the end of the line behind a closing quote; a quote inside a quoted cell is written twice',
-  INVALID_OPENING_QUOTE: 'quotes around the whole of a cell that holds a quote, and that one written twice',
+const QUOTE_ERRORS: Readonly<Record<string, (dialect: Dialect) => string>> = {
+  CSV_INVALID_CLOSING_QUOTE: ({ delimiter }) => `${delimiter === ',' ? 'a comma' : quoted(delimiter)} or the end of the line behind a closing quote; a quote inside a quoted cell is written twice`,
+  INVALID_OPENING_QUOTE: () => 'quotes around the whole of a cell that holds a quote, and that one written twice',
 };
 
 /** What csv-parse, the authority, makes of some bytes. */
@@ -41,7 +42,7 @@ export interface LenientCells extends ParsedCells {
  * Parses bytes of whole lines, of which the first is number `line`.
  * @param maxRowBytes 0 for no limit
  */
-export function parseCells(bytes: Buffer, line: number, numRows?: number, maxRowBytes = MAX_ROW_BYTES): ParsedCells {
+export function parseCells(bytes: Buffer, line: number, dialect = PLAIN_CSV, numRows?: number, maxRowBytes = MAX_ROW_BYTES): ParsedCells {
   const rows: string[][] = [];
   const lines: number[] = [];
   const ends: number[] = [];
@@ -53,6 +54,8 @@ export function parseCells(bytes: Buffer, line: number, numRows?: number, maxRow
   try {
     parse(bytes, {
       encoding: isText ? 'utf8' : 'latin1',
+      // As bytes, which they are in either encoding.
+      delimiter: Buffer.from(dialect.delimiter),
       // Files that were put together may mix them.
       record_delimiter: ['\r\n', '\n', '\r'],
       skip_empty_lines: true,
@@ -82,12 +85,12 @@ export function parseCells(bytes: Buffer, line: number, numRows?: number, maxRow
  * The same as far as a row whose quote is out of place on its first line, whatever follows: it ends with that line. A quote that
  * is left open has no such end; what follows may be the cell's or not.
  */
-export function parseLeniently(bytes: Buffer, line: number): LenientCells {
-  const parsed = parseCells(bytes, line);
+export function parseLeniently(bytes: Buffer, line: number, dialect: Dialect): LenientCells {
+  const parsed = parseCells(bytes, line, dialect);
   if (parsed.error === undefined) return parsed;
   const end = lineEndBehind(bytes, parsed.errorStart);
-  const { error } = parseCells(bytes.subarray(parsed.errorStart, end), 1);
-  const expected = error && QUOTE_ERRORS[error.code];
+  const { error } = parseCells(bytes.subarray(parsed.errorStart, end), 1, dialect);
+  const expected = error && QUOTE_ERRORS[error.code]?.(dialect);
   if (expected === undefined) return parsed;
   return { ...parsed, bad: { line: parsed.errorLine, expected, text: cellText(bytes, parsed.errorStart, end).trimEnd(), end } };
 }
@@ -97,17 +100,17 @@ export function parseLeniently(bytes: Buffer, line: number): LenientCells {
  * @param bytes that were parsed
  * @throws UserError (data)
  */
-export function checkParsed(path: string, bytes: Buffer, { error, errorLine, errorStart }: ParsedCells): void {
+export function checkParsed(path: string, bytes: Buffer, dialect: Dialect, { error, errorLine, errorStart }: ParsedCells): void {
   if (error === undefined) return;
-  const expected = QUOTE_ERRORS[error.code];
+  const expected = QUOTE_ERRORS[error.code]?.(dialect);
   const message = expected === undefined ? (PARSE_ERRORS[error.code] ?? `not a CSV (${error.code})`) : `expected ${expected}`;
-  const isOpen = error.code === 'CSV_MAX_RECORD_SIZE' && isQuoteOpen(bytes.subarray(errorStart));
+  const isOpen = error.code === 'CSV_MAX_RECORD_SIZE' && isQuoteOpen(bytes.subarray(errorStart), dialect);
   throw userError('data', { where: `${path}:${errorLine}`, message: isOpen ? NOT_CLOSED_SOON : message }, error);
 }
 
 /** Whether the row that begins here has a quote that is not closed. */
-function isQuoteOpen(bytes: Buffer): boolean {
-  return parseCells(bytes, 1, 1, 0).error?.code === 'CSV_QUOTE_NOT_CLOSED';
+function isQuoteOpen(bytes: Buffer, dialect: Dialect): boolean {
+  return parseCells(bytes, 1, dialect, 1, 0).error?.code === 'CSV_QUOTE_NOT_CLOSED';
 }
 
 /** Behind the first end of a line from `begin` on, or the end of all. */

@@ -1,13 +1,15 @@
 import { BadValue, CELL_SEPARATOR } from '../../features/feature.js';
+import type { DialectOptions } from '../dialect.js';
 import type { CellFile } from './cell-file.js';
-import { columnIndices, openCsv } from './csv.js';
+import { columnIndices } from './column-indices.js';
+import { openCsv } from './csv.js';
 import { parquetParts } from './parquet/parquet-parts.js';
 import type { ColumnReader } from '../rows/column-reader.js';
 import type { RejectPolicy } from '../rows/rejects.js';
 
 /** Where the columns of a CSV stand that are read from it. Plain data, but for what can be done with the file. */
 export interface RowShape {
-  readonly csv: Pick<CellFile, 'path' | 'header'>;
+  readonly csv: Pick<CellFile, 'path' | 'header' | 'dialect'>;
   readonly indices: ReadonlyMap<string, number>;
 }
 
@@ -18,10 +20,11 @@ export interface RowSource extends RowShape {
 
 /**
  * Opens a CSV, or Parquet, and finds the columns in its header.
+ * @param dialect what is said of a CSV
  * @throws UserError (data) for a file that cannot be read or lacks a column
  */
-export async function openRows(path: string, columns: readonly string[]): Promise<RowSource> {
-  const csv = (await openParquetFile(path, columns)) ?? (await openCsv(path));
+export async function openRows(path: string, columns: readonly string[], dialect: DialectOptions = {}): Promise<RowSource> {
+  const csv = (await openParquetFile(path, columns)) ?? (await openCsv(path, dialect));
   return { csv, indices: columnIndices(csv, columns) };
 }
 

@@ -1,15 +1,17 @@
 import { BadValue, CELL_SEPARATOR, type TokenLookup } from '../../features/feature.js';
+import type { Dialect } from '../dialect.js';
 import type { ColumnReader, DirectCells } from '../rows/column-reader.js';
 import type { LineCount, PlainBytes } from './cell-file.js';
 import { cellText, cellTexts } from './cell-text.js';
 
-// Reads plain CSV as bytes: no quotes, every line with an end. What is unusual in a cell is given to the cell's reader as text,
+// Reads plain CSV as bytes: no quotes, one byte between cells, every line with an end. What is unusual in a cell is given to the cell's reader as text,
 // and a row that is unusual in any other way to the reader of whole rows, which says what is wrong with it.
 
 /** What a scanner fills and asks. */
 export interface ScanTarget {
   /** Columns of the CSV. */
   readonly width: number;
+  readonly dialect: Dialect;
   readonly indices: ReadonlyMap<string, number>;
   readonly readers: readonly ColumnReader[];
   /** Where readers write: to row `rows`, which is full at `capacity`. */
@@ -30,7 +32,6 @@ export interface Scanner {
 
 const LF = 10;
 const CR = 13;
-const COMMA = 44;
 const ZERO = 48;
 const SKIP = 0;
 const ID = 1;
@@ -46,7 +47,7 @@ const MAX_EXACT_DIGITS = 15;
 const POWERS = Float64Array.from({ length: MAX_EXACT_DIGITS + 1 }, (_, i) => 10 ** i);
 
 /** A scanner for rows of these columns. */
-export function createScanner({ width, indices, readers, block, capacity, settle, readRow }: ScanTarget): Scanner {
+export function createScanner({ width, dialect, indices, readers, block, capacity, settle, readRow }: ScanTarget): Scanner {
   const kinds = new Uint8Array(width);
   const below = new Float64Array(width);
   const encodes = new Array<((value: number) => number) | undefined>(width);
@@ -72,6 +73,7 @@ export function createScanner({ width, indices, readers, block, capacity, settle
     intos[column] = direct.into;
     readerOf[column] = reader;
   }
+  const separator = dialect.delimiter.charCodeAt(0);
   const begins = new Uint32Array(width);
   const ends = new Uint32Array(width);
   const unusual = new Uint32Array(width);
@@ -125,7 +127,7 @@ export function createScanner({ width, indices, readers, block, capacity, settle
             decimals = p - point - 1;
             digits += decimals;
           }
-          isPlain = digits > 0 && digits <= MAX_EXACT_DIGITS && (byte === COMMA || byte === LF || byte === CR);
+          isPlain = digits > 0 && digits <= MAX_EXACT_DIGITS && (byte === separator || byte === LF || byte === CR);
           if (isPlain) {
             if (decimals > 0) value /= POWERS[decimals]!;
             if (isNegative) value = -value;
@@ -142,7 +144,7 @@ export function createScanner({ width, indices, readers, block, capacity, settle
           }
           break;
       }
-      while (byte !== COMMA && byte !== LF && byte !== CR) {
+      while (byte !== separator && byte !== LF && byte !== CR) {
         byte = data[++p]!;
         isPlain = false;
       }
@@ -156,7 +158,7 @@ export function createScanner({ width, indices, readers, block, capacity, settle
       }
       if (!isPlain && kinds[c] !== SKIP && kinds[c] !== TEXT) unusual[numUnusual++] = c;
       if (c < width - 1) {
-        if (byte !== COMMA) return false;
+        if (byte !== separator) return false;
         p++;
       } else if (byte === CR) {
         p += 2;
@@ -185,7 +187,7 @@ export function createScanner({ width, indices, readers, block, capacity, settle
     }
     const lineEnd = bytes.indexOf(LF, begin);
     at = lineEnd + 1;
-    return readRow(cellTexts(bytes.subarray(begin, bytes[lineEnd - 1] === CR ? lineEnd - 1 : lineEnd)), next.line);
+    return readRow(cellTexts(bytes.subarray(begin, bytes[lineEnd - 1] === CR ? lineEnd - 1 : lineEnd), dialect.delimiter), next.line);
   };
 
   return {

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import type { DialectOptions } from '../dialect.js';
 import { writeFolder, writeSynced } from '../../disk.js';
 import type { Fitted } from '../../features/feature-types.js';
 import { keyOfFitted } from '../../features/fitted.js';
@@ -28,8 +29,8 @@ const MAX_THREADS = 8;
  * Opens a file of cells, a CSV. It is read when something is to be fitted on it and when it is encoded; both are kept in the
  * cache, so that the next run does not read it.
  */
-export async function openCellSource(path: string, columns: readonly string[]): Promise<Source> {
-  const rows = await openRows(path, columns);
+export async function openCellSource(path: string, columns: readonly string[], dialect: DialectOptions): Promise<Source> {
+  const rows = await openRows(path, columns, dialect);
   const stats = await rows.csv.stats();
   const bytes = Object.values(stats).reduce((sum, file) => sum + file.bytes, 0);
   /** What the source holds, once that is known. */
@@ -70,7 +71,7 @@ export async function openCellSource(path: string, columns: readonly string[]): 
 
     async fit(format, reading) {
       if (fitsOf(format).size === 0) return {};
-      const request = { kind: 'fitted', source: path, stats, fingerprint: await identify(reading), recipe: recipeOf(format) } as const;
+      const request = { kind: 'fitted', source: path, stats, fingerprint: await identify(reading), recipe: [recipeOf(format), rows.csv.dialect] } as const;
       let fitted: Fitted | undefined;
       const folder = await cached(reading.cache ?? {}, request, async (target, entry) => {
         const { read, result } = await readWhole('learning vocabularies and scales from', reading, (onShare) => fitFeatures(rows, format, reading.policy, onShare));
@@ -85,7 +86,7 @@ export async function openCellSource(path: string, columns: readonly string[]): 
 
     async dataset(format, reading) {
       const threads = bytes > THREADED_BYTES ? Math.min(MAX_THREADS, reading.threads ?? availableParallelism()) : 1;
-      const request = { kind: 'rows', source: path, stats, fingerprint: await identify(reading), recipe: [recipeOf(format), keyOfFitted(format.fitted)] } as const;
+      const request = { kind: 'rows', source: path, stats, fingerprint: await identify(reading), recipe: [recipeOf(format), rows.csv.dialect, keyOfFitted(format.fitted)] } as const;
       const folder = await cached(reading.cache ?? {}, request, (target, entry) =>
         encodeShards(target, entry, path, format, reading.policy, async (policy, writer) => {
           const options = { threads, onNotice: (text: string) => reading.cache?.onNotice?.(text) };

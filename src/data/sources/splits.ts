@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { UserError, type Problem } from '../../errors.js';
+import type { DialectOptions } from '../dialect.js';
 import type { Dataset } from '../batches/dataset.js';
 import { SPLITS, type DataOptions, type Split } from '../options.js';
 import { columnsOf, type EncodedFormat, type RowFormat } from '../rows/row-format.js';
@@ -18,16 +19,17 @@ export type Splits<Files extends SplitFiles> = { readonly [S in keyof Files & Sp
 /**
  * Opens the files of all splits and finds their columns, before anything is done with one.
  * @param fix what to do about a file that is not there
+ * @param dialect what is said of text files
  * @throws UserError (data) with the problems of all files
  */
-export async function openSplits<Files extends SplitFiles>(files: Files, format: RowFormat, fix: string): Promise<Splits<Files>> {
+export async function openSplits<Files extends SplitFiles>(files: Files, format: RowFormat, fix: string, dialect: DialectOptions = {}): Promise<Splits<Files>> {
   const problems: Problem[] = [];
   const opened: Partial<Record<Split, Source>> = {};
   for (const split of SPLITS) {
     const path = files[split];
     if (path === undefined) continue;
     try {
-      opened[split] = await openSource(path, columnsOf(format));
+      opened[split] = await openSource(path, columnsOf(format), dialect);
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       const advice = existsSync(path) ? {} : { fix };

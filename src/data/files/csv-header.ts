@@ -1,0 +1,73 @@
+import { quoted, userError } from '../../errors.js';
+import { PLAIN_CSV, type Dialect, type DialectOptions } from '../dialect.js';
+import { looksLikeRow, noHeader, NOT_A_NAME } from './column-indices.js';
+import type { ByteChunks } from './csv-bytes.js';
+import { checkParsed, countLines, parseCells } from './csv-cells.js';
+import { findDelimiter } from './find-delimiter.js';
+
+const BYTE_ORDER_MARK = Buffer.of(0xef, 0xbb, 0xbf);
+/** Byte order marks of what is not read (https://www.unicode.org/faq/utf_bom.html#bom4), longer ones first. */
+const ENCODINGS = [
+  [Buffer.of(0xff, 0xfe, 0, 0), 'UTF-32'],
+  [Buffer.of(0, 0, 0xfe, 0xff), 'UTF-32'],
+  [Buffer.of(0xff, 0xfe), 'UTF-16'],
+  [Buffer.of(0xfe, 0xff), 'UTF-16'],
+] as const;
+/** Bytes that are looked at, however they are read; twice as many as long as the header goes on. */
+const HEAD_BYTES = 1 << 16;
+
+/** What the beginning of a CSV tells. */
+export interface CsvHeader {
+  readonly dialect: Dialect;
+  readonly names: readonly string[];
+  /** Where the first row behind it starts: in bytes, and in lines. */
+  readonly bytes: number;
+  readonly lines: number;
+}
+
+/**
+ * Reads the header of a CSV, and finds how its cells are to be read as far as nobody says it.
+ * @throws UserError (data) for one that is empty, cannot be read, or names a column twice
+ */
+export async function readHeader(path: string, chunks: ByteChunks, options: DialectOptions): Promise<CsvHeader> {
+  let read: Buffer[] = [];
+  let length = 0;
+  let enough = HEAD_BYTES;
+  let header: CsvHeader | undefined;
+  for await (const { bytes } of chunks) {
+    read.push(Buffer.from(bytes));
+    length += bytes.length;
+    while (header === undefined && length > enough) {
+      read = [Buffer.concat(read)];
+      header = headerOf(path, read[0]!.subarray(0, enough), options, false);
+      enough *= 2;
+    }
+    if (header !== undefined) break;
+  }
+  header ??= headerOf(path, Buffer.concat(read), options, true);
+  if (header === undefined) throw userError('data', { where: path, message: 'is empty; expected a header and rows' });
+  checkNames(path, header);
+  return header;
+}
+
+/** The header at the beginning of some bytes; undefined where it may go on behind them, or there is none. */
+function headerOf(path: string, head: Buffer, options: DialectOptions, isAll: boolean): CsvHeader | undefined {
+  const encoding = ENCODINGS.find(([mark]) => head.subarray(0, mark.length).equals(mark))?.[1];
+  if (encoding !== undefined) throw userError('data', { where: path, message: `is ${encoding} text; expected UTF-8`, fix: `convert it: iconv -f ${encoding} -t UTF-8 ${path}` });
+  const begin = head.subarray(0, 3).equals(BYTE_ORDER_MARK) ? 3 : 0;
+  const text = head.subarray(begin);
+  const dialect = { ...PLAIN_CSV, ...options, delimiter: options.delimiter ?? findDelimiter(path, isAll ? text : text.subarray(0, text.lastIndexOf(10) + 1)) };
+  const parsed = parseCells(text, 1, dialect, 1);
+  const { rows: [names], ends: [end = 0], error } = parsed;
+  // A record is known to be whole where another byte follows it.
+  if (names !== undefined && (isAll || end < text.length)) return { dialect, names, bytes: begin + end, lines: countLines(text, 0, end) };
+  if (isAll || (error !== undefined && error.code !== 'CSV_QUOTE_NOT_CLOSED')) checkParsed(path, text, dialect, parsed);
+  return undefined;
+}
+
+function checkNames(path: string, { names, dialect }: CsvHeader): void {
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice === undefined) return;
+  if (NOT_A_NAME.test(twice) || looksLikeRow(names)) throw noHeader({ path, header: names, dialect }, `${quoted(twice)} twice`);
+  throw userError('data', { where: `${path}:1`, key: `column ${quoted(twice)}`, message: 'stands in the header twice', fix: 'rename or remove one' });
+}
