@@ -6,6 +6,9 @@ import { PRESET_NAMES, SYNTH_FORMATS } from '../synth/presets.js';
 import { systemError } from './system-error.js';
 import { dataPath, deviceOption, jsonOption, perField, setOption, shareOrNone, shareOrZero, threadsOption, verifyDataOption, whole, wholeOrNone } from './options.js';
 
+/** Options that may be given many times, or with many values. */
+const LISTS = ['set', 'keep'];
+
 // Commands are loaded when they are called, so that help costs nothing.
 
 /**
@@ -87,6 +90,30 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
       async ({ path, data, device, threads, verifyData, json }) => {
         const { runEval } = await import('./eval-command.js');
         await finish(runEval({ path, data, device, threads, verifyData, json }));
+      },
+    )
+    .command(
+      'predict <path>',
+      'predict every row of some data with a run or a checkpoint',
+      (y) =>
+        y
+          .positional('path', { type: 'string', demandOption: true, describe: 'run folder or checkpoint' })
+          .option('data', { type: 'string', demandOption: true, requiresArg: true, describe: 'a CSV, Parquet or shards; labels are not needed' })
+          .option('out', { type: 'string', demandOption: true, requiresArg: true, describe: 'file to write: .csv, .csv.gz, .jsonl, .jsonl.gz or .parquet; - for CSV on standard output' })
+          .option('keep', { type: 'string', array: true, requiresArg: true, default: [] as string[], describe: 'columns of the data that are written too, as they are; all for all of them' })
+          .option('prefix', { type: 'string', default: '', describe: 'put before the names of predictions' })
+          .option('top', wholeOrNone('--top', 'write only so many rows of each group, the best first'))
+          .option('by', { type: 'string', requiresArg: true, describe: 'with --top: the column whose cells are the groups' })
+          .option('rank', { type: 'string', requiresArg: true, describe: 'with --top: the prediction that decides which rows are the best; the last one where it is left out' })
+          .option('on-bad-row', { choices: ['error', 'skip'] as const, describe: 'in place of data.onBadRow; skip leaves the prediction of a bad row empty' })
+          .option('device', deviceOption)
+          .option('threads', threadsOption)
+          .option('json', jsonOption)
+          .example('$0 predict runs/latest --data today.csv --out scores.csv --keep user item', '')
+          .example('$0 predict runs/latest --data today.csv --out best.csv --top 10 --by user --keep item', ''),
+      async ({ path, data, out, keep, prefix, top, by, rank, onBadRow, device, threads, json }) => {
+        const { runPredict } = await import('./predict-command.js');
+        await finish(runPredict({ path, data, out, keep, prefix, top, by, rank, onBadRow, device, threads, json }));
       },
     )
     .command('config <command>', 'show configs and their schema', (y) =>
@@ -179,7 +206,7 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
     .strict()
     .check((args) => {
       // yargs makes a list of what is given twice.
-      const repeated = Object.keys(args).find((name) => name !== '_' && name !== 'set' && Array.isArray(args[name]));
+      const repeated = Object.keys(args).find((name) => name !== '_' && !LISTS.includes(name) && Array.isArray(args[name]));
       if (repeated !== undefined) throw userError('usage', { where: `--${repeated}`, message: 'is given more than once' });
       // The commands' own names are all that may be left over.
       const extra = args._.slice(args._[0] === 'config' || args._[0] === 'data' ? 2 : 1);

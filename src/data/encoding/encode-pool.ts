@@ -4,6 +4,7 @@ import { fewerThreads, startThread, type Thread } from '../../thread.js';
 import { MAX_ROW_BYTES } from '../files/csv-cells.js';
 import { packRows, unpackRows } from './packed-rows.js';
 import { createFiller, type PlainReader } from './fill-blocks.js';
+import { createKeptCells, type RowsBeside } from './kept-cells.js';
 import type { BadRow, RejectPolicy } from '../rows/rejects.js';
 import { blockColumns, blockReaders, createRowBlock } from '../rows/row-block.js';
 import type { EncodedFormat, FormatSpec } from '../rows/row-format.js';
@@ -16,6 +17,8 @@ export interface EncoderSpec {
   readonly shape: RowShape;
   readonly spec: FormatSpec;
   readonly fitted: Fitted;
+  /** Columns whose cells pass as they are. */
+  readonly kept: readonly string[];
 }
 
 /** Whole plain rows to encode, and memory for what they become. */
@@ -30,6 +33,7 @@ export interface EncodeResult {
   readonly lines: number;
   /** With lines counted from 0. */
   readonly rejects: readonly BadRow[];
+  readonly beside: RowsBeside;
   readonly leftOut: LeftOut;
   readonly packed: ArrayBuffer;
 }
@@ -51,8 +55,10 @@ export interface EncodersOptions {
 /** Where what they make goes. */
 export interface EncodersTarget {
   readonly policy: RejectPolicy;
+  /** Columns whose cells pass as they are; none where it is left out. */
+  readonly kept?: readonly string[];
   /** Takes rows in their order; their memory is used again when its promise is kept. */
-  onRows(batch: Batch): Promise<void>;
+  onRows(batch: Batch, beside: RowsBeside): Promise<void>;
 }
 
 /** Pieces of a worker: one that it encodes, and those that it goes on with while this thread waits for the disk. */
@@ -61,14 +67,16 @@ const PIECES_PER_WORKER = 8;
 const PIECES_PER_THREAD = 8;
 
 /** Encodes a piece of plain rows. */
-export function createPieceEncoder(shape: RowShape, format: EncodedFormat): (request: EncodeRequest) => EncodeResult {
+export function createPieceEncoder(shape: RowShape, format: EncodedFormat, kept: readonly string[]): (request: EncodeRequest) => EncodeResult {
   const columns = blockColumns(format);
   // As many rows as a piece can have: each cell ends with a byte, and a line of nothing else is none.
   const capacity = Math.ceil(MAX_ROW_BYTES / Math.max(2, shape.csv.header.length));
   const block = createRowBlock(columns, capacity);
   let rejects: BadRow[] = [];
   const policy: RejectPolicy = { count: 0, reject: (row) => void rejects.push(row) };
-  const { scanner, leftOut } = createFiller(shape, { format, readers: blockReaders(block, format.fields, format.labels), block, capacity, policy });
+  const cells = createKeptCells(kept, shape, block);
+  const readers = [...blockReaders(block, format.fields, format.labels), ...cells.readers];
+  const { scanner, leftOut } = createFiller(shape, { format, readers, block, capacity, policy: cells.noting(policy) });
   return ({ bytes, memory }) => {
     block.rows = 0;
     rejects = [];
@@ -76,15 +84,15 @@ export function createPieceEncoder(shape: RowShape, format: EncodedFormat): (req
     const next = { line: 0 };
     scanner.start({ bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), begin: 0, end: bytes.byteLength, next });
     if (!scanner.scan()) throw new Error(`a piece of ${bytes.byteLength} bytes has more than ${capacity} rows`);
-    return { rows: block.rows, lines: next.line, rejects, leftOut: new Map(leftOut), packed: packRows(block, columns, memory) };
+    return { rows: block.rows, lines: next.line, rejects, beside: cells.take(), leftOut: new Map(leftOut), packed: packRows(block, columns, memory) };
   };
 }
 
 /** Threads that encode plain rows. They start with the first of them; until they are ready, this one does what there is. */
-export function createEncoders({ csv, indices }: RowShape, format: EncodedFormat, { threads, isPatient = false, onNotice }: EncodersOptions, { policy, onRows }: EncodersTarget): Encoders {
+export function createEncoders({ csv, indices }: RowShape, format: EncodedFormat, { threads, isPatient = false, onNotice }: EncodersOptions, { policy, kept = [], onRows }: EncodersTarget): Encoders {
   const columns = blockColumns(format);
-  const about: EncoderSpec = { shape: { csv: { path: csv.path, header: csv.header, ...(csv.dialect && { dialect: csv.dialect }) }, indices }, spec: format.spec, fitted: format.fitted };
-  const encodeHere = createPieceEncoder(about.shape, format);
+  const about: EncoderSpec = { shape: { csv: { path: csv.path, header: csv.header, ...(csv.dialect && { dialect: csv.dialect }) }, indices }, spec: format.spec, fitted: format.fitted, kept };
+  const encodeHere = createPieceEncoder(about.shape, format, kept);
   const workers: { readonly thread: Thread; numAsked: number }[] = [];
   /** In the order of the file. */
   const started: { readonly result: Promise<EncodeResult>; readonly next: LineCount }[] = [];
@@ -123,10 +131,10 @@ export function createEncoders({ csv, indices }: RowShape, format: EncodedFormat
   const finishOldest = async (): Promise<void> => {
     const { result, next } = started.shift()!;
     try {
-      const { rows, lines, rejects, leftOut: more, packed } = await result;
+      const { rows, lines, rejects, beside, leftOut: more, packed } = await result;
       for (const row of rejects) policy.reject({ ...row, line: next.line + row.line });
       next.line += lines;
-      if (rows > 0) await onRows(unpackRows(packed, rows, columns));
+      if (rows > 0 || beside.skipped.length > 0) await onRows(unpackRows(packed, rows, columns), beside);
       count += rows;
       countLeftOut(leftOut, more);
       spare.push(packed);

@@ -6,8 +6,8 @@ import { encodedFormat, rowFormatOf } from '../rows/row-format.js';
 // A thread that encodes pieces of plain rows.
 
 // Given by `createEncoders`.
-const { shape, spec, fitted } = workerData as EncoderSpec;
-const encode = createPieceEncoder(shape, encodedFormat(rowFormatOf(spec), fitted));
+const { shape, spec, fitted, kept } = workerData as EncoderSpec;
+const encode = createPieceEncoder(shape, encodedFormat(rowFormatOf(spec), fitted), kept);
 
 answerWith((request) => {
   if (request === undefined) return { result: 'ready' };

@@ -1,6 +1,7 @@
 import { quoted, userError } from '../../errors.js';
 import { BadValue, CELL_SEPARATOR } from '../../features/feature.js';
 import type { ColumnReader } from '../rows/column-reader.js';
+import { itemsJson } from '../rows/items-json.js';
 import type { RejectPolicy } from '../rows/rejects.js';
 import type { CellColumn, CellColumns } from './cell-file.js';
 import type { RowShape } from './row-reader.js';
@@ -53,6 +54,7 @@ export function columnsReader(
 function takeOf(reader: ColumnReader, columns: readonly CellColumn[], block: { readonly rows: number }, path: string): Take {
   const [first, ...rest] = columns as [CellColumn, ...CellColumn[]];
   const { items, numbers, text } = first;
+  if (reader.isKept === true) return items === undefined ? (row) => reader.read(text(row)) : (row) => reader.read(itemsJson(items(row)));
   if (rest.length === 0 && items !== undefined && reader.readItems !== undefined) {
     const readItems = reader.readItems.bind(reader);
     return (row) => readItems(items(row));

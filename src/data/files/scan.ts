@@ -59,7 +59,11 @@ export function createScanner({ width, dialect, indices, readers, block, capacit
   for (const reader of readers) {
     const columns = reader.columns.map((name) => indices.get(name)!);
     const [column] = columns as [number];
-    const isShared = readers.some((other) => other !== reader && other.columns.includes(reader.columns[0]!));
+    if (reader.isKept === true) {
+      textReaders.push({ read: reader.read, columns });
+      continue;
+    }
+    const isShared = readers.some((other) => other !== reader && other.isKept !== true && other.columns.includes(reader.columns[0]!));
     if (reader.direct === undefined || columns.length > 1 || isShared) {
       textReaders.push({ read: reader.read, columns });
       for (const c of columns) kinds[c] = TEXT;

@@ -13,6 +13,8 @@ export interface ColumnReader {
    * @throws BadValue
    */
   readItems?(items: BagItems): void;
+  /** Whether any cell is taken as the text that it is, a list too, beside whatever else reads the column. */
+  readonly isKept?: true;
   /** Where the cell goes if it is usual; it need not become text then. */
   readonly direct?: DirectCells;
 }

@@ -12,6 +12,7 @@ import { encodeRows, encodeShards, replayRejects } from '../encoding/encode-shar
 import { userError } from '../../errors.js';
 import { checkUnchanged, isSameContent, isSameSize, type Fingerprint } from '../files/fingerprint.js';
 import { fitFeatures, fitsOf } from '../encoding/fit.js';
+import { streamRows } from '../encoding/stream-rows.js';
 import { blockColumns } from '../rows/row-block.js';
 import { recipeOf } from '../rows/row-format.js';
 import { openRows } from '../files/row-reader.js';
@@ -64,8 +65,10 @@ export async function openCellSource(path: string, columns: readonly string[], d
     const result = await read((share) => tell(reading, what, share));
     return { read: await hashed(reading), result };
   };
+  const threadsFor = (reading: Reading): number => (bytes > THREADED_BYTES ? Math.min(MAX_THREADS, reading.threads ?? availableParallelism()) : 1);
   return {
     path,
+    columns: rows.csv.header,
 
     fingerprint: async (access) => (await identify(access)) ?? hashed(access),
 
@@ -85,7 +88,7 @@ export async function openCellSource(path: string, columns: readonly string[], d
     },
 
     async dataset(format, reading) {
-      const threads = bytes > THREADED_BYTES ? Math.min(MAX_THREADS, reading.threads ?? availableParallelism()) : 1;
+      const threads = threadsFor(reading);
       const request = { kind: 'rows', source: path, stats, fingerprint: await identify(reading), recipe: [recipeOf(format), rows.csv.dialect, keyOfFitted(format.fitted)] } as const;
       const folder = await cached(reading.cache ?? {}, request, (target, entry) =>
         encodeShards(target, entry, path, format, reading.policy, async (policy, writer) => {
@@ -99,6 +102,12 @@ export async function openCellSource(path: string, columns: readonly string[], d
       // It was there a moment ago.
       const shards = (await openShards(folder))!;
       return shardDataset(shards, asStored(shards, blockColumns(format)), idCountsOf(shards.manifest));
+    },
+
+    async stream(format, kept, reading, take) {
+      const opened = await openRows(path, [...new Set([...columns, ...kept])], dialect);
+      const onShare = (share: number): void => tell(reading, 'reading', share);
+      await streamRows(opened, format, kept, reading.policy, take, onShare, { threads: threadsFor(reading), onNotice: reading.onNotice });
     },
   };
 }

@@ -9,12 +9,16 @@ import { shardDataset, type Dataset } from '../batches/dataset.js';
 import { fitsOf, noRows } from '../encoding/fit.js';
 import { createRowBlock, type BlockColumn, type RowBlock } from '../rows/row-block.js';
 import type { EncodedFormat, RowFormat } from '../rows/row-format.js';
-import { formatView, textsOf, type ShardColumns } from '../shards/shard-view.js';
+import { keptTexts } from '../shards/kept-texts.js';
+import { asStored, formatView, textsOf, type ShardColumns } from '../shards/shard-view.js';
 import { idCountsOf } from '../shards/id-counts.js';
 import { MANIFEST } from '../shards/manifest.js';
 import type { Shards } from '../shards/reader.js';
 import { readVocabulary } from '../shards/vocabulary.js';
 import type { Source } from './source.js';
+
+/** Rows that pass together. */
+const STREAM_ROWS = 1 << 12;
 
 /**
  * A folder of shards that was not made for this config: by `mtl prepare`, or by hand. Its rows are read as they are; every
@@ -31,14 +35,18 @@ export async function openShardSource(shards: Shards, wanted: readonly string[])
     throw new UserError('data', missing.map((name) => ({ where, key: `column '${name}'`, message: 'the config asks for it, the manifest does not have it', fix: fix(name) })));
   }
   if (manifest.rows === 0) throw noRows(folder);
-  const vocabularies = new Map<string, Texts>();
-  for (const name of wanted) {
-    const column = columns.get(name)!;
-    if ('vocabulary' in column && column.vocabulary !== undefined) vocabularies.set(name, await readVocabulary(join(folder, column.vocabulary)));
-  }
-  const source: ShardColumns = { columns, vocabularies };
+  const readVocabularies = async (names: readonly string[]): Promise<ReadonlyMap<string, Texts>> => {
+    const vocabularies = new Map<string, Texts>();
+    for (const name of names) {
+      const column = columns.get(name)!;
+      if ('vocabulary' in column && column.vocabulary !== undefined) vocabularies.set(name, await readVocabulary(join(folder, column.vocabulary)));
+    }
+    return vocabularies;
+  };
+  const source: ShardColumns = { columns, vocabularies: await readVocabularies(wanted) };
   return {
     path: folder,
+    columns: [...columns.keys()],
 
     async fingerprint() {
       const texts = manifest.columns.flatMap((column) => ('vocabulary' in column && column.vocabulary !== undefined ? [column.vocabulary] : []));
@@ -70,6 +78,23 @@ export async function openShardSource(shards: Shards, wanted: readonly string[])
     dataset(format) {
       checkKinds(format, source, where);
       return Promise.resolve(shardDataset(shards, formatView(source, format), countsByField(shards, format)));
+    },
+
+    async stream(format, kept, { onProgress, signal }, take) {
+      checkKinds(format, source, where);
+      const vocabularies = await readVocabularies(kept);
+      const keptColumns = kept.map((name): BlockColumn => ({ name, kind: columns.get(name)!.kind }));
+      // The same rows twice: as the format reads them, and as they are.
+      const keptBatches = shardDataset(shards, asStored(shards, keptColumns)).batches(STREAM_ROWS);
+      let done = 0;
+      for await (const { batch, totalRows } of shardDataset(shards, formatView(source, format)).batches(STREAM_ROWS)) {
+        const beside = kept.length === 0 ? undefined : await keptBatches.next();
+        const texts = beside?.done === false ? kept.map((name) => keptTexts({ columns, vocabularies }, name, beside.value.batch)) : [];
+        await take({ batch, kept: texts, skipped: [] });
+        onProgress?.({ what: `reading ${folder}`, share: (done += batch.rows) / totalRows });
+        signal?.throwIfAborted();
+      }
+      await keptBatches.return(undefined);
     },
   };
 }

@@ -2,6 +2,7 @@ import type { Fitted } from '../../features/feature-types.js';
 import type { Cache } from '../cache/cache.js';
 import type { Fingerprint } from '../files/fingerprint.js';
 import type { Dataset } from '../batches/dataset.js';
+import type { TakeRows } from '../encoding/stream-rows.js';
 import type { RejectPolicy } from '../rows/rejects.js';
 import type { EncodedFormat, RowFormat } from '../rows/row-format.js';
 
@@ -17,7 +18,7 @@ export interface Access {
   readonly cache?: Cache;
   /** Whether files are read to see that they hold what they held, also where nothing says that they were touched. */
   readonly verifyData?: boolean | undefined;
-  readonly onProgress?: (progress: ReadProgress) => void;
+  readonly onProgress?: ((progress: ReadProgress) => void) | undefined;
   /** Aborted to give up; its reason is thrown. */
   readonly signal?: AbortSignal;
 }
@@ -34,6 +35,8 @@ export interface Reading extends Access {
 /** Where rows come from: opened, and known to have the wanted columns. */
 export interface Source {
   readonly path: string;
+  /** Names of all columns that it has. */
+  readonly columns: readonly string[];
   /**
    * What it holds, to be kept and compared with `isSameContent` later. Costs nothing once `dataset` was called, or where the
    * cache knows the file and it was not touched since; else the file is read for it.
@@ -50,4 +53,10 @@ export interface Source {
    * @throws UserError (data) for a row that the policy does not let pass, and for a source without a usable row; (disk)
    */
   dataset(format: EncodedFormat, reading: Reading): Promise<Dataset>;
+  /**
+   * Lets all rows pass once, in their order, and keeps nothing of them; a source without a row is none that is wrong.
+   * @param kept columns whose cells pass as they are
+   * @throws UserError (data) for a row that the policy does not let pass
+   */
+  stream(format: EncodedFormat, kept: readonly string[], reading: Reading, take: TakeRows): Promise<void>;
 }

@@ -54,6 +54,14 @@ export function shortestDecimal(float: number): number {
   return Number(float.toPrecision(MAX_DIGITS));
 }
 
+/** A finite float of 32 bits as a short decimal that is read as the same float. */
+export function floatText(float: number): string {
+  if (Object.is(float, -0)) return '-0';
+  const decimal = shortestDecimal(float);
+  // Below a power of two floats lie closer.
+  return String(Math.fround(decimal) === float ? decimal : float);
+}
+
 /** A float of 16 bits (IEEE 754 binary16) from its bits. */
 export function halfFloat(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;

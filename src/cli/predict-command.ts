@@ -1,0 +1,55 @@
+import { monotonicMs } from '../clock.js';
+import { EXIT_CODES, userError } from '../errors.js';
+import { predict, type PredictOptions } from '../predict.js';
+import type { RankOptions } from '../predict/top-rows.js';
+import { count, duration, percent } from './format.js';
+import { createOutput } from './output.js';
+import { listenForStop } from './signals.js';
+
+/** The arguments of `mtl predict`. */
+export interface PredictArguments extends Pick<PredictOptions, 'path' | 'data' | 'keep' | 'prefix' | 'onBadRow' | 'device' | 'threads'> {
+  readonly out: string;
+  readonly top: number | undefined;
+  readonly by: string | undefined;
+  readonly rank: string | undefined;
+  readonly json: boolean;
+}
+
+/** `mtl predict`: predicts, says what it wrote, and gives the exit code. */
+export async function runPredict({ out, top, by, rank, json, ...options }: PredictArguments): Promise<number> {
+  const isStdout = out === '-';
+  if (isStdout && json) throw userError('usage', { where: '--json', message: 'wants standard output, which --out - takes for the rows', fix: 'write the rows to a file, or leave --json out' });
+  const { screen, notice, result } = createOutput(json || isStdout);
+  const stop = listenForStop((signal) => screen.print(`${signal}: stopping; nothing is written`));
+  const startMs = monotonicMs();
+  try {
+    const done = await predict({
+      ...options,
+      out: isStdout ? process.stdout : out,
+      top: rankOf(top, by, rank),
+      onProgress: ({ what, share }) => screen.live(() => `${what}: ${percent(share)}`),
+      onNotice: notice,
+      signal: stop.signal,
+    });
+    if (done.numRejects > 0) screen.print(`${count(done.numRejects)} bad rows have no prediction`);
+    const elapsedMs = monotonicMs() - startMs;
+    screen.print(`${count(done.rows)} rows in ${duration(elapsedMs)} (${count((done.rows / elapsedMs) * 1000)} rows/s)${isStdout ? '' : `, written to ${out}`}: ${done.columns.join(', ')}`);
+    if (!isStdout) result({ run: options.path, out, ...done });
+    return EXIT_CODES.done;
+  } catch (error) {
+    if (stop.received !== undefined && error === stop.signal.reason) return EXIT_CODES[stop.received];
+    // Whoever read the rows has seen enough.
+    if (isStdout && error instanceof Error && 'code' in error && error.code === 'EPIPE') return EXIT_CODES.done;
+    throw error;
+  } finally {
+    stop.release();
+  }
+}
+
+function rankOf(top: number | undefined, by: string | undefined, rank: string | undefined): RankOptions | undefined {
+  if (top !== undefined && by !== undefined) return { count: top, by, rank };
+  if (top !== undefined) throw userError('usage', { where: '--top', message: 'needs the column whose cells are the groups', fix: 'name it, as in --by user' });
+  const alone = by !== undefined ? '--by' : rank !== undefined ? '--rank' : undefined;
+  if (alone !== undefined) throw userError('usage', { where: alone, message: 'is for --top alone', fix: 'say how many rows of a group are wanted, as in --top 10 --by user' });
+  return undefined;
+}

@@ -1,0 +1,97 @@
+import { realpathSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { Writable } from 'node:stream';
+import { dialectOf } from './data/dialect.js';
+import type { DataOptions } from './data/options.js';
+import { refuseBadRows, skipBadRows, type RejectPolicy } from './data/rows/rejects.js';
+import { columnsOf, encodedFormat, rowFormatOf } from './data/rows/row-format.js';
+import { openSource } from './data/sources/open-source.js';
+import type { ReadProgress } from './data/sources/source.js';
+import { createEngine, type EngineOptions } from './engines/engines.js';
+import { userError } from './errors.js';
+import { predictedSpaces } from './evaluation/spaces.js';
+import { scoredColumns, type ColumnOptions } from './predict/columns.js';
+import { openOutput } from './predict/output.js';
+import { createScorer } from './predict/scorer.js';
+import { rankedBy, topRows, type RankOptions } from './predict/top-rows.js';
+import { compileTrained, readTrainedModel } from './trained-model.js';
+
+/** What is predicted, with what, and where it goes. */
+export interface PredictOptions extends EngineOptions, ColumnOptions {
+  /** A run or a checkpoint. */
+  readonly path: string;
+  /** A CSV, Parquet or shards, with or without labels. */
+  readonly data: string;
+  /** A file, whose ending says what it is, or a stream that takes CSV. */
+  readonly out: string | Writable;
+  /** Writes only the best rows of each group. */
+  readonly top?: RankOptions | undefined;
+  /** In place of what the config says of bad rows. */
+  readonly onBadRow?: DataOptions['onBadRow'] | undefined;
+  /** Told how far reading is. */
+  onProgress?(progress: ReadProgress): void;
+  /** Told what people should know. */
+  onNotice(text: string): void;
+  /** Aborted to give up; its reason is thrown. */
+  readonly signal: AbortSignal;
+}
+
+/** What came of it. */
+export interface PredictResult {
+  /** The folder of the checkpoint. */
+  readonly checkpoint: string;
+  /** Optimizer steps behind its weights. */
+  readonly step: number;
+  /** Rows of the data. */
+  readonly rows: number;
+  /** Of what is written, in their order. */
+  readonly columns: readonly string[];
+  /** Rows that could not be read and have no prediction. */
+  readonly numRejects: number;
+}
+
+/** Predicts every row of some data and writes what was predicted, in the order of rows, in memory of one size. */
+export async function predict({ path, data, out, keep, prefix, top, onBadRow, onProgress, onNotice, signal, ...engineOptions }: PredictOptions): Promise<PredictResult> {
+  const model = await readTrainedModel(path);
+  const { folder, checkpoint, experiment } = model;
+  // What is to be predicted is not asked for.
+  const format = encodedFormat(rowFormatOf({ ...model.format.spec, tasks: [] }), checkpoint.fitted);
+  if (typeof out === 'string' && isSameFile(out, data)) throw userError('usage', { where: '--out', message: 'is the data itself', fix: 'name another file' });
+  const output = openOutput(out);
+  const source = await openSource(resolve(data), columnsOf(format), dialectOf(experiment.data));
+  const spaces = predictedSpaces(model.spaces);
+  const columns = scoredColumns({ keep: top === undefined ? keep : [top.by, ...keep], prefix }, data, source.columns, spaces.map(({ name }) => name));
+  const ranked = top && rankedBy(top, columns, spaces);
+  if (ranked !== undefined) onNotice(ranked.notice);
+
+  const program = compileTrained(model, await createEngine(engineOptions), onNotice);
+  try {
+    const policy = (onBadRow ?? experiment.data.onBadRow) === 'skip' ? skipBadRows(undefined, experiment.data.maxRejects) : refuseWithCure;
+    const scorer = createScorer(program, spaces);
+    await output(columns, async (file) => {
+      const writer = ranked === undefined ? file : topRows(ranked, file);
+      await source.stream(format, columns.kept, { policy, onProgress, onNotice, threads: engineOptions.threads, signal }, async (rows) => writer.write(await scorer.score(rows)));
+      await writer.end();
+    });
+    return { checkpoint: folder, step: checkpoint.program.step, rows: scorer.rows, columns: [...columns.kept, ...columns.predictions], numRejects: policy.count };
+  } finally {
+    program.dispose();
+  }
+}
+
+/** What a config could do about a bad row is past: the model is trained. */
+const refuseWithCure: RejectPolicy = {
+  count: 0,
+  reject: (row) => refuseBadRows.reject({ ...row, cure: 'correct the row, or leave its prediction empty with --on-bad-row skip' }),
+};
+
+function isSameFile(a: string, b: string): boolean {
+  const real = (path: string): string | undefined => {
+    try {
+      return realpathSync(path);
+    } catch {
+      return undefined;
+    }
+  };
+  return real(a) !== undefined && real(a) === real(b);
+}

@@ -1,0 +1,36 @@
+import { didYouMean, quoted, UserError, userError } from '../errors.js';
+import type { ScoredColumns } from './scored-rows.js';
+
+/** What is asked for of columns. */
+export interface ColumnOptions {
+  /** Columns that pass as they are; `all` for all of them. */
+  readonly keep: readonly string[];
+  /** Put before the names of predictions. */
+  readonly prefix: string;
+}
+
+/** Keeps every column. */
+export const KEEP_ALL = 'all';
+
+/**
+ * The columns that are written.
+ * @param path of the data
+ * @param has the columns of the data
+ * @param spaces the names of what is predicted
+ * @throws UserError (usage) for columns that are not there, and for names that would stand there twice
+ */
+export function scoredColumns({ keep, prefix }: ColumnOptions, path: string, has: readonly string[], spaces: readonly string[]): ScoredColumns {
+  const keepsAll = keep.includes(KEEP_ALL) && !has.includes(KEEP_ALL);
+  const kept = keepsAll ? has : [...new Set(keep)];
+  const missing = kept.filter((name) => !has.includes(name));
+  if (missing.length > 0) {
+    const fix = (name: string): string => didYouMean(name, has) ?? `it has ${has.length} columns: ${has.slice(0, 40).join(', ')}`;
+    throw new UserError('usage', missing.map((name) => ({ where: path, key: `column ${quoted(name)}`, message: 'is to be kept, and is not there', fix: fix(name) })));
+  }
+  const predictions = spaces.map((name) => prefix + name);
+  const twice = predictions.filter((name) => kept.includes(name));
+  if (twice.length > 0) {
+    throw userError('usage', { where: '--keep', key: `column ${quoted(twice[0])}`, message: 'is also what a prediction is called', fix: `give predictions other names, as in --prefix predicted_, or ${keepsAll ? 'name the columns to keep without it' : 'leave it out'}` });
+  }
+  return { kept, predictions };
+}

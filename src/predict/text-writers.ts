@@ -1,0 +1,61 @@
+import type { RowWriter, ScoredColumns, WriteBytes } from './scored-rows.js';
+import { TextBytes } from './text-bytes.js';
+
+const COMMA = 44;
+const LF = 10;
+
+/** Writes CSV with a header: cells as they were, empty where a row has no prediction. */
+export function csvWriter({ kept: keptNames, predictions: names }: ScoredColumns, writeBytes: WriteBytes): RowWriter {
+  const text = new TextBytes();
+  const isAlone = keptNames.length + names.length === 1;
+  [...keptNames, ...names].forEach((name, c) => {
+    if (c > 0) text.byte(COMMA);
+    text.cell(name);
+  });
+  text.byte(LF);
+  return {
+    write({ rows, kept, predictions }) {
+      for (let row = 0; row < rows; row++) {
+        for (let c = 0; c < kept.length; c++) {
+          text.cell(kept[c]![row]!);
+          text.byte(COMMA);
+        }
+        for (let c = 0; c < predictions.length; c++) {
+          if (c > 0) text.byte(COMMA);
+          const value = predictions[c]![row]!;
+          if (!Number.isNaN(value)) text.float(value);
+          // A line of nothing is no row to most readers.
+          else if (isAlone) text.text('""');
+        }
+        text.byte(LF);
+      }
+      return writeBytes(text.take());
+    },
+    end: () => writeBytes(text.take()),
+  };
+}
+
+/** Writes a JSON object a line: cells as texts, null where a row has no prediction. */
+export function jsonlWriter({ kept: keptNames, predictions: names }: ScoredColumns, writeBytes: WriteBytes): RowWriter {
+  const text = new TextBytes();
+  const keys = [...keptNames, ...names].map((name, c) => `${c === 0 ? '{' : ','}${JSON.stringify(name)}:`);
+  return {
+    write({ rows, kept, predictions }) {
+      for (let row = 0; row < rows; row++) {
+        for (let c = 0; c < kept.length; c++) {
+          text.text(keys[c]!);
+          text.text(JSON.stringify(kept[c]![row]!));
+        }
+        for (let c = 0; c < predictions.length; c++) {
+          text.text(keys[kept.length + c]!);
+          const value = predictions[c]![row]!;
+          if (Number.isNaN(value)) text.text('null');
+          else text.float(value);
+        }
+        text.text('}\n');
+      }
+      return writeBytes(text.take());
+    },
+    end: () => writeBytes(text.take()),
+  };
+}

@@ -1,0 +1,200 @@
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { parse } from 'csv-parse/sync';
+import { parquetReadObjects } from 'hyparquet';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { evaluate } from '../../src/evaluate.js';
+import { auc } from '../../src/evaluation/auc.js';
+import { predict, type PredictOptions } from '../../src/predict.js';
+import { scratchFolder } from '../support/scratch.js';
+import { smallWorld, trainSmall } from '../support/small-run.js';
+
+/** A world and a run of it, for all of this file. */
+let world: string;
+let run: string;
+let test: string;
+beforeAll(async () => {
+  world = mkdtempSync(join(tmpdir(), 'mtl-predict-'));
+  run = join(world, 'run');
+  test = join(world, 'test.csv');
+  await smallWorld(world);
+  await trainSmall(join(world, 'esmm.yaml'), { runDir: run, set: ['training.epochs=1'] });
+});
+afterAll(() => rmSync(world, { recursive: true, force: true }));
+
+const predictInto = (out: string, options: Partial<PredictOptions> = {}) =>
+  predict({ path: run, data: test, keep: [], prefix: '', device: 'cpu', threads: 1, onNotice: () => undefined, signal: new AbortController().signal, ...options, out });
+
+type Rows = readonly Readonly<Record<string, string>>[];
+const readCsv = (path: string): Rows => parse(path.endsWith('.gz') ? gunzipSync(readFileSync(path)) : readFileSync(path), { columns: true });
+
+const bytesOf = (path: string): ArrayBuffer => Uint8Array.from(readFileSync(path)).buffer;
+
+/** Rows of any format as texts, a prediction as the float that it is. */
+async function read(path: string): Promise<Rows> {
+  if (path.endsWith('.parquet')) return (await parquetReadObjects({ file: bytesOf(path) })) as never;
+  if (path.endsWith('.jsonl')) return readFileSync(path, 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as never);
+  return readCsv(path);
+}
+
+describe('mtl predict', () => {
+  it.each(['.csv', '.csv.gz', '.jsonl', '.parquet'])('writes %s whose AUC is that of mtl eval, to the last bit', async (ending) => {
+    const out = join(scratchFolder(), `out${ending}`);
+    const { rows, columns } = await predictInto(out, { keep: ['click', 'purchase'] });
+    expect([rows, columns]).toEqual([300, ['click', 'purchase', 'ctr', 'cvr', 'ctcvr']]);
+    const { metrics } = await evaluate({ path: run, data: test, device: 'cpu', threads: 1, onNotice: () => undefined, signal: new AbortController().signal });
+    const scored = await read(out);
+    const aucOf = (space: string, label: string, where: (row: Rows[number]) => boolean = () => true): unknown => {
+      const chosen = scored.filter(where);
+      const column = (name: string): Float32Array => Float32Array.from(chosen, (row) => Number(row[name]));
+      const chunk = { labels: column(label), predictions: column(space) };
+      return auc.compute({ rows: chosen.length, [Symbol.iterator]: () => [chunk][Symbol.iterator]() });
+    };
+    expect(aucOf('ctr', 'click')).toBe(metrics['test']!['ctr']!['auc']);
+    expect(aucOf('cvr', 'purchase', ({ click }) => click === '1')).toBe(metrics['test']!['cvr']!['auc']);
+    expect(aucOf('ctcvr', 'purchase')).toBe(metrics['test']!['ctcvr']!['auc']);
+  });
+
+  it('keeps rows in their order, needs no labels, and leaves nothing beside its output', async () => {
+    const folder = scratchFolder();
+    const rows = readCsv(test);
+    const names = ['205', '206', '101', '121', '122'];
+    writeFileSync(join(folder, 'new.csv'), [names.join(','), ...rows.map((row) => names.map((name) => row[name]).join(',')), ''].join('\n'));
+    await predictInto(join(folder, 'out.csv'), { data: join(folder, 'new.csv'), keep: ['all'] });
+    expect(readdirSync(folder).sort()).toEqual(['new.csv', 'out.csv']);
+    await predictInto(join(folder, 'labelled.csv'));
+    const scored = readCsv(join(folder, 'out.csv'));
+    expect(scored.map((row) => names.map((name) => row[name]))).toEqual(rows.map((row) => names.map((name) => row[name])));
+    expect(scored.map(({ ctcvr }) => ctcvr)).toEqual(readCsv(join(folder, 'labelled.csv')).map(({ ctcvr }) => ctcvr));
+  });
+
+  it('gives the same from CSV, from Parquet and from shards, with the same cells', async () => {
+    const folder = scratchFolder();
+    const keep = ['click', '101', '205'];
+    await predictInto(join(folder, 'csv.csv'), { keep });
+    await predictInto(join(folder, 'all.parquet'), { keep: ['all'] });
+    await predictInto(join(folder, 'parquet.csv'), { keep, data: join(folder, 'all.parquet'), prefix: '' });
+    expect(readFileSync(join(folder, 'parquet.csv'), 'utf8')).toBe(readFileSync(join(folder, 'csv.csv'), 'utf8'));
+    // What training kept of test.csv is shards, whose ids are the encoding's.
+    const kept = readdirSync(join(world, '.mtl')).find((name) => name.startsWith('test.csv.rows'))!;
+    await trainSmall(join(world, 'esmm.yaml'), { runDir: join(folder, 'run'), set: ['training.epochs=1', 'features.item.encoding={name: ids, sizes: {205: 1000, 206: 1000}}'] });
+    await predictInto(join(folder, 'shards.csv'), { path: join(folder, 'run'), keep: ['click', '101'], data: join(world, '.mtl', kept) });
+    expect(readCsv(join(folder, 'shards.csv')).map((row) => [row['click'], row['101']])).toEqual(readCsv(test).map((row) => [row['click'], row['101']]));
+  });
+
+  it('writes a header alone where there is no row', async () => {
+    const folder = scratchFolder();
+    writeFileSync(join(folder, 'in.csv'), '101,121,122,205,206\n');
+    expect((await predictInto(join(folder, 'out.csv'), { data: join(folder, 'in.csv'), keep: ['205'] })).rows).toBe(0);
+    expect(readFileSync(join(folder, 'out.csv'), 'utf8')).toBe('205,ctr,cvr,ctcvr\n');
+    await predictInto(join(folder, 'out.parquet'), { data: join(folder, 'in.csv') });
+    expect(await read(join(folder, 'out.parquet'))).toEqual([]);
+  });
+
+  it('with --top writes the best rows of each group, groups as they come, and of equal rows the first', async () => {
+    const out = join(scratchFolder(), 'out.csv');
+    await predictInto(out, { keep: ['all'] });
+    const rows = readCsv(out);
+    const groups = [...new Set(rows.map((row) => row['101']!))];
+    for (const rank of [undefined, 'ctr']) {
+      const notices: string[] = [];
+      await predictInto(out, { keep: ['205'], top: { count: 3, by: '101', rank }, onNotice: (text) => notices.push(text) });
+      const score = (row: Rows[number]): number => Number(row[rank ?? 'ctcvr']);
+      const best = groups.flatMap((group) => rows.filter((row) => row['101'] === group).sort((a, b) => score(b) - score(a)).slice(0, 3));
+      expect(readCsv(out)).toEqual(best.map((row) => ({ 101: row['101'], 205: row['205'], ctr: row['ctr'], cvr: row['cvr'], ctcvr: row['ctcvr'] })));
+      expect(notices).toContain(`the 3 rows of each 101 with the highest ${rank ?? 'ctcvr'}`);
+    }
+    const same = join(scratchFolder(), 'same.csv');
+    const [header, first] = readFileSync(test, 'utf8').split('\n') as [string, string];
+    writeFileSync(same, `${header},n\n${Array.from({ length: 9 }, (_, i) => `${first},${i}\n`).join('')}`);
+    await predictInto(out, { data: same, keep: ['n'], top: { count: 4, by: '101' } });
+    expect(readCsv(out).map(({ n }) => n)).toEqual(['0', '1', '2', '3']);
+  });
+});
+
+describe('a bad row', () => {
+  const withBadRow = (): string => {
+    const path = join(scratchFolder(), 'bad.csv');
+    const lines = readFileSync(test, 'utf8').split('\n');
+    lines.splice(3, 0, lines[1]!.replace(/^(\d,\d,)\d+/, '$1x'), '1,0');
+    writeFileSync(path, lines.join('\n'));
+    return path;
+  };
+
+  it('is an error with its place and the option that is the cure, and leaves what was there', async () => {
+    const out = join(scratchFolder(), 'out.csv');
+    writeFileSync(out, 'before');
+    await expect(predictInto(out, { data: withBadRow() })).rejects.toThrow(/bad\.csv:4: column "101": expected an id.*--on-bad-row skip/);
+    expect(readFileSync(out, 'utf8')).toBe('before');
+    expect(readdirSync(join(out, '..'))).toEqual(['out.csv']);
+  });
+
+  it.each(['.csv', '.jsonl', '.parquet'])('that is skipped keeps its cells and has an empty prediction (%s), and is none of the best', async (ending) => {
+    const folder = scratchFolder();
+    const out = join(folder, `out${ending}`);
+    const options = { data: withBadRow(), keep: ['101', '121'], onBadRow: 'skip' as const };
+    const { rows, numRejects } = await predictInto(out, options);
+    expect([rows, numRejects]).toEqual([302, 2]);
+    const scored = await read(out);
+    const empty = ending === '.csv' ? '' : null;
+    expect(scored).toHaveLength(302);
+    expect(scored[2]).toMatchObject({ 101: 'x', ctr: empty, cvr: empty, ctcvr: empty });
+    expect(scored[3]).toEqual({ 101: '', 121: '', ctr: empty, cvr: empty, ctcvr: empty });
+    expect(scored.filter(({ ctr }) => ctr !== empty)).toHaveLength(300);
+    await predictInto(out, { ...options, top: { count: 5, by: '101' } });
+    expect((await read(out)).filter((row) => row['101'] === 'x')).toEqual([]);
+  });
+
+  it('beyond data.maxRejects is an error', async () => {
+    const other = join(scratchFolder(), 'run');
+    await trainSmall(join(world, 'esmm.yaml'), { runDir: other, set: ['training.epochs=1', 'data.onBadRow=skip', 'data.maxRejects=1'] });
+    await expect(predictInto(join(scratchFolder(), 'out.csv'), { path: other, data: withBadRow() })).rejects.toThrow(/bad row number 2 and data\.maxRejects is 1/);
+  });
+});
+
+describe('what cannot be written', () => {
+  it.each([
+    ['a column that is not there', { keep: ['clik'] }, /column "clik": is to be kept, and is not there; did you mean 'click'\?/],
+    ['a group that is not there', { top: { count: 1, by: 'usr' } }, /column "usr": is to be kept, and is not there/],
+    ['a prediction that is none', { top: { count: 1, by: '101', rank: 'ctvr' } }, /expected one of ctr, cvr, ctcvr, found "ctvr"; did you mean/],
+  ])('%s is told with what there is', async (_, options, message) => {
+    await expect(predictInto(join(scratchFolder(), 'out.csv'), options)).rejects.toThrow(message);
+  });
+
+  it('is a prediction and a kept column of one name, unless the predictions get another', async () => {
+    const folder = scratchFolder();
+    const data = join(folder, 'in.csv');
+    await predictInto(data, { keep: ['all'] });
+    await expect(predictInto(join(folder, 'out.csv'), { data, keep: ['all'] })).rejects.toThrow(/column "ctr": is also what a prediction is called; .*--prefix predicted_/);
+    await predictInto(join(folder, 'out.csv'), { data, keep: ['all'], prefix: 'new_' });
+    expect(readCsv(join(folder, 'out.csv')).every((row) => row['ctr'] === row['new_ctr'])).toBe(true);
+  });
+
+  it('is told before anything is read: an ending, a folder, the data itself', async () => {
+    const folder = scratchFolder();
+    await expect(predictInto(join(folder, 'out.txt'))).rejects.toThrow(/expected a name that ends in \.csv, .*; write .*out\.csv/);
+    await expect(predictInto(join(folder, 'out.parquet.gz'))).rejects.toThrow(/expected a name that ends in/);
+    mkdirSync(join(folder, 'folder.csv'));
+    await expect(predictInto(join(folder, 'folder.csv'))).rejects.toThrow(/folder\.csv: is a folder; expected the name of a file/);
+    await expect(predictInto(test)).rejects.toThrow(/--out: is the data itself/);
+    expect(existsSync(join(folder, 'out.txt'))).toBe(false);
+  });
+
+  it('is a model that lacks a column, told by its name', async () => {
+    const data = join(scratchFolder(), 'in.csv');
+    writeFileSync(data, '101,121,205\n1,2,3\n');
+    await expect(predictInto(join(scratchFolder(), 'out.csv'), { data })).rejects.toThrow(/column "122"(.|\n)*column "206"/);
+  });
+});
+
+describe('a stop', () => {
+  it('leaves nothing', async () => {
+    const folder = scratchFolder();
+    const controller = new AbortController();
+    const stopping = predictInto(join(folder, 'out.csv'), { signal: controller.signal, onProgress: () => controller.abort(new Error('enough')) });
+    await expect(stopping).rejects.toThrow('enough');
+    expect(readdirSync(folder)).toEqual([]);
+  });
+});
