@@ -1,4 +1,5 @@
 import { didYouMean, joined, quoted } from '../errors.js';
+import { bottoms } from '../bottoms/bottoms.js';
 import { mlpOptions, tower } from '../graph/mlp.js';
 import { conditionOf, type Task } from '../tasks.js';
 import { defineModel } from './model.js';
@@ -21,6 +22,7 @@ export const esmm = defineModel({
   name: 'esmm',
   summary: 'Entire Space Multi-Task Model: conversion learned through click and purchase over all rows',
   options: {
+    bottom: bottoms.schema.prefault({}).describe('shared layers below the towers'),
     ctrTower: towerOptions.describe('tower of the click task'),
     cvrTower: towerOptions.describe('tower of the conversion task'),
   },
@@ -40,9 +42,11 @@ export const esmm = defineModel({
     const found = roles(tasks);
     if (found === undefined) throw new Error('esmm: the tasks were not checked');
     const { click, conversion } = found;
-    const ctrLogit = tower(g, input, options.ctrTower, `towers.${click.name}`);
-    const cvrLogit = tower(g, input, options.cvrTower, `towers.${conversion.name}`);
+    const { outputs, gates = new Map() } = bottoms.build(options.bottom, { g, input, tasks: tasks.map(({ name }) => name) });
+    const ctrLogit = tower(g, outputs.get(click.name)!, options.ctrTower, `towers.${click.name}`);
+    const cvrLogit = tower(g, outputs.get(conversion.name)!, options.cvrTower, `towers.${conversion.name}`);
     return {
+      gates,
       predictions: new Map([
         [click.name, g.activation(ctrLogit, 'sigmoid', `${click.name}.probability`)],
         [conversion.name, g.activation(cvrLogit, 'sigmoid', `${conversion.name}.probability`)],

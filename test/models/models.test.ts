@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/batch.js';
 import type { Plan, Program } from '../../src/engines/engine.js';
-import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
+import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import type { Graph } from '../../src/graph/graph.js';
 import { buildModel, models } from '../../src/models/models.js';
 import { denseOptimizers } from '../../src/optimizers/optimizers.js';
@@ -42,7 +42,7 @@ function batchOf(rows: number, seed = 1): Batch {
   };
 }
 
-const compile = async (plan: Plan): Promise<Program> => (await createTfjsEngine()).compile(plan);
+const compile = (plan: Plan): Program => createSimdEngine().compile(plan);
 
 /** A graph as text, in which values are told by their places: two that compute alike are alike. */
 function textOf({ values, parameters, predictions, terms }: Graph): string {
@@ -72,7 +72,7 @@ describe('every model', () => {
 
     it(`${name} predicts a probability for every task, and each of its terms has a name and a finite loss of its own`, async () => {
       const plan = planOf({ name });
-      const program = await compile(plan);
+      const program = compile(plan);
       const predictions = await program.predict(batchOf(7));
       expect([...predictions.keys()].sort()).toEqual(['ctr', 'cvr']);
       for (const values of predictions.values()) {
@@ -86,7 +86,7 @@ describe('every model', () => {
     });
 
     it(`${name} learns`, async () => {
-      const program = await compile(planOf({ name }));
+      const program = compile(planOf({ name }));
       const total = (losses: ReadonlyMap<string, { mean: number }>): number => [...losses.values()].reduce((sum, { mean }) => sum + mean, 0);
       const first = total((await program.trainStep(batchOf(64))).losses);
       let last = first;
@@ -104,7 +104,7 @@ describe('esmm', () => {
   it('trains cvr through ctcvr only: rows without a click move the conversion tower', async () => {
     const batch = batchOf(32);
     const unclicked = { ...batch, labels: new Map([['click', new Float32Array(32)], ['purchase', new Float32Array(32)]]) };
-    const { losses, gradients } = await (await compile(planOf({ name: 'esmm' }))).inspect(unclicked);
+    const { losses, gradients } = await (compile(planOf({ name: 'esmm' }))).inspect(unclicked);
     expect([...losses.keys()]).toEqual(['ctr', 'ctcvr']);
     expect(gradients.get('towers.cvr.out.weight')!.data.some((g) => g !== 0)).toBe(true);
   });
@@ -118,7 +118,7 @@ describe('esmm', () => {
 describe('mmoe', () => {
   it('trains cvr where there was a click alone', async () => {
     const batch = batchOf(32);
-    const { losses } = await (await compile(planOf({ name: 'mmoe' }))).inspect(batch);
+    const { losses } = await (compile(planOf({ name: 'mmoe' }))).inspect(batch);
     const clicks = batch.labels.get('click')!.reduce((sum, y) => sum + y, 0);
     expect(losses.get('cvr')!.rows).toBe(clicks);
     expect(losses.get('ctr')!.rows).toBe(32);
@@ -132,7 +132,7 @@ describe('mmoe', () => {
       ['towers.spend.out.bias', [1]],
     ]);
     expect(plan.graph.parameters.some(({ name }) => name.startsWith('gates') && name.includes('norm'))).toBe(false);
-    const program = await compile(plan);
+    const program = compile(plan);
     for (let step = 0; step < 300; step++) await program.trainStep(batchOf(64, step));
     const batch = batchOf(64);
     const spend = (await program.predict(batch)).get('spend')!;
@@ -143,8 +143,8 @@ describe('mmoe', () => {
 });
 
 describe('the graph of a model', () => {
-  it('draws weights from U(-1/√in, 1/√in), with gains 1 and shifts 0', async () => {
-    const { weights } = (await compile(planOf({ name: 'esmm', ctrTower: { hidden: [400] } }))).state();
+  it('draws weights from U(-1/√in, 1/√in), with gains 1 and shifts 0', () => {
+    const { weights } = compile(planOf({ name: 'esmm', ctrTower: { hidden: [400] } })).state();
     const weight = weights.get('towers.ctr.0.weight')!.data;
     const bound = 1 / Math.sqrt(9);
     expect(Math.max(...weight.map(Math.abs))).toBeLessThanOrEqual(bound);

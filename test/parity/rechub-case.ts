@@ -97,8 +97,29 @@ const TRANSLATIONS: Readonly<Record<string, (c: RechubCase) => Translation>> = {
     const onTasks = taskTowers(c, model.towers);
     return {
       ...onTasks,
-      spec: { name: 'shared-bottom', bottom: blocks(model.bottom), ...onTasks.spec },
+      spec: { name: 'shared-bottom', ...blocks(model.bottom), ...onTasks.spec },
       modules: [[/^bottom_mlp\.mlp/, 'bottom'], ...onTasks.modules],
+    };
+  },
+
+  PLE(c) {
+    const model = z.object({ n_level: z.int(), n_expert_specific: z.int(), n_expert_shared: z.int(), expert: mlpParams, towers: z.array(mlpParams) }).parse(c.model);
+    const onTasks = taskTowers(c, model.towers);
+    const perTask = model.n_expert_specific;
+    const gate = (torch: string, ours: string) => [[new RegExp(`^${torch}\\.mlp\\.0`), ours], [new RegExp(`^${torch}\\.mlp\\.1`), `${ours}.norm`]] as const;
+    return {
+      ...onTasks,
+      spec: { name: 'ple', levels: model.n_level, experts: { shared: model.n_expert_shared, perTask, ...blocks(model.expert) }, ...onTasks.spec },
+      modules: [
+        [/^cgc_layers\.(\d+)\.experts_shared\.(\d+)\.mlp/, 'levels.$1.shared.$2'],
+        ...gate('cgc_layers\\.(\\d+)\\.gate_shared', 'levels.$1.sharedGate'),
+        ...onTasks.tasks.flatMap(({ name }, t) => [
+          ...gate(`cgc_layers\\.(\\d+)\\.gates_specific\\.${t}`, `levels.$1.gates.${name}`),
+          // torch-rechub counts the experts of all tasks through.
+          ...Array.from({ length: perTask }, (_, e) => [new RegExp(`^cgc_layers\\.(\\d+)\\.experts_specific\\.${t * perTask + e}\\.mlp`), `levels.$1.tasks.${name}.${e}`] as const),
+        ]),
+        ...onTasks.modules,
+      ],
     };
   },
 

@@ -31,6 +31,15 @@ function least(schema: z.ZodType): unknown {
   throw new Error(`no least value is known of a ${schema.type}`);
 }
 
+/** The names that the members of a registry's union go by. */
+function namesIn(union: z.ZodDiscriminatedUnion): readonly unknown[] {
+  return (union.options as z.ZodObject[]).flatMap((member) => {
+    let type = member.shape[union.def.discriminator] as z.ZodType;
+    while (type instanceof z.ZodDefault || type instanceof z.ZodOptional) type = type.unwrap() as z.ZodType;
+    return [...(type as z.ZodLiteral).values];
+  });
+}
+
 /** Every way to change one thing in `value`: each number and switch, each word to each other one, lists by an item, records by an entry. */
 function changes(schema: z.ZodType, value: unknown, key: string): readonly Changed[] {
   const below = (at: string, type: z.ZodType, inner: unknown): readonly Changed[] =>
@@ -47,6 +56,11 @@ function changes(schema: z.ZodType, value: unknown, key: string): readonly Chang
   }
   if (schema instanceof z.ZodArray) return [{ path: '', options: [...(value as unknown[]), least(schema.element as z.ZodType)] }];
   if (schema instanceof z.ZodTuple) return (value as number[]).map((number, i) => ({ path: String(i), options: (value as number[]).with(i, otherNumber(schema.def.items[i] as z.ZodType, number)) }));
+  if (schema instanceof z.ZodDiscriminatedUnion) {
+    // Each other part of a registry, as its defaults make it: what its own options do is seen where it is the part.
+    const own = (value as Record<string, unknown>)[schema.def.discriminator];
+    return namesIn(schema).filter((name) => name !== own).map((name) => ({ path: String(name), options: schema.parse({ [schema.def.discriminator]: name }) }));
+  }
   if (schema instanceof z.ZodEnum) return schema.options.filter((word) => word !== value).map((word) => ({ path: '', options: word }));
   if (schema instanceof z.ZodBoolean) return [{ path: '', options: value !== true }];
   if (schema instanceof z.ZodNumber) return [{ path: '', options: otherNumber(schema, value) }];

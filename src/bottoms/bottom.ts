@@ -1,0 +1,49 @@
+import type { z } from 'zod';
+import type { GraphBuilder } from '../graph/builder.js';
+import type { Gate, Graph } from '../graph/graph.js';
+import type { Value } from '../graph/operations.js';
+import type { Part } from '../part.js';
+
+/** What shared layers are built from. */
+export interface BottomContext {
+  readonly g: GraphBuilder;
+  /** Embeddings and numbers of all features, side by side in the order of the config. */
+  readonly input: Value;
+  /** Names of the tasks, in the order of the config. */
+  readonly tasks: readonly string[];
+}
+
+/** What towers stand on, and the gates that let it through where there are some. */
+export interface BottomOutput extends Pick<Graph, 'gates'> {
+  /** By task. */
+  readonly outputs: ReadonlyMap<string, Value>;
+}
+
+/** Shared layers as a part: what lies between the features and the towers of tasks. */
+export type BottomPart<Name extends string, Shape extends z.ZodRawShape> = Part<Name, Shape, [BottomContext], BottomOutput>;
+
+/** Declares shared layers; the identity, for the sake of their types. */
+export function defineBottom<const Name extends string, Shape extends z.ZodRawShape>(bottom: BottomPart<Name, Shape>): BottomPart<Name, Shape> {
+  return bottom;
+}
+
+/** The same value for every task. */
+export function forAllTasks(tasks: readonly string[], value: Value): BottomOutput['outputs'] {
+  return new Map(tasks.map((task) => [task, value]));
+}
+
+/** Named experts and the gates that choose among them. */
+export interface Experts {
+  readonly names: readonly string[];
+  readonly values: readonly Value[];
+}
+
+/**
+ * A gate's mixture of experts: linear, batch norm where it is wished, softmax, and the sum of what experts say by these shares.
+ * @param name of the gate's parameters
+ */
+export function gated(g: GraphBuilder, x: Value, { names, values }: Experts, options: { readonly batchNorm: boolean }, name: string): { readonly gate: Gate; readonly mixture: Value } {
+  const scores = g.linear(x, names.length, name);
+  const shares = g.softmax(options.batchNorm ? g.batchNorm(scores, `${name}.norm`) : scores);
+  return { gate: { shares, experts: names }, mixture: g.mixture(shares, values) };
+}

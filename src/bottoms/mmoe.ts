@@ -1,0 +1,34 @@
+import { z } from 'zod';
+import type { Gate } from '../graph/graph.js';
+import { mlp } from '../graph/mlp.js';
+import type { Value } from '../graph/operations.js';
+import { defineBottom, gated } from './bottom.js';
+import { checkExperts, expertOptions, gateOptions } from './expert-options.js';
+
+/**
+ * Multi-gate Mixture-of-Experts (Ma et al. 2018, https://dl.acm.org/doi/10.1145/3219819.3220007): experts shared by all
+ * tasks, and for every task a gate that weighs them.
+ */
+export const mmoe = defineBottom({
+  name: 'mmoe',
+  summary: 'Multi-gate Mixture-of-Experts: shared experts, and a gate for every task',
+  options: {
+    experts: expertOptions.extend({ count: z.int().min(1).max(1024).default(8) }).prefault({}).describe('the shared experts'),
+    gate: gateOptions,
+  },
+  check: checkExperts,
+
+  build(options, { g, input, tasks }) {
+    const { count, ...expert } = options.experts;
+    const names = Array.from({ length: count }, (_, e) => `experts.${e}`);
+    const experts = { names, values: names.map((name) => mlp(g, input, expert, name)) };
+    const outputs = new Map<string, Value>();
+    const gates = new Map<string, Gate>();
+    for (const task of tasks) {
+      const { gate, mixture } = gated(g, input, experts, options.gate, `gates.${task}`);
+      outputs.set(task, mixture);
+      gates.set(task, gate);
+    }
+    return { outputs, gates };
+  },
+});

@@ -1,0 +1,16 @@
+import { z } from 'zod';
+import { defineBottom } from './bottom.js';
+import { checkExperts } from './expert-options.js';
+import { extraction, extractionOptions } from './extraction.js';
+
+/**
+ * Progressive Layered Extraction (Tang et al. 2020, https://dl.acm.org/doi/10.1145/3383313.3412236): levels of experts of each
+ * task's own and of shared ones, with a gate for each.
+ */
+export const ple = defineBottom({
+  name: 'ple',
+  summary: "Progressive Layered Extraction: levels of experts of each task's own beside shared ones",
+  options: { levels: z.int().min(1).max(64).default(2).describe('levels of experts, one on the other'), ...extractionOptions },
+  check: checkExperts,
+  build: ({ levels, ...options }, context) => extraction(levels, options, context),
+});
