@@ -45,14 +45,14 @@ function toIssues(issue: ZodIssue, keysAt: (path: readonly PropertyKey[]) => rea
     case 'invalid_key':
       return [{ path: issue.path, what: 'key', message: `expected ${issue.issues[0]?.message ?? 'another key'}` }];
     case 'invalid_union':
-      return unionIssues(issue, found);
+      return unionIssues(issue, found, keysAt);
     default:
       return at(issue.message);
   }
 }
 
-/** The issues of the member that comes nearest: for a choice by name, the name's; else the one that gets furthest. */
-function unionIssues(issue: z.core.$ZodIssueInvalidUnion, found: string): Issue[] {
+/** The issues of the member that comes nearest: for a choice by name, the name's; else those of the one that takes what was found, but for something in it. */
+function unionIssues(issue: z.core.$ZodIssueInvalidUnion, found: string, keysAt: (path: readonly PropertyKey[]) => readonly string[]): Issue[] {
   if (issue.discriminator !== undefined) {
     const names = ((issue as { options?: readonly unknown[] }).options ?? []).filter((name) => name !== undefined).map(String);
     const isMissing = issue.input === undefined || (typeof issue.input === 'object' && issue.input !== null && !(issue.discriminator in issue.input));
@@ -62,8 +62,17 @@ function unionIssues(issue: z.core.$ZodIssueInvalidUnion, found: string): Issue[
     const message = isMissing ? `is missing; expected ${expected}` : joined(`expected ${expected}, found ${quoted(given)}`, hint);
     return [{ path: issue.path, what: 'value', message }];
   }
+  const ofKind = issue.errors.filter((errors) => !errors.some((error) => isOfOtherKind(error)));
+  const [nearest, ...others] = ofKind.length > 1 ? ofKind.filter((errors) => !errors.some(({ code, path }) => code === 'invalid_value' && path.length === 0)) : ofKind;
+  if (nearest !== undefined && others.length === 0) return nearest.flatMap((error) => toIssues({ ...error, path: [...issue.path, ...error.path] }, keysAt));
   const expected = issue.errors.map((errors) => errors[0]).map((first) => (first?.code === 'invalid_type' ? typeName(first.expected) : (first?.message ?? '')));
-  return [{ path: issue.path, what: 'value', message: `expected ${[...new Set(expected)].join(' or ')}, ${found}` }];
+  return [{ path: issue.path, what: 'value', message: `${issue.input === undefined ? 'is missing; ' : ''}expected ${[...new Set(expected)].join(' or ')}${issue.input === undefined ? '' : `, ${found}`}` }];
+}
+
+/** Whether an issue is that something else was expected altogether: a text where a map was found. */
+function isOfOtherKind(issue: ZodIssue): boolean {
+  if (issue.path.length > 0) return false;
+  return issue.code === 'invalid_type' || (issue.code === 'invalid_union' && issue.discriminator === undefined && issue.errors.every((errors) => errors.some(isOfOtherKind)));
 }
 
 function typeName(expected: string): string {

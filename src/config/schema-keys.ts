@@ -31,5 +31,9 @@ function unwrapped(schema: z.core.$ZodType, data: unknown): z.core.$ZodType {
     const member = options.find((option) => (option)._zod.propValues?.[discriminator]?.has(name as string));
     return member === undefined ? schema : unwrapped(member, data);
   }
+  if (schema instanceof z.core.$ZodUnion) {
+    const members = schema._zod.def.options.map((option) => unwrapped(option, data));
+    return members.find((member) => member instanceof z.core.$ZodObject) ?? schema;
+  }
   return schema;
 }

@@ -1,14 +1,15 @@
 import { z } from 'zod';
 import { POOLINGS } from '../tables/layout.js';
 import { checkEmbedded, embeddedField, embeddedOptions } from './embedded.js';
-import { BadValue, defineFeatureType, type BagReading } from './feature.js';
+import { BadValue, type BagReading } from './feature.js';
+import { defineFieldGroup } from './field-group.js';
 import { parseNumber } from './parse.js';
 
 /** A character that can stand in no number, and that a CSV does not give a meaning. */
 const separator = z.string().regex(/^[^0-9A-Za-z.+"\r\n-]$/u, 'one character that is no digit, letter, dot, sign, quote or end of a line');
 
 /** Fields with any number of ids a row, each with a weight: what was seen, searched or bought before. */
-export const bag = defineFeatureType({
+export const bag = defineFieldGroup({
   name: 'bag',
   summary: 'several weighted ids a row, embedded and pooled',
   options: {
@@ -21,19 +22,13 @@ export const bag = defineFeatureType({
     maxItems: z.int().min(1).optional().describe('items of a row that are kept: those of the largest weights, the first among equals'),
   },
 
-  *check(options) {
-    yield* checkEmbedded(options);
+  *check(options, names) {
+    yield* checkEmbedded(options, names);
     const { items, weight } = options.separators;
     if (items === weight) yield { path: ['separators', 'weight'], message: `expected another character than the one between items, found '${weight}' for both` };
   },
 
-  build: (options) =>
-    options.fields.map((name) => ({
-      ...embeddedField(options, name),
-      kind: 'bag',
-      pooling: options.pooling,
-      ...bagReading(options),
-    })),
+  build: (name, options) => [{ ...embeddedField(name, options), kind: 'bag', pooling: options.pooling, ...bagReading(options) }],
 });
 
 interface BagOptions {

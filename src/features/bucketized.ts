@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { embeddingWidth } from './embedded.js';
-import { defineFeatureType, type Encoding } from './feature.js';
-import { fieldNames } from './field-names.js';
+import type { Encoding } from './feature.js';
+import { defineFieldGroup } from './field-group.js';
+import { missingOption, withMissing } from './missing.js';
 import { parseNumber } from './parse.js';
 import { createQuantiles } from './quantiles.js';
 
@@ -12,15 +13,17 @@ const fittedSchema = z.strictObject({ boundaries: increasing });
  * Numbers as the ids of their buckets: 1 for those below the first boundary, 2 from there up to the next, and so on; an empty
  * cell is 0, the unknown. A field is called after its column, as in D508_bucketized, so that the number can be a feature too.
  */
-export const bucketized = defineFeatureType({
+export const bucketized = defineFieldGroup({
   name: 'bucketized',
   summary: 'one number a row, put into a bucket that is embedded',
   options: {
-    fields: fieldNames,
     width: embeddingWidth,
     boundaries: z.array(z.number()).min(1).optional().describe('where a bucket ends and the next begins, in increasing order; a boundary is in the upper one'),
     quantiles: z.int().min(2).max(65_536).optional().describe('instead: this many buckets of about equally many rows of train; fewer where values repeat'),
+    missing: missingOption,
   },
+
+  either: ['boundaries', 'quantiles'],
 
   *check({ boundaries, quantiles }) {
     if (boundaries === undefined && quantiles === undefined) yield { path: [], message: 'expected boundaries, or quantiles: a number of buckets' };
@@ -30,12 +33,13 @@ export const bucketized = defineFeatureType({
     }
   },
 
-  build({ fields, width, boundaries, quantiles }) {
+  build(column, { width, boundaries, quantiles, missing }) {
     const encoding: Encoding =
       boundaries === undefined
         ? { ...inWords(`one of ${quantiles} quantiles`), startFit: () => startFit(quantiles!), encoder: (fitted) => encoderOf(fittedSchema.parse(fitted).boundaries) }
         : { ...inWords('a bucket between boundaries', ` ${boundaries.join(', ')}`), startFit: () => undefined, encoder: () => encoderOf(boundaries) };
-    return fields.map((column) => ({ name: `${column}_bucketized`, columns: [column], owner: `${column}_bucketized`, width, kind: 'id', ...encoding }));
+    const name = `${column}_bucketized`;
+    return [{ name, columns: [column], owner: name, width, kind: 'id', ...withMissing(encoding, missing) }];
   },
 });
 

@@ -1,11 +1,12 @@
 import { checkEmbedded, embeddedField, embeddedOptions } from './embedded.js';
-import { defineFeatureType } from './feature.js';
+import { defineFieldGroup } from './field-group.js';
+import { missingOption, withMissing } from './missing.js';
 
 /** Fields with one id a row, each with an embedding table of its own, or another field's. */
-export const categorical = defineFeatureType({
+export const categorical = defineFieldGroup({
   name: 'categorical',
   summary: 'one id a row, embedded',
-  options: embeddedOptions,
+  options: { ...embeddedOptions, missing: missingOption },
   check: checkEmbedded,
-  build: (options) => options.fields.map((name) => ({ ...embeddedField(options, name), kind: 'id' })),
+  build: (name, options) => [{ ...withMissing(embeddedField(name, options), options.missing), kind: 'id' }],
 });

@@ -1,6 +1,7 @@
 import { didYouMean, joined } from '../errors.js';
 import type { Finding } from '../part.js';
 import type { Field } from './feature.js';
+import { isEntry } from './field-group.js';
 import { featureTypes, type FeatureSpec } from './feature-types.js';
 
 /** A field with its place in the config. */
@@ -16,8 +17,7 @@ interface Placed {
  */
 export function* checkFeatures(groups: Readonly<Record<string, FeatureSpec>>, labels: readonly string[]): Generator<Finding> {
   if (Object.keys(groups).length === 0) yield { path: ['features'], message: 'expected at least one group of columns' };
-  // A type builds a field for each entry of `fields`.
-  const placed = Object.entries(groups).flatMap(([group, spec]) => featureTypes.build(spec).map((field, index): Placed => ({ field, group, index })));
+  const placed = Object.entries(groups).flatMap(([group, spec]) => placedFields(group, featureTypes.build(spec)));
   const byName = new Map<string, Placed>();
   for (const { field, group, index } of placed) {
     const path = ['features', group, 'fields', index];
@@ -30,16 +30,29 @@ export function* checkFeatures(groups: Readonly<Record<string, FeatureSpec>>, la
   for (const one of placed) if (one.field.owner !== one.field.name) yield* checkShared(one, byName, groups[one.group]!);
 }
 
+/** The fields of a group with the entry of its list that each is made from: those of one entry stand together, and read the same columns. */
+function placedFields(group: string, fields: readonly Field[]): readonly Placed[] {
+  let index = -1;
+  let names = new Set<string>();
+  return fields.map((field, i): Placed => {
+    const isNext = field.columns.join() !== fields[i - 1]?.columns.join() || names.has(field.name);
+    if (isNext) [index, names] = [index + 1, new Set()];
+    names.add(field.name);
+    return { field, group, index };
+  });
+}
+
 function nameOf({ name, columns }: Field): string {
   return columns.length === 1 && columns[0] === name ? `column '${name}'` : `'${name}'`;
 }
 
 /** A field that looks into the table of another has its width and its encoding. */
-function* checkShared({ field, group }: Placed, byName: ReadonlyMap<string, Placed>, spec: FeatureSpec): Generator<Finding> {
+function* checkShared({ field, group, index }: Placed, byName: ReadonlyMap<string, Placed>, spec: FeatureSpec): Generator<Finding> {
   const { name, width, encodedAs } = field;
   const owner = byName.get(field.owner)?.field;
-  const at = (...path: readonly string[]): readonly string[] => ['features', group, ...path];
-  const isByField = 'table' in spec && typeof spec.table === 'object';
+  const entry = spec.fields[index];
+  const at = (option: string, ...path: readonly string[]): readonly PropertyKey[] => ['features', group, ...(isEntry(entry) && option in entry ? ['fields', index] : []), option, ...path];
+  const isByField = 'table' in spec && typeof spec.table === 'object' && !(isEntry(entry) && 'table' in entry);
   const tablePath = isByField ? at('table', name) : at('table');
   const candidates = [...byName.values()].filter((one) => one.field.kind !== 'number' && one.field.owner === one.field.name).map((one) => one.field.name);
   if (owner === undefined) {

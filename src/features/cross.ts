@@ -1,53 +1,86 @@
 import { z } from 'zod';
+import type { OptionsOf } from '../part.js';
 import { columnName } from '../tasks.js';
 import { embeddingWidth } from './embedded.js';
-import { CELL_SEPARATOR, BadValue, defineFeatureType } from './feature.js';
-import { MAX_BUCKETS, seededHash } from './murmur.js';
+import { buildEncoding, encodingOption, textEncodings } from './encodings/encodings.js';
+import { hash } from './encodings/hash.js';
+import { CELL_SEPARATOR, BadValue, type Encoding } from './feature.js';
+import { defineColumnGroup } from './field-group.js';
+import { MAX_BUCKETS } from './murmur.js';
+
+const crossed = z
+  .array(columnName)
+  .min(2)
+  .max(8)
+  .superRefine((columns, context) => {
+    for (const [j, column] of columns.entries()) {
+      if (columns.indexOf(column) < j) context.addIssue({ code: 'custom', path: [j], message: `column '${column}' is in this cross already` });
+    }
+  });
+
+const options = {
+  width: embeddingWidth,
+  buckets: z.int().min(1).max(MAX_BUCKETS).optional().describe('rows of the table of each cross beside the unknown, into which combinations are hashed'),
+  seed: z.int().min(0).max(2 ** 32 - 1).default(0).describe('of the hash: another one makes other combinations collide'),
+  encoding: encodingOption.optional().describe('in place of buckets: tokens gives each combination of train a row of its own'),
+};
+type CrossOptions = OptionsOf<typeof options>;
 
 /**
- * Fields that are combinations of columns: the texts of a row's cells together are hashed into buckets 1 to `buckets`. A row in
- * which one of them is empty is 0, the unknown. A field is called after its columns, as in 205_X_101.
+ * Fields that are combinations of columns: the texts of a row's cells together are one text, which is hashed into buckets or has
+ * an encoding. A row in which one of them is empty is 0, the unknown. A field is called after its columns, as in 205_X_101.
  */
-export const cross = defineFeatureType({
-  name: 'cross',
-  summary: 'the combination of several columns, hashed into buckets and embedded',
-  options: {
-    fields: z.array(z.array(columnName).min(2).max(8)).min(1).describe('lists of columns that are crossed; they need not be features themselves'),
-    width: embeddingWidth,
-    buckets: z.int().min(1).max(MAX_BUCKETS).describe('rows of the table of each cross beside the unknown'),
-    seed: z.int().min(0).max(2 ** 32 - 1).default(0).describe('another one makes other combinations collide'),
-  },
+export const cross = defineColumnGroup(
+  {
+    name: 'cross',
+    summary: 'the combination of several columns, a token or hashed into buckets, and embedded',
+    options,
+    either: ['buckets', 'encoding'],
 
-  *check({ fields }) {
-    for (const [i, columns] of fields.entries()) {
-      for (const [j, column] of columns.entries()) {
-        if (columns.indexOf(column) < j) yield { path: ['fields', i, j], message: `column '${column}' is in this cross already` };
-      }
-    }
-  },
+    *check({ buckets, encoding }: CrossOptions) {
+      if (buckets === undefined && encoding === undefined) yield { path: [], message: 'expected buckets, a number of them, or an encoding, as in encoding: tokens' };
+      if (buckets !== undefined && encoding !== undefined) yield { path: ['encoding'], message: 'buckets are given already; leave one of the two out' };
+      if (encoding !== undefined && !textEncodings.includes(encoding.name)) yield { path: ['encoding'], message: `expected ${textEncodings.join(' or ')}, found '${encoding.name}', which takes no text; a combination is one` };
+    },
 
-  build({ fields, width, buckets, seed }) {
-    return fields.map((columns) => {
+    build(columns, { width, buckets, seed, encoding }: CrossOptions) {
       const name = columns.join('_X_');
       const encodedAs = `a cross of ${columns.join(' and ')}`;
-      const bucketOf = seededHash(buckets, seed);
-      const ambiguous = new BadValue('cells without the control character U+001F, which stands between the cells of a cross');
-      const encode = (text: string): number => {
-        const cells = text.split(CELL_SEPARATOR);
-        if (cells.length !== columns.length) throw ambiguous;
-        return cells.includes('') ? 0 : 1 + bucketOf(text);
-      };
-      return {
-        name,
-        columns,
-        owner: name,
-        width,
-        kind: 'id',
-        encodedAs,
-        meaning: `${encodedAs}, buckets ${buckets}, seed ${seed}`,
-        startFit: () => undefined,
-        encoder: () => ({ rows: buckets + 1, encode }),
-      };
-    });
+      const { meaning, ...rest } = encoding === undefined ? { ...hash.build({ buckets: buckets!, seed }, name), meaning: `buckets ${buckets}, seed ${seed}` } : buildEncoding(encoding, name);
+      return [{ name, columns, owner: name, width, kind: 'id', encodedAs, meaning: `${encodedAs}, ${meaning}`, ...ofWholeCells(rest, columns.length) }];
+    },
   },
-});
+  { key: 'columns', schema: crossed },
+);
+
+const AMBIGUOUS = new BadValue('cells without the control character U+001F, which stands between the cells of a cross');
+
+/** An encoding of so many cells together; one that is empty makes them the unknown, from which nothing is learned. */
+function ofWholeCells({ startFit, encoder, grow }: Omit<Encoding, 'encodedAs' | 'meaning'>, count: number): Omit<Encoding, 'encodedAs' | 'meaning'> {
+  const isWhole = (text: string): boolean => {
+    const cells = text.split(CELL_SEPARATOR);
+    if (cells.length !== count) throw AMBIGUOUS;
+    return !cells.includes('');
+  };
+  return {
+    ...(grow !== undefined && { grow }),
+    startFit: () => {
+      const fit = startFit();
+      return (
+        fit && {
+          check: (text) => {
+            if (isWhole(text)) fit.check(text);
+          },
+          observe: (text) => {
+            if (isWhole(text)) fit.observe(text);
+          },
+          finish: () => fit.finish(),
+        }
+      );
+    },
+    encoder: (fitted) => {
+      const inner = encoder(fitted);
+      return { ...inner, encode: (text) => (isWhole(text) ? inner.encode(text) : 0), direct: undefined };
+    },
+  };
+}

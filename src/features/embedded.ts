@@ -2,18 +2,16 @@ import { z } from 'zod';
 import { didYouMean, joined } from '../errors.js';
 import type { Finding } from '../part.js';
 import { columnName } from '../tasks.js';
-import { buildEncoding, encodings, fieldKeysOf, type EncodingSpec } from './encodings/encodings.js';
+import { buildEncoding, encodingOption, fieldKeysOf, type EncodingSpec } from './encodings/encodings.js';
 import type { Encoding, Field } from './feature.js';
-import { fieldNames } from './field-names.js';
 
 /** Width of the embeddings of a group. */
 export const embeddingWidth = z.int().min(1).max(4096).default(16).describe('width of the embeddings');
 
 /** What the fields of every type may say that has an encoding and a table. */
 export const embeddedOptions = {
-  fields: fieldNames,
   width: embeddingWidth,
-  encoding: encodings.schema.prefault({}),
+  encoding: encodingOption.prefault({}),
   table: z
     .union([columnName, z.record(z.string(), columnName)])
     .optional()
@@ -21,14 +19,13 @@ export const embeddedOptions = {
 };
 
 interface EmbeddedOptions {
-  readonly fields: readonly string[];
   readonly width: number;
   readonly encoding: EncodingSpec;
   readonly table?: string | Readonly<Record<string, string>> | undefined;
 }
 
 /** Every field that an option names is in the group, and has a say. */
-export function* checkEmbedded({ fields, encoding, table }: EmbeddedOptions): Generator<Finding> {
+export function* checkEmbedded({ encoding, table }: EmbeddedOptions, fields: readonly string[]): Generator<Finding> {
   const foreign = (field: string): string => joined('not a field of this group', didYouMean(field, fields));
   for (const [option, field] of fieldKeysOf(encoding)) {
     const path = ['encoding', option, field];
@@ -40,7 +37,7 @@ export function* checkEmbedded({ fields, encoding, table }: EmbeddedOptions): Ge
 }
 
 /** All of a field but what its type adds. */
-export function embeddedField({ width, encoding, table }: EmbeddedOptions, name: string): Encoding & Pick<Field, 'name' | 'columns' | 'width' | 'owner'> {
+export function embeddedField(name: string, { width, encoding, table }: EmbeddedOptions): Encoding & Pick<Field, 'name' | 'columns' | 'width' | 'owner'> {
   return { name, columns: [name], width, owner: ownerOf(table, name), ...buildEncoding(encoding, name) };
 }
 

@@ -3,6 +3,7 @@ import type { InputColumns, InputLayout } from '../tables/layout.js';
 import { registry } from '../part.js';
 import * as all from './all.js';
 import type { Encoder, Field } from './feature.js';
+import { entriesWithout } from './field-group.js';
 
 /** Every feature type by its name in the YAML, under the key `type`. */
 export const featureTypes = registry(all, 'type');
@@ -20,13 +21,14 @@ export function fieldsOf(groups: readonly FeatureSpec[]): readonly Field[] {
   const byName = new Map(fields.map((field) => [field.name, field]));
   return fields.map((field) => {
     const { encodedAs, meaning, startFit, encoder, grow } = byName.get(field.owner)!;
-    return { ...field, encodedAs, meaning, startFit, encoder, ...(grow !== undefined && { grow }) };
+    return { ...field, encodedAs, meaning, startFit, encoder, grow };
   });
 }
 
-/** The options of a group that may decide what its cells become: all but the width of embeddings. */
+/** The options of a group, and of its fields, that may decide what cells become: all but the width of embeddings. */
 export function encodingOptions(group: FeatureSpec): Readonly<Record<string, unknown>> {
-  return Object.fromEntries(Object.entries(group).filter(([key]) => key !== 'width'));
+  const options = Object.entries(group).filter(([key]) => key !== 'width');
+  return Object.fromEntries(options.map(([key, value]) => [key, key === 'fields' ? entriesWithout(group.fields, 'width') : value]));
 }
 
 /**

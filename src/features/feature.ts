@@ -1,6 +1,4 @@
-import type { z } from 'zod';
 import type { Pooling } from '../tables/layout.js';
-import type { Part } from '../part.js';
 
 /** A cell that a field cannot take; the reader adds the file, the line and the column. */
 export class BadValue extends Error {
@@ -28,7 +26,7 @@ export interface Encoder {
    * How cells are encoded that need not become text for it: ids in digits that are below a bound are themselves, decimal numbers
    * are what a function makes of them, or the bytes of a text are looked up. Always what `encode` gives for their text.
    */
-  readonly direct?: { readonly cell: 'id'; readonly below: number } | { readonly cell: 'number'; readonly encode: (value: number) => number } | { readonly cell: 'token'; readonly idOf: TokenLookup };
+  readonly direct?: { readonly cell: 'id'; readonly below: number } | { readonly cell: 'number'; readonly encode: (value: number) => number } | { readonly cell: 'token'; readonly idOf: TokenLookup } | undefined;
   /** Of memory, where texts were learned. */
   readonly vocabularyBytes?: number;
 }
@@ -43,11 +41,12 @@ export interface Fit {
   readonly observe: (text: string) => void;
   /**
    * How cells are observed that need not become text for it: all ids in digits, or all decimal numbers, which `check` lets pass;
-   * or texts that were observed before, by their number.
+   * or texts that were observed before, by their number. A number that is no text may have to be looked at as well; what `check` throws
+   * is a BadValue.
    */
-  readonly direct?: { readonly observe: (value: number) => void } & ({ readonly cell: 'id' | 'number' } | { readonly cell: 'token'; readonly idOf: TokenLookup });
+  readonly direct?: { readonly observe: (value: number) => void } & ({ readonly cell: 'id' } | { readonly cell: 'number'; readonly check?: (value: number) => void } | { readonly cell: 'token'; readonly idOf: TokenLookup }) | undefined;
   /** What was learned: JSON, but for tables of texts. Ends the fit. */
-  finish(): unknown;
+  readonly finish: () => unknown;
 }
 
 /** What is learned on train for a field, and the encoder that follows from it. */
@@ -59,6 +58,8 @@ export interface Encoding {
    * from fields with another meaning is of no use to it.
    */
   readonly meaning: string;
+  /** Whether it learns texts, and knows no others. */
+  readonly learnsTexts?: boolean;
   /** A new fit, or undefined where there is nothing to learn. */
   readonly startFit: () => Fit | undefined;
   /**
@@ -70,7 +71,7 @@ export interface Encoding {
    * Adds what was learned now to what was learned before, whose ids stay what they are: new ones come behind them. Missing where
    * nothing can be added, as to a scale.
    */
-  readonly grow?: (before: unknown, now: unknown) => Grown;
+  readonly grow?: ((before: unknown, now: unknown) => Grown) | undefined;
 }
 
 /** What was learned before, with what was learned now. */
@@ -121,10 +122,3 @@ export type Field = Encoding & {
     | { readonly kind: 'id' | 'number' }
     | ({ readonly kind: 'bag'; readonly pooling: Pooling } & BagReading)
   );
-
-/** Declares a feature type: a group of fields that are treated alike; the identity, for the sake of its types. */
-export function defineFeatureType<const Name extends string, Shape extends z.ZodRawShape>(
-  type: Part<Name, Shape, [], readonly Field[]>,
-): Part<Name, Shape, [], readonly Field[]> {
-  return type;
-}

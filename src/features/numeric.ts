@@ -1,102 +1,124 @@
 import { z } from 'zod';
-import { BadValue, defineFeatureType, type Fit } from './feature.js';
-import { fieldNames } from './field-names.js';
+import { userError } from '../errors.js';
+import type { OptionsOf } from '../part.js';
+import { BadValue, type Encoder, type Field, type Fit } from './feature.js';
+import { defineFieldGroup } from './field-group.js';
 import { parseNumber } from './parse.js';
+import { createQuantiles } from './quantiles.js';
+import { checkScaling, scaleBeforeFit, scaleOf, scalingOption, startScalingFit } from './scaling.js';
 
-type Scale = (value: number) => number;
+/** What stands for cells that are empty, in the YAML. */
+const missingOption = z
+  .union([z.enum(['error', 'mean', 'median', 'zero']), z.number()])
+  .optional()
+  .describe('what an empty cell stands for, before it is scaled: a number, or what is learned on train; an error where it is not given');
 
-/** A way to scale numbers: what it learns on train, and the function that follows from it. */
-interface Scaling {
-  startFit?(): { observe(value: number): void; finish(): unknown };
-  scale(fitted: unknown): Scale;
-}
+const options = {
+  scaling: scalingOption.default('none').describe('one, or several in a row, as in [log1p, standard]; min-max and standard are fitted on train'),
+  missing: missingOption,
+  indicator: z.boolean().optional().describe('a field more, called <name>_missing: 1 where the cell is empty, else 0'),
+};
+type NumericOptions = OptionsOf<typeof options>;
 
-const rangeSchema = z.strictObject({ min: z.number(), max: z.number() });
-const momentsSchema = z.strictObject({ mean: z.number(), deviation: z.number() });
-
-const SCALINGS = {
-  none: { scale: () => (value) => value },
-
-  log1p: {
-    scale: () => (value) => {
-      if (value <= -1) throw new BadValue('a number above -1, for log(1 + x)');
-      return Math.log1p(value);
-    },
-  },
-
-  /** To 0 … 1 on train; numbers beyond its range go beyond. A constant column becomes 0. */
-  'min-max': {
-    startFit: () => {
-      let min = Infinity;
-      let max = -Infinity;
-      return {
-        observe: (value) => {
-          min = Math.min(min, value);
-          max = Math.max(max, value);
-        },
-        finish: () => ({ min, max }),
-      };
-    },
-    scale: (fitted) => {
-      const { min, max } = rangeSchema.parse(fitted);
-      return (value) => (value - min) / (max - min || 1);
-    },
-  },
-
-  /** To mean 0 and deviation 1 on train (Welford's update). A constant column becomes 0. */
-  standard: {
-    startFit: () => {
-      let count = 0;
-      let mean = 0;
-      let squares = 0;
-      return {
-        observe: (value) => {
-          const distance = value - mean;
-          mean += distance / ++count;
-          squares += distance * (value - mean);
-        },
-        finish: () => ({ mean, deviation: Math.sqrt(squares / count) }),
-      };
-    },
-    scale: (fitted) => {
-      const { mean, deviation } = momentsSchema.parse(fitted);
-      return (value) => (value - mean) / (deviation || 1);
-    },
-  },
-} as const satisfies Record<string, Scaling>;
-
-const scalingNames = Object.keys(SCALINGS) as (keyof typeof SCALINGS)[];
+/** What is learned where a number stands for empty cells that train decides. */
+const filledSchema = z.strictObject({ missing: z.number(), scaling: z.unknown() });
 
 /** Fields that enter the model as one number each. */
-export const numeric = defineFeatureType({
+export const numeric = defineFieldGroup({
   name: 'numeric',
   summary: 'one number a row, as it is or scaled',
-  options: {
-    fields: fieldNames,
-    scaling: z.enum(scalingNames).default('none').describe('min-max and standard are fitted on train'),
+  options,
+
+  *check({ scaling, missing, indicator }) {
+    for (const { path, message } of checkScaling(scaling)) yield { path: ['scaling', ...path], message };
+    if (typeof missing === 'number' && !Number.isFinite(Math.fround(missing))) yield { path: ['missing'], message: 'expected a number within the range of a 32-bit float' };
+    if (indicator === true && isRefused(missing)) yield { path: ['indicator'], message: 'tells where a cell is empty, which is an error here; say what such a cell stands for, as in missing: mean' };
   },
 
-  build({ fields, scaling: name }) {
-    const scaling: Scaling = SCALINGS[name];
-    const startFit = (): Fit | undefined => {
-      const fit = scaling.startFit?.();
-      if (fit === undefined) return undefined;
-      const observe = (value: number): void => fit.observe(value);
-      return { check: parseNumber, observe: (text) => observe(parseNumber(text)), direct: { cell: 'number', observe }, finish: () => fit.finish() };
-    };
-    return fields.map((field) => ({
-      name: field,
-      columns: [field],
-      owner: field,
-      encodedAs: 'a number',
-      meaning: `a number, scaling ${name}`,
-      kind: 'number',
-      width: 1,
-      startFit,
-      encoder: (fitted) => {
-        const scale = scaling.scale(fitted);
-        return { rows: 0, encode: (text) => scale(parseNumber(text)), direct: { cell: 'number', encode: scale } };
-      },
-    }));
-  },
+  build: (column, said) => [numberField(column, said), ...(said.indicator === true ? [indicatorField(column)] : [])],
 });
+
+const isRefused = (missing: NumericOptions['missing']): boolean => missing === undefined || missing === 'error';
+
+function numberField(name: string, said: NumericOptions): Field {
+  return { name, columns: [name], owner: name, encodedAs: 'a number', meaning: meaningOf(said), kind: 'number', width: 1, startFit: () => startFit(name, said), encoder: (fitted) => encoderOf(said, fitted) };
+}
+
+function meaningOf({ scaling, missing }: NumericOptions): string {
+  const named = typeof scaling === 'string' ? scaling : scaling.join(', ');
+  return `a number, scaling ${named}${isRefused(missing) ? '' : `, missing ${missing}`}`;
+}
+
+function indicatorField(column: string): Field {
+  const name = `${column}_missing`;
+  const encode = (text: string): number => {
+    if (text === '') return 1;
+    parseNumber(text);
+    return 0;
+  };
+  return { name, columns: [column], owner: name, encodedAs: 'whether a number is missing', meaning: 'whether a number is missing', kind: 'number', width: 1, startFit: () => undefined, encoder: () => ({ rows: 0, encode, direct: { cell: 'number', encode: () => 0 } }) };
+}
+
+/** A number that train decides for empty cells, on its way. */
+interface Filling {
+  observe(value: number): void;
+  finish(): number;
+}
+
+const FILLINGS: Readonly<Record<string, () => Filling>> = {
+  mean: () => {
+    let count = 0;
+    let mean = 0;
+    return { observe: (value) => void (mean += (value - mean) / ++count), finish: () => mean };
+  },
+  median: () => {
+    const quantiles = createQuantiles();
+    return { observe: (value) => quantiles.observe(value), finish: () => quantiles.median() };
+  },
+};
+
+function startFit(name: string, { scaling, missing }: NumericOptions): Fit | undefined {
+  const scalingFit = startScalingFit(scaling);
+  const filling = FILLINGS[String(missing)]?.();
+  if (scalingFit === undefined && filling === undefined) return undefined;
+  const before = scaleBeforeFit(scaling);
+  let count = 0;
+  const observe = (value: number): void => {
+    count++;
+    scalingFit?.observe(value);
+    filling?.observe(value);
+  };
+  return {
+    check: (text) => {
+      if (text === '' && !isRefused(missing)) return;
+      const value = readNumber(text);
+      before?.(value);
+    },
+    observe: (text) => {
+      if (text !== '') observe(parseNumber(text));
+    },
+    direct: { cell: 'number', observe, ...(before !== undefined && { check: before }) },
+    finish: () => {
+      if (count === 0) throw userError('data', { key: `field '${name}'`, message: 'no row of train has a number here, so that nothing can be learned from it', fix: 'leave the field out' });
+      return filling === undefined ? scalingFit!.finish() : { missing: filling.finish(), scaling: scalingFit?.finish() };
+    },
+  };
+}
+
+function encoderOf({ scaling, missing }: NumericOptions, fitted: unknown): Encoder {
+  const isLearned = FILLINGS[String(missing)] !== undefined;
+  const learned = isLearned ? filledSchema.parse({ scaling: undefined, ...(fitted as object) }) : undefined;
+  const scale = scaleOf(scaling, learned === undefined ? fitted : learned.scaling);
+  const direct = { cell: 'number', encode: scale } as const;
+  if (isRefused(missing)) return { rows: 0, encode: (text) => scale(readNumber(text)), direct };
+  const filled = scale(learned?.missing ?? (missing === 'zero' ? 0 : Number(missing)));
+  return { rows: 0, encode: (text) => (text === '' ? filled : scale(parseNumber(text))), direct };
+}
+
+/** A number that must be there. */
+function readNumber(text: string): number {
+  if (text === '') throw NO_NUMBER;
+  return parseNumber(text);
+}
+
+const NO_NUMBER = new BadValue('a decimal number', "correct the row, or say what an empty cell stands for, as in missing: mean; data.onBadRow 'skip' leaves such rows out");

@@ -8,6 +8,8 @@ export interface Quantiles {
    * where numbers repeat so often that buckets would be empty.
    */
   boundaries(count: number): number[];
+  /** The number in the middle, or halfway between the two that are; NaN where there was none. */
+  median(): number;
 }
 
 /** Different numbers up to which the quantiles are exact. */
@@ -53,6 +55,18 @@ export function createQuantiles(): Quantiles {
       isExact = false;
       counts.forEach(pushAll);
       counts.clear();
+    },
+
+    median() {
+      const inOrder = weighted().sort(([a], [b]) => a - b);
+      const half = inOrder.reduce((sum, [, weight]) => sum + weight, 0) / 2;
+      let below = 0;
+      for (const [i, [value, weight]] of inOrder.entries()) {
+        below += weight;
+        if (below > half) return value;
+        if (below === half) return value + (inOrder[i + 1]![0] - value) / 2;
+      }
+      return NaN;
     },
 
     boundaries(count) {

@@ -1,24 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { BadValue, CELL_SEPARATOR, type Encoder, type Field } from '../../src/features/feature.js';
+import { BadValue, CELL_SEPARATOR } from '../../src/features/feature.js';
 import { encodedFields, featureTypes, fieldsOf, layoutOf } from '../../src/features/feature-types.js';
-import { storedFitted } from '../../src/features/fitted.js';
 import { murmur3, seededHash } from '../../src/features/murmur.js';
 import { NOT_TEXT } from '../../src/features/parse.js';
 import { createQuantiles } from '../../src/features/quantiles.js';
+import { scaleOf, startScalingFit, unscaleOf } from '../../src/features/scaling.js';
 import { randomStream } from '../../src/random.js';
-
-const fieldOf = (spec: object): Field => fieldsOf([featureTypes.schema.parse({ fields: ['f'], ...spec })])[0]!;
-
-/** Fits a field on cells and gives its encoder, through what a checkpoint stores. */
-function fitted(spec: object, cells: readonly string[]): Encoder {
-  const field = fieldOf(spec);
-  const fit = field.startFit();
-  for (const cell of cells) {
-    fit?.check(cell);
-    fit?.observe(cell);
-  }
-  return field.encoder(fit === undefined ? undefined : JSON.parse(JSON.stringify(storedFitted({ f: fit.finish() }).json['f'])));
-}
+import { fieldOf, fittedField as fitted } from '../support/fitted-field.js';
 
 /** The least that a group of a type must say. */
 const LEAST: Readonly<Record<string, object>> = { cross: { fields: [['a', 'b'], [101, 'c']], buckets: 5 }, bucketized: { boundaries: [1] } };
@@ -107,6 +95,19 @@ describe('a cross', () => {
 
   it('is the unknown where a cell is empty', () => {
     expect([of('', '1'), of('1', ''), of('', '')]).toEqual([0, 0, 0]);
+  });
+
+  it('is exact as tokens: a row of the table for each combination of train that is frequent enough', () => {
+    const cells = ['1|23', '12|3', '1|23', '12|3', 'rare|1', '|5', '|5'].map((cell) => cell.replace('|', CELL_SEPARATOR));
+    const exact = fitted({ type: 'cross', fields: [['a', 'b']], encoding: { name: 'tokens', minCount: 2 } }, cells);
+    expect(exact.rows).toBe(3);
+    expect(cells.map((cell) => exact.encode(cell))).toEqual([1, 2, 1, 2, 0, 0, 0]);
+    expect(() => exact.encode('1')).toThrow(/U\+001F/);
+  });
+
+  it('has buckets as its encoding by hash has them', () => {
+    const hashed = fitted({ type: 'cross', fields: [['a', 'b']], encoding: { name: 'hash', buckets: 1000 } }, []);
+    for (let i = 0; i < 100; i++) expect(hashed.encode(`${i}${CELL_SEPARATOR}x`)).toBe(of(String(i), 'x'));
   });
 });
 
@@ -223,6 +224,16 @@ describe('quantiles', () => {
     }
   });
 
+  it('have the median of what was counted, and nearly that of what was not', () => {
+    const medianOf = (numbers: readonly number[]): number => {
+      const quantiles = createQuantiles();
+      for (const number of numbers) quantiles.observe(number);
+      return quantiles.median();
+    };
+    expect([[3, 1, 2], [4, 1, 2, 3], [1, 1, 1, 9], [5], [1, 1, 9, 9], []].map(medianOf)).toEqual([2, 2.5, 1, 5, 5, NaN]);
+    expect(Math.abs(medianOf(Array.from({ length: 200_000 }, (_, i) => (i * 7919) % 200_000)) - 99_999.5)).toBeLessThan(100);
+  });
+
   it('keep what was counted before there were too many', () => {
     const quantiles = createQuantiles();
     for (let i = 0; i < 300_000; i++) quantiles.observe(0);
@@ -262,9 +273,12 @@ describe('numbers', () => {
     ['standard', ['1', '3'], { '1': -1, '3': 1, '2': 0 }],
     ['standard', ['2', '2'], { '2': 0 }],
     ['log1p', [], { '0': 0 }],
+    [['log1p', 'standard'], ['0', String(Math.E ** 2 - 1)], { '0': -1, [String(Math.E - 1)]: 0, [String(Math.E ** 3 - 1)]: 2 }],
+    [['min-max', 'log1p'], ['1', '3'], { '1': 0, '3': Math.log(2) }],
+    [['log1p', 'none'], [], { '0': 0 }],
   ] as const)('scaled by %s, fitted on %j', (scaling, cells, expected) => {
     const encoder = fitted({ type: 'numeric', scaling }, cells);
-    expect(Object.fromEntries(Object.keys(expected).map((cell) => [cell, encoder.encode(cell)]))).toEqual(expected);
+    for (const [cell, number] of Object.entries(expected)) expect(encoder.encode(cell), cell).toBeCloseTo(number, 12);
   });
 
   it.each(['', ' ', '1 ', '0x1F', 'Infinity', 'nan', '1e400', '1,5', '--1', '1e', '.'])('are refused as %j', (cell) => {
@@ -282,8 +296,21 @@ describe('numbers', () => {
     }
   });
 
-  it('are refused by log1p from -1 down', () => {
+  it('are refused by log1p from -1 down, and not learned from', () => {
     expect(() => fitted({ type: 'numeric', scaling: 'log1p' }, []).encode('-1')).toThrow(/above -1/);
+    const fit = fieldOf({ type: 'numeric', scaling: ['log1p', 'standard'] }).startFit()!;
+    expect(() => fit.check('-1')).toThrow(/above -1/);
+    expect(() => fit.direct!.cell === 'number' && fit.direct!.check!(-1)).toThrow(/above -1/);
+  });
+
+  it('come back from what a scaling made of them', () => {
+    for (const scaling of ['none', 'log1p', 'min-max', 'standard', ['log1p', 'standard'], ['min-max', 'log1p']] as const) {
+      const spec = typeof scaling === 'string' ? scaling : [...scaling];
+      const fit = startScalingFit(spec);
+      for (const value of [0, 3, 17.5, 52]) fit?.observe(value);
+      const learned = fit?.finish();
+      for (const value of [0, 1, 8.25, 52]) expect(unscaleOf(spec, learned)(scaleOf(spec, learned)(value))).toBeCloseTo(value, 9);
+    }
   });
 });
 

@@ -100,10 +100,19 @@ function cellsOf(direct: NonNullable<Fit['direct']>, into: Float64Array): Direct
     case 'id':
       return { cell: 'id', below: Infinity, into };
     case 'number':
-      return { cell: 'number', encode: undefined, into };
+      return { cell: 'number', encode: checked(direct.check), into };
     case 'token':
       return { cell: 'token', idOf: direct.idOf, into };
   }
+}
+
+/** A number as it is, where a check lets it pass. */
+function checked(check: ((value: number) => void) | undefined): ((value: number) => number) | undefined {
+  if (check === undefined) return undefined;
+  return (value) => {
+    check(value);
+    return value;
+  };
 }
 
 /** A column that is only looked at. */

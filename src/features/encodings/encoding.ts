@@ -8,6 +8,8 @@ export interface EncodingPart<Name extends string, Shape extends z.ZodRawShape> 
   readonly byField?: readonly (keyof Shape & string)[];
   /** Options that decide what is learned, and nothing once it is. */
   readonly whileLearning?: readonly (keyof Shape & string)[];
+  /** Whether any text is encoded, so that cells of several columns can be one. */
+  readonly takesText: boolean;
 }
 
 /** Declares an encoding; the identity, for the sake of its types. */

@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { registry } from '../../part.js';
 import type { Encoding } from '../feature.js';
 import * as all from './all.js';
@@ -5,6 +6,12 @@ import * as all from './all.js';
 /** Every encoding by its name in the YAML. */
 export const encodings = registry(all, 'name', all.ids.name);
 export type EncodingSpec = Parameters<typeof encodings.build>[0];
+
+/** An encoding in the YAML: a name with options, or a name alone. */
+export const encodingOption = z.union([encodings.schema, z.enum(encodings.names).transform((name): unknown => ({ name })).pipe(encodings.schema)]);
+
+/** The encodings that take any text. */
+export const textEncodings: readonly string[] = encodings.parts.filter(({ takesText }) => takesText).map(({ name }) => name);
 
 /** The options of a spec that speak of single fields: the path of each field's name below the encoding. */
 export function fieldKeysOf(spec: EncodingSpec): readonly (readonly [option: string, field: string])[] {

@@ -16,6 +16,7 @@ const fittedSchema = z.strictObject({ vocabulary: z.union([z.array(z.string()), 
 export const tokens = defineEncoding({
   name: 'tokens',
   summary: 'cells are any text, numbered by a vocabulary fitted on train',
+  takesText: true,
   options: {
     minCount: z.int().min(1).default(1).describe('rarer tokens become the unknown'),
   },
@@ -23,6 +24,7 @@ export const tokens = defineEncoding({
   whileLearning: ['minCount'],
 
   build: ({ minCount }, field) => ({
+    learnsTexts: true,
     startFit: () => {
       const counter = createTextCounter(field);
       return {

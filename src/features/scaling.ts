@@ -1,0 +1,125 @@
+import { z } from 'zod';
+import type { Finding } from '../part.js';
+import { BadValue } from './feature.js';
+
+type Scale = (value: number) => number;
+
+/** A way to scale numbers: what it learns on train, and the functions that follow from it. */
+interface Scaling {
+  /** None where there is nothing to learn. */
+  startFit?(): { observe(value: number): void; finish(): unknown };
+  scale(fitted: unknown): Scale;
+  /** The way back from what `scale` gives. */
+  unscale(fitted: unknown): Scale;
+}
+
+const rangeSchema = z.strictObject({ min: z.number(), max: z.number() });
+const momentsSchema = z.strictObject({ mean: z.number(), deviation: z.number() });
+
+const SCALINGS = {
+  none: { scale: () => (value) => value, unscale: () => (value) => value },
+
+  log1p: {
+    scale: () => (value) => {
+      if (value <= -1) throw new BadValue('a number above -1, for log(1 + x)');
+      return Math.log1p(value);
+    },
+    unscale: () => Math.expm1,
+  },
+
+  /** To 0 … 1 on train; numbers beyond its range go beyond. A constant column becomes 0. */
+  'min-max': {
+    startFit: () => {
+      let min = Infinity;
+      let max = -Infinity;
+      return {
+        observe: (value) => {
+          min = Math.min(min, value);
+          max = Math.max(max, value);
+        },
+        finish: () => ({ min, max }),
+      };
+    },
+    scale: (fitted) => {
+      const { min, max } = rangeSchema.parse(fitted);
+      return (value) => (value - min) / (max - min || 1);
+    },
+    unscale: (fitted) => {
+      const { min, max } = rangeSchema.parse(fitted);
+      return (value) => min + value * (max - min || 1);
+    },
+  },
+
+  /** To mean 0 and deviation 1 on train (Welford's update). A constant column becomes 0. */
+  standard: {
+    startFit: () => {
+      let count = 0;
+      let mean = 0;
+      let squares = 0;
+      return {
+        observe: (value) => {
+          const distance = value - mean;
+          mean += distance / ++count;
+          squares += distance * (value - mean);
+        },
+        finish: () => ({ mean, deviation: Math.sqrt(squares / count) }),
+      };
+    },
+    scale: (fitted) => {
+      const { mean, deviation } = momentsSchema.parse(fitted);
+      return (value) => (value - mean) / (deviation || 1);
+    },
+    unscale: (fitted) => {
+      const { mean, deviation } = momentsSchema.parse(fitted);
+      return (value) => mean + value * (deviation || 1);
+    },
+  },
+} as const satisfies Record<string, Scaling>;
+
+type ScalingName = keyof typeof SCALINGS;
+const scalingName = z.enum(Object.keys(SCALINGS) as ScalingName[]);
+
+/** How numbers are scaled, in the YAML. */
+export const scalingOption = z.union([scalingName, z.array(scalingName).min(1)]);
+/** One way to scale numbers, or several in a row. */
+export type ScalingSpec = z.output<typeof scalingOption>;
+
+const stepsOf = (spec: ScalingSpec): readonly ScalingName[] => (typeof spec === 'string' ? [spec] : spec);
+const isFitted = (name: ScalingName): boolean => 'startFit' in SCALINGS[name];
+
+/** One scaling that is fitted undoes another: two in a row are a mistake. */
+export function* checkScaling(spec: ScalingSpec): Generator<Finding> {
+  const fitted = stepsOf(spec).flatMap((name, i) => (isFitted(name) ? [{ name, i }] : []));
+  for (const { name, i } of fitted.slice(1)) yield { path: [i], message: `${name} undoes what ${fitted[0]!.name} does before it; leave one of the two out` };
+}
+
+/** What happens to a number before something is learned from it; what it refuses must not be learned from. None where it stays as it is. */
+export function scaleBeforeFit(spec: ScalingSpec): Scale | undefined {
+  const steps = stepsOf(spec);
+  const at = steps.findIndex(isFitted);
+  const before = steps.slice(0, at < 0 ? steps.length : at).filter((name) => name !== 'none');
+  return before.length === 0 ? undefined : inTurn(before.map((name) => SCALINGS[name].scale(undefined)));
+}
+
+/** A new fit for numbers as they are before they are scaled; none where nothing is learned. */
+export function startScalingFit(spec: ScalingSpec): ReturnType<NonNullable<Scaling['startFit']>> | undefined {
+  const name = stepsOf(spec).find(isFitted);
+  const fit = name && (SCALINGS[name] as Scaling).startFit?.();
+  const before = scaleBeforeFit(spec);
+  return fit === undefined || before === undefined ? fit : { observe: (value) => fit.observe(before(value)), finish: () => fit.finish() };
+}
+
+/** The function that scales numbers, from what was learned. */
+export function scaleOf(spec: ScalingSpec, fitted: unknown): Scale {
+  return inTurn(stepsOf(spec).map((name) => SCALINGS[name].scale(fitted)));
+}
+
+/** The way back. */
+export function unscaleOf(spec: ScalingSpec, fitted: unknown): Scale {
+  return inTurn(stepsOf(spec).map((name) => SCALINGS[name].unscale(fitted)).toReversed());
+}
+
+function inTurn(scales: readonly Scale[]): Scale {
+  const [first, ...others] = scales as [Scale, ...Scale[]];
+  return others.length === 0 ? first : (value) => others.reduce((scaled, scale) => scale(scaled), first(value));
+}

@@ -1,0 +1,110 @@
+import { describe, expect, it } from 'vitest';
+import { featureTypes, fieldsOf } from '../../src/features/feature-types.js';
+import { growFitted } from '../../src/features/grow-fitted.js';
+import { fieldOf, fittedField } from '../support/fitted-field.js';
+
+const types = [
+  ['ids', { type: 'categorical' }, ['1', '3', '1']],
+  ['ids of a size that is given', { type: 'categorical', encoding: { name: 'ids', sizes: { f: 9 } } }, ['1', '3', '1']],
+  ['tokens', { type: 'categorical', encoding: 'tokens' }, ['a', 'b', 'a']],
+  ['hash', { type: 'categorical', encoding: { name: 'hash', buckets: 50 } }, ['a', 'b', 'a']],
+  ['bucketized', { type: 'bucketized', boundaries: [2] }, ['1', '3', '1']],
+  ['quantiles', { type: 'bucketized', quantiles: 2 }, ['1', '3', '1']],
+] as const;
+
+describe.each(types)('an empty cell of %s', (_, spec, cells) => {
+  const [first, other] = cells;
+
+  it('is the unknown on wish, and changes nothing of what is learned', () => {
+    const { encode, rows } = fittedField({ ...spec, missing: 'unknown' }, ['', ...cells, '']);
+    const without = fittedField(spec, cells);
+    expect([encode(''), encode(first), encode(other), rows]).toEqual([0, without.encode(first), without.encode(other), without.rows]);
+  });
+
+  it('is a token of its own on wish, which no other cell has', () => {
+    const { encode, rows } = fittedField({ ...spec, missing: 'token' }, ['', ...cells, '']);
+    const found = [encode(''), encode(first), encode(other)];
+    expect(new Set(found).size).toBe(3);
+    for (const id of found) expect(id > 0 && id < rows).toBe(true);
+  });
+
+  it('is an error on wish', () => {
+    const field = fieldOf({ ...spec, missing: 'error' });
+    expect(() => fittedField({ ...spec, missing: 'error' }, cells).encode('')).toThrow(/something in the cell/);
+    const fit = field.startFit();
+    if (fit !== undefined) expect(() => fit.check('')).toThrow(/something in the cell/);
+  });
+
+  it('decides what a table means, so that another table is not taken for it', () => {
+    const meanings = [spec, { ...spec, missing: 'unknown' }, { ...spec, missing: 'token' }].map((each) => fieldOf(each).meaning);
+    expect(new Set(meanings).size).toBe(3);
+  });
+});
+
+describe('a token for empty cells', () => {
+  it('stays where it is when a vocabulary grows', () => {
+    const field = fieldOf({ type: 'categorical', encoding: 'tokens', missing: 'token' });
+    const learn = (cells: readonly string[]): unknown => {
+      const fit = field.startFit()!;
+      for (const cell of cells) fit.observe(cell);
+      return fit.finish();
+    };
+    const before = learn(['a', '', '', 'a', 'a']);
+    const grown = growFitted([field], { f: before }, { f: learn(['b', 'b', 'b', 'b', 'a', '']) }, () => true).fitted['f'];
+    const [then, now] = [field.encoder(before), field.encoder(grown)];
+    expect(['a', '', 'b'].map((cell) => now.encode(cell))).toEqual([then.encode('a'), then.encode(''), 3]);
+  });
+
+  it('is not what a cell can hold', () => {
+    const field = fieldOf({ type: 'categorical', encoding: 'tokens', missing: 'token' });
+    const fit = field.startFit()!;
+    for (const cell of ['', 'a', '']) fit.observe(cell);
+    const { encode, direct } = field.encoder(fit.finish());
+    expect(() => encode('\u001f')).toThrow(/U\+001F/);
+    expect(direct?.cell === 'token' && direct.idOf(Uint8Array.of(0x1f), 0, 1)).toBe(0);
+    expect(direct?.cell === 'token' && direct.idOf(Uint8Array.of(0x61), 0, 1)).toBe(encode('a'));
+  });
+});
+
+describe('an empty number', () => {
+  it.each([
+    ['mean', ['1', '', '2', '6'], 3],
+    ['median', ['1', '', '2', '6'], 2],
+    ['median', ['1', '2', '6', '7', ''], 4],
+    ['zero', ['1', ''], 0],
+    [-7.5, ['1', ''], -7.5],
+  ] as const)('is %j of train on wish: of %j', (missing, cells, expected) => {
+    const { encode } = fittedField({ type: 'numeric', missing }, cells);
+    expect([encode(''), encode('2')]).toEqual([expected, 2]);
+  });
+
+  it('is an error where nothing is said, with the cure', () => {
+    for (const spec of [{}, { missing: 'error' }, { scaling: 'standard' }]) {
+      expect(() => fittedField({ type: 'numeric', ...spec }, ['1', '2']).encode('')).toThrow(expect.objectContaining({ expected: 'a decimal number', cure: expect.stringContaining('missing: mean') as unknown }));
+    }
+    expect(() => fieldOf({ type: 'numeric', scaling: 'standard' }).startFit()!.check('')).toThrow(/a decimal number/);
+  });
+
+  it('is scaled like a number, and scales are learned from the numbers that are there', () => {
+    const { encode } = fittedField({ type: 'numeric', missing: 'mean', scaling: 'standard' }, ['1', '', '3', '']);
+    expect(['', '1', '3'].map(encode)).toEqual([0, -1, 1]);
+    const zero = fittedField({ type: 'numeric', missing: 'zero', scaling: ['log1p', 'min-max'] }, ['1', '', '3']);
+    expect([zero.encode('3'), zero.encode('1')]).toEqual([1, 0]);
+    expect(zero.encode('')).toBeCloseTo(-1, 12);
+  });
+
+  it('is told in a column of its own on wish', () => {
+    const fields = fieldsOf([featureTypes.schema.parse({ type: 'numeric', fields: ['f'], missing: 'mean', indicator: true })]);
+    expect(fields.map(({ name, columns, kind, width }) => [name, columns, kind, width])).toEqual([['f', ['f'], 'number', 1], ['f_missing', ['f'], 'number', 1]]);
+    const { encode } = fields[1]!.encoder(undefined);
+    expect(['', '0', '-3.5'].map(encode)).toEqual([1, 0, 0]);
+    expect(Object.is(encode('-1'), 0)).toBe(true);
+    expect(() => encode('none')).toThrow(/a decimal number/);
+  });
+
+  it('in a column that has no number on train is an error that names the field', () => {
+    for (const spec of [{ missing: 'mean' }, { missing: 'median' }, { missing: 'zero', scaling: 'standard' }]) {
+      expect(() => fittedField({ type: 'numeric', ...spec }, ['', ''])).toThrow(/field 'f': no row of train has a number here/);
+    }
+  });
+});
