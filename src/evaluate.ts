@@ -7,13 +7,11 @@ import { openSplits, type SplitFiles } from './data/sources/splits.js';
 import { createEngine, type EngineOptions } from './engines/engines.js';
 import { userError } from './errors.js';
 import type { Report } from './evaluation/evaluation.js';
-import { compileTrained, readTrainedModel } from './trained-model.js';
+import { compileTrained, readTrainedModel, type TrainedModel } from './trained-model.js';
 import { evaluateBatches, EVALUATION_BATCH_ROWS } from './training/evaluate-batches.js';
 
-/** What is evaluated, and on what. */
-export interface EvaluateOptions extends EngineOptions, Pick<Access, 'verifyData'> {
-  /** A run or a checkpoint. */
-  readonly path: string;
+/** What a model is evaluated on, and how. */
+export interface MeasureOptions extends EngineOptions, Pick<Access, 'verifyData'> {
   /** A CSV, Parquet or shards in place of the config's data. */
   readonly data?: string | undefined;
   /** Told what people should know. */
@@ -22,20 +20,36 @@ export interface EvaluateOptions extends EngineOptions, Pick<Access, 'verifyData
   readonly signal: AbortSignal;
 }
 
-/** What an evaluation found. */
-export interface EvaluateResult {
-  /** The folder of the checkpoint. */
-  readonly checkpoint: string;
-  /** Optimizer steps behind its weights. */
-  readonly step: number;
+/** What is evaluated, and on what. */
+export interface EvaluateOptions extends MeasureOptions {
+  /** A run or a checkpoint. */
+  readonly path: string;
+}
+
+/** What was measured. */
+export interface Measured {
+  /** By split. */
   readonly metrics: Readonly<Record<string, Report>>;
   readonly numRejects: number;
 }
 
+/** What an evaluation found. */
+export interface EvaluateResult extends Measured {
+  /** The folder of the checkpoint. */
+  readonly checkpoint: string;
+  /** Optimizer steps behind its weights. */
+  readonly step: number;
+}
+
 /** Measures a checkpoint on valid and test, or on other data; the same numbers that training printed. */
-export async function evaluate({ path, data, verifyData, onNotice, signal, ...engineOptions }: EvaluateOptions): Promise<EvaluateResult> {
+export async function evaluate({ path, ...options }: EvaluateOptions): Promise<EvaluateResult> {
   const model = await readTrainedModel(path);
-  const { folder, checkpoint, experiment, format, spaces, graph } = model;
+  return { checkpoint: model.folder, step: model.checkpoint.program.step, ...(await measure(model, options)) };
+}
+
+/** Measures a model that was read. */
+export async function measure(model: TrainedModel, { data, verifyData, onNotice, signal, ...engineOptions }: MeasureOptions): Promise<Measured> {
+  const { experiment, format, spaces, graph } = model;
   const sources = await openSplits(filesOf(experiment.data, data), format, data === undefined ? 'name other data with --data' : 'paths are taken from the working directory', dialectOf(experiment.data));
 
   const program = compileTrained(model, await createEngine(engineOptions), onNotice);
@@ -47,7 +61,7 @@ export async function evaluate({ path, data, verifyData, onNotice, signal, ...en
       const dataset = await rows.dataset(format, { policy, cache: { folder: experiment.data.cache, onNotice }, verifyData, threads: engineOptions.threads, signal });
       metrics[split] = (await evaluateBatches(program, dataset.batches(EVALUATION_BATCH_ROWS), spaces, graph.terms, signal)).report;
     }
-    return { checkpoint: folder, step: checkpoint.program.step, metrics, numRejects: policy.count };
+    return { metrics, numRejects: policy.count };
   } finally {
     program.dispose();
   }

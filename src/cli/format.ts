@@ -21,7 +21,7 @@ export function duration(ms: number): string {
 }
 
 /** A number of bytes in words: 512 kB, 12.3 MB, 1.2 GB. */
-function bytes(value: number): string {
+export function bytes(value: number): string {
   if (value < 1e6) return `${Math.ceil(value / 1e3)} kB`;
   return value < 1e9 ? `${(value / 1e6).toFixed(1)} MB` : `${(value / 1e9).toFixed(1)} GB`;
 }

@@ -116,6 +116,25 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
         await finish(runPredict({ path, data, out, keep, prefix, top, by, rank, onBadRow, device, threads, json }));
       },
     )
+    .command(
+      'export <path>',
+      'write a model in a format that others read',
+      (y) =>
+        y
+          .positional('path', { type: 'string', demandOption: true, describe: 'run folder or checkpoint' })
+          .option('format', { type: 'string', requiresArg: true, demandOption: true, describe: 'onnx: one file for ONNX Runtime and its like' })
+          .option('out', { type: 'string', requiresArg: true, demandOption: true, describe: 'the file, replaced where it is there' })
+          .option('bags', { type: 'string', requiresArg: true, describe: 'onnx: bags as the items of all rows with offsets (the default), or padded to the longest' })
+          .option('quantize', { type: 'string', requiresArg: true, describe: 'int8: tables in 8 bits with a scale a row; what that costs in AUC is measured and printed' })
+          .option('device', deviceOption)
+          .option('threads', threadsOption)
+          .option('json', jsonOption)
+          .example('$0 export runs/latest --format onnx --out model.onnx', ''),
+      async ({ path, format, out, bags, quantize, device, threads, json }) => {
+        const { runExport } = await import('./export-command.js');
+        await finish(runExport({ path, format, out, asked: { bags, quantize }, device, threads, json }));
+      },
+    )
     .command('config <command>', 'show configs and their schema', (y) =>
       y
         .command(

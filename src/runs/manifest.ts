@@ -61,6 +61,14 @@ export async function readManifest(folder: string): Promise<Digests> {
 }
 
 /**
+ * SHA-256 of the manifest of a checkpoint that was read: it has those of all files, so it stands for all of them.
+ * @throws UserError (checkpoint) where it cannot be read
+ */
+export async function manifestDigest(folder: string): Promise<string> {
+  return createHash('sha256').update(await readBytes(join(folder, MANIFEST))).digest('hex');
+}
+
+/**
  * Reads a text of a checkpoint and holds it against its digest.
  * @throws UserError (checkpoint) that names the file
  */

@@ -1,0 +1,43 @@
+import type { Device } from '../engines/device.js';
+import { EXIT_CODES } from '../errors.js';
+import { auc } from '../evaluation/auc.js';
+import { exportModel, type ExportResult } from '../export.js';
+import { formatSpec } from '../export/formats.js';
+import { bytes, table } from './format.js';
+import { createOutput } from './output.js';
+import type { Screen } from './screen.js';
+
+/** The arguments of `mtl export`. */
+export interface ExportArguments {
+  readonly path: string;
+  readonly format: string;
+  readonly out: string;
+  /** Options of the format; undefined where they are not given. */
+  readonly asked: Readonly<Record<string, unknown>>;
+  readonly device: Device;
+  readonly threads: number | undefined;
+  readonly json: boolean;
+}
+
+/** `mtl export`: runs it, prints what was written, and gives the exit code. */
+export async function runExport({ path, format, out, asked, device, threads, json }: ExportArguments): Promise<number> {
+  const { screen, notice, result } = createOutput(json);
+  const exported = await exportModel({ path, spec: formatSpec(format, asked), out, device, threads, onNotice: notice, signal: new AbortController().signal });
+  screen.print(`checkpoint ${exported.checkpoint}`);
+  if (exported.measured !== undefined) screen.print(lossTable(exported.measured, screen));
+  screen.print(`${exported.files.join(', ')}: ${bytes(exported.bytes)}`);
+  result(exported);
+  return EXIT_CODES.done;
+}
+
+/** What AUC falls by, split by split. */
+function lossTable({ exact, exported }: NonNullable<ExportResult['measured']>, screen: Screen): string {
+  const rows = Object.entries(exact).flatMap(([split, report]) =>
+    Object.keys(report).flatMap((space) => {
+      const [before, after] = [report, exported[split]].map((each) => each?.[space]?.[auc.name]);
+      if (typeof before !== 'number' || typeof after !== 'number') return [];
+      return [[`${split} ${space}`, before.toFixed(6), after.toFixed(6), (before - after).toFixed(6)]];
+    }),
+  );
+  return table([auc.name, 'before', 'exported', 'lost'], rows, screen);
+}

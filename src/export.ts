@@ -1,0 +1,65 @@
+import { dirname, resolve } from 'node:path';
+import { checkRoom, makeFolder, onDisk } from './disk.js';
+import type { EngineOptions } from './engines/engines.js';
+import { UserError } from './errors.js';
+import { measure, type Measured } from './evaluate.js';
+import type { ExportedModel } from './export/model.js';
+import { formats, type FormatSpec } from './export/formats.js';
+import { manifestDigest } from './runs/manifest.js';
+import { packageVersion } from './runs/package-version.js';
+import type { HostTensor } from './tensor.js';
+import { readTrainedModel, type TrainedModel } from './trained-model.js';
+
+/** What is exported, how and where to. */
+export interface ExportOptions extends EngineOptions {
+  /** A run or a checkpoint. */
+  readonly path: string;
+  readonly spec: FormatSpec;
+  /** A file, or a folder where the format has several. */
+  readonly out: string;
+  /** Told what people should know. */
+  onNotice(text: string): void;
+  /** Aborted to give up; its reason is thrown. */
+  readonly signal: AbortSignal;
+}
+
+/** What an export wrote. */
+export interface ExportResult {
+  /** The folder of the checkpoint. */
+  readonly checkpoint: string;
+  readonly files: readonly string[];
+  readonly bytes: number;
+  /** Where what was written only comes near the model: what is measured with the model's weights and with those that were written. */
+  readonly measured?: { readonly exact: Measured['metrics']; readonly exported: Measured['metrics'] } | undefined;
+}
+
+/** Writes a model in a format that others read. */
+export async function exportModel({ path, spec, out, ...options }: ExportOptions): Promise<ExportResult> {
+  const model = await readTrainedModel(path);
+  const exporter = formats.build(spec, await exportedModel(model), resolve(out));
+  const folder = dirname(resolve(out));
+  await onDisk(folder, () => makeFolder(folder));
+  await checkRoom(folder, exporter.bytes, 'the export');
+  const measured = exporter.weights && (await compare(model, exporter.weights(), options));
+  return { checkpoint: model.folder, files: await exporter.write(), bytes: exporter.bytes, measured };
+}
+
+/** What of a trained model leaves the house. */
+async function exportedModel({ folder, checkpoint, experiment, format, layout, graph, spaces }: TrainedModel): Promise<ExportedModel> {
+  const about = { version: packageVersion(), model: experiment.model.name, step: checkpoint.program.step, checkpoint: await manifestDigest(folder) };
+  return { about, graph, layout, fields: format.fields, spaces, weights: checkpoint.program.weights };
+}
+
+/** Measures a model with its own weights and with others, where its data can be read. */
+async function compare(model: TrainedModel, weights: ReadonlyMap<string, HostTensor>, options: Omit<ExportOptions, 'path' | 'spec' | 'out'>): Promise<ExportResult['measured']> {
+  const { checkpoint } = model;
+  try {
+    const exact = await measure(model, options);
+    const exported = await measure({ ...model, checkpoint: { ...checkpoint, program: { ...checkpoint.program, weights } } }, options);
+    return { exact: exact.metrics, exported: exported.metrics };
+  } catch (error) {
+    if (!(error instanceof UserError) || (error.kind !== 'data' && error.kind !== 'usage')) throw error;
+    options.onNotice(`what this costs in AUC was not measured: ${error.message}`);
+    return undefined;
+  }
+}

@@ -1,0 +1,25 @@
+import type { z } from 'zod';
+import type { Part } from '../part.js';
+import type { HostTensor } from '../tensor.js';
+import type { ExportedModel } from './model.js';
+
+/** A model on its way into files. */
+export interface Exporter {
+  /** That will be written. */
+  readonly bytes: number;
+  /**
+   * Writes aside and renames.
+   * @returns the files
+   */
+  write(): Promise<readonly string[]>;
+  /** The weights as whoever reads the files has them, where they are not to the bit those of the model. */
+  weights?(): ReadonlyMap<string, HostTensor>;
+}
+
+/** A format as a part: what can be asked of it, and how a model becomes its files at a path. */
+export type FormatPart<Name extends string, Shape extends z.ZodRawShape> = Part<Name, Shape, [model: ExportedModel, path: string], Exporter>;
+
+/** Declares a format; the identity, for the sake of its types. */
+export function defineFormat<const Name extends string, Shape extends z.ZodRawShape>(format: FormatPart<Name, Shape>): FormatPart<Name, Shape> {
+  return format;
+}

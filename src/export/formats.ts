@@ -1,0 +1,33 @@
+import { z } from 'zod';
+import { didYouMean, joined, quoted, UserError, userError } from '../errors.js';
+import { registry } from '../part.js';
+import * as all from './all.js';
+
+/** Every format by its name on the command line. */
+export const formats = registry(all);
+export type FormatSpec = Parameters<typeof formats.build>[0];
+
+/**
+ * A format with what is asked of it.
+ * @param asked options by their names; undefined where one is not given
+ * @throws UserError (usage) for a format that is not known, for an option of another one, and for what an option cannot be
+ */
+export function formatSpec(name: string, asked: Readonly<Record<string, unknown>>): FormatSpec {
+  const part = formats.parts.find((one) => one.name === name);
+  if (part === undefined) throw userError('usage', { where: '--format', message: joined(`expected one of ${formats.names.join(', ')}, found ${quoted(name)}`, didYouMean(name, formats.names)) });
+  const given = Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined));
+  for (const option of Object.keys(given)) {
+    if (Object.hasOwn(part.options, option)) continue;
+    const takers = formats.parts.filter((other) => Object.hasOwn(other.options, option)).map((other) => other.name);
+    throw userError('usage', { where: `--${kebab(option)}`, message: `is an option of ${takers.join(' and ')}, not of ${name}`, fix: 'leave it out, or name the other format' });
+  }
+  const parsed = formats.schema.safeParse({ name, ...given });
+  if (parsed.success) return parsed.data;
+  throw new UserError('usage', parsed.error.issues.map((issue) => {
+    const option = String(issue.path[0]);
+    const message = issue.code === 'invalid_value' ? `expected ${z.util.joinValues(issue.values, ' or ')}, found ${quoted(given[option])}` : issue.message;
+    return { where: `--${kebab(option)}`, message };
+  }));
+}
+
+const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);

@@ -1,0 +1,64 @@
+import { basename, join, dirname } from 'node:path';
+import { z } from 'zod';
+import { replace, writeSynced } from '../disk.js';
+import { userError } from '../errors.js';
+import { defineFormat } from './format.js';
+import type { ExportedModel } from './model.js';
+import { BAG_FORMS, type BagForm } from './onnx/bags.js';
+import { emitModel } from './onnx/emit-model.js';
+import { layOutExternal } from './onnx/external-data.js';
+import { encodeModel } from './onnx/messages.js';
+import { approximateTables, quantizeOption } from './quantize.js';
+
+/** A message of protobuf has at most so many bytes: lengths are signed numbers of 32 bits in most readers. */
+const MAX_FILE_BYTES = 2 ** 31 - 1;
+
+/** ONNX, which every runtime of another language reads: one file, and one of tables beside it where they have more than 2 GB. */
+export const onnx = defineFormat({
+  name: 'onnx',
+  summary: 'one file for ONNX Runtime and its like, with tables and all predictions',
+  options: {
+    bags: z.enum(Object.keys(BAG_FORMS) as BagForm[]).default('offsets').describe('how the items of bags are handed over'),
+    quantize: quantizeOption,
+  },
+  build: (options, model, path) => onnxExporter(model, path, { ...options, maxFileBytes: MAX_FILE_BYTES }),
+});
+
+/** What is asked of an export to ONNX. */
+export interface OnnxOptions {
+  readonly bags: BagForm;
+  readonly quantize?: 'int8' | undefined;
+  /** Where the file would have more, tensors lie in another one beside it. */
+  readonly maxFileBytes: number;
+}
+
+/** A model on its way into a file of ONNX. */
+export function onnxExporter(model: ExportedModel, path: string, options: OnnxOptions) {
+  const { message, initializers } = emitModel(model, options);
+  const whole = encodeModel(message, initializers);
+  const weights = options.quantize === undefined ? {} : { weights: () => approximateTables(model) };
+  if (whole.bytes <= options.maxFileBytes) {
+    return { bytes: whole.bytes, write: async () => (await write(path, whole.pieces()), [path]), ...weights };
+  }
+  // Its name is that of what it holds: a model never finds tables of another one.
+  const file = `${basename(path)}.${model.about.checkpoint.slice(0, 12)}${options.quantize === undefined ? '' : `-${options.quantize}`}.data`;
+  const external = layOutExternal(file, initializers);
+  const head = encodeModel(message, initializers, external);
+  if (head.bytes > options.maxFileBytes) {
+    throw userError('usage', { where: path, message: `the graph takes ${head.bytes} bytes beside its tables, and a file of ONNX may have ${options.maxFileBytes}`, fix: 'leave out --with-encoders' });
+  }
+  const dataPath = join(dirname(path), file);
+  return {
+    bytes: head.bytes + external.bytes,
+    async write() {
+      await write(dataPath, external.pieces());
+      await write(path, head.pieces());
+      return [path, dataPath];
+    },
+    ...weights,
+  };
+}
+
+function write(path: string, pieces: Iterable<Uint8Array>): Promise<void> {
+  return replace(path, (temporary) => writeSynced(temporary, pieces));
+}

@@ -1,0 +1,87 @@
+import { predictedSpaces, type Space } from '../../evaluation/spaces.js';
+import { neededFor, operandsOf } from '../../graph/graph.js';
+import type { Value } from '../../graph/operations.js';
+import { describeFields, weightsOf, type ExportedModel } from '../model.js';
+import { BATCH, type BagForm } from './bags.js';
+import { emitFeatures, encodedCells, inputNames } from './features.js';
+import type { Initializer, OnnxModel } from './messages.js';
+import { OnnxGraph } from './onnx-graph.js';
+import { EMITTED, type Emission } from './operations.js';
+import { tableLookup } from './tables.js';
+
+/** Those of ONNX 1.12 (June 2022), which ONNX Runtime reads from 1.12 on; sums in ScatterElements need operators of 16 or later. */
+const VERSIONS = { irVersion: 8, opsets: { '': 17 } } as const;
+
+/** What decides how a model is written down. */
+export interface EmitOptions {
+  readonly bags: BagForm;
+  readonly quantize?: 'int8' | undefined;
+}
+
+/** A model of ONNX with its tensors apart. */
+export interface EmittedModel {
+  readonly message: OnnxModel;
+  readonly initializers: readonly Initializer[];
+}
+
+/** Writes a model down as one of ONNX: features in, what it predicts out, in evaluation mode. */
+export function emitModel(model: ExportedModel, { bags, quantize }: EmitOptions): EmittedModel {
+  const { about, graph, layout } = model;
+  const spaces = predictedSpaces(model.spaces);
+  const inputs = inputNames(layout);
+  const outputNames = new Map(spaces.map(({ name }) => [name, inputs.includes(name) ? `${name}.prediction` : name]));
+  const onnx = new OnnxGraph([...inputs, ...outputNames.values()]);
+  const features = emitFeatures(onnx, layout, tableLookup(onnx, model, quantize !== undefined), encodedCells(onnx), bags);
+
+  const valueOf = emitterOf(model, onnx, features);
+  const predictions = new Map([...graph.predictions].map(([task, value]) => [task, valueOf(value)]));
+  for (const space of spaces) {
+    const column = emitSpace(onnx, space, predictions);
+    onnx.output(onnx.node('Squeeze', [column, onnx.ints(1)]), { name: outputNames.get(space.name)!, type: 'float', shape: [BATCH] });
+  }
+  const metadata = {
+    'mtl.version': about.version,
+    'mtl.model': about.model,
+    'mtl.step': String(about.step),
+    'mtl.checkpoint': about.checkpoint,
+    'mtl.features': JSON.stringify(describeFields(model)),
+    'mtl.predictions': JSON.stringify(spaces.map(({ name, type, factors }) => ({ name, output: outputNames.get(name), type, factors }))),
+  };
+  return {
+    message: { producerVersion: about.version, ...VERSIONS, metadata, graph: { name: about.model, nodes: onnx.nodes, inputs: onnx.inputs, outputs: onnx.outputs } },
+    initializers: onnx.initializers,
+  };
+}
+
+/** Writes values down where they are first asked for, so that nothing is written that no prediction needs. */
+function emitterOf(model: ExportedModel, onnx: OnnxGraph, features: string): (value: Value) => string {
+  const needed = neededFor(model.graph, [...model.graph.predictions.values()]);
+  const numReaders = new Map<Value, number>();
+  for (const value of needed) for (const operand of operandsOf(value)) numReaders.set(operand, (numReaders.get(operand) ?? 0) + 1);
+  for (const value of model.graph.predictions.values()) numReaders.set(value, (numReaders.get(value) ?? 0) + 1);
+
+  const names = new Map<Value, string>();
+  const emission: Emission = {
+    onnx,
+    features,
+    weights: ({ name }) => weightsOf(model, name),
+    of(value) {
+      let name = names.get(value);
+      if (name === undefined) names.set(value, (name = emit(value)));
+      return name;
+    },
+    isReadOnce: (value) => numReaders.get(value) === 1,
+  };
+  const emit = (value: Value): string => {
+    // The table's entry for `value.op` takes that operation's values; losses lead to no prediction and have none.
+    const entry = (EMITTED as Partial<Record<Value['op'], (value: Value, emission: Emission) => string>>)[value.op];
+    if (entry === undefined) throw new Error(`a prediction hangs on a loss, ${value.op}`);
+    return entry(value, emission);
+  };
+  return emission.of;
+}
+
+/** The predictions of a space, as `predictionsOf` computes them: the product of its tasks'. */
+function emitSpace(onnx: OnnxGraph, { factors }: Space, predictions: ReadonlyMap<string, string>): string {
+  return factors.map((task) => predictions.get(task)!).reduce((product, factor) => onnx.node('Mul', [product, factor]));
+}

@@ -1,0 +1,141 @@
+import type { Activation, LossName, OperationName, Parameter, RunningStatistics, Value, ValueOf } from '../../graph/operations.js';
+import type { HostTensor } from '../../tensor.js';
+import type { OnnxGraph } from './onnx-graph.js';
+
+/** What an operation is written down with. */
+export interface Emission {
+  readonly onnx: OnnxGraph;
+  /** The model's input, `[batch, width]`. */
+  readonly features: string;
+  weights(parameter: Parameter): HostTensor;
+  /** The name of a value, which is written down where it is first asked for. */
+  of(value: Value): string;
+  /** Whether nothing but one operation reads a value, so that it may become part of that one. */
+  isReadOnce(value: Value): boolean;
+}
+
+/** The name of what an operation gives in evaluation. */
+type Emit<Name extends OperationName> = (value: ValueOf<Name>, emission: Emission) => string;
+type EmitTable = { readonly [Name in Exclude<OperationName, LossName>]: Emit<Name> };
+
+/** Columns `begin` to `end`. */
+function columns(onnx: OnnxGraph, x: string, begin: number, end: number): string {
+  return onnx.node('Slice', [x, onnx.ints(begin), onnx.ints(end), onnx.ints(1)]);
+}
+
+const sumOver = (onnx: OnnxGraph, x: string): string => onnx.node('ReduceSum', [x, onnx.ints(1)], { keepdims: 1 });
+
+/** Every operation that is not a loss, as nodes of ONNX. */
+export const EMITTED: EmitTable = {
+  input({ source }, { features }) {
+    if (source.kind === 'label') throw new Error(`a prediction hangs on the label '${source.column}'`);
+    return features;
+  },
+
+  linear({ x, weight, bias }, emission) {
+    return linear(emission, emission.of(x), weight.name, emission.weights(weight), bias && emission.weights(bias).data);
+  },
+
+  // y = (x - mean) / √(variance + ε) · gain + shift is another linear layer behind one.
+  batchNorm({ x, gain, shift, running }, emission) {
+    const { factor, offset } = normalisation(emission, running, emission.weights(gain).data, emission.weights(shift).data);
+    if (x.op === 'linear' && emission.isReadOnce(x)) return foldedLinear(emission, x, factor, offset);
+    return scaled(emission, emission.of(x), gain.name, factor, offset);
+  },
+
+  activation(value, emission) {
+    return ACTIVATE[value.kind](value, emission.of(value.x), emission);
+  },
+
+  layerNorm: ({ x, gain, shift, epsilon }, { onnx, of, weights }) =>
+    onnx.node('LayerNormalization', [of(x), onnx.tensor(gain.name, weights(gain)), onnx.tensor(shift.name, weights(shift))], { axis: 1, epsilon: { float: epsilon } }),
+
+  dropout: ({ x }, { of }) => of(x),
+
+  softmax: ({ x }, { onnx, of }) => onnx.node('Softmax', [of(x)], { axis: 1 }),
+
+  concat: ({ xs }, { onnx, of }) => onnx.node('Concat', xs.map(of), { axis: 1 }),
+
+  slice: ({ x, begin, width }, { onnx, of }) => columns(onnx, of(x), begin, begin + width),
+
+  multiply: ({ a, b }, { onnx, of }) => onnx.node('Mul', [of(a), of(b)]),
+
+  add: ({ a, b }, { onnx, of }) => onnx.node('Add', [of(a), of(b)]),
+
+  affine: ({ x, factor, offset }, { onnx, of }) => onnx.node('Add', [onnx.node('Mul', [of(x), onnx.number(factor, 'float')]), onnx.number(offset, 'float')]),
+
+  reciprocal: ({ x }, { onnx, of }) => onnx.node('Reciprocal', [of(x)]),
+
+  clip: ({ x, low, high }, { onnx, of }) => onnx.node('Clip', [of(x), onnx.number(low, 'float'), onnx.number(high, 'float')]),
+
+  batchSum: ({ x }, { onnx, of }) => onnx.node('Expand', [onnx.node('ReduceSum', [of(x), onnx.ints(0)], { keepdims: 1 }), onnx.node('Shape', [of(x)])]),
+
+  stopGradient: ({ x }, { of }) => of(x),
+
+  // [batch, 1, experts] · [batch, experts, width]
+  mixture({ gate, experts }, { onnx, of }) {
+    const stacked = onnx.node('Concat', experts.map((expert) => onnx.node('Unsqueeze', [of(expert), onnx.ints(1)])), { axis: 1 });
+    return onnx.node('Squeeze', [onnx.node('MatMul', [onnx.node('Unsqueeze', [of(gate), onnx.ints(1)]), stacked]), onnx.ints(1)]);
+  },
+
+  attend({ tokens, query, key, value, width }, emission) {
+    const { onnx } = emission;
+    const project = (token: Value, matrix: Parameter): string => onnx.node('MatMul', [emission.of(token), onnx.tensor(matrix.name, emission.weights(matrix))]);
+    const scores = tokens.map((token) => sumOver(onnx, onnx.node('Mul', [project(token, query), project(token, key)])));
+    const scaledScores = onnx.node('Mul', [onnx.node('Concat', scores, { axis: 1 }), onnx.number(1 / Math.sqrt(width), 'float')]);
+    const shares = onnx.node('Softmax', [scaledScores], { axis: 1 });
+    const [first, second] = tokens.map((token, t) => onnx.node('Mul', [columns(onnx, shares, t, t + 1), project(token, value)]));
+    return onnx.node('Add', [first!, second!]);
+  },
+};
+
+type ActivationValue = ValueOf<'activation'>;
+
+const ACTIVATE: { readonly [Kind in Activation]: (value: ActivationValue, x: string, emission: Emission) => string } = {
+  relu: (_, x, { onnx }) => onnx.node('Relu', [x]),
+  sigmoid: (_, x, { onnx }) => onnx.node('Sigmoid', [x]),
+  tanh: (_, x, { onnx }) => onnx.node('Tanh', [x]),
+  'leaky-relu': (_, x, { onnx }) => onnx.node('LeakyRelu', [x], { alpha: { float: 0.01 } }),
+  prelu: ({ slope }, x, { onnx, weights }) => onnx.node('PRelu', [x, onnx.tensor(slope!.name, weights(slope!))]),
+  // p x + (1 - p) slope x, with p the sigmoid of x as a batch norm would have it.
+  dice({ slope, running, width }, x, emission) {
+    const { onnx } = emission;
+    const { factor, offset } = normalisation(emission, running!, new Float32Array(width).fill(1), new Float32Array(width));
+    const p = onnx.node('Sigmoid', [scaled(emission, x, slope!.name, factor, offset)]);
+    const below = onnx.node('Mul', [onnx.node('Sub', [onnx.number(1, 'float'), p]), onnx.tensor(slope!.name, emission.weights(slope!))]);
+    return onnx.node('Mul', [x, onnx.node('Add', [p, below])]);
+  },
+  // x Φ(x), as Gelu is no operator of its own yet.
+  gelu(_, x, { onnx }) {
+    const erf = onnx.node('Erf', [onnx.node('Mul', [x, onnx.number(Math.SQRT1_2, 'float')])]);
+    return onnx.node('Mul', [x, onnx.node('Mul', [onnx.number(0.5, 'float'), onnx.node('Add', [onnx.number(1, 'float'), erf])])]);
+  },
+  swish: (_, x, { onnx }) => onnx.node('Mul', [x, onnx.node('Sigmoid', [x])]),
+  linear: (_, x) => x,
+};
+
+/** A normalisation by running statistics as x · factor + offset, column by column. */
+function normalisation({ weights }: Emission, { mean, variance, epsilon }: RunningStatistics, gain: Float32Array, shift: Float32Array): { readonly factor: Float64Array; readonly offset: Float64Array } {
+  const [means, variances] = [weights(mean).data, weights(variance).data];
+  const factor = Float64Array.from(gain, (value, c) => value / Math.sqrt(variances[c]! + epsilon));
+  return { factor, offset: Float64Array.from(shift, (value, c) => value - means[c]! * factor[c]!) };
+}
+
+function scaled({ onnx }: Emission, x: string, name: string, factor: Float64Array, offset: Float64Array): string {
+  const vector = (role: string, data: Float64Array): string => onnx.tensor(`${name}.${role}`, { shape: [data.length], data: Float32Array.from(data) });
+  return onnx.node('Add', [onnx.node('Mul', [x, vector('factor', factor)]), vector('offset', offset)]);
+}
+
+/** (x W + b) · factor + offset as one layer. */
+function foldedLinear(emission: Emission, { x, weight, bias }: ValueOf<'linear'>, factor: Float64Array, offset: Float64Array): string {
+  const { shape, data } = emission.weights(weight);
+  const biases = bias && emission.weights(bias).data;
+  const folded = Float32Array.from(data, (w, i) => w * factor[i % factor.length]!);
+  return linear(emission, emission.of(x), `${weight.name}.folded`, { shape, data: folded }, Float32Array.from(offset, (value, c) => value + (biases?.[c] ?? 0) * factor[c]!));
+}
+
+function linear({ onnx }: Emission, x: string, name: string, weight: HostTensor, bias: Float32Array | undefined): string {
+  const matrix = onnx.tensor(name, weight);
+  if (bias === undefined) return onnx.node('MatMul', [x, matrix]);
+  return onnx.node('Gemm', [x, matrix, onnx.tensor(`${name}.bias`, { shape: [bias.length], data: bias })]);
+}

@@ -1,0 +1,63 @@
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { expect } from 'vitest';
+import type { Batch } from '../../src/batch.js';
+import type { Program, Plan } from '../../src/engines/engine.js';
+import type { Space } from '../../src/evaluation/spaces.js';
+import type { ExportedModel } from '../../src/export/model.js';
+import type { BagForm } from '../../src/export/onnx/bags.js';
+import { emitModel, type EmitOptions } from '../../src/export/onnx/emit-model.js';
+import { encodeModel } from '../../src/export/onnx/messages.js';
+
+/** The model of a plan with a program's weights; each prediction is a space of its own. */
+export function exportedModel({ graph, layout }: Plan, program: Program): ExportedModel {
+  const spaces = [...graph.predictions.keys()].map((name): Space => ({ name, type: 'classification', label: 'y', where: undefined, factors: [name] }));
+  return { about: { version: '0', model: 'test', step: 0, checkpoint: 'ab'.repeat(32) }, graph, layout, fields: [], spaces, weights: program.state().weights };
+}
+
+/** ONNX Runtime with an exported model. */
+export async function openOnnx(model: ExportedModel, options: EmitOptions = { bags: 'offsets' }): Promise<InferenceSession> {
+  const { message, initializers } = emitModel(model, options);
+  return InferenceSession.create(Buffer.concat([...encodeModel(message, initializers).pieces()]));
+}
+
+/** What a session predicts, by name. */
+export async function runOnnx(session: InferenceSession, feeds: Readonly<Record<string, Tensor>>): Promise<ReadonlyMap<string, Float32Array>> {
+  const outputs = await session.run(feeds);
+  return new Map(session.outputNames.map((name) => [name, outputs[name]!.data as Float32Array]));
+}
+
+const int64 = (data: Uint32Array, dims: readonly number[] = [data.length]): Tensor => new Tensor('int64', BigInt64Array.from(data, BigInt), dims);
+
+/** A batch as the inputs of an exported model. */
+export function feedsOf({ rows, ids, numbers, bags }: Batch, form: BagForm = 'offsets'): Record<string, Tensor> {
+  const feeds: Record<string, Tensor> = {};
+  for (const [name, data] of ids) feeds[name] = int64(data);
+  for (const [name, data] of numbers) feeds[name] = new Tensor('float32', data, [rows]);
+  for (const [name, { ids: items, weights, offsets }] of bags) {
+    if (form === 'offsets') {
+      feeds[`${name}.ids`] = int64(items);
+      feeds[`${name}.weights`] = new Tensor('float32', weights, [weights.length]);
+      feeds[`${name}.offsets`] = int64(offsets);
+      continue;
+    }
+    const longest = Math.max(...Array.from({ length: rows }, (_, b) => offsets[b + 1]! - offsets[b]!));
+    const [paddedIds, paddedWeights] = [new Uint32Array(rows * longest), new Float32Array(rows * longest)];
+    for (let b = 0; b < rows; b++) {
+      paddedIds.set(items.subarray(offsets[b], offsets[b + 1]), b * longest);
+      paddedWeights.set(weights.subarray(offsets[b], offsets[b + 1]), b * longest);
+    }
+    feeds[`${name}.ids`] = int64(paddedIds, [rows, longest]);
+    feeds[`${name}.weights`] = new Tensor('float32', paddedWeights, [rows, longest]);
+  }
+  return feeds;
+}
+
+/** Expects predictions to be near to others, in the same order. */
+export function expectNear(found: ReadonlyMap<string, Float32Array>, expected: ReadonlyMap<string, Float32Array>, tolerance = 1e-5): void {
+  expect([...found.keys()].sort()).toEqual([...expected.keys()].sort());
+  for (const [name, values] of expected) {
+    expect(found.get(name)).toHaveLength(values.length);
+    const worst = values.reduce((most, value, b) => Math.max(most, Math.abs(value - found.get(name)![b]!) / Math.max(1, Math.abs(value))), 0);
+    expect(worst, name).toBeLessThanOrEqual(tolerance);
+  }
+}
