@@ -45,7 +45,7 @@ export async function exportModel({ path, spec, out, ...options }: ExportOptions
 }
 
 /** What of a trained model leaves the house. */
-async function exportedModel({ folder, checkpoint, experiment, format, layout, graph, spaces }: TrainedModel): Promise<ExportedModel> {
+export async function exportedModel({ folder, checkpoint, experiment, format, layout, graph, spaces }: TrainedModel): Promise<ExportedModel> {
   const about = { version: packageVersion(), model: experiment.model.name, step: checkpoint.program.step, checkpoint: await manifestDigest(folder) };
   return { about, graph, layout, fields: format.fields, spaces, weights: checkpoint.program.weights };
 }

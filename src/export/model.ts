@@ -36,9 +36,9 @@ export function weightsOf({ weights }: Pick<ExportedModel, 'weights'>, name: str
 
 /** The fields of a model's input as plain data, in the order of the input: what whoever feeds it must know. */
 export function describeFields({ fields, layout }: Pick<ExportedModel, 'fields' | 'layout'>): readonly object[] {
-  return fields.map(({ name, columns, encodedAs }, i) => {
-    const { field: _, ...place } = layout.columns[i]!;
+  return fields.map(({ columns, encodedAs }, i) => {
+    const { field, ...place } = layout.columns[i]!;
     const rows = 'table' in place ? { rows: layout.tables.find((table) => table.name === place.table)!.rows } : {};
-    return { name, columns, encodedAs, ...place, ...rows };
+    return { name: field, columns, encodedAs, ...place, ...rows };
   });
 }

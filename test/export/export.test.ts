@@ -1,0 +1,155 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { InferenceSession } from 'onnxruntime-node';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { predictedSpaces, predictionsOf } from '../../src/evaluation/spaces.js';
+import { exportModel, exportedModel, type ExportOptions, type ExportResult } from '../../src/export.js';
+import { formats, formatSpec } from '../../src/export/formats.js';
+import { onnxExporter } from '../../src/export/onnx.js';
+import { manifestDigest } from '../../src/runs/manifest.js';
+import { compileTrained, readTrainedModel, type TrainedModel } from '../../src/trained-model.js';
+import { expectNear, feedsOf, runOnnx } from '../support/onnx.js';
+import { needsPython, python } from '../support/python.js';
+import { scratchFolder } from '../support/scratch.js';
+import { testBatch } from '../support/test-batch.js';
+import { smallWorld, trainSmall } from '../support/small-run.js';
+
+const disk = await vi.hoisted(async () => (await import('../support/failing-disk.js')).createFailingDisk());
+vi.mock('node:fs/promises', async (original) => disk.over(await original()));
+afterEach(() => disk.reset());
+
+/** A run with fields of every kind, for all of this file. */
+let [folder, run] = ['', ''];
+let model: TrainedModel;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'mtl-export-'));
+  run = join(folder, 'run');
+  await smallWorld(folder);
+  const set = [
+    'training.epochs=1',
+    'features.user.width=32',
+    'features.price={type: numeric, fields: [D508, D853], scaling: standard}',
+    'features.bucket={type: bucketized, fields: [D109_14], quantiles: 4, width: 3}',
+    'features.pair={type: cross, fields: [[101, 206]], buckets: 50, width: 3}',
+  ];
+  await trainSmall(join(folder, 'mmoe.yaml'), { runDir: run, set });
+  model = await readTrainedModel(run);
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const exportTo = (format: string, out: string, asked: Readonly<Record<string, unknown>> = {}, on: Partial<ExportOptions> = {}): Promise<ExportResult> =>
+  exportModel({ path: run, spec: formatSpec(format, asked), out, device: 'cpu', threads: 1, onNotice: () => undefined, signal: new AbortController().signal, ...on });
+
+/** What the engine predicts in every space. */
+async function predicted(): Promise<ReadonlyMap<string, Float32Array>> {
+  const program = compileTrained(model, createSimdEngine(), () => undefined);
+  const batch = await testBatch(model);
+  const byTask = await program.predict(batch);
+  program.dispose();
+  return new Map(predictedSpaces(model.spaces).map((space) => [space.name, predictionsOf(space, byTask, batch.rows)]));
+}
+
+describe('mtl export --format onnx', () => {
+  it('writes a file that predicts what the engine predicts, and tells where it comes from', async () => {
+    const out = join(scratchFolder(), 'deep', 'model.onnx');
+    const { files, bytes, measured } = await exportTo('onnx', out);
+    expect([files, bytes, measured]).toEqual([[out], statSync(out).size, undefined]);
+    const session = await InferenceSession.create(out);
+    expectNear(await runOnnx(session, feedsOf(await testBatch(model))), await predicted());
+    const text = readFileSync(out, 'latin1');
+    for (const told of [await manifestDigest(model.folder), '"name":"D508","columns":["D508"]', '"factors":["ctr","cvr"]']) expect(text).toContain(told);
+    expect(readdirSync(join(out, '..'))).toEqual(['model.onnx']);
+  });
+
+  it('with int8 is smaller, predicts nearly the same, and tells what that costs in AUC', async () => {
+    const out = join(scratchFolder(), 'model.onnx');
+    const whole = await exportTo('onnx', out);
+    const { bytes, measured } = await exportTo('onnx', out, { quantize: 'int8' });
+    expect(bytes).toBeLessThan(whole.bytes);
+    const found = await runOnnx(await InferenceSession.create(out), feedsOf(await testBatch(model)));
+    expectNear(found, await predicted(), 0.01);
+    for (const split of ['valid', 'test']) {
+      const [exact, exported] = [measured!.exact[split]!['ctr']!['auc'], measured!.exported[split]!['ctr']!['auc']];
+      expect(exact).not.toBe(exported);
+      expect(exported).toBeCloseTo(exact as number, 2);
+    }
+  });
+
+  it('says so where what int8 costs cannot be measured, and exports all the same', async () => {
+    const out = join(scratchFolder(), 'model.onnx');
+    const notices: string[] = [];
+    const gone = join(folder, 'test.csv');
+    const text = readFileSync(gone);
+    rmSync(gone);
+    const { files, measured } = await exportTo('onnx', out, { quantize: 'int8' }, { onNotice: (notice) => notices.push(notice) }).finally(() => writeFileSync(gone, text));
+    expect([files, measured]).toEqual([[out], undefined]);
+    expect(notices.join()).toMatch(/what this costs in AUC was not measured: .*test\.csv/);
+  });
+
+  it('puts tables beside the file where it would be larger than protobuf admits', async () => {
+    const out = join(scratchFolder(), 'model.onnx');
+    const exporter = onnxExporter(await exportedModel(model), out, { bags: 'offsets', maxFileBytes: 20_000 });
+    const files = await exporter.write();
+    expect(files).toHaveLength(2);
+    expect(files.reduce((sum, file) => sum + statSync(file).size, 0)).toBe(exporter.bytes);
+    expect(statSync(out).size).toBeLessThan(20_000);
+    expectNear(await runOnnx(await InferenceSession.create(out), feedsOf(await testBatch(model))), await predicted());
+  });
+
+  it('is refused where even the graph alone is larger', async () => {
+    const exported = await exportedModel(model);
+    expect(() => onnxExporter(exported, 'model.onnx', { bags: 'offsets', maxFileBytes: 1000 })).toThrow(/the graph takes \d+ bytes beside its tables, and a file of ONNX may have 1000/);
+  });
+
+  it("passes ONNX's own checker, with shapes inferred", async (context) => {
+    needsPython(context, 'onnx');
+    const cwd = scratchFolder();
+    for (const [i, asked] of [{}, { quantize: 'int8' }, { bags: 'padded' }].entries()) await exportTo('onnx', join(cwd, `${i}.onnx`), asked);
+    expect(python(cwd, "import onnx\nfor i in range(3): onnx.checker.check_model(f'{i}.onnx', full_check=True)\nprint('checked')")).toBe('checked\n');
+  });
+});
+
+describe('mtl export', () => {
+  it.each([
+    ['onx', {}, "--format: expected one of onnx"],
+    ['onnx', { bags: 'pad' }, '--bags: expected "offsets" or "padded", found "pad"'],
+    ['onnx', { quantize: 'int4' }, '--quantize: expected "int8", found "int4"'],
+  ])('to %s with %j says what it expected', (format, asked, message) => {
+    expect(() => formatSpec(format, asked)).toThrow(message);
+  });
+
+  it('that does not fit on the disk is told before a byte is written', async () => {
+    const out = join(scratchFolder(), 'model.onnx');
+    disk.freeBytes = 1000;
+    await expect(exportTo('onnx', out)).rejects.toThrow(/the export needs \d+ bytes, 1000 are free on this disk; make room/);
+    expect(readdirSync(join(out, '..'))).toEqual([]);
+  });
+
+  it.each(formats.names)('to %s that fails, or dies, at any operation of the disk leaves what was there, or the new one, whole', async (format) => {
+    const place = scratchFolder();
+    const out = join(place, 'model');
+    const exporter = formats.build(formatSpec(format, {}), await exportedModel(model), out);
+    await exporter.write();
+    const whole = contentOf(out);
+    const isOfExport = ({ path }: { path: string }): boolean => path.startsWith(place);
+    const numOperations = disk.operations.filter(isOfExport).length;
+    expect(numOperations).toBeGreaterThan(4);
+    for (const fate of ['dies within', 'dies after', { code: 'ENOSPC' }] as const) {
+      for (let at = 1; at <= numOperations; at++) {
+        disk.reset();
+        rmSync(out, { recursive: true, force: true });
+        disk.fate = (operation) => (isOfExport(operation) && disk.operations.filter(isOfExport).length === at ? fate : 'done');
+        await expect(exporter.write()).rejects.toThrow(/cannot be written/);
+        if (existsSync(out)) expect(contentOf(out)).toEqual(whole);
+      }
+    }
+  });
+});
+
+/** A file's bytes, or those of all files of a folder. */
+function contentOf(path: string): object {
+  return statSync(path).isDirectory() ? Object.fromEntries(readdirSync(path).map((name) => [name, contentOf(join(path, name))])) : { bytes: readFileSync(path, 'base64') };
+}
