@@ -1,18 +1,11 @@
 import { quoted, userError } from '../../errors.js';
 import { PLAIN_CSV, type Dialect, type DialectOptions } from '../dialect.js';
 import { looksLikeRow, noHeader, NOT_A_NAME } from './column-indices.js';
-import type { ByteChunks } from './csv-bytes.js';
+import type { ByteChunks } from './byte-chunks.js';
 import { checkParsed, countLines, parseCells } from './csv-cells.js';
 import { findDelimiter } from './find-delimiter.js';
 
 const BYTE_ORDER_MARK = Buffer.of(0xef, 0xbb, 0xbf);
-/** Byte order marks of what is not read (https://www.unicode.org/faq/utf_bom.html#bom4), longer ones first. */
-const ENCODINGS = [
-  [Buffer.of(0xff, 0xfe, 0, 0), 'UTF-32'],
-  [Buffer.of(0, 0, 0xfe, 0xff), 'UTF-32'],
-  [Buffer.of(0xff, 0xfe), 'UTF-16'],
-  [Buffer.of(0xfe, 0xff), 'UTF-16'],
-] as const;
 /** Bytes that are looked at, however they are read; twice as many as long as the header goes on. */
 const HEAD_BYTES = 1 << 16;
 
@@ -52,8 +45,6 @@ export async function readHeader(path: string, chunks: ByteChunks, options: Dial
 
 /** The header at the beginning of some bytes; undefined where it may go on behind them, or there is none. */
 function headerOf(path: string, head: Buffer, options: DialectOptions, isAll: boolean): CsvHeader | undefined {
-  const encoding = ENCODINGS.find(([mark]) => head.subarray(0, mark.length).equals(mark))?.[1];
-  if (encoding !== undefined) throw userError('data', { where: path, message: `is ${encoding} text; expected UTF-8`, fix: `convert it: iconv -f ${encoding} -t UTF-8 ${path}` });
   const begin = head.subarray(0, 3).equals(BYTE_ORDER_MARK) ? 3 : 0;
   const text = head.subarray(begin);
   const dialect = { ...PLAIN_CSV, ...options, delimiter: options.delimiter ?? findDelimiter(path, isAll ? text : text.subarray(0, text.lastIndexOf(10) + 1)) };

@@ -1,18 +1,14 @@
-import { stat } from 'node:fs/promises';
-import { createByteHash } from '../../byte-hash.js';
-import { systemCode, UserError, userError } from '../../errors.js';
-import { firstBytes, readChunks, type ByteChunks } from './csv-bytes.js';
-import { checkParsed, countLines, MAX_ROW_BYTES, parseCells, parseLeniently, type LenientCells } from './csv-cells.js';
 import type { Dialect, DialectOptions } from '../dialect.js';
-import { readHeader } from './csv-header.js';
-import { hashFiles, statsOf, type Fingerprint } from './fingerprint.js';
+import type { ByteChunks } from './byte-chunks.js';
+import { fileSource, type ByteSource } from './byte-source.js';
 import type { CellFile, Piece, LineCount, ReadAhead } from './cell-file.js';
+import { checkParsed, countLines, MAX_ROW_BYTES, parseCells, parseLeniently, type LenientCells } from './csv-cells.js';
+import { readHeader } from './csv-header.js';
+import { readable, unreadable } from './unreadable.js';
 
 /** The reader that is done with a piece before it asks for the next. */
 const NOT_AHEAD: ReadAhead = { pieces: 0, settle: () => Promise.resolve() };
 
-/** RFC 1952, 2.3.1. */
-const GZIP_MAGIC = Buffer.of(0x1f, 0x8b);
 const QUOTE = 34;
 const LF = 10;
 const CR = 13;
@@ -20,39 +16,32 @@ const CR = 13;
 const CARRY_ROOM = 1 << 16;
 
 /**
- * Opens a CSV, plain or compressed with gzip, and reads its header.
+ * Opens a CSV and reads its header.
+ * @param source the file, or its path
  * @param options what is said of how it is read
  * @param chunkBytes how much of it is read at a time
  * @throws UserError (data) for a file that cannot be read, is empty, or names a column twice
  */
-export async function openCsv(path: string, options: DialectOptions = {}, chunkBytes = 1 << 19): Promise<CellFile> {
-  const isFile = await stat(path).then(
-    (stats) => stats.isFile() || stats.isDirectory(),
-    (error: unknown) => {
-      throw unreadable(path, error);
-    },
-  );
-  if (!isFile) throw userError('data', { where: path, message: 'is not a file; a pipe can be read only once', fix: 'write it to a file' });
-  const isGzip = await readable(path, async () => GZIP_MAGIC.equals(await firstBytes(path, 2)));
-  const { dialect, names, bytes, lines } = await readable(path, () => readHeader(path, readChunks(path, isGzip, chunkBytes, 0), options));
-  let known: Fingerprint | undefined;
+export async function openCsv(source: ByteSource | string, options: DialectOptions = {}, chunkBytes = 1 << 19): Promise<CellFile> {
+  const file = typeof source === 'string' ? await fileSource(source) : source;
+  const { path, stats, fingerprint } = file;
+  const { dialect, names, bytes, lines } = await readable(path, () => readHeader(path, file.look(chunkBytes), options)).catch((error: unknown) => {
+    file.close();
+    throw error;
+  });
   return {
     path,
     header: names,
     dialect,
-    stats: () => readable(path, () => statsOf(path)),
-    fingerprint: async (onBytes) => (known ??= await readable(path, () => hashFiles(path, undefined, onBytes))),
+    stats,
+    fingerprint,
     async *pieces(ahead = NOT_AHEAD) {
-      const hash = known === undefined ? await createByteHash() : undefined;
       try {
-        yield* readPieces(readChunks(path, isGzip, chunkBytes, CARRY_ROOM, ahead.pieces, hash), path, dialect, bytes, { line: lines + 1 }, ahead);
-        const content = hash?.content();
-        // What stands behind compressed data may have been left unread.
-        if (content?.bytes === (await stat(path)).size) known = { '': content };
+        yield* readPieces(file.read({ chunkBytes, room: CARRY_ROOM, numKept: ahead.pieces }), path, dialect, bytes, { line: lines + 1 }, ahead);
       } catch (error) {
         // What is wrong with an earlier row comes first.
         await ahead.settle();
-        throw error instanceof UserError || systemCode(error) === undefined ? error : unreadable(path, error);
+        throw unreadable(path, error);
       }
     },
   };
@@ -128,24 +117,4 @@ function isPlain(lines: Buffer, { delimiter }: Dialect): boolean {
   if (Buffer.byteLength(delimiter) > 1 || lines.length > MAX_ROW_BYTES || lines.indexOf(QUOTE) >= 0) return false;
   for (let at = lines.indexOf(CR); at >= 0; at = lines.indexOf(CR, at + 1)) if (lines[at + 1] !== LF) return false;
   return true;
-}
-
-async function readable<Result>(path: string, read: () => Promise<Result>): Promise<Result> {
-  try {
-    return await read();
-  } catch (error) {
-    throw error instanceof UserError || systemCode(error) === undefined ? error : unreadable(path, error);
-  }
-}
-
-function unreadable(path: string, error: unknown): UserError {
-  const reasons: Readonly<Record<string, string>> = {
-    ENOENT: 'there is no such file',
-    EISDIR: 'is a folder, with neither a manifest.json of shards nor Parquet files; expected one of these, or a CSV file',
-    EACCES: 'may not be read',
-    Z_DATA_ERROR: 'is not whole: what gzip compressed is damaged',
-    Z_BUF_ERROR: 'is not whole: what gzip compressed ends too early',
-  };
-  const code = systemCode(error);
-  return userError('data', { where: path, message: reasons[code ?? ''] ?? `cannot be read (${code ?? String(error)})` }, error);
 }

@@ -1,6 +1,7 @@
 import { BadValue, CELL_SEPARATOR } from '../../features/feature.js';
 import type { DialectOptions } from '../dialect.js';
 import type { CellFile } from './cell-file.js';
+import { streamSource } from './byte-source.js';
 import { columnIndices } from './column-indices.js';
 import { openCsv } from './csv.js';
 import { parquetParts } from './parquet/parquet-parts.js';
@@ -20,11 +21,12 @@ export interface RowSource extends RowShape {
 
 /**
  * Opens a CSV, or Parquet, and finds the columns in its header.
+ * @param path - is standard input, which can be read once
  * @param dialect what is said of a CSV
  * @throws UserError (data) for a file that cannot be read or lacks a column
  */
 export async function openRows(path: string, columns: readonly string[], dialect: DialectOptions = {}): Promise<RowSource> {
-  const csv = (await openParquetFile(path, columns)) ?? (await openCsv(path, dialect));
+  const csv = path === '-' ? await openCsv(streamSource(process.stdin), dialect) : ((await openParquetFile(path, columns)) ?? (await openCsv(path, dialect)));
   return { csv, indices: columnIndices(csv, columns) };
 }
 

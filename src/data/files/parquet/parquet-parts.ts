@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { userError } from '../../../errors.js';
-import { firstBytes } from '../csv-bytes.js';
+import { firstBytes } from '../byte-chunks.js';
 
 /** How Parquet files begin, and those whose footer is encrypted. */
 const MAGIC = ['PAR1', 'PARE'];

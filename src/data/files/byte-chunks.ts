@@ -1,6 +1,4 @@
-import { createReadStream } from 'node:fs';
-import { open, stat } from 'node:fs/promises';
-import { createGunzip } from 'node:zlib';
+import { open } from 'node:fs/promises';
 import type { ByteHash } from '../../byte-hash.js';
 
 /** Some of a file's bytes. */
@@ -11,20 +9,23 @@ export interface ByteChunk {
   readonly progress: number;
 }
 
-/** A file as chunks; `room` bytes before each may be written over. */
+/** Bytes as chunks; `room` bytes before each may be written over. */
 export type ByteChunks = AsyncGenerator<ByteChunk>;
 
-/**
- * The bytes of a file, decompressed where it `isGzip`. While a chunk is looked at, the next one is read.
- * @param numKept chunks that stay valid when the next one is asked for; their memory can then be shared with other threads
- * @param hash is given the bytes of the file itself, as they are read
- */
-export function readChunks(path: string, isGzip: boolean, chunkBytes: number, room: number, numKept = 0, hash?: ByteHash): ByteChunks {
-  const buffers = buffersOf(numKept, room + chunkBytes);
-  return isGzip ? gzipChunks(path, chunkBytes, room, buffers, hash) : fileChunks(path, chunkBytes, room, buffers, hash);
+/** How bytes are cut into chunks. */
+export interface ChunkOptions {
+  readonly chunkBytes: number;
+  readonly room: number;
+  /** Chunks that stay valid when the next one is asked for; their memory can then be shared with other threads. */
+  readonly numKept: number;
 }
 
-async function* fileChunks(path: string, chunkBytes: number, room: number, buffers: readonly Buffer[], hash: ByteHash | undefined): ByteChunks {
+/**
+ * The bytes of a file as they are. While a chunk is looked at, the next one is read.
+ * @param hash is given them as they are read
+ */
+export async function* fileChunks(path: string, { chunkBytes, room, numKept }: ChunkOptions, hash?: ByteHash): ByteChunks {
+  const buffers = buffersOf(numKept, room + chunkBytes);
   const file = await open(path, 'r');
   try {
     const { size } = await file.stat();
@@ -51,25 +52,19 @@ async function* fileChunks(path: string, chunkBytes: number, room: number, buffe
   }
 }
 
-async function* gzipChunks(path: string, chunkBytes: number, room: number, buffers: readonly Buffer[], hash: ByteHash | undefined): ByteChunks {
-  const { size } = await stat(path);
-  const file = createReadStream(path, { highWaterMark: 1 << 18 });
-  const unzip = createGunzip({ chunkSize: Math.max(64, chunkBytes) });
-  file.on('error', (error) => unzip.destroy(error));
-  if (hash !== undefined) file.on('data', (bytes) => hash.update(bytes as Buffer));
-  file.pipe(unzip);
+/**
+ * The bytes of a stream, copied.
+ * @param progress the share of it that was read so far
+ */
+export async function* streamChunks(stream: AsyncIterable<Buffer>, { chunkBytes, room, numKept }: ChunkOptions, progress: () => number): ByteChunks {
+  const buffers = buffersOf(numKept, room + chunkBytes);
   let i = 0;
-  try {
-    for await (const chunk of unzip as AsyncIterable<Buffer>) {
-      for (let begin = 0; begin < chunk.length; begin += chunkBytes) {
-        const buffer = buffers[i++ % buffers.length]!;
-        const length = chunk.copy(buffer, room, begin, begin + chunkBytes);
-        yield { bytes: buffer.subarray(room, room + length), progress: Math.min(1, file.bytesRead / size) };
-      }
+  for await (const bytes of stream) {
+    for (let begin = 0; begin < bytes.length; begin += chunkBytes) {
+      const buffer = buffers[i++ % buffers.length]!;
+      const length = bytes.copy(buffer, room, begin, begin + chunkBytes);
+      yield { bytes: buffer.subarray(room, room + length), progress: progress() };
     }
-  } finally {
-    file.destroy();
-    unzip.destroy();
   }
 }
 

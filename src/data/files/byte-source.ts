@@ -1,0 +1,92 @@
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { createByteHash, type ByteHash } from '../../byte-hash.js';
+import { userError } from '../../errors.js';
+import { fileChunks, firstBytes, streamChunks, type ByteChunks, type ChunkOptions } from './byte-chunks.js';
+import { joinedStream } from './byte-stream.js';
+import type { CellFile } from './cell-file.js';
+import { hashFiles, statsOf, type Fingerprint } from './fingerprint.js';
+import { isPlainText, MAGIC_BYTES, textStream } from './text-stream.js';
+import { readable } from './unreadable.js';
+
+/** Where the bytes of a text come from; they are decompressed, and UTF-8. */
+export interface ByteSource extends Pick<CellFile, 'path' | 'stats' | 'fingerprint'> {
+  /** Its beginning, before it is read, and as often as that is wanted. */
+  look(chunkBytes: number): ByteChunks;
+  /** All of it. */
+  read(options: ChunkOptions): ByteChunks;
+  /** Lets go of what was looked at and will not be read. */
+  close(): void;
+}
+
+/**
+ * Opens a file.
+ * @throws UserError (data) for one that is not there, or is none
+ */
+export async function fileSource(path: string): Promise<ByteSource> {
+  const stats = await readable(path, () => stat(path));
+  if (!stats.isFile() && !stats.isDirectory()) throw userError('data', { where: path, message: 'is not a file; a pipe can be read only once', fix: 'write it to a file' });
+  const isPlain = isPlainText(await readable(path, () => firstBytes(path, MAGIC_BYTES)));
+  const chunks = (options: ChunkOptions, hash?: ByteHash): ByteChunks => (isPlain ? fileChunks(path, options, hash) : decodedChunks(path, options, hash));
+  let known: Fingerprint | undefined;
+  return {
+    path,
+    stats: () => readable(path, () => statsOf(path)),
+    fingerprint: async (onBytes) => (known ??= await readable(path, () => hashFiles(path, undefined, onBytes))),
+    look: (chunkBytes) => chunks({ chunkBytes, room: 0, numKept: 0 }),
+    async *read(options) {
+      const hash = known === undefined ? await createByteHash() : undefined;
+      yield* chunks(options, hash);
+      const content = hash?.content();
+      // What stands behind compressed data may have been left unread.
+      if (content?.bytes === (await stat(path)).size) known = { '': content };
+    },
+    close: () => undefined,
+  };
+}
+
+async function* decodedChunks(path: string, options: ChunkOptions, hash: ByteHash | undefined): ByteChunks {
+  const { size } = await stat(path);
+  const file = createReadStream(path, { highWaterMark: 1 << 18 });
+  const hashed = async function* (): AsyncGenerator<Buffer> {
+    // A file without an encoding gives bytes.
+    for await (const bytes of file as AsyncIterable<Buffer>) {
+      hash?.update(bytes);
+      yield bytes;
+    }
+  };
+  yield* streamChunks(textStream(path, hashed()), options, () => Math.min(1, file.bytesRead / size));
+}
+
+/**
+ * Opens a stream, as that of a pipe, which can be read once.
+ * @param path what it is called
+ */
+export function streamSource(stream: AsyncIterable<Uint8Array>, path = '-'): ByteSource {
+  const text = textStream(path, stream)[Symbol.asyncIterator]();
+  let seen: Buffer[] | undefined = [];
+  const isRead = (): Error => userError('data', { where: path, message: 'can be read only once, and was', fix: 'write it to a file' });
+  const look = async function* (): AsyncGenerator<Buffer> {
+    if (seen === undefined) throw isRead();
+    yield* seen;
+    for (let next = await text.next(); next.done !== true; next = await text.next()) {
+      seen.push(next.value);
+      yield next.value;
+    }
+  };
+  // How much of it there is nobody knows.
+  const progress = (): number => 0;
+  return {
+    path,
+    stats: () => Promise.reject(isRead()),
+    fingerprint: () => Promise.reject(isRead()),
+    look: (chunkBytes) => streamChunks(look(), { chunkBytes, room: 0, numKept: 0 }, progress),
+    async *read(options) {
+      if (seen === undefined) throw isRead();
+      const first = seen;
+      seen = undefined;
+      yield* streamChunks(joinedStream(first, text), options, progress);
+    },
+    close: () => void text.return?.(),
+  };
+}

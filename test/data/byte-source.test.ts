@@ -1,0 +1,67 @@
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pathToFileURL } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { streamSource } from '../../src/data/files/byte-source.js';
+import type { CellFile } from '../../src/data/files/cell-file.js';
+import { openCsv } from '../../src/data/files/csv.js';
+
+const ROWS = Array.from({ length: 40_000 }, (_, i) => `${i},${i % 7}`);
+const TEXT = `a,b\n${ROWS.join('\n')}\n`;
+
+/** The lines of plain rows. */
+async function linesOf(csv: CellFile): Promise<string[]> {
+  let text = '';
+  for await (const piece of csv.pieces()) if ('bytes' in piece) text += piece.bytes.toString('utf8', piece.begin, piece.end);
+  return text.trimEnd().split('\n');
+}
+
+/** A stream that gives a few bytes at a time. */
+function streamOf(bytes: Buffer): Readable {
+  return Readable.from((function* () {
+    for (let at = 0; at < bytes.length; at += 5000) yield bytes.subarray(at, at + 5000);
+  })());
+}
+
+describe('a stream', () => {
+  it.each([
+    ['as it is', Buffer.from(TEXT)],
+    ['in gzip', gzipSync(TEXT)],
+  ])('is read as a file is, %s', async (_, bytes) => {
+    const csv = await openCsv(streamSource(streamOf(bytes)), {}, 1 << 12);
+    expect(csv).toMatchObject({ path: '-', header: ['a', 'b'] });
+    expect(await linesOf(csv)).toEqual(ROWS);
+  });
+
+  it('can be read once, and says so', async () => {
+    const csv = await openCsv(streamSource(streamOf(Buffer.from(TEXT))));
+    await linesOf(csv);
+    await expect(linesOf(csv)).rejects.toThrow('-: can be read only once, and was; write it to a file');
+    await expect(csv.fingerprint()).rejects.toThrow('can be read only once');
+  });
+
+  it('that is no CSV, or not whole, is an error that names it, and is let go', async () => {
+    const stream = streamOf(Buffer.from('\n\n'));
+    await expect(openCsv(streamSource(stream))).rejects.toThrow('-: is empty');
+    expect(stream.destroyed).toBe(true);
+    const csv = await openCsv(streamSource(streamOf(gzipSync(TEXT).subarray(0, 60_000))));
+    await expect(linesOf(csv)).rejects.toThrow('-: is not whole: what gzip compressed ends too early');
+  });
+
+  it('of standard input is what - stands for, and what is left of it holds no program up', async () => {
+    const module = pathToFileURL(join(import.meta.dirname, '../../dist/data/files/row-reader.js')).href;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', `
+      const { openRows } = await import('${module}');
+      const { csv } = await openRows('-', ['b']);
+      for await (const piece of csv.pieces()) { console.log(csv.path, csv.header.join(), piece.bytes.toString('utf8', 0, 4)); break; }
+    `]);
+    let told = '';
+    child.stdout.on('data', (text: Buffer) => (told += text.toString()));
+    // It does not end: nobody closes it.
+    child.stdin.on('error', () => undefined).write(TEXT);
+    expect(await new Promise((done) => child.on('exit', done))).toBe(0);
+    expect(told).toBe('- a,b 0,0\n\n');
+  });
+});
