@@ -1,0 +1,61 @@
+import { z } from 'zod';
+import type { OptionsOf } from '../part.js';
+import { embeddingWidth } from './embedded.js';
+import { BadValue, type Encoding } from './feature.js';
+import { defineFieldGroup } from './field-group.js';
+import { missingOption, withMissing } from './missing.js';
+import { isTimeZone, TIME_FORMATS, wallClockReader, type WallClock } from './wall-clock.js';
+
+/** What may be taken of a point in time: how many values it has, and which of them, from 0 on, a clock shows. */
+const PARTS = {
+  hour: { values: 24, of: ({ hour }: WallClock) => hour },
+  weekday: { values: 7, of: ({ weekday }: WallClock) => weekday - 1 },
+  day: { values: 31, of: ({ day }: WallClock) => day - 1 },
+  month: { values: 12, of: ({ month }: WallClock) => month - 1 },
+} as const;
+type PartName = keyof typeof PARTS;
+const partName = z.enum(Object.keys(PARTS) as PartName[]);
+
+const options = {
+  width: embeddingWidth,
+  parts: z.array(partName).min(1).default(['hour', 'weekday']).describe('what is taken of it, each a field called <name>_<part>: hour (0 to 23), weekday (from Monday), day (of the month), month'),
+  format: z.enum(TIME_FORMATS).default('iso').describe('how cells are written: iso (2026-11-30, 2026-11-30T18:05:00+01:00), or seconds or milliseconds since 1970'),
+  timeZone: z
+    .string()
+    .refine(isTimeZone, 'a time zone, as UTC, Europe/Berlin or +02:00')
+    .default('UTC')
+    .describe('in which hours and days are counted; a time without a zone of its own was written down in it'),
+  missing: missingOption,
+};
+
+/** Points in time, taken apart into what repeats: each part is a field with a table of its own. An empty cell is 0, the unknown. */
+export const date = defineFieldGroup({
+  name: 'date',
+  summary: 'a date or a time: its hour, weekday, day or month, embedded',
+  options,
+
+  *check({ parts }) {
+    for (const [i, part] of parts.entries()) if (parts.indexOf(part) < i) yield { path: ['parts', i], message: `${part} is there already` };
+  },
+
+  build(column, { width, parts, format, timeZone, missing }: OptionsOf<typeof options>) {
+    const read = wallClockReader(format, timeZone);
+    return parts.map((part) => {
+      const name = `${column}_${part}`;
+      return { name, columns: [column], owner: name, width, kind: 'id', ...withMissing(encodingOf(part, read, `${format}, ${timeZone}`), missing) };
+    });
+  },
+});
+
+const NO_HOUR = new BadValue('a date with a time of the day', 'correct the row, or leave hour out of parts');
+
+function encodingOf(part: PartName, read: (text: string) => WallClock, writtenAs: string): Encoding {
+  const { values, of } = PARTS[part];
+  const encode = (text: string): number => {
+    if (text === '') return 0;
+    const value = of(read(text));
+    if (value === undefined) throw NO_HOUR;
+    return 1 + value;
+  };
+  return { encodedAs: `a ${part}`, meaning: `a ${part}, ${writtenAs}`, startFit: () => undefined, encoder: () => ({ rows: 1 + values, encode }) };
+}
