@@ -21,7 +21,15 @@ export function labelColumns(tasks: readonly Task[]): readonly string[] {
   return [...new Set(tasks.flatMap(({ label, given }) => (given === undefined ? [label] : [label, given])))];
 }
 
-/** The task that predicts the condition of `task`: the one whose label is the column it is given. */
-export function conditionOf(task: Task, tasks: readonly Task[]): Task | undefined {
-  return task.given === undefined ? undefined : tasks.find((other) => other.label === task.given && other.given === undefined);
+/**
+ * The tasks down to one, each given the label of the one before it: their probabilities multiply to that of its label over all rows.
+ * @returns undefined where no classification predicts a label that is given
+ */
+export function chainOf<T extends Task>(task: T, tasks: readonly T[]): readonly T[] | undefined {
+  if (task.given === undefined) return [task];
+  // Tasks that are given each other's labels have no beginning.
+  const others = tasks.filter((other) => other !== task);
+  const chains = others.filter(({ label, type }) => label === task.given && type === 'classification').map((other) => chainOf(other, others));
+  const above = chains.find((chain) => chain !== undefined);
+  return above && [...above, task];
 }

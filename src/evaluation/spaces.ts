@@ -1,5 +1,5 @@
 import { column } from '../batch.js';
-import { conditionOf, type Task } from '../tasks.js';
+import { chainOf, type Task } from '../tasks.js';
 import { BLOCK_ROWS, type Block } from './row-store.js';
 import type { Scores } from './scores.js';
 
@@ -16,7 +16,7 @@ export interface Space {
 
 /**
  * What is measured for a list of tasks: each over its own rows and, for a task that is given another one's label, also over
- * all rows (`cvr_all`) and as the probability of both (`ctcvr`), since papers mix these up.
+ * all rows (`cvr_all`) and as the probability of all that leads to it (`ctcvr`), since papers mix these up.
  */
 export function spacesOf(tasks: readonly Task[]): readonly Space[] {
   return tasks.flatMap((task): Space[] => {
@@ -24,9 +24,9 @@ export function spacesOf(tasks: readonly Task[]): readonly Space[] {
     const own: Space = { name, type, label, where: given, factors: [name] };
     if (given === undefined || type === 'regression') return [own];
     const everywhere: Space = { ...own, name: `${name}_all`, where: undefined };
-    const condition = conditionOf(task, tasks);
-    if (condition === undefined || condition.type === 'regression') return [own, everywhere];
-    return [own, everywhere, { ...own, name: `ct${name}`, where: undefined, factors: [condition.name, name] }];
+    const chain = chainOf(task, tasks);
+    if (chain === undefined) return [own, everywhere];
+    return [own, everywhere, { ...own, name: `ct${name}`, where: undefined, factors: chain.map((each) => each.name) }];
   });
 }
 

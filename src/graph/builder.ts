@@ -120,6 +120,12 @@ export class GraphBuilder {
     return this.#push('affine', x.width, { x, factor, offset });
   }
 
+  /** The logit of the product of two probabilities that are given by their logits, elementwise. */
+  productLogit(a: Value, b: Value): ValueOf<'productLogit'> {
+    checkWidths('productLogit', a.width, b.width);
+    return this.#push('productLogit', a.width, { a, b });
+  }
+
   /** 1 / x, elementwise. */
   reciprocal(x: Value): ValueOf<'reciprocal'> {
     return this.#push('reciprocal', x.width, { x });
@@ -161,11 +167,6 @@ export class GraphBuilder {
   /** Log loss of a probability that is given by its logit. */
   binaryCrossEntropy(logit: Value, label: Value, options: LossOptions = {}): LossValue {
     return this.#push('binaryCrossEntropy', 1, { logit, label, ...lossAttributes([logit, label], options) });
-  }
-
-  /** Log loss of a product of two probabilities that are given by their logits. */
-  productCrossEntropy(logits: readonly [Value, Value], label: Value, options: LossOptions = {}): LossValue {
-    return this.#push('productCrossEntropy', 1, { logits, label, ...lossAttributes([...logits, label], options) });
   }
 
   /** Mean squared error. */

@@ -42,6 +42,7 @@ const OPERANDS: Operands = {
   multiply: ({ a, b }) => [a, b],
   add: ({ a, b }) => [a, b],
   affine: ({ x }) => [x],
+  productLogit: ({ a, b }) => [a, b],
   reciprocal: ({ x }) => [x],
   clip: ({ x }) => [x],
   batchSum: ({ x }) => [x],
@@ -49,7 +50,6 @@ const OPERANDS: Operands = {
   mixture: ({ gate, experts }) => [gate, ...experts],
   attend: ({ tokens }) => tokens,
   binaryCrossEntropy: ({ logit, label, mask, weights }) => [logit, label, mask, weights],
-  productCrossEntropy: ({ logits, label, mask, weights }) => [...logits, label, mask, weights],
   squaredError: ({ prediction, label, mask, weights }) => [prediction, label, mask, weights],
 };
 

@@ -58,9 +58,9 @@ export interface Operations {
     /** Statistics of `dice` (Zhou et al. 2018, eq. 3). */
     readonly running: RunningStatistics | undefined;
   };
-  /** Inverted dropout in training, the identity in evaluation; its stream of random numbers is named by the layer. */
   /** Ba, Kiros & Hinton 2016: by each row's own mean and biased variance. */
   layerNorm: { readonly x: Value; readonly gain: Parameter; readonly shift: Parameter; readonly epsilon: number };
+  /** Inverted dropout in training, the identity in evaluation; its stream of random numbers is named by the layer. */
   dropout: { readonly x: Value; readonly rate: number; readonly name: string };
   softmax: { readonly x: Value };
   concat: { readonly xs: readonly Value[] };
@@ -69,6 +69,8 @@ export interface Operations {
   add: { readonly a: Value; readonly b: Value };
   /** factor · x + offset */
   affine: { readonly x: Value; readonly factor: number; readonly offset: number };
+  /** The logit of σ(a) σ(b), that of two events of which one is given the other (ESMM's CTCVR, Ma et al. 2018), from their logits. */
+  productLogit: { readonly a: Value; readonly b: Value };
   /** 1 / x; where x is 0, the step is refused. */
   reciprocal: { readonly x: Value };
   /** x kept within bounds; nothing goes back from what lies beyond. */
@@ -83,14 +85,12 @@ export interface Operations {
   attend: { readonly tokens: readonly [Value, Value]; readonly query: Parameter; readonly key: Parameter; readonly value: Parameter };
   /** Mean over the masked rows of weight · -[y log σ(z) + (1 - y) log(1 - σ(z))]; width 1, one number for the batch. */
   binaryCrossEntropy: LossAttributes & { readonly logit: Value };
-  /** The same of the product p = σ(a) σ(b) (ESMM's CTCVR, Ma et al. 2018), from the logits. */
-  productCrossEntropy: LossAttributes & { readonly logits: readonly [Value, Value] };
   /** Mean over the masked rows of weight · (prediction - label)². */
   squaredError: LossAttributes & { readonly prediction: Value };
 }
 
 export type OperationName = keyof Operations;
-export type LossName = 'binaryCrossEntropy' | 'productCrossEntropy' | 'squaredError';
+export type LossName = 'binaryCrossEntropy' | 'squaredError';
 
 /** A value in the graph: the result of one operation. */
 export type ValueOf<Name extends OperationName> = Operations[Name] & {
@@ -104,7 +104,7 @@ export type ValueOf<Name extends OperationName> = Operations[Name] & {
 export type Value = { [Name in OperationName]: ValueOf<Name> }[OperationName];
 export type LossValue = { [Name in LossName]: ValueOf<Name> }[LossName];
 
-const LOSSES: ReadonlySet<string> = new Set<LossName>(['binaryCrossEntropy', 'productCrossEntropy', 'squaredError']);
+const LOSSES: ReadonlySet<string> = new Set<LossName>(['binaryCrossEntropy', 'squaredError']);
 
 /** Whether a value is a loss: one number for the whole batch, not a column. */
 export function isLoss(value: Value): value is LossValue {

@@ -47,30 +47,6 @@ export function binaryCrossEntropy(z: usize, ldz: i32, label: usize, mask: usize
   }
 }
 
-/** The same of the product σ(a) σ(c). */
-export function productCrossEntropy(a: usize, lda: i32, c: usize, ldc: i32, label: usize, mask: usize, weights: usize, losses: usize, da: usize, dc: usize, rows: i32, weight: usize, accumulateA: i32, accumulateC: i32): void {
-  const factor = <f64>load<f32>(weight) / divisor(weight, mask, rows);
-  const end = shareEnd(rows, 4);
-  for (let b = shareBegin(rows, 4); b < end; b++) {
-    const u = <f64>load<f32>(a + (<usize>b * lda << 2)), v = <f64>load<f32>(c + (<usize>b * ldc << 2));
-    const y = valueAt(label, b), share = valueAt(mask, b) * valueAt(weights, b);
-    const logSigmaU = -softplus(-u), logSigmaV = -softplus(-v), logP = logSigmaU + logSigmaV;
-    // 1 - σ(a) σ(c) = (e^-a + e^-c + e^-(a+c)) σ(a) σ(c)
-    const largest = max(max(-u, -v), -u - v);
-    const logNotP = largest + Math.log(Math.exp(-u - largest) + Math.exp(-v - largest) + Math.exp(-u - v - largest)) + logP;
-    store<f32>(losses + (<usize>b << 2), <f32>(-share * (y * logP + (1 - y) * logNotP)));
-    put(da + (<usize>b * lda << 2), factor * share * slope(logSigmaU - u, logP, logNotP, y), accumulateA);
-    put(dc + (<usize>b * ldc << 2), factor * share * slope(logSigmaV - v, logP, logNotP, y), accumulateC);
-  }
-}
-
-/** (1 - σ) (-y + (1 - y) p / (1 - p)), the second part in logs since p may be near 1. */
-// @ts-ignore: decorator
-@inline
-function slope(logNotSigma: f64, logP: f64, logNotP: f64, y: f64): f64 {
-  return (1 - y) * Math.exp(logNotSigma + logP - logNotP) - y * Math.exp(logNotSigma);
-}
-
 /** (prediction - label)² */
 export function squaredError(z: usize, ldz: i32, label: usize, mask: usize, weights: usize, losses: usize, dz: usize, rows: i32, weight: usize, accumulate: i32): void {
   const factor = <f64>load<f32>(weight) / divisor(weight, mask, rows);

@@ -62,6 +62,31 @@ export function reciprocalGradient(y: usize, ldy: i32, dy: usize, dx: usize, ldx
   }
 }
 
+/** y = the logit of σ(a) σ(c) = -log(e^-a + e^-c + e^-(a + c)), in doubles, so that it is right wherever the product rounds to 0 or 1. */
+export function productLogit(a: usize, lda: i32, c: usize, ldc: i32, y: usize, ldy: i32, rows: i32, width: i32): void {
+  const end = shareEnd(rows, 4);
+  for (let b = shareBegin(rows, 4); b < end; b++) {
+    const left = a + (<usize>b * lda << 2), right = c + (<usize>b * ldc << 2), to = y + (<usize>b * ldy << 2);
+    for (let n: usize = 0; n < <usize>width << 2; n += 4) {
+      const u = -<f64>load<f32>(left + n), v = -<f64>load<f32>(right + n), largest = max(max(u, v), u + v);
+      store<f32>(to + n, <f32>-(largest + Math.log(Math.exp(u - largest) + Math.exp(v - largest) + Math.exp(u + v - largest))));
+    }
+  }
+}
+
+/** da (+)= dy (1 - σ(a)) / (1 - σ(a) σ(c)); for the other one, a and c change places. */
+export function productLogitGradient(a: usize, lda: i32, c: usize, ldc: i32, dy: usize, ldy: i32, da: usize, rows: i32, width: i32, accumulate: i32): void {
+  const end = shareEnd(rows, 4);
+  for (let b = shareBegin(rows, 4); b < end; b++) {
+    const left = a + (<usize>b * lda << 2), right = c + (<usize>b * ldc << 2), dyRow = dy + (<usize>b * ldy << 2), to = da + (<usize>b * lda << 2);
+    for (let n: usize = 0; n < <usize>width << 2; n += 4) {
+      const u = -<f64>load<f32>(left + n), v = -<f64>load<f32>(right + n), largest = max(max(u, v), u + v);
+      const own = Math.exp(u - largest) + Math.exp(u + v - largest);
+      put(to + n, <f32>(load<f32>(dyRow + n) * (own / (own + Math.exp(v - largest)))), accumulate);
+    }
+  }
+}
+
 /**
  * z = (x - mean) / √(variance + ε) by each row's own statistics (Ba, Kiros & Hinton 2016), and y = z · gain + shift.
  * @param inverses 1/√(variance + ε) of each row, kept for the gradient

@@ -18,7 +18,7 @@ interface TaskTowers {
 }
 
 /** What is wrong with towers by task: those of no task. */
-export function* checkTaskTowers(tasks: readonly Task[], { towers }: TaskTowers): Iterable<Finding> {
+export function* checkTaskTowers(tasks: readonly Task[], { towers }: Pick<TaskTowers, 'towers'>): Iterable<Finding> {
   const known = tasks.map((task) => task.name);
   for (const name of Object.keys(towers)) {
     if (!known.includes(name)) yield { path: ['model', 'towers', name], message: joined(`no task is called '${name}'`, didYouMean(name, known)) };

@@ -119,7 +119,7 @@ training:
     ['boundaries out of order', withGroup('b: { type: bucketized, fields: [b], boundaries: [1, 2, 2] }'), 'bad.yaml:5:58: features.b.boundaries.2: expected more than the boundary before, 2, found 2'],
     ['neither boundaries nor quantiles', withGroup('b: { type: bucketized, fields: [b] }'), 'features.b: expected boundaries, or quantiles: a number of buckets'],
     ['both boundaries and quantiles', withGroup('b: { type: bucketized, fields: [b], quantiles: 4, boundaries: [1] }'), 'features.b.quantiles: boundaries are given already; leave one of the two out'],
-    ['tasks that do not fit the model', MINIMAL.replace(', given: click', ''), 'bad.yaml:6:3: tasks: esmm needs two classification tasks'],
+    ['tasks that do not fit the model', MINIMAL.replace(', given: click', ''), 'bad.yaml:6:3: tasks: esmm needs a task that is given another one\'s label'],
     ['a monitor that is not measured', `${MINIMAL}training: { monitor: cvr.acu }\n`, "found 'cvr.acu'; did you mean 'cvr.auc'?"],
     ['early stopping without valid', `${MINIMAL.replace(', valid: valid.csv', '')}training: { earlyStopping: {} }\n`, 'training.earlyStopping: needs data.valid'],
     ['a task called like a space of another', MINIMAL.replace('ctr:', 'cvr_all:'), "'cvr_all' is also what another task is reported as"],

@@ -105,6 +105,16 @@ describe('spaces', () => {
     ]);
   });
 
+  it('follows a funnel of any length down to what is given nothing', () => {
+    const chain = [...tasks, task('return', { label: 'returned', given: 'purchase' })];
+    expect(spacesOf(chain).slice(4).map(({ name, where, factors }) => [name, where, factors])).toEqual([
+      ['return', 'purchase', ['return']],
+      ['return_all', undefined, ['return']],
+      ['ctreturn', undefined, ['ctr', 'cvr', 'return']],
+    ]);
+    expect(spacesOf([task('a', { label: 'x', given: 'y' }), task('b', { label: 'y', given: 'x' })]).map(({ name }) => name)).toEqual(['a', 'a_all', 'b', 'b_all']);
+  });
+
   it('tells predictions that several spaces share once', () => {
     expect(predictedSpaces(spacesOf(tasks)).map(({ name }) => name)).toEqual(spacesOf(tasks).map(({ name }) => name).filter((name) => name !== 'cvr_all'));
   });

@@ -7,6 +7,7 @@ import { buildModel, models } from '../../src/models/models.js';
 import { denseOptimizers } from '../../src/optimizers/optimizers.js';
 import { randomStream } from '../../src/random.js';
 import { taskOptions, type Task } from '../../src/tasks.js';
+import { logLoss } from '../support/reference.js';
 import { otherOptions } from '../support/other-options.js';
 
 const task = (name: string, options: object): Task => ({ name, ...taskOptions.parse(options) });
@@ -112,6 +113,28 @@ describe('esmm', () => {
   it('weighs its terms by its tasks', () => {
     const weighted = [{ ...funnel[0]!, weight: 2 }, { ...funnel[1]!, weight: 3 }];
     expect(planOf({ name: 'esmm' }, weighted).graph.terms.map(({ name, weight }) => [name, weight])).toEqual([['ctr', 2], ['ctcvr', 3]]);
+  });
+
+  it('learns a task at the end of a chain through the product of all before it, also of two that are given one click', async () => {
+    const tasks = [task('ctr', { label: 'click' }), task('cart', { label: 'cart', given: 'click' }), task('pay', { label: 'pay', given: 'cart' }), task('like', { label: 'purchase', given: 'click' })];
+    const batch = batchOf(16);
+    const labels = new Map([...batch.labels, ['cart', batch.labels.get('purchase')!], ['pay', batch.labels.get('purchase')!.map((y, b) => y * (b % 2))]]);
+    const { losses, predictions } = await compile(planOf({ name: 'esmm', towers: { pay: { hidden: [4] } } }, tasks)).inspect({ ...batch, labels });
+    expect([...losses.keys()]).toEqual(['ctr', 'ctcart', 'ctpay', 'ctlike']);
+    const joint = (...names: string[]) => names.map((name) => predictions.get(name)!).reduce((a, b) => a.map((p, row) => p * b[row]!));
+    for (const [term, label, ...chain] of [['ctcart', 'cart', 'ctr', 'cart'], ['ctpay', 'pay', 'ctr', 'cart', 'pay'], ['ctlike', 'purchase', 'ctr', 'like']] as const) {
+      expect(losses.get(term)!.mean).toBeCloseTo(logLoss([...labels.get(label)!], joint(...chain)), 5);
+      expect(losses.get(term)!.rows).toBe(16);
+    }
+  });
+
+  it('says which task has no way down to one that is given nothing', () => {
+    const found = (tasks: readonly Task[]) => [...models.partOf(models.schema.parse({ name: 'esmm' })).checkTasks!(tasks, models.schema.parse({ name: 'esmm' }) as never)].map(({ path, message }) => `${path.join('.')}: ${message}`);
+    expect(found(funnel)).toEqual([]);
+    expect(found([funnel[0]!, task('cvr', { label: 'purchase', given: 'clicks' })])).toEqual(["tasks.cvr.given: expected the label of another classification task (click), down to one that is given nothing, found \"clicks\"; did you mean 'click'?"]);
+    const circle = [funnel[0]!, task('a', { label: 'x', given: 'y' }), task('b', { label: 'y', given: 'x' })];
+    expect(found(circle).map((each) => each.slice(0, 13))).toEqual(['tasks.a.given', 'tasks.b.given']);
+    expect(found([...funnel, task('spend', { label: 'spend', type: 'regression' })])).toEqual(["tasks.spend.type: esmm multiplies probabilities, and \"spend\" is a regression; leave it to another model, as mmoe"]);
   });
 });
 

@@ -15,6 +15,7 @@ const BODIES: Record<Exclude<OperationName, LossName | 'input' | 'activation'>, 
   multiply: (g, x, name) => g.multiply(g.linear(x, x.width + 4, `${name}.a`), g.linear(x, x.width + 4, `${name}.b`)),
   add: (g, x, name) => g.add(g.linear(x, x.width + 4, `${name}.a`), g.linear(x, x.width + 4, `${name}.b`)),
   affine: (g, x, name) => g.affine(g.linear(x, x.width + 3, `${name}.l`), -1.5, 0.25),
+  productLogit: (g, x, name) => g.productLogit(g.linear(x, x.width + 3, `${name}.a`), g.linear(x, x.width + 3, `${name}.b`)),
   reciprocal: (g, x, name) => g.reciprocal(g.affine(g.activation(g.linear(x, x.width + 3, `${name}.l`), 'sigmoid', `${name}.s`), 1, 0.5)),
   clip: (g, x, name) => g.clip(g.linear(x, x.width + 3, `${name}.l`), -0.1, 0.2),
   batchSum: (g, x, name) => g.multiply(g.linear(x, 5, `${name}.a`), g.affine(g.batchSum(g.linear(x, 5, `${name}.b`)), 0.2, 0)),
@@ -31,15 +32,14 @@ const bodies: readonly (readonly [string, Body])[] = [
 
 /** What a loss is built of. */
 interface LossInputs {
-  readonly logits: readonly [Value, Value];
+  readonly x: Value;
   readonly label: Value;
   readonly mask?: Value;
   readonly weights?: Value;
 }
 const LOSSES: Record<LossName, (g: GraphBuilder, inputs: LossInputs) => LossValue> = {
-  binaryCrossEntropy: (g, { logits: [a], label, ...rest }) => g.binaryCrossEntropy(a, label, rest),
-  productCrossEntropy: (g, { logits, label, ...rest }) => g.productCrossEntropy(logits, label, rest),
-  squaredError: (g, { logits: [a], label, ...rest }) => g.squaredError(a, label, rest),
+  binaryCrossEntropy: (g, { x, label, ...rest }) => g.binaryCrossEntropy(x, label, rest),
+  squaredError: (g, { x, label, ...rest }) => g.squaredError(x, label, rest),
 };
 
 /** A loss through an operation, or of a kind, over an input and the label columns 'y', 'mask' and 'weight'; all names begin with `name`. */
@@ -48,7 +48,7 @@ export type LossCase = (g: GraphBuilder, input: Value, y: Value, name: string) =
 const throughBody = (body: Body): LossCase => (g, input, y, name) =>
   // A layer below, so that the gradient of the operation's input is looked at too.
   g.squaredError(g.linear(g.activation(body(g, g.linear(input, input.width, `${name}.below`), name), 'tanh', `${name}.t`), 1, `${name}.out`), y);
-const pair = (g: GraphBuilder, input: Value, name: string) => ['a', 'b'].map((each) => g.linear(input, 1, `${name}.${each}`)) as [Value, Value];
+const out = (g: GraphBuilder, input: Value, name: string): Value => g.linear(input, 1, `${name}.a`);
 const given = (g: GraphBuilder, column: string): Value => g.input({ kind: 'label', column }, 1);
 const computed = (g: GraphBuilder, input: Value, name: string): Value => g.activation(g.linear(input, 1, name), 'sigmoid', name);
 
@@ -56,9 +56,9 @@ const computed = (g: GraphBuilder, input: Value, name: string): Value => g.activ
 export const LOSS_CASES: ReadonlyMap<string, LossCase> = new Map([
   ...bodies.map(([name, body]) => [`through ${name}`, throughBody(body)] as const),
   ...Object.entries(LOSSES).flatMap(([name, build]): (readonly [string, LossCase])[] => [
-    [`of ${name}`, (g, input, label, to) => build(g, { logits: pair(g, input, to), label })],
-    [`of ${name} with mask and weights`, (g, input, label, to) => build(g, { logits: pair(g, input, to), label, mask: given(g, 'mask'), weights: given(g, 'weight') })],
+    [`of ${name}`, (g, input, label, to) => build(g, { x: out(g, input, to), label })],
+    [`of ${name} with mask and weights`, (g, input, label, to) => build(g, { x: out(g, input, to), label, mask: given(g, 'mask'), weights: given(g, 'weight') })],
     [`of ${name} with a computed label, mask and weights`, (g, input, _, to) =>
-      build(g, { logits: pair(g, input, to), label: computed(g, input, `${to}.label`), mask: computed(g, input, `${to}.mask`), weights: computed(g, input, `${to}.weights`) })],
+      build(g, { x: out(g, input, to), label: computed(g, input, `${to}.label`), mask: computed(g, input, `${to}.mask`), weights: computed(g, input, `${to}.weights`) })],
   ]),
 ]);

@@ -106,6 +106,10 @@ const OPERATION: { readonly [Name in Exclude<OperationName, LossName>]: (value: 
   multiply: ({ a, b }, { tape, get }) => tape.multiply(get(a), get(b)),
   add: ({ a, b }, { tape, get }) => tape.add(get(a), get(b)),
   affine: ({ x, factor, offset }, { tape, get }) => tape.map(get(x), (v) => factor * v + offset, () => factor),
+  productLogit({ a, b }, { tape, get }) {
+    const logs = [a, b].map((logit) => tape.map(get(logit), (z) => -softplus(-z), (z) => sigmoid(-z)));
+    return tape.map(tape.add(logs[0]!, logs[1]!), (l) => l - Math.log(-Math.expm1(l)), (l) => -1 / Math.expm1(l));
+  },
   reciprocal: ({ x }, { tape, get }) => tape.map(get(x), (v) => 1 / v, (v) => -1 / (v * v)),
   clip: ({ x, low, high }, { tape, get }) => tape.map(get(x), (v) => Math.min(Math.max(v, low), high), (v) => Number(v >= low && v <= high)),
   batchSum: ({ x, width }, { tape, rows, get }) => tape.add(tape.sum(get(x), 'rows'), tape.node(rows, width, new Float64Array(rows * width))),
@@ -128,11 +132,6 @@ const OPERATION: { readonly [Name in Exclude<OperationName, LossName>]: (value: 
 /** Each row's loss. */
 const LOSS: { readonly [Name in LossName]: (value: ValueOf<Name>, run: Run) => Node } = {
   binaryCrossEntropy: ({ logit, label }, { tape, get }) => tape.zip(get(logit), fixed(get(label), tape), (z, y) => y * softplus(-z) + (1 - y) * softplus(z), (z, y) => [sigmoid(z) - y, 0]),
-  productCrossEntropy({ logits, label }, { tape, get }) {
-    const logs = logits.map((logit) => tape.map(get(logit), (z) => -softplus(-z), (z) => sigmoid(-z)));
-    const logP = tape.add(logs[0]!, logs[1]!);
-    return tape.zip(logP, fixed(get(label), tape), (l, y) => -y * l - (1 - y) * Math.log(-Math.expm1(l)), (l, y) => [-y - ((1 - y) * Math.exp(l)) / Math.expm1(l), 0]);
-  },
   squaredError: ({ prediction, label }, { tape, get }) => tape.zip(get(prediction), fixed(get(label), tape), (p, y) => (p - y) ** 2, (p, y) => [2 * (p - y), 0]),
 };
 

@@ -1,7 +1,6 @@
 import type { LossName, LossValue, Value, ValueOf } from '../../graph/operations.js';
 import type { Lowering } from './lowering.js';
 import { ROWS } from './call-list.js';
-import type { Place } from './places.js';
 
 /** A column of one float a row, as the losses read it; 0 for none. */
 function flat(value: Value | undefined, { places, list }: Lowering): number {
@@ -34,11 +33,6 @@ const LOSSES: LossTable = {
   binaryCrossEntropy(value, lowering, { losses, weight, label, mask, weights }) {
     const z = lowering.places.of(value.logit);
     lowering.list.emit('binaryCrossEntropy', { z: z.at, ldz: z.ld, label, mask, weights, losses, dz: z.gradient, rows: ROWS, weight, accumulate: lowering.accumulate(value.logit) });
-  },
-  productCrossEntropy(value, lowering, { losses, weight, label, mask, weights }) {
-    const [a, c] = value.logits.map((logit) => lowering.places.of(logit)) as [Place, Place];
-    const [first, second] = value.logits.map((logit) => lowering.accumulate(logit));
-    lowering.list.emit('productCrossEntropy', { a: a.at, lda: a.ld, c: c.at, ldc: c.ld, label, mask, weights, losses, da: a.gradient, dc: c.gradient, rows: ROWS, weight, accumulateA: first!, accumulateC: second! });
   },
   squaredError(value, lowering, { losses, weight, label, mask, weights }) {
     const z = lowering.places.of(value.prediction);

@@ -2,7 +2,7 @@ import { ROWS } from './call-list.js';
 import type { Lowered } from './lowering.js';
 
 /** The small operations: maps of each number, and sums by row or by batch. */
-export const MAPS: { readonly [Name in 'affine' | 'reciprocal' | 'clip' | 'batchSum' | 'stopGradient' | 'layerNorm']: Lowered<Name> } = {
+export const MAPS: { readonly [Name in 'affine' | 'productLogit' | 'reciprocal' | 'clip' | 'batchSum' | 'stopGradient' | 'layerNorm']: Lowered<Name> } = {
   affine: {
     forward(value, { places, list }) {
       const [x, y] = [places.of(value.x), places.of(value)];
@@ -11,6 +11,20 @@ export const MAPS: { readonly [Name in 'affine' | 'reciprocal' | 'clip' | 'batch
     backward(value, { places, list, accumulate }) {
       const [x, y] = [places.of(value.x), places.of(value)];
       list.emit('affine', { x: y.gradient, ldx: y.ld, y: x.gradient, ldy: x.ld, rows: ROWS, width: value.width, factor: value.factor, offset: 0, accumulate: accumulate(value.x) });
+    },
+  },
+
+  productLogit: {
+    forward(value, { places, list }) {
+      const [a, c, y] = [places.of(value.a), places.of(value.b), places.of(value)];
+      list.emit('productLogit', { a: a.at, lda: a.ld, c: c.at, ldc: c.ld, y: y.at, ldy: y.ld, rows: ROWS, width: value.width });
+    },
+    backward(value, { places, list, accumulate }) {
+      const y = places.of(value);
+      for (const [own, other] of [[value.a, value.b], [value.b, value.a]] as const) {
+        const [a, c] = [places.of(own), places.of(other)];
+        list.emit('productLogitGradient', { a: a.at, lda: a.ld, c: c.at, ldc: c.ld, dy: y.gradient, ldy: y.ld, da: a.gradient, rows: ROWS, width: value.width, accumulate: accumulate(own) });
+      }
     },
   },
 

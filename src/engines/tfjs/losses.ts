@@ -25,27 +25,6 @@ const ROW_LOSSES: LossTable = {
     }));
   },
 
-  productCrossEntropy: (value, { tf, get }) => {
-    const label = get(value.label);
-    const notLabel = tf.sub(1, label);
-    return withGradients(tf, value.logits.map(get), (logits) => {
-      const logSigmas = logits.map((z) => tf.neg(tf.softplus(tf.neg(z))));
-      const logP = tf.addN(logSigmas);
-      // 1 - σ(a) σ(b) = (e^-a + e^-b + e^-(a+b)) σ(a) σ(b)
-      const exponents = tf.neg(tf.concat([...logits, tf.addN([...logits])], 1));
-      const logNotP = tf.add(tf.logSumExp(exponents, 1, true), logP);
-      return {
-        loss: tf.neg(tf.add(tf.mul(label, logP), tf.mul(notLabel, logNotP))),
-        gradients: logits.map((z, i) => {
-          // (1 - σ(z)) (-y + (1 - y) p / (1 - p)), the second part in logs since p may be near 1
-          const logNotSigma = tf.sub(logSigmas[i]!, z);
-          const odds = tf.exp(tf.sub(tf.add(logNotSigma, logP), logNotP));
-          return tf.sub(tf.mul(notLabel, odds), tf.mul(label, tf.exp(logNotSigma)));
-        }),
-      };
-    });
-  },
-
   squaredError: (value, { tf, get }) => {
     const label = get(value.label);
     return withGradients(tf, [get(value.prediction)], ([prediction]) => {

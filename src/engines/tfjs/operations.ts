@@ -1,5 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs';
-import type { 
+import type {
   Activation,
   LossName,
   LossValue,
@@ -10,7 +10,7 @@ import type {
   Source,
   Value,
   ValueOf,
- } from '../../graph/operations.js';
+} from '../../graph/operations.js';
 import type { TensorFlow } from './backend.js';
 
 /** One pass over the graph. */
@@ -72,6 +72,11 @@ const OPERATION: OperationTable = {
   multiply: ({ a, b }, { tf, get }) => tf.mul(get(a), get(b)),
   add: ({ a, b }, { tf, get }) => tf.add(get(a), get(b)),
   affine: ({ x, factor, offset }, { tf, get }) => tf.add(tf.mul(get(x), factor), offset),
+  // σ(a) σ(b) = e^l has the logit l - log(1 - e^l).
+  productLogit: ({ a, b }, { tf, get }) => {
+    const log = tf.neg(tf.add(tf.softplus(tf.neg(get(a))), tf.softplus(tf.neg(get(b)))));
+    return tf.sub(log, tf.log(tf.neg(tf.expm1(log))));
+  },
   reciprocal: ({ x }, { tf, get }) => tf.reciprocal(get(x)),
   clip: ({ x, low, high }, { tf, get }) => tf.clipByValue(get(x), low, high),
   batchSum: ({ x }, { tf, get }) => tf.mul(tf.sum(get(x), 0, true), tf.onesLike(get(x))),

@@ -64,6 +64,12 @@ export const EMITTED: EmitTable = {
 
   affine: ({ x, factor, offset }, { onnx, of }) => onnx.node('Add', [onnx.node('Mul', [of(x), onnx.number(factor, 'float')]), onnx.number(offset, 'float')]),
 
+  // σ(a) σ(b) = e^l has the logit l - log(1 - e^l).
+  productLogit: ({ a, b }, { onnx, of }) => {
+    const log = onnx.node('Neg', [onnx.node('Add', [a, b].map((logit) => onnx.node('Softplus', [onnx.node('Neg', [of(logit)])])))]);
+    return onnx.node('Sub', [log, onnx.node('Log', [onnx.node('Sub', [onnx.number(1, 'float'), onnx.node('Exp', [log])])])]);
+  },
+
   reciprocal: ({ x }, { onnx, of }) => onnx.node('Reciprocal', [of(x)]),
 
   clip: ({ x, low, high }, { onnx, of }) => onnx.node('Clip', [of(x), onnx.number(low, 'float'), onnx.number(high, 'float')]),
