@@ -1,7 +1,7 @@
 import { z } from 'zod';
+import { columnName } from './conditions.js';
 
-/** The name of a column; names like 101 may stand without quotes. */
-export const columnName = z.union([z.string().min(1), z.int().min(0)]).transform(String);
+export { columnName } from './conditions.js';
 
 /** What a task of the YAML may say. */
 export const taskOptions = z.strictObject({

@@ -25,6 +25,7 @@ function unwrapped(schema: z.core.$ZodType, data: unknown): z.core.$ZodType {
   if (schema instanceof z.core.$ZodDefault || schema instanceof z.core.$ZodPrefault || schema instanceof z.core.$ZodOptional) {
     return unwrapped(schema._zod.def.innerType, data);
   }
+  if (schema instanceof z.core.$ZodLazy) return unwrapped(schema._zod.def.getter(), data);
   if (schema instanceof z.core.$ZodDiscriminatedUnion) {
     const { options, discriminator } = schema._zod.def;
     const name: unknown = typeof data === 'object' && data !== null ? (data as Record<string, unknown>)[discriminator] : undefined;

@@ -1,0 +1,75 @@
+import { z } from 'zod';
+import { readDate } from './dates.js';
+
+/** The name of a column; names like 101 may stand without quotes. */
+export const columnName = z.union([z.string().min(1), z.int().min(0)]).transform(String);
+
+/** What a cell is compared with. */
+export type ConditionValue = string | number | boolean;
+
+/** What must hold of a row: comparisons of the cells of one column, or of all of several. Plain data. */
+export interface Condition {
+  readonly column?: string | undefined;
+  readonly equals?: ConditionValue | undefined;
+  readonly oneOf?: readonly ConditionValue[] | undefined;
+  readonly above?: Limit | undefined;
+  readonly atLeast?: Limit | undefined;
+  readonly below?: Limit | undefined;
+  readonly atMost?: Limit | undefined;
+  readonly isBlank?: boolean | undefined;
+  readonly all?: readonly Condition[] | undefined;
+  readonly any?: readonly Condition[] | undefined;
+  readonly not?: Condition | undefined;
+}
+
+/** A number, or a date as ISO 8601 writes it. */
+export type Limit = number | string;
+
+/** How cells are compared, each with the word of the YAML. */
+export const LIMITS = ['above', 'atLeast', 'below', 'atMost'] as const;
+const COMPARISONS = ['equals', 'oneOf', ...LIMITS, 'isBlank'] as const;
+const FORMS = ['column', 'all', 'any', 'not'] as const;
+
+/** A double holds no whole number beyond this one with all its neighbours. */
+const exact = z.number().refine((value) => !Number.isInteger(value) || Number.isSafeInteger(value), 'has more digits than a number can hold; write it in quotes, as a text');
+const value = z.union([z.string(), exact, z.boolean()], 'expected a text, a number, true or false');
+const limit = z.union([exact, z.string()], 'expected a number or a date').superRefine((given, context) => {
+  if (typeof given === 'string' && readDate(given) === undefined) {
+    const hint = given.trim() !== '' && Number.isFinite(Number(given)) ? '; write a number without quotes' : '';
+    context.addIssue({ code: 'custom', message: `expected a number, or a date as in 2026-11-01 or 2026-11-01T18:30, found ${JSON.stringify(given)}${hint}` });
+  }
+});
+
+const nested: z.ZodType<Condition> = z.lazy(() => conditionSchema);
+
+/** A condition of the YAML. */
+export const conditionSchema: z.ZodType<Condition> = z
+  .strictObject({
+    column: columnName.optional().describe('the column whose cells are compared; several comparisons must all hold'),
+    equals: value.optional().describe('a text is compared letter by letter; a number as a number, so that 1 equals 1.0; true and false also with 1 and 0'),
+    oneOf: z.array(value).min(1).optional().describe('equals one of these'),
+    above: limit.optional().describe('more than this number, or later than this date; a day without a time is all of that day'),
+    atLeast: limit.optional().describe('this or more, or from this date on'),
+    below: limit.optional().describe('less than this number, or earlier than this date'),
+    atMost: limit.optional().describe('this or less, or up to this date, all of that day where no time is given'),
+    isBlank: z.boolean().optional().describe('whether the cell holds nothing'),
+    all: z.array(nested).min(1).optional().describe('conditions that must all hold'),
+    any: z.array(nested).min(1).optional().describe('conditions of which one must hold'),
+    not: nested.optional().describe('a condition that must not hold'),
+  })
+  .superRefine((condition, context) => {
+    const forms = FORMS.filter((form) => condition[form] !== undefined);
+    const comparisons = COMPARISONS.filter((comparison) => condition[comparison] !== undefined);
+    const fail = (message: string): void => context.addIssue({ code: 'custom', message });
+    if (forms.length !== 1) fail(`expected one of column, all, any or not, found ${forms.length === 0 ? 'none' : forms.join(' and ')}, as in { column: play_ms, above: 7000 }`);
+    else if (forms[0] !== 'column' && comparisons.length > 0) fail(`expected ${comparisons.join(', ')} beside a column, found beside ${forms[0]}`);
+    else if (forms[0] === 'column' && comparisons.length === 0) fail(`expected a comparison beside the column, one of ${COMPARISONS.join(', ')}`);
+    else if (condition.isBlank !== undefined && comparisons.length > 1) fail('expected isBlank alone: a blank cell compares with nothing');
+  })
+  .describe('comparisons of the cells of a row');
+
+/** The columns that a condition looks at, each once, in the order in which it names them. */
+export function conditionColumns({ column, all = [], any: some = [], not }: Condition): readonly string[] {
+  const below = [...all, ...some, ...(not === undefined ? [] : [not])].flatMap(conditionColumns);
+  return [...new Set([...(column === undefined ? [] : [column]), ...below])];
+}

@@ -1,0 +1,103 @@
+import { conditionColumns, LIMITS, type Condition, type ConditionValue, type Limit } from '../../conditions.js';
+import { readDate } from '../../dates.js';
+import { quoted } from '../../errors.js';
+import { BadValue } from '../../features/feature.js';
+
+/** A condition, ready to look at rows. */
+export interface CompiledCondition {
+  /** The columns that it looks at. */
+  readonly columns: readonly string[];
+  /**
+   * Whether it holds of a row.
+   * @param cells of its columns, in their order
+   * @returns undefined where a blank cell leaves it open, as in SQL: comparisons with a blank do, and what stands on them, unless other cells decide
+   * @throws BadValue for a cell that cannot be compared
+   */
+  holds(cells: readonly string[]): boolean | undefined;
+}
+
+type Holds = CompiledCondition['holds'];
+
+/**
+ * Compiles a condition.
+ * @param isBlank whether a cell holds nothing; an empty one alone where it is not given
+ */
+export function compileCondition(condition: Condition, isBlank: (cell: string) => boolean = (cell) => cell === ''): CompiledCondition {
+  const columns = conditionColumns(condition);
+  return { columns, holds: compile(condition, columns, isBlank) };
+}
+
+function compile(condition: Condition, columns: readonly string[], isBlank: (cell: string) => boolean): Holds {
+  const { column, all, any: some, not } = condition;
+  const each = (conditions: readonly Condition[]): readonly Holds[] => conditions.map((other) => compile(other, columns, isBlank));
+  if (all !== undefined) return decided(each(all), false);
+  if (some !== undefined) return decided(each(some), true);
+  if (not !== undefined) {
+    const holds = compile(not, columns, isBlank);
+    return (cells) => {
+      const found = holds(cells);
+      return found === undefined ? undefined : !found;
+    };
+  }
+  const at = columns.indexOf(column!);
+  if (condition.isBlank !== undefined) return (cells) => isBlank(cells[at]!) === condition.isBlank;
+  const tests = testsOf(condition);
+  return (cells) => (isBlank(cells[at]!) ? undefined : tests.every((test) => test(cells[at]!)));
+}
+
+/** One that decides does so whatever the others are; else one that is open leaves all open (Kleene). */
+function decided(conditions: readonly Holds[], by: boolean): Holds {
+  return (cells) => {
+    let isOpen = false;
+    for (const holds of conditions) {
+      const found = holds(cells);
+      if (found === by) return by;
+      if (found === undefined) isOpen = true;
+    }
+    return isOpen ? undefined : !by;
+  };
+}
+
+type Test = (cell: string) => boolean;
+
+function testsOf(condition: Condition): readonly Test[] {
+  const values = condition.oneOf ?? [];
+  return [
+    ...(condition.equals === undefined ? [] : [equality(condition.equals)]),
+    ...(values.length === 0 ? [] : [anyOf(values.map(equality))]),
+    ...LIMITS.flatMap((word) => (condition[word] === undefined ? [] : [comparison(word, condition[word])])),
+  ];
+}
+
+const anyOf = (tests: readonly Test[]): Test => (cell) => tests.some((test) => test(cell));
+
+/** What programs write for true and false. */
+const TRUTHS = { true: ['true', 'True', 'TRUE', '1'], false: ['false', 'False', 'FALSE', '0'] } as const;
+
+function equality(value: ConditionValue): Test {
+  if (typeof value === 'boolean') return (cell) => (TRUTHS[`${value}`] as readonly string[]).includes(cell);
+  if (typeof value === 'string') return (cell) => cell === value;
+  return (cell) => NUMBER.test(cell) && Number(cell) === value;
+}
+
+const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
+
+function comparison(word: (typeof LIMITS)[number], limit: Limit): Test {
+  const isDate = typeof limit === 'string';
+  const range = isDate ? readDate(limit)! : { begin: limit, end: limit };
+  const isDay = range.end > range.begin;
+  const bad = new BadValue(isDate ? `a date as in 2026-11-01 or 2026-11-01T18:30, which ${word}: ${limit} compares with` : `a number, which ${word}: ${quoted(limit)} compares with`);
+  const valueOf = isDate ? (cell: string) => readDate(cell)?.begin : (cell: string) => (NUMBER.test(cell) ? Number(cell) : undefined);
+  const compare: (value: number) => boolean = {
+    // A day has no moment behind its end.
+    above: isDay ? (value: number) => value >= range.end : (value: number) => value > range.end,
+    atLeast: (value: number) => value >= range.begin,
+    below: (value: number) => value < range.begin,
+    atMost: isDay ? (value: number) => value < range.end : (value: number) => value <= range.end,
+  }[word];
+  return (cell) => {
+    const value = valueOf(cell);
+    if (value === undefined) throw bad;
+    return compare(value);
+  };
+}
