@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { POOLINGS } from '../tables/layout.js';
+import { bagOfJson, looksLikeJson } from './bag-json.js';
 import { checkEmbedded, embeddedField, embeddedOptions } from './embedded.js';
 import { BadValue, type BagReading } from './feature.js';
 import { defineFieldGroup } from './field-group.js';
@@ -19,6 +20,10 @@ export const bag = defineFieldGroup({
       .strictObject({ items: separator.default('|'), weight: separator.default(':') })
       .prefault({})
       .describe('between items, and between the id of an item and its weight'),
+    format: z
+      .enum(['auto', 'separated', 'json'])
+      .default('auto')
+      .describe('how cells are written: with separators, or as a list in JSON; auto takes what is a list in JSON as that'),
     maxItems: z.int().min(1).optional().describe('items of a row that are kept: those of the largest weights, the first among equals'),
   },
 
@@ -34,14 +39,17 @@ export const bag = defineFieldGroup({
 interface BagOptions {
   readonly separators: { readonly items: string; readonly weight: string };
   readonly pooling: (typeof POOLINGS)[number];
+  readonly format: 'auto' | 'separated' | 'json';
   readonly maxItems?: number | undefined;
 }
+
+const NO_JSON = new BadValue('a list in JSON, as [20, 34], ["a", "b"] or [["a", 0.5], ["b", 2]]');
 
 /**
  * The way from a cell to its items. In text, an id is what stands before the last separator of a weight, so that ids may hold
  * that character where all items have weights. An item of weight 0 counts nothing; a negative weight has no place in a mean.
  */
-function bagReading({ separators, pooling, maxItems = Infinity }: BagOptions): BagReading {
+function bagReading({ separators, pooling, format, maxItems = Infinity }: BagOptions): BagReading {
   const noId = new BadValue('an id in every item');
   const noIdInText = new BadValue(`an id in every item, with '${separators.items}' between items`);
   const noWeight = new BadValue('every item to have a weight: a decimal number within the range of a 32-bit float');
@@ -60,6 +68,9 @@ function bagReading({ separators, pooling, maxItems = Infinity }: BagOptions): B
 
   return {
     split(text) {
+      const listed = format !== 'separated' && looksLikeJson(text) ? bagOfJson(text) : undefined;
+      if (listed !== undefined) return listed;
+      if (format === 'json' && text !== '') throw NO_JSON;
       ids.length = 0;
       weights.length = 0;
       for (let begin = 0; text.length > 0 && begin <= text.length; ) {

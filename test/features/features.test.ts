@@ -156,6 +156,43 @@ describe('a bag', () => {
     expect(() => itemsOf(sized, cell)).toThrow(message);
   });
 
+  it.each([
+    ['[5, 7,9]', [[5, 1], [7, 1], [9, 1]]],
+    ['["5", "7"]', [[5, 1], [7, 1]]],
+    ['[[5, 0.5], ["7", 2]]', [[5, 0.5], [7, 2]]],
+    ['[{"id": 5, "weight": 0.5}, {"id": "7"}, 9]', [[5, 0.5], [7, 1], [9, 1]]],
+    ['[]', []],
+  ] as const)('may be a list in JSON: %j', (cell, items) => {
+    expect(itemsOf(sized, cell)).toEqual(items);
+    expect(itemsOf({ ...sized, format: 'json' }, cell)).toEqual(items);
+    expect(itemsOf({ ...sized, format: 'json' }, '')).toEqual([]);
+  });
+
+  it.each([
+    ['[5, null]', /every item of the list to be an id/],
+    ['[[5]]', /every item of the list to be an id/],
+    ['[{"item": 5}]', /every item of the list to be an id/],
+    ['[{"id": 5, "wieght": 2}]', /every item of the list to be an id/],
+    ['[[5, "heavy"]]', /every item to have a weight/],
+    ['[[5, -1]]', /at least 0, of which a mean/],
+    ['[""]', /an id in every item/],
+    ['[12345678901234567890]', /texts, or whole numbers up to 2\^53/],
+    ['[1.5]', /texts, or whole numbers/],
+    ['[5, 7', /an id: a whole number/],
+    ["['a', 'b']", /a list in JSON, as \["a", "b"\]/],
+  ])('as the list %j is refused', (cell, message) => {
+    expect(() => itemsOf(sized, cell)).toThrow(BadValue);
+    expect(() => itemsOf(sized, cell)).toThrow(message);
+  });
+
+  it('whose texts only look like a list is what its separators say', () => {
+    const tokens = { encoding: { name: 'tokens' } };
+    expect(itemsOf(tokens, '[Intro]|[Outro]', ['[Intro]|[Outro]'])).toEqual([[1, 1], [2, 1]]);
+    expect(itemsOf({ ...tokens, format: 'separated' }, '[1]', ['[1]'])).toEqual([[1, 1]]);
+    expect(itemsOf({ ...tokens, format: 'separated' }, '1', ['[1]'])).toEqual([[0, 1]]);
+    expect(() => itemsOf({ ...tokens, format: 'json' }, '5|7')).toThrow(/a list in JSON, as \[20, 34\]/);
+  });
+
   it('may have negative weights where no mean is taken', () => {
     for (const pooling of ['sum', 'sqrtn']) expect(itemsOf({ ...sized, pooling }, '1:-2')).toEqual([[1, -2]]);
   });
