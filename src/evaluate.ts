@@ -1,7 +1,7 @@
-import { resolve } from 'node:path';
 import { dialectOf } from './data/dialect.js';
-import type { DataOptions } from './data/options.js';
+import type { DataOptions, Paths } from './data/options.js';
 import { refuseBadRows, skipBadRows } from './data/rows/rejects.js';
+import { absolute } from './data/sources/find-files.js';
 import type { Access } from './data/sources/source.js';
 import { openSplits, type SplitFiles } from './data/sources/splits.js';
 import { createEngine, type EngineOptions } from './engines/engines.js';
@@ -12,8 +12,8 @@ import { evaluateBatches, EVALUATION_BATCH_ROWS } from './training/evaluate-batc
 
 /** What a model is evaluated on, and how. */
 export interface MeasureOptions extends EngineOptions, Pick<Access, 'verifyData'> {
-  /** A CSV, Parquet or shards in place of the config's data. */
-  readonly data?: string | undefined;
+  /** Files, folders or globs of CSV or Parquet, or shards, in place of the config's data. */
+  readonly data?: Paths | undefined;
   /** Told what people should know. */
   onNotice(text: string): void;
   /** Aborted to give up; its reason is thrown. */
@@ -68,8 +68,8 @@ export async function measure(model: TrainedModel, { data, verifyData, onNotice,
 }
 
 /** The files to measure: data of the user's stands for test. */
-function filesOf({ valid, test }: DataOptions, data: string | undefined): SplitFiles {
-  if (data !== undefined) return { test: resolve(data) };
+function filesOf({ valid, test }: DataOptions, data: Paths | undefined): SplitFiles {
+  if (data !== undefined) return { test: absolute(data) };
   if (valid !== undefined || test !== undefined) return { valid, test };
   throw userError('usage', { where: 'mtl eval', message: 'the config has neither data.valid nor data.test', fix: 'name data with --data' });
 }

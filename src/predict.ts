@@ -1,10 +1,10 @@
 import { realpathSync } from 'node:fs';
-import { resolve } from 'node:path';
 import type { Writable } from 'node:stream';
 import { dialectOf } from './data/dialect.js';
-import type { DataOptions } from './data/options.js';
+import type { DataOptions, Paths } from './data/options.js';
 import { refuseBadRows, skipBadRows, type RejectPolicy } from './data/rows/rejects.js';
 import { columnsOf, encodedFormat, rowFormatOf } from './data/rows/row-format.js';
+import { absolute, namesOf } from './data/sources/find-files.js';
 import { openSource } from './data/sources/open-source.js';
 import type { ReadProgress } from './data/sources/source.js';
 import { createEngine, type EngineOptions } from './engines/engines.js';
@@ -20,8 +20,8 @@ import { compileTrained, readTrainedModel } from './trained-model.js';
 export interface PredictOptions extends EngineOptions, ColumnOptions {
   /** A run or a checkpoint. */
   readonly path: string;
-  /** A CSV, Parquet or shards, with or without labels. */
-  readonly data: string;
+  /** Files, folders or globs of CSV or Parquet, or shards, with or without labels. */
+  readonly data: Paths;
   /** A file, whose ending says what it is, or a stream that takes CSV. */
   readonly out: string | Writable;
   /** Writes only the best rows of each group. */
@@ -56,11 +56,11 @@ export async function predict({ path, data, out, keep, prefix, top, onBadRow, on
   const { folder, checkpoint, experiment } = model;
   // What is to be predicted is not asked for.
   const format = encodedFormat(rowFormatOf({ ...model.format.spec, tasks: [] }), checkpoint.fitted);
-  if (typeof out === 'string' && isSameFile(out, data)) throw userError('usage', { where: '--out', message: 'is the data itself', fix: 'name another file' });
+  const source = await openSource(absolute(data), columnsOf(format), dialectOf(experiment.data));
+  if (typeof out === 'string' && [source.path, ...source.files].some((path) => isSameFile(out, path))) throw userError('usage', { where: '--out', message: 'is the data itself', fix: 'name another file' });
   const output = openOutput(out);
-  const source = await openSource(resolve(data), columnsOf(format), dialectOf(experiment.data));
   const spaces = predictedSpaces(model.spaces);
-  const columns = scoredColumns({ keep: top === undefined ? keep : [top.by, ...keep], prefix }, data, source.columns, spaces.map(({ name }) => name));
+  const columns = scoredColumns({ keep: top === undefined ? keep : [top.by, ...keep], prefix }, namesOf(data), source.columns, spaces.map(({ name }) => name));
   const ranked = top && rankedBy(top, columns, spaces);
   if (ranked !== undefined) onNotice(ranked.notice);
 

@@ -2,6 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { loadConfig } from '../config/load.js';
 import { keptIn, keptOf, removeCached, type CachedFolder } from '../data/cache/cache-list.js';
+import { sourcesOf } from '../data/sources/find-files.js';
 import { SPLITS } from '../data/options.js';
 import { readManifest } from '../data/shards/manifest.js';
 import { EXIT_CODES, userError } from '../errors.js';
@@ -49,10 +50,10 @@ async function find(path: string): Promise<readonly CachedFolder[]> {
   const add = (folders: readonly CachedFolder[]): void => folders.forEach((folder) => found.set(folder.path, folder));
   if (/\.ya?ml$/.test(path)) {
     const { data } = (await loadConfig(path)).experiment;
-    for (const split of SPLITS) if (data[split] !== undefined) add(await keptOf(data[split], data.cache));
+    for (const split of SPLITS) for (const { path: file, home } of sourcesOf(data[split] ?? [])) add(await keptOf(file, data.cache, home));
   } else {
     const full = resolve(path);
-    add(await keptOf(full));
+    for (const { path: file, home } of sourcesOf(full)) add(await keptOf(file, undefined, home));
     if (statSync(full).isDirectory()) add(await keptIn(full));
   }
   return [...found.values()];

@@ -7,7 +7,7 @@ import { createOutput } from './output.js';
 /** The arguments of `mtl eval`. */
 export interface EvalArguments {
   readonly path: string;
-  readonly data: string | undefined;
+  readonly data: readonly string[] | undefined;
   readonly device: Device;
   readonly threads: number | undefined;
   readonly verifyData: boolean;

@@ -4,10 +4,10 @@ import { EXIT_CODES, printable, problemLine, UserError, userError, type Problem 
 import { packageVersion } from '../runs/package-version.js';
 import { PRESET_NAMES, SYNTH_FORMATS } from '../synth/presets.js';
 import { systemError } from './system-error.js';
-import { dataPath, deviceOption, jsonOption, perField, setOption, shareOrNone, shareOrZero, threadsOption, verifyDataOption, whole, wholeOrNone } from './options.js';
+import { dataPath, deviceOption, filesOption, jsonOption, perField, setOption, shareOrNone, shareOrZero, threadsOption, verifyDataOption, whole, wholeOrNone } from './options.js';
 
 /** Options that may be given many times, or with many values. */
-const LISTS = ['set', 'keep'];
+const LISTS = ['set', 'keep', 'data'];
 
 // Commands are loaded when they are called, so that help costs nothing.
 
@@ -81,7 +81,7 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
       (y) =>
         y
           .positional('path', { type: 'string', demandOption: true, describe: 'run folder or checkpoint' })
-          .option('data', { type: 'string', requiresArg: true, describe: "a CSV, Parquet or shards in place of the config's data" })
+          .option('data', filesOption("CSV, Parquet or shards in place of the config's data"))
           .option('device', deviceOption)
           .option('threads', threadsOption)
           .option('verify-data', verifyDataOption)
@@ -98,7 +98,7 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
       (y) =>
         y
           .positional('path', { type: 'string', demandOption: true, describe: 'run folder or checkpoint' })
-          .option('data', { type: 'string', demandOption: true, requiresArg: true, describe: 'a CSV, Parquet or shards; labels are not needed' })
+          .option('data', { ...filesOption('CSV, Parquet or shards; labels are not needed'), demandOption: true })
           .option('out', { type: 'string', demandOption: true, requiresArg: true, describe: 'file to write: .csv, .csv.gz, .jsonl, .jsonl.gz or .parquet; - for CSV on standard output' })
           .option('keep', { type: 'string', array: true, requiresArg: true, default: [] as string[], describe: 'columns of the data that are written too, as they are; all for all of them' })
           .option('prefix', { type: 'string', default: '', describe: 'put before the names of predictions' })
@@ -229,7 +229,7 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
       if (repeated !== undefined) throw userError('usage', { where: `--${repeated}`, message: 'is given more than once' });
       // The commands' own names are all that may be left over.
       const extra = args._.slice(args._[0] === 'config' || args._[0] === 'data' ? 2 : 1);
-      if (extra.length > 0) throw userError('usage', { where: String(extra[0]), message: 'is one argument too many' });
+      if (extra.length > 0) throw userError('usage', { where: String(extra[0]), message: 'is one argument too many', ...('data' in args && { fix: 'a glob stands in quotes, as in --data "logs/*.csv"' }) });
       return true;
     }, true)
     .recommendCommands()

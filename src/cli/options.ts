@@ -11,6 +11,10 @@ export const setOption = {
   describe: 'change a key of the config, as in training.epochs=5; repeatable',
   coerce: (value: string | readonly string[]): readonly string[] => [value].flat(),
 } as const;
+/** Files of rows: one path, or several where it is given several times. */
+export function filesOption(describe: string) {
+  return { type: 'string', requiresArg: true, describe: `${describe}: a file, a folder, a glob in quotes; repeatable`, coerce: (value: string | readonly string[]): readonly string[] => [value].flat() } as const;
+}
 /** Where to compute. */
 export const deviceOption = { choices: DEVICES, default: 'auto', describe: 'where to compute' } as const;
 /** How many workers; undefined for one a core. */

@@ -1,8 +1,8 @@
-import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, extname, resolve } from 'node:path';
 import { systemCode, UserError, userError } from '../errors.js';
 import { SPLITS } from '../data/options.js';
+import { isThere } from '../data/sources/find-files.js';
 import { crossChecks, experimentSchema, type Experiment } from './experiment.js';
 import { issuesOf, toProblem, type Issue } from './issues.js';
 import { applyOverrides, type Override } from './overrides.js';
@@ -68,11 +68,14 @@ function sectionsOf(raw: object): Partial<Experiment> {
 function resolvedPaths(data: Experiment['data'], folder: string): Experiment['data'] {
   const resolved = { ...data };
   for (const split of SPLITS) {
-    const path = data[split];
-    if (path === undefined) continue;
-    const besideConfig = resolve(folder, path);
-    resolved[split] = existsSync(besideConfig) || !existsSync(resolve(path)) ? besideConfig : resolve(path);
+    const paths = data[split];
+    if (paths !== undefined) resolved[split] = typeof paths === 'string' ? resolvedPath(paths, folder) : paths.map((path) => resolvedPath(path, folder));
   }
   if (data.cache !== undefined) resolved.cache = resolve(folder, data.cache);
   return resolved;
+}
+
+function resolvedPath(path: string, folder: string): string {
+  const besideConfig = resolve(folder, path);
+  return isThere(besideConfig) || !isThere(resolve(path)) ? besideConfig : resolve(path);
 }

@@ -2,13 +2,16 @@ import { z } from 'zod';
 import { dialectShape } from './dialect.js';
 
 const path = z.string().min(1);
+const paths = z.union([path, z.array(path).min(1)]);
+/** Where rows come from: files, folders or globs, one or several. */
+export type Paths = string | readonly string[];
 
 /** The `data` section of a config. */
 export const dataOptions = z
   .strictObject({
-    train: path.describe('CSV with a header, plain or gzip; Parquet, a file or a folder of parts; or a folder of shards. Paths are taken from the folder of the config, else from the working directory'),
-    valid: path.optional().describe('measured after every epoch; the best epoch is chosen by it'),
-    test: path.optional().describe('measured once, with the best weights'),
+    train: paths.describe('CSV with a header, plain or gzip, or Parquet: a file, a folder of files or of partitions (ds=2026-11-01), a glob, or a list of these; or a folder of shards. Paths are taken from the folder of the config, else from the working directory'),
+    valid: paths.optional().describe('measured after every epoch; the best epoch is chosen by it'),
+    test: paths.optional().describe('measured once, with the best weights'),
     ...dialectShape,
     cache: path.optional().describe('folder for encoded rows, so that a file is read once; .mtl beside the data where it is not given'),
     onBadRow: z.enum(['error', 'skip']).default('error').describe('skip writes bad rows to rejects.csv with their reasons'),

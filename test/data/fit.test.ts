@@ -27,7 +27,7 @@ async function learned(rows: readonly (readonly Buffer[])[], isQuoted: boolean, 
   const path = scratchFile('train.csv', Buffer.concat([Buffer.from(HEADER), ...lines]));
   const csv = await openCsv(path, {}, chunkBytes);
   const policy = skipBadRows(undefined, 1000);
-  const fitted = await fitFeatures({ csv, indices: new Map(csv.header.map((name, i) => [name, i])) }, rowFormatOf({ tasks, groups }), policy, () => undefined);
+  const fitted = await fitFeatures([{ csv, indices: new Map(csv.header.map((name, i) => [name, i])) }], rowFormatOf({ tasks, groups }), policy, () => undefined);
   return [storedFitted(fitted).json, policy.count];
 }
 

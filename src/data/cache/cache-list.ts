@@ -5,9 +5,7 @@ import { onDisk } from '../../disk.js';
 import { systemCode } from '../../errors.js';
 import { cacheFolders, CACHE_FOLDER } from './cache.js';
 import { readEntry, VERSION, type CacheEntry } from './entry.js';
-import type { CellFile } from '../files/cell-file.js';
-import { isSameContent, isSameSize, isSameStats } from '../files/fingerprint.js';
-import { openRows } from '../files/row-reader.js';
+import { hashFiles, isSameContent, isSameSize, isSameStats, statsOf } from '../files/fingerprint.js';
 import { readManifest } from '../shards/manifest.js';
 
 /** A folder of a cache. */
@@ -25,9 +23,10 @@ export interface CachedFolder {
 /**
  * What is kept of a source.
  * @param configured the cache that a config asks for
+ * @param home the folder beside the data, where that is not the one beside the source
  */
-export async function keptOf(source: string, configured?: string): Promise<readonly CachedFolder[]> {
-  const lists = cacheFolders(source, configured).filter((folder) => existsSync(folder)).map((folder) => listCache(folder, source));
+export async function keptOf(source: string, configured?: string, home?: string): Promise<readonly CachedFolder[]> {
+  const lists = cacheFolders(source, configured, home).filter((folder) => existsSync(folder)).map((folder) => listCache(folder, source));
   return (await Promise.all(lists)).flat();
 }
 
@@ -39,12 +38,6 @@ export async function keptIn(folder: string): Promise<readonly CachedFolder[]> {
 
 async function listCache(folder: string, source?: string): Promise<readonly CachedFolder[]> {
   const found: CachedFolder[] = [];
-  const files = new Map<string, Promise<CellFile>>();
-  const open = (path: string): Promise<CellFile> => {
-    const file = files.get(path) ?? openRows(path, []).then(({ csv }) => csv);
-    files.set(path, file);
-    return file;
-  };
   for (const { name } of (await readdir(folder, { withFileTypes: true })).filter((each) => each.isDirectory())) {
     const path = join(folder, name);
     const [, owner, pid] = /^\.(.+)\.(?:rows|fitted)-[0-9a-f-]+\.(\d+)-\d+\.tmp$/.exec(name) ?? [];
@@ -52,7 +45,7 @@ async function listCache(folder: string, source?: string): Promise<readonly Cach
     // What is neither whole nor the beginning of it is somebody else's.
     if (entry === undefined && pid === undefined) continue;
     if (source !== undefined && (entry === undefined ? owner !== basename(source) : entry.source !== source)) continue;
-    const state = entry !== undefined ? ((await isCurrent(entry, open)) ? 'fits' : 'stale') : isRunning(Number(pid)) ? 'being written' : 'unfinished';
+    const state = entry !== undefined ? ((await isCurrent(entry)) ? 'fits' : 'stale') : isRunning(Number(pid)) ? 'being written' : 'unfinished';
     try {
       const rows = entry?.kind === 'rows' ? (await readManifest(path))?.rows : undefined;
       found.push({ path, bytes: await sizeOf(path), entry, rows, state });
@@ -78,13 +71,13 @@ export async function removeCached(folders: readonly CachedFolder[]): Promise<vo
   for (const { path } of folders) await onDisk(path, () => rm(path, { recursive: true, force: true }));
 }
 
-/** Whether a source holds what it held; it is read only where it was touched and has the size that it had. */
-async function isCurrent({ version, source, fingerprint, stats }: CacheEntry, open: (path: string) => Promise<CellFile>): Promise<boolean> {
+/** Whether the files of a source hold what they held; they are read only where they were touched and have the size that they had. */
+async function isCurrent({ version, source, fingerprint, stats }: CacheEntry): Promise<boolean> {
   if (version !== VERSION) return false;
+  const names = Object.keys(stats);
   try {
-    const file = await open(source);
-    const now = await file.stats();
-    return isSameStats(stats, now) || (isSameSize(stats, now) && isSameContent(fingerprint, await file.fingerprint()));
+    const now = await statsOf(source, names);
+    return isSameStats(stats, now) || (isSameSize(stats, now) && isSameContent(fingerprint, await hashFiles(source, names)));
   } catch {
     return false;
   }

@@ -18,6 +18,8 @@ export const CACHE_FOLDER = '.mtl';
 export interface CacheRequest {
   readonly kind: CacheEntry['kind'];
   readonly source: string;
+  /** The folder beside the data for it, where that is not the one beside the source. */
+  readonly home?: string;
   readonly stats: FileStats;
   /** What the source holds; undefined where nothing that is kept can be of it. */
   readonly fingerprint: Fingerprint | undefined;
@@ -33,11 +35,14 @@ export interface Cache {
   onNotice?(text: string): void;
 }
 
-/** Where a source's folders may be, the first choice first. */
-export function cacheFolders(source: string, configured: string | undefined): readonly string[] {
+/**
+ * Where a source's folders may be, the first choice first.
+ * @param home the folder beside the data
+ */
+export function cacheFolders(source: string, configured: string | undefined, home = join(dirname(source), CACHE_FOLDER)): readonly string[] {
   if (configured !== undefined) return [configured];
   const own = userCache();
-  return [join(dirname(source), CACHE_FOLDER), ...(own === undefined ? [] : [join(own, 'mtl')])];
+  return [home, ...(own === undefined ? [] : [join(own, 'mtl')])];
 }
 
 /** The folder for what programs keep of a user's: paths that are empty or relative do not count (XDG Base Directory Specification). */
@@ -60,9 +65,9 @@ function userCache(): string | undefined {
  * @throws UserError (disk) where it can be written nowhere
  */
 export async function cached(cache: Cache, request: CacheRequest, make: (path: string, entry: (read: Fingerprint) => string) => Promise<void>): Promise<string> {
-  const { kind, source, stats, fingerprint, recipe } = request;
+  const { kind, source, home, stats, fingerprint, recipe } = request;
   const prefix = `${basename(source)}.${kind}-${keyOf(VERSION, kind, recipe).slice(0, 12)}-`;
-  const folders = cacheFolders(source, cache.folder);
+  const folders = cacheFolders(source, cache.folder, home);
   const kept = fingerprint === undefined ? [] : await keptUnderName(source, folders);
   const found = kept.find(({ path, entry }) => basename(path).startsWith(prefix) && isSameContent(entry.fingerprint, fingerprint!));
   if (found !== undefined) {

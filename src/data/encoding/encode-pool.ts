@@ -89,9 +89,9 @@ export function createPieceEncoder(shape: RowShape, format: EncodedFormat, kept:
 }
 
 /** Threads that encode plain rows. They start with the first of them; until they are ready, this one does what there is. */
-export function createEncoders({ csv, indices }: RowShape, format: EncodedFormat, { threads, isPatient = false, onNotice }: EncodersOptions, { policy, kept = [], onRows }: EncodersTarget): Encoders {
+export function createEncoders({ csv, indices, constants }: RowShape, format: EncodedFormat, { threads, isPatient = false, onNotice }: EncodersOptions, { policy, kept = [], onRows }: EncodersTarget): Encoders {
   const columns = blockColumns(format);
-  const about: EncoderSpec = { shape: { csv: { path: csv.path, header: csv.header, ...(csv.dialect && { dialect: csv.dialect }) }, indices }, spec: format.spec, fitted: format.fitted, kept };
+  const about: EncoderSpec = { shape: { csv: { path: csv.path, header: csv.header, ...(csv.dialect && { dialect: csv.dialect }) }, indices, ...(constants && { constants }) }, spec: format.spec, fitted: format.fitted, kept };
   const encodeHere = createPieceEncoder(about.shape, format, kept);
   const workers: { readonly thread: Thread; numAsked: number }[] = [];
   /** In the order of the file. */

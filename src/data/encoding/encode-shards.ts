@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ENTRY } from '../cache/entry.js';
 import { createEncoders, type EncodersOptions } from './encode-pool.js';
-import { noRows } from './fit.js';
 import type { BadRow, RejectPolicy } from '../rows/rejects.js';
 import { blockColumns, blockReaders, blockRows, createRowBlock } from '../rows/row-block.js';
 import type { EncodedFormat } from '../rows/row-format.js';
@@ -47,7 +46,7 @@ export async function encodeShards<Read>(folder: string, entry: (read: Read) => 
  * Encodes all rows of a file of cells. What comes of them does not depend on the number of threads.
  * @param options how many threads encode plain rows; this one alone where it is left out
  * @returns which rows were left out
- * @throws UserError (data) for a row that the policy does not let pass, and for a file without a usable row
+ * @throws UserError (data) for a row that the policy does not let pass
  */
 export async function encodeRows(source: RowSource, format: EncodedFormat, policy: RejectPolicy, writer: ShardWriter, onShare: (share: number) => void, options: EncodersOptions = { threads: 1 }): Promise<LeftOut> {
   const columns = blockColumns(format);
@@ -56,8 +55,7 @@ export async function encodeRows(source: RowSource, format: EncodedFormat, polic
   const readers = blockReaders(block, format.fields, format.labels);
   const elsewhere = options.threads > 1 ? createEncoders(source, format, options, { policy, onRows: (batch) => writer.add(batch) }) : undefined;
   try {
-    const { count, leftOut } = await readRows(source, { format, readers, block, capacity, policy, onBlock: () => writer.add(block), onShare, elsewhere });
-    if (count === 0) throw noRows(source.csv.path);
+    const { leftOut } = await readRows(source, { format, readers, block, capacity, policy, onBlock: () => writer.add(block), onShare, elsewhere });
     return leftOut;
   } finally {
     await elsewhere?.close();

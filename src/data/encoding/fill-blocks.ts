@@ -5,6 +5,7 @@ import type { RowFormat } from '../rows/row-format.js';
 import { countLeftOut, startRules, type LeftOut } from '../rows/row-rule.js';
 import { rowReader, type RowShape, type RowSource } from '../files/row-reader.js';
 import type { ColumnReader } from '../rows/column-reader.js';
+import { withConstants } from '../files/constant-columns.js';
 import { columnsReader } from '../files/columns-reader.js';
 import { createScanner, type Scanner } from '../files/scan.js';
 
@@ -53,8 +54,10 @@ export interface BlockFiller {
 
 /** The ways of rows into a block. */
 export function createFiller(source: RowShape, { format, readers, block, capacity, policy }: RowTarget): BlockFiller {
-  const { readers: ruleReaders, settle, leftOut } = startRules(format.rules, block);
-  const all = [...readers, ...ruleReaders];
+  const rules = startRules(format.rules, block);
+  const { leftOut } = rules;
+  const { readers: all, readConstants } = withConstants(source, [...readers, ...rules.readers]);
+  const settle = readConstants === undefined ? rules.settle : (): boolean => (readConstants(), rules.settle());
   const readRow = rowReader(source, all, settle, policy);
   return {
     readRow,

@@ -7,6 +7,7 @@ import type { RowSource } from '../files/row-reader.js';
 import type { ColumnReader, DirectCells } from '../rows/column-reader.js';
 import type { RejectPolicy } from '../rows/rejects.js';
 import type { RowFormat } from '../rows/row-format.js';
+import { countLeftOut, type LeftOut } from '../rows/row-rule.js';
 
 /** Rows that are looked at together, where these are not wide. */
 const BLOCK_ROWS = 1 << 13;
@@ -14,13 +15,13 @@ const BLOCK_ROWS = 1 << 13;
 /**
  * Learns vocabularies and scales from the rows of train that will be trained on, in one pass; no pass where nothing is to be
  * learned.
- * @param onShare told the share of the file that was read
+ * @param onShare told the share of a file that was read, and which one
  */
 export async function fitFeatures(
-  source: RowSource,
+  sources: readonly RowSource[],
   format: RowFormat,
   policy: RejectPolicy,
-  onShare: (share: number) => void,
+  onShare: (share: number, source: RowSource) => void,
 ): Promise<Fitted> {
   const { fields, labels } = format;
   const fits = fitsOf(format);
@@ -43,8 +44,14 @@ export async function fitFeatures(
   const onBlock = (): void => {
     for (const observe of observed) observe();
   };
-  const { count } = await readRows(source, { format, readers, block, capacity, policy, onBlock, onShare });
-  if (count === 0) throw noRows(source.csv.path);
+  let count = 0;
+  const leftOut = new Map<string, number>();
+  for (const source of sources) {
+    const found = await readRows(source, { format, readers, block, capacity, policy, onBlock, onShare: (share) => onShare(share, source) });
+    count += found.count;
+    countLeftOut(leftOut, found.leftOut);
+  }
+  if (count === 0) throw noRows(sources.map(({ csv }) => csv.path), leftOut);
   return Object.fromEntries([...fits].map(([name, fit]) => [name, fit.finish()]));
 }
 
@@ -156,7 +163,14 @@ function bagColumn(field: Field & { readonly kind: 'bag' }, fit: Fit, block: Fit
   };
 }
 
-/** The error for a data set without a usable row. */
-export function noRows(path: string): Error {
-  return userError('data', { where: path, message: 'expected rows below the header, found none that can be used' });
+/**
+ * The error for a data set without a usable row.
+ * @param leftOut the rows that there are
+ */
+export function noRows(paths: readonly string[], leftOut: LeftOut = new Map()): Error {
+  const [first, ...more] = paths;
+  const where = `${first}${more.length > 0 ? ` and ${more.length} more` : ''}`;
+  if (leftOut.size === 0) return userError('data', { where, message: 'expected rows below the header, found none that can be used' });
+  const reasons = [...leftOut].map(([reason, rows]) => `${reason} (${rows})`);
+  return userError('data', { where, message: `expected rows that are used, found none: all are left out: ${reasons.join(', ')}` });
 }

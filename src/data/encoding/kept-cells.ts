@@ -24,11 +24,11 @@ export interface KeptCells {
  * Keeps the cells of some columns. Those of a bad row are kept too, empty where nobody can tell which cell is whose.
  * @param block that the row is read into: as its row `rows`
  */
-export function createKeptCells(columns: readonly string[], { csv, indices }: RowShape, block: { readonly rows: number }): KeptCells {
+export function createKeptCells(columns: readonly string[], { csv, indices, constants }: RowShape, block: { readonly rows: number }): KeptCells {
   const cells = columns.map((): string[] => []);
   const skippedCells: string[][] = [];
   const skipped: number[] = [];
-  const cellsOf = (row: BadRow): string[] => columns.map((name) => (row.cells.length === csv.header.length ? row.cells[indices.get(name)!]! : ''));
+  const cellsOf = (row: BadRow): string[] => columns.map((name) => constants?.get(name) ?? (row.cells.length === csv.header.length ? row.cells[indices.get(name)!]! : ''));
   const merged = (column: readonly string[], c: number): string[] => {
     const all: string[] = [];
     let from = 0;

@@ -12,6 +12,8 @@ import type { RejectPolicy } from '../rows/rejects.js';
 export interface RowShape {
   readonly csv: Pick<CellFile, 'path' | 'header' | 'dialect'>;
   readonly indices: ReadonlyMap<string, number>;
+  /** Columns that are the same in all rows, whether they stand in the file or not. */
+  readonly constants?: ReadonlyMap<string, string>;
 }
 
 /** A CSV and the columns that are read from it. */
@@ -23,11 +25,14 @@ export interface RowSource extends RowShape {
  * Opens a CSV, or Parquet, and finds the columns in its header.
  * @param path - is standard input, which can be read once
  * @param dialect what is said of a CSV
+ * @param constants columns that are the same in all rows and need not stand in the file
  * @throws UserError (data) for a file that cannot be read or lacks a column
  */
-export async function openRows(path: string, columns: readonly string[], dialect: DialectOptions = {}): Promise<RowSource> {
+export async function openRows(path: string, columns: readonly string[], dialect: DialectOptions = {}, constants: ReadonlyMap<string, string> = new Map()): Promise<RowSource> {
   const csv = path === '-' ? await openCsv(streamSource(process.stdin), dialect) : ((await openParquetFile(path, columns)) ?? (await openCsv(path, dialect)));
-  return { csv, indices: columnIndices(csv, columns) };
+  const wanted = columns.filter((name) => csv.header.includes(name) || !constants.has(name));
+  const isConstant = columns.some((name) => constants.has(name));
+  return { csv, indices: columnIndices(csv, wanted), ...(isConstant && { constants: new Map([...constants].filter(([name]) => columns.includes(name))) }) };
 }
 
 /** Parquet, where the path leads to a file of it or a folder with some. Its reader is loaded only then. */

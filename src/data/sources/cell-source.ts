@@ -1,113 +1,144 @@
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
-import type { DialectOptions } from '../dialect.js';
+import { join, relative } from 'node:path';
 import { writeFolder, writeSynced } from '../../disk.js';
+import { UserError, type Problem } from '../../errors.js';
 import type { Fitted } from '../../features/feature-types.js';
 import { keyOfFitted } from '../../features/fitted.js';
-import { cached, cacheFolders } from '../cache/cache.js';
-import { ENTRY, keptUnderName, knownContent } from '../cache/entry.js';
-import { readFitted, writeFitted } from '../cache/fitted-folder.js';
 import { shardDataset } from '../batches/dataset.js';
+import { cached } from '../cache/cache.js';
+import { ENTRY } from '../cache/entry.js';
+import { readFitted, writeFitted } from '../cache/fitted-folder.js';
+import type { DialectOptions } from '../dialect.js';
 import { encodeRows, encodeShards, replayRejects } from '../encoding/encode-shards.js';
-import { userError } from '../../errors.js';
-import { checkUnchanged, isSameContent, isSameSize, type Fingerprint } from '../files/fingerprint.js';
-import { fitFeatures, fitsOf } from '../encoding/fit.js';
+import { fitFeatures, fitsOf, noRows } from '../encoding/fit.js';
 import { streamRows } from '../encoding/stream-rows.js';
+import type { RowSource } from '../files/row-reader.js';
 import { blockColumns } from '../rows/row-block.js';
-import { recipeOf } from '../rows/row-format.js';
-import { openRows } from '../files/row-reader.js';
+import { recipeOf, type EncodedFormat } from '../rows/row-format.js';
 import { idCountsOf } from '../shards/id-counts.js';
-import { openShards } from '../shards/reader.js';
+import { joinedShards } from '../shards/joined-shards.js';
+import { leftOutOf } from '../shards/left-out.js';
+import { openShards, type Shards } from '../shards/reader.js';
 import { asStored } from '../shards/shard-view.js';
-import type { Access, Reading, Source } from './source.js';
+import { openCellPart, tellShare, type CellPart } from './cell-part.js';
+import { checkKinds } from './check-kinds.js';
+import { commonFolder, type DataFile } from './find-files.js';
+import type { Reading, Source } from './source.js';
 
 /** A file is encoded by several threads where it has more bytes: two break even at some 120 MB, and save a third of the time at 500 MB. */
 const THREADED_BYTES = 64e6;
 /** More threads would wait for the one that reads and writes. */
 const MAX_THREADS = 8;
+/** Problems of a source with many files that are told. */
+const MAX_PROBLEMS = 20;
 
 /**
- * Opens a file of cells, a CSV. It is read when something is to be fitted on it and when it is encoded; both are kept in the
- * cache, so that the next run does not read it.
+ * Opens files of cells, whose rows are those of one source, file behind file. They are read when something is to be fitted on them and
+ * when they are encoded; both are kept in the cache, what was encoded file by file, so that the next run does not read them.
+ * @throws UserError (data) with the problems of all files
  */
-export async function openCellSource(path: string, columns: readonly string[], dialect: DialectOptions): Promise<Source> {
-  const rows = await openRows(path, columns, dialect);
-  const stats = await rows.csv.stats();
-  const bytes = Object.values(stats).reduce((sum, file) => sum + file.bytes, 0);
-  /** What the source holds, once that is known. */
-  let content: Fingerprint | undefined;
+export async function openCellSource(files: readonly DataFile[], columns: readonly string[], dialect: DialectOptions): Promise<Source> {
+  const parts = await openParts(files, columns, dialect);
+  checkKinds(parts.map(({ rows }) => rows.csv));
+  const [first, ...others] = parts as [CellPart, ...CellPart[]];
+  /** What the paths of all files begin with: the file, where there is one. */
+  const path = others.length === 0 ? first.file.path : commonFolder(files);
+  const nameOf = ({ file }: CellPart): string => relative(path, file.path);
+  /** What each file has, by its name below the path. */
+  const byName = <Each>(of: (part: CellPart) => Readonly<Record<string, Each>>): Readonly<Record<string, Each>> =>
+    others.length === 0 ? of(first) : Object.fromEntries(parts.map((part) => [nameOf(part), of(part)['']!]));
+  /** All that decides what becomes of a file, beside its content and the format. */
+  const recipeParts = ({ rows: { csv, constants } }: CellPart): readonly unknown[] => [csv.dialect, ...(constants === undefined ? [] : [[...constants]])];
+  const threadsFor = ({ bytes }: CellPart, reading: Reading): number => (bytes > THREADED_BYTES ? Math.min(MAX_THREADS, reading.threads ?? availableParallelism()) : 1);
 
-  const tell = ({ onProgress, signal }: Access, what: string, share: number): void => {
-    onProgress?.({ what: `${what} ${path}`, share });
-    // Signals are heard only when the event loop gets a turn; a read of the file is one.
-    signal?.throwIfAborted();
+  /** The shards of a file, encoded where they are not kept. */
+  const shardsOf = async (part: CellPart, format: EncodedFormat, reading: Reading): Promise<Shards> => {
+    const { file, rows, stats } = part;
+    const request = { kind: 'rows', source: file.path, home: file.home, stats, fingerprint: await part.identify(reading), recipe: [recipeOf(format), ...recipeParts(part), keyOfFitted(format.fitted)] } as const;
+    const folder = await cached(reading.cache ?? {}, request, (target, entry) =>
+      encodeShards(target, entry, file.path, format, reading.policy, async (policy, writer) => {
+        const options = { threads: threadsFor(part, reading), onNotice: (text: string) => reading.cache?.onNotice?.(text) };
+        const leftOut = await encodeRows(rows, format, policy, writer, (share) => tellShare(reading, `encoding ${file.path}`, share), options);
+        return { read: await part.hashed(reading), leftOut };
+      }),
+    );
+    // Those that were told just now are told once.
+    await replayRejects(folder, file.path, reading.policy);
+    // It was there a moment ago.
+    return (await openShards(folder))!;
   };
-  /** Reads all bytes where they have not passed yet, and looks whether they are still those that were there when it was opened. */
-  const hashed = async (access: Access): Promise<Fingerprint> => {
-    let done = 0;
-    const found = await rows.csv.fingerprint((more) => tell(access, 'verifying', (done += more) / bytes));
-    checkUnchanged(path, stats, await rows.csv.stats());
-    if (content !== undefined && !isSameContent(content, found)) {
-      throw userError('data', { where: path, message: 'was changed though its size, its times and its inode are those of what the cache keeps', fix: 'run again with --verify-data' });
-    }
-    return (content = found);
-  };
-  /** What the source holds, where that can be known without reading it; where something kept may be of it, it is read. */
-  const identify = async (access: Access): Promise<Fingerprint | undefined> => {
-    if (content !== undefined) return content;
-    const kept = await keptUnderName(path, cacheFolders(path, access.cache?.folder));
-    content = access.verifyData === true ? undefined : knownContent(kept, stats);
-    if (content === undefined && kept.some(({ entry }) => isSameSize(entry.stats, stats))) await hashed(access);
-    return content;
-  };
-  /** Looks at every row. */
-  const readWhole = async <Result>(what: string, reading: Reading, read: (onShare: (share: number) => void) => Promise<Result>): Promise<{ readonly read: Fingerprint; readonly result: Result }> => {
-    const result = await read((share) => tell(reading, what, share));
-    return { read: await hashed(reading), result };
-  };
-  const threadsFor = (reading: Reading): number => (bytes > THREADED_BYTES ? Math.min(MAX_THREADS, reading.threads ?? availableParallelism()) : 1);
+
   return {
     path,
-    columns: rows.csv.header,
+    files: files.map((file) => file.path),
+    columns: commonColumns(parts),
 
-    fingerprint: async (access) => (await identify(access)) ?? hashed(access),
+    async fingerprint(access) {
+      const found = new Map<CellPart, Awaited<ReturnType<CellPart['hashed']>>>();
+      for (const part of parts) found.set(part, (await part.identify(access)) ?? (await part.hashed(access)));
+      return byName((part) => found.get(part)!);
+    },
 
     async fit(format, reading) {
       if (fitsOf(format).size === 0) return {};
-      const request = { kind: 'fitted', source: path, stats, fingerprint: await identify(reading), recipe: [recipeOf(format), rows.csv.dialect] } as const;
+      const known = await Promise.all(parts.map((part) => part.identify(reading)));
+      const fingerprint = known.every((each) => each !== undefined) ? byName((part) => known[parts.indexOf(part)]!) : undefined;
+      const recipe = [recipeOf(format), ...(others.length === 0 ? recipeParts(first) : [parts.map((part) => [nameOf(part), ...recipeParts(part)])])];
+      const request = { kind: 'fitted', source: path, home: first.file.home, stats: byName(({ stats }) => stats), fingerprint, recipe } as const;
       let fitted: Fitted | undefined;
       const folder = await cached(reading.cache ?? {}, request, async (target, entry) => {
-        const { read, result } = await readWhole('learning vocabularies and scales from', reading, (onShare) => fitFeatures(rows, format, reading.policy, onShare));
-        fitted = result;
+        const onShare = (share: number, { csv }: RowSource): void => tellShare(reading, `learning vocabularies and scales from ${csv.path}`, share);
+        const learned = await fitFeatures(parts.map(({ rows }) => rows), format, reading.policy, onShare);
+        const read = await Promise.all(parts.map((part) => part.hashed(reading)));
+        fitted = learned;
         await writeFolder(target, async (temporary) => {
-          await writeFitted(temporary, result);
-          await writeSynced(join(temporary, ENTRY), entry(read));
+          await writeFitted(temporary, learned);
+          await writeSynced(join(temporary, ENTRY), entry(byName((part) => read[parts.indexOf(part)]!)));
         });
       });
       return fitted ?? (await readFitted(folder));
     },
 
     async dataset(format, reading) {
-      const threads = threadsFor(reading);
-      const request = { kind: 'rows', source: path, stats, fingerprint: await identify(reading), recipe: [recipeOf(format), rows.csv.dialect, keyOfFitted(format.fitted)] } as const;
-      const folder = await cached(reading.cache ?? {}, request, (target, entry) =>
-        encodeShards(target, entry, path, format, reading.policy, async (policy, writer) => {
-          const options = { threads, onNotice: (text: string) => reading.cache?.onNotice?.(text) };
-          const { read, result: leftOut } = await readWhole('encoding', reading, (onShare) => encodeRows(rows, format, policy, writer, onShare, options));
-          return { read, leftOut };
-        }),
-      );
-      // Those that were told just now are told once.
-      await replayRejects(folder, path, reading.policy);
-      // It was there a moment ago.
-      const shards = (await openShards(folder))!;
+      const all: Shards[] = [];
+      for (const part of parts) all.push(await shardsOf(part, format, reading));
+      const shards = joinedShards(all);
+      if (shards.manifest.rows === 0) throw noRows(files.map((file) => file.path), leftOutOf(shards.manifest));
       return shardDataset(shards, asStored(shards, blockColumns(format)), idCountsOf(shards.manifest));
     },
 
     async stream(format, kept, reading, take) {
-      const opened = await openRows(path, [...new Set([...columns, ...kept])], dialect);
-      const onShare = (share: number): void => tell(reading, 'reading', share);
-      await streamRows(opened, format, kept, reading.policy, take, onShare, { threads: threadsFor(reading), onNotice: reading.onNotice });
+      const all = [...new Set([...columns, ...kept])];
+      const total = parts.reduce((sum, { bytes }) => sum + bytes, 0);
+      let before = 0;
+      for (const part of await openParts(files, all, dialect)) {
+        const onShare = (share: number): void => tellShare(reading, `reading ${part.file.path}`, total === 0 ? 1 : (before + share * part.bytes) / total);
+        await streamRows(part.rows, format, kept, reading.policy, take, onShare, { threads: threadsFor(part, reading), onNotice: reading.onNotice });
+        before += part.bytes;
+      }
     },
   };
+}
+
+/** Opens all files, and tells of all that cannot be. */
+async function openParts(files: readonly DataFile[], columns: readonly string[], dialect: DialectOptions): Promise<readonly CellPart[]> {
+  const parts: CellPart[] = [];
+  const problems: Problem[] = [];
+  for (const file of files) {
+    try {
+      parts.push(await openCellPart(file, columns, dialect));
+    } catch (error) {
+      if (!(error instanceof UserError) || error.kind !== 'data') throw error;
+      problems.push(...error.problems);
+      if (problems.length >= MAX_PROBLEMS) break;
+    }
+  }
+  if (problems.length > 0) throw new UserError('data', problems);
+  return parts;
+}
+
+/** The columns that every file has, its folders' among them, in the order of the first. */
+function commonColumns(parts: readonly CellPart[]): readonly string[] {
+  const all = parts.map(({ rows, file }) => [...new Set([...rows.csv.header, ...file.constants.keys()])]);
+  return all[0]!.filter((name) => all.every((names) => names.includes(name)));
 }

@@ -1,15 +1,25 @@
+import { userError } from '../../errors.js';
 import type { DialectOptions } from '../dialect.js';
+import type { Paths } from '../options.js';
 import { openShards } from '../shards/reader.js';
 import { openCellSource } from './cell-source.js';
+import { findFiles } from './find-files.js';
 import { openShardSource } from './shard-source.js';
 import type { Source } from './source.js';
 
 /**
- * Opens a source, a CSV, Parquet or a folder of shards, and finds the columns that are read.
+ * Opens a source and finds the columns that are read: files of CSV, JSON Lines or Parquet, or a folder of shards.
+ * @param paths of files, folders or globs
  * @param dialect what is said of a text file
  * @throws UserError (data) for one that cannot be read or lacks a column
  */
-export async function openSource(path: string, columns: readonly string[], dialect: DialectOptions = {}): Promise<Source> {
-  const shards = await openShards(path);
-  return shards === undefined ? openCellSource(path, columns, dialect) : openShardSource(shards, columns);
+export async function openSource(paths: Paths, columns: readonly string[], dialect: DialectOptions = {}): Promise<Source> {
+  const each = [paths].flat();
+  for (const path of each) {
+    const shards = await openShards(path);
+    if (shards === undefined) continue;
+    if (each.length > 1) throw userError('data', { where: path, message: 'is a folder of shards, which can be no source together with other paths', fix: 'name it alone' });
+    return openShardSource(shards, columns);
+  }
+  return openCellSource(findFiles(paths), columns, dialect);
 }

@@ -34,7 +34,7 @@ export async function openShardSource(shards: Shards, wanted: readonly string[])
     const fix = (name: string): string => didYouMean(name, [...columns.keys()]) ?? `it has ${columns.size} columns: ${[...columns.keys()].slice(0, 40).join(', ')}`;
     throw new UserError('data', missing.map((name) => ({ where, key: `column '${name}'`, message: 'the config asks for it, the manifest does not have it', fix: fix(name) })));
   }
-  if (manifest.rows === 0) throw noRows(folder);
+  if (manifest.rows === 0) throw noRows([folder]);
   const readVocabularies = async (names: readonly string[]): Promise<ReadonlyMap<string, Texts>> => {
     const vocabularies = new Map<string, Texts>();
     for (const name of names) {
@@ -46,6 +46,7 @@ export async function openShardSource(shards: Shards, wanted: readonly string[])
   const source: ShardColumns = { columns, vocabularies: await readVocabularies(wanted) };
   return {
     path: folder,
+    files: [],
     columns: [...columns.keys()],
 
     async fingerprint() {

@@ -34,7 +34,10 @@ export interface Reading extends Access {
 
 /** Where rows come from: opened, and known to have the wanted columns. */
 export interface Source {
+  /** The file or folder; of several files, the folder that all of them lie below. */
   readonly path: string;
+  /** The paths of its files, as far as there are some that a user would know. */
+  readonly files: readonly string[];
   /** Names of all columns that it has. */
   readonly columns: readonly string[];
   /**

@@ -1,20 +1,20 @@
-import { existsSync } from 'node:fs';
 import { UserError, type Problem } from '../../errors.js';
 import type { DialectOptions } from '../dialect.js';
 import type { Dataset } from '../batches/dataset.js';
-import { SPLITS, type DataOptions, type Split } from '../options.js';
+import { SPLITS, type DataOptions, type Paths, type Split } from '../options.js';
 import { columnsOf, type EncodedFormat, type RowFormat } from '../rows/row-format.js';
 import { leftOutNotices } from './left-out-notices.js';
 import { refuseOtherContent, rememberData, type DataState } from './data-state.js';
+import { isThere } from './find-files.js';
 import { openSource } from './open-source.js';
 import type { Reading, Source } from './source.js';
 import { unknownNotices, unknownShares, type UnknownShares } from './unknown-ids.js';
 
 /** The path of each split that there is. */
-export type SplitFiles = { readonly [S in Split]?: string | undefined };
+export type SplitFiles = { readonly [S in Split]?: Paths | undefined };
 
 /** The same, opened. */
-export type Splits<Files extends SplitFiles> = { readonly [S in keyof Files & Split]: Files[S] extends string ? Source : Source | undefined };
+export type Splits<Files extends SplitFiles> = { readonly [S in keyof Files & Split]: Files[S] extends Paths ? Source : Source | undefined };
 
 /**
  * Opens the files of all splits and finds their columns, before anything is done with one.
@@ -26,13 +26,13 @@ export async function openSplits<Files extends SplitFiles>(files: Files, format:
   const problems: Problem[] = [];
   const opened: Partial<Record<Split, Source>> = {};
   for (const split of SPLITS) {
-    const path = files[split];
-    if (path === undefined) continue;
+    const paths = files[split];
+    if (paths === undefined) continue;
     try {
-      opened[split] = await openSource(path, columnsOf(format), dialect);
+      opened[split] = await openSource(paths, columnsOf(format), dialect);
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
-      const advice = existsSync(path) ? {} : { fix };
+      const advice = [paths].flat().every(isThere) ? {} : { fix };
       problems.push(...error.problems.map((problem) => ({ key: `data.${split}`, ...advice, ...problem })));
     }
   }

@@ -1,0 +1,66 @@
+import { userError } from '../../errors.js';
+import { cacheFolders } from '../cache/cache.js';
+import { keptUnderName, knownContent } from '../cache/entry.js';
+import type { DialectOptions } from '../dialect.js';
+import { checkUnchanged, isSameContent, isSameSize, type FileStats, type Fingerprint } from '../files/fingerprint.js';
+import { openRows, type RowSource } from '../files/row-reader.js';
+import type { DataFile } from './find-files.js';
+import type { Access } from './source.js';
+
+/** A file of cells, and what is known of its content. */
+export interface CellPart {
+  readonly file: DataFile;
+  readonly rows: RowSource;
+  /** When it was opened. */
+  readonly stats: FileStats;
+  readonly bytes: number;
+  /** What it holds, where that can be known without reading it; where something kept may be of it, it is read. */
+  identify(access: Access): Promise<Fingerprint | undefined>;
+  /**
+   * Reads all bytes where they have not passed yet, and looks whether they are still those that were there when it was opened.
+   * @throws UserError (data) for a file that changes meanwhile
+   */
+  hashed(access: Access): Promise<Fingerprint>;
+}
+
+/** Tells how far reading is. Signals are heard only when the event loop gets a turn; a read of the file is one. */
+export function tellShare({ onProgress, signal }: Access, what: string, share: number): void {
+  onProgress?.({ what, share });
+  signal?.throwIfAborted();
+}
+
+/**
+ * Opens a file of cells and finds the columns that are read.
+ * @throws UserError (data) for one that cannot be read or lacks a column
+ */
+export async function openCellPart(file: DataFile, columns: readonly string[], dialect: DialectOptions): Promise<CellPart> {
+  const { path, home, constants } = file;
+  const rows = await openRows(path, columns, dialect, constants);
+  const stats = await rows.csv.stats();
+  const bytes = Object.values(stats).reduce((sum, each) => sum + each.bytes, 0);
+  let content: Fingerprint | undefined;
+
+  const hashed = async (access: Access): Promise<Fingerprint> => {
+    let done = 0;
+    const found = await rows.csv.fingerprint((more) => tellShare(access, `verifying ${path}`, (done += more) / bytes));
+    checkUnchanged(path, stats, await rows.csv.stats());
+    if (content !== undefined && !isSameContent(content, found)) {
+      throw userError('data', { where: path, message: 'was changed though its size, its times and its inode are those of what the cache keeps', fix: 'run again with --verify-data' });
+    }
+    return (content = found);
+  };
+  return {
+    file,
+    rows,
+    stats,
+    bytes,
+    hashed,
+    async identify(access) {
+      if (content !== undefined) return content;
+      const kept = await keptUnderName(path, cacheFolders(path, access.cache?.folder, home));
+      content = access.verifyData === true ? undefined : knownContent(kept, stats);
+      if (content === undefined && kept.some(({ entry }) => isSameSize(entry.stats, stats))) await hashed(access);
+      return content;
+    },
+  };
+}

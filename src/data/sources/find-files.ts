@@ -1,0 +1,165 @@
+import { readdirSync, realpathSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { globSync, isDynamicPattern } from 'tinyglobby';
+import { quoted, UserError, userError } from '../../errors.js';
+import { CACHE_FOLDER } from '../cache/cache.js';
+import { isDataName } from '../files/data-kind.js';
+import type { Paths } from '../options.js';
+import { isPartition, partitionsOf } from './partitions.js';
+
+/** A file of a source. */
+export interface DataFile {
+  readonly path: string;
+  /** The folder beside the data that keeps what was read of it. */
+  readonly home: string;
+  /** Columns that are the same in all of its rows, as the names of its folders say. */
+  readonly constants: ReadonlyMap<string, string>;
+}
+
+/**
+ * The files that paths stand for, in their order: that of the list, and within a folder or a glob that of their paths, character by character. A
+ * folder stands for the files in it, or for those of its partitions (`ds=2026-11-01`); what begins with a dot or an underscore is not data there.
+ * @throws UserError (data) for what matches nothing, is no data, or is there twice
+ */
+export function findFiles(paths: Paths): readonly DataFile[] {
+  const files = [paths].flat().flatMap(filesOf);
+  const seen = new Map<string, string>();
+  for (const { path } of files) {
+    const real = realPath(path);
+    const other = seen.get(real);
+    if (other !== undefined) throw userError('data', { where: path, message: other === path ? 'is named twice' : `is the same file as ${other}`, fix: 'name it once: each of its rows would be there twice' });
+    seen.set(real, path);
+  }
+  return files;
+}
+
+/** All that the cache may keep something of: the files that paths stand for, and all of them together; also where they are gone. */
+export function sourcesOf(paths: Paths): readonly Pick<DataFile, 'path' | 'home'>[] {
+  try {
+    const files = findFiles(paths);
+    return files.length > 1 ? [...files, { path: commonFolder(files), home: files[0]!.home }] : files;
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return [paths].flat().map((path) => fileAt(path, dirname(path)));
+  }
+}
+
+/** The folder that all files lie below. */
+export function commonFolder(files: readonly Pick<DataFile, 'path'>[]): string {
+  let folder = dirname(files[0]!.path);
+  while (!files.every(({ path }) => path.startsWith(folder === '/' ? '/' : `${folder}/`))) folder = dirname(folder);
+  return folder;
+}
+
+/** Whether anything is there that a path or a glob stands for. */
+export function isThere(path: string): boolean {
+  return statOf(path) !== undefined || (isGlob(path) && matches(path).length > 0);
+}
+
+/** A path of the user's as an absolute one; a glob stays one. */
+export function absolute(paths: Paths, folder = '.'): Paths {
+  const one = (path: string): string => (path === STDIN ? path : resolve(folder, path));
+  return typeof paths === 'string' ? one(paths) : paths.map(one);
+}
+
+/** Paths as people see them. */
+export function namesOf(paths: Paths): string {
+  const [first, ...more] = [paths].flat() as [string, ...string[]];
+  return more.length === 0 ? first : `${first} and ${more.length} more`;
+}
+
+/** Standard input. */
+const STDIN = '-';
+
+function filesOf(path: string): readonly DataFile[] {
+  const stats = path === STDIN ? undefined : statOf(path);
+  if (stats?.isDirectory() === true) return folderFiles(path).map((file) => fileAt(file, dirname(path)));
+  // What is not there is told by whoever opens it, unless it is meant to match something.
+  if (stats !== undefined || path === STDIN || !isGlob(path)) return [fileAt(path, dirname(path))];
+  const found = matches(path);
+  if (found.length === 0) throw userError('data', { where: path, message: 'matches no file', fix: cureOf(path) });
+  const { base } = globParts(path);
+  return found.flatMap((match) => (statOf(match)?.isDirectory() === true ? folderFiles(match) : [match])).map((file) => fileAt(file, base));
+}
+
+function fileAt(path: string, home: string): DataFile {
+  return { path, home: join(home, CACHE_FOLDER), constants: partitionsOf(path) };
+}
+
+const isGlob = (path: string): boolean => isDynamicPattern(path);
+
+/** The folder at which a glob begins, and what is looked for below it. */
+function globParts(path: string): { readonly base: string; readonly pattern: string } {
+  const parts = path.split('/');
+  const first = parts.findIndex((part) => isDynamicPattern(part));
+  return { base: parts.slice(0, first).join('/') || '/', pattern: parts.slice(first).join('/') };
+}
+
+/** The files that a glob matches; the folders, where it matches no file. */
+function matches(path: string): readonly string[] {
+  const { base, pattern } = globParts(path);
+  if (statOf(base)?.isDirectory() !== true) return [];
+  const isMarked = (name: string): boolean => name.startsWith('_');
+  const wantsMarked = pattern.split('/').some(isMarked);
+  const find = (only: { readonly onlyFiles: boolean } | { readonly onlyDirectories: boolean }): string[] =>
+    globSync(pattern, { cwd: base, expandDirectories: false, ...only })
+      .filter((name) => wantsMarked || !name.split('/').some(isMarked))
+      .map((name) => join(base, name))
+      .sort(byCharacters);
+  const files = find({ onlyFiles: true });
+  return files.length > 0 ? files : find({ onlyDirectories: true }).map((folder) => folder.replace(/\/$/, ''));
+}
+
+/** What to do about a glob that matches nothing. */
+function cureOf(path: string): string {
+  const { base } = globParts(path);
+  const stats = statOf(base);
+  if (stats === undefined) return `there is no folder ${base}; correct the path`;
+  const names = visible(base);
+  return names.length === 0 ? `the folder ${base} is empty` : `the folder ${base} holds ${names.slice(0, 5).map(quoted).join(', ')}${names.length > 5 ? `, and ${names.length - 5} more` : ''}`;
+}
+
+/** The files that a folder stands for. */
+function folderFiles(folder: string): readonly string[] {
+  const found = partsOf(folder, true);
+  if (found.length === 0) throw userError('data', { where: folder, message: 'is a folder, with neither a manifest.json of shards nor files of CSV, JSON Lines or Parquet; expected one of these, or a CSV file' });
+  return [...found].sort(byCharacters);
+}
+
+/** @param isRoot whether it is the folder that was named: of one that holds no part at all, nothing stands among parts. */
+function partsOf(folder: string, isRoot: boolean): readonly string[] {
+  const [files, folders, others]: [string[], string[], string[]] = [[], [], []];
+  for (const name of visible(folder)) {
+    const path = join(folder, name);
+    const stats = statOf(path);
+    if (stats?.isDirectory() === true && isPartition(name)) folders.push(path);
+    else if (stats?.isFile() === true && isDataName(path)) files.push(path);
+    else others.push(path);
+  }
+  const [other] = isRoot && files.length + folders.length === 0 ? [] : others;
+  if (other !== undefined) throw userError('data', { where: other, message: `stands among the parts of the folder ${folder}, and is not one of them`, fix: `expected files of CSV, JSON Lines or Parquet, or partitions like ds=2026-11-01; name the files with a glob, as in ${quoted(`${folder}/*.csv`)}` });
+  const [mixed] = files.length > 0 ? folders : [];
+  if (mixed !== undefined) throw userError('data', { where: mixed, message: `stands among the parts of the folder ${folder}, which are files`, fix: 'keep either files or partitions in a folder, or name the files with a glob' });
+  return [...files, ...folders.flatMap((each) => partsOf(each, false))];
+}
+
+function visible(folder: string): readonly string[] {
+  return readdirSync(folder).filter((name) => !/^[._]/.test(name)).sort(byCharacters);
+}
+
+/** As `ls` has it where the language is C: code unit by code unit, the same on every machine. */
+function byCharacters(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function statOf(path: string) {
+  return statSync(path, { throwIfNoEntry: false });
+}
+
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+}

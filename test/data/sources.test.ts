@@ -1,0 +1,162 @@
+import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { parquetWriteBuffer } from 'hyparquet-writer';
+import { describe, expect, it } from 'vitest';
+import { refuseBadRows, skipBadRows } from '../../src/data/rows/rejects.js';
+import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { findFiles } from '../../src/data/sources/find-files.js';
+import { openSource } from '../../src/data/sources/open-source.js';
+import type { Reading } from '../../src/data/sources/source.js';
+import { featureTypes } from '../../src/features/feature-types.js';
+import { keyOfFitted } from '../../src/features/fitted.js';
+import { taskOptions } from '../../src/tasks.js';
+import { scratchFolder } from '../support/scratch.js';
+
+// Sources of many files: lists, globs, folders and partitions.
+
+const tasks = [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }];
+const words = { type: 'categorical', fields: ['word'], encoding: { name: 'tokens' } };
+const price = { type: 'numeric', fields: ['price'], scaling: 'standard' };
+const day = { type: 'categorical', fields: ['ds'], encoding: { name: 'tokens' } };
+const cross = { type: 'cross', fields: [['ds', 'word', 'price']], buckets: 1000 };
+
+/** Writes files below a new folder, by their names. */
+function written(files: Readonly<Record<string, string | Uint8Array>>): string {
+  const folder = join(scratchFolder(), 'data');
+  mkdirSync(folder);
+  for (const [name, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
+    writeFileSync(join(folder, name), content);
+  }
+  return folder;
+}
+
+/** Reads a source as a run does: what was learned, every value of every row in order, and what was told of reading. */
+async function read(paths: string | readonly string[], groups: readonly object[] = [words, price], reading: Partial<Reading> = {}) {
+  const told: string[] = [];
+  const format = rowFormatOf({ tasks, groups: groups.map((group) => featureTypes.schema.parse(group)) });
+  const all: Reading = { policy: refuseBadRows, onProgress: ({ what }) => {
+      if (told.at(-1) !== what) told.push(what);
+    }, ...reading };
+  const source = await openSource(paths, columnsOf(format));
+  const fitted = await source.fit(format, all);
+  const dataset = await source.dataset(encodedFormat(format, fitted), all);
+  const rows: unknown[] = [];
+  for await (const { batch } of dataset.batches(7)) {
+    for (let r = 0; r < batch.rows; r++) rows.push(Object.fromEntries([...batch.ids, ...batch.numbers, ...batch.labels].map(([name, data]) => [name, data[r]])));
+  }
+  return { fitted: keyOfFitted(fitted), rows, told, leftOut: dataset.leftOut, fingerprint: await source.fingerprint(all), columns: source.columns, path: source.path };
+}
+
+const rowOf = (i: number): readonly [string, string, string] => [String(i % 2), `w${(i * 7) % 11}`, String(i / 8)];
+const csvOf = (begin: number, end: number): string => `click,word,price\n${Array.from({ length: end - begin }, (_, i) => `${rowOf(begin + i).join(',')}\n`).join('')}`;
+
+describe('a source of many files', () => {
+  it('has the rows of all, in the order of the list, learned from as if they were one', async () => {
+    const folder = written({ 'all.csv': csvOf(0, 60), 'b.csv': csvOf(0, 20), 'a.csv': csvOf(20, 21), 'c.csv.gz': gzipSync(csvOf(21, 60)) });
+    const { fitted, rows } = await read(join(folder, 'all.csv'));
+    const several = await read(['b.csv', 'a.csv', 'c.csv.gz'].map((name) => join(folder, name)));
+    expect(several.fitted).toEqual(fitted);
+    expect(several.rows).toEqual(rows);
+    expect(several.path).toBe(folder);
+  });
+
+  it.each([
+    ['a folder', ''],
+    ['a glob', '/part-*.csv'],
+    ['a glob over folders', '/../*/part-[0-9]*.csv'],
+  ])('may be %s, whose files are read in the order of their paths', async (_, rest) => {
+    const folder = join(written({ 'logs/part-2.csv': csvOf(5, 9), 'logs/part-10.csv': csvOf(0, 5), 'logs/_SUCCESS': '', 'logs/.part-2.csv.crc': 'x' }), 'logs');
+    const { rows } = await read(`${folder}${rest}`);
+    expect(rows).toEqual((await read(join(written({ 'all.csv': csvOf(0, 9) }), 'all.csv'))).rows);
+  });
+
+  it('takes columns in any order, and Parquet as CSV', async () => {
+    const rows = Array.from({ length: 9 }, (_, i) => rowOf(i));
+    const column = (c: number) => rows.map((row) => row[c]!);
+    const parquet = (from: number) => new Uint8Array(parquetWriteBuffer({ columnData: [2, 0, 1].map((c) => ({ name: ['click', 'word', 'price'][c]!, data: c === 1 ? column(c).slice(from) : column(c).slice(from).map(Number), type: c === 1 ? ('STRING' as const) : ('DOUBLE' as const) })) }));
+    const expected = (await read(join(written({ 'all.csv': csvOf(0, 9) }), 'all.csv'))).rows;
+    const turned = `price,more,word,click\n${rows.slice(4).map(([click, word, number]) => `${number},x,${word},${click}\n`).join('')}`;
+    expect((await read(written({ 'a.csv': csvOf(0, 4), 'b.csv': turned }))).rows).toEqual(expected);
+    const folder = written({ 'a.csv': csvOf(0, 4), 'b.parquet': parquet(4) });
+    await expect(read(folder)).rejects.toThrow(/b\.parquet: is Parquet, while .*a\.csv is CSV; name files of one kind/);
+    expect((await read([join(folder, 'b.parquet')])).rows).toHaveLength(5);
+  });
+
+  it('has the columns that its folders are called by, as cells of every row', async () => {
+    const cellsOf = (ds: string, begin: number, end: number): string => csvOf(begin, end).split('\n').slice(1, -1).map((line) => `${line},${ds}\n`).join('');
+    const one = written({ 'all.csv': `click,word,price,ds\n${cellsOf('2026-11-01', 0, 4)}${cellsOf('', 4, 7)}${cellsOf('a:b', 7, 9)}` });
+    const folder = written({ 'ds=2026-11-01/p.csv': csvOf(0, 4), 'ds=__HIVE_DEFAULT_PARTITION__/p.csv': csvOf(4, 7), 'ds=a%3Ab/p.csv': csvOf(7, 9) });
+    const groups = [words, price, day, cross];
+    const expected = await read(join(one, 'all.csv'), groups);
+    for (const paths of [folder, `${folder}/**/*.csv`, `${folder}/ds=*`]) {
+      const found = await read(paths, groups);
+      expect(found.fitted).toEqual(expected.fitted);
+      expect(found.rows).toEqual(expected.rows);
+      expect(found.columns).toEqual(['click', 'word', 'price', 'ds']);
+    }
+  });
+
+  it('may have a column both in a file and in the name of its folder, if both say the same', async () => {
+    const text = 'click,word,price,ds\n1,a,1,x\n0,b,2,x\n';
+    expect((await read(written({ 'ds=x/p.csv': text }), [words, day])).rows).toHaveLength(2);
+    await expect(read(written({ 'ds=x/p.csv': text.replace('2,x', '2,y') }), [words, day])).rejects.toThrow(/p\.csv:3: column "ds": expected "x", as the name of its folder says, found "y"; .*rename the folder/);
+    // What nobody reads is nobody's business.
+    expect((await read(written({ 'ds=y/p.csv': text }), [words])).rows).toHaveLength(2);
+  });
+
+  it('is read file by file into the cache: a new day reads one file, where what is learned stays', async () => {
+    const ids = { type: 'categorical', fields: ['word'], encoding: { name: 'hash', buckets: 50 } };
+    const folder = written({ 'ds=1/p.csv': csvOf(0, 20), 'ds=2/p.csv': csvOf(20, 40) });
+    const first = await read(folder, [ids]);
+    expect(first.told.map((what) => what.replace(folder, ''))).toEqual(['encoding /ds=1/p.csv', 'encoding /ds=2/p.csv']);
+    expect((await read(folder, [ids])).told).toEqual([]);
+    mkdirSync(join(folder, 'ds=3'));
+    writeFileSync(join(folder, 'ds=3/p.csv'), csvOf(40, 61));
+    const more = await read(folder, [ids]);
+    expect(more.told.map((what) => what.replace(folder, ''))).toEqual(['encoding /ds=3/p.csv']);
+    expect(more.rows).toEqual((await read(join(written({ 'all.csv': csvOf(0, 61) }), 'all.csv'), [ids])).rows);
+    // What was learned is of train as a whole.
+    const learned = await read(folder);
+    expect(learned.told.filter((what) => what.startsWith('learning'))).toHaveLength(3);
+    expect((await read(folder)).told).toEqual([]);
+    expect(readdirSync(join(folder, '..', '.mtl')).length).toBeGreaterThan(0);
+  });
+
+  it('may have files without a row, but not such files alone', async () => {
+    expect((await read(written({ 'a.csv': csvOf(0, 0), 'b.csv': csvOf(0, 3), 'c.csv': csvOf(0, 0) }))).rows).toHaveLength(3);
+    await expect(read(written({ 'a.csv': csvOf(0, 0), 'b.csv': csvOf(0, 0) }))).rejects.toThrow(/a\.csv and 1 more: expected rows below the header/);
+  });
+
+  it('has bad rows that are told by their file and line, also from the cache', async () => {
+    const folder = written({ 'a.csv': csvOf(0, 3), 'b.csv': 'price,click,word\n1,1,a\nx,0,b\n2,2,c\n3,0,d\n' });
+    for (let time = 0; time < 2; time++) {
+      const policy = skipBadRows(join(folder, `rejects-${time}`), 10);
+      expect((await read([`${folder}/a.csv`, `${folder}/b.csv`], [words, price], { policy })).rows).toHaveLength(5);
+      expect(policy.count).toBe(2);
+    }
+    await expect(read(`${folder}/*.csv`)).rejects.toThrow(/b\.csv:3: column "price"/);
+  });
+
+  it.each<[string, Readonly<Record<string, string>>, (folder: string) => string | string[], RegExp]>([
+    ['a column that a file lacks', { 'a.csv': csvOf(0, 3), 'b.csv': 'click,word\n1,a\n', 'c.csv': 'click,price\n1,2\n' }, (folder) => folder, /b\.csv:1: column "price": the config asks for it[^]*c\.csv:1: column "word"/],
+    ['a glob that matches nothing', { 'a.csv': csvOf(0, 3) }, (folder) => `${folder}/*.parquet`, /\*\.parquet: matches no file; the folder .* holds "a\.csv"/],
+    ['a glob in a folder that is not there', {}, (folder) => `${folder}/logs/*.parquet`, /matches no file; there is no folder .*logs/],
+    ['a file that is named twice', { 'a.csv': csvOf(0, 3) }, (folder) => [`${folder}/a.csv`, `${folder}/*.csv`], /a\.csv: is named twice; name it once/],
+    ['a file that is not there', { 'a.csv': csvOf(0, 3) }, (folder) => [`${folder}/a.csv`, `${folder}/b.csv`], /b\.csv: there is no such file/],
+    ['something else in a folder', { 'a.csv': csvOf(0, 3), 'notes.md': 'x' }, (folder) => folder, /notes\.md: stands among the parts of the folder .*glob/],
+    ['files beside partitions', { 'a.csv': csvOf(0, 3), 'ds=1/a.csv': csvOf(0, 3) }, (folder) => folder, /ds=1: stands among the parts of the folder .*keep either/],
+    ['a partition whose value cannot be', { 'price=x/a.csv': 'click,word\n1,a\n' }, (folder) => folder, /a\.csv:2: expected a decimal number in column "price", which the name of its folder says is "x"/],
+    ['a file that is a link to another', { 'a.csv': csvOf(0, 3) }, (folder) => (rmSync(`${folder}/b.csv`, { force: true }), symlinkSync(`${folder}/a.csv`, `${folder}/b.csv`), folder), /b\.csv: is the same file as .*a\.csv/],
+  ])('refuses %s', async (_, files, paths, message) => {
+    const folder = written(files);
+    await expect(read(paths(folder))).rejects.toThrow(message);
+    await expect(read(paths(folder))).rejects.toMatchObject({ exitCode: 3 });
+  });
+
+  it('may be called by a name that would be a glob', () => {
+    const folder = written({ 'train[1].csv': csvOf(0, 3) });
+    expect(findFiles(join(folder, 'train[1].csv')).map(({ path }) => path)).toEqual([join(folder, 'train[1].csv')]);
+  });
+});
