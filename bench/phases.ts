@@ -11,7 +11,7 @@ const PHASES = {
   lookup: ['lookup', 'lookupBags', 'poolingFactors', 'copyColumns'],
   products: ['gemm', 'gemmGradient', 'transposePanels', 'columnSums'],
   norms: ['normalise', 'normaliseGradient'],
-  losses: ['productLogit', 'productLogitGradient', 'binaryCrossEntropy', 'squaredError', 'meanLoss', 'checkFinite', 'refuseUnlessFinite'],
+  losses: ['productLogit', 'productLogitGradient', 'binaryCrossEntropy', 'squaredError', 'mean', 'meanLoss', 'checkFinite', 'refuseUnlessFinite'],
   'distinct rows': ['gatherGradients', 'gatherBagGradients'],
   waiting: ['barrier'],
 } as const satisfies Record<string, readonly Kernel[]>;

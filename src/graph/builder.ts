@@ -166,12 +166,17 @@ export class GraphBuilder {
 
   /** Log loss of a probability that is given by its logit. */
   binaryCrossEntropy(logit: Value, label: Value, options: LossOptions = {}): LossValue {
-    return this.#push('binaryCrossEntropy', 1, { logit, label, ...lossAttributes([logit, label], options) });
+    return this.#push('binaryCrossEntropy', 1, { logit, label, ...countedRows([logit, label], options) });
   }
 
   /** Mean squared error. */
   squaredError(prediction: Value, label: Value, options: LossOptions = {}): LossValue {
-    return this.#push('squaredError', 1, { prediction, label, ...lossAttributes([prediction, label], options) });
+    return this.#push('squaredError', 1, { prediction, label, ...countedRows([prediction, label], options) });
+  }
+
+  /** The mean of a loss that was computed row by row. */
+  mean(x: Value, options: LossOptions = {}): LossValue {
+    return this.#push('mean', 1, { x, ...countedRows([x], options) });
   }
 
   #push<Name extends OperationName>(op: Name, width: number, attributes: Operations[Name]): ValueOf<Name> {
@@ -196,7 +201,7 @@ export class GraphBuilder {
   }
 }
 
-function lossAttributes(columns: readonly Value[], { mask, weights }: LossOptions): { mask: Value | undefined; weights: Value | undefined } {
+function countedRows(columns: readonly Value[], { mask, weights }: LossOptions): { mask: Value | undefined; weights: Value | undefined } {
   for (const column of [...columns, mask, weights]) if (column !== undefined) checkWidths('loss', column.width, 1);
   return { mask, weights };
 }

@@ -50,6 +50,7 @@ const OPERANDS: Operands = {
   mixture: ({ gate, experts }) => [gate, ...experts],
   attend: ({ tokens }) => tokens,
   binaryCrossEntropy: ({ logit, label, mask, weights }) => [logit, label, mask, weights],
+  mean: ({ x, mask, weights }) => [x, mask, weights],
   squaredError: ({ prediction, label, mask, weights }) => [prediction, label, mask, weights],
 };
 

@@ -34,13 +34,17 @@ export interface RunningStatistics {
   readonly momentum: number;
 }
 
-/** What a loss compares with and counts by may be computed, and is never differentiated. */
-interface LossAttributes {
-  readonly label: Value;
+/** What a loss counts by may be computed, and is never differentiated. */
+interface CountedRows {
   /** Rows that count, 0 or 1; all of them where there is none. */
   readonly mask: Value | undefined;
   /** Factor of a row's loss; 1 where there is none. */
   readonly weights: Value | undefined;
+}
+
+/** What a loss compares with may be computed too, and is never differentiated. */
+interface Compared extends CountedRows {
+  readonly label: Value;
 }
 
 /** Every operation with its attributes; an engine's table has one entry for each. */
@@ -84,13 +88,15 @@ export interface Operations {
   /** AITM's attention over two tokens (Xi et al. 2021, eq. 3-6): softmax over tokens of <q_t, k_t> / √d, weighting v_t. */
   attend: { readonly tokens: readonly [Value, Value]; readonly query: Parameter; readonly key: Parameter; readonly value: Parameter };
   /** Mean over the masked rows of weight · -[y log σ(z) + (1 - y) log(1 - σ(z))]; width 1, one number for the batch. */
-  binaryCrossEntropy: LossAttributes & { readonly logit: Value };
+  binaryCrossEntropy: Compared & { readonly logit: Value };
   /** Mean over the masked rows of weight · (prediction - label)². */
-  squaredError: LossAttributes & { readonly prediction: Value };
+  squaredError: Compared & { readonly prediction: Value };
+  /** Mean over the masked rows of weight · x: of a loss that the graph computes. */
+  mean: CountedRows & { readonly x: Value };
 }
 
 export type OperationName = keyof Operations;
-export type LossName = 'binaryCrossEntropy' | 'squaredError';
+export type LossName = 'binaryCrossEntropy' | 'squaredError' | 'mean';
 
 /** A value in the graph: the result of one operation. */
 export type ValueOf<Name extends OperationName> = Operations[Name] & {
@@ -104,7 +110,7 @@ export type ValueOf<Name extends OperationName> = Operations[Name] & {
 export type Value = { [Name in OperationName]: ValueOf<Name> }[OperationName];
 export type LossValue = { [Name in LossName]: ValueOf<Name> }[LossName];
 
-const LOSSES: ReadonlySet<string> = new Set<LossName>(['binaryCrossEntropy', 'squaredError']);
+const LOSSES: ReadonlySet<string> = new Set<LossName>(['binaryCrossEntropy', 'squaredError', 'mean']);
 
 /** Whether a value is a loss: one number for the whole batch, not a column. */
 export function isLoss(value: Value): value is LossValue {

@@ -37,7 +37,7 @@ function differentiatedOf(value: Value): readonly Value[] {
 }
 
 function predictedBy(loss: Extract<Value, { readonly mask: Value | undefined }>): readonly Value[] {
-  const constants = new Set<Value | undefined>([loss.label, loss.mask, loss.weights]);
+  const constants = new Set<Value | undefined>(['label' in loss ? loss.label : undefined, loss.mask, loss.weights]);
   return operandsOf(loss).filter((operand) => !constants.has(operand));
 }
 

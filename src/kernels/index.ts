@@ -10,7 +10,7 @@ export { activate, activateGradient, clear, copyColumns, dice, diceGradient, dot
 export { diceSlopes, normalise, normaliseGradient, normaliseRunning, preluSlope } from './norm';
 export { affine, batchSum, clip, clipGradient, columnProducts, layerNorm, layerNormGradient, productLogit, productLogitGradient, reciprocal, reciprocalGradient } from './maps';
 export { columnSums } from './sums';
-export { binaryCrossEntropy, checkFinite, meanLoss, squaredError } from './losses';
+export { binaryCrossEntropy, checkFinite, mean, meanLoss, squaredError } from './losses';
 export { gatherBagGradients, lookupBags, poolingFactors } from './bags';
 export { gatherGradients, lookup } from './tables';
 export { accumulate, clipNorm, combine, products } from './reduce';

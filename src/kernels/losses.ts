@@ -58,6 +58,17 @@ export function squaredError(z: usize, ldz: i32, label: usize, mask: usize, weig
   }
 }
 
+/** x */
+export function mean(z: usize, ldz: i32, mask: usize, weights: usize, losses: usize, dz: usize, rows: i32, weight: usize, accumulate: i32): void {
+  const factor = <f64>load<f32>(weight) / divisor(weight, mask, rows);
+  const end = shareEnd(rows, 4);
+  for (let b = shareBegin(rows, 4); b < end; b++) {
+    const share = valueAt(mask, b) * valueAt(weights, b);
+    store<f32>(losses + (<usize>b << 2), <f32>(share * load<f32>(z + (<usize>b * ldz << 2))));
+    put(dz + (<usize>b * ldz << 2), factor * share, accumulate);
+  }
+}
+
 /** Puts 1 at `refused` where one of `count` numbers is not finite. Of losses of rows: exactly then their mean is not. */
 export function checkFinite(numbers: usize, refused: usize, count: i32): void {
   const end = shareEnd(count, 4);

@@ -1,3 +1,4 @@
+export { aitm } from './aitm.js';
 export { cgc } from './cgc.js';
 export { esmm } from './esmm.js';
 export { mmoe } from './mmoe.js';

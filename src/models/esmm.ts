@@ -5,7 +5,7 @@ import { mlpOptions, tower, type MlpOptions } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
 import { chainOf } from '../tasks.js';
 import { defineModel, type ModelTask } from './model.js';
-import { checkTaskTowers, taskTowerOptions } from './task-towers.js';
+import { checkTaskTowers, taskTowerOptions, towerOf } from './task-towers.js';
 
 const towerOptions = mlpOptions.extend({ hidden: mlpOptions.shape.hidden.default([16, 8]) }).prefault({});
 
@@ -39,7 +39,7 @@ export const esmm = defineModel({
 
   build(options, { g, input, tasks }) {
     const { outputs, gates = new Map() } = bottoms.build(options.bottom, { g, input, tasks: tasks.map(({ name }) => name) });
-    const optionsOf = ({ name, given }: ModelTask): MlpOptions => (Object.hasOwn(options.towers, name) ? options.towers[name]! : given === undefined ? options.ctrTower : options.cvrTower);
+    const optionsOf = ({ name, given }: ModelTask): MlpOptions => towerOf({ tower: given === undefined ? options.ctrTower : options.cvrTower, towers: options.towers }, name);
     const logits = new Map(tasks.map((task) => [task, tower(g, outputs.get(task.name)!, optionsOf(task), `towers.${task.name}`)]));
     const terms = tasks.map((task): Term => {
       const chain = chainOf(task, tasks);

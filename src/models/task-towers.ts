@@ -25,14 +25,18 @@ export function* checkTaskTowers(tasks: readonly Task[], { towers }: Pick<TaskTo
   }
 }
 
+/** The options of a task's tower: its own, or those of all that have none. */
+export function towerOf({ tower, towers }: TaskTowers, task: string): MlpOptions {
+  // Tasks may be called anything, so nothing inherited counts.
+  return Object.hasOwn(towers, task) ? towers[task]! : tower;
+}
+
 /**
  * A tower for every task, with the prediction and the loss term that its type asks for.
  * @param inputOf what the tower of a task stands on
  */
 export function taskTowers({ g, tasks }: ModelContext, options: TaskTowers, inputOf: (task: ModelTask) => Value): ModelOutput {
-  // Tasks may be called anything, so nothing inherited counts.
-  const optionsOf = (name: string): MlpOptions => (Object.hasOwn(options.towers, name) ? options.towers[name]! : options.tower);
-  const heads = tasks.map((task) => head(g, task, tower(g, inputOf(task), optionsOf(task.name), `towers.${task.name}`)));
+  const heads = tasks.map((task) => head(g, task, tower(g, inputOf(task), towerOf(options, task.name), `towers.${task.name}`)));
   return {
     predictions: new Map(tasks.map(({ name }, t) => [name, heads[t]!.prediction])),
     terms: heads.map(({ term }) => term),

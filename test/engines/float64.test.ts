@@ -18,7 +18,7 @@ const ROWS = 9;
 const planOfCase = (name: string): Plan =>
   planOf(WIDTH, (g, input, y) => {
     const loss = LOSS_CASES.get(name)!(g, input, y, 'c');
-    return { predictions: { p: loss.op === 'squaredError' ? loss.prediction : loss.logit }, terms: [{ name: 'p', weight: 0.7, loss }] };
+    return { predictions: { p: loss.op === 'squaredError' ? loss.prediction : loss.op === 'mean' ? loss.x : loss.logit }, terms: [{ name: 'p', weight: 0.7, loss }] };
   });
 
 const SCALE = 0.002;

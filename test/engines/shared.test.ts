@@ -11,7 +11,7 @@ const ROWS = [149, 64, 3];
 
 const plan: Plan = planOf(WIDTH, (g, input, y) => {
   const terms = [...LOSS_CASES].map(([name, build]) => ({ name, weight: 0.5, loss: build(g, input, y, name) }));
-  return { predictions: Object.fromEntries(terms.map(({ name, loss }) => [name, loss.op === 'squaredError' ? loss.prediction : loss.logit])), terms };
+  return { predictions: Object.fromEntries(terms.map(({ name, loss }) => [name, loss.op === 'squaredError' ? loss.prediction : loss.op === 'mean' ? loss.x : loss.logit])), terms };
 });
 
 /** All that a program makes of batches: while it looks at them, trains on them and predicts them. */

@@ -92,6 +92,24 @@ const TRANSLATIONS: Readonly<Record<string, (c: RechubCase) => Translation>> = {
     };
   },
 
+  AITM(c) {
+    const model = z.object({ bottom: mlpParams, towers: z.array(mlpParams) }).parse(c.model);
+    const onTasks = taskTowers(c, model.towers);
+    return {
+      ...onTasks,
+      // torch-rechub has no calibrator.
+      spec: { name: 'aitm', bottom: blocks(model.bottom), calibrator: 0, ...onTasks.spec },
+      modules: [
+        ...onTasks.tasks.flatMap(({ name }, t) => [
+          [new RegExp(`^bottoms\\.${t}\\.mlp`), `bottoms.${name}`] as const,
+          [new RegExp(`^info_gates\\.${t - 1}\\.mlp`), `gates.${name}`] as const,
+          ...['query', 'key', 'value'].map((role) => [new RegExp(`^aits\\.${t - 1}\\.${role[0]!}_layer\\.weight`), `attention.${name}.${role}`] as const),
+        ]),
+        ...onTasks.modules,
+      ],
+    };
+  },
+
   SharedBottom(c) {
     const model = z.object({ bottom: mlpParams, towers: z.array(mlpParams) }).parse(c.model);
     const onTasks = taskTowers(c, model.towers);

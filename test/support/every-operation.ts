@@ -39,6 +39,7 @@ interface LossInputs {
 }
 const LOSSES: Record<LossName, (g: GraphBuilder, inputs: LossInputs) => LossValue> = {
   binaryCrossEntropy: (g, { x, label, ...rest }) => g.binaryCrossEntropy(x, label, rest),
+  mean: (g, { x, mask, weights }) => g.mean(x, { mask, weights }),
   squaredError: (g, { x, label, ...rest }) => g.squaredError(x, label, rest),
 };
 

@@ -132,6 +132,7 @@ const OPERATION: { readonly [Name in Exclude<OperationName, LossName>]: (value: 
 /** Each row's loss. */
 const LOSS: { readonly [Name in LossName]: (value: ValueOf<Name>, run: Run) => Node } = {
   binaryCrossEntropy: ({ logit, label }, { tape, get }) => tape.zip(get(logit), fixed(get(label), tape), (z, y) => y * softplus(-z) + (1 - y) * softplus(z), (z, y) => [sigmoid(z) - y, 0]),
+  mean: ({ x }, { get }) => get(x),
   squaredError: ({ prediction, label }, { tape, get }) => tape.zip(get(prediction), fixed(get(label), tape), (p, y) => (p - y) ** 2, (p, y) => [2 * (p - y), 0]),
 };
 

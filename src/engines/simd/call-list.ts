@@ -36,6 +36,7 @@ const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
   dropout: 'rows',
   lookup: 'rows',
   lookupBags: 'rows',
+  mean: 'rows',
   multiply: 'rows',
   normaliseRunning: 'rows',
   prelu: 'rows',

@@ -44,6 +44,7 @@ export const SIGNATURES = {
   layerNormGradient: ['z', 'dy', 'ldy', 'gain', 'inverses', 'dx', 'ldx', 'rows', 'width', 'accumulate'],
   lookup: ['ids', 'table', 'stride', 'width', 'y', 'ldy', 'rows'],
   lookupBags: ['bag', 'offsets', 'table', 'stride', 'width', 'y', 'ldy', 'rows'],
+  mean: ['z', 'ldz', 'mask', 'weights', 'losses', 'dz', 'rows', 'weight', 'accumulate'],
   meanLoss: ['losses', 'mask', 'out', 'rows'],
   multiply: ['a', 'lda', 'b', 'ldb', 'y', 'ldy', 'rows', 'columns', 'accumulate'],
   normalise: ['x', 'ldx', 'y', 'ldy', 'gain', 'shift', 'running', 'statistics', 'rows', 'columns', 'epsilon', 'momentum', 'slot', 'slots'],

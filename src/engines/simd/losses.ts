@@ -34,6 +34,10 @@ const LOSSES: LossTable = {
     const z = lowering.places.of(value.logit);
     lowering.list.emit('binaryCrossEntropy', { z: z.at, ldz: z.ld, label, mask, weights, losses, dz: z.gradient, rows: ROWS, weight, accumulate: lowering.accumulate(value.logit) });
   },
+  mean({ x }, lowering, { losses, weight, mask, weights }) {
+    const z = lowering.places.of(x);
+    lowering.list.emit('mean', { z: z.at, ldz: z.ld, mask, weights, losses, dz: z.gradient, rows: ROWS, weight, accumulate: lowering.accumulate(x) });
+  },
   squaredError(value, lowering, { losses, weight, label, mask, weights }) {
     const z = lowering.places.of(value.prediction);
     lowering.list.emit('squaredError', { z: z.at, ldz: z.ld, label, mask, weights, losses, dz: z.gradient, rows: ROWS, weight, accumulate: lowering.accumulate(value.prediction) });
@@ -43,7 +47,7 @@ const LOSSES: LossTable = {
 /** Lowers a loss, and its gradient times its weight. */
 export function lowerLoss(value: LossValue, lowering: Lowering, place: LossPlace): void {
   const { list, places, refused } = lowering;
-  const [label, mask, weights] = [value.label, value.mask, value.weights].map((column) => flat(column, lowering)) as [number, number, number];
+  const [label, mask, weights] = ['label' in value ? value.label : undefined, value.mask, value.weights].map((column) => flat(column, lowering)) as [number, number, number];
   // Every worker counts all rows of a mask. Of one that is computed, others compute some.
   if (value.mask !== undefined && mask !== places.of(value.mask).at) list.separate();
   // The table's entry for `value.op` takes that operation's value.

@@ -25,6 +25,8 @@ const ROW_LOSSES: LossTable = {
     }));
   },
 
+  mean: ({ x }, { get }) => get(x),
+
   squaredError: (value, { tf, get }) => {
     const label = get(value.label);
     return withGradients(tf, [get(value.prediction)], ([prediction]) => {
