@@ -113,6 +113,24 @@ export async function writeFolder(path: string, fill: (folder: string) => Promis
   });
 }
 
+/**
+ * Fills a folder in the place of one that may be there. Between two renames there is neither: what a kill leaves then are both,
+ * under hidden names.
+ */
+export async function replaceFolder(path: string, fill: (folder: string) => Promise<void>): Promise<void> {
+  const before = temporaryName(path);
+  try {
+    await writeFolder(path, async (folder) => {
+      await fill(folder);
+      if (existsSync(path)) await rename(path, before);
+    });
+  } catch (error) {
+    if (existsSync(before) && !existsSync(path)) await rename(before, path).catch(() => undefined);
+    throw error;
+  }
+  await onDisk(path, () => rm(before, { recursive: true, force: true }));
+}
+
 /** Points a symbolic link at `target`, relative to the link's folder, in one step. */
 export async function pointLink(link: string, target: string): Promise<void> {
   await replace(link, (temporary) => symlink(target, temporary));

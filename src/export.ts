@@ -1,10 +1,11 @@
+import { stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { checkRoom, makeFolder, onDisk } from './disk.js';
 import type { EngineOptions } from './engines/engines.js';
 import { UserError } from './errors.js';
 import { measure, type Measured } from './evaluate.js';
 import type { ExportedModel } from './export/model.js';
-import { formats, type FormatSpec } from './export/formats.js';
+import { checkTarget, formats, type FormatSpec } from './export/formats.js';
 import { manifestDigest } from './runs/manifest.js';
 import { packageVersion } from './runs/package-version.js';
 import type { HostTensor } from './tensor.js';
@@ -35,13 +36,16 @@ export interface ExportResult {
 
 /** Writes a model in a format that others read. */
 export async function exportModel({ path, spec, out, ...options }: ExportOptions): Promise<ExportResult> {
+  checkTarget(spec, out);
   const model = await readTrainedModel(path);
   const exporter = formats.build(spec, await exportedModel(model), resolve(out));
   const folder = dirname(resolve(out));
   await onDisk(folder, () => makeFolder(folder));
   await checkRoom(folder, exporter.bytes, 'the export');
   const measured = exporter.weights && (await compare(model, exporter.weights(), options));
-  return { checkpoint: model.folder, files: await exporter.write(), bytes: exporter.bytes, measured };
+  const files = await exporter.write();
+  const sizes = await Promise.all(files.map(async (file) => (await stat(file)).size));
+  return { checkpoint: model.folder, files, bytes: sizes.reduce((sum, size) => sum + size), measured };
 }
 
 /** What of a trained model leaves the house. */

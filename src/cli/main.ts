@@ -122,17 +122,19 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
       (y) =>
         y
           .positional('path', { type: 'string', demandOption: true, describe: 'run folder or checkpoint' })
-          .option('format', { type: 'string', requiresArg: true, demandOption: true, describe: 'onnx: one file for ONNX Runtime and its like' })
-          .option('out', { type: 'string', requiresArg: true, demandOption: true, describe: 'the file, replaced where it is there' })
+          .option('format', { type: 'string', requiresArg: true, demandOption: true, describe: 'onnx: the whole model, for ONNX Runtime and its like; embeddings: tables with what their rows are called' })
+          .option('out', { type: 'string', requiresArg: true, demandOption: true, describe: 'a file, .onnx; for embeddings, a folder; replaced where it is there' })
           .option('bags', { type: 'string', requiresArg: true, describe: 'onnx: bags as the items of all rows with offsets (the default), or padded to the longest' })
+          .option('files', { type: 'string', requiresArg: true, describe: "embeddings: parquet, projector (TensorBoard's), or both (the default)" })
           .option('quantize', { type: 'string', requiresArg: true, describe: 'int8: tables in 8 bits with a scale a row; what that costs in AUC is measured and printed' })
           .option('device', deviceOption)
           .option('threads', threadsOption)
           .option('json', jsonOption)
-          .example('$0 export runs/latest --format onnx --out model.onnx', ''),
-      async ({ path, format, out, bags, quantize, device, threads, json }) => {
+          .example('$0 export runs/latest --format onnx --out model.onnx', '')
+          .example('$0 export runs/latest --format embeddings --out embeddings/', ''),
+      async ({ path, format, out, bags, files, quantize, device, threads, json }) => {
         const { runExport } = await import('./export-command.js');
-        await finish(runExport({ path, format, out, asked: { bags, quantize }, device, threads, json }));
+        await finish(runExport({ path, format, out, asked: { bags, files, quantize }, device, threads, json }));
       },
     )
     .command('config <command>', 'show configs and their schema', (y) =>

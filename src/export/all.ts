@@ -1,1 +1,2 @@
+export { embeddings } from './embeddings.js';
 export { onnx } from './onnx.js';

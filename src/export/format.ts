@@ -5,7 +5,7 @@ import type { ExportedModel } from './model.js';
 
 /** A model on its way into files. */
 export interface Exporter {
-  /** That will be written. */
+  /** That will be written, or about so many. */
   readonly bytes: number;
   /**
    * Writes aside and renames.
@@ -16,8 +16,13 @@ export interface Exporter {
   weights?(): ReadonlyMap<string, HostTensor>;
 }
 
+/** What stands at the path of an export. */
+export type Target = { readonly kind: 'file'; readonly ending: string } | { readonly kind: 'folder' };
+
 /** A format as a part: what can be asked of it, and how a model becomes its files at a path. */
-export type FormatPart<Name extends string, Shape extends z.ZodRawShape> = Part<Name, Shape, [model: ExportedModel, path: string], Exporter>;
+export interface FormatPart<Name extends string, Shape extends z.ZodRawShape> extends Part<Name, Shape, [model: ExportedModel, path: string], Exporter> {
+  readonly target: Target;
+}
 
 /** Declares a format; the identity, for the sake of its types. */
 export function defineFormat<const Name extends string, Shape extends z.ZodRawShape>(format: FormatPart<Name, Shape>): FormatPart<Name, Shape> {

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { z } from 'zod';
 import { didYouMean, joined, quoted, UserError, userError } from '../errors.js';
 import { registry } from '../part.js';
@@ -28,6 +29,27 @@ export function formatSpec(name: string, asked: Readonly<Record<string, unknown>
     const message = issue.code === 'invalid_value' ? `expected ${z.util.joinValues(issue.values, ' or ')}, found ${quoted(given[option])}` : issue.message;
     return { where: `--${kebab(option)}`, message };
   }));
+}
+
+/**
+ * Sees that a path is one that a format is written to.
+ * @throws UserError (usage)
+ */
+export function checkTarget(spec: FormatSpec, out: string): void {
+  const { target } = formats.partOf(spec);
+  const fail = (message: string, fix: string): never => {
+    throw userError('usage', { where: '--out', message: `${message}, found '${out}'`, fix });
+  };
+  const isFolder = statSync(out, { throwIfNoEntry: false })?.isDirectory();
+  if (target.kind === 'folder') {
+    const [ending] = /\.(gz|jsonl?|onnx|parquet|pbtxt|safetensors|tsv)$/i.exec(out) ?? [];
+    if (ending !== undefined) fail(`expected a folder to write, ${spec.name} has several files`, `write ${out.slice(0, -ending.length)}`);
+    if (isFolder === false) fail('expected a folder to write, and not the name of a file that is there', 'name a new folder');
+    return;
+  }
+  const { ending } = target;
+  if (isFolder === true) fail('expected the name of a file to write, and not a folder', `write ${out.replace(/\/+$/, '')}/model${ending}`);
+  if (!out.toLowerCase().endsWith(ending)) fail(`expected a name that ends in ${ending}`, `write ${out === '' ? 'model' : out.replace(/\.\w*$/, '')}${ending}`);
 }
 
 const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);

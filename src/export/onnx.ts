@@ -17,6 +17,7 @@ const MAX_FILE_BYTES = 2 ** 31 - 1;
 export const onnx = defineFormat({
   name: 'onnx',
   summary: 'one file for ONNX Runtime and its like, with tables and all predictions',
+  target: { kind: 'file', ending: '.onnx' },
   options: {
     bags: z.enum(Object.keys(BAG_FORMS) as BagForm[]).default('offsets').describe('how the items of bags are handed over'),
     quantize: quantizeOption,

@@ -49,7 +49,8 @@ const NO_JSON = new BadValue('a list in JSON, as [20, 34], ["a", "b"] or [["a", 
  * The way from a cell to its items. In text, an id is what stands before the last separator of a weight, so that ids may hold
  * that character where all items have weights. An item of weight 0 counts nothing; a negative weight has no place in a mean.
  */
-function bagReading({ separators, pooling, format, maxItems = Infinity }: BagOptions): BagReading {
+function bagReading({ separators, pooling, format, maxItems: limit }: BagOptions): BagReading {
+  const maxItems = limit ?? Infinity;
   const noId = new BadValue('an id in every item');
   const noIdInText = new BadValue(`an id in every item, with '${separators.items}' between items`);
   const noWeight = new BadValue('every item to have a weight: a decimal number within the range of a 32-bit float');
@@ -67,6 +68,8 @@ function bagReading({ separators, pooling, format, maxItems = Infinity }: BagOpt
   };
 
   return {
+    form: { ...separators, format, maxItems: limit, negative: pooling === 'mean' ? 'refused' : 'taken' },
+
     split(text) {
       const listed = format !== 'separated' && looksLikeJson(text) ? bagOfJson(text) : undefined;
       if (listed !== undefined) return listed;

@@ -72,6 +72,7 @@ function encoderOf(boundaries: readonly number[]): ReturnType<Encoding['encoder'
   };
   return {
     rows: boundaries.length + 2,
+    rule: { kind: 'range', boundaries, empty: 0, cells: 1 },
     encode: (text) => (text === '' ? 0 : bucketOf(parseNumber(text))),
     direct: { cell: 'number', encode: bucketOf },
   };

@@ -80,7 +80,7 @@ function ofWholeCells({ startFit, encoder, grow }: Omit<Encoding, 'encodedAs' | 
     },
     encoder: (fitted) => {
       const inner = encoder(fitted);
-      return { ...inner, encode: (text) => (isWhole(text) ? inner.encode(text) : 0), direct: undefined };
+      return { ...inner, rule: inner.rule && { ...inner.rule, cells: count }, encode: (text) => (isWhole(text) ? inner.encode(text) : 0), direct: undefined };
     },
   };
 }

@@ -1,4 +1,5 @@
 import type { Pooling } from '../tables/layout.js';
+import type { CellRule } from './cell-rule.js';
 
 /** A cell that a field cannot take; the reader adds the file, the line and the column. */
 export class BadValue extends Error {
@@ -22,6 +23,8 @@ export interface Encoder {
   readonly rows: number;
   /** @throws BadValue */
   readonly encode: (text: string) => number;
+  /** What `encode` does, as data. */
+  readonly rule?: CellRule | undefined;
   /**
    * How cells are encoded that need not become text for it: ids in digits that are below a bound are themselves, decimal numbers
    * are what a function makes of them, or the bytes of a text are looked up. Always what `encode` gives for their text.
@@ -93,8 +96,20 @@ export interface BagItems {
   readonly end: number;
 }
 
+/** What stands between items and before their weights, how many are kept (the heaviest), and whether weights may be negative. */
+export interface BagForm {
+  /** Whether cells may be lists in JSON, or must be; `auto`: those in square brackets are. */
+  readonly format: 'auto' | 'separated' | 'json';
+  readonly items: string;
+  readonly weight: string;
+  readonly maxItems: number | undefined;
+  readonly negative: 'taken' | 'refused';
+}
+
 /** How the cells of a bag become the items that are kept of it. */
 export interface BagReading {
+  /** How text is taken apart, and what is kept, as data. */
+  readonly form: BagForm;
   /**
    * Takes the text of a cell apart; what comes of it is valid until the next text.
    * @throws BadValue

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { CellRule } from './cell-rule.js';
 import { BadValue, CELL_SEPARATOR, type Encoder, type Encoding, type Fit } from './feature.js';
 
 /** What an empty cell becomes where cells become ids, in the YAML. */
@@ -22,7 +23,7 @@ export function withMissing<Of extends Encoding>(encoding: Of, missing: z.output
   const said = { encodedAs: `${encoding.encodedAs}, missing ${missing}`, meaning: `${encoding.meaning}, missing ${missing}` };
   if (missing === 'token') return { ...encoding, ...said, ...(encoding.learnsTexts === true ? withOwnText(encoding) : withLastRow(encoding)) };
   const onEmpty = missing === 'error' ? refuse : () => 0;
-  return { ...encoding, ...said, startFit: () => fitWith(encoding.startFit(), onEmpty), encoder: (fitted) => encoderWith(encoding.encoder(fitted), onEmpty) };
+  return { ...encoding, ...said, startFit: () => fitWith(encoding.startFit(), onEmpty), encoder: (fitted) => encoderWith(encoding.encoder(fitted), onEmpty, missing === 'error' ? 'refused' : 0) };
 }
 
 /** A token of its own as the last row of the table. What has one cannot grow: the row would move. */
@@ -31,7 +32,7 @@ function withLastRow({ startFit, encoder }: Encoding): Pick<Encoding, 'startFit'
     startFit: () => fitWith(startFit(), () => 0),
     encoder: (fitted) => {
       const inner = encoder(fitted);
-      return { ...encoderWith(inner, () => inner.rows), rows: inner.rows + 1 };
+      return { ...encoderWith(inner, () => inner.rows, inner.rows), rows: inner.rows + 1 };
     },
     grow: undefined,
   };
@@ -53,7 +54,9 @@ function withOwnText({ startFit, encoder }: Encoding): Pick<Encoding, 'startFit'
     },
     encoder: (fitted) => {
       const inner = encoder(fitted);
-      return { ...inner, encode: (text) => inner.encode(tokenOf(text)), direct: guarded(inner.direct) };
+      const { rule } = inner;
+      const ownRule: CellRule | undefined = rule?.kind === 'text' ? { ...rule, reserved: EMPTY_TOKEN, empty: inner.encode(EMPTY_TOKEN) } : rule;
+      return { ...inner, rule: ownRule, encode: (text) => inner.encode(tokenOf(text)), direct: guarded(inner.direct) };
     },
   };
 }
@@ -62,8 +65,8 @@ function fitWith(fit: Fit | undefined, onEmpty: () => unknown): Fit | undefined 
   return fit && { ...fit, check: (text) => (text === '' ? onEmpty() : fit.check(text)), observe: (text) => (text === '' ? undefined : fit.observe(text)) };
 }
 
-function encoderWith(encoder: Encoder, onEmpty: () => number): Encoder {
-  return { ...encoder, encode: (text) => (text === '' ? onEmpty() : encoder.encode(text)) };
+function encoderWith(encoder: Encoder, onEmpty: () => number, empty: CellRule['empty']): Encoder {
+  return { ...encoder, rule: encoder.rule && { ...encoder.rule, empty }, encode: (text) => (text === '' ? onEmpty() : encoder.encode(text)) };
 }
 
 function refuse(): never {

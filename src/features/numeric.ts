@@ -5,7 +5,7 @@ import { BadValue, type Encoder, type Field, type Fit } from './feature.js';
 import { defineFieldGroup } from './field-group.js';
 import { parseNumber } from './parse.js';
 import { createQuantiles } from './quantiles.js';
-import { checkScaling, scaleBeforeFit, scaleOf, scalingOption, startScalingFit } from './scaling.js';
+import { checkScaling, scaleBeforeFit, scaleOf, scaleSteps, scalingOption, startScalingFit } from './scaling.js';
 
 /** What stands for cells that are empty, in the YAML. */
 const missingOption = z
@@ -56,7 +56,7 @@ function indicatorField(column: string): Field {
     parseNumber(text);
     return 0;
   };
-  return { name, columns: [column], owner: name, encodedAs: 'whether a number is missing', meaning: 'whether a number is missing', kind: 'number', width: 1, startFit: () => undefined, encoder: () => ({ rows: 0, encode, direct: { cell: 'number', encode: () => 0 } }) };
+  return { name, columns: [column], owner: name, encodedAs: 'whether a number is missing', meaning: 'whether a number is missing', kind: 'number', width: 1, startFit: () => undefined, encoder: () => ({ rows: 0, rule: { kind: 'constant', value: 0, empty: 1, cells: 1 }, encode, direct: { cell: 'number', encode: () => 0 } }) };
 }
 
 /** A number that train decides for empty cells, on its way. */
@@ -108,11 +108,13 @@ function startFit(name: string, { scaling, missing }: NumericOptions): Fit | und
 function encoderOf({ scaling, missing }: NumericOptions, fitted: unknown): Encoder {
   const isLearned = FILLINGS[String(missing)] !== undefined;
   const learned = isLearned ? filledSchema.parse({ scaling: undefined, ...(fitted as object) }) : undefined;
-  const scale = scaleOf(scaling, learned === undefined ? fitted : learned.scaling);
+  const fittedScaling = learned === undefined ? fitted : learned.scaling;
+  const scale = scaleOf(scaling, fittedScaling);
+  const meaning = { kind: 'number', scaling: scaleSteps(scaling, fittedScaling), cells: 1 } as const;
   const direct = { cell: 'number', encode: scale } as const;
-  if (isRefused(missing)) return { rows: 0, encode: (text) => scale(readNumber(text)), direct };
+  if (isRefused(missing)) return { rows: 0, rule: { ...meaning, empty: 'refused' }, encode: (text) => scale(readNumber(text)), direct };
   const filled = scale(learned?.missing ?? (missing === 'zero' ? 0 : Number(missing)));
-  return { rows: 0, encode: (text) => (text === '' ? filled : scale(parseNumber(text))), direct };
+  return { rows: 0, rule: { ...meaning, empty: filled }, encode: (text) => (text === '' ? filled : scale(parseNumber(text))), direct };
 }
 
 /** A number that must be there. */

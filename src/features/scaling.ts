@@ -1,31 +1,24 @@
 import { z } from 'zod';
 import type { Finding } from '../part.js';
+import type { ScaleStep } from './cell-rule.js';
 import { BadValue } from './feature.js';
 
 type Scale = (value: number) => number;
 
-/** A way to scale numbers: what it learns on train, and the functions that follow from it. */
+/** A way to scale numbers: what it learns on train, and the steps that follow from it. */
 interface Scaling {
   /** None where there is nothing to learn. */
   startFit?(): { observe(value: number): void; finish(): unknown };
-  scale(fitted: unknown): Scale;
-  /** The way back from what `scale` gives. */
-  unscale(fitted: unknown): Scale;
+  steps(fitted: unknown): readonly ScaleStep[];
 }
 
 const rangeSchema = z.strictObject({ min: z.number(), max: z.number() });
 const momentsSchema = z.strictObject({ mean: z.number(), deviation: z.number() });
 
 const SCALINGS = {
-  none: { scale: () => (value) => value, unscale: () => (value) => value },
+  none: { steps: () => [] },
 
-  log1p: {
-    scale: () => (value) => {
-      if (value <= -1) throw new BadValue('a number above -1, for log(1 + x)');
-      return Math.log1p(value);
-    },
-    unscale: () => Math.expm1,
-  },
+  log1p: { steps: () => [{ kind: 'log1p' }] },
 
   /** To 0 … 1 on train; numbers beyond its range go beyond. A constant column becomes 0. */
   'min-max': {
@@ -40,13 +33,9 @@ const SCALINGS = {
         finish: () => ({ min, max }),
       };
     },
-    scale: (fitted) => {
+    steps: (fitted) => {
       const { min, max } = rangeSchema.parse(fitted);
-      return (value) => (value - min) / (max - min || 1);
-    },
-    unscale: (fitted) => {
-      const { min, max } = rangeSchema.parse(fitted);
-      return (value) => min + value * (max - min || 1);
+      return [{ kind: 'affine', subtract: min, divide: max - min || 1 }];
     },
   },
 
@@ -65,13 +54,9 @@ const SCALINGS = {
         finish: () => ({ mean, deviation: Math.sqrt(squares / count) }),
       };
     },
-    scale: (fitted) => {
+    steps: (fitted) => {
       const { mean, deviation } = momentsSchema.parse(fitted);
-      return (value) => (value - mean) / (deviation || 1);
-    },
-    unscale: (fitted) => {
-      const { mean, deviation } = momentsSchema.parse(fitted);
-      return (value) => mean + value * (deviation || 1);
+      return [{ kind: 'affine', subtract: mean, divide: deviation || 1 }];
     },
   },
 } as const satisfies Record<string, Scaling>;
@@ -85,6 +70,7 @@ export const scalingOption = z.union([scalingName, z.array(scalingName).min(1)])
 export type ScalingSpec = z.output<typeof scalingOption>;
 
 const stepsOf = (spec: ScalingSpec): readonly ScalingName[] => (typeof spec === 'string' ? [spec] : spec);
+const learnedSteps = (name: ScalingName, fitted: unknown): readonly ScaleStep[] => SCALINGS[name].steps(fitted);
 const isFitted = (name: ScalingName): boolean => 'startFit' in SCALINGS[name];
 
 /** One scaling that is fitted undoes another: two in a row are a mistake. */
@@ -98,7 +84,7 @@ export function scaleBeforeFit(spec: ScalingSpec): Scale | undefined {
   const steps = stepsOf(spec);
   const at = steps.findIndex(isFitted);
   const before = steps.slice(0, at < 0 ? steps.length : at).filter((name) => name !== 'none');
-  return before.length === 0 ? undefined : inTurn(before.map((name) => SCALINGS[name].scale(undefined)));
+  return before.length === 0 ? undefined : inTurn(before.flatMap((name) => learnedSteps(name, undefined)).map(forwards));
 }
 
 /** A new fit for numbers as they are before they are scaled; none where nothing is learned. */
@@ -111,15 +97,37 @@ export function startScalingFit(spec: ScalingSpec): ReturnType<NonNullable<Scali
 
 /** The function that scales numbers, from what was learned. */
 export function scaleOf(spec: ScalingSpec, fitted: unknown): Scale {
-  return inTurn(stepsOf(spec).map((name) => SCALINGS[name].scale(fitted)));
+  return inTurn(scaleSteps(spec, fitted).map(forwards));
+}
+
+/** The steps of that function. */
+export function scaleSteps(spec: ScalingSpec, fitted: unknown): readonly ScaleStep[] {
+  return stepsOf(spec).flatMap((name) => learnedSteps(name, fitted));
 }
 
 /** The way back. */
 export function unscaleOf(spec: ScalingSpec, fitted: unknown): Scale {
-  return inTurn(stepsOf(spec).map((name) => SCALINGS[name].unscale(fitted)).toReversed());
+  return inTurn(scaleSteps(spec, fitted).map(backwards).toReversed());
 }
 
-function inTurn(scales: readonly Scale[]): Scale {
-  const [first, ...others] = scales as [Scale, ...Scale[]];
+function forwards(step: ScaleStep): Scale {
+  if (step.kind === 'affine') {
+    const { subtract, divide } = step;
+    return (value) => (value - subtract) / divide;
+  }
+  return (value) => {
+    if (value <= -1) throw new BadValue('a number above -1, for log(1 + x)');
+    return Math.log1p(value);
+  };
+}
+
+function backwards(step: ScaleStep): Scale {
+  if (step.kind === 'log1p') return Math.expm1;
+  const { subtract, divide } = step;
+  return (value) => subtract + value * divide;
+}
+
+function inTurn([first, ...others]: readonly Scale[]): Scale {
+  if (first === undefined) return (value) => value;
   return others.length === 0 ? first : (value) => others.reduce((scaled, scale) => scale(scaled), first(value));
 }

@@ -114,11 +114,25 @@ describe('mtl export --format onnx', () => {
 
 describe('mtl export', () => {
   it.each([
-    ['onx', {}, "--format: expected one of onnx"],
+    ['onx', {}, "--format: expected one of embeddings, onnx, found \"onx\"; did you mean 'onnx'?"],
+    ['embeddings', { bags: 'padded' }, '--bags: is an option of onnx, not of embeddings; leave it out, or name the other format'],
+    ['embeddings', { files: 'tsv' }, '--files: expected "both" or "parquet" or "projector", found "tsv"'],
     ['onnx', { bags: 'pad' }, '--bags: expected "offsets" or "padded", found "pad"'],
     ['onnx', { quantize: 'int4' }, '--quantize: expected "int8", found "int4"'],
   ])('to %s with %j says what it expected', (format, asked, message) => {
     expect(() => formatSpec(format, asked)).toThrow(message);
+  });
+
+  it.each([
+    ['onnx', 'model', /--out: expected a name that ends in \.onnx, found '.*model'; write .*model\.onnx/],
+    ['onnx', 'model.pb', /found '.*model\.pb'; write .*model\.onnx/],
+    ['onnx', '', /expected the name of a file to write, and not a folder, found '.*'; write .*model\.onnx/],
+    ['embeddings', 'tables.parquet', /expected a folder to write, embeddings has several files, found '.*'; write .*tables$/],
+    ['embeddings', 'file', /expected a folder to write, and not the name of a file that is there/],
+  ])('to %s refuses %j as a path, with the cure', async (format, name, message) => {
+    const place = scratchFolder();
+    writeFileSync(join(place, 'file'), '');
+    await expect(exportTo(format, join(place, name))).rejects.toThrow(message);
   });
 
   it('that does not fit on the disk is told before a byte is written', async () => {

@@ -19,7 +19,7 @@ export const hash = defineEncoding({
     const bucketOf = seededHash(buckets, seed);
     return {
       startFit: () => undefined,
-      encoder: () => ({ rows: buckets + 1, encode: (text) => (text === '' ? 0 : 1 + bucketOf(text)) }),
+      encoder: () => ({ rows: buckets + 1, rule: { kind: 'hashed', buckets, seed, empty: 0, cells: 1 }, encode: (text) => (text === '' ? 0 : 1 + bucketOf(text)) }),
     };
   },
 });

@@ -41,6 +41,7 @@ export const ids = defineEncoding({
           const tooLarge = new BadValue(`an id below ${size}, the size that the config gives field '${field}'`);
           return {
             rows: size,
+            rule: { kind: 'id', size, beyond: 'refused', empty: 'refused', cells: 1 },
             direct: { cell: 'id', below: size },
             encode: (text) => {
               const id = parseId(text);
@@ -52,6 +53,7 @@ export const ids = defineEncoding({
         const rows = fittedSchema.parse(fitted).size;
         return {
           rows,
+          rule: { kind: 'id', size: rows, beyond: 'unknown', empty: 'refused', cells: 1 },
           direct: { cell: 'id', below: rows },
           encode: (text) => {
             const id = parseId(text);

@@ -40,6 +40,7 @@ export const tokens = defineEncoding({
       const utf8 = createUtf8Writer();
       return {
         rows: table.offsets.length,
+        rule: { kind: 'text', texts: table, empty: 0, cells: 1 },
         vocabularyBytes: table.bytes.byteLength + table.offsets.byteLength + table.slots.byteLength,
         direct: { cell: 'token', idOf: (bytes, begin, end) => idOf(table, bytes, begin, end) },
         encode: (text) => {

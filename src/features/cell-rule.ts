@@ -1,0 +1,35 @@
+import type { Texts } from './vocabulary/texts.js';
+
+/**
+ * How cells become numbers, as data: for whoever does the same elsewhere, and for the names of a table's rows. Always what
+ * `encode` of the encoder does.
+ */
+export type CellRule = CellMeaning & {
+  /** What an empty cell is, before all else; of several cells that are one together, what they are where one is empty. */
+  readonly empty: number | 'refused';
+  /** How many cells are one together, with CELL_SEPARATOR between them. */
+  readonly cells: number;
+};
+
+/** What a cell that is not empty is. */
+export type CellMeaning =
+  /** An id in digits. One that is `size` or more is row 0 or refused, and one beyond 2^31 - 1 always refused. */
+  | { readonly kind: 'id'; readonly size: number; readonly beyond: 'unknown' | 'refused' }
+  /** Row 1 for the first text, and so on; 0 for others. The reserved text is one that no cell may be: its row is for empty cells. */
+  | { readonly kind: 'text'; readonly texts: Texts; readonly reserved?: string | undefined }
+  /** 1 + MurmurHash3_x86_32 of its UTF-8 bytes modulo the number of buckets. */
+  | { readonly kind: 'hashed'; readonly buckets: number; readonly seed: number }
+  /** A decimal number's row: 1 + how many boundaries are at most as large. */
+  | { readonly kind: 'range'; readonly boundaries: readonly number[] }
+  /** A decimal number, scaled step by step. */
+  | { readonly kind: 'number'; readonly scaling: readonly ScaleStep[] }
+  /** The same number for every decimal number. */
+  | { readonly kind: 'constant'; readonly value: number };
+
+/** One step of a scaling: log(1 + x), which refuses -1 and below, or (x - subtract) / divide. */
+export type ScaleStep = { readonly kind: 'log1p' } | { readonly kind: 'affine'; readonly subtract: number; readonly divide: number };
+
+/** A rule in JSON: of its texts, how many there are. */
+export function ruleInJson(rule: CellRule): object {
+  return rule.kind === 'text' ? { ...rule, texts: rule.texts.offsets.length - 1 } : rule;
+}

@@ -1,0 +1,48 @@
+import type { CellRule } from './cell-rule.js';
+import { CELL_SEPARATOR } from './feature.js';
+import type { EncodedField } from './feature-types.js';
+import { textReader } from './vocabulary/texts.js';
+
+/** What a row of a table is called. */
+export interface RowName {
+  readonly name: string;
+  /** What has this row: what no other row stands for, an empty cell, or a cell as the name says. */
+  readonly means: 'unknown' | 'missing' | CellName;
+}
+
+type CellName = 'id' | 'token' | 'cells' | 'bucket' | 'range';
+
+/**
+ * The names of the rows of a field's table: ids, texts, the cells of a cross as a list in JSON, numbers of buckets, ranges as
+ * [from, to). Row 0 of ids is id 0 and the unknown in one.
+ */
+export function rowNames({ name, rule }: Pick<EncodedField, 'name' | 'rule'>): (row: number) => RowName {
+  if (rule === undefined) throw new Error(`the rows of '${name}' have no names`);
+  const nameOf = cellNames(rule);
+  const hasUnknown = rule.kind !== 'id' || rule.beyond === 'unknown' || rule.empty === 0;
+  return (row) => {
+    if (row === 0 && hasUnknown) return { name: rule.kind === 'id' ? '0' : 'unknown', means: 'unknown' };
+    if (row > 0 && row === rule.empty) return { name: 'missing', means: 'missing' };
+    return nameOf(row);
+  };
+}
+
+function cellNames(rule: CellRule): (row: number) => RowName {
+  switch (rule.kind) {
+    case 'id':
+      return (row) => ({ name: String(row), means: 'id' });
+    case 'text': {
+      const textAt = textReader(rule.texts);
+      return (row) => (rule.cells === 1 ? { name: textAt(row - 1), means: 'token' } : { name: JSON.stringify(textAt(row - 1).split(CELL_SEPARATOR)), means: 'cells' });
+    }
+    case 'hashed':
+      return (row) => ({ name: String(row), means: 'bucket' });
+    case 'range': {
+      const end = (i: number): number => rule.boundaries[i] ?? Infinity;
+      return (row) => ({ name: `${row === 1 ? '(-inf' : `[${end(row - 2)}`}, ${row === rule.boundaries.length + 1 ? 'inf' : end(row - 1)})`, means: 'range' });
+    }
+    case 'number':
+    case 'constant':
+      throw new Error('a number has no table');
+  }
+}
