@@ -23,6 +23,8 @@ export type CellMeaning =
   | { readonly kind: 'range'; readonly boundaries: readonly number[] }
   /** A decimal number, scaled step by step. */
   | { readonly kind: 'number'; readonly scaling: readonly ScaleStep[] }
+  /** A point in time's row: 1 for the first of the values that it may have. */
+  | { readonly kind: 'time'; readonly part: string; readonly format: string; readonly timeZone: string; readonly values: readonly string[] }
   /** The same number for every decimal number. */
   | { readonly kind: 'constant'; readonly value: number };
 

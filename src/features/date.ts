@@ -6,12 +6,15 @@ import { defineFieldGroup } from './field-group.js';
 import { missingOption, withMissing } from './missing.js';
 import { isTimeZone, TIME_FORMATS, wallClockReader, type WallClock } from './wall-clock.js';
 
-/** What may be taken of a point in time: how many values it has, and which of them, from 0 on, a clock shows. */
+const WEEKDAYS = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'];
+const numbers = (from: number, count: number): readonly string[] => Array.from({ length: count }, (_, i) => String(from + i));
+
+/** What may be taken of a point in time: what its values are called, and which of them, from 0 on, a clock shows. */
 const PARTS = {
-  hour: { values: 24, of: ({ hour }: WallClock) => hour },
-  weekday: { values: 7, of: ({ weekday }: WallClock) => weekday - 1 },
-  day: { values: 31, of: ({ day }: WallClock) => day - 1 },
-  month: { values: 12, of: ({ month }: WallClock) => month - 1 },
+  hour: { values: numbers(0, 24), of: ({ hour }: WallClock) => hour },
+  weekday: { values: WEEKDAYS, of: ({ weekday }: WallClock) => weekday - 1 },
+  day: { values: numbers(1, 31), of: ({ day }: WallClock) => day - 1 },
+  month: { values: numbers(1, 12), of: ({ month }: WallClock) => month - 1 },
 } as const;
 type PartName = keyof typeof PARTS;
 const partName = z.enum(Object.keys(PARTS) as PartName[]);
@@ -42,14 +45,14 @@ export const date = defineFieldGroup({
     const read = wallClockReader(format, timeZone);
     return parts.map((part) => {
       const name = `${column}_${part}`;
-      return { name, columns: [column], owner: name, width, kind: 'id', ...withMissing(encodingOf(part, read, `${format}, ${timeZone}`), missing) };
+      return { name, columns: [column], owner: name, width, kind: 'id', ...withMissing(encodingOf(part, read, { format, timeZone }), missing) };
     });
   },
 });
 
 const NO_HOUR = new BadValue('a date with a time of the day', 'correct the row, or leave hour out of parts');
 
-function encodingOf(part: PartName, read: (text: string) => WallClock, writtenAs: string): Encoding {
+function encodingOf(part: PartName, read: (text: string) => WallClock, written: { readonly format: string; readonly timeZone: string }): Encoding {
   const { values, of } = PARTS[part];
   const encode = (text: string): number => {
     if (text === '') return 0;
@@ -57,5 +60,5 @@ function encodingOf(part: PartName, read: (text: string) => WallClock, writtenAs
     if (value === undefined) throw NO_HOUR;
     return 1 + value;
   };
-  return { encodedAs: `a ${part}`, meaning: `a ${part}, ${writtenAs}`, startFit: () => undefined, encoder: () => ({ rows: 1 + values, encode }) };
+  return { encodedAs: `a ${part}`, meaning: `a ${part}, ${written.format}, ${written.timeZone}`, startFit: () => undefined, encoder: () => ({ rows: 1 + values.length, rule: { kind: 'time', part, ...written, values, empty: 0, cells: 1 }, encode }) };
 }

@@ -10,7 +10,7 @@ export interface RowName {
   readonly means: 'unknown' | 'missing' | CellName;
 }
 
-type CellName = 'id' | 'token' | 'cells' | 'bucket' | 'range';
+type CellName = 'id' | 'token' | 'cells' | 'bucket' | 'range' | 'time';
 
 /**
  * The names of the rows of a field's table: ids, texts, the cells of a cross as a list in JSON, numbers of buckets, ranges as
@@ -41,6 +41,8 @@ function cellNames(rule: CellRule): (row: number) => RowName {
       const end = (i: number): number => rule.boundaries[i] ?? Infinity;
       return (row) => ({ name: `${row === 1 ? '(-inf' : `[${end(row - 2)}`}, ${row === rule.boundaries.length + 1 ? 'inf' : end(row - 1)})`, means: 'range' });
     }
+    case 'time':
+      return (row) => ({ name: rule.values[row - 1]!, means: 'time' });
     case 'number':
     case 'constant':
       throw new Error('a number has no table');

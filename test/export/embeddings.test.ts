@@ -36,10 +36,10 @@ describe('mtl export --format embeddings', () => {
     const out = join(scratchFolder(), 'tables');
     await write(out);
     const rows = await parquetReadObjects({ file: await asyncBufferFromFile(join(out, 'word.parquet')) });
-    expect(rows.map(({ row, name, means }) => [row, name, means])).toEqual([[0, 'unknown', 'unknown'], ...TOKENS.map((token, i) => [i + 1, token, 'token'])]);
+    expect(rows.map(({ row, name, means }) => [row, name, means] as unknown[])).toEqual([[0, 'unknown', 'unknown'], ...TOKENS.map((token, i) => [i + 1, token, 'token'])]);
     expect(rows.map(({ embedding }) => embedding as number[])).toEqual(rows.map((_, row) => [Math.fround((2 * row - 1) / 3), Math.fround((2 * row) / 3)]));
     const ids = await parquetReadObjects({ file: await asyncBufferFromFile(join(out, 'id%2F%C3%84.parquet')) });
-    expect(ids.map(({ name, means }) => [name, means])).toEqual([['0', 'unknown'], ['1', 'id'], ['2', 'id']]);
+    expect(ids.map(({ name, means }) => [name, means] as unknown[])).toEqual([['0', 'unknown'], ['1', 'id'], ['2', 'id']]);
     const list = JSON.parse(readFileSync(join(out, 'tables.json'), 'utf8')) as { tables: object[]; files: string[] };
     expect(list).toMatchObject({ model: 'test', step: 2, checkpoint: 'ab', tables: [{ name: 'word', rows: 9, width: 2, fields: ['word', 'words'], parquet: 'word.parquet' }, { name: 'id/Ä', rows: 3, width: 1 }] });
     expect([...list.files].sort()).toEqual(readdirSync(out).sort());

@@ -19,6 +19,8 @@ describe('the rows of a table', () => {
     ['texts with one for empty cells', { type: 'categorical', encoding: 'tokens', missing: 'token' }, ['', '', 'a'], ['unknown (unknown)', 'missing (missing)', 'a (token)']],
     ['texts of bags', { type: 'bag', encoding: 'tokens' }, ['a'], ['unknown (unknown)', 'a (token)']],
     ['hashed texts', { type: 'categorical', encoding: { name: 'hash', buckets: 2 } }, [], ['unknown (unknown)', '1 (bucket)', '2 (bucket)']],
+    ['months', { type: 'date', parts: ['month'] }, [], ['unknown (unknown)', ...Array.from({ length: 12 }, (_, i) => `${i + 1} (time)`)]],
+    ['weekdays', { type: 'date', parts: ['weekday'] }, [], ['unknown (unknown)', 'Monday (time)', 'Tuesday (time)', 'Wednesday (time)', 'Thursday (time)', 'Friday (time)', 'Saturday (time)', 'Sunday (time)']],
     ['ranges', { type: 'bucketized', boundaries: [-1, 2.5] }, [], ['unknown (unknown)', '(-inf, -1) (range)', '[-1, 2.5) (range)', '[2.5, inf) (range)']],
   ])('are named where they stand for %s', (_, spec, cells, names) => {
     expect(namesOf(fittedField(spec, cells))).toEqual(names);
