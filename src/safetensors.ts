@@ -11,11 +11,11 @@ import { sizeOf } from './tensor.js';
  * (https://github.com/huggingface/safetensors, "Format"). Data only: nothing in such a file can name code.
  */
 
-const ARRAYS = { F32: Float32Array, F64: Float64Array, I32: Int32Array, U32: Uint32Array, U8: Uint8Array } as const;
+const ARRAYS = { F32: Float32Array, F64: Float64Array, I32: Int32Array, U32: Uint32Array, I8: Int8Array, U8: Uint8Array } as const;
 
 /** Element types that are read and written here. */
 export type ElementType = keyof typeof ARRAYS;
-export type TensorData = Float32Array | Float64Array | Int32Array | Uint32Array | Uint8Array;
+export type TensorData = Float32Array | Float64Array | Int32Array | Uint32Array | Int8Array | Uint8Array;
 
 /** A tensor as it lies in a file. */
 export interface StoredTensor {
@@ -37,9 +37,12 @@ const entrySchema = z.strictObject({
   data_offsets: z.tuple([count, count]),
 });
 
-/** Writes tensors to `path` and syncs the file; the caller renames it to its place. */
-export async function writeSafetensors(path: string, tensors: ReadonlyMap<string, StoredTensor>): Promise<FileDigest & Content> {
-  const header: Record<string, z.output<typeof entrySchema>> = {};
+/**
+ * Writes tensors to `path` and syncs the file; the caller renames it to its place.
+ * @param metadata texts by their names, which stand in the header
+ */
+export async function writeSafetensors(path: string, tensors: ReadonlyMap<string, StoredTensor>, metadata?: Readonly<Record<string, string>>): Promise<FileDigest & Content> {
+  const header: Record<string, z.output<typeof entrySchema> | typeof metadata> = metadata === undefined ? {} : { __metadata__: metadata };
   let offset = 0;
   for (const [name, tensor] of tensors) {
     const dtype = tensor.dtype ?? elementType(tensor.data);

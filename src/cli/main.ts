@@ -122,8 +122,8 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
       (y) =>
         y
           .positional('path', { type: 'string', demandOption: true, describe: 'run folder or checkpoint' })
-          .option('format', { type: 'string', requiresArg: true, demandOption: true, describe: 'onnx: the whole model, for ONNX Runtime and its like; embeddings: tables with what their rows are called' })
-          .option('out', { type: 'string', requiresArg: true, demandOption: true, describe: 'a file, .onnx; for embeddings, a folder; replaced where it is there' })
+          .option('format', { type: 'string', requiresArg: true, demandOption: true, describe: 'onnx: the whole model, for ONNX Runtime and its like; safetensors: all weights by their names; embeddings: tables with what their rows are called' })
+          .option('out', { type: 'string', requiresArg: true, demandOption: true, describe: 'a file, .onnx or .safetensors; for embeddings, a folder; replaced where it is there' })
           .option('bags', { type: 'string', requiresArg: true, describe: 'onnx: bags as the items of all rows with offsets (the default), or padded to the longest' })
           .option('files', { type: 'string', requiresArg: true, describe: "embeddings: parquet, projector (TensorBoard's), or both (the default)" })
           .option('quantize', { type: 'string', requiresArg: true, describe: 'int8: tables in 8 bits with a scale a row; what that costs in AUC is measured and printed' })

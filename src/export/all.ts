@@ -1,2 +1,3 @@
 export { embeddings } from './embeddings.js';
 export { onnx } from './onnx.js';
+export { safetensors } from './safetensors.js';

@@ -1,4 +1,5 @@
-import type { Space } from '../evaluation/spaces.js';
+import { predictedSpaces, type Space } from '../evaluation/spaces.js';
+import { ruleInJson } from '../features/cell-rule.js';
 import type { EncodedField } from '../features/feature-types.js';
 import type { Graph } from '../graph/graph.js';
 import type { InputLayout } from '../tables/layout.js';
@@ -35,10 +36,28 @@ export function weightsOf({ weights }: Pick<ExportedModel, 'weights'>, name: str
 }
 
 /** The fields of a model's input as plain data, in the order of the input: what whoever feeds it must know. */
-export function describeFields({ fields, layout }: Pick<ExportedModel, 'fields' | 'layout'>): readonly object[] {
-  return fields.map(({ columns, encodedAs }, i) => {
+function describeFields({ fields, layout }: Pick<ExportedModel, 'fields' | 'layout'>): readonly object[] {
+  return fields.map((encoded, i) => {
+    const { columns, encodedAs, rule } = encoded;
     const { field, ...place } = layout.columns[i]!;
     const rows = 'table' in place ? { rows: layout.tables.find((table) => table.name === place.table)!.rows } : {};
-    return { name: field, columns, encodedAs, ...place, ...rows };
+    return { name: field, columns, encodedAs, ...place, ...rows, ...(rule && { rule: ruleInJson(rule) }), ...(encoded.kind === 'bag' && { form: encoded.form }) };
   });
+}
+
+/**
+ * What stands beside the tensors of a model, as texts by their names.
+ * @param outputOf what a prediction is called where the model is run
+ */
+export function modelMetadata(model: ExportedModel, outputOf?: (space: string) => string): Readonly<Record<string, string>> {
+  const { about, spaces } = model;
+  const predictions = predictedSpaces(spaces).map(({ name, type, factors }) => ({ name, ...(outputOf && { output: outputOf(name) }), type, factors }));
+  return {
+    'mtl.version': about.version,
+    'mtl.model': about.model,
+    'mtl.step': String(about.step),
+    'mtl.checkpoint': about.checkpoint,
+    'mtl.features': JSON.stringify(describeFields(model)),
+    'mtl.predictions': JSON.stringify(predictions),
+  };
 }

@@ -4,31 +4,11 @@ import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet';
 import { describe, expect, it } from 'vitest';
 import { tableTensor } from '../../src/engines/engine.js';
 import { formats, formatSpec } from '../../src/export/formats.js';
-import type { ExportedModel } from '../../src/export/model.js';
-import { createTextTable } from '../../src/features/vocabulary/text-table.js';
-import { textsFrom } from '../../src/features/vocabulary/texts.js';
-import { encodedFields, featureTypes, fieldsOf, layoutOf } from '../../src/features/feature-types.js';
+import { exportedTables, TOKENS } from '../support/exported-tables.js';
 import { needsPython, python } from '../support/python.js';
 import { scratchFolder } from '../support/scratch.js';
 
-const TOKENS = ['a', ' b\t', 'c\nd', 'e\\t', '"f"', '', 'ü 漢', '\u2028'];
-
-/** A model of two tables, one of tokens that a bag shares and one of ids, whose embeddings tell their rows. */
-function tablesOf(tokens: readonly string[] = TOKENS, names = ['word', 'id/Ä']): ExportedModel {
-  const [word, id] = names as [string, string];
-  const groups = [
-    { type: 'categorical', fields: [word], encoding: 'tokens', width: 2 },
-    { type: 'bag', fields: ['words'], table: word, encoding: 'tokens', width: 2 },
-    { type: 'categorical', fields: [id], width: 1 },
-  ].map((group) => featureTypes.schema.parse(group));
-  const fields = encodedFields(fieldsOf(groups), { [word]: { vocabulary: createTextTable(textsFrom(tokens)) }, [id]: { size: 3 } });
-  const layout = layoutOf(fields);
-  const weights = new Map(layout.tables.map(({ name, rows, width }) => [tableTensor(name), { shape: [rows, width], data: Float32Array.from({ length: rows * width }, (_, i) => (i - 1) / 3) }]));
-  const about = { version: '1', model: 'test', step: 2, checkpoint: 'ab' };
-  return { about, graph: { values: [], parameters: [], predictions: new Map(), terms: [] }, layout, fields, spaces: [], weights };
-}
-
-const write = (out: string, asked: object = {}, model = tablesOf()): Promise<readonly string[]> => formats.build(formatSpec('embeddings', { ...asked }), model, out).write();
+const write = (out: string, asked: object = {}, model = exportedTables()): Promise<readonly string[]> => formats.build(formatSpec('embeddings', { ...asked }), model, out).write();
 const lines = (path: string): string[][] => readFileSync(path, 'utf8').trimEnd().split('\n').map((line) => line.split('\t'));
 
 describe('mtl export --format embeddings', () => {
@@ -47,7 +27,7 @@ describe('mtl export --format embeddings', () => {
 
   it("writes the files of TensorBoard's projector, a line a row whatever tokens hold, and numbers that are read as the same", async () => {
     const out = join(scratchFolder(), 'tables');
-    const model = tablesOf();
+    const model = exportedTables();
     await write(out, { files: 'projector' }, model);
     expect(readdirSync(out).filter((name) => name.endsWith('.parquet'))).toEqual([]);
     const metadata = lines(join(out, 'word.metadata.tsv'));
@@ -61,7 +41,7 @@ describe('mtl export --format embeddings', () => {
   it('is read by pyarrow, and its config by protobuf, where a table has quotes and ends of lines in its name', async (context) => {
     needsPython(context, 'pyarrow', 'google.protobuf');
     const out = join(scratchFolder(), 'tables');
-    await write(out, {}, tablesOf(TOKENS, ['word', 'say "\\\n']));
+    await write(out, {}, exportedTables(TOKENS, ['word', 'say "\\\n']));
     const script = `
 import json, pyarrow.parquet as pq
 from google.protobuf import descriptor_pb2 as d, descriptor_pool, message_factory, text_format
@@ -80,9 +60,9 @@ print(json.dumps([[each.tensor_name for each in config.embeddings], table['name'
   it('gives tables names of files of their own where some differ in capitals or are long', async () => {
     const out = join(scratchFolder(), 'tables');
     const long = 'x'.repeat(400);
-    await write(out, { files: 'parquet' }, tablesOf(TOKENS, ['A', 'a']));
+    await write(out, { files: 'parquet' }, exportedTables(TOKENS, ['A', 'a']));
     expect(readdirSync(out).sort()).toEqual(['A.parquet', 'a~2.parquet', 'tables.json']);
-    await write(out, { files: 'parquet' }, tablesOf(TOKENS, [long, `${long}y`]));
+    await write(out, { files: 'parquet' }, exportedTables(TOKENS, [long, `${long}y`]));
     expect(readdirSync(out)).toHaveLength(3);
   });
 
@@ -90,7 +70,7 @@ print(json.dumps([[each.tensor_name for each in config.embeddings], table['name'
     const place = scratchFolder();
     const out = join(place, 'tables');
     await write(out);
-    await write(out, { files: 'parquet' }, tablesOf(['z']));
+    await write(out, { files: 'parquet' }, exportedTables(['z']));
     expect(readdirSync(out)).toHaveLength(3);
     expect(readdirSync(place)).toEqual(['tables']);
     writeFileSync(join(out, 'notes.txt'), 'mine');
@@ -104,7 +84,7 @@ print(json.dumps([[each.tensor_name for each in config.embeddings], table['name'
   it('writes a table of many rows in pieces', async () => {
     const out = join(scratchFolder(), 'tables');
     const tokens = Array.from({ length: 9000 }, (_, i) => `t${i}`);
-    await write(out, {}, tablesOf(tokens));
+    await write(out, {}, exportedTables(tokens));
     expect(lines(join(out, 'word.metadata.tsv')).slice(1).map(([, name]) => name)).toEqual(['unknown', ...tokens]);
     expect(await parquetReadObjects({ file: await asyncBufferFromFile(join(out, 'word.parquet')), rowStart: 9000 })).toMatchObject([{ row: 9000, name: 't8999' }]);
   });

@@ -9,6 +9,7 @@ import { exportModel, exportedModel, type ExportOptions, type ExportResult } fro
 import { formats, formatSpec } from '../../src/export/formats.js';
 import { onnxExporter } from '../../src/export/onnx.js';
 import { manifestDigest } from '../../src/runs/manifest.js';
+import { readSafetensors } from '../../src/safetensors.js';
 import { compileTrained, readTrainedModel, type TrainedModel } from '../../src/trained-model.js';
 import { expectNear, feedsOf, runOnnx } from '../support/onnx.js';
 import { needsPython, python } from '../support/python.js';
@@ -112,9 +113,20 @@ describe('mtl export --format onnx', () => {
   });
 });
 
+describe('mtl export --format safetensors', () => {
+  it('writes every tensor of the checkpoint, bit for bit', async () => {
+    const out = join(scratchFolder(), 'model.safetensors');
+    await exportTo('safetensors', out);
+    const tensors = await readSafetensors(out);
+    const { weights } = model.checkpoint.program;
+    expect(weights.size).toBeGreaterThan(20);
+    for (const [name, { shape, data }] of weights) expect(tensors.get(name), name).toEqual({ shape, data });
+  });
+});
+
 describe('mtl export', () => {
   it.each([
-    ['onx', {}, "--format: expected one of embeddings, onnx, found \"onx\"; did you mean 'onnx'?"],
+    ['onx', {}, '--format: expected one of embeddings, onnx, safetensors, found "onx"; did you mean \'onnx\'?'],
     ['embeddings', { bags: 'padded' }, '--bags: is an option of onnx, not of embeddings; leave it out, or name the other format'],
     ['embeddings', { files: 'tsv' }, '--files: expected "both" or "parquet" or "projector", found "tsv"'],
     ['onnx', { bags: 'pad' }, '--bags: expected "offsets" or "padded", found "pad"'],
@@ -125,6 +137,7 @@ describe('mtl export', () => {
 
   it.each([
     ['onnx', 'model', /--out: expected a name that ends in \.onnx, found '.*model'; write .*model\.onnx/],
+    ['safetensors', 'model', /expected a name that ends in \.safetensors, found '.*model'; write .*model\.safetensors/],
     ['onnx', 'model.pb', /found '.*model\.pb'; write .*model\.onnx/],
     ['onnx', '', /expected the name of a file to write, and not a folder, found '.*'; write .*model\.onnx/],
     ['embeddings', 'tables.parquet', /expected a folder to write, embeddings has several files, found '.*'; write .*tables$/],

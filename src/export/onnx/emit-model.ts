@@ -1,7 +1,7 @@
 import { predictedSpaces, type Space } from '../../evaluation/spaces.js';
 import { neededFor, operandsOf } from '../../graph/graph.js';
 import type { Value } from '../../graph/operations.js';
-import { describeFields, weightsOf, type ExportedModel } from '../model.js';
+import { modelMetadata, weightsOf, type ExportedModel } from '../model.js';
 import { BATCH, type BagForm } from './bags.js';
 import { emitFeatures, encodedCells, inputNames } from './features.js';
 import type { Initializer, OnnxModel } from './messages.js';
@@ -39,14 +39,7 @@ export function emitModel(model: ExportedModel, { bags, quantize }: EmitOptions)
     const column = emitSpace(onnx, space, predictions);
     onnx.output(onnx.node('Squeeze', [column, onnx.ints(1)]), { name: outputNames.get(space.name)!, type: 'float', shape: [BATCH] });
   }
-  const metadata = {
-    'mtl.version': about.version,
-    'mtl.model': about.model,
-    'mtl.step': String(about.step),
-    'mtl.checkpoint': about.checkpoint,
-    'mtl.features': JSON.stringify(describeFields(model)),
-    'mtl.predictions': JSON.stringify(spaces.map(({ name, type, factors }) => ({ name, output: outputNames.get(name), type, factors }))),
-  };
+  const metadata = modelMetadata(model, (space) => outputNames.get(space)!);
   return {
     message: { producerVersion: about.version, ...VERSIONS, metadata, graph: { name: about.model, nodes: onnx.nodes, inputs: onnx.inputs, outputs: onnx.outputs } },
     initializers: onnx.initializers,

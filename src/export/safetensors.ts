@@ -1,0 +1,64 @@
+import { tableTensor } from '../engines/engine.js';
+import { textTensors } from '../features/vocabulary/texts.js';
+import { replace } from '../disk.js';
+import { writeSafetensors, type StoredTensor } from '../safetensors.js';
+import { defineFormat, type Exporter } from './format.js';
+import { modelMetadata, weightsOf, type ExportedModel } from './model.js';
+import { approximateTables, quantizeOption, quantizeRows } from './quantize.js';
+
+/** All tensors of a model by their names, and what its fields mean: for programs in any language that bring their own layers. */
+export const safetensors = defineFormat({
+  name: 'safetensors',
+  summary: 'one file of all weights, tables and vocabularies by their names, with what the fields mean',
+  target: { kind: 'file', ending: '.safetensors' },
+  options: { quantize: quantizeOption },
+
+  build({ quantize }, model, path): Exporter {
+    const tensors = inOrder([...weightTensors(model), ...tablesOf(model, quantize !== undefined), ...vocabularies(model)]);
+    const bytes = [...tensors.values()].reduce((sum, { shape, dtype }) => sum + shape.reduce((size, extent) => size * extent, BYTES[dtype]), 0);
+    return {
+      bytes,
+      write: async () => (await replace(path, (temporary) => writeSafetensors(temporary, tensors, modelMetadata(model))), [path]),
+      ...(quantize !== undefined && { weights: () => approximateTables(model) }),
+    };
+  },
+});
+
+const BYTES = { F32: 4, U32: 4, I8: 1, U8: 1 } as const;
+type Named = readonly [name: string, tensor: StoredTensor & { readonly dtype: keyof typeof BYTES }];
+
+/** What the graph has, as the run learned it. */
+function weightTensors(model: ExportedModel): readonly Named[] {
+  return model.graph.parameters.map(({ name }) => [name, { ...weightsOf(model, name), dtype: 'F32' }]);
+}
+
+function tablesOf(model: ExportedModel, isQuantized: boolean): readonly Named[] {
+  return model.layout.tables.flatMap(({ name }): readonly Named[] => {
+    const tensor = tableTensor(name);
+    const table = weightsOf(model, tensor);
+    if (!isQuantized) return [[tensor, { ...table, dtype: 'F32' }]];
+    const { scales, values } = quantizeRows(table);
+    const quantized = {
+      shape: table.shape,
+      dtype: 'I8' as const,
+      // Made when it is written.
+      get data() {
+        return values();
+      },
+    };
+    return [[tensor, quantized], [`${tensor}.scales`, { shape: [scales.length], dtype: 'F32', data: scales }]];
+  });
+}
+
+/** The texts of all vocabularies, by the fields that own them. */
+function vocabularies({ fields }: ExportedModel): readonly Named[] {
+  return fields.flatMap(({ name, owner, rule }) => {
+    if (name !== owner || rule?.kind !== 'text') return [];
+    return [...textTensors(rule.texts, `vocabularies.${name}`)].map(([tensor, stored]): Named => [tensor, { ...stored, dtype: stored.data instanceof Uint8Array ? 'U8' : 'U32' }]);
+  });
+}
+
+/** Numbers of 4 bytes before those of one, so that each begins where readers that map files want it. */
+function inOrder(tensors: readonly Named[]): ReadonlyMap<string, Named[1]> {
+  return new Map([...tensors].sort(([, a], [, b]) => BYTES[b.dtype] - BYTES[a.dtype]));
+}

@@ -1,0 +1,23 @@
+import { tableTensor } from '../../src/engines/engine.js';
+import type { ExportedModel } from '../../src/export/model.js';
+import { encodedFields, featureTypes, fieldsOf, layoutOf } from '../../src/features/feature-types.js';
+import { createTextTable } from '../../src/features/vocabulary/text-table.js';
+import { textsFrom } from '../../src/features/vocabulary/texts.js';
+
+/** Texts with whatever gives a format trouble. */
+export const TOKENS = ['a', ' b\t', 'c\nd', 'e\\t', '"f"', '', 'ü 漢', '\u2028'];
+
+/** A model of two tables, one of tokens that a bag shares and one of ids, whose embeddings tell their rows. */
+export function exportedTables(tokens: readonly string[] = TOKENS, names = ['word', 'id/Ä']): ExportedModel {
+  const [word, id] = names as [string, string];
+  const groups = [
+    { type: 'categorical', fields: [word], encoding: 'tokens', width: 2 },
+    { type: 'bag', fields: ['words'], table: word, encoding: 'tokens', width: 2 },
+    { type: 'categorical', fields: [id], width: 1 },
+  ].map((group) => featureTypes.schema.parse(group));
+  const fields = encodedFields(fieldsOf(groups), { [word]: { vocabulary: createTextTable(textsFrom(tokens)) }, [id]: { size: 3 } });
+  const layout = layoutOf(fields);
+  const weights = new Map(layout.tables.map(({ name, rows, width }) => [tableTensor(name), { shape: [rows, width], data: Float32Array.from({ length: rows * width }, (_, i) => (i - 1) / 3) }]));
+  const about = { version: '1', model: 'test', step: 2, checkpoint: 'ab' };
+  return { about, graph: { values: [], parameters: [], predictions: new Map(), terms: [] }, layout, fields, spaces: [], weights };
+}
