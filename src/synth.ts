@@ -8,7 +8,7 @@ import { PRESETS, type PresetName, type SynthFormat } from './synth/presets.js';
 import type { Strays } from './synth/raw-rows.js';
 import { writeCsvSplit, writeRawSplit } from './synth/split-files.js';
 import { createWorld, type WorldSize } from './synth/world.js';
-import type { Task } from './tasks.js';
+import { taskOptions, type Task } from './tasks.js';
 
 /** What to generate. */
 export interface SynthOptions extends WorldSize {
@@ -32,8 +32,8 @@ export interface SynthOptions extends WorldSize {
 export type Oracle = Readonly<Record<string, Report>>;
 
 const TASKS: readonly Task[] = [
-  { name: 'ctr', label: 'click', type: 'classification', weight: 1 },
-  { name: 'cvr', label: 'purchase', given: 'click', type: 'classification', weight: 1 },
+  { name: 'ctr', ...taskOptions.parse({ label: 'click' }) },
+  { name: 'cvr', ...taskOptions.parse({ label: 'purchase', given: 'click' }) },
 ];
 /** Exact metrics need the rows in memory; the truth of longer files is measured on so many of their first rows. */
 const MEASURED_ROWS = 10_000_000;

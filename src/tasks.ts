@@ -1,14 +1,28 @@
 import { z } from 'zod';
-import { columnName } from './conditions.js';
+import { columnName, conditionColumns, conditionSchema } from './conditions.js';
 
 export { columnName } from './conditions.js';
 
+/** What is done about rows in which a label is 1 and the one that it is given is not. */
+export const VIOLATIONS = ['error', 'skip', 'keep'] as const;
+
+/** What is done about a blank label. */
+export const MISSING = ['error', 'mask', 'drop', 'negative'] as const;
+
+const givenLabel = columnName.describe('a label column, or the task whose label it is');
+
 /** What a task of the YAML may say. */
 export const taskOptions = z.strictObject({
-  label: columnName.describe('the column that holds the truth'),
+  label: z.union([columnName, conditionSchema]).describe('the column that holds the truth, or a condition that is the truth: 1 where it holds, 0 where not'),
   type: z.enum(['classification', 'regression']).default('classification'),
-  given: columnName.optional().describe('a label column: the task is trained and measured where it is 1'),
+  given: z
+    .union([givenLabel, z.strictObject({ label: givenLabel, violations: z.enum(VIOLATIONS).default('error').describe('rows whose label is 1 where the given one is not: an error, left out, or kept as they are') })])
+    .optional()
+    .describe('a label column, or a task: this one is trained and measured where that label is 1'),
+  missing: z.enum(MISSING).default('error').describe('a blank label where the task is defined: an error, no row of this task (mask), no row at all (drop), or 0 (negative); where the given label is not 1, a blank costs nothing'),
   weight: z.number().min(0).default(1).describe("factor of the task's loss"),
+  sampleWeight: columnName.optional().describe("a column of numbers, 0 or more: factors of the rows' losses"),
+  positiveWeight: z.union([z.number().positive(), z.literal('balanced')], "expected a number above 0, or 'balanced'").optional().describe('factor of the loss of rows whose label is 1; balanced: so many times as there are 0s for a 1 in train'),
 });
 
 /** One thing to predict. */
@@ -16,9 +30,26 @@ export interface Task extends z.output<typeof taskOptions> {
   readonly name: string;
 }
 
-/** The label columns that a list of tasks reads, each once. */
-export function labelColumns(tasks: readonly Task[]): readonly string[] {
-  return [...new Set(tasks.flatMap(({ label, given }) => (given === undefined ? [label] : [label, given])))];
+/** What a task is given. */
+export interface Given {
+  /** As the YAML names it: a label column, a task, or any other column. */
+  readonly named: string;
+  /** What is done about rows whose label is 1 where the given one is not. */
+  readonly violations: (typeof VIOLATIONS)[number];
+}
+
+/** What a task is given, if anything. */
+export function givenOf({ given }: Pick<Task, 'given'>): Given | undefined {
+  if (typeof given === 'object') return { named: given.label, violations: given.violations };
+  return given === undefined ? undefined : { named: given, violations: 'error' };
+}
+
+/** The tasks whose label is given another: those that have the column of that name as their label, else the one of that name; none where it is a column alone. */
+export function tasksGiven<T extends Task>(task: T, tasks: readonly T[]): readonly T[] {
+  const { named } = givenOf(task) ?? {};
+  const others = tasks.filter(({ name }) => name !== task.name);
+  const byLabel = others.filter(({ label }) => label === named);
+  return byLabel.length > 0 ? byLabel : others.filter(({ name }) => name === named);
 }
 
 /**
@@ -29,7 +60,67 @@ export function chainOf<T extends Task>(task: T, tasks: readonly T[]): readonly 
   if (task.given === undefined) return [task];
   // Tasks that are given each other's labels have no beginning.
   const others = tasks.filter((other) => other !== task);
-  const chains = others.filter(({ label, type }) => label === task.given && type === 'classification').map((other) => chainOf(other, others));
+  const chains = tasksGiven(task, others).filter(({ type }) => type === 'classification').map((other) => chainOf(other, others));
   const above = chains.find((chain) => chain !== undefined);
   return above && [...above, task];
+}
+
+/** Where a batch has what a task is trained and measured with: names of its label columns. */
+export interface TaskColumns {
+  /** The truth; 0 where it is blank. */
+  readonly label: string;
+  /** 1 where the task is trained and measured; undefined where it is everywhere. */
+  readonly mask: string | undefined;
+  /** 1 where the label is not blank; undefined where it never is. */
+  readonly known: string | undefined;
+  /** 1 where it is known whether the label and all that it is given are 1; undefined where it always is. */
+  readonly chainKnown: string | undefined;
+  readonly sampleWeight: string | undefined;
+}
+
+/** Where a batch has what a task is trained and measured with. What is made of cells is called as hardly a column will be. */
+export function taskColumns(task: Task, tasks: readonly Task[]): TaskColumns {
+  const { name, missing, sampleWeight } = task;
+  const given = givenColumn(task, tasks);
+  const known = missing === 'mask' ? `tasks.${name}.known` : undefined;
+  const isChainUnknown = given !== undefined && chainOf(task, tasks)?.some((link) => link.missing === 'mask') === true;
+  return {
+    label: labelColumn(task),
+    mask: known !== undefined && given !== undefined ? `tasks.${name}.mask` : (known ?? given),
+    known,
+    chainKnown: isChainUnknown ? `tasks.${name}.chainKnown` : known,
+    sampleWeight: sampleWeight === undefined ? undefined : weightColumn(sampleWeight),
+  };
+}
+
+/** What the label of a task is called in a batch: as its column, or by its task where it is a condition. */
+export function labelColumn({ name, label }: Pick<Task, 'name' | 'label'>): string {
+  return typeof label === 'string' ? label : `tasks.${name}.label`;
+}
+
+/** What the label is called in a batch that a task is given. */
+export function givenColumn(task: Task, tasks: readonly Task[]): string | undefined {
+  const [other] = tasksGiven(task, tasks);
+  return other === undefined ? givenOf(task)?.named : labelColumn(other);
+}
+
+/** What the factors are called in a batch that a column of the data holds, which may be a feature too. */
+export function weightColumn(column: string): string {
+  return `sampleWeight.${column}`;
+}
+
+/** The columns of the data that the labels of a list of tasks are read from, each once. */
+export function labelColumns(tasks: readonly Task[]): readonly string[] {
+  const ofTask = (task: Task): readonly string[] => {
+    const own = typeof task.label === 'string' ? [task.label] : conditionColumns(task.label);
+    const given = givenOf(task);
+    return given === undefined || tasksGiven(task, tasks).length > 0 ? own : [...own, given.named];
+  };
+  return [...new Set(tasks.flatMap(ofTask))];
+}
+
+/** How many 0s a label has for a 1: where its task is defined, and where the end of its chain is known. */
+export interface LabelBalance {
+  readonly own: number;
+  readonly chain: number;
 }

@@ -63,10 +63,10 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
     const reading = { policy, onNotice: tell, cache: { folder: data.cache, onNotice: tell }, verifyData: options.verifyData, onProgress: (progress: ReadProgress) => observer.onRead(progress), threads: options.threads, signal };
     const fitted = run.resumed?.fitted ?? (await sources.train.fit(format, reading));
     const encoded = encodedFormat(format, fitted);
-    const { train: trainSet, valid: validSet, test: testSet, unknown } = await openDatasets(sources, encoded, reading, run.state.of(dataSection, firstDataState));
+    const { train: trainSet, valid: validSet, test: testSet, unknown, balance } = await openDatasets(sources, encoded, reading, run.state.of(dataSection, firstDataState));
 
     const layout = layoutOf(encoded.fields);
-    const graph = buildModel(model, layout.width, tasks);
+    const graph = buildModel(model, layout.width, tasks, { ...training, balance });
     const plan = { graph, layout, seed, ...stepPlanOf(training) };
     const start = { run: folder, model: model.name, engine: engine.description, epochs: training.epochs, ...planSize(plan, engine, vocabularyBytes(encoded.fields)) };
     observer.onStart(start);

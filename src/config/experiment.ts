@@ -8,7 +8,7 @@ import { featureTypes } from '../features/feature-types.js';
 import { buildModel, models, type ModelSpec } from '../models/models.js';
 import type { Finding } from '../part.js';
 import { checkpointOptions } from '../runs/options.js';
-import { labelColumns, taskOptions, type Task } from '../tasks.js';
+import { givenOf, labelColumns, taskOptions, tasksGiven, type Task } from '../tasks.js';
 import { checkTraining } from '../training/check-training.js';
 import { trainingOptions } from '../training/options.js';
 import { looksAtValid } from '../training/stepper.js';
@@ -70,7 +70,15 @@ export function* crossChecks({ data, features, tasks: taskOptions, model, traini
 function* checkTasks(tasks: readonly Task[], model: ModelSpec | undefined): Generator<Finding> {
   const spaces = spacesOf(tasks);
   for (const task of tasks) {
-    if (task.given === task.label) yield { path: ['tasks', task.name, 'given'], message: 'expected another column than the label' };
+    const given = givenOf(task);
+    if (given !== undefined && (given.named === task.label || (given.named === task.name && tasksGiven(task, tasks).length === 0))) {
+      yield { path: ['tasks', task.name, 'given', ...(typeof task.given === 'object' ? ['label'] : [])], message: 'expected another column than the label' };
+    }
+    if (task.type === 'regression') {
+      if (typeof task.label !== 'string') yield { path: ['tasks', task.name, 'label'], message: 'a condition is 1 or 0, and the task is a regression; take type: classification, or the column itself as label' };
+      if (task.missing === 'negative') yield { path: ['tasks', task.name, 'missing'], message: 'a regression has no negatives; take mask or drop' };
+      if (task.positiveWeight !== undefined) yield { path: ['tasks', task.name, 'positiveWeight'], message: 'a regression has no positives; take sampleWeight' };
+    }
     if (spaces.filter((space) => space.name === task.name).length > 1) {
       yield { path: ['tasks', task.name], message: `'${task.name}' is also what another task is reported as; rename one` };
     }

@@ -1,5 +1,5 @@
 import { column } from '../batch.js';
-import { chainOf, type Task } from '../tasks.js';
+import { chainOf, taskColumns, type Task } from '../tasks.js';
 import { BLOCK_ROWS, type Block } from './row-store.js';
 import type { Scores } from './scores.js';
 
@@ -20,13 +20,14 @@ export interface Space {
  */
 export function spacesOf(tasks: readonly Task[]): readonly Space[] {
   return tasks.flatMap((task): Space[] => {
-    const { name, type, label, given } = task;
-    const own: Space = { name, type, label, where: given, factors: [name] };
-    if (given === undefined || type === 'regression') return [own];
-    const everywhere: Space = { ...own, name: `${name}_all`, where: undefined };
+    const { name, type } = task;
+    const { label, mask, known, chainKnown } = taskColumns(task, tasks);
+    const own: Space = { name, type, label, where: mask, factors: [name] };
+    if (task.given === undefined || type === 'regression') return [own];
+    const everywhere: Space = { ...own, name: `${name}_all`, where: known };
     const chain = chainOf(task, tasks);
     if (chain === undefined) return [own, everywhere];
-    return [own, everywhere, { ...own, name: `ct${name}`, where: undefined, factors: chain.map((each) => each.name) }];
+    return [own, everywhere, { ...own, name: `ct${name}`, where: chainKnown, factors: chain.map((each) => each.name) }];
   });
 }
 

@@ -3,6 +3,7 @@ import { quoted } from '../errors.js';
 import type { Term } from '../graph/graph.js';
 import { mlp, mlpOptions, tower } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
+import { givenOf, tasksGiven } from '../tasks.js';
 import { defineModel } from './model.js';
 import { checkTaskTowers, taskTowerOptions, towerOf } from './task-towers.js';
 
@@ -28,11 +29,13 @@ export const aitm = defineModel({
   *checkTasks(tasks, options) {
     yield* checkTaskTowers(tasks, options);
     if (tasks.length < 2) yield { path: ['tasks'], message: 'aitm needs two tasks or more, in the order of the funnel' };
-    for (const [t, { name, type, given }] of tasks.entries()) {
+    for (const [t, task] of tasks.entries()) {
+      const { name, type } = task;
       if (type !== 'classification') yield { path: ['tasks', name, 'type'], message: `aitm compares probabilities, and ${quoted(name)} is a ${type}; leave it to another model, as mmoe` };
-      const before = tasks[t - 1]?.label;
-      if (given !== undefined && given !== before) {
-        yield { path: ['tasks', name, 'given'], message: `expected ${before === undefined ? 'nothing, since it comes first' : `${quoted(before)}, the label of the task before it`}, found ${quoted(given)}; aitm takes tasks in their order` };
+      const before = tasks[t - 1];
+      const given = givenOf(task)?.named;
+      if (given !== undefined && (before === undefined || !tasksGiven(task, tasks).includes(before))) {
+        yield { path: ['tasks', name, 'given'], message: `expected ${before === undefined ? 'nothing, since it comes first' : typeof before.label === 'string' ? `${quoted(before.label)}, the label of the task before it` : `${quoted(before.name)}, the task before it`}, found ${quoted(given)}; aitm takes tasks in their order` };
       }
     }
   },
@@ -49,7 +52,7 @@ export const aitm = defineModel({
       passed = state;
     }
     const probabilities = logits.map((logit, t) => g.activation(logit, 'sigmoid', `${tasks[t]!.name}.probability`));
-    const terms = tasks.map(({ name, given, weight, labelValue }, t): Term => ({ name: given === undefined ? name : `ct${name}`, weight, loss: g.binaryCrossEntropy(logits[t]!, labelValue) }));
+    const terms = tasks.map(({ name, given, weight, labelValue, countedInChain }, t): Term => ({ name: given === undefined ? name : `ct${name}`, weight, loss: g.binaryCrossEntropy(logits[t]!, labelValue, countedInChain) }));
     const excess = probabilities.slice(1).map((later, t): Value => g.clip(g.add(later, g.affine(probabilities[t]!, -1, 0)), 0, 1));
     if (options.calibrator > 0) terms.push({ name: 'calibrator', weight: options.calibrator, loss: g.mean(excess.reduce((a, b) => g.add(a, b))) });
     const conditional = (t: number): Value => g.clip(g.multiply(probabilities[t]!, g.reciprocal(probabilities[t - 1]!)), 0, 1);

@@ -3,7 +3,7 @@ import { bottoms } from '../bottoms/bottoms.js';
 import type { Term } from '../graph/graph.js';
 import { mlpOptions, tower, type MlpOptions } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
-import { chainOf } from '../tasks.js';
+import { chainOf, givenOf } from '../tasks.js';
 import { defineModel, type ModelTask } from './model.js';
 import { checkTaskTowers, taskTowerOptions, towerOf } from './task-towers.js';
 
@@ -29,11 +29,12 @@ export const esmm = defineModel({
     const example = 'ctr: { label: click } and cvr: { label: purchase, given: click }';
     if (tasks.every(({ given }) => given === undefined)) yield { path: ['tasks'], message: `esmm needs a task that is given another one's label, as in ${example}` };
     for (const task of tasks) {
-      const { name, type, label, given } = task;
+      const { name, type } = task;
       if (type !== 'classification') yield { path: ['tasks', name, 'type'], message: `esmm multiplies probabilities, and ${quoted(name)} is a ${type}; leave it to another model, as mmoe` };
       if (chainOf(task, tasks) !== undefined) continue;
-      const labels = tasks.filter((other) => other.label !== label).map((other) => other.label);
-      yield { path: ['tasks', name, 'given'], message: joined(`expected the label of another classification task${labels.length === 0 ? '' : ` (${labels.join(', ')})`}, down to one that is given nothing, found ${quoted(given!)}`, didYouMean(given!, labels)) };
+      const known = tasks.filter((other) => other.name !== name).map((other) => (typeof other.label === 'string' ? other.label : other.name));
+      const { named } = givenOf(task)!;
+      yield { path: ['tasks', name, 'given'], message: joined(`expected the label of another classification task${known.length === 0 ? '' : ` (${known.join(', ')})`}, down to one that is given nothing, found ${quoted(named)}`, didYouMean(named, known)) };
     }
   },
 
@@ -45,7 +46,7 @@ export const esmm = defineModel({
       const chain = chainOf(task, tasks);
       if (chain === undefined) throw new Error('esmm: the tasks were not checked');
       const logit = chain.map((each): Value => logits.get(each)!).reduce((above, own) => g.productLogit(above, own));
-      return { name: chain.length === 1 ? task.name : `ct${task.name}`, weight: task.weight, loss: g.binaryCrossEntropy(logit, task.labelValue) };
+      return { name: chain.length === 1 ? task.name : `ct${task.name}`, weight: task.weight, loss: g.binaryCrossEntropy(logit, task.labelValue, task.countedInChain) };
     });
     return { gates, predictions: new Map(tasks.map((task) => [task.name, g.activation(logits.get(task)!, 'sigmoid', `${task.name}.probability`)])), terms };
   },

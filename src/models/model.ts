@@ -1,15 +1,17 @@
 import type { z } from 'zod';
-import type { GraphBuilder } from '../graph/builder.js';
+import type { GraphBuilder, LossOptions } from '../graph/builder.js';
 import type { Graph, Term } from '../graph/graph.js';
 import type { Value } from '../graph/operations.js';
 import type { Finding, OptionsOf, Part } from '../part.js';
 import type { Task } from '../tasks.js';
 
-/** A task as a model meets it: with its label, and the rows where it is defined. */
+/** A task as a model meets it: with its label, and how its rows count. */
 export interface ModelTask extends Task {
   readonly labelValue: Value;
-  /** 1 where the task is defined; undefined where it always is. */
-  readonly mask: Value | undefined;
+  /** What its loss counts: the rows where it is defined, each with its weight. */
+  readonly counted: LossOptions;
+  /** What a loss counts that is over all rows, of the chain of what the task is given: those where the chain's end is known. */
+  readonly countedInChain: LossOptions;
 }
 
 /** What a model is built from. */
@@ -36,11 +38,10 @@ export function defineModel<const Name extends string, Shape extends z.ZodRawSha
 
 /** The prediction and the loss term that a task's type asks for, from one number a row. */
 export function head(g: GraphBuilder, task: ModelTask, out: Value): { readonly prediction: Value; readonly term: Term } {
-  const options = { mask: task.mask };
   return task.type === 'regression'
-    ? { prediction: out, term: { name: task.name, weight: task.weight, loss: g.squaredError(out, task.labelValue, options) } }
+    ? { prediction: out, term: { name: task.name, weight: task.weight, loss: g.squaredError(out, task.labelValue, task.counted) } }
     : {
         prediction: g.activation(out, 'sigmoid', `${task.name}.probability`),
-        term: { name: task.name, weight: task.weight, loss: g.binaryCrossEntropy(out, task.labelValue, options) },
+        term: { name: task.name, weight: task.weight, loss: g.binaryCrossEntropy(out, task.labelValue, task.counted) },
       };
 }

@@ -1,31 +1,59 @@
-import { GraphBuilder } from '../graph/builder.js';
+import { GraphBuilder, type LossOptions } from '../graph/builder.js';
 import type { Graph } from '../graph/graph.js';
 import { registry } from '../part.js';
-import type { Task } from '../tasks.js';
+import type { Value } from '../graph/operations.js';
+import { taskColumns, type LabelBalance, type Task } from '../tasks.js';
+import type { ModelTask } from './model.js';
 import * as all from './all.js';
 
 /** Every model by its name in the YAML. */
 export const models = registry(all);
 export type ModelSpec = Parameters<typeof models.build>[0];
 
+/** What a graph is built for, beside its model and its tasks. */
+export interface GraphOptions {
+  /** Factors of the losses of terms, by their names, beside those of tasks. */
+  readonly termWeights?: Readonly<Record<string, number>> | undefined;
+  /** What a balanced label weighs where it is 1, by task; 1 where it is not given: what is predicted does not depend on it. */
+  readonly balance?: ReadonlyMap<string, LabelBalance> | undefined;
+}
+
 /**
  * Builds the graph of a model.
  * @param inputWidth columns of the features: embedding widths and numbers
  */
-export function buildModel(spec: ModelSpec, inputWidth: number, tasks: readonly Task[]): Graph {
+export function buildModel(spec: ModelSpec, inputWidth: number, tasks: readonly Task[], { termWeights = {}, balance }: GraphOptions = {}): Graph {
   const g = new GraphBuilder();
   const input = g.input({ kind: 'features' }, inputWidth);
-  const labels = new Map<string, ReturnType<typeof g.input>>();
-  const label = (column: string): ReturnType<typeof g.input> => {
+  const labels = new Map<string, Value>();
+  const label = (column: string): Value => {
     const value = labels.get(column) ?? g.input({ kind: 'label', column }, 1);
     labels.set(column, value);
     return value;
   };
-  const modelTasks = tasks.map((task) => ({
-    ...task,
-    labelValue: label(task.label),
-    mask: task.given === undefined ? undefined : label(task.given),
-  }));
+  const optional = (column: string | undefined): Value | undefined => (column === undefined ? undefined : label(column));
+  const modelTasks = tasks.map((task): ModelTask => {
+    const columns = taskColumns(task, tasks);
+    const labelValue = label(columns.label);
+    const balanced = balance?.get(task.name) ?? { own: 1, chain: 1 };
+    const { positiveWeight = 1 } = task;
+    const options = (maskColumn: string | undefined, balance: number) => once((): LossOptions => {
+      const ofPositives = positiveWeight === 'balanced' ? balance : positiveWeight;
+      const ofClass = ofPositives === 1 ? undefined : g.affine(labelValue, ofPositives - 1, 1);
+      const ofRow = optional(columns.sampleWeight);
+      return { mask: optional(maskColumn), weights: ofClass !== undefined && ofRow !== undefined ? g.multiply(ofClass, ofRow) : (ofClass ?? ofRow) };
+    });
+    const [counted, countedInChain] = [options(columns.mask, balanced.own), options(columns.chainKnown, balanced.chain)];
+    // No model asks for all of it, and what nobody asks for is not in the graph.
+    return { ...task, labelValue, get counted() { return counted(); }, get countedInChain() { return countedInChain(); } };
+  });
   const output = models.build(spec, { g, input, tasks: modelTasks });
-  return { values: g.values, parameters: g.parameters, ...output };
+  const terms = output.terms.map((term) => (Object.hasOwn(termWeights, term.name) ? { ...term, weight: term.weight * termWeights[term.name]! } : term));
+  return { values: g.values, parameters: g.parameters, ...output, terms };
+}
+
+/** Makes something when it is first asked for. */
+function once<Made extends object>(make: () => Made): () => Made {
+  let made: Made | undefined;
+  return () => (made ??= make());
 }

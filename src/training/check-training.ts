@@ -1,3 +1,4 @@
+import { didYouMean, joined } from '../errors.js';
 import type { Finding } from '../part.js';
 import { buildSchedule } from '../schedules/schedules.js';
 import { weightings } from '../weightings/weightings.js';
@@ -7,9 +8,12 @@ import type { TrainingOptions } from './options.js';
  * What no part of a training can know alone; paths start at its section.
  * @param terms names of the loss's terms, where they are known
  */
-export function* checkTraining({ schedule, weighting, earlyStopping }: TrainingOptions, terms: readonly string[] | undefined): Generator<Finding> {
+export function* checkTraining({ schedule, weighting, earlyStopping, termWeights }: TrainingOptions, terms: readonly string[] | undefined): Generator<Finding> {
   const wrongTerms = terms === undefined ? [] : (weightings.build(weighting).checkTerms?.(terms) ?? []);
   for (const { path, message } of wrongTerms) yield { path: ['weighting', ...path], message };
+  for (const name of terms === undefined ? [] : Object.keys(termWeights)) {
+    if (!terms!.includes(name)) yield { path: ['termWeights', name], message: joined(`the loss has no term '${name}'; its terms are ${terms!.join(', ')}`, didYouMean(name, terms!)) };
+  }
   yield* checkPatience(buildSchedule(schedule).patience, earlyStopping);
 }
 

@@ -21,6 +21,7 @@ export const trainingOptions = z
       .prefault({}),
     schedule: scheduleSchema.prefault({}).describe('how the learning rates change from step to step'),
     weighting: weightings.schema.prefault({}).describe('how much the loss of each task counts'),
+    termWeights: z.record(z.string(), z.number().min(0)).default({}).describe("factors of single terms of the loss, as in { ctcvr: 2 }, beside the tasks' own weights"),
     accumulate: z.int().min(1).max(4096).default(1).describe('batches of a step: their gradients are added up, as in one batch of all their rows'),
     clip: z
       .strictObject({

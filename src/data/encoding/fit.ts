@@ -28,7 +28,7 @@ export async function fitFeatures(
   if (fits.size === 0) return {};
 
   const capacity = blockRows(blockColumns(format), BLOCK_ROWS);
-  const block = { ...createRowBlock(labels.map(({ name }) => ({ name, kind: 'label' })), capacity), capacity };
+  const block = { ...createRowBlock(blockColumns(format).filter(({ kind }) => kind === 'label'), capacity), capacity };
   const observed: (() => void)[] = [];
   const readers = [
     ...labels.map((label) => labelReader(block, label)),

@@ -2,7 +2,8 @@ import type { BagItems } from '../../features/feature.js';
 import type { EncodedField } from '../../features/feature-types.js';
 import { column, type Batch } from '../../batch.js';
 import { appendBags, BAG_ROW_BYTES, createBagBuffer, gatherBags, type BagBuffer } from './bag-buffer.js';
-import type { LabelColumn, RowFormat } from './row-format.js';
+import type { LabelColumn } from './label-columns.js';
+import type { RowFormat } from './row-format.js';
 import type { ColumnReader } from './column-reader.js';
 
 /** Memory for a number of rows, a typed array a column. */
@@ -18,8 +19,8 @@ export interface BlockColumn {
 }
 
 /** The columns that a format fills. */
-export function blockColumns({ fields, labels }: RowFormat): readonly BlockColumn[] {
-  return [...labels.map(({ name }): BlockColumn => ({ name, kind: 'label' })), ...fields.map(({ name, kind }) => ({ name, kind }))];
+export function blockColumns({ fields, labels, masks }: RowFormat): readonly BlockColumn[] {
+  return [...[...labels.map(({ name }) => name), ...masks].map((name): BlockColumn => ({ name, kind: 'label' })), ...fields.map(({ name, kind }) => ({ name, kind }))];
 }
 
 /** Bytes that a block takes at the most, before its bags grow. */
@@ -61,13 +62,16 @@ export function blockReaders(block: RowBlock, fields: readonly EncodedField[], l
 }
 
 /** The reader of a label. */
-export function labelReader(block: RowBlock, { name, type, parse }: LabelColumn): ColumnReader {
+export function labelReader(block: RowBlock, { name, type, columns, parse }: LabelColumn): ColumnReader {
   const into = block.labels.get(name)!;
+  const read = (text: string): void => {
+    into[block.rows] = parse(text);
+  };
+  // What is made of a cell is not the cell.
+  if (columns.length > 1 || columns[0] !== name) return { columns, read };
   return {
-    columns: [name],
-    read: (text) => {
-      into[block.rows] = parse(text);
-    },
+    columns,
+    read,
     direct: type === 'class' ? { cell: 'class', into } : { cell: 'number', encode: undefined, into },
   };
 }

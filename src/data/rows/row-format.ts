@@ -1,23 +1,22 @@
 import type { Field } from '../../features/feature.js';
 import { encodedFields, encodingOptions, fieldsOf, type EncodedField, type FeatureSpec, type Fitted } from '../../features/feature-types.js';
-import { parseClass, parseNumber } from '../../features/parse.js';
-import { labelColumns, type Task } from '../../tasks.js';
-import { funnelRule, type Funnel } from './funnel-rule.js';
+import { givenColumn, givenOf, labelColumn, type Task } from '../../tasks.js';
+import { labelColumnsOf, type LabelColumn } from './label-columns.js';
+import { labelRule, maskColumns } from './label-rule.js';
 import type { RowRule } from './row-rule.js';
 
-/** A label column and how its cells are read. */
-export interface LabelColumn {
-  readonly name: string;
-  /** A class is 0 or 1. */
-  readonly type: 'class' | 'number';
-  /** @throws BadValue */
-  parse(text: string): number;
+/** A label that may be 1 only where another is: a purchase needs a click. */
+export interface Funnel {
+  readonly label: string;
+  readonly given: string;
 }
 
 /** What is read from a row, and what must hold in it. */
 export interface RowFormat {
   readonly fields: readonly Field[];
   readonly labels: readonly LabelColumn[];
+  /** Names of the label columns that are made of those: masks. */
+  readonly masks: readonly string[];
   readonly funnels: readonly Funnel[];
   /** What decides whether a row is kept. */
   readonly rules: readonly RowRule[];
@@ -37,20 +36,14 @@ export interface EncodedFormat extends RowFormat {
   readonly fitted: Fitted;
 }
 
-/** The format that a config asks for. A label is 0 or 1, or any number if only regressions read it. */
+/** The format that a config asks for. */
 export function rowFormatOf(spec: FormatSpec): RowFormat {
   const { tasks, groups } = spec;
-  const classLabels = tasks.filter(({ type }) => type === 'classification').map(({ label }) => label);
-  const conditions = tasks.flatMap(({ given }) => given ?? []);
-  const classes = new Set([...classLabels, ...conditions]);
-  const funnels = tasks.flatMap(({ type, label, given }) => (type === 'classification' && given !== undefined ? [{ label, given }] : []));
-  return {
-    fields: fieldsOf(groups),
-    labels: labelColumns(tasks).map((name) => (classes.has(name) ? { name, type: 'class', parse: parseClass } : { name, type: 'number', parse: parseNumber })),
-    funnels,
-    rules: [funnelRule(funnels)],
-    spec,
-  };
+  const funnels = tasks.flatMap((task) => {
+    const given = givenColumn(task, tasks);
+    return task.type === 'classification' && given !== undefined && givenOf(task)!.violations === 'error' ? [{ label: labelColumn(task), given }] : [];
+  });
+  return { fields: fieldsOf(groups), labels: labelColumnsOf(tasks), masks: maskColumns(tasks), funnels, rules: tasks.length === 0 ? [] : [labelRule(tasks)], spec };
 }
 
 /**
@@ -63,10 +56,17 @@ export function encodedFormat(format: RowFormat, fitted: Fitted): EncodedFormat 
 
 /** All that decides what a row becomes, but for what is learned on train; JSON. */
 export function recipeOf({ labels, funnels, spec }: RowFormat): unknown {
-  return { labels: labels.map(({ name, type }) => [name, type]), funnels, groups: spec.groups.map(encodingOptions) };
+  // What is no plain column, and what its blanks and violations are, is said by the tasks; those that say nothing are as they ever were.
+  const said = spec.tasks.flatMap((task) => {
+    const { name, label, given, missing } = task;
+    const isPlain = typeof label === 'string' && (given === undefined || (typeof given === 'string' && givenColumn(task, spec.tasks) === given)) && missing === 'error';
+    return isPlain ? [] : [{ name, label, given, missing }];
+  });
+  const blanks = labels.filter(({ mayBeBlank }) => mayBeBlank).map(({ name }) => name);
+  return { labels: labels.map(({ name, type }) => [name, type]), funnels, groups: spec.groups.map(encodingOptions), ...(said.length > 0 && { tasks: said }), ...(blanks.length > 0 && { blanks }) };
 }
 
 /** The columns that a format reads. */
 export function columnsOf({ fields, labels, rules }: RowFormat): readonly string[] {
-  return [...new Set([...labels.map(({ name }) => name), ...fields.flatMap(({ columns }) => columns), ...rules.flatMap(({ columns }) => columns)])];
+  return [...new Set([...labels.flatMap(({ columns }) => columns), ...fields.flatMap(({ columns }) => columns), ...rules.flatMap(({ columns }) => columns)])];
 }

@@ -15,6 +15,7 @@ import { idCountsOf } from '../shards/id-counts.js';
 import { MANIFEST } from '../shards/manifest.js';
 import type { Shards } from '../shards/reader.js';
 import { readVocabulary } from '../shards/vocabulary.js';
+import { givenOf } from '../../tasks.js';
 import type { Source } from './source.js';
 
 /** Rows that pass together. */
@@ -156,8 +157,9 @@ function observe({ field, fit }: Observer, source: ShardColumns, block: RowBlock
 
 /** What a field reads must be of a kind that it can read. */
 function checkKinds(format: RowFormat, { columns }: ShardColumns, where: string): void {
-  const labels = new Set(format.labels.map(({ name }) => name));
-  for (const name of labels) {
+  const made = format.masks.length > 0 || format.labels.some(({ name, columns: from }) => from.length > 1 || from[0] !== name) || format.spec.tasks.some((task) => task.missing !== 'error' || (givenOf(task)?.violations ?? 'error') !== 'error');
+  if (made) throw userError('data', { where, key: 'tasks', message: 'conditions as labels, missing, violations and sampleWeight are for cells, and these are shards, which are read as they are', fix: 'read the CSV or Parquet that they were made from, or write the labels into them' });
+  for (const { name } of format.labels) {
     if (columns.get(name)!.kind !== 'label') throw userError('data', { where, key: `column '${name}'`, message: `expected a label, as the config reads it, found one of kind ${columns.get(name)!.kind}` });
   }
   for (const { columns: names, kind } of format.fields) {

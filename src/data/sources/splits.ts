@@ -1,6 +1,8 @@
 import { UserError, type Problem } from '../../errors.js';
 import type { DialectOptions } from '../dialect.js';
 import type { Dataset } from '../batches/dataset.js';
+import { labelBalance } from '../batches/label-balance.js';
+import type { LabelBalance } from '../../tasks.js';
 import { SPLITS, type DataOptions, type Paths, type Split } from '../options.js';
 import { columnsOf, type EncodedFormat, type RowFormat } from '../rows/row-format.js';
 import { leftOutNotices } from './left-out-notices.js';
@@ -47,6 +49,8 @@ export interface Datasets {
   readonly valid: Dataset | undefined;
   readonly test: Dataset | undefined;
   readonly unknown: UnknownShares;
+  /** Of train, by task whose positives are to be balanced. */
+  readonly balance: ReadonlyMap<string, LabelBalance>;
 }
 
 /**
@@ -61,5 +65,5 @@ export async function openDatasets(sources: Splits<DataOptions>, format: Encoded
   await rememberData(state, sources, datasets.train.rows, reading);
   const unknown = unknownShares(datasets);
   for (const notice of [...leftOutNotices(datasets), ...unknownNotices(unknown, format.fields)]) reading.onNotice?.(notice);
-  return { ...datasets, unknown };
+  return { ...datasets, unknown, balance: await labelBalance(datasets.train, format.spec.tasks) };
 }

@@ -1,0 +1,79 @@
+import { conditionColumns, type Condition } from '../../conditions.js';
+import { BadValue, CELL_SEPARATOR } from '../../features/feature.js';
+import { parseClass, parseNumber } from '../../features/parse.js';
+import { givenColumn, givenOf, labelColumn, tasksGiven, weightColumn, type Task } from '../../tasks.js';
+import { compileCondition } from './compile-condition.js';
+
+/** A label column of a batch and how its cells are read. */
+export interface LabelColumn {
+  readonly name: string;
+  /** A class is 0 or 1. */
+  readonly type: 'class' | 'number';
+  /** The columns of the data that it is read from. */
+  readonly columns: readonly string[];
+  /** Whether a blank may be no fault of the row; it is read as NaN, and settled when the whole row is known. */
+  readonly mayBeBlank: boolean;
+  /**
+   * @param text of the cell; those of several columns with CELL_SEPARATOR between them
+   * @throws BadValue
+   */
+  parse(text: string): number;
+}
+
+/** The cure of a blank label. */
+export const BLANK_CURE = "correct the row, or say what a blank label is: missing: mask (no row of this task), drop (no row) or negative (0) below the task";
+
+/**
+ * The label columns that a list of tasks reads. A label is 0 or 1, or any number if only regressions read it; what a task is given
+ * is 0 or 1 too.
+ */
+export function labelColumnsOf(tasks: readonly Task[]): readonly LabelColumn[] {
+  const columns = new Map<string, LabelColumn>();
+  const classes = new Set(tasks.flatMap((task) => [...(task.type === 'classification' ? [labelColumn(task)] : []), givenColumn(task, tasks) ?? []].flat()));
+  const add = (column: LabelColumn): void => {
+    if (!columns.has(column.name)) columns.set(column.name, column);
+  };
+  for (const task of tasks) {
+    const name = labelColumn(task);
+    // A task that is given something has blanks where that is not.
+    const mayBeBlank = tasks.filter((other) => labelColumn(other) === name).every(({ given, missing }) => given !== undefined || missing !== 'error');
+    add(typeof task.label === 'string' ? plainColumn(name, classes.has(name), mayBeBlank) : conditionColumn(name, task.label, mayBeBlank));
+    const given = givenOf(task);
+    if (given !== undefined && tasksGiven(task, tasks).length === 0) add(plainColumn(given.named, true, false));
+  }
+  for (const { sampleWeight } of tasks) if (sampleWeight !== undefined) add({ name: weightColumn(sampleWeight), type: 'number', columns: [sampleWeight], mayBeBlank: false, parse: parseWeight });
+  return [...columns.values()];
+}
+
+function plainColumn(name: string, isClass: boolean, mayBeBlank: boolean): LabelColumn {
+  const parseCell = isClass ? parseClass : parseNumber;
+  const parse = (text: string): number => {
+    if (text === '') return blank(mayBeBlank, isClass ? '0 or 1' : 'a decimal number');
+    return parseCell(text);
+  };
+  return { name, type: isClass ? 'class' : 'number', columns: [name], mayBeBlank, parse };
+}
+
+function conditionColumn(name: string, condition: Condition, mayBeBlank: boolean): LabelColumn {
+  const { holds } = compileCondition(condition);
+  const columns = conditionColumns(condition);
+  const parse = (text: string): number => {
+    const cells = columns.length === 1 ? [text] : text.split(CELL_SEPARATOR);
+    if (cells.length !== columns.length) throw new BadValue('cells without the control character U+001F');
+    const found = holds(cells);
+    return found === undefined ? blank(mayBeBlank, 'something to compare') : Number(found);
+  };
+  return { name, type: 'class', columns, mayBeBlank, parse };
+}
+
+function blank(mayBeBlank: boolean, expected: string): number {
+  if (mayBeBlank) return NaN;
+  throw new BadValue(expected, BLANK_CURE);
+}
+
+/** A factor of a row's loss. */
+function parseWeight(text: string): number {
+  const weight = parseNumber(text);
+  if (weight < 0) throw new BadValue('a weight of 0 or more');
+  return weight;
+}

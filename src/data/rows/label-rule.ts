@@ -1,0 +1,103 @@
+import { BadValue } from '../../features/feature.js';
+import { chainOf, givenColumn, givenOf, labelColumn, taskColumns, tasksGiven, type Task } from '../../tasks.js';
+import { BLANK_CURE } from './label-columns.js';
+import type { RowRule, RuleBlock } from './row-rule.js';
+
+/** What the labels of a row say together: of a task, whether it is defined, and whether its blank or its 1 can be there. */
+export function labelRule(tasks: readonly Task[]): RowRule {
+  return {
+    columns: [],
+    start(block) {
+      const links = tasks.map((task) => startTask(task, tasks, block));
+      return {
+        readers: [],
+        settle() {
+          const { rows } = block;
+          for (const { settle } of links) {
+            const reason = settle(rows);
+            if (reason !== undefined) return reason;
+          }
+          // Every task has looked at what was blank.
+          for (const { fillIn } of links) fillIn(rows);
+          return undefined;
+        },
+      };
+    },
+  };
+}
+
+/** The columns of a batch that the rule makes, beside those that are read: 1 or 0, a mask each. */
+export function maskColumns(tasks: readonly Task[]): readonly string[] {
+  const names = tasks.flatMap((task) => {
+    const { mask, known, chainKnown } = taskColumns(task, tasks);
+    return [known, mask === known || mask === givenColumn(task, tasks) ? undefined : mask, chainKnown === known ? undefined : chainKnown];
+  });
+  return names.filter((name) => name !== undefined);
+}
+
+interface StartedTask {
+  /** @returns why the row is left out */
+  settle(row: number): string | undefined;
+  /** Puts a 0 in the place of a blank. */
+  fillIn(row: number): void;
+}
+
+/** The labels of a task, NaN where they are blank. */
+interface Link {
+  readonly values: Float32Array;
+  readonly missing: Task['missing'];
+}
+
+/** What a label is in a row: undefined where nobody knows. */
+type Read = (row: number) => number | undefined;
+
+function startTask(task: Task, tasks: readonly Task[], { labels }: RuleBlock): StartedTask {
+  const { name, type, missing } = task;
+  const { label, mask, known, chainKnown } = taskColumns(task, tasks);
+  const own = labels.get(label)!;
+  const given = givenOf(task);
+  const [condition] = tasksGiven(task, tasks);
+  const givenLabel = given && labels.get(givenColumn(task, tasks)!)!;
+  const violations = type === 'classification' ? given?.violations : 'keep';
+  const what = typeof task.label === 'string' ? task.label : `the label of ${name}`;
+  const broken = new BadValue(`${given?.named} to be 1 where ${what} is 1`, given && `correct the row, or say what such rows are: given: { label: ${given.named}, violations: skip (left out) or keep } below the task`);
+  const isBlank = new BadValue(`${what} not to be blank${given === undefined ? '' : ` where ${given.named} is 1`}`, BLANK_CURE);
+  const [reasonBroken, reasonBlank] = [`${what} is 1 and ${given?.named} is not`, `${what} is blank`];
+
+  const givenValue: Read | undefined = givenLabel && ((row) => (Number.isNaN(givenLabel[row]!) ? (condition?.missing === 'mask' ? undefined : 0) : givenLabel[row]!));
+  const chain = chainKnown === undefined || chainKnown === known ? [] : chainOf(task, tasks)!.map((link): Link => ({ values: labels.get(labelColumn(link))!, missing: link.missing }));
+  const [knownInto, maskInto, chainInto] = [known, mask, chain.length > 0 ? chainKnown : undefined].map((column) => (column === undefined ? undefined : labels.get(column)));
+  const hasMask = knownInto !== undefined && given !== undefined;
+
+  return {
+    settle(row) {
+      const value = own[row]!;
+      const gives = givenValue === undefined ? 1 : givenValue(row);
+      if (Number.isNaN(value)) {
+        if (gives === 1 && missing === 'error') throw isBlank;
+        if (gives === 1 && missing === 'drop') return reasonBlank;
+      } else if (value === 1 && violations !== 'keep' && gives !== undefined && gives !== 1) {
+        if (violations === 'skip') return reasonBroken;
+        throw broken;
+      }
+      if (knownInto !== undefined) knownInto[row] = Number.isNaN(value) ? 0 : 1;
+      if (hasMask) maskInto![row] = gives === 1 && !Number.isNaN(value) ? 1 : 0;
+      if (chainInto !== undefined) chainInto[row] = isDecided(chain, row) ? 1 : 0;
+      return undefined;
+    },
+    fillIn(row) {
+      if (Number.isNaN(own[row]!)) own[row] = 0;
+    },
+  };
+}
+
+/** Whether it is known if all labels of a chain are 1: one that is not decides. What is blank since nobody knows what it is given is open too. */
+function isDecided(chain: readonly Link[], row: number): boolean {
+  let isKnown = true;
+  for (const { values, missing } of chain) {
+    const value = values[row]!;
+    if (Number.isNaN(value) && (missing === 'mask' || (missing !== 'negative' && !isKnown))) isKnown = false;
+    else if (value !== 1) return true;
+  }
+  return isKnown;
+}
