@@ -125,6 +125,7 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
           .option('format', { type: 'string', requiresArg: true, demandOption: true, describe: 'onnx: the whole model, for ONNX Runtime and its like; safetensors: all weights by their names; embeddings: tables with what their rows are called' })
           .option('out', { type: 'string', requiresArg: true, demandOption: true, describe: 'a file, .onnx or .safetensors; for embeddings, a folder; replaced where it is there' })
           .option('bags', { type: 'string', requiresArg: true, describe: 'onnx: bags as the items of all rows with offsets (the default), or padded to the longest' })
+          .option('with-encoders', { type: 'boolean', describe: 'onnx: take cells as they stand in the data, with vocabularies and scales in the file' })
           .option('files', { type: 'string', requiresArg: true, describe: "embeddings: parquet, projector (TensorBoard's), or both (the default)" })
           .option('quantize', { type: 'string', requiresArg: true, describe: 'int8: tables in 8 bits with a scale a row; what that costs in AUC is measured and printed' })
           .option('device', deviceOption)
@@ -132,9 +133,9 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
           .option('json', jsonOption)
           .example('$0 export runs/latest --format onnx --out model.onnx', '')
           .example('$0 export runs/latest --format embeddings --out embeddings/', ''),
-      async ({ path, format, out, bags, files, quantize, device, threads, json }) => {
+      async ({ path, format, out, bags, withEncoders, files, quantize, device, threads, json }) => {
         const { runExport } = await import('./export-command.js');
-        await finish(runExport({ path, format, out, asked: { bags, files, quantize }, device, threads, json }));
+        await finish(runExport({ path, format, out, asked: { bags, withEncoders, files, quantize }, device, threads, json }));
       },
     )
     .command('config <command>', 'show configs and their schema', (y) =>

@@ -5,7 +5,7 @@ import { userError } from '../errors.js';
 import { defineFormat } from './format.js';
 import type { ExportedModel } from './model.js';
 import { BAG_FORMS, type BagForm } from './onnx/bags.js';
-import { emitModel } from './onnx/emit-model.js';
+import { emitModel, type EmitOptions } from './onnx/emit-model.js';
 import { layOutExternal } from './onnx/external-data.js';
 import { encodeModel } from './onnx/messages.js';
 import { approximateTables, quantizeOption } from './quantize.js';
@@ -19,16 +19,19 @@ export const onnx = defineFormat({
   summary: 'one file for ONNX Runtime and its like, with tables and all predictions',
   target: { kind: 'file', ending: '.onnx' },
   options: {
-    bags: z.enum(Object.keys(BAG_FORMS) as BagForm[]).default('offsets').describe('how the items of bags are handed over'),
+    bags: z.enum(Object.keys(BAG_FORMS) as BagForm[]).optional().describe('how the items of bags are handed over; offsets where it is not given'),
+    withEncoders: z.boolean().optional().describe('takes cells as they stand in data, with vocabularies and scales in the file'),
     quantize: quantizeOption,
   },
-  build: (options, model, path) => onnxExporter(model, path, { ...options, maxFileBytes: MAX_FILE_BYTES }),
+  *check({ bags, withEncoders }) {
+    if (withEncoders === true && bags !== undefined) yield { path: ['bags'], message: 'says how encoded items are handed over, and --with-encoders takes their text; leave one of the two out' };
+  },
+
+  build: ({ bags = 'offsets', withEncoders, quantize }, model, path) => onnxExporter(model, path, { bags: withEncoders === true ? 'text' : bags, quantize, maxFileBytes: MAX_FILE_BYTES }),
 });
 
 /** What is asked of an export to ONNX. */
-export interface OnnxOptions {
-  readonly bags: BagForm;
-  readonly quantize?: 'int8' | undefined;
+export interface OnnxOptions extends EmitOptions {
   /** Where the file would have more, tensors lie in another one beside it. */
   readonly maxFileBytes: number;
 }

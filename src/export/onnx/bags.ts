@@ -71,18 +71,20 @@ export const BAG_FORMS: { readonly [Form_ in BagForm]: Form } = {
   // As many places a row as the fullest has items; those without one have weight 0.
   padded: {
     shape: (field) => [BATCH, `longest of ${field}`],
-    inputs(onnx, field) {
-      const weights = onnx.input({ name: `${field}.weights`, type: 'float', shape: [BATCH, `longest of ${field}`], about: '0 where a row has no item' });
-      const one = onnx.ints(1);
-      return {
-        weights,
-        pool(embeddings, pooling) {
-          const doubles = toDouble(onnx, weights);
-          const sumRows = (x: string): string => onnx.node('ReduceSum', [x, one], { keepdims: 1 });
-          const factors = pooling === 'sum' ? weights : toFloat(onnx, onnx.node('Mul', [doubles, rowScales(onnx, doubles, pooling, sumRows)]));
-          return onnx.node('ReduceSum', [onnx.node('Mul', [embeddings, onnx.node('Unsqueeze', [factors, onnx.ints(2)])]), one], { keepdims: 0 });
-        },
-      };
-    },
+    inputs: (onnx, field) => paddedBag(onnx, onnx.input({ name: `${field}.weights`, type: 'float', shape: [BATCH, `longest of ${field}`], about: '0 where a row has no item' })),
   },
 };
+
+/** Bags as their weights, `[batch, longest]`. */
+export function paddedBag(onnx: OnnxGraph, weights: string): BagInputs {
+  const one = onnx.ints(1);
+  return {
+    weights,
+    pool(embeddings, pooling) {
+      const doubles = toDouble(onnx, weights);
+      const sumRows = (x: string): string => onnx.node('ReduceSum', [x, one], { keepdims: 1 });
+      const factors = pooling === 'sum' ? weights : toFloat(onnx, onnx.node('Mul', [doubles, rowScales(onnx, doubles, pooling, sumRows)]));
+      return onnx.node('ReduceSum', [onnx.node('Mul', [embeddings, onnx.node('Unsqueeze', [factors, onnx.ints(2)])]), one], { keepdims: 0 });
+    },
+  };
+}

@@ -3,18 +3,23 @@ import { neededFor, operandsOf } from '../../graph/graph.js';
 import type { Value } from '../../graph/operations.js';
 import { modelMetadata, weightsOf, type ExportedModel } from '../model.js';
 import { BATCH, type BagForm } from './bags.js';
-import { emitFeatures, encodedCells, inputNames } from './features.js';
+import { emitFeatures, encodedValues, inputNames } from './features.js';
 import type { Initializer, OnnxModel } from './messages.js';
 import { OnnxGraph } from './onnx-graph.js';
 import { EMITTED, type Emission } from './operations.js';
+import { rawValues } from './raw-values.js';
 import { tableLookup } from './tables.js';
 
-/** Those of ONNX 1.12 (June 2022), which ONNX Runtime reads from 1.12 on; sums in ScatterElements need operators of 16 or later. */
-const VERSIONS = { irVersion: 8, opsets: { '': 17 } } as const;
+/**
+ * Those of ONNX 1.12 (June 2022), which ONNX Runtime reads from 1.12 on; sums in ScatterElements need operators of 16 or later.
+ * Operators on texts are of ONNX 1.15 (October 2023).
+ */
+const VERSIONS = { encoded: { irVersion: 8, opsets: { '': 17 } }, raw: { irVersion: 9, opsets: { '': 20, 'ai.onnx.ml': 3 } } } as const;
 
 /** What decides how a model is written down. */
 export interface EmitOptions {
-  readonly bags: BagForm;
+  /** How items of bags are handed over; `text`: all cells are, as they stand in data. */
+  readonly bags: BagForm | 'text';
   readonly quantize?: 'int8' | undefined;
 }
 
@@ -28,10 +33,11 @@ export interface EmittedModel {
 export function emitModel(model: ExportedModel, { bags, quantize }: EmitOptions): EmittedModel {
   const { about, graph, layout } = model;
   const spaces = predictedSpaces(model.spaces);
-  const inputs = inputNames(layout);
+  const isRaw = bags === 'text';
+  const inputs = isRaw ? model.fields.flatMap(({ columns }) => columns) : inputNames(layout);
   const outputNames = new Map(spaces.map(({ name }) => [name, inputs.includes(name) ? `${name}.prediction` : name]));
   const onnx = new OnnxGraph([...inputs, ...outputNames.values()]);
-  const features = emitFeatures(onnx, layout, tableLookup(onnx, model, quantize !== undefined), encodedCells(onnx), bags);
+  const features = emitFeatures(onnx, layout, tableLookup(onnx, model, quantize !== undefined), isRaw ? rawValues(onnx, model.fields) : encodedValues(onnx, bags));
 
   const valueOf = emitterOf(model, onnx, features);
   const predictions = new Map([...graph.predictions].map(([task, value]) => [task, valueOf(value)]));
@@ -41,7 +47,7 @@ export function emitModel(model: ExportedModel, { bags, quantize }: EmitOptions)
   }
   const metadata = modelMetadata(model, (space) => outputNames.get(space)!);
   return {
-    message: { producerVersion: about.version, ...VERSIONS, metadata, graph: { name: about.model, nodes: onnx.nodes, inputs: onnx.inputs, outputs: onnx.outputs } },
+    message: { producerVersion: about.version, ...VERSIONS[isRaw ? 'raw' : 'encoded'], metadata, graph: { name: about.model, nodes: onnx.nodes, inputs: onnx.inputs, outputs: onnx.outputs } },
     initializers: onnx.initializers,
   };
 }

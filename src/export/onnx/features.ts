@@ -1,36 +1,36 @@
 import type { InputLayout } from '../../tables/layout.js';
-import { BAG_FORMS, BATCH, type BagForm } from './bags.js';
+import { BAG_FORMS, BATCH, type BagForm, type BagInputs } from './bags.js';
 import type { OnnxGraph } from './onnx-graph.js';
 import type { Lookup } from './tables.js';
 
-/** Where the ids and the numbers of fields come from. */
-export interface Cells {
-  /**
-   * Ids of a field, as int64.
-   * @param name of the input
-   */
-  ids(field: string, name: string, shape: readonly string[]): string;
-  /** Numbers of a field, as float. */
+/** Where what fields hold comes from, by the names of fields. */
+export interface FieldValues {
+  /** Ids as int64, one a row. */
+  ids(field: string): string;
+  /** Numbers as float, one a row. */
   numbers(field: string): string;
+  /** Ids of items as int64, and the way to pool them. */
+  bag(field: string): { readonly ids: string; readonly inputs: BagInputs };
 }
 
-/** Cells that whoever calls has encoded. */
-export function encodedCells(onnx: OnnxGraph): Cells {
+/** Ids and numbers that whoever calls has encoded. */
+export function encodedValues(onnx: OnnxGraph, bagForm: BagForm): FieldValues {
+  const { shape, inputs } = BAG_FORMS[bagForm];
   return {
-    ids: (_, name, shape) => onnx.input({ name, type: 'int64', shape }),
-    numbers: (field) => onnx.input({ name: field, type: 'float', shape: [BATCH] }),
+    ids: (name) => onnx.input({ name, type: 'int64', shape: [BATCH] }),
+    numbers: (name) => onnx.input({ name, type: 'float', shape: [BATCH] }),
+    bag: (field) => ({ ids: onnx.input({ name: `${field}.ids`, type: 'int64', shape: shape(field) }), inputs: inputs(onnx, field) }),
   };
 }
 
 /** The model's input, `[batch, width]`: the embeddings and numbers of all fields side by side. */
-export function emitFeatures(onnx: OnnxGraph, { columns }: InputLayout, lookup: Lookup, cells: Cells, bagForm: BagForm): string {
-  const form = BAG_FORMS[bagForm];
+export function emitFeatures(onnx: OnnxGraph, { columns }: InputLayout, lookup: Lookup, values: FieldValues): string {
   const parts = columns.map((column): string => {
     const { field, kind } = column;
-    if (kind === 'number') return onnx.node('Unsqueeze', [cells.numbers(field), onnx.ints(1)]);
-    if (kind === 'id') return lookup(column.table, cells.ids(field, field, [BATCH]));
-    const ids = cells.ids(field, `${field}.ids`, form.shape(field));
-    return form.inputs(onnx, field).pool(lookup(column.table, ids), column.pooling);
+    if (kind === 'number') return onnx.node('Unsqueeze', [values.numbers(field), onnx.ints(1)]);
+    if (kind === 'id') return lookup(column.table, values.ids(field));
+    const { ids, inputs } = values.bag(field);
+    return inputs.pool(lookup(column.table, ids), column.pooling);
   });
   return onnx.node('Concat', parts, { axis: 1 });
 }

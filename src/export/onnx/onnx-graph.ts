@@ -42,15 +42,20 @@ export class OnnxGraph {
    * @param domain undefined for ONNX's own
    */
   nodeOf(domain: string | undefined, operator: string, inputs: readonly string[], attributes: Readonly<Record<string, Attribute>>, numOutputs = 1): readonly string[] {
-    // Lists of texts are long: what takes one is not looked for.
-    const isLong = Object.values(attributes).some((value) => typeof value === 'object' && 'texts' in value);
-    const make = (): readonly string[] => {
-      const name = this.#fresh(operator);
-      const outputs = Array.from({ length: numOutputs }, (_, i) => `${name}:${i}`);
-      this.nodes.push({ name, operator, domain, inputs, outputs, attributes });
-      return outputs;
-    };
+    // What takes a long list is not looked for.
+    const isLong = Object.values(attributes).some((value) => typeof value === 'object' && 'texts' in value && value.texts.length > 1);
+    const make = (): readonly string[] => this.#push(operator, domain, operator, inputs, attributes, numOutputs);
     return isLong ? make() : this.#once(JSON.stringify([operator, inputs, attributes]), make);
+  }
+
+  /** The value that an operator gives, whose name errors of a runtime tell. */
+  named(name: string, operator: string, inputs: readonly string[]): string {
+    return this.#once(JSON.stringify([name, operator, inputs]), () => [this.#push(name, undefined, operator, inputs, {}, 1)[0]!])[0]!;
+  }
+
+  /** One text, as a value of one dimension. */
+  text(value: string): string {
+    return this.node('Constant', [], { value_strings: { texts: [Buffer.from(value)] } });
   }
 
   /** Whole numbers as a value of one dimension. */
@@ -77,6 +82,13 @@ export class OnnxGraph {
   /** A tensor of any type, whose bytes are asked for when they are written; the same for the same name. */
   initializer(name: string, type: ElementType, shape: readonly number[], bytes: number, data: () => Uint8Array): string {
     return this.#once(`initializer ${name}`, () => [this.#initialize(name, type, shape, bytes, data)])[0]!;
+  }
+
+  #push(base: string, domain: string | undefined, operator: string, inputs: readonly string[], attributes: Readonly<Record<string, Attribute>>, numOutputs: number): readonly string[] {
+    const name = this.#fresh(base);
+    const outputs = Array.from({ length: numOutputs }, (_, i) => `${name}:${i}`);
+    this.nodes.push({ name, operator, domain, inputs, outputs, attributes });
+    return outputs;
   }
 
   #constant(type: ElementType, shape: readonly number[], data: BigInt64Array | Float64Array | Float32Array, text: string): string {

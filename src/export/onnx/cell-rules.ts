@@ -1,0 +1,126 @@
+import type { CellRule, ScaleStep } from '../../features/cell-rule.js';
+import { textReader } from '../../features/vocabulary/texts.js';
+import { ELEMENT_TYPES } from './messages.js';
+import type { OnnxGraph } from './onnx-graph.js';
+
+/** Texts of a graph that are cells: as many dimensions as there are, all that is made of them has the same. */
+export interface Cells {
+  readonly onnx: OnnxGraph;
+  /** Whose they are, for people. */
+  readonly field: string;
+  readonly texts: string;
+  /** Which of them are empty. */
+  readonly isEmpty: string;
+}
+
+/** Why a rule cannot be written down, and what to do about it. */
+export interface Unwritable {
+  readonly message: string;
+  readonly fix: string;
+}
+
+type Kind = CellRule['kind'];
+type RuleOf<K extends Kind> = Extract<CellRule, { readonly kind: K }>;
+/** Rows as whole numbers of 64 bits, or numbers of 64 bits, of cells that are not empty; of others, anything. */
+type Written<K extends Kind> = { readonly [Each in K]: (rule: RuleOf<Each>, cells: Cells) => string };
+
+/** The domain of the operators of ONNX-ML. */
+const ML = 'ai.onnx.ml';
+/** Those of `parseNumber`, of a float's range, and of `parseId`. */
+const [NUMBER, LEAST_INFINITE] = ['[+-]?(?:[0-9]+\\.?[0-9]*|\\.[0-9]+)(?:[eE][+-]?[0-9]+)?', 2 ** 128 - 2 ** 103];
+const [ID, LARGEST_ID] = ['0*[0-9]{1,10}', 2 ** 31 - 1];
+
+const isOneOf = (onnx: OnnxGraph, a: string, b: string): string => onnx.node('Or', [a, b]);
+
+/**
+ * Cells that become rows of a table, or numbers, as their rule says; running the graph fails where a cell cannot.
+ * @returns whole numbers of 64 bits, or numbers of 64 bits
+ */
+export function emitRule(rule: CellRule, cells: Cells): string {
+  const { onnx, field, isEmpty } = cells;
+  // The table's entry for a kind takes the rules of that kind.
+  const write = WRITTEN[rule.kind] as (rule: CellRule, cells: Cells) => string;
+  const value = write(rule, cells);
+  if (rule.empty === 'refused') return checked(onnx, value, isNumber(rule) ? 'double' : 'int64', onnx.node('Not', [isEmpty]), `${field}: something in the cell`);
+  return onnx.node('Where', [isEmpty, isNumber(rule) ? onnx.number(rule.empty, 'double') : onnx.number(rule.empty, 'int64'), value]);
+}
+
+/** What stands in the way of writing a rule down; undefined where nothing does. */
+export function unwritable(rule: CellRule | undefined): Unwritable | undefined {
+  if (rule?.kind === 'hashed') return { message: 'is hashed by MurmurHash3, for which ONNX has no operator', fix: 'leave out --with-encoders and hand over its ids, or train it with another encoding' };
+  return rule === undefined || rule.kind === 'time' ? { message: 'is read in a way for which ONNX has no operators', fix: 'leave out --with-encoders and hand over its ids' } : undefined;
+}
+
+/**
+ * A value that is there only where something holds; elsewhere running the graph fails, and names what was expected.
+ * @param holds of the same shape
+ */
+export function checked(onnx: OnnxGraph, value: string, type: 'int64' | 'double', holds: string, expected: string): string {
+  // There is no operator that fails on purpose, but one that is asked for what lies beyond a list's end does.
+  const place = onnx.node('Where', [holds, onnx.number(0, 'int64'), onnx.number(1, 'int64')]);
+  const nothing = onnx.named(`expected of ${expected}`, 'Gather', [type === 'int64' ? onnx.ints(0) : onnx.doubles([0]), place]);
+  return onnx.node('Add', [value, nothing]);
+}
+
+/** Decimal numbers of cells; 0 for empty ones. */
+export function emitNumbers({ onnx, field, texts, isEmpty }: Cells): string {
+  const matches = onnx.node('RegexFullMatch', [texts], { pattern: NUMBER });
+  const number = onnx.node('Cast', [onnx.node('Where', [matches, texts, onnx.text('0')])], { to: ELEMENT_TYPES.double });
+  const isFinite = onnx.node('Less', [onnx.node('Abs', [number]), onnx.number(LEAST_INFINITE, 'double')]);
+  return checked(onnx, number, 'double', isOneOf(onnx, isEmpty, onnx.node('And', [matches, isFinite])), `${field}: a decimal number within the range of a 32-bit float`);
+}
+
+const isNumber = ({ kind }: CellRule): boolean => kind === 'number' || kind === 'constant';
+
+const WRITTEN: Written<Exclude<Kind, 'hashed' | 'time'>> & Partial<Written<Kind>> = {
+  id({ size, beyond }, { onnx, field, texts, isEmpty }) {
+    const matches = onnx.node('RegexFullMatch', [texts], { pattern: ID });
+    const id = onnx.node('Cast', [onnx.node('Where', [matches, texts, onnx.text('0')])], { to: ELEMENT_TYPES.int64 });
+    const bound = beyond === 'refused' ? size : LARGEST_ID + 1;
+    const isId = onnx.node('And', [matches, onnx.node('Less', [id, onnx.number(bound, 'int64')])]);
+    const known = beyond === 'refused' ? id : onnx.node('Where', [onnx.node('Less', [id, onnx.number(size, 'int64')]), id, onnx.number(0, 'int64')]);
+    return checked(onnx, known, 'int64', isOneOf(onnx, isEmpty, isId), `${field}: an id in digits, below ${bound}`);
+  },
+
+  text({ texts: vocabulary, reserved }, { onnx, field, texts }) {
+    const textAt = textReader(vocabulary);
+    const places = Array.from({ length: vocabulary.offsets.length - 1 }, (_, place) => place);
+    // One key at least: a list without any is none.
+    const keys = ['', ...places.map(textAt)].map((text) => Buffer.from(text));
+    const [row] = onnx.nodeOf(ML, 'LabelEncoder', [texts], { keys_strings: { texts: keys }, values_int64s: [0, ...places.map((place) => place + 1)], default_int64: 0 });
+    if (reserved === undefined) return row!;
+    return checked(onnx, row!, 'int64', onnx.node('Not', [onnx.node('Equal', [texts, onnx.text(reserved)])]), `${field}: a cell that is not the control character U+001F`);
+  },
+
+  // A binary search, step by step: how many boundaries are known to be at most as large as a number.
+  range({ boundaries }, cells) {
+    const { onnx } = cells;
+    const numbers = emitNumbers(cells);
+    const numSteps = Math.ceil(Math.log2(boundaries.length + 1));
+    const padded = onnx.doubles(Array.from({ length: 2 ** numSteps }, (_, i) => boundaries[i] ?? Infinity));
+    let count = onnx.node('Cast', [onnx.node('Mul', [numbers, onnx.number(0, 'double')])], { to: ELEMENT_TYPES.int64 });
+    for (let step = 2 ** (numSteps - 1); step >= 1; step /= 2) {
+      const next = onnx.node('Gather', [padded, onnx.node('Add', [count, onnx.number(step - 1, 'int64')])]);
+      const isBelow = onnx.node('LessOrEqual', [next, numbers]);
+      count = onnx.node('Add', [count, onnx.node('Where', [isBelow, onnx.number(step, 'int64'), onnx.number(0, 'int64')])]);
+    }
+    return onnx.node('Add', [count, onnx.number(1, 'int64')]);
+  },
+
+  number: ({ scaling }, cells) => scaling.reduce((value, step) => scaled(step, value, cells), emitNumbers(cells)),
+
+  constant({ value }, cells) {
+    const { onnx } = cells;
+    return onnx.node('Add', [onnx.node('Mul', [emitNumbers(cells), onnx.number(0, 'double')]), onnx.number(value, 'double')]);
+  },
+};
+
+function scaled(step: ScaleStep, x: string, { onnx, field }: Cells): string {
+  if (step.kind === 'affine') return onnx.node('Div', [onnx.node('Sub', [x, onnx.number(step.subtract, 'double')]), onnx.number(step.divide, 'double')]);
+  const one = onnx.number(1, 'double');
+  const number = checked(onnx, x, 'double', onnx.node('Greater', [x, onnx.number(-1, 'double')]), `${field}: a number above -1, for log(1 + x)`);
+  // log(u) x / (u - 1) with u the rounded 1 + x, which takes away what the rounding costs (Kahan).
+  const u = onnx.node('Add', [one, number]);
+  const log = onnx.node('Div', [onnx.node('Mul', [onnx.node('Log', [u]), number]), onnx.node('Sub', [u, one])]);
+  return onnx.node('Where', [onnx.node('Equal', [u, one]), number, log]);
+}

@@ -1,0 +1,95 @@
+import { UserError } from '../../errors.js';
+import { CELL_SEPARATOR, type BagForm } from '../../features/feature.js';
+import type { EncodedField } from '../../features/feature-types.js';
+import { BATCH, paddedBag } from './bags.js';
+import { checked, emitNumbers, emitRule, unwritable, type Cells } from './cell-rules.js';
+import type { FieldValues } from './features.js';
+import { ELEMENT_TYPES } from './messages.js';
+import type { OnnxGraph } from './onnx-graph.js';
+
+/**
+ * Cells as they stand in data: an input of texts for each column.
+ * @throws UserError (usage) with all fields that ONNX has no operators for
+ */
+export function rawValues(onnx: OnnxGraph, fields: readonly EncodedField[]): FieldValues {
+  const problems = fields.flatMap((field) => {
+    const { name, rule } = field;
+    const problem = field.kind === 'bag' && field.form.format === 'json' ? IN_JSON : unwritable(rule);
+    return problem === undefined ? [] : [{ where: '--with-encoders', key: `field '${name}'`, ...problem }];
+  });
+  if (problems.length > 0) throw new UserError('usage', problems);
+  const byName = new Map(fields.map((field) => [field.name, field]));
+  const cellsOf = (name: string): Cells & { readonly field: string } => (({ columns }) => (columns.length === 1 ? cellsOfColumn(onnx, name, columns[0]!) : joinedCells(onnx, name, columns)))(byName.get(name)!);
+  const ruleOf = (name: string) => byName.get(name)!.rule!;
+  return {
+    ids: (name) => emitRule(ruleOf(name), cellsOf(name)),
+    numbers: (name) => onnx.node('Cast', [emitRule(ruleOf(name), cellsOf(name))], { to: ELEMENT_TYPES.float }),
+    bag(name) {
+      const field = byName.get(name)!;
+      if (field.kind !== 'bag') throw new Error(`'${name}' is no bag`);
+      return emitBag(cellsOf(name), field);
+    },
+  };
+}
+
+const IN_JSON = { message: 'is written as lists in JSON, which ONNX has no operators to take apart', fix: 'leave out --with-encoders and hand over ids and weights' };
+
+const isEmptyText = (onnx: OnnxGraph, texts: string): string => onnx.node('Equal', [texts, onnx.text('')]);
+
+function cellsOfColumn(onnx: OnnxGraph, field: string, column: string): Cells {
+  const texts = onnx.input({ name: column, type: 'string', shape: [BATCH], about: 'cells as they stand in the data; a text without characters for an empty one' });
+  return { onnx, field, texts, isEmpty: isEmptyText(onnx, texts) };
+}
+
+/** The cells of several columns as one; empty where one of them is. */
+function joinedCells(onnx: OnnxGraph, field: string, columns: readonly string[]): Cells {
+  const cells = columns.map((column) => cellsOfColumn(onnx, field, column));
+  const whole = cells.map(({ texts }) => onnx.node('RegexFullMatch', [texts], { pattern: '[^\\x1f]*' })).reduce((all, each) => onnx.node('And', [all, each]));
+  const isEmpty = cells.map((each) => each.isEmpty).reduce((some, each) => onnx.node('Or', [some, each]));
+  const place = onnx.node('Where', [whole, onnx.number(0, 'int64'), onnx.number(1, 'int64')]);
+  // Nothing, but where a cell holds what stands between them.
+  const nothing = onnx.named(`expected of ${field}: cells without the control character U+001F`, 'Gather', [onnx.text(''), place]);
+  const joined = cells.map(({ texts }) => texts).reduce((all, each) => onnx.node('StringConcat', [onnx.node('StringConcat', [all, onnx.text(CELL_SEPARATOR)]), each]));
+  return { onnx, field, texts: onnx.node('StringConcat', [joined, nothing]), isEmpty };
+}
+
+/** The items of bags, as many places a row as the fullest has and one more. */
+function emitBag({ onnx, field, texts, isEmpty }: Cells, { form, rule }: EncodedField & { readonly kind: 'bag' }): ReturnType<FieldValues['bag']> {
+  const one = onnx.ints(1);
+  const split = (text: string, delimiter: string): readonly string[] => onnx.nodeOf(undefined, 'StringSplit', [text], { delimiter }, 2);
+  const suffixed = (text: string, suffix: string): string => onnx.node('StringConcat', [text, onnx.text(suffix)]);
+  // An item more that counts nothing: a dimension of length 0 is what few operators take.
+  const [items, numItems] = split(suffixed(texts, `${form.items}0`), form.items);
+  const longest = onnx.node('Squeeze', [onnx.node('Slice', [onnx.node('Shape', [items!]), one, onnx.ints(2)])]);
+  const places = onnx.node('Range', [onnx.number(0, 'int64'), longest, onnx.number(1, 'int64')]);
+  const isBefore = onnx.node('Less', [places, onnx.node('Unsqueeze', [onnx.node('Sub', [numItems!, onnx.number(1, 'int64')]), one])]);
+  const isThere = onnx.node('And', [isBefore, onnx.node('Not', [onnx.node('Unsqueeze', [isEmpty, one])])]);
+  const isAbsent = onnx.node('Not', [isThere]);
+
+  // With a weight behind each, the first of one or two is the item's.
+  const [parts, numParts] = split(suffixed(items!, `${form.weight}1`), form.weight);
+  const part = (at: number): string => onnx.node('Gather', [parts!, onnx.number(at, 'int64')], { axis: 2 });
+  const [ids, weightTexts] = [part(0), part(1)];
+  const isNoList = form.format === 'separated' ? [] : [onnx.node('Not', [onnx.node('Unsqueeze', [onnx.node('RegexFullMatch', [texts], { pattern: '(?s)\\[.*\\]' }), one])])];
+  const isItem = [...isNoList, onnx.node('Not', [isEmptyText(onnx, ids)]), onnx.node('LessOrEqual', [numParts!, onnx.number(3, 'int64')])].reduce((all, each) => onnx.node('And', [all, each]));
+  const id = emitRule({ ...rule!, empty: 0 }, { onnx, field, texts: ids, isEmpty: isAbsent });
+  const rows = checked(onnx, id, 'int64', onnx.node('Or', [isAbsent, isItem]), `${field}: an id in every item, with '${form.items}' between items, and '${form.weight}' before a weight alone`);
+
+  const numbers = emitNumbers({ onnx, field, texts: weightTexts, isEmpty: isAbsent });
+  const zero = onnx.number(0, 'double');
+  const taken = form.negative === 'taken' ? numbers : checked(onnx, numbers, 'double', onnx.node('Or', [isAbsent, onnx.node('GreaterOrEqual', [numbers, zero])]), `${field}: weights of at least 0, of which a mean can be taken`);
+  const weights = onnx.node('Where', [isThere, taken, zero]);
+  return heaviest(onnx, { rows: onnx.node('Where', [isThere, rows, onnx.number(0, 'int64')]), weights, isThere }, form);
+}
+
+/** The items that are kept, with their weights. */
+function heaviest(onnx: OnnxGraph, { rows, weights, isThere }: { readonly rows: string; readonly weights: string; readonly isThere: string }, { maxItems }: BagForm): ReturnType<FieldValues['bag']> {
+  const toFloat = (x: string): string => onnx.node('Cast', [x], { to: ELEMENT_TYPES.float });
+  if (maxItems === undefined) return { ids: rows, inputs: paddedBag(onnx, toFloat(weights)) };
+  const length = onnx.node('Slice', [onnx.node('Shape', [weights]), onnx.ints(1), onnx.ints(2)]);
+  const ranked = onnx.node('Where', [isThere, weights, onnx.number(-Infinity, 'double')]);
+  // Among equals, the first.
+  const [, places] = onnx.nodeOf(undefined, 'TopK', [ranked, onnx.node('Min', [length, onnx.ints(maxItems)])], { axis: 1 }, 2);
+  const kept = (x: string): string => onnx.node('GatherElements', [x, places!], { axis: 1 });
+  return { ids: kept(rows), inputs: paddedBag(onnx, toFloat(kept(weights))) };
+}

@@ -1,0 +1,164 @@
+import fc from 'fast-check';
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { describe, expect, it } from 'vitest';
+import { BadValue, CELL_SEPARATOR } from '../../src/features/feature.js';
+import { encodedFields, featureTypes, fieldsOf, type EncodedField } from '../../src/features/feature-types.js';
+import { encodeModel } from '../../src/export/onnx/messages.js';
+import { OnnxGraph } from '../../src/export/onnx/onnx-graph.js';
+import { rawValues } from '../../src/export/onnx/raw-values.js';
+
+/** The first field of a group, fitted on cells. */
+function fieldOf(spec: object, cells: readonly string[]): EncodedField {
+  const [field] = fieldsOf([featureTypes.schema.parse({ fields: ['f'], ...spec })]);
+  const fit = field!.startFit();
+  for (const cell of cells) {
+    fit?.check(cell);
+    fit?.observe(cell);
+  }
+  return encodedFields([field!], { [field!.name]: fit?.finish() })[0]!;
+}
+
+type Run = (cells: readonly (readonly string[])[]) => Promise<{ readonly values: readonly number[]; readonly weights?: readonly number[] }>;
+
+/** What ONNX Runtime makes of rows of cells of one field. */
+async function openField(field: EncodedField): Promise<Run> {
+  const onnx = new OnnxGraph([...field.columns, 'values', 'weights']);
+  const values = rawValues(onnx, [field]);
+  if (field.kind === 'bag') {
+    const { ids, inputs } = values.bag(field.name);
+    onnx.output(ids, { name: 'values', type: 'int64', shape: ['batch', 'longest'] });
+    onnx.output(inputs.weights, { name: 'weights', type: 'float', shape: ['batch', 'longest'] });
+  } else if (field.kind === 'id') onnx.output(values.ids(field.name), { name: 'values', type: 'int64', shape: ['batch'] });
+  else onnx.output(values.numbers(field.name), { name: 'values', type: 'float', shape: ['batch'] });
+  const message = { producerVersion: '0', irVersion: 9, opsets: { '': 20, 'ai.onnx.ml': 3 }, metadata: {}, graph: { name: 'field', nodes: onnx.nodes, inputs: onnx.inputs, outputs: onnx.outputs } };
+  const session = await InferenceSession.create(Buffer.concat([...encodeModel(message, onnx.initializers).pieces()]), { logSeverityLevel: 4 });
+  return async (rows) => {
+    const feeds = Object.fromEntries(field.columns.map((column, c) => [column, new Tensor('string', rows.map((cells) => cells[c]!), [rows.length])]));
+    const outputs = await session.run(feeds);
+    const numbers = (name: string): number[] => Array.from(outputs[name]!.data as BigInt64Array | Float32Array, Number);
+    return { values: numbers('values'), ...(field.kind === 'bag' && { weights: numbers('weights') }) };
+  };
+}
+
+/** What a field makes of a cell; undefined where it refuses it. */
+function encoded(field: EncodedField, cell: string): number | undefined {
+  try {
+    const value = field.encode(cell);
+    return field.kind === 'number' ? Math.fround(value) : value;
+  } catch (error) {
+    if (error instanceof BadValue) return undefined;
+    throw error;
+  }
+}
+
+const NUMBERS = ['0', '1', '-2.5', '+7', '.5', '5.', '1e3', '1E-3', '0.1', '123456.789', '2.0000001', '1999.9999999999998', '-0.999999', '1e-9', '3e38', '1e39', '1e400', '-1', '-3', '1e', 'nan', 'inf', '0x10', '1,5', ' 1', '1 ', 'x'];
+const IDS = ['0', '1', '007', '4', '5', '99', '2147483647', '2147483648', '99999999999', '000000000000000000000003', '-1', '+1', '1.0', '1e2', 'a', ' 1'];
+const TEXTS = ['a', 'b', 'ü 漢', 'never', ' a', 'A', '0', CELL_SEPARATOR, '\n'];
+
+const FIELDS: readonly (readonly [string, object, readonly string[], readonly string[]])[] = [
+  ['ids of train', { type: 'categorical' }, ['4'], IDS],
+  ['ids of a given size', { type: 'categorical', encoding: { name: 'ids', sizes: { f: 5 } } }, [], IDS],
+  ['ids that may be missing', { type: 'categorical', missing: 'unknown' }, ['4'], IDS],
+  ['ids with a row for empty cells', { type: 'categorical', missing: 'token' }, ['4'], IDS],
+  ['tokens', { type: 'categorical', encoding: 'tokens' }, ['a', 'b', 'ü 漢', 'a'], TEXTS],
+  ['no tokens at all', { type: 'categorical', encoding: { name: 'tokens', minCount: 9 } }, ['a'], TEXTS],
+  ['tokens with one for empty cells', { type: 'categorical', encoding: 'tokens', missing: 'token' }, ['a', '', '', 'b'], TEXTS],
+  ['tokens that may not be missing', { type: 'categorical', encoding: 'tokens', missing: 'error' }, ['a'], TEXTS],
+  ['buckets', { type: 'bucketized', boundaries: [-2.5, 0.1, 2, 2000, 1e9] }, [], NUMBERS],
+  ['one boundary', { type: 'bucketized', boundaries: [1] }, [], NUMBERS],
+  ['quantiles with a row for empty cells', { type: 'bucketized', quantiles: 4, missing: 'token' }, ['1', '2', '3', '4', '5', '6', '7', '8'], NUMBERS],
+  ['numbers', { type: 'numeric' }, [], NUMBERS],
+  ['standardised numbers', { type: 'numeric', scaling: 'standard' }, ['1', '2', '4.5'], NUMBERS],
+  ['logarithms', { type: 'numeric', scaling: 'log1p' }, [], NUMBERS],
+  ['several scalings', { type: 'numeric', scaling: ['log1p', 'min-max'], missing: 'median' }, ['1', '2', '40', ''], NUMBERS],
+  ['numbers of which the mean stands for empty cells', { type: 'numeric', missing: 'mean' }, ['1', '2'], NUMBERS],
+];
+
+describe('raw cells in ONNX', () => {
+  it.each(FIELDS)('are what the field makes of them, or refused, where it has %s', async (_, spec, fittedOn, cells) => {
+    const field = fieldOf(spec, fittedOn);
+    const run = await openField(field);
+    const all = ['', ...cells];
+    const known = all.filter((cell) => encoded(field, cell) !== undefined);
+    expect(known.length).toBeGreaterThan(2);
+    const { values } = await run(known.map((cell) => [cell]));
+    for (const [i, cell] of known.entries()) {
+      const expected = encoded(field, cell)!;
+      expect(Math.abs(values[i]! - expected), cell).toBeLessThanOrEqual(field.kind === 'id' ? 0 : 1e-6 * Math.abs(expected));
+    }
+    for (const cell of all) if (!known.includes(cell)) await expect(run([[known[0]!], [cell]]), cell).rejects.toThrow(/expected of f|stod/);
+  });
+
+  it('are what a missing indicator makes of them', async () => {
+    const field = encodedFields(fieldsOf([featureTypes.schema.parse({ type: 'numeric', fields: ['f'], missing: 'zero', indicator: true })]), {})[1]!;
+    const run = await openField(field);
+    expect((await run([['1.5'], ['']])).values).toEqual([0, 1]);
+    await expect(run([['x']])).rejects.toThrow('expected of f_missing: a decimal number');
+  });
+
+  it('are joined in a cross, of which an empty cell makes the unknown', async () => {
+    const [field] = fieldsOf([featureTypes.schema.parse({ type: 'cross', fields: [['a', 'b', 'c']], encoding: 'tokens' })]);
+    const fit = field!.startFit()!;
+    for (const cells of [['x', 'y', 'z'], ['x', 'yz', '1']]) fit.observe(cells.join(CELL_SEPARATOR));
+    const run = await openField(encodedFields([field!], { [field!.name]: fit.finish() })[0]!);
+    expect((await run([['x', 'yz', '1'], ['x', 'y', 'z'], ['xy', '', 'z'], ['', 'y', 'z'], ['x', 'y', 'w']])).values).toEqual([2, 1, 0, 0, 0]);
+    await expect(run([['x', `y${CELL_SEPARATOR}`, 'z']])).rejects.toThrow('expected of a_X_b_X_c: cells without the control character');
+  });
+
+  describe.each([
+    ['of ids', { encoding: 'ids' }],
+    ['of tokens, of which the heaviest are kept', { encoding: 'tokens', maxItems: 2, pooling: 'sum' }],
+    ['with other separators', { encoding: 'tokens', separators: { items: ';', weight: '=' } }],
+  ])('that are bags %s', (_, spec) => {
+    const { items, weight } = { items: '|', weight: ':', ...('separators' in spec ? spec.separators : {}) };
+    const field = fieldOf({ type: 'bag', ...spec }, ['1', '3', '7']) as EncodedField & { kind: 'bag' };
+    const kept = (cell: string): (readonly [number, number])[] | undefined => {
+      const found: [number, number][] = [];
+      try {
+        field.keep(field.split(cell), (text, itemWeight) => found.push([field.encode(text), Math.fround(itemWeight)]));
+      } catch (error) {
+        if (error instanceof BadValue) return undefined;
+        throw error;
+      }
+      return found.sort();
+    };
+
+    it('are the items that the field keeps, or refused', async () => {
+      const run = await openField(field);
+      const id = fc.constantFrom('1', '3', '7', '8', '1', '3', '', 'x');
+      const number = fc.constantFrom('1', '2', '0.5', '1e-2', '0', '-1', '+3', '', 'x', '1e39');
+      const item = fc.oneof({ weight: 5, arbitrary: id }, { weight: 5, arbitrary: fc.tuple(id, number).map(([a, b]) => a + weight + b) });
+      const cell = fc.array(item, { maxLength: 5 }).map((all) => all.join(items));
+      let [numKept, numRefused] = [0, 0];
+      await fc.assert(
+        fc.asyncProperty(fc.array(cell, { minLength: 1, maxLength: 4 }), async (cells) => {
+          const expected = cells.map(kept);
+          if (expected.includes(undefined)) {
+            numRefused++;
+            await expect(run(cells.map((each) => [each]))).rejects.toThrow(/expected of f/);
+            return;
+          }
+          numKept++;
+          const { values, weights } = await run(cells.map((each) => [each]));
+          const longest = values.length / cells.length;
+          const found = cells.map((_, row) => values.slice(row * longest, (row + 1) * longest).map((value, i) => [value, weights![row * longest + i]!] as const).filter(([, w]) => w !== 0).sort());
+          expect(found).toEqual(expected.map((each) => each!.filter(([, w]) => w !== 0)));
+        }),
+        { numRuns: 200, seed: 5 },
+      );
+      expect([numKept > 20, numRefused > 20]).toEqual([true, true]);
+    });
+  });
+
+  it('are refused where a bag may be a list in JSON, and taken as they are where it may not', async () => {
+    await expect((await openField(fieldOf({ type: 'bag', encoding: 'tokens' }, ['a'])))([['["a"]']])).rejects.toThrow('expected of f: an id in every item');
+    const { values } = await (await openField(fieldOf({ type: 'bag', encoding: 'tokens', format: 'separated' }, ['[a]'])))([['[a]']]);
+    expect(values).toEqual([1, 0]);
+    expect(() => rawValues(new OnnxGraph([]), [fieldOf({ type: 'bag', format: 'json' }, ['1'])])).toThrow("field 'f': is written as lists in JSON");
+  });
+
+  it('are refused for hashed fields, all of which are named', () => {
+    const fields = fieldsOf([featureTypes.schema.parse({ type: 'categorical', fields: ['a', 'b'], encoding: { name: 'hash', buckets: 5 } })]);
+    expect(() => rawValues(new OnnxGraph([]), encodedFields(fields, {}))).toThrow(/field 'a': is hashed by MurmurHash3, for which ONNX has no operator; leave out --with-encoders[^]*field 'b'/);
+  });
+});
