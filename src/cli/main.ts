@@ -1,9 +1,9 @@
 import { setImmediate } from 'node:timers/promises';
 import yargs, { type Argv } from 'yargs';
-import { EXIT_CODES, printable, problemLine, UserError, userError, type Problem } from '../errors.js';
+import { EXIT_CODES, userError } from '../errors.js';
 import { packageVersion } from '../runs/package-version.js';
 import { PRESET_NAMES, SYNTH_FORMATS } from '../synth/presets.js';
-import { systemError } from './system-error.js';
+import { tell, usageProblem } from './complaints.js';
 import { dataPath, deviceOption, filesOption, jsonOption, perField, setOption, shareOrNone, shareOrZero, threadsOption, verifyDataOption, whole, wholeOrNone } from './options.js';
 
 /** Options that may be given many times, or with many values. */
@@ -114,6 +114,32 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
       async ({ path, data, out, keep, prefix, top, by, rank, onBadRow, device, threads, json }) => {
         const { runPredict } = await import('./predict-command.js');
         await finish(runPredict({ path, data, out, keep, prefix, top, by, rank, onBadRow, device, threads, json }));
+      },
+    )
+    .command(
+      'importance <path>',
+      'measure what a run or a checkpoint owes to each field',
+      (y) =>
+        y
+          .positional('path', { type: 'string', demandOption: true, describe: 'run folder or checkpoint' })
+          .option('data', filesOption("CSV, Parquet or shards in place of the config's valid, or test where it has none"))
+          .option('rows', whole('--rows', 1_000_000, 'rows at the most, drawn from all'))
+          .option('repeats', whole('--repeats', 3, 'permutations of each field', 1000))
+          .option('groups', { type: 'boolean', default: false, describe: 'permute all fields of a group of features together' })
+          .option('rank', { type: 'string', requiresArg: true, describe: 'the space that decides which field counts more; that of training.monitor where it is left out' })
+          .option('seed', whole('--seed', 2026, 'decides which rows are drawn and how they are permuted', undefined, 0))
+          .option('out', { type: 'string', requiresArg: true, describe: 'file to write: .svg for a bar chart, .json or .csv' })
+          .option('drop-worst', wholeOrNone('--drop-worst', 'propose a config without so many fields, those that count least'))
+          .option('config', { type: 'string', requiresArg: true, describe: 'with --drop-worst: file for that config; printed where it is left out' })
+          .option('verify-data', verifyDataOption)
+          .option('device', deviceOption)
+          .option('threads', threadsOption)
+          .option('json', jsonOption)
+          .example('$0 importance runs/latest --out importance.svg', '')
+          .example('$0 importance runs/latest --drop-worst 3 --config smaller.yaml', ''),
+      async ({ groups: byGroup, path, data, rows, repeats, rank, seed, out, dropWorst, config, verifyData, device, threads, json }) => {
+        const { runImportance } = await import('./importance-command.js');
+        await finish(runImportance({ path, data, rows, repeats, byGroup, rank, seed, out, dropWorst, config, verifyData, device, threads, json }));
       },
     )
     .command(
@@ -254,25 +280,4 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
       const [words] = /^\w+(?: \w+)*/.exec(usage) ?? ['mtl'];
       throw userError('usage', usageProblem(message, usage, `see ${words} --help`));
     });
-}
-
-/** A complaint of yargs in our words. */
-function usageProblem(message: string, usage: string, fix: string): Problem {
-  const hint = /^Did you mean (.*)\?$/.exec(message);
-  if (hint !== null) return { message: `unknown command; did you mean '${hint[1]}'?` };
-  if (message.startsWith('Not enough non-option arguments')) return { message: `an argument is missing: expected ${usage}`, fix };
-  return { message: message.replace(/\s+/g, ' '), fix };
-}
-
-/** Says what went wrong: all problems of a user's error, a stack for a bug of ours. */
-function tell(error: unknown): number {
-  // yargs turns what an option's own check throws into an error of its own.
-  const told = error instanceof Error && error.name === 'YError' ? userError('usage', { message: error.message }) : (systemError(error) ?? error);
-  if (told instanceof UserError) {
-    for (const problem of told.problems) process.stderr.write(`error: ${problemLine(problem)}\n`);
-    return told.exitCode;
-  }
-  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  process.stderr.write(`This is a bug in mtl, please report it with the command and the config:\n${printable(stack)}\n`);
-  return EXIT_CODES.bug;
 }

@@ -26,6 +26,8 @@ export interface LogRequest {
 
 /** The config as it stood: the first file of a run, by which its folder is known for one. */
 export const SOURCE = 'config.source.yaml';
+/** What was set for it, a `--set` a line. */
+export const OVERRIDES = 'overrides.txt';
 /** What a run found in the end; a run without it has not ended. */
 export const RESULTS = 'results.csv';
 /** The bad rows that were skipped. */
@@ -72,7 +74,7 @@ export interface RunLog {
  * @throws UserError (disk)
  */
 export async function openRunLog(run: string, { source, config, overrides, engine }: LogRequest, state: LogState, isNew: boolean): Promise<RunLog> {
-  const overridesPath = join(run, 'overrides.txt');
+  const overridesPath = join(run, OVERRIDES);
   const overridesText = overrides.map((text) => `${text}\n`).join('');
   const resolvedPath = join(run, 'config.resolved.yaml');
   const metricsPath = join(run, 'metrics.jsonl');

@@ -1,6 +1,6 @@
 import { randomStream, shuffledOrder } from '../../random.js';
 import { sliceRows, type BatchRead } from '../../batch.js';
-import { blockRows, createRowBlock, permuteRows, type RowBlock } from '../rows/row-block.js';
+import { blockRows, createRowBlock, gatherRows, type RowBlock } from '../rows/row-block.js';
 import type { LeftOut } from '../rows/row-rule.js';
 import type { IdCounts } from '../shards/id-counts.js';
 import { leftOutOf } from '../shards/left-out.js';
@@ -123,7 +123,7 @@ function createMemory(view: ShardView, rows: number, isShuffled: boolean): Memor
 /** The rows of a window in the order in which they are given out. A stream for every window, so that any can be the first. */
 function putInOrder({ shuffled, order }: Memory, block: RowBlock, { seed, epoch }: Shuffle, window: number): RowBlock {
   shuffledOrder(order, block.rows, randomStream(seed, 'shuffle', epoch, ...(window > 0 ? [window] : [])));
-  permuteRows(block, order, shuffled);
+  gatherRows(block, order, block.rows, shuffled);
   return shuffled;
 }
 

@@ -98,19 +98,19 @@ export function fieldReader(block: RowBlock, field: EncodedField): ColumnReader 
 }
 
 /**
- * Copies all rows to `target` in the order that `order` lists. A column at a time, since a column fits in a cache and all of
- * them do not.
+ * Copies the rows that the first `count` numbers of `order` name to `target`, in that order. A column at a time, since a column fits in a
+ * cache and all of them do not.
  */
-export function permuteRows(source: RowBlock, order: Uint32Array, target: RowBlock): void {
-  target.rows = source.rows;
-  const places = wordsOf(order).subarray(0, source.rows);
+export function gatherRows(source: Batch, order: Uint32Array, count: number, target: RowBlock): void {
+  target.rows = count;
+  const places = wordsOf(order).subarray(0, count);
   const copy = (from: ReadonlyMap<string, Uint32Array | Float32Array>, to: ReadonlyMap<string, Uint32Array | Float32Array>): void => {
-    for (const [name, data] of to) gatherWords(wordsOf(from.get(name)!), places, wordsOf(data));
+    for (const [name, data] of to) gatherWords(wordsOf(column(from, name)), places, wordsOf(data));
   };
   copy(source.ids, target.ids);
   copy(source.numbers, target.numbers);
   copy(source.labels, target.labels);
-  for (const [name, bag] of target.bags) gatherBags(source.bags.get(name)!, order, 0, source.rows, bag);
+  for (const [name, bag] of target.bags) gatherBags(column(source.bags, name), order, 0, count, bag);
 }
 
 /** An array's words as what the machine moves fastest: one kind of array, and no number that needs more than a register. */

@@ -1,0 +1,192 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parse } from 'csv-parse/sync';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { csvText } from '../../src/csv-text.js';
+import { evaluate } from '../../src/evaluate.js';
+import { importance, type ImportanceOptions, type ImportanceResult } from '../../src/importance.js';
+import { randomStream, shuffledOrder } from '../../src/random.js';
+import { synth } from '../../src/synth.js';
+import { scratchFolder } from '../support/scratch.js';
+import { smallWorld, trainSmall } from '../support/small-run.js';
+
+let world: string;
+let run: string;
+beforeAll(async () => {
+  world = mkdtempSync(join(tmpdir(), 'mtl-importance-'));
+  run = join(world, 'run');
+  await smallWorld(world);
+  await trainSmall(join(world, 'esmm.yaml'), { runDir: run, set: ['training.epochs=2'] });
+});
+afterAll(() => rmSync(world, { recursive: true, force: true }));
+
+const importanceOf = (path: string, options: Partial<ImportanceOptions> = {}): Promise<ImportanceResult> =>
+  importance({ path, rows: 1e6, repeats: 2, seed: 7, byGroup: false, device: 'cpu', threads: 1, onNotice: () => undefined, signal: new AbortController().signal, ...options });
+
+const meansOf = ({ importances }: ImportanceResult, measure: string): Record<string, number | undefined> => Object.fromEntries(importances.map(({ name, falls }) => [name, falls[measure]?.mean]));
+
+type Rows = Record<string, string>[];
+const readRows = (path: string): Rows => parse(readFileSync(path), { columns: true });
+const writeRows = (path: string, rows: Rows): void => writeFileSync(path, csvText([Object.keys(rows[0]!), ...rows.map((row) => Object.values(row))]));
+
+/** The rows with some columns as the first repeat of a seed permutes them. */
+function permuted(rows: Rows, columns: readonly string[], seed: number): Rows {
+  const order = new Uint32Array(rows.length);
+  shuffledOrder(order, rows.length, randomStream(seed, 'importance', 0));
+  return rows.map((row, r) => ({ ...row, ...Object.fromEntries(columns.map((name) => [name, rows[order[r]!]![name]!])) }));
+}
+
+async function metricsOf(path: string, data: string): Promise<Record<string, Record<string, number>>> {
+  const { metrics } = await evaluate({ path, data, device: 'cpu', threads: 1, onNotice: () => undefined, signal: new AbortController().signal });
+  return metrics['test'] as never;
+}
+
+describe('the importance of a field', () => {
+  it('is what mtl eval loses on a file with that column in another order, to the last bit', async () => {
+    const test = join(world, 'test.csv');
+    const permutedTest = join(scratchFolder(), 'test.csv');
+    const found = await importanceOf(run, { data: test, repeats: 1 });
+    const plain = await metricsOf(run, test);
+    expect(found).toMatchObject({ split: 'test', rows: 300, ofRows: 300, rank: 'ctcvr.auc' });
+    expect(found.plain).toEqual(Object.fromEntries(Object.entries(plain).map(([space, { auc }]) => [`${space}.auc`, auc])));
+    for (const { name, fields, falls } of found.importances) {
+      expect(fields).toEqual([name]);
+      writeRows(permutedTest, permuted(readRows(test), [name], 7));
+      const without = await metricsOf(run, permutedTest);
+      for (const space of Object.keys(plain)) expect(falls[`${space}.auc`]).toEqual({ mean: plain[space]!['auc']! - without[space]!['auc']!, low: null, high: null });
+    }
+  });
+
+  it('of a group permutes its fields together, and of a bag whole bags with their weights', async () => {
+    const folder = scratchFolder();
+    await synth({ folder, seed: 5, rows: { train: 600, valid: 200, test: 200 }, users: 40, items: 30, rates: { click: 0.4, purchase: 0.4 }, bagMean: 3 });
+    const config = join(folder, 'bags.yaml');
+    writeFileSync(config, readFileSync(join(world, 'esmm.yaml'), 'utf8').replace('tasks:', '  history: { type: bag, fields: [109_14, 110_14], width: 4 }\ntasks:'));
+    const path = join(folder, 'run');
+    await trainSmall(config, { runDir: path, set: ['training.epochs=2'] });
+    const found = await importanceOf(path, { repeats: 1, byGroup: true });
+    expect(found.split).toBe('valid');
+    const valid = join(folder, 'valid.csv');
+    const groups = { user: ['101', '121', '122'], item: ['205', '206'], history: ['109_14', '110_14'] };
+    expect(Object.fromEntries(found.importances.map(({ name, fields }) => [name, fields]))).toEqual(groups);
+    for (const [name, columns] of Object.entries(groups)) {
+      writeRows(join(folder, 'permuted.csv'), permuted(readRows(valid), columns, 7));
+      const without = await metricsOf(path, join(folder, 'permuted.csv'));
+      expect(meansOf(found, 'ctr.auc')[name]).toBe(found.plain['ctr.auc']! - without['ctr']!['auc']!);
+    }
+    expect(readRows(valid).some((row) => /:\d.*\|.*:\d/.test(row['110_14']!))).toBe(true);
+    // Else it would be tested of bags that a model does not look at.
+    expect(meansOf(await importanceOf(path, { repeats: 1 }), 'ctr.auc')['110_14']).not.toBe(0);
+  });
+
+  it('is the same for any number of threads, and another for another seed', async () => {
+    const one = await importanceOf(run);
+    expect(await importanceOf(run, { threads: 3 })).toEqual(one);
+    expect(await importanceOf(run)).toEqual(one);
+    const other = await importanceOf(run, { seed: 8 });
+    expect(other.plain).toEqual(one.plain);
+    expect(meansOf(other, 'ctr.auc')).not.toEqual(meansOf(one, 'ctr.auc'));
+  });
+
+  it('stands in the order of the space that is asked for, of the monitor, or of the last', async () => {
+    for (const [rank, set, deciding] of [['ctr', 'ctcvr.auc', 'ctr.auc'], [undefined, 'cvr.auc', 'cvr.auc'], [undefined, 'loss', 'ctcvr.auc']] as const) {
+      const path = join(scratchFolder(), 'run');
+      await trainSmall(join(world, 'esmm.yaml'), { runDir: path, set: ['training.epochs=1', `training.monitor=${set}`] });
+      const found = await importanceOf(path, { rank });
+      expect(found.rank).toBe(deciding);
+      const means = found.importances.map(({ falls }) => falls[deciding]!.mean);
+      expect(means).toHaveLength(5);
+      expect(means).toEqual([...means].sort((a, b) => b - a));
+    }
+    await expect(importanceOf(run, { rank: 'cxr' })).rejects.toThrow('--rank: expected one of ctr, cvr, cvr_all, ctcvr, found "cxr"; did you mean');
+  });
+
+  it('is measured on rows that are drawn from all where there are more than asked for', async () => {
+    const some = await importanceOf(run, { rows: 100 });
+    expect(some).toMatchObject({ rows: 100, ofRows: 300 });
+    expect(some.plain).not.toEqual((await importanceOf(run, { rows: 100, seed: 8 })).plain);
+    expect((await importanceOf(run, { rows: 300 })).plain).toEqual((await importanceOf(run)).plain);
+  });
+
+  it('has an interval that holds what many more repeats find, 19 times of 20', async () => {
+    const { importances } = await importanceOf(run, { repeats: 100, seed: 1000 });
+    const expected = new Map(importances.map(({ name, falls }) => [name, falls['ctr.auc']!.mean]));
+    let [held, count] = [0, 0];
+    for (let seed = 0; seed < 24; seed++) {
+      for (const { name, falls } of (await importanceOf(run, { repeats: 4, seed })).importances) {
+        const { low, high } = falls['ctr.auc']!;
+        count++;
+        if (low! <= expected.get(name)! && expected.get(name)! <= high!) held++;
+      }
+    }
+    expect(count).toBe(120);
+    expect(held / count).toBeGreaterThan(0.88);
+    expect(held / count).toBeLessThan(0.99);
+  });
+
+  it('is null, with what to do, where a space has one class', async () => {
+    const folder = scratchFolder();
+    writeRows(join(folder, 'cold.csv'), readRows(join(world, 'test.csv')).filter(({ purchase }) => purchase === '0'));
+    const notices: string[] = [];
+    const { plain, importances } = await importanceOf(run, { data: join(folder, 'cold.csv'), onNotice: (text) => notices.push(text) });
+    expect([plain['ctcvr.auc'], typeof plain['ctr.auc']]).toEqual([null, 'number']);
+    expect(importances.map(({ name, falls }) => [name, falls['ctcvr.auc']])).toEqual(['101', '121', '122', '205', '206'].map((name) => [name, null]));
+    expect(notices).toEqual(['ctcvr.auc has no value on these rows, so that it cannot decide which field counts more; take more rows, or another space with --rank']);
+  });
+
+  it('wants data to be measured on, and ends where it is told to', async () => {
+    const path = join(scratchFolder(), 'run');
+    await trainSmall(join(world, 'esmm.yaml'), { runDir: path, set: ['training.epochs=1', 'data.valid=null', 'data.test=null', 'training.earlyStopping=null', 'training.monitor=loss', 'checkpoints.alsoBest=null'] });
+    await expect(importanceOf(path)).rejects.toThrow('the config has neither data.valid nor data.test; name data with --data');
+    const controller = new AbortController();
+    const onProgress = ({ what, share }: { what: string; share: number }): void => {
+      if (what.startsWith('permuting') && share > 0.3) controller.abort(new Error('enough'));
+    };
+    await expect(importanceOf(run, { onProgress, signal: controller.signal })).rejects.toThrow('enough');
+  });
+});
+
+describe('what was planted', () => {
+  /** Rows whose label hangs on one column alone, and a number on another. */
+  const planted = (count: number, seed: number): Rows => {
+    const random = randomStream(seed, 'planted');
+    return Array.from({ length: count }, () => {
+      const only = random.below(10);
+      const size = random.normal();
+      return { click: String(Number(random.uniform() < (only < 5 ? 0.1 : 0.8))), seconds: (2 * size + 0.1 * random.normal()).toFixed(4), only: String(only), useless: String(random.below(10)), size: size.toFixed(4), noise: random.normal().toFixed(4) };
+    });
+  };
+
+  it('is found: the only field that says something has all of it, and a useless one nothing', async () => {
+    const folder = scratchFolder();
+    for (const [s, split] of ['train', 'valid'].entries()) writeRows(join(folder, `${split}.csv`), planted(4000, s));
+    writeFileSync(
+      join(folder, 'planted.yaml'),
+      `data: { train: train.csv, valid: valid.csv }
+features:
+  ids: { type: categorical, fields: [only, useless], width: 4 }
+  numbers: { type: numeric, fields: [size, noise], scaling: standard }
+tasks:
+  ctr: { label: click }
+  dwell: { label: seconds, type: regression }
+model: { name: shared-bottom, hidden: [16], tower: { hidden: [8] } }
+training: { epochs: 5, batchSize: 100, optimizer: { dense: { learningRate: 0.01 }, embeddings: { learningRate: 0.01 } } }
+`,
+    );
+    const path = join(folder, 'run');
+    await trainSmall(join(folder, 'planted.yaml'), { runDir: path });
+    const found = await importanceOf(path, { repeats: 5, rank: 'ctr' });
+    expect(Object.keys(found.plain)).toEqual(['ctr.auc', 'dwell.r2', 'dwell.rmse']);
+    const clicks = meansOf(found, 'ctr.auc');
+    expect(found.importances[0]!.name).toBe('only');
+    expect(clicks['only']).toBeCloseTo(found.plain['ctr.auc']! - 0.5, 1);
+    for (const name of ['useless', 'size', 'noise']) expect(Math.abs(clicks[name]!)).toBeLessThan(0.02);
+    // Without what explains it, a number is guessed from nothing: R² of one permutation is 1 less twice what is explained.
+    const explained = meansOf(found, 'dwell.r2');
+    const missed = meansOf(found, 'dwell.rmse');
+    expect(explained['size']).toBeGreaterThan(1.5);
+    expect(missed['size']).toBeGreaterThan(1);
+    for (const name of ['useless', 'only', 'noise']) expect([Math.abs(explained[name]!) < 0.05, Math.abs(missed[name]!) < 0.1]).toEqual([true, true]);
+  });
+});

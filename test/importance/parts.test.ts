@@ -1,0 +1,149 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { sliceRows } from '../../src/batch.js';
+import type { Dataset } from '../../src/data/batches/dataset.js';
+import { createRowBlock, type BlockColumn } from '../../src/data/rows/row-block.js';
+import { holdRows } from '../../src/importance/held-rows.js';
+import { intervalOf } from '../../src/importance/interval.js';
+import { openFindings, type Findings } from '../../src/importance/output.js';
+import { createPermuter } from '../../src/importance/permuted.js';
+import { randomStream } from '../../src/random.js';
+import { scratchFolder } from '../support/scratch.js';
+
+const COLUMNS: readonly BlockColumn[] = [{ name: 'id', kind: 'id' }, { name: 'number', kind: 'number' }, { name: 'bag', kind: 'bag' }, { name: 'label', kind: 'label' }];
+
+/** Row r: id r, number r / 2, a bag of r % 3 items, label r % 2. */
+function rowsOf(count: number) {
+  const block = createRowBlock(COLUMNS, count);
+  const bag = block.bags.get('bag')!;
+  for (; block.rows < count; block.rows++) {
+    const r = block.rows;
+    block.ids.get('id')![r] = r;
+    block.numbers.get('number')![r] = r / 2;
+    block.labels.get('label')![r] = r % 2;
+    bag.open(r);
+    for (let i = 0; i < r % 3; i++) bag.add(10 * r + i, r + i / 4);
+    bag.close(r);
+  }
+  return block;
+}
+
+function datasetOf(count: number): Dataset {
+  const block = rowsOf(count);
+  return {
+    rows: count,
+    idCounts: new Map(),
+    leftOut: new Map(),
+    async *batches(size) {
+      for (let begin = 0; begin < count; begin += size) yield Promise.resolve({ batch: sliceRows(block, begin, Math.min(count, begin + size)), totalRows: count });
+    },
+  };
+}
+
+const bagOf = ({ offsets, ids, weights }: { offsets: Uint32Array; ids: Uint32Array; weights: Float32Array }, row: number) => [[...ids.subarray(offsets[row], offsets[row + 1])], [...weights.subarray(offsets[row], offsets[row + 1])]];
+
+describe('rows that are held', () => {
+  it('are all there are, or as many as are wanted, whole and in their order', async () => {
+    for (const [limit, expected] of [[20_000, 9000], [9000, 9000], [8999, 8999], [100, 100], [1, 1]] as const) {
+      const held = await holdRows(datasetOf(9000), COLUMNS, limit, 3, () => undefined);
+      const ids = [...held.ids.get('id')!.subarray(0, held.rows)];
+      expect([held.rows, new Set(ids).size]).toEqual([expected, expected]);
+      expect(ids).toEqual([...ids].sort((a, b) => a - b));
+      for (const [i, r] of ids.entries()) {
+        expect([held.numbers.get('number')![i], held.labels.get('label')![i]]).toEqual([r / 2, r % 2]);
+        expect(bagOf(held.bags.get('bag')!, i)).toEqual(bagOf(rowsOf(r + 1).bags.get('bag')!, r));
+        if (i === 50) break;
+      }
+    }
+  });
+
+  it('are drawn alike from everywhere', async () => {
+    const counts = new Array<number>(10).fill(0);
+    for (let seed = 0; seed < 40; seed++) {
+      const held = await holdRows(datasetOf(10_000), COLUMNS, 50, seed, () => undefined);
+      for (const id of held.ids.get('id')!.subarray(0, 50)) counts[Math.floor(id / 1000)]!++;
+    }
+    // 2,000 rows over ten parts: the chance of a chi-squared of 9 degrees beyond 27.9 is one in a thousand.
+    const chiSquared = counts.reduce((sum, count) => sum + (count - 200) ** 2 / 200, 0);
+    expect(chiSquared).toBeLessThan(27.9);
+  });
+});
+
+describe('rows that are permuted', () => {
+  it('have some columns of other rows, the same row for all of them, and the others as they are', () => {
+    const rows = rowsOf(10);
+    const order = Uint32Array.from([3, 8, 1, 9, 0, 2, 7, 4, 6, 5]);
+    for (const fields of [['id'], ['number'], ['bag'], ['id', 'number', 'bag']]) {
+      let begin = 0;
+      for (const batch of createPermuter(rows, 4).permuted(fields, order)) {
+        for (let r = 0; r < batch.rows; r++) {
+          const rowOf = (field: string): number => (fields.includes(field) ? order[begin + r]! : begin + r);
+          expect([batch.ids.get('id')![r], batch.numbers.get('number')![r], batch.labels.get('label')![r]]).toEqual([rowOf('id'), rowOf('number') / 2, (begin + r) % 2]);
+          expect(bagOf(batch.bags.get('bag')!, r)).toEqual(bagOf(rows.bags.get('bag')!, rowOf('bag')));
+        }
+        begin += batch.rows;
+      }
+      expect(begin).toBe(10);
+    }
+  });
+});
+
+describe('an interval', () => {
+  it("is Student's: numbers of SciPy, scipy.stats.t.ppf(0.975, n - 1)", () => {
+    const half = (count: number): number => {
+      const { mean, low, high } = intervalOf(Array.from({ length: count }, (_, i) => i));
+      expect(high! - mean).toBeCloseTo(mean - low!, 12);
+      const deviation = Math.sqrt((count * (count + 1)) / 12);
+      return ((high! - mean) * Math.sqrt(count)) / deviation;
+    };
+    for (const [count, quantile] of [[2, 12.7062], [3, 4.30265], [5, 2.77645], [10, 2.26216], [11, 2.22814], [21, 2.08596], [101, 1.98397]] as const) expect(Math.abs(half(count) - quantile)).toBeLessThan(0.0005);
+    expect(intervalOf([0.25])).toEqual({ mean: 0.25, low: null, high: null });
+  });
+
+  it('holds the mean of what is drawn 95 times of 100', () => {
+    const random = randomStream(1, 'intervals');
+    for (const count of [2, 5, 30]) {
+      let held = 0;
+      for (let i = 0; i < 4000; i++) {
+        const { low, high } = intervalOf(Array.from({ length: count }, () => 3 + 2 * random.normal()));
+        if (low! < 3 && 3 < high!) held++;
+      }
+      expect(Math.abs(held / 4000 - 0.95)).toBeLessThan(0.012);
+    }
+  });
+});
+
+describe('what is written', () => {
+  const findings: Findings = {
+    plain: { 'ctr.auc': 0.75, 'dwell.r2': null },
+    importances: [
+      { name: '=user<&', fields: ['=user<&'], falls: { 'ctr.auc': { mean: 0.125, low: 0.1, high: 0.15 }, 'dwell.r2': null } },
+      { name: 'item', fields: ['item', 'item_missing'], falls: { 'ctr.auc': { mean: -0.01, low: null, high: null }, 'dwell.r2': null } },
+    ],
+  };
+
+  it('is a table for programs', async () => {
+    const folder = scratchFolder();
+    await openFindings(join(folder, 'found.csv'), 'title')(findings);
+    expect(readFileSync(join(folder, 'found.csv'), 'utf8')).toBe("name,measure,worse_by,low,high\n'=user<&,ctr.auc,0.125,0.1,0.15\n'=user<&,dwell.r2,,,\nitem,ctr.auc,-0.01,,\nitem,dwell.r2,,,\n");
+    await openFindings(join(folder, 'found.JSON'), 'title')(findings);
+    expect(JSON.parse(readFileSync(join(folder, 'found.JSON'), 'utf8'))).toEqual(findings);
+  });
+
+  it('is a chart with a bar for each name, as long as what is missed', async () => {
+    const path = join(scratchFolder(), 'found.svg');
+    await openFindings(path, 'What it owes')(findings);
+    const svg = readFileSync(path, 'utf8');
+    expect(svg).toMatch(/^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg"[^]*<\/svg>$/);
+    for (const text of ['What it owes', '=user&lt;&amp;', 'item', 'ctr.auc', 'worse by']) expect(svg).toContain(`>${text}</text>`);
+    // Every path tells in words what it draws.
+    const bars = [...svg.matchAll(/aria-label="([^"]*)" role="graphics-symbol" aria-roledescription="bar" d="M([\d.-]+),[\d.-]+h([\d.-]+)/g)].map(([, label, , width]) => [label, Number(width)] as const);
+    expect(bars.map(([label]) => label)).toEqual(['worse by: 0.125; name: =user&lt;&amp;', 'worse by: −0.01; name: item']);
+    expect(bars[0]![1] / bars[1]![1]).toBeCloseTo(12.5, 5);
+  });
+
+  it('has a name that says how', () => {
+    expect(() => openFindings('found.png', 'title')).toThrow("--out: expected a name that ends in .svg, .json or .csv, found 'found.png'; write importance.svg");
+  });
+});
