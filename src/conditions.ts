@@ -33,7 +33,8 @@ const FORMS = ['column', 'all', 'any', 'not'] as const;
 /** A double holds no whole number beyond this one with all its neighbours. */
 const exact = z.number().refine((value) => !Number.isInteger(value) || Number.isSafeInteger(value), 'has more digits than a number can hold; write it in quotes, as a text');
 const value = z.union([z.string(), exact, z.boolean()], 'expected a text, a number, true or false');
-const limit = z.union([exact, z.string()], 'expected a number or a date').superRefine((given, context) => {
+/** A limit of the YAML. */
+export const limitSchema = z.union([exact, z.string()], 'expected a number or a date').superRefine((given, context) => {
   if (typeof given === 'string' && readDate(given) === undefined) {
     const hint = given.trim() !== '' && Number.isFinite(Number(given)) ? '; write a number without quotes' : '';
     context.addIssue({ code: 'custom', message: `expected a number, or a date as in 2026-11-01 or 2026-11-01T18:30, found ${JSON.stringify(given)}${hint}` });
@@ -48,10 +49,10 @@ export const conditionSchema: z.ZodType<Condition> = z
     column: columnName.optional().describe('the column whose cells are compared; several comparisons must all hold'),
     equals: value.optional().describe('a text is compared letter by letter; a number as a number, so that 1 equals 1.0; true and false also with 1 and 0'),
     oneOf: z.array(value).min(1).optional().describe('equals one of these'),
-    above: limit.optional().describe('more than this number, or later than this date; a day without a time is all of that day'),
-    atLeast: limit.optional().describe('this or more, or from this date on'),
-    below: limit.optional().describe('less than this number, or earlier than this date'),
-    atMost: limit.optional().describe('this or less, or up to this date, all of that day where no time is given'),
+    above: limitSchema.optional().describe('more than this number, or later than this date; a day without a time is all of that day'),
+    atLeast: limitSchema.optional().describe('this or more, or from this date on'),
+    below: limitSchema.optional().describe('less than this number, or earlier than this date'),
+    atMost: limitSchema.optional().describe('this or less, or up to this date, all of that day where no time is given'),
     isBlank: z.boolean().optional().describe('whether the cell holds nothing'),
     all: z.array(nested).min(1).optional().describe('conditions that must all hold'),
     any: z.array(nested).min(1).optional().describe('conditions of which one must hold'),

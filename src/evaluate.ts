@@ -1,5 +1,5 @@
 import { dialectOf } from './data/dialect.js';
-import type { DataOptions, Paths } from './data/options.js';
+import { splitFilesOf, type DataOptions, type Paths } from './data/options.js';
 import { refuseBadRows, skipBadRows } from './data/rows/rejects.js';
 import { absolute } from './data/sources/find-files.js';
 import type { Access } from './data/sources/source.js';
@@ -50,7 +50,9 @@ export async function evaluate({ path, ...options }: EvaluateOptions): Promise<E
 /** Measures a model that was read. */
 export async function measure(model: TrainedModel, { data, verifyData, onNotice, signal, ...engineOptions }: MeasureOptions): Promise<Measured> {
   const { experiment, format, spaces, graph } = model;
-  const sources = await openSplits(filesOf(experiment.data, data), format, data === undefined ? 'name other data with --data' : 'paths are taken from the working directory', dialectOf(experiment.data));
+  const { where, split } = experiment.data;
+  const rows = data === undefined ? { where, split } : { where };
+  const sources = await openSplits(filesOf(experiment.data, data), format, data === undefined ? 'name other data with --data' : 'paths are taken from the working directory', dialectOf(experiment.data), rows);
 
   const program = compileTrained(model, await createEngine(engineOptions), onNotice);
   try {
@@ -68,8 +70,9 @@ export async function measure(model: TrainedModel, { data, verifyData, onNotice,
 }
 
 /** The files to measure: data of the user's stands for test. */
-function filesOf({ valid, test }: DataOptions, data: Paths | undefined): SplitFiles {
+function filesOf(options: DataOptions, data: Paths | undefined): SplitFiles {
   if (data !== undefined) return { test: absolute(data) };
+  const { valid, test } = splitFilesOf(options);
   if (valid !== undefined || test !== undefined) return { valid, test };
   throw userError('usage', { where: 'mtl eval', message: 'the config has neither data.valid nor data.test', fix: 'name data with --data' });
 }

@@ -2,13 +2,12 @@ import { dumpConfig } from './config/dump.js';
 import { tasksOf } from './config/experiment.js';
 import type { LoadedConfig } from './config/load.js';
 import { comparisonWith } from './config/stored.js';
-import { dialectOf } from './data/dialect.js';
 import type { Dataset } from './data/batches/dataset.js';
 import { refuseBadRows, skipBadRows } from './data/rows/rejects.js';
 import { encodedFormat, rowFormatOf } from './data/rows/row-format.js';
 import { dataSection, firstDataState } from './data/sources/data-state.js';
 import type { Access, ReadProgress } from './data/sources/source.js';
-import { openDatasets, openSplits } from './data/sources/splits.js';
+import { openData, openDatasets } from './data/sources/splits.js';
 import { createEngine, type EngineOptions } from './engines/engines.js';
 import { planSize } from './engines/plan-size.js';
 import { spacesOf } from './evaluation/spaces.js';
@@ -41,7 +40,7 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
   const format = rowFormatOf({ tasks, groups: Object.values(experiment.features) });
 
   // What can be wrong with the surroundings is found before a folder is made.
-  const sources = await openSplits(data, format, 'paths are taken from the folder of the config, else from the working directory', dialectOf(data));
+  const sources = await openData(data, format);
   const engine = await createEngine(options);
   const config = dumpConfig(experiment);
   const tell = (notice: string): void => observer.onNotice(notice);

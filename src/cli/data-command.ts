@@ -50,7 +50,7 @@ async function find(path: string): Promise<readonly CachedFolder[]> {
   const add = (folders: readonly CachedFolder[]): void => folders.forEach((folder) => found.set(folder.path, folder));
   if (/\.ya?ml$/.test(path)) {
     const { data } = (await loadConfig(path)).experiment;
-    for (const split of SPLITS) for (const { path: file, home } of sourcesOf(data[split] ?? [])) add(await keptOf(file, data.cache, home));
+    for (const key of [...SPLITS, 'source'] as const) for (const { path: file, home } of sourcesOf(data[key] ?? [])) add(await keptOf(file, data.cache, home));
   } else {
     const full = resolve(path);
     for (const { path: file, home } of sourcesOf(full)) add(await keptOf(file, undefined, home));

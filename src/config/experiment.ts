@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { dataOptions } from '../data/options.js';
+import { checkData, dataOptions, splitFilesOf } from '../data/options.js';
 import { didYouMean, joined } from '../errors.js';
 import { metrics } from '../evaluation/metrics.js';
 import { spacesOf, type Space } from '../evaluation/spaces.js';
@@ -57,7 +57,8 @@ export function* crossChecks({ data, features, tasks: taskOptions, model, traini
       if (!monitors.includes(monitor)) yield { path, message: joined(`expected one of ${monitors.join(', ')}, found '${monitor}'`, didYouMean(monitor, monitors)) };
     }
   }
-  if (data !== undefined && data.valid === undefined) {
+  if (data !== undefined) for (const { path, message } of checkData(data)) yield { path: ['data', ...path], message };
+  if (data !== undefined && splitFilesOf(data).valid === undefined) {
     if (training?.earlyStopping !== undefined) yield { path: ['training', 'earlyStopping'], message: 'needs data.valid to look at' };
     if (training?.evaluation !== undefined) yield { path: ['training', 'evaluation'], message: 'needs data.valid to look at' };
     if (training !== undefined && looksAtValid(training.schedule)) yield { path: ['training', 'schedule'], message: `${training.schedule.name} needs data.valid to look at` };

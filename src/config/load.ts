@@ -67,9 +67,9 @@ function sectionsOf(raw: object): Partial<Experiment> {
 /** Absolute paths: from the config's folder or, where nothing is there, from the working directory. */
 function resolvedPaths(data: Experiment['data'], folder: string): Experiment['data'] {
   const resolved = { ...data };
-  for (const split of SPLITS) {
-    const paths = data[split];
-    if (paths !== undefined) resolved[split] = typeof paths === 'string' ? resolvedPath(paths, folder) : paths.map((path) => resolvedPath(path, folder));
+  for (const key of [...SPLITS, 'source'] as const) {
+    const paths = data[key];
+    if (paths !== undefined) resolved[key] = typeof paths === 'string' ? resolvedPath(paths, folder) : paths.map((path) => resolvedPath(path, folder));
   }
   if (data.cache !== undefined) resolved.cache = resolve(folder, data.cache);
   return resolved;

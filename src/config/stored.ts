@@ -40,7 +40,7 @@ export function checkChanges(stored: Experiment, now: Experiment, byContent: rea
   const changes: string[] = [];
   for (const key of changed) {
     const [was, is] = excerpts(before.get(key) ?? 'nothing', after.get(key) ?? 'nothing');
-    const isMoved = before.has(key) && after.has(key) && byContent.some((split) => key === `data.${split}`);
+    const isMoved = before.has(key) && after.has(key) && byContent.some((split) => key === `data.${split}` || (key === 'data.source' && split === 'train'));
     if (isMoved || mayChange(key)) changes.push(`${key}: ${was}, now ${is}`);
     else problems.push({ key, message: `the run was trained with ${was}, now it is ${is}` });
   }
@@ -50,7 +50,7 @@ export function checkChanges(stored: Experiment, now: Experiment, byContent: rea
     if (!isElsewhere && JSON.stringify(stored[section]) !== JSON.stringify(now[section])) problems.push({ key: section, message: 'stand in another order than the run was trained with' });
   }
   if (problems.length === 0) return changes;
-  const fix = `a run that goes on may change ${MAY_CHANGE.join(', ')}; and the files of data.train and data.valid may move; for anything else, start a new one`;
+  const fix = `a run that goes on may change ${MAY_CHANGE.join(', ')}; and the files of data.train, data.valid and data.source may move; for anything else, start a new one`;
   throw new UserError('config', problems.map((problem) => ({ ...problem, message: joined(problem.message, fix) })));
 }
 

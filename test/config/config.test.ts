@@ -89,7 +89,6 @@ training:
 `;
     expect(problems(text)).toEqual([
       'bad.yaml:1:7: seed: expected at least 0, found -1',
-      'bad.yaml:3:3: data.train: is missing; expected a text or a list',
       "bad.yaml:3:3: data.trian: unknown key; did you mean 'train'?",
       "bad.yaml:7:5: features.user.widht: unknown key; did you mean 'width'?",
       `bad.yaml:9:18: features.other.type: expected ${featureTypes.names.join(', ')}, found "categoricl"; did you mean 'categorical'?`,

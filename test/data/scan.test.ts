@@ -48,7 +48,7 @@ function readPlainly(path: string, bytes: Buffer, dialect: Dialect): Found {
   const rejects: BadRow[] = [];
   const block = newBlock(500);
   const source = { csv: { path, header: COLUMNS, dialect }, indices } as unknown as RowSource;
-  const readRow = rowReader(source, blockReaders(block, format.fields, format.labels), startRules(format.rules, block).settle, keeping(rejects));
+  const readRow = rowReader(source, blockReaders(block, format.fields, format.labels), startRules(format.rules, block).others.settle, keeping(rejects));
   const { rows, lines } = parseCells(bytes, 1, dialect);
   rows.slice(1).forEach((cells, r) => {
     if (readRow(cells, lines[r + 1]!)) block.rows++;

@@ -1,7 +1,7 @@
 import type { Batch } from '../../batch.js';
 import type { Fitted } from '../../features/feature-types.js';
 import { fewerThreads, startThread, type Thread } from '../../thread.js';
-import { MAX_ROW_BYTES } from '../files/csv-cells.js';
+import { countLines, MAX_ROW_BYTES } from '../files/csv-cells.js';
 import { packRows, unpackRows } from './packed-rows.js';
 import { createFiller, type PlainReader } from './fill-blocks.js';
 import { createKeptCells, type RowsBeside } from './kept-cells.js';
@@ -25,6 +25,8 @@ export interface EncoderSpec {
 export interface EncodeRequest {
   readonly bytes: Uint8Array;
   readonly memory: ArrayBuffer;
+  /** Lines of the file before them, where a rule has to know. */
+  readonly linesBefore: number;
 }
 
 /** What they became. */
@@ -76,8 +78,10 @@ export function createPieceEncoder(shape: RowShape, format: EncodedFormat, kept:
   const policy: RejectPolicy = { count: 0, reject: (row) => void rejects.push(row) };
   const cells = createKeptCells(kept, shape, block);
   const readers = [...blockReaders(block, format.fields, format.labels), ...cells.readers];
-  const { scanner, leftOut } = createFiller(shape, { format, readers, block, capacity, policy: cells.noting(policy) });
-  return ({ bytes, memory }) => {
+  const before = { lines: 0 };
+  const { scanner, leftOut } = createFiller(shape, { format, readers, block, capacity, policy: cells.noting(policy) }, before);
+  return ({ bytes, memory, linesBefore }) => {
+    before.lines = linesBefore;
     block.rows = 0;
     rejects = [];
     leftOut.clear();
@@ -102,6 +106,9 @@ export function createEncoders({ csv, indices, constants }: RowShape, format: En
   let count = 0;
   const leftOut = new Map<string, number>();
   const pieces = PIECES_PER_THREAD * threads;
+  const needsLines = format.rules.some(({ needsLine }) => needsLine === true);
+  /** The line on which the next piece begins. */
+  let line = 0;
 
   const startWorkers = async (): Promise<void> => {
     isStarted = true;
@@ -155,7 +162,9 @@ export function createEncoders({ csv, indices, constants }: RowShape, format: En
       // Threads fail with errors.
       if (failure !== undefined) throw failure as Error;
       const piece = new Uint8Array(bytes.buffer, bytes.byteOffset + begin, end - begin);
-      started.push({ result: encode({ bytes: piece, memory: spare.pop() ?? new ArrayBuffer(0) }), next });
+      if (started.length === 0) ({ line } = next);
+      started.push({ result: encode({ bytes: piece, memory: spare.pop() ?? new ArrayBuffer(0), linesBefore: line }), next });
+      if (needsLines) line += countLines(bytes, begin, end);
       while (started.length > pieces) await finishOldest();
     },
     async settle() {

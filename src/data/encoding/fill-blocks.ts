@@ -2,7 +2,7 @@ import { PLAIN_CSV } from '../dialect.js';
 import type { PlainBytes, ReadAhead } from '../files/cell-file.js';
 import type { RejectPolicy } from '../rows/rejects.js';
 import type { RowFormat } from '../rows/row-format.js';
-import { countLeftOut, startRules, type LeftOut } from '../rows/row-rule.js';
+import { countLeftOut, startRules, type LeftOut, type RulesInTurn } from '../rows/row-rule.js';
 import { rowReader, type RowShape, type RowSource } from '../files/row-reader.js';
 import type { ColumnReader } from '../rows/column-reader.js';
 import { withConstants } from '../files/constant-columns.js';
@@ -52,18 +52,30 @@ export interface BlockFiller {
   readonly leftOut: Map<string, number>;
 }
 
-/** The ways of rows into a block. */
-export function createFiller(source: RowShape, { format, readers, block, capacity, policy }: RowTarget): BlockFiller {
+/**
+ * The ways of rows into a block.
+ * @param before lines of the file that stand before those that are read, where these are counted from 0
+ */
+export function createFiller(source: RowShape, { format, readers, block, capacity, policy }: RowTarget, before = { lines: 0 }): BlockFiller {
   const rules = startRules(format.rules, block);
-  const { leftOut } = rules;
-  const { readers: all, readConstants } = withConstants(source, [...readers, ...rules.readers]);
-  const settle = readConstants === undefined ? rules.settle : (): boolean => (readConstants(), rules.settle());
-  const readRow = rowReader(source, all, settle, policy);
+  const others = withoutConstants(source, { ...rules.others, readers: [...readers, ...rules.others.readers] }, before);
+  const first = rules.first && withoutConstants(source, rules.first, before);
+  const readRow = rowReader(source, others.readers, others.settle, policy, first);
+  const settle = first === undefined ? others.settle : (line: number): boolean => first.settle(line) && others.settle(line);
   return {
     readRow,
-    columnsReader: columnsReader(source, all, block, settle, policy),
-    scanner: createScanner({ width: source.csv.header.length, dialect: source.csv.dialect ?? PLAIN_CSV, indices: source.indices, readers: all, block, capacity, settle, readRow }),
-    leftOut,
+    columnsReader: columnsReader(source, others.readers, block, others.settle, policy, first),
+    scanner: createScanner({ width: source.csv.header.length, dialect: source.csv.dialect ?? PLAIN_CSV, indices: source.indices, readers: [...(first?.readers ?? []), ...others.readers], block, capacity, settle, readRow }),
+    leftOut: rules.leftOut,
+  };
+}
+
+/** Rules, and the readers that they stand on, where some columns do not stand in the cells. */
+function withoutConstants(source: RowShape, { readers, settle }: RulesInTurn, before: { readonly lines: number }): RulesInTurn {
+  const { readers: cellReaders, readConstants } = withConstants(source, readers);
+  return {
+    readers: cellReaders,
+    settle: readConstants === undefined ? (line) => settle(before.lines + line) : (line) => (readConstants(), settle(before.lines + line)),
   };
 }
 

@@ -3,6 +3,7 @@ import { BadValue, CELL_SEPARATOR } from '../../features/feature.js';
 import type { ColumnReader } from '../rows/column-reader.js';
 import { itemsJson } from '../rows/items-json.js';
 import type { RejectPolicy } from '../rows/rejects.js';
+import type { RulesInTurn } from '../rows/row-rule.js';
 import type { CellColumn, CellColumns } from './cell-file.js';
 import type { RowShape } from './row-reader.js';
 
@@ -16,26 +17,35 @@ const END_OF_IDS = 2 ** 31;
  * The way of the rows of columns through the column readers.
  * @param block where readers write: to row `rows`
  * @param settle whether the row is kept that was just read
+ * @param first what decides before the readers see the row
  * @returns for a piece, a function that is true for a row that is kept; the policy has those that a reader or `settle` refuses
  */
 export function columnsReader(
   { csv }: RowShape,
   readers: readonly ColumnReader[],
   block: { readonly rows: number },
-  settle: () => boolean,
+  settle: (line: number) => boolean,
   policy: RejectPolicy,
+  first?: RulesInTurn,
 ): (piece: CellColumns) => (row: number) => boolean {
+  const all = [...(first?.readers ?? []), ...readers];
+  const numFirst = first?.readers.length ?? 0;
   return ({ columns, path, firstRow }) => {
-    const takes = readers.map((reader) => takeOf(reader, reader.columns.map((name) => columns.get(name)!), block, path));
+    const takes = all.map((reader) => takeOf(reader, reader.columns.map((name) => columns.get(name)!), block, path));
     const textOf = (name: string, row: number): string => columns.get(name)?.text(row) ?? '';
     return (row) => {
       let at = 0;
       try {
+        for (; at < numFirst; at++) takes[at]!(row);
+        // What it throws is of no column that is read next.
+        at = takes.length;
+        if (first?.settle(firstRow + row) === false) return false;
+        at = numFirst;
         for (; at < takes.length; at++) takes[at]!(row);
-        return settle();
+        return settle(firstRow + row);
       } catch (error) {
         if (!(error instanceof BadValue)) throw error;
-        const names = readers[at]?.columns;
+        const names = all[at]?.columns;
         policy.reject({
           path,
           line: firstRow + row,

@@ -7,6 +7,7 @@ import { openCsv } from './csv.js';
 import { parquetParts } from './parquet/parquet-parts.js';
 import type { ColumnReader } from '../rows/column-reader.js';
 import type { RejectPolicy } from '../rows/rejects.js';
+import type { RulesInTurn } from '../rows/row-rule.js';
 
 /** Where the columns of a CSV stand that are read from it. Plain data, but for what can be done with the file. */
 export interface RowShape {
@@ -46,15 +47,18 @@ async function openParquetFile(path: string, columns: readonly string[]): Promis
 /**
  * The way of one row through the column readers.
  * @param settle whether the row is kept that was just read
+ * @param first what decides before the readers see the row
  * @returns a function that is true for a row that is kept; the policy has those that a reader or `settle` refuses
  */
 export function rowReader(
   { csv, indices }: RowShape,
   readers: readonly ColumnReader[],
-  settle: () => boolean,
+  settle: (line: number) => boolean,
   policy: RejectPolicy,
+  first?: RulesInTurn,
 ): (cells: readonly string[], line: number, path?: string) => boolean {
-  const columns = readers.map((reader) => ({ reader, cellOf: cellReader(reader.columns, indices) }));
+  const columns = [...(first?.readers ?? []), ...readers].map((reader) => ({ reader, cellOf: cellReader(reader.columns, indices) }));
+  const numFirst = first?.readers.length ?? 0;
   const width = csv.header.length;
   return (cells, line, path = csv.path) => {
     const row = { path, line, cells };
@@ -64,8 +68,13 @@ export function rowReader(
     }
     let at = 0;
     try {
+      for (; at < numFirst; at++) columns[at]!.reader.read(columns[at]!.cellOf(cells));
+      // What it throws is of no column that is read next.
+      at = columns.length;
+      if (first?.settle(line) === false) return false;
+      at = numFirst;
       for (; at < columns.length; at++) columns[at]!.reader.read(columns[at]!.cellOf(cells));
-      return settle();
+      return settle(line);
     } catch (error) {
       if (!(error instanceof BadValue)) throw error;
       const column = columns[at];

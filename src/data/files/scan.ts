@@ -18,7 +18,7 @@ export interface ScanTarget {
   readonly block: { rows: number };
   readonly capacity: number;
   /** Whether the row is kept that was just read. @throws BadValue */
-  readonly settle: () => boolean;
+  readonly settle: (line: number) => boolean;
   /** Reads a row from its cells, or tells what is wrong with it; true where it is to be kept. */
   readonly readRow: (cells: readonly string[], line: number) => boolean;
 }
@@ -185,7 +185,7 @@ export function createScanner({ width, dialect, indices, readers, block, capacit
   const scanRow = (): boolean => {
     const begin = at;
     try {
-      if (scanCells()) return settle();
+      if (scanCells()) return settle(next.line);
     } catch (error) {
       if (!(error instanceof BadValue)) throw error;
     }

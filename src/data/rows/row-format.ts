@@ -3,6 +3,7 @@ import { encodedFields, encodingOptions, fieldsOf, type EncodedField, type Featu
 import { givenColumn, givenOf, labelColumn, type Task } from '../../tasks.js';
 import { labelColumnsOf, type LabelColumn } from './label-columns.js';
 import { labelRule, maskColumns } from './label-rule.js';
+import { filterRule, type RowFilter } from './row-filter.js';
 import type { RowRule } from './row-rule.js';
 
 /** A label that may be 1 only where another is: a purchase needs a click. */
@@ -28,6 +29,8 @@ export interface RowFormat {
 export interface FormatSpec {
   readonly tasks: readonly Task[];
   readonly groups: readonly FeatureSpec[];
+  /** Which rows are wanted; all where it is not given. */
+  readonly filter?: RowFilter | undefined;
 }
 
 /** A format whose fields are ready to encode. */
@@ -43,7 +46,12 @@ export function rowFormatOf(spec: FormatSpec): RowFormat {
     const given = givenColumn(task, tasks);
     return task.type === 'classification' && given !== undefined && givenOf(task)!.violations === 'error' ? [{ label: labelColumn(task), given }] : [];
   });
-  return { fields: fieldsOf(groups), labels: labelColumnsOf(tasks), masks: maskColumns(tasks), funnels, rules: tasks.length === 0 ? [] : [labelRule(tasks)], spec };
+  return { fields: fieldsOf(groups), labels: labelColumnsOf(tasks), masks: maskColumns(tasks), funnels, rules: [...(spec.filter === undefined ? [] : [filterRule(spec.filter)]), ...(tasks.length === 0 ? [] : [labelRule(tasks)])], spec };
+}
+
+/** The same format for some of the rows. */
+export function withFilter<Format extends RowFormat>(format: Format, filter: RowFilter): Format {
+  return { ...format, rules: [filterRule(filter), ...format.rules], spec: { ...format.spec, filter } };
 }
 
 /**
@@ -63,7 +71,7 @@ export function recipeOf({ labels, funnels, spec }: RowFormat): unknown {
     return isPlain ? [] : [{ name, label, given, missing }];
   });
   const blanks = labels.filter(({ mayBeBlank }) => mayBeBlank).map(({ name }) => name);
-  return { labels: labels.map(({ name, type }) => [name, type]), funnels, groups: spec.groups.map(encodingOptions), ...(said.length > 0 && { tasks: said }), ...(blanks.length > 0 && { blanks }) };
+  return { labels: labels.map(({ name, type }) => [name, type]), funnels, groups: spec.groups.map(encodingOptions), ...(said.length > 0 && { tasks: said }), ...(blanks.length > 0 && { blanks }), filter: spec.filter };
 }
 
 /** The columns that a format reads. */

@@ -4,6 +4,10 @@ import type { ColumnReader } from './column-reader.js';
 export interface RowRule {
   /** Columns that it reads itself, beside those of labels and fields. */
   readonly columns: readonly string[];
+  /** Whether it decides by its own columns alone, before others are looked at: what it leaves out may hold anything there. */
+  readonly isFirst?: true;
+  /** Whether it has to know the line on which a row ends. */
+  readonly needsLine?: true;
   /** Starts to decide on rows that are read into a block. */
   start(block: RuleBlock): StartedRule;
 }
@@ -20,44 +24,55 @@ export interface StartedRule {
   readonly readers: readonly ColumnReader[];
   /**
    * Looks at the row at hand.
+   * @param line its line in its file, or its number there
    * @returns why it is left out, in a few words that are counted; undefined for a row that is kept
    * @throws BadValue where its cells do not agree
    */
-  settle(): string | undefined;
+  settle(line: number): string | undefined;
 }
 
 /** By reason: rows that were left out, though nothing is wrong with them. */
 export type LeftOut = ReadonlyMap<string, number>;
 
-/** All rules of a format at work. */
-export interface StartedRules {
+/** Rules that decide together. */
+export interface RulesInTurn {
   readonly readers: readonly ColumnReader[];
   /**
    * Whether the row at hand is kept; what is left out is counted under the first reason.
    * @throws BadValue
    */
-  settle(): boolean;
+  settle(line: number): boolean;
+}
+
+/** All rules of a format at work. */
+export interface StartedRules {
+  /** Those that decide before other cells are looked at; undefined where there are none. */
+  readonly first: RulesInTurn | undefined;
+  readonly others: RulesInTurn;
   /** Counted on. */
   readonly leftOut: Map<string, number>;
 }
 
 /** Starts the rules for rows that are read into a block. */
 export function startRules(rules: readonly RowRule[], block: RuleBlock): StartedRules {
-  const started = rules.map((rule) => rule.start(block));
   const leftOut = new Map<string, number>();
-  return {
-    readers: started.flatMap(({ readers }) => readers),
-    leftOut,
-    settle() {
-      for (const rule of started) {
-        const reason = rule.settle();
-        if (reason === undefined) continue;
-        countLeftOut(leftOut, [[reason, 1]]);
-        return false;
-      }
-      return true;
-    },
+  const inTurn = (some: readonly RowRule[]): RulesInTurn => {
+    const started = some.map((rule) => rule.start(block));
+    return {
+      readers: started.flatMap(({ readers }) => readers),
+      settle(line) {
+        for (const rule of started) {
+          const reason = rule.settle(line);
+          if (reason === undefined) continue;
+          countLeftOut(leftOut, [[reason, 1]]);
+          return false;
+        }
+        return true;
+      },
+    };
   };
+  const first = rules.filter(({ isFirst }) => isFirst === true);
+  return { first: first.length === 0 ? undefined : inTurn(first), others: inTurn(rules.filter((rule) => !first.includes(rule))), leftOut };
 }
 
 /** Adds to the counts of rows that were left out. */

@@ -71,6 +71,7 @@ export async function openCellSource(files: readonly DataFile[], columns: readon
   return {
     path,
     files: files.map((file) => file.path),
+    takesRules: true,
     columns: commonColumns(parts),
 
     async fingerprint(access) {

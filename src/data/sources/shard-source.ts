@@ -48,6 +48,7 @@ export async function openShardSource(shards: Shards, wanted: readonly string[])
   return {
     path: folder,
     files: [],
+    takesRules: false,
     columns: [...columns.keys()],
 
     async fingerprint() {

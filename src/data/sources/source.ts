@@ -38,6 +38,8 @@ export interface Source {
   readonly path: string;
   /** The paths of its files, as far as there are some that a user would know. */
   readonly files: readonly string[];
+  /** Whether the rules of a format decide which of its rows are kept; else all are. */
+  readonly takesRules: boolean;
   /** Names of all columns that it has. */
   readonly columns: readonly string[];
   /**

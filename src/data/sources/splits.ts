@@ -1,10 +1,12 @@
 import { UserError, type Problem } from '../../errors.js';
-import type { DialectOptions } from '../dialect.js';
+import { dialectOf, type DialectOptions } from '../dialect.js';
 import type { Dataset } from '../batches/dataset.js';
 import { labelBalance } from '../batches/label-balance.js';
 import type { LabelBalance } from '../../tasks.js';
-import { SPLITS, type DataOptions, type Paths, type Split } from '../options.js';
-import { columnsOf, type EncodedFormat, type RowFormat } from '../rows/row-format.js';
+import { SPLITS, splitFilesOf, type DataOptions, type Paths, type Split } from '../options.js';
+import type { RowFilter } from '../rows/row-filter.js';
+import { columnsOf, withFilter, type EncodedFormat, type RowFormat } from '../rows/row-format.js';
+import { filteredSource } from './filtered-source.js';
 import { leftOutNotices } from './left-out-notices.js';
 import { refuseOtherContent, rememberData, type DataState } from './data-state.js';
 import { isThere } from './find-files.js';
@@ -15,6 +17,13 @@ import { unknownNotices, unknownShares, type UnknownShares } from './unknown-ids
 /** The path of each split that there is. */
 export type SplitFiles = { readonly [S in Split]?: Paths | undefined };
 
+/** What a config's data is, opened. */
+export interface OpenedData {
+  readonly train: Source;
+  readonly valid?: Source | undefined;
+  readonly test?: Source | undefined;
+}
+
 /** The same, opened. */
 export type Splits<Files extends SplitFiles> = { readonly [S in keyof Files & Split]: Files[S] extends Paths ? Source : Source | undefined };
 
@@ -22,16 +31,17 @@ export type Splits<Files extends SplitFiles> = { readonly [S in keyof Files & Sp
  * Opens the files of all splits and finds their columns, before anything is done with one.
  * @param fix what to do about a file that is not there
  * @param dialect what is said of text files
+ * @param rows which rows are wanted, where not all are
  * @throws UserError (data) with the problems of all files
  */
-export async function openSplits<Files extends SplitFiles>(files: Files, format: RowFormat, fix: string, dialect: DialectOptions = {}): Promise<Splits<Files>> {
+export async function openSplits<Files extends SplitFiles>(files: Files, format: RowFormat, fix: string, dialect: DialectOptions = {}, rows: Pick<DataOptions, 'where' | 'split'> = {}): Promise<Splits<Files>> {
   const problems: Problem[] = [];
   const opened: Partial<Record<Split, Source>> = {};
   for (const split of SPLITS) {
     const paths = files[split];
     if (paths === undefined) continue;
     try {
-      opened[split] = await openSource(paths, columnsOf(format), dialect);
+      opened[split] = await openPart(paths, format, dialect, { where: rows.where, split: rows.split, part: split });
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       const advice = [paths].flat().every(isThere) ? {} : { fix };
@@ -41,6 +51,20 @@ export async function openSplits<Files extends SplitFiles>(files: Files, format:
   if (problems.length > 0) throw new UserError('data', problems);
   // A split is opened exactly where it has a file.
   return opened as Splits<Files>;
+}
+
+/**
+ * Opens the splits of a config's data.
+ * @throws UserError (data) with the problems of all files
+ */
+export function openData(data: DataOptions, format: RowFormat): Promise<OpenedData> {
+  return openSplits(splitFilesOf(data), format, 'paths are taken from the folder of the config, else from the working directory', dialectOf(data), data);
+}
+
+async function openPart(paths: Paths, format: RowFormat, dialect: DialectOptions, filter: RowFilter): Promise<Source> {
+  if (filter.where === undefined && filter.split === undefined) return openSource(paths, columnsOf(format), dialect);
+  const source = await openSource(paths, columnsOf(withFilter(format, filter)), dialect);
+  return filteredSource(source, filter);
 }
 
 /** The rows of each split that there is, and what share of them a model cannot know. */
@@ -58,7 +82,7 @@ export interface Datasets {
  * @param state what the run knows of its data, taken down where it is new
  * @throws UserError (data) also for other data than the run was trained with
  */
-export async function openDatasets(sources: Splits<DataOptions>, format: EncodedFormat, reading: Reading, state: DataState): Promise<Datasets> {
+export async function openDatasets(sources: OpenedData, format: EncodedFormat, reading: Reading, state: DataState): Promise<Datasets> {
   await refuseOtherContent(state, sources, reading);
   const { train, valid, test } = sources;
   const datasets = { train: await train.dataset(format, reading), valid: await valid?.dataset(format, reading), test: await test?.dataset(format, reading) };
