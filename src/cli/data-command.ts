@@ -1,12 +1,17 @@
 import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { tasksOf } from '../config/experiment.js';
 import { loadConfig } from '../config/load.js';
 import { keptIn, keptOf, removeCached, type CachedFolder } from '../data/cache/cache-list.js';
+import { describeData } from '../data/info/describe-data.js';
+import { rowFormatOf } from '../data/rows/row-format.js';
 import { sourcesOf } from '../data/sources/find-files.js';
 import { SPLITS } from '../data/options.js';
+import type { ReadProgress } from '../data/sources/source.js';
 import { readManifest } from '../data/shards/manifest.js';
 import { EXIT_CODES, userError } from '../errors.js';
-import { count } from './format.js';
+import { dataReport } from './data-report.js';
+import { count, percent } from './format.js';
 import { createOutput } from './output.js';
 
 /** The arguments of `mtl data info` and `mtl data clean`. */
@@ -15,9 +20,9 @@ export interface DataArguments {
   readonly json: boolean;
 }
 
-/** `mtl data info`: tells what a folder of shards holds, or what is kept of data that was read, and gives the exit code. */
+/** `mtl data info`: describes the data of a config, tells what a folder of shards holds or what is kept of data that was read, and gives the exit code. */
 export async function runDataInfo({ path, json }: DataArguments): Promise<number> {
-  const { screen, result } = createOutput(json);
+  const { screen, notice, result } = createOutput(json);
   const manifest = await readManifest(path);
   if (manifest !== undefined) {
     screen.print(`${path}: ${count(manifest.rows)} rows in ${count(manifest.shards.length)} shards`);
@@ -26,9 +31,19 @@ export async function runDataInfo({ path, json }: DataArguments): Promise<number
     return EXIT_CODES.done;
   }
   const found = await find(path);
+  const kept = found.map(({ entry, ...rest }) => ({ ...rest, kind: entry?.kind, source: entry?.source }));
+  if (isConfig(path)) {
+    const { experiment } = await loadConfig(path);
+    const format = rowFormatOf({ tasks: tasksOf(experiment), groups: Object.values(experiment.features) });
+    const onProgress = ({ what, share }: ReadProgress): void => screen.live(() => `${what}: ${percent(share)}`);
+    const description = await describeData(experiment.data, format, { cache: { folder: experiment.data.cache, onNotice: notice }, onProgress });
+    screen.print(dataReport(description, screen));
+    result({ path, ...description, kept });
+    return EXIT_CODES.done;
+  }
   if (found.length === 0) screen.print(`nothing is kept of ${path}`);
   for (const folder of found) screen.print(lineOf(folder));
-  result({ path, kept: found.map(({ entry, ...rest }) => ({ ...rest, kind: entry?.kind, source: entry?.source })) });
+  result({ path, kept });
   return EXIT_CODES.done;
 }
 
@@ -48,7 +63,7 @@ async function find(path: string): Promise<readonly CachedFolder[]> {
   if (!existsSync(path)) throw userError('data', { where: path, message: 'there is no such file or folder', fix: 'name a config, a data file, a folder of data or a cache' });
   const found = new Map<string, CachedFolder>();
   const add = (folders: readonly CachedFolder[]): void => folders.forEach((folder) => found.set(folder.path, folder));
-  if (/\.ya?ml$/.test(path)) {
+  if (isConfig(path)) {
     const { data } = (await loadConfig(path)).experiment;
     for (const key of [...SPLITS, 'source'] as const) for (const { path: file, home } of sourcesOf(data[key] ?? [])) add(await keptOf(file, data.cache, home));
   } else {
@@ -58,6 +73,8 @@ async function find(path: string): Promise<readonly CachedFolder[]> {
   }
   return [...found.values()];
 }
+
+const isConfig = (path: string): boolean => /\.ya?ml$/.test(path);
 
 function lineOf({ path, bytes, entry, rows, state }: CachedFolder): string {
   const what = entry === undefined ? 'not finished' : entry.kind === 'rows' ? `${count(rows ?? 0)} rows of ${entry.source}` : `what was learned on ${entry.source}`;

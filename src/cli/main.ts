@@ -185,7 +185,7 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
       y
         .command(
           'info <path>',
-          'show what is kept, or what a folder of shards holds',
+          'describe the data of a config (rates, blanks, unknown ids, drift, leaks), or show what is kept of data',
           (z) => z.positional('path', dataPath).option('json', jsonOption),
           async ({ path, json }) => {
             const { runDataInfo } = await import('./data-command.js');

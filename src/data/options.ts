@@ -30,7 +30,7 @@ export const splitOptions = z
       valid: later,
       test: later,
     }),
-    z.strictObject({ by: z.literal('hash'), column: columnName.describe('all rows with the same cell here are in the same part'), shares, seed }),
+    z.strictObject({ by: z.literal('key'), column: columnName.describe('all rows with the same cell here are in the same part'), shares, seed }),
     z.strictObject({ by: z.literal('share'), shares, seed }),
   ])
   .describe('how the rows of source are divided into train, valid and test');
@@ -67,14 +67,14 @@ export function* checkData({ train, valid, test, source, split }: DataOptions): 
     if (split !== undefined) yield { path: ['split'], message: 'divides the rows of source, which is missing' };
     return;
   }
-  if (split === undefined) yield { path: ['split'], message: 'is missing: source needs it, as in { by: hash, column: user_id, shares: { valid: 0.1, test: 0.1 } }' };
+  if (split === undefined) yield { path: ['split'], message: 'is missing: source needs it, as in { by: key, column: user_id, shares: { valid: 0.1, test: 0.1 } }' };
   for (const [key, paths] of Object.entries({ train, valid, test })) {
     if (paths !== undefined) yield { path: [key], message: 'is given by source and split; leave out either' };
   }
   if (split !== undefined) yield* split.by === 'date' ? checkRanges(split) : checkShares(split.shares);
 }
 
-function* checkShares({ train = 0, valid, test }: (SplitOptions & { readonly by: 'hash' })['shares']): Generator<Finding> {
+function* checkShares({ train = 0, valid, test }: (SplitOptions & { readonly by: 'key' })['shares']): Generator<Finding> {
   const sum = train + (valid ?? 0) + (test ?? 0);
   if (valid === undefined && test === undefined) yield { path: ['split', 'shares'], message: 'expected a share of valid or test, as in { valid: 0.1, test: 0.1 }' };
   if (sum > 1 + 1e-9 || (train === 0 && sum > 1 - 1e-9)) yield { path: ['split', 'shares'], message: `expected shares that are 1 together at the most and leave something to train, found ${sum}` };

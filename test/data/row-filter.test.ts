@@ -77,8 +77,8 @@ describe('split', () => {
     expect((await parts({ source: logFile(), split: { by: 'date', column: 'row', valid: { from: 100, to: 149 }, test: { from: 150 } } })).train).toEqual(numbers(({ row }) => row < 100));
   });
 
-  it('by hash never has a user in two parts, whatever else the row holds and wherever it stands', async () => {
-    const split = { by: 'hash', column: 'user', shares: { valid: 0.2, test: 0.2 } };
+  it('by key never has a user in two parts, whatever else the row holds and wherever it stands', async () => {
+    const split = { by: 'key', column: 'user', shares: { valid: 0.2, test: 0.2 } };
     const found = await parts({ source: logFile(), split });
     const usersOf = (rows: readonly number[] = []): string[] => [...new Set(rows.map((row) => log[row]!.user))];
     const [train, valid, test] = [usersOf(found.train), usersOf(found.valid), usersOf(found.test)];
@@ -111,7 +111,7 @@ describe('split', () => {
     expect((await parts({ source: logFile(rows), split: { ...split, seed: 4 } })).valid).not.toEqual(found.valid);
   });
 
-  it('of Parquet is that of the CSV of the same rows, by date and by hash', async () => {
+  it('of Parquet is that of the CSV of the same rows, by date and by key', async () => {
     const path = join(scratchFolder(), 'log.parquet');
     writeFileSync(path, new Uint8Array(parquetWriteBuffer({ columnData: [
       { name: 'click', data: log.map(({ row }) => row % 2), type: 'INT32' },
@@ -119,7 +119,7 @@ describe('split', () => {
       { name: 'user', data: log.map(({ user }) => user), type: 'STRING' },
       { name: 'ds', data: log.map(({ ds }) => ds), type: 'STRING' },
     ] })));
-    for (const split of [{ by: 'hash', column: 'user', shares: { test: 0.3 } }, { by: 'date', column: 'ds', valid: { from: '2026-11-04' } }]) {
+    for (const split of [{ by: 'key', column: 'user', shares: { test: 0.3 } }, { by: 'date', column: 'ds', valid: { from: '2026-11-04' } }]) {
       expect(await parts({ source: path, split })).toEqual(await parts({ source: logFile(), split }));
     }
   });
@@ -170,11 +170,11 @@ describe('the data section', () => {
   const dates = (rest: object): object => ({ source: 'log', split: { by: 'date', column: 'ds', ...rest } });
 
   it.each<[object, RegExp | undefined]>([
-    [{ source: 'log', split: { by: 'hash', column: 'user', shares: { valid: 0.1 } } }, undefined],
+    [{ source: 'log', split: { by: 'key', column: 'user', shares: { valid: 0.1 } } }, undefined],
     [dates({ valid: { from: '2026-11-01', to: '2026-11-07' }, test: { from: '2026-11-08' } }), undefined],
     [{}, /data\.train: is missing; expected a text or a list, or source with split/],
     [{ source: 'log' }, /data\.split: is missing: source needs it/],
-    [{ train: 'log', split: { by: 'hash', column: 'user', shares: { valid: 0.1 } } }, /data\.split: divides the rows of source, which is missing/],
+    [{ train: 'log', split: { by: 'key', column: 'user', shares: { valid: 0.1 } } }, /data\.split: divides the rows of source, which is missing/],
     [{ source: 'log', valid: 'other', split: { by: 'share', shares: { test: 0.1 } } }, /data\.valid: is given by source and split/],
     [{ source: 'log', split: { by: 'share', shares: { train: 0.5 } } }, /expected a share of valid or test/],
     [{ source: 'log', split: { by: 'share', shares: { valid: 0.5, test: 0.5 } } }, /expected shares that are 1 together at the most/],

@@ -77,7 +77,7 @@ function partDecider(split: SplitOptions, part: Split): Decider {
     const found = SPLITS.find((each) => share < limits[each]);
     return found === undefined ? 'in no part of the split' : found === part ? undefined : OTHER_PART;
   };
-  if (split.by === 'hash') {
+  if (split.by === 'key') {
     const shareOf = hashedShare(split.seed);
     return { columns: [split.column], reasonOf: ([cell]) => decide(shareOf(cell!)) };
   }
@@ -112,7 +112,7 @@ function conditionsOf(column: string, ranges: Ranges): readonly (readonly [Split
 }
 
 /** Where each part ends, from 0 to 1; train has what is left where nothing is said of it. */
-function limitsOf({ train, valid = 0, test = 0 }: (SplitOptions & { readonly by: 'hash' })['shares']): Readonly<Record<Split, number>> {
+function limitsOf({ train, valid = 0, test = 0 }: (SplitOptions & { readonly by: 'key' })['shares']): Readonly<Record<Split, number>> {
   const first = train ?? 1 - valid - test;
   // What is left of 1 may be a little less in floating point, and belongs to the last part.
   const end = (sum: number): number => (sum > 1 - 1e-9 ? 1 : sum);

@@ -15,6 +15,7 @@ import { streamRows } from '../encoding/stream-rows.js';
 import type { RowSource } from '../files/row-reader.js';
 import { blockColumns } from '../rows/row-block.js';
 import { recipeOf, type EncodedFormat } from '../rows/row-format.js';
+import { countLeftOut } from '../rows/row-rule.js';
 import { idCountsOf } from '../shards/id-counts.js';
 import { joinedShards } from '../shards/joined-shards.js';
 import { leftOutOf } from '../shards/left-out.js';
@@ -111,12 +112,15 @@ export async function openCellSource(files: readonly DataFile[], columns: readon
     async stream(format, kept, reading, take) {
       const all = [...new Set([...columns, ...kept])];
       const total = parts.reduce((sum, { bytes }) => sum + bytes, 0);
+      const leftOut = new Map<string, number>();
       let before = 0;
       for (const part of await openParts(files, all, dialect)) {
         const onShare = (share: number): void => tellShare(reading, `reading ${part.file.path}`, total === 0 ? 1 : (before + share * part.bytes) / total);
-        await streamRows(part.rows, format, kept, reading.policy, take, onShare, { threads: threadsFor(part, reading), onNotice: reading.onNotice });
+        const more = await streamRows(part.rows, format, kept, reading.policy, take, onShare, { threads: threadsFor(part, reading), onNotice: reading.onNotice });
+        countLeftOut(leftOut, more);
         before += part.bytes;
       }
+      return leftOut;
     },
   };
 }

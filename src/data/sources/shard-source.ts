@@ -98,6 +98,7 @@ export async function openShardSource(shards: Shards, wanted: readonly string[])
         signal?.throwIfAborted();
       }
       await keptBatches.return(undefined);
+      return new Map<string, number>();
     },
   };
 }

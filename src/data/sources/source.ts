@@ -5,6 +5,7 @@ import type { Dataset } from '../batches/dataset.js';
 import type { TakeRows } from '../encoding/stream-rows.js';
 import type { RejectPolicy } from '../rows/rejects.js';
 import type { EncodedFormat, RowFormat } from '../rows/row-format.js';
+import type { LeftOut } from '../rows/row-rule.js';
 
 /** How far reading is. */
 export interface ReadProgress {
@@ -61,7 +62,8 @@ export interface Source {
   /**
    * Lets all rows pass once, in their order, and keeps nothing of them; a source without a row is none that is wrong.
    * @param kept columns whose cells pass as they are
+   * @returns the rows that were left out
    * @throws UserError (data) for a row that the policy does not let pass
    */
-  stream(format: EncodedFormat, kept: readonly string[], reading: Reading, take: TakeRows): Promise<void>;
+  stream(format: EncodedFormat, kept: readonly string[], reading: Reading, take: TakeRows): Promise<LeftOut>;
 }

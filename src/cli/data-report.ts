@@ -1,0 +1,45 @@
+import type { DataDescription, FieldDescription } from '../data/info/describe-data.js';
+import { SPLITS } from '../data/options.js';
+import { OTHER_PART } from '../data/rows/row-filter.js';
+import { count, percent, table } from './format.js';
+import type { Screen } from './screen.js';
+
+/** What is known of some data, as tables: splits, fields, and what is likely to be wrong. */
+export function dataReport({ splits, fields, warnings }: DataDescription, screen: Screen): string {
+  const tasks = Object.keys(splits[0]?.tasks ?? {});
+  const rows = splits.map(({ split, rows: found, badRows, leftOut, tasks: byTask }) => [
+    split,
+    count(found),
+    count(badRows),
+    count(Object.entries(leftOut).reduce((sum, [reason, left]) => (reason === OTHER_PART ? sum : sum + left), 0)),
+    ...tasks.map((task) => meanOf(byTask[task]!, found)),
+  ]);
+  const left = splits.flatMap(({ split, leftOut }) => Object.entries(leftOut).filter(([reason]) => reason !== OTHER_PART).map(([reason, left]) => screen.dim(`  ${split}: ${count(left)} rows left out: ${reason}`)));
+  const names = SPLITS.filter((split) => splits.some((each) => each.split === split));
+  const byDrift = [...fields].sort((a, b) => largest(b.drift) - largest(a.drift));
+  const header = ['field', 'kind', 'values', 'blank', ...names.map((split) => `unknown ${split}`), ...names.slice(1).map((split) => `drift ${split}`), ...tasks.map((task) => `AUC ${task}`)];
+  const lines = byDrift.map((field) => lineOf(field, names, tasks));
+  return [table(['split', 'rows', 'bad', 'left out', ...tasks], rows, screen), ...left, '', table(header, lines, screen), ...(warnings.length > 0 ? ['', ...warnings] : [])].join('\n');
+}
+
+function lineOf({ name, kind, values, blanks, unknown, drift, auc }: FieldDescription, names: readonly (typeof SPLITS)[number][], tasks: readonly string[]): readonly string[] {
+  const share = (value: number | undefined): string => (value === undefined ? '-' : percent(value));
+  return [
+    name,
+    kind,
+    count(values),
+    share(blanks.train),
+    ...names.map((split) => share(unknown[split])),
+    ...names.slice(1).map((split) => drift[split]?.toFixed(3) ?? '-'),
+    ...tasks.map((task) => auc[task]?.toFixed(4) ?? '-'),
+  ];
+}
+
+function meanOf({ rows, mean }: { readonly rows: number; readonly mean: number }, all: number): string {
+  const text = mean >= 0 && mean <= 1 ? percent(mean) : mean.toPrecision(4);
+  return rows === all ? text : `${text} of ${count(rows)}`;
+}
+
+function largest(drift: FieldDescription['drift']): number {
+  return Math.max(0, ...Object.values(drift));
+}

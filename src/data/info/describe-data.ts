@@ -1,0 +1,140 @@
+import { SPLITS, type DataOptions, type Split } from '../options.js';
+import type { BadRow, RejectPolicy } from '../rows/rejects.js';
+import { encodedFormat, type EncodedFormat, type RowFormat } from '../rows/row-format.js';
+import type { LeftOut } from '../rows/row-rule.js';
+import type { Access } from '../sources/source.js';
+import { openData } from '../sources/splits.js';
+import { driftOf } from './drift.js';
+import { aucOfRates } from './leak.js';
+import { classifications, createSplitCounter, taskSums, type SplitCounts } from './split-counts.js';
+
+/** What is known of some data. JSON. */
+export interface DataDescription {
+  readonly splits: readonly SplitDescription[];
+  readonly fields: readonly FieldDescription[];
+  /** What is likely to be wrong, a line each. */
+  readonly warnings: readonly string[];
+}
+
+/** The rows of a split. */
+export interface SplitDescription {
+  readonly split: Split;
+  readonly rows: number;
+  /** That could not be read. */
+  readonly badRows: number;
+  readonly leftOut: Readonly<Record<string, number>>;
+  /** By task: the rows that it has, and the mean of its labels there, which is the rate of a classification. */
+  readonly tasks: Readonly<Record<string, { readonly rows: number; readonly mean: number }>>;
+}
+
+/** A field. Shares are of rows, by split. */
+export interface FieldDescription {
+  readonly name: string;
+  readonly kind: 'id' | 'number' | 'bag';
+  /** Different values on train; of numbers, different bins. */
+  readonly values: number;
+  readonly blanks: BySplit;
+  /** Ids, or items of bags, that are the unknown. */
+  readonly unknown: BySplit;
+  /** The population stability index against train. */
+  readonly drift: BySplit;
+  /** By classification: the AUC of the rates of its values alone. */
+  readonly auc: Readonly<Record<string, number>>;
+}
+type BySplit = { readonly [S in Split]?: number };
+
+/** From here on a field is likely to know the label. */
+const LEAK_AUC = 0.98;
+/** From here on a split is another population. */
+const DRIFT = 0.25;
+/** Unknown ids that are told. */
+const UNKNOWN = 0.2;
+/** Bad rows that are told one by one. */
+const MAX_TOLD = 5;
+
+/**
+ * Describes the data of a config, in one pass over the rows of each split: what was read of it is what training would read.
+ * @throws UserError (data) for files that cannot be read; bad rows are counted
+ */
+export async function describeData(data: DataOptions, format: RowFormat, access: Access): Promise<DataDescription> {
+  const sources = await openData(data, format);
+  const warnings: string[] = [];
+  const policy = countingPolicy();
+  const encoded = encodedFormat(format, await sources.train.fit(format, { ...access, policy }));
+  const columns = [...new Set(encoded.fields.flatMap((field) => field.columns))];
+  const splits: SplitDescription[] = [];
+  const counts = new Map<Split, SplitCounts>();
+  for (const split of SPLITS) {
+    const source = sources[split];
+    if (source === undefined) continue;
+    const own = countingPolicy();
+    const counter = createSplitCounter(encoded, columns);
+    const leftOut = await source.stream(encoded, columns, { ...access, policy: own }, (rows) => Promise.resolve(counter.add(rows)));
+    counts.set(split, counter.counts);
+    splits.push(describeSplit(split, counter.counts, own.count, leftOut));
+    for (const { path, line, column, expected } of own.first) warnings.push(`${path}:${line}: bad row: ${column === undefined ? '' : `column '${column}': `}expected ${expected}`);
+  }
+  const fields = encoded.fields.map(({ name, kind, columns: names, direct }): FieldDescription => describeField(name, kind, names, counts, encoded, direct?.cell === 'id'));
+  return { splits, fields, warnings: [...warnings, ...fields.flatMap(warningsOf)] };
+}
+
+function describeSplit(split: Split, { rows, tasks }: SplitCounts, badRows: number, leftOut: LeftOut): SplitDescription {
+  return {
+    split,
+    rows,
+    badRows,
+    leftOut: Object.fromEntries(leftOut),
+    tasks: Object.fromEntries([...tasks].map(([name, { rows: own, sum }]) => [name, { rows: own, mean: own === 0 ? 0 : sum / own }])),
+  };
+}
+
+function describeField(name: string, kind: FieldDescription['kind'], columns: readonly string[], counts: ReadonlyMap<Split, SplitCounts>, format: EncodedFormat, isId: boolean): FieldDescription {
+  const tallyOf = (split: Split) => counts.get(split)?.tallies.get(name);
+  const train = tallyOf('train')!;
+  const bySplit = (of: (split: Split, found: SplitCounts) => number | undefined): BySplit => Object.fromEntries([...counts].flatMap(([split, found]) => {
+    const value = of(split, found);
+    return value === undefined ? [] : [[split, value]];
+  }));
+  const held = tallyOf('valid') ?? tallyOf('test');
+  const aucs = held === undefined || kind === 'bag' ? [] : classifications(format).flatMap((task, i) => {
+    const auc = aucOfRates(train, held, taskSums(i));
+    return auc === undefined ? [] : [[task.name, auc] as const];
+  });
+  return {
+    name,
+    kind,
+    values: train.keys.length,
+    blanks: columns.length > 1 ? {} : bySplit((_, found) => (found.rows === 0 ? undefined : found.blanks.get(columns[0]!)! / found.rows)),
+    // A cell that is an id already may be a 0 with a meaning of its own.
+    unknown: kind === 'number' || isId ? {} : bySplit((split) => (tallyOf(split)!.total === 0 ? undefined : tallyOf(split)!.count(0) / tallyOf(split)!.total)),
+    drift: bySplit((split) => (split === 'train' ? undefined : driftOf(train, tallyOf(split)!))),
+    auc: Object.fromEntries(aucs),
+  };
+}
+
+function warningsOf({ name, auc, drift, unknown, values }: FieldDescription): readonly string[] {
+  const splitsWith = (found: BySplit, least: number) => SPLITS.filter((split) => (found[split] ?? 0) >= least).map((split) => `${found[split]!.toFixed(2)} on ${split}`).join(', ');
+  const unknowns = splitsWith(unknown, UNKNOWN);
+  const drifts = splitsWith(drift, DRIFT);
+  return [
+    ...Object.entries(auc).filter(([, found]) => found >= LEAK_AUC).map(([task, found]) => `field '${name}' alone predicts ${task} with an AUC of ${found.toFixed(4)}: it may be written after the fact, or hold the label itself; leave it out unless it is known before`),
+    ...(unknowns === '' ? [] : [`field '${name}': a share of ${unknowns} is unknown: the model has not learned what stands there`]),
+    ...(drifts === '' ? [] : [`field '${name}' drifts from train: a stability index of ${drifts}; above ${DRIFT} is another population`]),
+    ...(values === 1 ? [`field '${name}' has one value on train: nothing can be learned from it`] : []),
+  ];
+}
+
+/** Bad rows are counted, and the first of them kept. */
+function countingPolicy(): RejectPolicy & { readonly first: readonly BadRow[] } {
+  const first: BadRow[] = [];
+  let count = 0;
+  return {
+    first,
+    get count() {
+      return count;
+    },
+    reject(row) {
+      if (++count <= MAX_TOLD) first.push(row);
+    },
+  };
+}

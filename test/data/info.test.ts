@@ -1,0 +1,121 @@
+import { describe, expect, it } from 'vitest';
+import { dataOptions } from '../../src/data/options.js';
+import { describeData } from '../../src/data/info/describe-data.js';
+import { driftOf } from '../../src/data/info/drift.js';
+import { aucOfRates } from '../../src/data/info/leak.js';
+import { createTally } from '../../src/data/info/tally.js';
+import { rowFormatOf } from '../../src/data/rows/row-format.js';
+import { featureTypes } from '../../src/features/feature-types.js';
+import { randomStream } from '../../src/random.js';
+import { taskOptions } from '../../src/tasks.js';
+import { scratchFile, scratchFolder } from '../support/scratch.js';
+
+const format = rowFormatOf({
+  tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }, { name: 'cvr', ...taskOptions.parse({ label: 'pay', given: 'click' }) }],
+  groups: [
+    { type: 'categorical', fields: ['user', 'receipt', 'day'], encoding: { name: 'tokens' } },
+    { type: 'numeric', fields: ['price'] },
+    { type: 'bag', fields: ['seen'], encoding: { name: 'tokens' } },
+  ].map((group) => featureTypes.schema.parse(group)),
+});
+
+/** A log whose users say nothing of labels, whose receipt is written after a payment, and whose days change. */
+function log(): string {
+  const random = randomStream(7, 'log');
+  const rows = Array.from({ length: 3000 }, (_, i) => {
+    const click = random.uint32() % 4 === 0 ? 1 : 0;
+    const pay = click === 1 && random.uint32() % 5 === 0 ? 1 : 0;
+    const day = Math.floor(i / 1000);
+    return `${click},${pay},u${random.uint32() % 40},${pay === 1 ? 'yes' : 'no'},d${day},${i % 2 === 0 ? i % 100 : 5},${i % 10 === 0 ? '' : 'a|b'},2026-11-0${day + 1}\n`;
+  });
+  return `click,pay,user,receipt,day,price,seen,ds\n${rows.join('')}1,0,u1,no,d0,dear,a,2026-11-01\n0,0,u1,no,d0,1,a,2026-12-24\n`;
+}
+
+describe('the description of data', () => {
+  it('tells rows, rates, blanks, unknown ids, drift and leaks, by split', async () => {
+    const source = scratchFile('log.csv', log());
+    const split = { by: 'date', column: 'ds', valid: { from: '2026-11-02', to: '2026-11-02' }, test: { from: '2026-11-03', to: '2026-11-03' } };
+    const { splits, fields, warnings } = await describeData(dataOptions.parse({ source, split }), format, { cache: { folder: scratchFolder() } });
+    expect(splits.map(({ split: name, rows, badRows }) => [name, rows, badRows])).toEqual([['train', 1000, 1], ['valid', 1000, 0], ['test', 1000, 0]]);
+    expect(splits[0]!.leftOut).toEqual({ 'in another part of the split': 2000, 'in no part of the split': 1 });
+    for (const { tasks } of splits) {
+      expect(Math.abs(tasks['ctr']!.mean - 0.25)).toBeLessThan(0.05);
+      expect(tasks['ctr']!.rows).toBe(1000);
+      expect(tasks['cvr']!.rows).toBe(Math.round(tasks['ctr']!.mean * 1000));
+    }
+    const field = (name: string) => fields.find((each) => each.name === name)!;
+    expect(fields.map(({ name, kind }) => [name, kind])).toEqual([['user', 'id'], ['receipt', 'id'], ['day', 'id'], ['price', 'number'], ['seen', 'bag']]);
+    expect(field('user').values).toBe(40);
+    expect(field('user').unknown).toEqual({ train: 0, valid: 0, test: 0 });
+    expect(field('day').unknown).toEqual({ train: 0, valid: 1, test: 1 });
+    expect(field('seen').blanks).toEqual({ train: 0.1, valid: 0.1, test: 0.1 });
+    expect(field('user').drift.valid!).toBeLessThan(0.1);
+    expect(field('day').drift.valid!).toBeGreaterThan(5);
+    expect(field('receipt').auc).toEqual({ ctr: expect.any(Number) as number, cvr: 1 });
+    expect(Math.abs(field('user').auc['ctr']! - 0.5)).toBeLessThan(0.1);
+    expect(warnings.filter((line) => line.includes("'user'") || line.includes("'seen'"))).toEqual([]);
+    expect(warnings).toEqual(expect.arrayContaining([
+      expect.stringMatching(/log\.csv:3002: bad row: column 'price': expected a decimal number/),
+      expect.stringMatching(/^field 'receipt' alone predicts cvr with an AUC of 1\.0000/),
+      expect.stringMatching(/^field 'day' drifts from train: a stability index of .* on valid, .* on test/),
+      expect.stringMatching(/^field 'day': a share of 1\.00 on valid, 1\.00 on test is unknown/),
+      expect.stringMatching(/^field 'day' has one value on train/),
+    ]));
+  });
+});
+
+describe('drift', () => {
+  it('is the index of the shares, grows with the difference, and is nothing where there is none', () => {
+    const tallyOf = (counts: readonly number[]) => {
+      const tally = createTally();
+      for (const [key, count] of counts.entries()) for (let i = 0; i < count; i++) tally.add(key);
+      return tally;
+    };
+    const train = tallyOf([500_000, 300_000, 200_000]);
+    expect(driftOf(train, train)).toBe(0);
+    const shifted = driftOf(train, tallyOf([300_000, 300_000, 400_000]))!;
+    expect(shifted).toBeCloseTo((0.5 - 0.3) * Math.log(0.5 / 0.3) + (0.2 - 0.4) * Math.log(0.2 / 0.4), 5);
+    expect(driftOf(train, tallyOf([300_000, 300_000, 390_000, 10_000]))!).toBeGreaterThan(shifted);
+    expect(driftOf(train, createTally())).toBeUndefined();
+  });
+});
+
+describe('what a field alone knows of a label', () => {
+  it('is the AUC of the rates of its values: the share of pairs that stand in order', () => {
+    const random = randomStream(3, 'rates');
+    const [train, other] = [createTally(2), createTally(2)];
+    const rates = new Map<number, [number, number]>();
+    const rows: (readonly [number, number])[] = [];
+    for (let i = 0; i < 4000; i++) {
+      const key = random.uint32() % 30;
+      const label = random.uint32() % 100 < 3 * key ? 1 : 0;
+      if (i % 2 === 0) {
+        train.add(key, [1, label]);
+        const [n, p] = rates.get(key) ?? [0, 0];
+        rates.set(key, [n + 1, p + label]);
+      } else {
+        other.add(key, [1, label]);
+        rows.push([key, label]);
+      }
+    }
+    const all = [...rates.values()].reduce(([n, p], [m, q]) => [n + m, p + q] as [number, number], [0, 0]);
+    const scoreOf = (key: number): number => (rates.get(key)![1] + 10 * (all[1] / all[0])) / (rates.get(key)![0] + 10);
+    const expected = aucOf(rows.map(([, label]) => label), rows.map(([key]) => scoreOf(key)));
+    expect(aucOfRates(train, other, { rows: 0, positives: 1 })).toBeCloseTo(expected, 10);
+    expect(aucOfRates(train, createTally(2), { rows: 0, positives: 1 })).toBeUndefined();
+  });
+});
+
+/** The share of pairs of a 1 and a 0 that stand in order; ties count half. */
+function aucOf(labels: readonly number[], scores: readonly number[]): number {
+  let [sum, pairs] = [0, 0];
+  for (const [i, label] of labels.entries()) {
+    if (label !== 1) continue;
+    for (const [j, other] of labels.entries()) {
+      if (other !== 0) continue;
+      pairs++;
+      sum += scores[i]! > scores[j]! ? 1 : scores[i] === scores[j] ? 0.5 : 0;
+    }
+  }
+  return sum / pairs;
+}
