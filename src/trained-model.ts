@@ -53,7 +53,7 @@ const NOTHING_KEPT = { dense: denseOptimizers.schema.parse({ name: sgd.name }), 
  * @throws UserError where it does not fit the machine
  */
 export function compileTrained({ checkpoint, experiment, format, layout, graph }: TrainedModel, engine: Engine, tell: (notice: string) => void): Program {
-  const plan = { graph, layout, optimizers: NOTHING_KEPT, seed: experiment.seed };
+  const plan = { graph, layout, optimizers: NOTHING_KEPT, seed: experiment.seed, isRestored: true };
   planSize(plan, engine, vocabularyBytes(format.fields));
   const program = engine.compile(plan, tell);
   try {

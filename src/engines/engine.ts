@@ -12,6 +12,8 @@ export interface Plan {
   readonly optimizers: { readonly dense: DenseOptimizerSpec; readonly embeddings: EmbeddingOptimizerSpec };
   /** Decides the first weights and every dropout mask. */
   readonly seed: number;
+  /** Whether the tables' first rows are not drawn, but 0: of a program that is restored before it is used, drawing is most of the time to start it. */
+  readonly isRestored?: boolean;
   /** Rows of the largest batch that passes at once, where it is known. */
   readonly batchRows?: number;
   /** What is special about its steps, if anything is. */

@@ -127,6 +127,18 @@ describe('the simd engine', () => {
     expect(() => planSize(plan, createSimdEngine(), 2 ** 34, 2 ** 34)).toThrow(/vocabularies need 16\.\d GiB, and this machine has 16\.0 GiB/);
   });
 
+  it('draws no rows of tables where they are restored, and then is what was restored', async () => {
+    const source = await trained(createSimdEngine(), workload('esmm'), 3);
+    const program = createSimdEngine().compile({ ...planOf(workload('esmm'), SCALE), isRestored: true });
+    const tables = [...weightsOf(program)].filter(([name]) => name.startsWith('embeddings.'));
+    expect(tables.length).toBeGreaterThan(20);
+    for (const [, data] of tables) expect(data.every((value) => value === 0)).toBe(true);
+    program.restore(source.state());
+    expect(weightsOf(program)).toEqual(weightsOf(source));
+    const [batch] = batchesOf(workload('esmm'), 1, SCALE);
+    expect(await program.predict(batch!)).toEqual(await source.predict(batch!));
+  });
+
   it('has both builds of its kernels', () => {
     expect(loadKernels(false).isRelaxed).toBe(false);
     expect(loadKernels(true).isRelaxed).toBe(true);

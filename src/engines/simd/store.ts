@@ -22,7 +22,7 @@ export interface Store {
 }
 
 /** Draws first weights, and gives the way to all tensors. */
-export function createStore({ plan: { optimizers: specs, seed }, graph, places, tables, denseSlots, average }: Laid, memory: WebAssembly.Memory): Store {
+export function createStore({ plan: { optimizers: specs, seed, isRestored = false }, graph, places, tables, denseSlots, average }: Laid, memory: WebAssembly.Memory): Store {
   const floats = new Float32Array(memory.buffer);
   const [dense, sparse] = [optimizers.build(specs.dense), optimizers.build(specs.embeddings)];
   const trained = graph.parameters.filter(({ isTrainable }) => isTrainable);
@@ -95,7 +95,7 @@ export function createStore({ plan: { optimizers: specs, seed }, graph, places, 
   }
   for (const table of tables.all) {
     const { name, at, rows, width, stride } = table;
-    drawEmbeddings(name, seed, { data: floats, at: at / WORD, rows, width, stride });
+    if (!isRestored) drawEmbeddings(name, seed, { data: floats, at: at / WORD, rows, width, stride });
     const { weights, optimizer } = tensorsOf(table, 0);
     for (const tensor of optimizer) if (tensor.first !== 0) writeRows(table, tensor, new Float32Array(rows * tensor.width).fill(tensor.first));
     if (average !== undefined) for (let row = 0; row < rows; row++) weights.write(at / WORD + row * stride, floats.subarray(at / WORD + row * stride, at / WORD + row * stride + width));

@@ -1,0 +1,77 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parquetReadObjects } from 'hyparquet';
+import { describe, expect, it } from 'vitest';
+import { csvText } from '../src/csv-text.js';
+import { trainSmall } from './support/small-run.js';
+import { needsPython, python } from './support/python.js';
+import { miniatures, type JoinedRow } from './support/public-data.js';
+import { scratchFolder } from './support/scratch.js';
+
+const page = readFileSync('docs/data-sets.md', 'utf8');
+const FOLDER = join('configs', 'data');
+const SPLITS = ['train', 'valid', 'test'] as const;
+
+/** The code of the page under a name, as in `sql kuairand joined`. */
+function codeOf(name: string): string {
+  const [, code] = new RegExp(`\`\`\`${name}\\n([^]*?)\`\`\``).exec(page) ?? [];
+  if (code === undefined) throw new Error(`docs/data-sets.md has no ${name}`);
+  return code;
+}
+
+/** A config that trains an epoch, on files of a folder. */
+const train = (name: string, folder: string, ending: string) =>
+  trainSmall(join(FOLDER, `${name}.yaml`), { runDir: join(folder, 'run'), set: ['training.epochs=1', 'training.batchSize=128', `data.cache=${join(folder, 'cache')}`, ...SPLITS.map((split) => `data.${split}=${join(folder, `${split}.${ending}`)}`)] });
+
+const rowsOf = (joined: readonly JoinedRow[], split: string) => joined.filter((row) => row.split === split).map(({ cells }) => cells);
+/** Without an order. */
+const sorted = (rows: readonly Readonly<Record<string, string>>[], columns: readonly string[]): string[] => rows.map((row) => JSON.stringify(columns.map((name) => row[name]))).sort();
+const textOf = (value: unknown): string => (value === null || value === undefined ? '' : typeof value === 'string' ? value : JSON.stringify(value));
+
+describe('a public data set', () => {
+  it('has a config for each of its kind, and a miniature', () => {
+    expect(Object.keys(miniatures).sort()).toEqual(readdirSync(FOLDER).map((file) => file.replace('.yaml', '')).sort());
+  });
+
+  for (const [name, miniature] of Object.entries(miniatures)) {
+    it(`${name} trains, is measured, and makes its claims, on rows as the join gives them`, async () => {
+      const folder = scratchFolder();
+      const joined = miniature(folder);
+      for (const split of SPLITS) {
+        const rows = rowsOf(joined, split);
+        expect(rows.length).toBeGreaterThan(10);
+        writeFileSync(join(folder, `${split}.csv`), csvText([Object.keys(rows[0]!), ...rows.map((row) => Object.values(row))]));
+      }
+      const { metrics } = await train(name, folder, 'csv');
+      expect(Object.keys(metrics)).toEqual(['valid', 'test']);
+      for (const report of Object.values(metrics)) for (const space of Object.values(report)) expect(typeof space['logLoss']).toBe('number');
+      const [header] = readFileSync(join(FOLDER, `${name}.yaml`), 'utf8').split('\n\n');
+      for (const claim of ['paper', 'data', 'score', 'cost']) expect(header).toMatch(new RegExp(`^# ${claim} +\\S`, 'm'));
+      expect(header).toContain(`npx mtl train configs/data/${name}.yaml`);
+    });
+
+    it(`${name} is joined by the statements of the page to what trains`, async (context) => {
+      needsPython(context, 'duckdb');
+      const folder = scratchFolder();
+      const joined = miniature(folder);
+      writeFileSync(join(folder, 'join.sql'), [codeOf(`sql ${name} duckdb`), codeOf(`sql ${name} joined`), codeOf('sql write')].join('\n'));
+      python(folder, "import duckdb; duckdb.sql(open('join.sql').read())");
+      for (const split of SPLITS) {
+        const found = (await parquetReadObjects({ file: Uint8Array.from(readFileSync(join(folder, `${split}.parquet`))).buffer })).map((row) => Object.fromEntries(Object.entries(row).map(([key, value]) => [key, textOf(value)])));
+        const expected = rowsOf(joined, split);
+        const columns = Object.keys(expected[0]!);
+        expect(sorted(found, columns)).toEqual(sorted(expected, columns));
+      }
+      const { metrics } = await train(name, folder, 'parquet');
+      for (const report of Object.values(metrics)) for (const space of Object.values(report)) expect(typeof space['logLoss']).toBe('number');
+    });
+
+    it(`${name} has statements for Spark that are Python`, (context) => {
+      needsPython(context, 'ast');
+      for (const code of [codeOf(`python ${name} spark`), codeOf('python write')]) python('.', 'import ast, sys; ast.parse(sys.argv[1])', [code]);
+      // Names of views are the same there.
+      const views = [...codeOf(`sql ${name} duckdb`).matchAll(/VIEW (\w+)/g)].map(([, view]) => view!);
+      for (const view of views) expect(codeOf(`python ${name} spark`)).toContain(`'${view}'`);
+    });
+  }
+});
