@@ -52,6 +52,11 @@ export function tasksGiven<T extends Task>(task: T, tasks: readonly T[]): readon
   return byLabel.length > 0 ? byLabel : others.filter(({ name }) => name === named);
 }
 
+/** The tasks that are given no other task's label. */
+export function rootTasks(tasks: readonly Task[]): readonly Task[] {
+  return tasks.filter((task) => tasksGiven(task, tasks).length === 0);
+}
+
 /**
  * The tasks down to one, each given the label of the one before it: their probabilities multiply to that of its label over all rows.
  * @returns undefined where no classification predicts a label that is given

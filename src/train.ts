@@ -37,7 +37,7 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
   const { data, training, checkpoints, model, seed } = experiment;
   const { signal } = options;
   const tasks = tasksOf(experiment);
-  const format = rowFormatOf({ tasks, groups: Object.values(experiment.features) });
+  const format = rowFormatOf({ tasks, groups: Object.values(experiment.features), sampling: data.sampling });
 
   // What can be wrong with the surroundings is found before a folder is made.
   const sources = await openData(data, format);
@@ -65,7 +65,7 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
     const { train: trainSet, valid: validSet, test: testSet, unknown, balance } = await openDatasets(sources, encoded, reading, run.state.of(dataSection, firstDataState));
 
     const layout = layoutOf(encoded.fields);
-    const graph = buildModel(model, layout.width, tasks, { ...training, balance });
+    const graph = buildModel(model, layout.width, tasks, { ...training, ...data.sampling, balance });
     const plan = { graph, layout, seed, ...stepPlanOf(training) };
     const start = { run: folder, model: model.name, engine: engine.description, epochs: training.epochs, ...planSize(plan, engine, vocabularyBytes(encoded.fields)) };
     observer.onStart(start);

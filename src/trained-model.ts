@@ -41,7 +41,7 @@ export async function readTrainedModel(path: string): Promise<TrainedModel> {
   const tasks = tasksOf(experiment);
   const format = encodedFormat(rowFormatOf({ tasks, groups: Object.values(experiment.features) }), checkpoint.fitted);
   const layout = layoutOf(format.fields);
-  return { folder, checkpoint, experiment, tasks, spaces: spacesOf(tasks), format, layout, graph: buildModel(experiment.model, layout.width, tasks, experiment.training) };
+  return { folder, checkpoint, experiment, tasks, spaces: spacesOf(tasks), format, layout, graph: buildModel(experiment.model, layout.width, tasks, { ...experiment.training, ...experiment.data.sampling }) };
 }
 
 /** What keeps nothing beside the weights: a model in use is trained no further. */

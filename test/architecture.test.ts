@@ -79,7 +79,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 };
 
 /** In the order of the flow: a room of the data path may import those that stand before it. */
-const DATA_ROOMS = ['dialect', 'options', 'rows', 'files', 'shards', 'cache', 'batches', 'encoding', 'sources', 'info'];
+const DATA_ROOMS = ['dialect', 'sampling-options', 'options', 'rows', 'files', 'shards', 'cache', 'batches', 'encoding', 'sources', 'info'];
 
 function importsOf({ path, text }: { path: string; text: string }): string[] {
   return [...withoutComments(text).matchAll(/(?:from|import\()\s*'(\.[^']+)'/g)].map(([, target]) => normalize(join(dirname(path), target!)));

@@ -8,7 +8,7 @@ import { featureTypes } from '../features/feature-types.js';
 import { buildModel, models, type ModelSpec } from '../models/models.js';
 import type { Finding } from '../part.js';
 import { checkpointOptions } from '../runs/options.js';
-import { givenOf, labelColumns, taskOptions, tasksGiven, type Task } from '../tasks.js';
+import { givenOf, labelColumns, rootTasks, taskOptions, tasksGiven, type Task } from '../tasks.js';
 import { checkTraining } from '../training/check-training.js';
 import { trainingOptions } from '../training/options.js';
 import { looksAtValid } from '../training/stepper.js';
@@ -46,6 +46,7 @@ export function* crossChecks({ data, features, tasks: taskOptions, model, traini
   yield* wrongTasks;
   // Terms do not depend on how wide the input is.
   const terms = tasks !== undefined && model !== undefined && wrongTasks.length === 0 ? buildModel(model, 1, tasks).terms : undefined;
+  if (data?.sampling !== undefined && tasks !== undefined && tasks.length > 0) yield* checkSampling(tasks);
   if (training !== undefined) for (const { path, message } of checkTraining(training, terms?.map((term) => term.name))) yield { path: ['training', ...path], message };
   if (tasks !== undefined) {
     const monitors = monitorsOf(spacesOf(tasks));
@@ -54,6 +55,7 @@ export function* crossChecks({ data, features, tasks: taskOptions, model, traini
       ...(checkpoints?.alsoBest ?? []).map((monitor, i) => ({ path: ['checkpoints', 'alsoBest', i], monitor })),
     ];
     for (const { path, monitor } of asked) {
+      if (monitor === 'loss' && data?.sampling !== undefined && data.valid !== undefined) yield { path, message: `expected a metric, as in ${tasks[0]?.name ?? 'ctr'}.logLoss: 'loss' is that of the sample, and data.valid is none` };
       if (!monitors.includes(monitor)) yield { path, message: joined(`expected one of ${monitors.join(', ')}, found '${monitor}'`, didYouMean(monitor, monitors)) };
     }
   }
@@ -86,6 +88,14 @@ function* checkTasks(tasks: readonly Task[], model: ModelSpec | undefined): Gene
   }
   if (tasks.length === 0) yield { path: ['tasks'], message: 'expected at least one task' };
   if (model !== undefined && tasks.length > 0) yield* models.partOf(model).checkTasks?.(tasks, model as never) ?? [];
+}
+
+/** A share of the negatives is a share of those of one label; what is predicted of others could not be corrected for it. */
+function* checkSampling(tasks: readonly Task[]): Generator<Finding> {
+  const roots = rootTasks(tasks);
+  const fix = 'leave sampling out, or sample before and give the rows a sampleWeight';
+  if (roots.length !== 1) yield { path: ['data', 'sampling'], message: `expected one task that all others are given, as in click, cart, pay, since predictions are corrected by it; found ${roots.length}: ${roots.map(({ name }) => name).join(', ')}; ${fix}` };
+  else if (roots[0]!.type !== 'classification') yield { path: ['data', 'sampling'], message: `'${roots[0]!.name}' is a regression, which has no negatives; ${fix}` };
 }
 
 /** Everything that an epoch can be chosen by. */

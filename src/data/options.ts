@@ -3,6 +3,7 @@ import { columnName, conditionSchema, limitSchema } from '../conditions.js';
 import { readDate } from '../dates.js';
 import type { Finding } from '../part.js';
 import { dialectShape } from './dialect.js';
+import { samplingOptions } from './sampling-options.js';
 
 /** The parts of a data set. */
 export const SPLITS = ['train', 'valid', 'test'] as const;
@@ -46,6 +47,7 @@ export const dataOptions = z
     split: splitOptions.optional(),
     where: conditionSchema.optional().describe('rows of which this does not hold are left out, of train, valid and test; mtl predict leaves none out'),
     ...dialectShape,
+    sampling: samplingOptions.optional(),
     cache: path.optional().describe('folder for encoded rows, so that a file is read once; .mtl beside the data where it is not given'),
     onBadRow: z.enum(['error', 'skip']).default('error').describe('skip writes bad rows to rejects.csv with their reasons'),
     maxRejects: z.int().min(0).default(1000).describe('with onBadRow skip: more bad rows than this are an error'),

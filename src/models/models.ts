@@ -2,7 +2,7 @@ import { GraphBuilder, type LossOptions } from '../graph/builder.js';
 import type { Graph } from '../graph/graph.js';
 import { registry } from '../part.js';
 import type { Value } from '../graph/operations.js';
-import { taskColumns, type LabelBalance, type Task } from '../tasks.js';
+import { rootTasks, taskColumns, type LabelBalance, type Task } from '../tasks.js';
 import type { ModelTask } from './model.js';
 import * as all from './all.js';
 
@@ -15,6 +15,8 @@ export interface GraphOptions {
   /** Factors of the losses of terms, by their names, beside those of tasks. */
   readonly termWeights?: Readonly<Record<string, number>> | undefined;
   /** What a balanced label weighs where it is 1, by task; 1 where it is not given: what is predicted does not depend on it. */
+  /** Where the rows that it learns from are a sample: the share of the negatives that is among them. */
+  readonly negatives?: number | undefined;
   readonly balance?: ReadonlyMap<string, LabelBalance> | undefined;
 }
 
@@ -22,7 +24,7 @@ export interface GraphOptions {
  * Builds the graph of a model.
  * @param inputWidth columns of the features: embedding widths and numbers
  */
-export function buildModel(spec: ModelSpec, inputWidth: number, tasks: readonly Task[], { termWeights = {}, balance }: GraphOptions = {}): Graph {
+export function buildModel(spec: ModelSpec, inputWidth: number, tasks: readonly Task[], { termWeights = {}, negatives = 1, balance }: GraphOptions = {}): Graph {
   const g = new GraphBuilder();
   const input = g.input({ kind: 'features' }, inputWidth);
   const labels = new Map<string, Value>();
@@ -49,11 +51,28 @@ export function buildModel(spec: ModelSpec, inputWidth: number, tasks: readonly 
   });
   const output = models.build(spec, { g, input, tasks: modelTasks });
   const terms = output.terms.map((term) => (Object.hasOwn(termWeights, term.name) ? { ...term, weight: term.weight * termWeights[term.name]! } : term));
-  return { values: g.values, parameters: g.parameters, ...output, terms };
+  const predictions = negatives === 1 ? output.predictions : correctedPredictions(g, output.predictions, rootTasks(tasks), negatives);
+  return { values: g.values, parameters: g.parameters, ...output, predictions, terms };
 }
 
 /** Makes something when it is first asked for. */
 function once<Made extends object>(make: () => Made): () => Made {
   let made: Made | undefined;
   return () => (made ??= make());
+}
+
+/**
+ * Predictions as they are where no negative is left out: of a task that is given nothing p / (p + (1 - p) / share), which takes
+ * log(1 / share) from its logit (He et al. 2014, section 6.3; Chapelle et al. 2014, section 6.3). What is given it needs nothing: rows where it is 1
+ * are all there. Losses stay those of the sample.
+ */
+function correctedPredictions(g: GraphBuilder, predictions: Graph['predictions'], roots: readonly Task[], share: number): Graph['predictions'] {
+  const corrected = new Map(predictions);
+  for (const { name } of roots) {
+    const p = predictions.get(name)!;
+    const logit = p.op === 'activation' && p.kind === 'sigmoid' ? p.x : undefined;
+    if (logit !== undefined) corrected.set(name, g.activation(g.affine(logit, 1, Math.log(share)), 'sigmoid', `${name}.corrected`));
+    else corrected.set(name, g.multiply(p, g.reciprocal(g.affine(p, 1 - 1 / share, 1 / share))));
+  }
+  return corrected;
 }

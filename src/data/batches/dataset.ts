@@ -3,6 +3,7 @@ import { sliceRows, type BatchRead } from '../../batch.js';
 import { blockRows, createRowBlock, gatherRows, type RowBlock } from '../rows/row-block.js';
 import type { LeftOut } from '../rows/row-rule.js';
 import type { IdCounts } from '../shards/id-counts.js';
+import { labelCountsOf, type LabelCounts } from '../shards/label-counts.js';
 import { leftOutOf } from '../shards/left-out.js';
 import type { Shards, ShardRows } from '../shards/reader.js';
 import type { ShardView, Window } from '../shards/shard-view.js';
@@ -28,6 +29,8 @@ export interface Dataset {
   readonly idCounts: ReadonlyMap<string, IdCounts[string]>;
   /** By reason: rows of the source that are not among them. */
   readonly leftOut: LeftOut;
+  /** By label column, where somebody counted: rows in which it is 1. */
+  readonly labelCounts: LabelCounts;
   /** Every usable row once; all batches are full but the last. */
   batches(batchSize: number, shuffle?: Shuffle, range?: BatchRange): AsyncGenerator<BatchRead>;
 }
@@ -76,6 +79,7 @@ export function shardDataset(shards: Shards, view: ShardView, idCounts: Dataset[
     rows,
     idCounts,
     leftOut: leftOutOf(shards.manifest),
+    labelCounts: labelCountsOf(shards.manifest),
     async *batches(batchSize, shuffle, { skipBatches = 0 } = {}) {
       // Whole batches, so that only the last one may be short; no more than there are.
       const window = Math.min(Math.max(1, Math.ceil((shuffle?.window ?? blockRows(view.rawColumns, READ_AHEAD_ROWS)) / batchSize)), Math.ceil(rows / batchSize)) * batchSize;

@@ -1,10 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Batch } from '../../batch.js';
 import { ENTRY } from '../cache/entry.js';
 import { createEncoders, type EncodersOptions } from './encode-pool.js';
 import type { BadRow, RejectPolicy } from '../rows/rejects.js';
 import { blockColumns, blockReaders, blockRows, createRowBlock } from '../rows/row-block.js';
 import type { EncodedFormat } from '../rows/row-format.js';
+import { createSampler } from '../rows/sampling.js';
 import type { LeftOut } from '../rows/row-rule.js';
 import { LEFT_OUT } from '../shards/left-out.js';
 import { readRows } from './fill-blocks.js';
@@ -53,10 +55,13 @@ export async function encodeRows(source: RowSource, format: EncodedFormat, polic
   const capacity = blockRows(columns, BLOCK_ROWS);
   const block = createRowBlock(columns, capacity);
   const readers = blockReaders(block, format.fields, format.labels);
-  const elsewhere = options.threads > 1 ? createEncoders(source, format, options, { policy, onRows: (batch) => writer.add(batch) }) : undefined;
+  const { sampling, tasks } = format.spec;
+  const sampler = sampling === undefined ? undefined : createSampler(sampling, tasks, columns);
+  const add = (batch: Batch): Promise<void> => writer.add(sampler === undefined ? batch : sampler.sample(batch));
+  const elsewhere = options.threads > 1 ? createEncoders(source, format, options, { policy, onRows: add }) : undefined;
   try {
-    const { leftOut } = await readRows(source, { format, readers, block, capacity, policy, onBlock: () => writer.add(block), onShare, elsewhere });
-    return leftOut;
+    const { leftOut } = await readRows(source, { format, readers, block, capacity, policy, onBlock: () => add(block), onShare, elsewhere });
+    return new Map([...leftOut, ...(sampler?.leftOut ?? [])]);
   } finally {
     await elsewhere?.close();
   }

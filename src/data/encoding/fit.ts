@@ -7,6 +7,7 @@ import type { RowSource } from '../files/row-reader.js';
 import type { ColumnReader, DirectCells } from '../rows/column-reader.js';
 import type { RejectPolicy } from '../rows/rejects.js';
 import type { RowFormat } from '../rows/row-format.js';
+import { samplingRule } from '../rows/sampling.js';
 import { countLeftOut, type LeftOut } from '../rows/row-rule.js';
 
 /** Rows that are looked at together, where these are not wide. */
@@ -44,10 +45,12 @@ export async function fitFeatures(
   const onBlock = (): void => {
     for (const observe of observed) observe();
   };
+  const { sampling, tasks } = format.spec;
+  const sampled = sampling === undefined ? format : { ...format, rules: [...format.rules, samplingRule(sampling, tasks)] };
   let count = 0;
   const leftOut = new Map<string, number>();
   for (const source of sources) {
-    const found = await readRows(source, { format, readers, block, capacity, policy, onBlock, onShare: (share) => onShare(share, source) });
+    const found = await readRows(source, { format: sampled, readers, block, capacity, policy, onBlock, onShare: (share) => onShare(share, source) });
     count += found.count;
     countLeftOut(leftOut, found.leftOut);
   }

@@ -26,6 +26,15 @@ export function labelRule(tasks: readonly Task[]): RowRule {
   };
 }
 
+/** Why a row is left out whose label is 1 where the one is not that its task is given. */
+export function violationReason(task: Pick<Task, 'name' | 'label' | 'given'>): string {
+  return `${nameOfLabel(task)} is 1 and ${givenOf(task)?.named} is not`;
+}
+
+function nameOfLabel({ name, label }: Pick<Task, 'name' | 'label'>): string {
+  return typeof label === 'string' ? label : `the label of ${name}`;
+}
+
 /** The columns of a batch that the rule makes, beside those that are read: 1 or 0, a mask each. */
 export function maskColumns(tasks: readonly Task[]): readonly string[] {
   const names = tasks.flatMap((task) => {
@@ -52,17 +61,17 @@ interface Link {
 type Read = (row: number) => number | undefined;
 
 function startTask(task: Task, tasks: readonly Task[], { labels }: RuleBlock): StartedTask {
-  const { name, type, missing } = task;
+  const { type, missing } = task;
   const { label, mask, known, chainKnown } = taskColumns(task, tasks);
   const own = labels.get(label)!;
   const given = givenOf(task);
   const [condition] = tasksGiven(task, tasks);
   const givenLabel = given && labels.get(givenColumn(task, tasks)!)!;
   const violations = type === 'classification' ? given?.violations : 'keep';
-  const what = typeof task.label === 'string' ? task.label : `the label of ${name}`;
+  const what = nameOfLabel(task);
   const broken = new BadValue(`${given?.named} to be 1 where ${what} is 1`, given && `correct the row, or say what such rows are: given: { label: ${given.named}, violations: skip (left out) or keep } below the task`);
   const isBlank = new BadValue(`${what} not to be blank${given === undefined ? '' : ` where ${given.named} is 1`}`, BLANK_CURE);
-  const [reasonBroken, reasonBlank] = [`${what} is 1 and ${given?.named} is not`, `${what} is blank`];
+  const [reasonBroken, reasonBlank] = [violationReason(task), `${what} is blank`];
 
   const givenValue: Read | undefined = givenLabel && ((row) => (Number.isNaN(givenLabel[row]!) ? (condition?.missing === 'mask' ? undefined : 0) : givenLabel[row]!));
   const chain = chainKnown === undefined || chainKnown === known ? [] : chainOf(task, tasks)!.map((link): Link => ({ values: labels.get(labelColumn(link))!, missing: link.missing }));

@@ -5,6 +5,7 @@ import { labelColumnsOf, type LabelColumn } from './label-columns.js';
 import { labelRule, maskColumns } from './label-rule.js';
 import { filterRule, type RowFilter } from './row-filter.js';
 import type { RowRule } from './row-rule.js';
+import type { Sampling } from '../sampling-options.js';
 
 /** A label that may be 1 only where another is: a purchase needs a click. */
 export interface Funnel {
@@ -31,6 +32,8 @@ export interface FormatSpec {
   readonly groups: readonly FeatureSpec[];
   /** Which rows are wanted; all where it is not given. */
   readonly filter?: RowFilter | undefined;
+  /** Negatives that are left out by chance; of train alone. */
+  readonly sampling?: Sampling | undefined;
 }
 
 /** A format whose fields are ready to encode. */
@@ -54,6 +57,11 @@ export function withFilter<Format extends RowFormat>(format: Format, filter: Row
   return { ...format, rules: [filterRule(filter), ...format.rules], spec: { ...format.spec, filter } };
 }
 
+/** The same format with no row left out by chance. */
+export function unsampled(format: EncodedFormat): EncodedFormat {
+  return { ...format, spec: { ...format.spec, sampling: undefined } };
+}
+
 /**
  * The format with what was learned on train.
  * @throws UserError (checkpoint) where `fitted` is not what its fields learn
@@ -71,7 +79,7 @@ export function recipeOf({ labels, funnels, spec }: RowFormat): unknown {
     return isPlain ? [] : [{ name, label, given, missing }];
   });
   const blanks = labels.filter(({ mayBeBlank }) => mayBeBlank).map(({ name }) => name);
-  return { labels: labels.map(({ name, type }) => [name, type]), funnels, groups: spec.groups.map(encodingOptions), ...(said.length > 0 && { tasks: said }), ...(blanks.length > 0 && { blanks }), filter: spec.filter };
+  return { labels: labels.map(({ name, type }) => [name, type]), funnels, groups: spec.groups.map(encodingOptions), ...(said.length > 0 && { tasks: said }), ...(blanks.length > 0 && { blanks }), filter: spec.filter, sampling: spec.sampling };
 }
 
 /** The columns that a format reads. */

@@ -1,6 +1,7 @@
 import { dirname, join, relative } from 'node:path';
 import { countLeftOut } from '../rows/row-rule.js';
 import { idCountsOf, type IdCounts } from './id-counts.js';
+import { LABEL_COUNTS, labelCountsOf } from './label-counts.js';
 import { LEFT_OUT, leftOutOf } from './left-out.js';
 import type { Shards, ShardRows } from './reader.js';
 
@@ -18,7 +19,7 @@ export function joinedShards(all: readonly Shards[]): Shards {
       ...first.manifest,
       rows: all.reduce((sum, { manifest }) => sum + manifest.rows, 0),
       shards: all.flatMap(({ folder: own, manifest }) => manifest.shards.map((shard) => ({ ...shard, file: relative(folder, join(own, shard.file)) }))),
-      about: { [LEFT_OUT]: Object.fromEntries(sumOfLeftOut(all)), idCounts: Object.fromEntries(sumOfIdCounts(all)) },
+      about: { [LEFT_OUT]: Object.fromEntries(sumOfLeftOut(all)), idCounts: Object.fromEntries(sumOfIdCounts(all)), [LABEL_COUNTS]: Object.fromEntries(sumOfLabelCounts(all)) },
     },
     async read(parts, columns, block) {
       // Rows are appended in their order, so that folders are read one behind the other.
@@ -35,6 +36,12 @@ export function joinedShards(all: readonly Shards[]): Shards {
 function sumOfLeftOut(all: readonly Shards[]): ReadonlyMap<string, number> {
   const sum = new Map<string, number>();
   for (const { manifest } of all) countLeftOut(sum, leftOutOf(manifest));
+  return sum;
+}
+
+function sumOfLabelCounts(all: readonly Shards[]): ReadonlyMap<string, number> {
+  const sum = new Map<string, number>();
+  for (const { manifest } of all) countLeftOut(sum, labelCountsOf(manifest));
   return sum;
 }
 

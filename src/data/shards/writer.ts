@@ -5,6 +5,7 @@ import { textTensors, type Texts } from '../../features/vocabulary/texts.js';
 import { writeSafetensors } from '../../safetensors.js';
 import { appendRows, blockRows, createRowBlock, type BlockColumn, type RowBlock } from '../rows/row-block.js';
 import { countIds, type IdCounts } from './id-counts.js';
+import { countLabels, LABEL_COUNTS } from './label-counts.js';
 import { MANIFEST, type Manifest, type ShardColumn } from './manifest.js';
 import { tensorsOf } from './tensors.js';
 import { VOCABULARY } from './vocabulary.js';
@@ -50,12 +51,14 @@ export async function writeShards(
     let spare: RowBlock | undefined;
     let flushed: Promise<void> = Promise.resolve();
     const counts = new Map<string, IdCounts[string]>();
+    const labelCounts = new Map<string, number>();
 
     /** Writes the full block while the next one is filled. */
     const flush = async (): Promise<void> => {
       await flushed;
       const full = block;
       countIds(full, counts);
+      countLabels(full, labelCounts);
       const file = `shard-${String(shards.length).padStart(5, '0')}.safetensors`;
       shards.push({ file, rows: full.rows, bytes: 0, sha256: '' });
       const shard = shards.at(-1)!;
@@ -95,7 +98,7 @@ export async function writeShards(
       shardColumns.push({ name, kind, size: sizeOf(details, name), ...(vocabulary !== undefined && { vocabulary }) });
     }
     const rows = shards.reduce((sum, shard) => sum + shard.rows, 0);
-    written = { format: 'mtl shards', version: 1, rows, columns: shardColumns, shards, about: { ...details.about, idCounts: Object.fromEntries(counts) } };
+    written = { format: 'mtl shards', version: 1, rows, columns: shardColumns, shards, about: { ...details.about, idCounts: Object.fromEntries(counts), [LABEL_COUNTS]: Object.fromEntries(labelCounts) } };
     await writeSynced(join(folder, MANIFEST), `${JSON.stringify(written, null, 1)}\n`);
   });
   return written!;

@@ -159,6 +159,7 @@ function observe({ field, fit }: Observer, source: ShardColumns, block: RowBlock
 
 /** What a field reads must be of a kind that it can read. */
 function checkKinds(format: RowFormat, { columns }: ShardColumns, where: string): void {
+  if (format.spec.sampling !== undefined) throw userError('data', { where, key: 'data.sampling', message: 'leaves rows out as they are read from cells, and these are shards, which are read as they are', fix: 'read the CSV or Parquet that they were made from' });
   const made = format.masks.length > 0 || format.labels.some(({ name, columns: from }) => from.length > 1 || from[0] !== name) || format.spec.tasks.some((task) => task.missing !== 'error' || (givenOf(task)?.violations ?? 'error') !== 'error');
   if (made) throw userError('data', { where, key: 'tasks', message: 'conditions as labels, missing, violations and sampleWeight are for cells, and these are shards, which are read as they are', fix: 'read the CSV or Parquet that they were made from, or write the labels into them' });
   for (const { name } of format.labels) {

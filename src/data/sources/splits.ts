@@ -5,7 +5,7 @@ import { labelBalance } from '../batches/label-balance.js';
 import type { LabelBalance } from '../../tasks.js';
 import { SPLITS, splitFilesOf, type DataOptions, type Paths, type Split } from '../options.js';
 import type { RowFilter } from '../rows/row-filter.js';
-import { columnsOf, withFilter, type EncodedFormat, type RowFormat } from '../rows/row-format.js';
+import { columnsOf, unsampled, withFilter, type EncodedFormat, type RowFormat } from '../rows/row-format.js';
 import { filteredSource } from './filtered-source.js';
 import { leftOutNotices } from './left-out-notices.js';
 import { refuseOtherContent, rememberData, type DataState } from './data-state.js';
@@ -85,9 +85,9 @@ export interface Datasets {
 export async function openDatasets(sources: OpenedData, format: EncodedFormat, reading: Reading, state: DataState): Promise<Datasets> {
   await refuseOtherContent(state, sources, reading);
   const { train, valid, test } = sources;
-  const datasets = { train: await train.dataset(format, reading), valid: await valid?.dataset(format, reading), test: await test?.dataset(format, reading) };
+  const datasets = { train: await train.dataset(format, reading), valid: await valid?.dataset(unsampled(format), reading), test: await test?.dataset(unsampled(format), reading) };
   await rememberData(state, sources, datasets.train.rows, reading);
   const unknown = unknownShares(datasets);
-  for (const notice of [...leftOutNotices(datasets), ...unknownNotices(unknown, format.fields)]) reading.onNotice?.(notice);
+  for (const notice of [...leftOutNotices(datasets, format.spec.tasks), ...unknownNotices(unknown, format.fields)]) reading.onNotice?.(notice);
   return { ...datasets, unknown, balance: await labelBalance(datasets.train, format.spec.tasks) };
 }

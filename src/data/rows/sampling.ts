@@ -1,0 +1,65 @@
+import { column, type Batch } from '../../batch.js';
+import { mix, streamKey } from '../../random.js';
+import { labelColumn, rootTasks, taskColumns, type Task } from '../../tasks.js';
+import type { Sampling } from '../sampling-options.js';
+import { createRowBlock, gatherRows, type BlockColumn } from './row-block.js';
+import type { RowRule } from './row-rule.js';
+
+/** What each row that is left out is counted under. */
+export const SAMPLED_AWAY = 'negatives beyond the sample';
+
+type Labels = ReadonlyMap<string, Float32Array>;
+
+/**
+ * Decides on the usable rows of a file, in their order. A row has its number among them, so that neither threads nor pieces nor the
+ * other rows' labels change what becomes of it.
+ */
+function chooser({ negatives, seed }: Sampling, tasks: readonly Task[]): (labels: Labels, row: number) => boolean {
+  const names = tasks.filter(({ type }) => type === 'classification').map(labelColumn);
+  // Where nobody knows whether there was a click, there is no negative of it.
+  const knowns = rootTasks(tasks).flatMap((task) => taskColumns(task, tasks).known ?? []);
+  const key = streamKey(seed, 'negatives');
+  let number = 0;
+  return (labels, row) => {
+    const draw = mix(mix(number++) ^ key) / 2 ** 32;
+    return draw < negatives || names.some((name) => column(labels, name)[row] === 1) || knowns.some((name) => column(labels, name)[row] !== 1);
+  };
+}
+
+/** The rule that leaves negatives out of one file, behind all others, where its rows are read in their order. */
+export function samplingRule(sampling: Sampling, tasks: readonly Task[]): RowRule {
+  return {
+    columns: [],
+    start(block) {
+      const isKept = chooser(sampling, tasks);
+      return { readers: [], settle: () => (isKept(block.labels, block.rows) ? undefined : SAMPLED_AWAY) };
+    },
+  };
+}
+
+/** The same choice for rows that come in batches, in their order. */
+export interface Sampler {
+  /** The rows of a batch that are kept: valid until the next are. */
+  sample(batch: Batch): Batch;
+  /** Rows so far that are not, by reason. */
+  readonly leftOut: ReadonlyMap<string, number>;
+}
+
+/** A sampler for the batches of a file. */
+export function createSampler(sampling: Sampling, tasks: readonly Task[], columns: readonly BlockColumn[]): Sampler {
+  const isKept = chooser(sampling, tasks);
+  let kept = createRowBlock(columns, 0);
+  let order = new Uint32Array(0);
+  const leftOut = new Map<string, number>();
+  return {
+    leftOut,
+    sample(batch) {
+      if (order.length < batch.rows) [order, kept] = [new Uint32Array(batch.rows), createRowBlock(columns, batch.rows)];
+      let count = 0;
+      for (let row = 0; row < batch.rows; row++) if (isKept(batch.labels, row)) order[count++] = row;
+      if (count < batch.rows) leftOut.set(SAMPLED_AWAY, (leftOut.get(SAMPLED_AWAY) ?? 0) + batch.rows - count);
+      gatherRows(batch, order, count, kept);
+      return kept;
+    },
+  };
+}
