@@ -55,7 +55,7 @@ export function* crossChecks({ data, features, tasks: taskOptions, model, traini
       ...(checkpoints?.alsoBest ?? []).map((monitor, i) => ({ path: ['checkpoints', 'alsoBest', i], monitor })),
     ];
     for (const { path, monitor } of asked) {
-      if (monitor === 'loss' && data?.sampling !== undefined && data.valid !== undefined) yield { path, message: `expected a metric, as in ${tasks[0]?.name ?? 'ctr'}.logLoss: 'loss' is that of the sample, and data.valid is none` };
+      if (monitor === 'loss' && data?.sampling !== undefined && splitFilesOf(data).valid !== undefined) yield { path, message: `expected a metric, as in ${tasks[0]?.name ?? 'ctr'}.logLoss: 'loss' is that of the sample, and valid is none` };
       if (!monitors.includes(monitor)) yield { path, message: joined(`expected one of ${monitors.join(', ')}, found '${monitor}'`, didYouMean(monitor, monitors)) };
     }
   }

@@ -95,7 +95,7 @@ training: { epochs: 8, monitor: ctcvr.logLoss, batchSize: 256, optimizer: { dens
 
   it('does not choose an epoch by the loss of its sample', () => {
     const said = config('  ctr: { label: click }\n').replace('train: a.csv,', 'train: a.csv, valid: b.csv,');
-    expect(() => parseConfig(said, 'x.yaml')).toThrow("x.yaml:6:1: training.monitor: expected a metric, as in ctr.logLoss: 'loss' is that of the sample, and data.valid is none".slice(12));
+    expect(() => parseConfig(said, 'x.yaml')).toThrow("x.yaml:6:1: training.monitor: expected a metric, as in ctr.logLoss: 'loss' is that of the sample, and valid is none".slice(12));
     expect(parseConfig(`${said}training: { monitor: ctr.logLoss }\n`, 'x.yaml').training.monitor).toBe('ctr.logLoss');
   });
 

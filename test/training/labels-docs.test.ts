@@ -1,0 +1,52 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { parse, stringify } from 'yaml';
+import { MISSING, taskOptions, VIOLATIONS } from '../../src/tasks.js';
+import { conditionSchema } from '../../src/conditions.js';
+import { randomStream } from '../../src/random.js';
+import { scratchFolder } from '../support/scratch.js';
+import { trainSmall } from '../support/small-run.js';
+
+const page = readFileSync('docs/labels.md', 'utf8');
+const examples = [...page.matchAll(/^```yaml\n([^]*?)^```$/gm)].map(([, yaml]) => yaml!);
+
+/** A log with the columns of all examples. */
+function log(rows: number, seed: number): string {
+  const random = randomStream(seed, 'log');
+  const happens = (chance: number): number => (random.uniform() < chance ? 1 : 0);
+  const lines = Array.from({ length: rows }, (_, row) => {
+    const click = happens(0.4);
+    const cart = click * happens(0.5);
+    const cells = {
+      user: random.below(9), item: random.below(9), click, cart, pay: cart * happens(0.5), buy: click * happens(0.4), odd_buy: row % 20 === 0 ? 1 : click * happens(0.4),
+      play_ms: random.below(60_000), income: happens(0.3) === 1 ? '>50K' : '<=50K', rating: 1 + random.below(5), spend: 10 * random.uniform(), age: 10 + random.below(70),
+      share: happens(0.2), at: `2026-11-0${1 + random.below(9)} 12:00:00`, w: 0.5 + random.uniform(), maybe_like: row % 3 === 0 ? '' : happens(0.5), maybe_spend: row % 4 === 0 ? '' : random.uniform(),
+    };
+    return cells;
+  });
+  return `${Object.keys(lines[0]!).join(',')}\n${lines.map((cells) => Object.values(cells).join(',')).join('\n')}\n`;
+}
+
+describe('docs/labels.md', () => {
+  it.each(examples)('has an example that trains and is measured:\n%s', async (yaml) => {
+    const folder = scratchFolder();
+    writeFileSync(join(folder, 'train.csv'), log(400, 1));
+    writeFileSync(join(folder, 'valid.csv'), log(300, 2));
+    const { data, tasks, training, ...rest } = parse(yaml) as { readonly data?: object; readonly tasks: object; readonly training?: object };
+    expect(rest).toEqual({});
+    const config = join(folder, 'labels.yaml');
+    writeFileSync(config, stringify({ data: { train: 'train.csv', valid: 'valid.csv', ...data }, features: { ids: { type: 'categorical', fields: ['user', 'item'], width: 4 } }, tasks, model: { name: 'mmoe' }, training: { batchSize: 64, ...training } }));
+    const { metrics, numRejects } = await trainSmall(config, { runDir: join(folder, 'run') });
+    expect(numRejects).toBe(0);
+    for (const name of Object.keys(tasks)) {
+      const { rows, reasons } = metrics['valid']![name]!;
+      expect([name, rows > 10, reasons]).toEqual([name, true, undefined]);
+    }
+  });
+
+  it('tells of every key of a task and of a condition, and of every choice', () => {
+    const keys = [...Object.keys(taskOptions.shape), ...Object.keys((conditionSchema as unknown as { readonly shape: object }).shape)];
+    for (const word of [...keys, ...MISSING, ...VIOLATIONS]) expect(page).toMatch(new RegExp(`\`${word}\`|\\b${word}:`));
+  });
+});
