@@ -157,7 +157,7 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
           .option('device', deviceOption)
           .option('threads', threadsOption)
           .option('json', jsonOption)
-          .example('$0 export runs/latest --format onnx --out model.onnx', '')
+          .example('$0 export runs/latest --format onnx --with-encoders --out model.onnx', '')
           .example('$0 export runs/latest --format embeddings --out embeddings/', ''),
       async ({ path, format, out, bags, withEncoders, files, quantize, device, threads, json }) => {
         const { runExport } = await import('./export-command.js');

@@ -44,7 +44,7 @@ beforeAll(async () => {
   ]);
   expected = { ctr: [...ctr!], ctcvr: [...ctcvr!] };
   model.dispose();
-}, 120_000);
+}, 300_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function expectPredictions(found: Readonly<Record<string, readonly number[]>>): void {
@@ -56,6 +56,12 @@ describe('docs/formats.md', () => {
     expect(new Set(commands.map((words) => words[words.indexOf('--format') + 1]))).toEqual(new Set(formats.names));
     expect(['yaml', 'js', 'python', 'java'].map((language) => blocks(language).length)).toEqual([1, 1, 4, 1]);
     expect(readdirSync(folder).sort()).toEqual(expect.arrayContaining(['embeddings', 'encoded.onnx', 'model.onnx', 'model.safetensors']));
+  });
+
+  it('is right that --json prints what was written, and what 8 bits cost', async () => {
+    const { code, stdout } = await mtl(folder, ['export', 'runs/latest', '--format', 'safetensors', '--quantize', 'int8', '--out', 'small.safetensors', '--json']);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ files: [join(folder, 'small.safetensors')], measured: { exact: { test: { ctr: { auc: expect.any(Number) as number } } }, exported: { test: { ctr: { auc: expect.any(Number) as number } } } } });
   });
 
   it('tells of every rule by which cells become numbers', () => {

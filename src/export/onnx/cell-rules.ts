@@ -1,17 +1,8 @@
 import type { CellRule, ScaleStep } from '../../features/cell-rule.js';
 import { textReader } from '../../features/vocabulary/texts.js';
+import { checked, emitNumbers, type Cells } from './cells.js';
 import { ELEMENT_TYPES } from './messages.js';
-import type { OnnxGraph } from './onnx-graph.js';
-
-/** Texts of a graph that are cells: as many dimensions as there are, all that is made of them has the same. */
-export interface Cells {
-  readonly onnx: OnnxGraph;
-  /** Whose they are, for people. */
-  readonly field: string;
-  readonly texts: string;
-  /** Which of them are empty. */
-  readonly isEmpty: string;
-}
+import { emitTime, fixedOffset } from './times.js';
 
 /** Why a rule cannot be written down, and what to do about it. */
 export interface Unwritable {
@@ -26,11 +17,8 @@ type Written<K extends Kind> = { readonly [Each in K]: (rule: RuleOf<Each>, cell
 
 /** The domain of the operators of ONNX-ML. */
 const ML = 'ai.onnx.ml';
-/** Those of `parseNumber`, of a float's range, and of `parseId`. */
-const [NUMBER, LEAST_INFINITE] = ['[+-]?(?:[0-9]+\\.?[0-9]*|\\.[0-9]+)(?:[eE][+-]?[0-9]+)?', 2 ** 128 - 2 ** 103];
+/** An id, as `parseId` takes it. */
 const [ID, LARGEST_ID] = ['0*[0-9]{1,10}', 2 ** 31 - 1];
-
-const isOneOf = (onnx: OnnxGraph, a: string, b: string): string => onnx.node('Or', [a, b]);
 
 /**
  * Cells that become rows of a table, or numbers, as their rule says; running the graph fails where a cell cannot.
@@ -48,38 +36,20 @@ export function emitRule(rule: CellRule, cells: Cells): string {
 /** What stands in the way of writing a rule down; undefined where nothing does. */
 export function unwritable(rule: CellRule | undefined): Unwritable | undefined {
   if (rule?.kind === 'hashed') return { message: 'is hashed by MurmurHash3, for which ONNX has no operator', fix: 'leave out --with-encoders and hand over its ids, or train it with another encoding' };
-  return rule === undefined || rule.kind === 'time' ? { message: 'is read in a way for which ONNX has no operators', fix: 'leave out --with-encoders and hand over its ids' } : undefined;
-}
-
-/**
- * A value that is there only where something holds; elsewhere running the graph fails, and names what was expected.
- * @param holds of the same shape
- */
-export function checked(onnx: OnnxGraph, value: string, type: 'int64' | 'double', holds: string, expected: string): string {
-  // There is no operator that fails on purpose, but one that is asked for what lies beyond a list's end does.
-  const place = onnx.node('Where', [holds, onnx.number(0, 'int64'), onnx.number(1, 'int64')]);
-  const nothing = onnx.named(`expected of ${expected}`, 'Gather', [type === 'int64' ? onnx.ints(0) : onnx.doubles([0]), place]);
-  return onnx.node('Add', [value, nothing]);
-}
-
-/** Decimal numbers of cells; 0 for empty ones. */
-export function emitNumbers({ onnx, field, texts, isEmpty }: Cells): string {
-  const matches = onnx.node('RegexFullMatch', [texts], { pattern: NUMBER });
-  const number = onnx.node('Cast', [onnx.node('Where', [matches, texts, onnx.text('0')])], { to: ELEMENT_TYPES.double });
-  const isFinite = onnx.node('Less', [onnx.node('Abs', [number]), onnx.number(LEAST_INFINITE, 'double')]);
-  return checked(onnx, number, 'double', isOneOf(onnx, isEmpty, onnx.node('And', [matches, isFinite])), `${field}: a decimal number within the range of a 32-bit float`);
+  if (rule?.kind === 'time' && fixedOffset(rule.timeZone) === undefined) return { message: `is counted in the time zone ${rule.timeZone}, whose clocks change, and ONNX has no operator that knows when`, fix: 'leave out --with-encoders and hand over its ids, or train it with a timeZone as +01:00' };
+  return rule === undefined || 'clean' in rule || 'others' in rule ? { message: 'is read in a way for which ONNX has no operators', fix: 'leave out --with-encoders and hand over what it becomes' } : undefined;
 }
 
 const isNumber = ({ kind }: CellRule): boolean => kind === 'number' || kind === 'constant';
 
-const WRITTEN: Written<Exclude<Kind, 'hashed' | 'time'>> & Partial<Written<Kind>> = {
+const WRITTEN: Written<Exclude<Kind, 'hashed'>> & Partial<Written<Kind>> = {
   id({ size, beyond }, { onnx, field, texts, isEmpty }) {
     const matches = onnx.node('RegexFullMatch', [texts], { pattern: ID });
     const id = onnx.node('Cast', [onnx.node('Where', [matches, texts, onnx.text('0')])], { to: ELEMENT_TYPES.int64 });
     const bound = beyond === 'refused' ? size : LARGEST_ID + 1;
     const isId = onnx.node('And', [matches, onnx.node('Less', [id, onnx.number(bound, 'int64')])]);
     const known = beyond === 'refused' ? id : onnx.node('Where', [onnx.node('Less', [id, onnx.number(size, 'int64')]), id, onnx.number(0, 'int64')]);
-    return checked(onnx, known, 'int64', isOneOf(onnx, isEmpty, isId), `${field}: an id in digits, below ${bound}`);
+    return checked(onnx, known, 'int64', onnx.node('Or', [isEmpty, isId]), `${field}: an id in digits, below ${bound}`);
   },
 
   text({ texts: vocabulary, reserved }, { onnx, field, texts }) {
@@ -106,6 +76,8 @@ const WRITTEN: Written<Exclude<Kind, 'hashed' | 'time'>> & Partial<Written<Kind>
     }
     return onnx.node('Add', [count, onnx.number(1, 'int64')]);
   },
+
+  time: emitTime,
 
   number: ({ scaling }, cells) => scaling.reduce((value, step) => scaled(step, value, cells), emitNumbers(cells)),
 

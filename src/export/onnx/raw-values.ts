@@ -2,7 +2,8 @@ import { UserError } from '../../errors.js';
 import { CELL_SEPARATOR, type BagForm } from '../../features/feature.js';
 import type { EncodedField } from '../../features/feature-types.js';
 import { BATCH, paddedBag } from './bags.js';
-import { checked, emitNumbers, emitRule, unwritable, type Cells } from './cell-rules.js';
+import { emitRule, unwritable } from './cell-rules.js';
+import { checked, checkedTexts, emitNumbers, type Cells } from './cells.js';
 import type { FieldValues } from './features.js';
 import { ELEMENT_TYPES } from './messages.js';
 import type { OnnxGraph } from './onnx-graph.js';
@@ -19,8 +20,11 @@ export function rawValues(onnx: OnnxGraph, fields: readonly EncodedField[]): Fie
   });
   if (problems.length > 0) throw new UserError('usage', problems);
   const byName = new Map(fields.map((field) => [field.name, field]));
-  const cellsOf = (name: string): Cells & { readonly field: string } => (({ columns }) => (columns.length === 1 ? cellsOfColumn(onnx, name, columns[0]!) : joinedCells(onnx, name, columns)))(byName.get(name)!);
   const ruleOf = (name: string) => byName.get(name)!.rule!;
+  const cellsOf = (name: string): Cells => {
+    const cells = byName.get(name)!.columns.map((column) => cellsOfColumn(onnx, name, column));
+    return cells.length === 1 ? cells[0]! : joinedCells(cells);
+  };
   return {
     ids: (name) => emitRule(ruleOf(name), cellsOf(name)),
     numbers: (name) => onnx.node('Cast', [emitRule(ruleOf(name), cellsOf(name))], { to: ELEMENT_TYPES.float }),
@@ -42,15 +46,12 @@ function cellsOfColumn(onnx: OnnxGraph, field: string, column: string): Cells {
 }
 
 /** The cells of several columns as one; empty where one of them is. */
-function joinedCells(onnx: OnnxGraph, field: string, columns: readonly string[]): Cells {
-  const cells = columns.map((column) => cellsOfColumn(onnx, field, column));
-  const whole = cells.map(({ texts }) => onnx.node('RegexFullMatch', [texts], { pattern: '[^\\x1f]*' })).reduce((all, each) => onnx.node('And', [all, each]));
+function joinedCells(cells: readonly Cells[]): Cells {
+  const { onnx, field } = cells[0]!;
+  const isWhole = cells.map(({ texts }) => onnx.node('RegexFullMatch', [texts], { pattern: '[^\\x1f]*' })).reduce((all, each) => onnx.node('And', [all, each]));
   const isEmpty = cells.map((each) => each.isEmpty).reduce((some, each) => onnx.node('Or', [some, each]));
-  const place = onnx.node('Where', [whole, onnx.number(0, 'int64'), onnx.number(1, 'int64')]);
-  // Nothing, but where a cell holds what stands between them.
-  const nothing = onnx.named(`expected of ${field}: cells without the control character U+001F`, 'Gather', [onnx.text(''), place]);
   const joined = cells.map(({ texts }) => texts).reduce((all, each) => onnx.node('StringConcat', [onnx.node('StringConcat', [all, onnx.text(CELL_SEPARATOR)]), each]));
-  return { onnx, field, texts: onnx.node('StringConcat', [joined, nothing]), isEmpty };
+  return { onnx, field, texts: checkedTexts(onnx, joined, isWhole, `${field}: cells without the control character U+001F`), isEmpty };
 }
 
 /** The items of bags, as many places a row as the fullest has and one more. */
@@ -69,27 +70,26 @@ function emitBag({ onnx, field, texts, isEmpty }: Cells, { form, rule }: Encoded
   // With a weight behind each, the first of one or two is the item's.
   const [parts, numParts] = split(suffixed(items!, `${form.weight}1`), form.weight);
   const part = (at: number): string => onnx.node('Gather', [parts!, onnx.number(at, 'int64')], { axis: 2 });
-  const [ids, weightTexts] = [part(0), part(1)];
+  const ids = part(0);
   const isNoList = form.format === 'separated' ? [] : [onnx.node('Not', [onnx.node('Unsqueeze', [onnx.node('RegexFullMatch', [texts], { pattern: '(?s)\\[.*\\]' }), one])])];
   const isItem = [...isNoList, onnx.node('Not', [isEmptyText(onnx, ids)]), onnx.node('LessOrEqual', [numParts!, onnx.number(3, 'int64')])].reduce((all, each) => onnx.node('And', [all, each]));
   const id = emitRule({ ...rule!, empty: 0 }, { onnx, field, texts: ids, isEmpty: isAbsent });
   const rows = checked(onnx, id, 'int64', onnx.node('Or', [isAbsent, isItem]), `${field}: an id in every item, with '${form.items}' between items, and '${form.weight}' before a weight alone`);
 
-  const numbers = emitNumbers({ onnx, field, texts: weightTexts, isEmpty: isAbsent });
+  const numbers = emitNumbers({ onnx, field, texts: part(1), isEmpty: isAbsent });
   const zero = onnx.number(0, 'double');
   const taken = form.negative === 'taken' ? numbers : checked(onnx, numbers, 'double', onnx.node('Or', [isAbsent, onnx.node('GreaterOrEqual', [numbers, zero])]), `${field}: weights of at least 0, of which a mean can be taken`);
-  const weights = onnx.node('Where', [isThere, taken, zero]);
-  return heaviest(onnx, { rows: onnx.node('Where', [isThere, rows, onnx.number(0, 'int64')]), weights, isThere }, form);
+  const ranks = onnx.node('Where', [isThere, taken, onnx.number(-Infinity, 'double')]);
+  return heaviest(onnx, { rows: onnx.node('Where', [isThere, rows, onnx.number(0, 'int64')]), weights: onnx.node('Where', [isThere, taken, zero]), ranks }, form);
 }
 
 /** The items that are kept, with their weights. */
-function heaviest(onnx: OnnxGraph, { rows, weights, isThere }: { readonly rows: string; readonly weights: string; readonly isThere: string }, { maxItems }: BagForm): ReturnType<FieldValues['bag']> {
+function heaviest(onnx: OnnxGraph, { rows, weights, ranks }: { readonly rows: string; readonly weights: string; readonly ranks: string }, { maxItems }: BagForm): ReturnType<FieldValues['bag']> {
   const toFloat = (x: string): string => onnx.node('Cast', [x], { to: ELEMENT_TYPES.float });
   if (maxItems === undefined) return { ids: rows, inputs: paddedBag(onnx, toFloat(weights)) };
   const length = onnx.node('Slice', [onnx.node('Shape', [weights]), onnx.ints(1), onnx.ints(2)]);
-  const ranked = onnx.node('Where', [isThere, weights, onnx.number(-Infinity, 'double')]);
   // Among equals, the first.
-  const [, places] = onnx.nodeOf(undefined, 'TopK', [ranked, onnx.node('Min', [length, onnx.ints(maxItems)])], { axis: 1 }, 2);
+  const [, places] = onnx.nodeOf(undefined, 'TopK', [ranks, onnx.node('Min', [length, onnx.ints(maxItems)])], { axis: 1 }, 2);
   const kept = (x: string): string => onnx.node('GatherElements', [x, places!], { axis: 1 });
   return { ids: kept(rows), inputs: paddedBag(onnx, toFloat(kept(weights))) };
 }

@@ -1,0 +1,43 @@
+import { ELEMENT_TYPES } from './messages.js';
+import type { OnnxGraph } from './onnx-graph.js';
+
+/** A decimal number, as `parseNumber` takes it, and the least that a float of 32 bits does not hold. */
+export const NUMBER = '[+-]?(?:[0-9]+\\.?[0-9]*|\\.[0-9]+)(?:[eE][+-]?[0-9]+)?';
+const LEAST_INFINITE = 2 ** 128 - 2 ** 103;
+
+/** Texts of a graph that are cells: as many dimensions as there are, all that is made of them has the same. */
+export interface Cells {
+  readonly onnx: OnnxGraph;
+  /** Whose they are, for people. */
+  readonly field: string;
+  readonly texts: string;
+  /** Which of them are empty. */
+  readonly isEmpty: string;
+}
+
+/**
+ * A value that is there only where something holds; elsewhere running the graph fails, and names what was expected.
+ * @param holds of the same shape
+ */
+export function checked(onnx: OnnxGraph, value: string, type: 'int64' | 'double', holds: string, expected: string): string {
+  return onnx.node('Add', [value, onlyWhere(onnx, type === 'int64' ? onnx.ints(0) : onnx.doubles([0]), holds, expected)]);
+}
+
+/** The same for texts. */
+export function checkedTexts(onnx: OnnxGraph, texts: string, holds: string, expected: string): string {
+  return onnx.node('StringConcat', [texts, onlyWhere(onnx, onnx.text(''), holds, expected)]);
+}
+
+/** The one element of a list, as often as something holds. No operator fails on purpose, but one that is asked for what lies behind a list does. */
+function onlyWhere(onnx: OnnxGraph, list: string, holds: string, expected: string): string {
+  return onnx.named(`expected of ${expected}`, 'Gather', [list, onnx.node('Where', [holds, onnx.number(0, 'int64'), onnx.number(1, 'int64')])]);
+}
+
+/** Decimal numbers of cells; 0 for empty ones. */
+export function emitNumbers({ onnx, field, texts, isEmpty }: Cells): string {
+  const matches = onnx.node('RegexFullMatch', [texts], { pattern: NUMBER });
+  const isRead = onnx.node('And', [matches, onnx.node('Not', [isEmpty])]);
+  const number = onnx.node('Cast', [onnx.node('Where', [isRead, texts, onnx.text('0')])], { to: ELEMENT_TYPES.double });
+  const isFinite = onnx.node('Less', [onnx.node('Abs', [number]), onnx.number(LEAST_INFINITE, 'double')]);
+  return checked(onnx, number, 'double', onnx.node('Or', [isEmpty, onnx.node('And', [matches, isFinite])]), `${field}: a decimal number within the range of a 32-bit float`);
+}
