@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import fc from 'fast-check';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';
 import { refuseBadRows, skipBadRows } from '../../src/data/rows/rejects.js';
@@ -154,6 +155,39 @@ describe('a source of many files', () => {
     await expect(read(paths(folder))).rejects.toThrow(message);
     await expect(read(paths(folder))).rejects.toMatchObject({ exitCode: 3 });
   });
+
+  it('has the same rows in the same order however one log is cut into files, partitions and orders of columns', async () => {
+    const cell = fc.constantFrom('a', 'b', '"q,x"', 'ü', '', 'w 1', '"say ""hi"""');
+    const row = fc.record({ click: fc.constantFrom('0', '1'), word: cell, price: fc.constantFrom('0', '1.5', '-2', '1e3', '007'), ds: fc.constantFrom('2026-11-01', '2026-11-02', 'x y') });
+    const file = fc.record({ rows: fc.array(row, { maxLength: 6 }), columns: fc.shuffledSubarray(['click', 'word', 'price', 'ds', 'more'], { minLength: 5 }), isZipped: fc.boolean(), end: fc.constantFrom('\n', '\r\n') });
+    await fc.assert(
+      fc.asyncProperty(fc.array(file, { minLength: 1, maxLength: 5 }), fc.boolean(), async (files, isPartitioned) => {
+        const all = files.flatMap(({ rows }) => rows);
+        fc.pre(all.length > 0);
+        const textOf = (rows: typeof all, columns: readonly string[], end: string): string => [columns, ...rows.map((each) => columns.map((name) => ({ ...each, more: 'm' })[name as 'word']))].map((cells) => cells.join(',') + end).join('');
+        const contents: Record<string, string | Uint8Array> = {};
+        const inOrder: (readonly [string, typeof all])[] = [];
+        for (const [i, { rows, columns, isZipped, end }] of files.entries()) {
+          for (const ds of isPartitioned ? new Set(rows.map((each) => each.ds)) : [undefined]) {
+            const own = rows.filter((each) => ds === undefined || each.ds === ds);
+            const text = textOf(own, columns.filter((name) => ds === undefined || name !== 'ds'), end);
+            const name = `log/${ds === undefined ? '' : `ds=${encodeURIComponent(ds)}/`}part-${i}.csv${isZipped ? '.gz' : ''}`;
+            contents[name] = isZipped ? gzipSync(text) : text;
+            inOrder.push([name, own]);
+          }
+        }
+        const sorted = inOrder.sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(([, rows]) => rows);
+        const groups = [words, price, day, cross];
+        const expected = await read(join(written({ 'one.csv': textOf(sorted, ['click', 'word', 'price', 'ds'], '\n') }), 'one.csv'), groups);
+        const folder = written(contents);
+        for (const paths of [join(folder, 'log'), `${folder}/log/**/part-*`]) {
+          const found = await read(paths, groups, { cache: { folder: join(folder, 'cache') } });
+          expect([found.fitted, found.rows]).toEqual([expected.fitted, expected.rows]);
+        }
+      }),
+      { numRuns: 40 },
+    );
+  }, 60_000);
 
   it('may be called by a name that would be a glob', () => {
     const folder = written({ 'train[1].csv': csvOf(0, 3) });

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { contentSchema, hashFile } from '../../byte-hash.js';
+import { contentSchema, hashFile, type Content } from '../../byte-hash.js';
 import { userError } from '../../errors.js';
 
 /** What a source holds: the content of its files by their paths below it; a file that is a source itself is ''. JSON. */
@@ -15,7 +15,11 @@ export type FileStats = Readonly<Record<string, z.output<typeof fileStatsSchema>
 
 /** Whether two sources hold the same bytes, wherever they lie and whenever they were written. */
 export function isSameContent(a: Fingerprint, b: Fingerprint): boolean {
-  return haveSame(a, b, (left, right) => left.bytes === right.bytes && left.hash === right.hash);
+  const isSame = (left: Content, right: Content): boolean => left.bytes === right.bytes && left.hash === right.hash;
+  const [[only, ...more], [other, ...others]] = [Object.values(a), Object.values(b)];
+  // A single file is the same below any path: a folder of one part may be named, or the part.
+  if (only !== undefined && other !== undefined && more.length + others.length === 0) return isSame(only, other);
+  return haveSame(a, b, isSame);
 }
 
 /** Whether no file was touched. */

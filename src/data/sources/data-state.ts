@@ -43,6 +43,7 @@ export async function refuseOtherContent({ fingerprints }: DataState, sources: S
     const [known, source] = [fingerprints[split], sources[split]];
     if (known === undefined || source === undefined) continue;
     const now = await source.fingerprint(access);
+    if (isSameContent(known, now) && isOtherOrder(Object.keys(known), Object.keys(now))) problems.push({ key: `data.${split}`, where: source.path, message: 'its files are in another order than when the run was trained', fix: FIX });
     if (!isSameContent(known, now)) problems.push(...changesOf(source.path, known, now).map((problem) => ({ key: `data.${split}`, ...problem })));
   }
   if (problems.length > 0) throw new UserError('data', problems);
@@ -59,6 +60,8 @@ export async function rememberData(state: DataState, sources: Sources, trainRows
   state.trainRows = trainRows;
   for (const split of TRAINED_BY) state.fingerprints[split] = await sources[split]?.fingerprint(access);
 }
+
+const isOtherOrder = (known: readonly string[], now: readonly string[]): boolean => known.length > 1 && known.some((name, i) => name !== now[i]);
 
 const FIX = 'go on with the same data, or start a new run';
 
