@@ -3,7 +3,7 @@ import { refuseBadRows, skipBadRows } from './data/rows/rejects.js';
 import { blockColumns } from './data/rows/row-block.js';
 import type { Access } from './data/sources/source.js';
 import { openSplits } from './data/sources/splits.js';
-import type { Paths, Split } from './data/options.js';
+import { splitFilesOf, type Paths, type Split } from './data/options.js';
 import { absolute } from './data/sources/find-files.js';
 import { createEngine, type EngineOptions } from './engines/engines.js';
 import { userError } from './errors.js';
@@ -74,8 +74,9 @@ export async function importance({ path, data, rows, repeats, seed, byGroup, ran
   const units = byGroup ? groupsOf(configFields(experiment.features)) : configFields(experiment.features);
   if (dropWorst !== undefined) refuseTooMany(dropWorst, units.length);
   const split = splitOf(model, data);
-  const files = { [split]: data === undefined ? experiment.data[split] : absolute(data) };
-  const source = (await openSplits(files, format, data === undefined ? 'name other data with --data' : 'paths are taken from the working directory', dialectOf(experiment.data)))[split]!;
+  const files = { [split]: data === undefined ? splitFilesOf(experiment.data)[split] : absolute(data) };
+  const { where, split: parts } = experiment.data;
+  const source = (await openSplits(files, format, data === undefined ? 'name other data with --data' : 'paths are taken from the working directory', dialectOf(experiment.data), data === undefined ? { where, split: parts } : { where }))[split]!;
 
   const program = compileTrained(model, await createEngine(engineOptions), onNotice);
   try {
@@ -99,8 +100,9 @@ export async function importance({ path, data, rows, repeats, seed, byGroup, ran
 
 /** Where choices are made: on valid, so that test stays what nothing was chosen by. */
 function splitOf({ experiment: { data } }: TrainedModel, given: Paths | undefined): 'valid' | 'test' {
-  if (given !== undefined || (data.valid === undefined && data.test !== undefined)) return 'test';
-  if (data.valid !== undefined) return 'valid';
+  const { valid, test } = splitFilesOf(data);
+  if (given !== undefined || (valid === undefined && test !== undefined)) return 'test';
+  if (valid !== undefined) return 'valid';
   throw userError('usage', { where: 'mtl importance', message: 'the config has neither data.valid nor data.test', fix: 'name data with --data' });
 }
 
