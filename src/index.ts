@@ -3,6 +3,7 @@ import { loadConfig, parseConfig, type LoadedConfig } from './config/load.js';
 import { parseOverride } from './config/overrides.js';
 import { UserError, type Problem } from './errors.js';
 import { evaluate as evaluateModel, type EvaluateOptions as AllEvaluateOptions, type EvaluateResult } from './evaluate.js';
+import { predict as predictData, type PredictOptions as AllPredictOptions, type PredictResult } from './predict.js';
 import { train as trainConfig, type TrainOptions as AllTrainOptions } from './train.js';
 import type { TrainObserver, TrainResult } from './training/observer.js';
 
@@ -15,6 +16,8 @@ export type { Cell, Item } from './data/rows/encode-values.js';
 export { UserError } from './errors.js';
 export type { ErrorKind, Problem } from './errors.js';
 export type { EvaluateResult } from './evaluate.js';
+export type { PredictResult } from './predict.js';
+export type { RankOptions } from './predict/top-rows.js';
 export type { TrainObserver, TrainResult } from './training/observer.js';
 
 /** How a run is trained: what `mtl train` takes, and who is told what happens. */
@@ -49,6 +52,20 @@ export type EvaluateOptions = Partial<Omit<AllEvaluateOptions, 'path'>>;
  */
 export async function evaluate(path: string, { device = 'auto', signal = NEVER, onNotice = ignore, ...options }: EvaluateOptions = {}): Promise<EvaluateResult> {
   return evaluateModel({ ...options, path, device, signal, onNotice });
+}
+
+/** What is predicted and where it goes: what `mtl predict` takes. */
+export type PredictOptions = Pick<AllPredictOptions, 'data' | 'out'> & Partial<Omit<AllPredictOptions, 'path' | 'data' | 'out'>>;
+
+/**
+ * Predicts every row of some data with a run (its best checkpoint) or a checkpoint, and writes what was predicted, in memory of one size.
+ * @example
+ * const { rows, columns } = await predict('runs/latest', { data: 'data/test.csv', out: 'scores.csv', keep: ['101', '205'] });
+ * console.log(rows, columns);
+ * @throws UserError
+ */
+export async function predict(path: string, { device = 'auto', keep = [], prefix = '', signal = NEVER, onNotice = ignore, ...options }: PredictOptions): Promise<PredictResult> {
+  return predictData({ ...options, path, device, keep, prefix, signal, onNotice });
 }
 
 const NEVER = new AbortController().signal;

@@ -4,18 +4,13 @@ import type { Program } from './engines/engine.js';
 import { createEngine } from './engines/engines.js';
 import { userError, type Problem } from './errors.js';
 import { predictedSpaces, predictionsOf } from './evaluation/spaces.js';
-import type { EncodedField } from './features/feature-types.js';
+import { inputsOf, type ModelInput } from './features/model-input.js';
 import { compileTrained, readTrainedModel } from './trained-model.js';
+
+export type { ModelInput };
 
 /** Predictions by space, one number a row. Every task is a space; so is a conversion together with what it is given (`ctcvr`). */
 export type Predictions = Readonly<Record<string, Float32Array>>;
-
-/** A column that a model reads. */
-export interface ModelInput {
-  readonly name: string;
-  /** What its cells are: ids in digits, any text, numbers, or lists of ids. */
-  readonly holds: 'id' | 'text' | 'number' | 'bag';
-}
 
 /** How rows are predicted. */
 export interface PredictRowsOptions {
@@ -49,6 +44,12 @@ export interface Model {
   dispose(): void;
 }
 
+/** A model that takes rows however they lie, and knows what its config is called: what a server needs beside the rest. */
+export interface GivenModel extends Model {
+  readonly name: string;
+  predictGiven(given: GivenRows, options?: PredictRowsOptions): Predictions;
+}
+
 /** Rows that are encoded and predicted at a time. */
 const PIECE_ROWS = 4096;
 
@@ -58,8 +59,14 @@ const PIECE_ROWS = 4096;
  * @throws UserError (checkpoint) where there is none, or it is not whole
  */
 export async function loadModel(path: string): Promise<Model> {
+  const { checkpoint, step, inputs, outputs, predict, predictColumns, dispose } = await loadGivenModel(path);
+  return { checkpoint, step, inputs, outputs, predict, predictColumns, dispose };
+}
+
+/** The same, for a server. */
+export async function loadGivenModel(path: string): Promise<GivenModel> {
   const trained = await readTrainedModel(path);
-  const { folder, checkpoint, format: { fields } } = trained;
+  const { folder, checkpoint, experiment, format: { fields } } = trained;
   let program: Program | undefined = compileTrained(trained, await createEngine({ device: 'cpu', threads: 1 }), () => undefined);
   const spaces = predictedSpaces(trained.spaces);
   const encoder = createValueEncoder(fields);
@@ -84,10 +91,12 @@ export async function loadModel(path: string): Promise<Model> {
   };
 
   return {
+    name: experiment.name,
     checkpoint: folder,
     step: checkpoint.program.step,
     inputs: inputsOf(fields),
     outputs: spaces.map(({ name }) => name),
+    predictGiven,
     predict: (rows, options) => predictGiven(rowsOfObjects(rows), options),
     predictColumns: (columns, options) => predictGiven(rowsOfColumns(columns), options),
     dispose() {
@@ -95,16 +104,4 @@ export async function loadModel(path: string): Promise<Model> {
       program = undefined;
     },
   };
-}
-
-/** The columns of some fields, each once: a field of its own says what a column holds, a cross takes any text. */
-function inputsOf(fields: readonly EncodedField[]): readonly ModelInput[] {
-  const held = new Map<string, ModelInput['holds']>();
-  const byWidth = [...fields].sort((a, b) => a.columns.length - b.columns.length);
-  for (const { columns, kind, direct } of byWidth) {
-    const holds = columns.length > 1 ? 'text' : kind === 'bag' ? 'bag' : direct?.cell === 'id' ? 'id' : direct?.cell === 'number' ? 'number' : 'text';
-    for (const name of columns) if (!held.has(name)) held.set(name, holds);
-  }
-  const names = [...new Set(fields.flatMap(({ columns }) => columns))];
-  return names.map((name) => ({ name, holds: held.get(name)! }));
 }

@@ -5,9 +5,10 @@ import { packageVersion } from '../runs/package-version.js';
 import { PRESET_NAMES, SYNTH_FORMATS } from '../synth/presets.js';
 import { tell, usageProblem } from './complaints.js';
 import { dataPath, deviceOption, filesOption, jsonOption, perField, setOption, shareOrNone, shareOrZero, threadsOption, verifyDataOption, whole, wholeOrNone } from './options.js';
+import { serveOptions } from './serve-options.js';
 
 /** Options that may be given many times, or with many values. */
-const LISTS = ['set', 'keep', 'data'];
+const LISTS = ['set', 'keep', 'data', 'paths'];
 
 // Commands are loaded when they are called, so that help costs nothing.
 
@@ -162,6 +163,15 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
       async ({ path, format, out, bags, withEncoders, files, quantize, device, threads, json }) => {
         const { runExport } = await import('./export-command.js');
         await finish(runExport({ path, format, out, asked: { bags, withEncoders, files, quantize }, device, threads, json }));
+      },
+    )
+    .command(
+      'serve <paths..>',
+      'answer requests for predictions over HTTP',
+      serveOptions,
+      async ({ paths, name, host, port, workers, reload, reloadEvery, maxBody, maxRows, timeout, json }) => {
+        const { runServe } = await import('./serve-command.js');
+        await finish(runServe({ paths, name, host, port, workers, reload, reloadEvery, maxBody, maxRows, timeout, json }));
       },
     )
     .command('config <command>', 'show configs and their schema', (y) =>

@@ -1,4 +1,5 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
+import { promisify } from 'node:util';
 import type { TestContext } from 'vitest';
 
 /** What tests call that hold what is here against what people have in Python. */
@@ -13,4 +14,10 @@ export function needsPython({ skip }: Pick<TestContext, 'skip'>, ...modules: rea
 /** What a script prints; its errors are told. */
 export function python(cwd: string, script: string, args: readonly string[] = []): string {
   return execFileSync(PYTHON, ['-c', script, ...args], { cwd, encoding: 'utf8' });
+}
+
+/** The same, while this process goes on: a script may ask it something. */
+export async function pythonAside(cwd: string, script: string, args: readonly string[] = []): Promise<string> {
+  const { stdout } = await promisify(execFile)(PYTHON, ['-c', script, ...args], { cwd, encoding: 'utf8' });
+  return stdout;
 }

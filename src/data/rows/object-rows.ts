@@ -21,6 +21,8 @@ export interface GivenRows {
   cellsOf(column: string): (row: number) => unknown;
   /** A column of the row that is likely to be meant by one that it has not. */
   hintOf?(row: number, column: string): string | undefined;
+  /** What a row is called; its number among the rows where it is left out. */
+  placeOf?(row: number): string;
 }
 
 /** Rows that an error names. */
@@ -34,7 +36,7 @@ export function rowsOfObjects(rows: readonly Row[]): GivenRows {
   const given: unknown = rows;
   if (!Array.isArray(given)) throw userError('data', { where: 'rows', message: `expected a list of rows, found ${quoted(given)}`, fix: 'give a single row as [row]' });
   for (const [row, value] of (given as unknown[]).entries()) {
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw userError('data', { where: placeOf(row), message: `expected an object with a cell a column, found ${quoted(value)}` });
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw userError('data', { where: rowPlace(row), message: `expected an object with a cell a column, found ${quoted(value)}` });
   }
   return {
     count: rows.length,
@@ -65,7 +67,7 @@ export function rowsOfColumns(columns: Columns): GivenRows {
 }
 
 /** What is wrong with a cell, in words. */
-export function problemOfCell({ row, columns, value, expected, cure }: BadCell, { hintOf }: GivenRows): Problem {
+export function problemOfCell({ row, columns, value, expected, cure }: BadCell, { hintOf, placeOf = rowPlace }: GivenRows): Problem {
   const hint = columns.map((column) => hintOf?.(row, column)).find((each) => each !== undefined);
   const isBlank = value === undefined || value === null;
   const fix = hint ?? cure ?? (isBlank ? 'give the row this column' : 'correct the row, or leave it out by onBadRow');
@@ -79,5 +81,5 @@ export function badRowsError(bad: readonly BadRow[]): UserError {
   return new UserError('data', more <= 0 ? told : [...told, { message: `and ${more} more bad rows` }]);
 }
 
-const placeOf = (row: number): string => `rows[${row}]`;
+const rowPlace = (row: number): string => `rows[${row}]`;
 const columnKey = (columns: readonly string[]): string => `column ${columns.map((column) => quoted(column)).join(', ')}`;

@@ -1,0 +1,64 @@
+import { once } from 'node:events';
+import { isIP } from 'node:net';
+import { availableParallelism } from 'node:os';
+import { EXIT_CODES, printable, userError } from '../errors.js';
+import { serve } from '../serve.js';
+import { createOutput } from './output.js';
+import { listenForStop } from './signals.js';
+
+/** The arguments of `mtl serve`. */
+export interface ServeArguments {
+  readonly paths: readonly string[];
+  /** Names with commas between them. */
+  readonly name: string | undefined;
+  readonly host: string;
+  readonly port: number;
+  /** undefined leaves one core to HTTP. */
+  readonly workers: number | undefined;
+  readonly reload: boolean;
+  readonly reloadEvery: number;
+  readonly maxBody: number;
+  readonly maxRows: number;
+  readonly timeout: number;
+  readonly json: boolean;
+}
+
+/** Holds the token that requests have to bring. */
+const TOKEN = 'MTL_TOKEN';
+
+/** `mtl serve`: serves until it is told to end, and gives the exit code. */
+export async function runServe({ paths, name, host, port, workers, reload, reloadEvery, maxBody, maxRows, timeout, json }: ServeArguments): Promise<number> {
+  const token = process.env[TOKEN];
+  if (token?.trim() === '') throw userError('usage', { where: TOKEN, message: 'is set, and empty', fix: 'unset it, or put a token into it' });
+  const { screen, notice, result } = createOutput(json);
+  const stop = listenForStop((signal) => screen.print(`${signal}: answering what was asked; once more to quit at once`));
+  try {
+    const server = await serve({
+      paths,
+      names: name?.split(','),
+      host,
+      port,
+      token,
+      workers: workers ?? Math.max(1, availableParallelism() - 1),
+      reloadMs: reload ? 1000 * reloadEvery : undefined,
+      limits: { bytes: maxBody * 2 ** 20, rows: maxRows },
+      timeoutMs: 1000 * timeout,
+      // The same may be worth telling again, hours later.
+      onNotice: (text) => screen.print(printable(text)),
+      onBug: (text) => void process.stderr.write(`This is a bug in mtl, please report it:\n${printable(text)}\n`),
+    });
+    for (const { name: model, version, checkpoint } of server.models) screen.print(`${model}, version ${version}: ${checkpoint}`);
+    screen.print(`listening at ${server.url}${token === undefined ? '' : `, for those who have ${TOKEN}`}`);
+    if (token === undefined && !isLoopback(host)) notice(`whoever reaches ${host} may ask: set ${TOKEN} to ask for a token`);
+    result({ url: server.url, models: server.models.map(({ name: model, version, checkpoint }) => ({ name: model, version, checkpoint })) });
+    if (!stop.signal.aborted) await once(stop.signal, 'abort');
+    await server.drain();
+    return EXIT_CODES.done;
+  } finally {
+    stop.release();
+  }
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
+}

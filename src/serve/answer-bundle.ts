@@ -1,0 +1,56 @@
+import type { BadRow } from '../data/rows/object-rows.js';
+import type { GivenModel, Predictions } from '../load-model.js';
+import { unpackedBody } from './body.js';
+import { joinedRows, type GivenRequest } from './given-request.js';
+import type { Answered, Bundle, BodyKind, BodyLimits, Form, ModelFacts } from './messages.js';
+import { asRefusal, refusalBody } from './refusal.js';
+import { readRowsRequest } from './rows-request.js';
+import { readTensorsRequest } from './tensors-request.js';
+
+/** What reads a body, by its form. */
+const READERS: Readonly<Record<Form, (body: Uint8Array, kind: BodyKind, facts: ModelFacts, limits: BodyLimits) => GivenRequest>> = {
+  rows: readRowsRequest,
+  tensors: readTensorsRequest,
+};
+
+/** Answers the requests of a bundle: their rows are predicted together, and each answer is what it would be alone. */
+export function answerBundle(model: GivenModel, facts: ModelFacts, limits: BodyLimits, { bytes, bodies }: Bundle): readonly Answered[] {
+  const answers = new Array<Answered>(bodies.length);
+  const read: { readonly index: number; readonly request: GivenRequest; readonly begin: number }[] = [];
+  let count = 0;
+  for (const [index, body] of bodies.entries()) {
+    try {
+      const request = READERS[body.form](unpackedBody(bytes.subarray(body.begin, body.end), body.encoding, limits.bytes), body, facts, limits);
+      read.push({ index, request, begin: count });
+      count += request.rows.count;
+    } catch (error) {
+      answers[index] = refused(error);
+    }
+  }
+  if (read.length === 0) return answers;
+  const bad: BadRow[] = [];
+  const predictions = model.predictGiven(joinedRows(read.map(({ request }) => request.rows)), { onBadRow: (row) => void bad.push(row) });
+  for (const { index, request, begin } of read) {
+    const end = begin + request.rows.count;
+    const own = bad.filter(({ row }) => row >= begin && row < end).map(({ row, problems }) => ({ row: row - begin, problems }));
+    try {
+      answers[index] = request.answer(slice(predictions, begin, end), own);
+    } catch (error) {
+      answers[index] = refused(error);
+    }
+  }
+  return answers;
+}
+
+function slice(predictions: Predictions, begin: number, end: number): Predictions {
+  return Object.fromEntries(Object.entries(predictions).map(([space, values]) => [space, values.subarray(begin, end)]));
+}
+
+function refused(error: unknown): Answered {
+  const refusal = asRefusal(error);
+  if (refusal !== undefined) return { status: refusal.status, body: refusalBody(refusal), rows: 0 };
+  return { ...BUG, bug: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+}
+
+/** The answer where a bug of ours is in the way; what it is stays here. */
+export const BUG: Answered = { status: 500, body: refusalBody({ message: 'this is a bug in mtl; the server has told more of it', problems: [] }), rows: 0 };

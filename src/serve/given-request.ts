@@ -1,0 +1,43 @@
+import type { BadRow, GivenRows } from '../data/rows/object-rows.js';
+import type { Predictions } from '../load-model.js';
+import type { Answered } from './messages.js';
+
+/** A request that was read. */
+export interface GivenRequest {
+  readonly rows: GivenRows;
+  /**
+   * Writes the answer.
+   * @param predictions of its rows
+   * @param bad those that could not be used, by their number in the request
+   * @throws Refusal, or UserError (data) where they are an error
+   */
+  answer(predictions: Predictions, bad: readonly BadRow[]): Answered;
+}
+
+/** The rows of several requests, one behind the other, each called what it is called in its own. */
+export function joinedRows(requests: readonly GivenRows[]): GivenRows {
+  if (requests.length === 1) return requests[0]!;
+  const count = requests.reduce((sum, { count: rows }) => sum + rows, 0);
+  const requestOf = new Uint32Array(count);
+  const begins = new Uint32Array(requests.length);
+  let end = 0;
+  for (const [r, request] of requests.entries()) {
+    begins[r] = end;
+    end += request.count;
+    requestOf.fill(r, begins[r], end);
+  }
+  /** Its request, and its number there. */
+  const placeIn = (row: number): readonly [GivenRows, number] => [requests[requestOf[row]!]!, row - begins[requestOf[row]!]!];
+  return {
+    count,
+    cellsOf: (column) => {
+      const cells = requests.map((request) => request.cellsOf(column));
+      return (row) => cells[requestOf[row]!]!(row - begins[requestOf[row]!]!);
+    },
+    hintOf: (row, column) => {
+      const [request, own] = placeIn(row);
+      return request.hintOf?.(own, column);
+    },
+    placeOf: (row) => `rows[${placeIn(row)[1]}]`,
+  };
+}

@@ -1,0 +1,55 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { ModelFacts } from './messages.js';
+
+/** What a server counts. */
+export interface ServeMetrics {
+  /** Counts a request of a model that was answered, with its status of HTTP and the seconds that it took. */
+  countRequest(model: string, status: number, seconds: number): void;
+  /** Counts requests that went to a thread together, and their rows. */
+  countBundle(facts: ModelFacts, requests: number, rows: number): void;
+  readonly contentType: string;
+  /** All of it in Prometheus' words. */
+  text(): Promise<string>;
+}
+
+/** From half a millisecond to ten seconds. */
+const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const POWERS_OF_TWO = Array.from({ length: 14 }, (_, i) => 2 ** i);
+
+/**
+ * Counters that begin at 0.
+ * @param facts gives what is known of the models that are served now
+ */
+export function createMetrics(facts: () => readonly ModelFacts[]): ServeMetrics {
+  const register = new Registry();
+  const registers = [register];
+  const requests = new Counter({ name: 'mtl_requests_total', help: 'requests for predictions that were answered, by status', labelNames: ['model', 'status'], registers });
+  const rows = new Counter({ name: 'mtl_rows_total', help: 'rows that were predicted', labelNames: ['model'], registers });
+  const seconds = new Histogram({ name: 'mtl_request_seconds', help: 'seconds from the head of a request to the end of its answer', labelNames: ['model'], buckets: SECONDS, registers });
+  const bundleRequests = new Histogram({ name: 'mtl_bundle_requests', help: 'requests that were predicted together', labelNames: ['model'], buckets: POWERS_OF_TWO.slice(0, 9), registers });
+  const bundleRows = new Histogram({ name: 'mtl_bundle_rows', help: 'rows that were predicted together', labelNames: ['model'], buckets: POWERS_OF_TWO, registers });
+  new Gauge({
+    name: 'mtl_model_info',
+    help: '1 for the checkpoint that each model is of',
+    labelNames: ['model', 'version', 'checkpoint'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { name, version, checkpoint } of facts()) this.set({ model: name, version, checkpoint }, 1);
+    },
+  });
+  collectDefaultMetrics({ register });
+  return {
+    countRequest(model, status, elapsed) {
+      requests.inc({ model, status });
+      seconds.observe({ model }, elapsed);
+    },
+    countBundle({ name: model }, numRequests, numRows) {
+      rows.inc({ model }, numRows);
+      bundleRequests.observe({ model }, numRequests);
+      bundleRows.observe({ model }, numRows);
+    },
+    contentType: register.contentType,
+    text: () => register.metrics(),
+  };
+}

@@ -1,0 +1,188 @@
+import { startThread, type Thread } from '../thread.js';
+import { BUG } from './answer-bundle.js';
+import { bundleOf, type Answered, type BodyKind, type ModelFacts, type PredictorSpec } from './messages.js';
+import { refusal, refusalBody } from './refusal.js';
+
+/** Threads that predict with one checkpoint. */
+export interface Pool {
+  readonly facts: ModelFacts;
+  /** Whether a thread is there that can answer. */
+  readonly isReady: boolean;
+  /** What is answered to a body; never rejects. */
+  ask(body: Uint8Array, kind: BodyKind): Promise<Answered>;
+  /** Ends the threads, once all that was asked is answered. */
+  close(): Promise<void>;
+}
+
+/** How a pool works, and who is told. */
+export interface PoolOptions {
+  readonly workers: number;
+  /** A request that waits longer is given up. */
+  readonly timeoutMs: number;
+  /** Told of every bundle that was answered. */
+  onBundle(facts: ModelFacts, requests: number, rows: number): void;
+  /** Told what people should know. */
+  onNotice(text: string): void;
+}
+
+/** A request that has no answer yet. */
+interface Waiting {
+  readonly body: Uint8Array;
+  readonly kind: BodyKind;
+  readonly settle: (answer: Answered) => void;
+  isSettled: boolean;
+}
+
+/** A thread, and the bundles that it has to answer. */
+interface Worker {
+  readonly thread: Thread;
+  numAsked: number;
+}
+
+/** Bundles that a thread has at a time: one that it answers, and one that it goes on with while this thread hears of the other. */
+const BUNDLES_PER_WORKER = 2;
+/** Requests of a bundle, and bytes behind which no further is added. */
+const [MAX_BUNDLE_REQUESTS, MAX_BUNDLE_BYTES] = [256, 1 << 20];
+/** Requests that wait, and their bytes: more are sent away. */
+const [MAX_WAITING, MAX_WAITING_BYTES] = [10_000, 1 << 28];
+
+const BUSY = answerOf(503, 'too many requests are waiting', 'ask again later, or start mtl serve with more --workers');
+const GONE = answerOf(503, 'the thread that predicts ended', 'ask again; another one is started');
+const LATE = answerOf(504, 'there was no answer in time', 'ask for fewer rows at once, or start mtl serve with more --workers or a longer --timeout');
+
+/**
+ * Starts threads that load a checkpoint, and waits until all of them can answer. What is asked while they are busy goes to them
+ * together.
+ * @throws UserError (checkpoint) where it cannot be loaded; nothing is left then
+ */
+export async function openPool(spec: PredictorSpec, { workers: count, timeoutMs, onBundle, onNotice }: PoolOptions): Promise<Pool> {
+  const workers: Worker[] = [];
+  const queue: Waiting[] = [];
+  let waitingBytes = 0;
+  let isPlanned = false;
+  let isClosing = false;
+  let numStarting = 0;
+  let onIdle: (() => void) | undefined;
+
+  const start = async (): Promise<ModelFacts> => {
+    const worker: Worker = { thread: startThread('serve/predict-worker.js', spec), numAsked: 0 };
+    try {
+      const found = (await worker.thread.ask(undefined)) as ModelFacts;
+      workers.push(worker);
+      return found;
+    } catch (error) {
+      await worker.thread.close();
+      throw error;
+    }
+  };
+  const startAll = await Promise.allSettled(Array.from({ length: count }, start));
+  const failed = startAll.find((each) => each.status === 'rejected');
+  if (failed !== undefined) {
+    await Promise.all(workers.map(({ thread }) => thread.close()));
+    throw failed.reason;
+  }
+  const facts = (startAll[0] as PromiseFulfilledResult<ModelFacts>).value;
+
+  const replace = async (worker: Worker, error: Error): Promise<void> => {
+    if (!workers.includes(worker)) return;
+    workers.splice(workers.indexOf(worker), 1);
+    if (!isClosing) {
+      onNotice(`${facts.name}: ${error.message}`);
+      numStarting++;
+      try {
+        await start();
+        onNotice(`${facts.name}: another thread is there`);
+      } catch (reason) {
+        onNotice(`${facts.name}: no other thread could be started: ${reason instanceof Error ? reason.message : String(reason)}`);
+      }
+      numStarting--;
+    }
+    dispatch();
+  };
+
+  const send = async (worker: Worker, requests: readonly Waiting[]): Promise<void> => {
+    worker.numAsked++;
+    try {
+      const bundle = bundleOf(requests);
+      const answers = (await worker.thread.ask(bundle, [bundle.bytes.buffer as ArrayBuffer])) as readonly Answered[];
+      onBundle(facts, requests.length, answers.reduce((sum, { rows }) => sum + rows, 0));
+      for (const [i, request] of requests.entries()) request.settle(answers[i]!);
+    } catch (error) {
+      const isBug = error instanceof Error && error.name === 'Error';
+      for (const request of requests) request.settle(isBug ? { ...BUG, bug: error.stack } : GONE);
+      if (!isBug) void replace(worker, error as Error);
+    }
+    worker.numAsked--;
+    dispatch();
+  };
+
+  /** The requests that go together next. */
+  const takeBundle = (share: number): readonly Waiting[] => {
+    const taken: Waiting[] = [];
+    let bytes = 0;
+    let end = 0;
+    while (end < queue.length && taken.length < share && bytes < MAX_BUNDLE_BYTES) {
+      const request = queue[end++]!;
+      waitingBytes -= request.body.length;
+      if (request.isSettled) continue;
+      taken.push(request);
+      bytes += request.body.length;
+    }
+    queue.splice(0, end);
+    return taken;
+  };
+
+  const dispatch = (): void => {
+    isPlanned = false;
+    if (workers.length + numStarting === 0) for (const { settle } of queue.splice(0)) settle(GONE);
+    for (;;) {
+      const free = workers.filter(({ numAsked }) => numAsked < BUNDLES_PER_WORKER).sort((a, b) => a.numAsked - b.numAsked);
+      const idle = free.filter(({ numAsked }) => numAsked === 0).length;
+      if (free.length === 0 || queue.length === 0) break;
+      const requests = takeBundle(Math.min(MAX_BUNDLE_REQUESTS, Math.ceil(queue.length / Math.max(1, idle))));
+      if (requests.length > 0) void send(free[0]!, requests);
+    }
+    if (queue.length === 0 && workers.every(({ numAsked }) => numAsked === 0)) onIdle?.();
+  };
+
+  return {
+    facts,
+    get isReady() {
+      return workers.length > 0;
+    },
+    ask(body, kind) {
+      if (queue.length >= MAX_WAITING || waitingBytes >= MAX_WAITING_BYTES) return Promise.resolve(BUSY);
+      return new Promise((resolve) => {
+        const request: Waiting = {
+          body,
+          kind,
+          isSettled: false,
+          settle(answer) {
+            if (request.isSettled) return;
+            request.isSettled = true;
+            clearTimeout(timer);
+            resolve(answer);
+          },
+        };
+        const timer = setTimeout(() => request.settle(LATE), timeoutMs);
+        queue.push(request);
+        waitingBytes += body.length;
+        // All that came in with this one goes with it.
+        if (!isPlanned) setImmediate(dispatch);
+        isPlanned = true;
+      });
+    },
+    async close() {
+      isClosing = true;
+      await new Promise<void>((resolve) => {
+        onIdle = resolve;
+        dispatch();
+      });
+      await Promise.all(workers.map(({ thread }) => thread.close()));
+    },
+  };
+}
+
+function answerOf(status: number, message: string, fix: string): Answered {
+  return { status, body: refusalBody(refusal(status, { message, fix })), rows: 0 };
+}

@@ -1,0 +1,23 @@
+import { workerData } from 'node:worker_threads';
+import { loadGivenModel } from '../load-model.js';
+import { answerWith } from '../thread.js';
+import { answerBundle } from './answer-bundle.js';
+import type { Bundle, ModelFacts, PredictorSpec } from './messages.js';
+
+// A thread that holds a model and answers bundles of requests.
+
+// Given by `openPool`.
+const { folder, name, limits } = workerData as PredictorSpec;
+const loading = loadGivenModel(folder).then((model) => {
+  const facts: ModelFacts = { name: name ?? model.name, version: String(model.step), checkpoint: model.checkpoint, inputs: model.inputs, outputs: model.outputs };
+  return { model, facts };
+});
+// What fails is told to who asks first.
+loading.catch(() => undefined);
+
+answerWith(async (request) => {
+  const { model, facts } = await loading;
+  if (request === undefined) return { result: facts };
+  const result = answerBundle(model, facts, limits, request as Bundle);
+  return { result, transfer: result.flatMap(({ body }) => (typeof body === 'string' ? [] : [body.buffer as ArrayBuffer])) };
+});

@@ -1,0 +1,163 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import type { LightMyRequestResponse } from 'fastify';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { loadModel, type Model, type Row } from '../../src/index.js';
+import { servedWorld, serverOfTest, startServer } from '../support/served.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'mtl-serve-'));
+let world: Awaited<ReturnType<typeof servedWorld>>;
+let model: Model;
+let server: Awaited<ReturnType<typeof startServer>>;
+
+beforeAll(async () => {
+  world = await servedWorld(folder);
+  model = await loadModel(world.run);
+  server = await startServer({ paths: [world.run] });
+}, 120_000);
+afterAll(async () => {
+  await server.drain();
+  model.dispose();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const post = (url: string, payload: object | string | Buffer, headers: Record<string, string> = {}): Promise<LightMyRequestResponse> => server.app.inject({ method: 'POST', url, payload, headers });
+const predictionsOf = (rows: readonly Row[]): object[] => {
+  const predicted = Object.entries(model.predict(rows));
+  return rows.map((_, row) => Object.fromEntries(predicted.map(([space, values]) => [space, values[row]!])));
+};
+/** Predictions as they are written: short decimals of the floats that the model gives. */
+const asFloats = (predictions: readonly object[]): object[] => predictions.map((each) => Object.fromEntries(Object.entries(each).map(([space, value]) => [space, Math.fround(value as number)])));
+const errorOf = (response: LightMyRequestResponse): unknown => [response.statusCode, response.json<{ error: string }>().error];
+const says = (text: string): unknown => expect.stringContaining(text);
+
+describe('POST /predict', () => {
+  it('predicts rows as the library does, to the last bit', async () => {
+    const response = await post('/predict', { rows: world.rows });
+    expect(response.statusCode).toBe(200);
+    const { predictions, ...rest } = response.json<{ predictions: object[] }>();
+    expect(rest).toEqual({ model: 'small', version: '10' });
+    expect(asFloats(predictions)).toEqual(predictionsOf(world.rows));
+  });
+
+  it('takes numbers and lists as JSON has them, and no rows at all', async () => {
+    const row = { ...world.rows[0]!, 101: Number(world.rows[0]!['101']), '109_14': [{ id: 3, weight: 0.5 }, '4'] };
+    expect(asFloats((await post('/predict', { rows: [row] })).json<{ predictions: object[] }>().predictions)).toEqual(predictionsOf([row]));
+    expect((await post('/predict', { rows: [] })).json()).toMatchObject({ predictions: [] });
+  });
+
+  it('answers requests that were predicted together as if they were alone', async () => {
+    const asked = Array.from({ length: 50 }, (_, i) => (i % 7 === 3 ? [{ ...world.rows[i]!, 101: 'x' }] : world.rows.slice(i, i + 1 + (i % 3))));
+    const answers = await Promise.all(asked.map((rows) => post('/predict', { rows })));
+    for (const [i, rows] of asked.entries()) {
+      if (i % 7 === 3) expect(errorOf(answers[i]!)).toEqual([400, 'rows[0]: column "101": expected an id: a whole number in digits, found "x"; correct the row, or where ids are texts, give the field encoding: { name: tokens }']);
+      else expect(asFloats(answers[i]!.json<{ predictions: object[] }>().predictions)).toEqual(predictionsOf(rows));
+    }
+    const { payload } = await server.app.inject('/metrics');
+    const numberOf = (pattern: RegExp): number => Number(pattern.exec(payload)![1]);
+    const [requests, bundles] = [numberOf(/mtl_bundle_requests_sum\{model="small"\} (\d+)/), numberOf(/mtl_bundle_requests_count\{model="small"\} (\d+)/)];
+    expect(requests - bundles).toBeGreaterThan(20);
+  });
+
+  it('with ?onBadRow=skip predicts the others, and says what is wrong with the bad ones', async () => {
+    const rows = [world.rows[0]!, { ...world.rows[1]!, 101: 'x' }, world.rows[2]!];
+    const { predictions, problems } = (await post('/predict?onBadRow=skip', { rows })).json<{ predictions: (object | null)[]; problems: object[] }>();
+    expect(predictions[1]).toBeNull();
+    expect(asFloats([predictions[0]!, predictions[2]!])).toEqual(predictionsOf([rows[0]!, rows[2]!]));
+    expect(problems).toEqual([{ where: 'rows[1]', key: 'column "101"', message: says('found "x"'), fix: says('correct the row') }]);
+  });
+
+  it.each([
+    ['no JSON', '{"rows": [', 400, 'body: is no JSON ('],
+    ['nothing', '', 400, 'body: expected JSON, found nothing'],
+    ['bytes that are no text', Buffer.from([0x22, 0xff, 0x22]), 400, 'body: expected JSON in UTF-8'],
+    ['a list', '[{}]', 400, 'body: expected an object, found a list; write {"rows": […]} around it'],
+    ['another key', '{"row": [{}]}', 400, "body: row: unknown key; expected rows; did you mean 'rows'?"],
+    ['rows that are no list', '{"rows": {}}', 400, 'rows: expected a list of objects with a cell a column, found {}'],
+    ['a row that is none', '{"rows": [{}, 5]}', 400, 'rows[1]: expected an object with a cell a column, found 5'],
+    ['a blank row', '{"rows": [{}]}', 400, 'rows[0]: column "101": expected an id'],
+    ['too many rows', JSON.stringify({ rows: Array(1001).fill({}) }), 413, 'rows: expected at most 1000 rows, found 1001; send them in several requests, or start mtl serve with more --max-rows'],
+    ['too many bytes', ' '.repeat(2 ** 20 + 1), 413, 'body: expected at most 1048576 bytes; send the rows in several requests'],
+  ])('refuses %s, and says why', async (_, body, status, message) => {
+    expect(errorOf(await post('/predict', body))).toEqual([status, says(message)]);
+  });
+
+  it('unpacks a body, and no more of it than a body may have', async () => {
+    const gzip = (text: string): Promise<LightMyRequestResponse> => post('/predict', gzipSync(text), { 'content-encoding': 'gzip' });
+    expect((await gzip(JSON.stringify({ rows: world.rows.slice(0, 2) }))).statusCode).toBe(200);
+    expect(errorOf(await gzip(' '.repeat(2 ** 21)))).toEqual([413, says('body: expected at most 1048576 bytes')]);
+    expect(errorOf(await post('/predict', 'x', { 'content-encoding': 'gzip' }))).toEqual([400, says('body: is not gzip, as content-encoding says (')]);
+    expect(errorOf(await post('/predict', 'x', { 'content-encoding': 'br' }))).toEqual([415, 'content-encoding: expected gzip or deflate, found "br"']);
+  });
+
+  it('refuses what it would else ignore', async () => {
+    expect(errorOf(await post('/predict?onBadRows=skip', {}))).toEqual([400, '?onBadRows: unknown; there is ?onBadRow=skip']);
+    expect(errorOf(await post('/predict?onBadRow=drop', {}))).toEqual([400, '?onBadRow: expected error or skip']);
+    expect(errorOf(await post('/predict', {}, { 'inference-header-content-length': '2' }))).toEqual([400, 'inference-header-content-length: belongs to POST /v2/models/NAME/infer']);
+  });
+});
+
+describe('mtl serve', () => {
+  it('tells probes that it is alive and ready', async () => {
+    for (const url of ['/healthz', '/v2/health/live']) expect((await server.app.inject(url)).json()).toEqual({ live: true });
+    for (const url of ['/readyz', '/v2/health/ready']) expect((await server.app.inject(url)).json()).toEqual({ ready: true });
+  });
+
+  it('says what is wrong with a path and a method', async () => {
+    expect(errorOf(await server.app.inject('/predikt'))).toEqual([404, says('/predikt: there is nothing here')]);
+    expect(errorOf(await server.app.inject('/predict'))).toEqual([405, '/predict: expected POST, found GET']);
+    expect(errorOf(await post('/readyz', {}))).toEqual([405, '/readyz: expected GET, found POST']);
+    expect(errorOf(await server.app.inject('/v2/models/small/infer'))).toEqual([405, says('expected POST')]);
+    expect((await server.app.inject('/%E0%A4%A')).statusCode).toBe(400);
+  });
+
+  it('counts what was asked, for Prometheus', async () => {
+    const countOf = async (name: string): Promise<number> => Number(new RegExp(`^${name.replace(/[{}]/g, '\\$&')} (\\S+)$`, 'm').exec((await server.app.inject('/metrics')).payload)?.[1] ?? 0);
+    const names = ['mtl_requests_total{model="small",status="200"}', 'mtl_requests_total{model="small",status="400"}', 'mtl_rows_total{model="small"}', 'mtl_request_seconds_count{model="small"}'];
+    const before = await Promise.all(names.map(countOf));
+    await post('/predict', { rows: world.rows.slice(0, 7) });
+    await post('/predict', '?');
+    const after = await Promise.all(names.map(countOf));
+    expect(after.map((value, i) => value - before[i]!)).toEqual([1, 1, 7, 2]);
+    expect((await server.app.inject('/metrics')).payload).toContain(`mtl_model_info{model="small",version="10",checkpoint="${model.checkpoint}"} 1`);
+  });
+
+  it('asks for a token where it was started with one, but for probes', async () => {
+    const { app } = await serverOfTest({ paths: [world.run], token: 'sesame' });
+    for (const url of ['/healthz', '/readyz', '/v2/health/live', '/v2/health/ready']) expect((await app.inject(url)).statusCode).toBe(200);
+    const ask = (authorization?: string): Promise<LightMyRequestResponse> => app.inject({ method: 'POST', url: '/predict', payload: { rows: world.rows.slice(0, 1) }, headers: { ...(authorization !== undefined && { authorization }) } });
+    for (const wrong of [undefined, 'sesame', 'Bearer', 'Bearer sesam', 'Bearer sesame seed', 'Basic sesame']) {
+      const response = await ask(wrong);
+      expect(errorOf(response)).toEqual([401, 'authorization: expected the token that the server was started with; send the header: Authorization: Bearer TOKEN']);
+      expect(response.headers['www-authenticate']).toBe('Bearer');
+    }
+    for (const url of ['/metrics', '/v2', '/nothing']) expect((await app.inject(url)).statusCode).toBe(401);
+    expect((await ask('Bearer sesame')).statusCode).toBe(200);
+  });
+
+  it('serves several models, by the names that they are given', async () => {
+    const { app } = await serverOfTest({ paths: [world.run, join(world.run, 'checkpoints', 'last')], names: ['best', 'last'] });
+    const ask = (url: string): Promise<LightMyRequestResponse> => app.inject({ method: 'POST', url, payload: { rows: world.rows.slice(0, 1) } });
+    expect((await ask('/models/best/predict')).json()).toMatchObject({ model: 'best' });
+    expect((await ask('/models/last/predict')).json()).toMatchObject({ model: 'last' });
+    expect(errorOf(await ask('/predict'))).toEqual([404, '/predict: several models are served: there are best, last; ask one of them: POST /models/NAME/predict']);
+    expect(errorOf(await ask('/models/bast/predict'))).toEqual([404, `model: there is no model "bast": there are best, last; did you mean 'best'?`]);
+  });
+
+  it.each([
+    [{ paths: ['run', 'run'] }, 'is called "small", as is '],
+    [{ paths: ['run'], names: ['a', 'b'] }, '--name: expected 1 names, one a model, with commas, found 2'],
+    [{ paths: ['run'], names: ['a/b'] }, '--name: expected letters, digits, dots, - and _ (64 characters at most), found "a/b"'],
+    [{ paths: ['nowhere'] }, 'there is no such folder; name a run or a checkpoint'],
+    [{ paths: ['run'], host: '203.0.113.1' }, '--host 203.0.113.1: is no address of this machine'],
+  ])('does not start with %j', async ({ paths, ...options }, message) => {
+    await expect(startServer({ paths: paths.map((path) => join(folder, path)), ...options })).rejects.toThrow(message);
+  });
+
+  it('does not start at a port that is taken', async () => {
+    const port = Number(new URL(server.url).port);
+    await expect(startServer({ paths: [world.run], port })).rejects.toThrow(`--port ${port}: is taken by another program; take another, or --port 0 for any that is free`);
+  });
+});
