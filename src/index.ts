@@ -16,9 +16,11 @@ export type { Cell, Item } from './data/rows/encode-values.js';
 export { UserError } from './errors.js';
 export type { ErrorKind, Problem } from './errors.js';
 export type { EvaluateResult } from './evaluate.js';
+export type { Report, SpaceReport } from './evaluation/evaluation.js';
 export type { PredictResult } from './predict.js';
 export type { RankOptions } from './predict/top-rows.js';
-export type { TrainObserver, TrainResult } from './training/observer.js';
+export type { LoopEnd, Milestone, StepProgress } from './training/loop.js';
+export type { TrainObserver, TrainResult, TrainStart } from './training/observer.js';
 
 /** How a run is trained: what `mtl train` takes, and who is told what happens. */
 export interface TrainOptions extends Partial<Omit<AllTrainOptions, 'overrides'>>, Partial<TrainObserver> {

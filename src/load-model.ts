@@ -56,6 +56,10 @@ const PIECE_ROWS = 4096;
 /**
  * Loads the model of a run (its best checkpoint) or of a checkpoint. It predicts on the thread that calls it, starts none of its
  * own and keeps no file open.
+ * @example
+ * const model = await loadModel('runs/latest');
+ * console.log(model.inputs, model.outputs);
+ * model.dispose();
  * @throws UserError (checkpoint) where there is none, or it is not whole
  */
 export async function loadModel(path: string): Promise<Model> {

@@ -64,7 +64,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   evaluate: ['data', 'engines', 'evaluation', 'trained-model', 'training'],
   'trained-model': ['config', 'data', 'engines', 'evaluation', 'features', 'graph', 'models', 'optimizers', 'runs', 'tables'],
   'load-model': ['data', 'engines', 'evaluation', 'features', 'trained-model'],
-  index: ['config', 'data', 'evaluate', 'load-model', 'predict', 'predict.ts', 'train', 'training'],
+  index: ['config', 'data', 'evaluate', 'evaluation', 'load-model', 'predict', 'predict.ts', 'train', 'training'],
   export: ['data', 'engines', 'evaluation', 'features', 'graph', 'tables'],
   'export.ts': ['engines', 'evaluate', 'export', 'runs', 'trained-model'],
   predict: ['data', 'engines', 'evaluation'],

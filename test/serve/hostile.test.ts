@@ -38,7 +38,7 @@ const change = fc.oneof(
   fc.record({ kind: fc.constant('value' as const), at: fc.nat(), value: anyJson }),
   fc.record({ kind: fc.constant('cut' as const), at: fc.nat(), length: fc.nat(50) }),
   fc.record({ kind: fc.constant('bytes' as const), at: fc.nat(), bytes: fc.uint8Array({ maxLength: 20 }) }),
-  fc.record({ kind: fc.constant('other' as const), body: fc.oneof(anyJson.map((value) => Buffer.from(JSON.stringify(value) ?? '')), fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes))) }),
+  fc.record({ kind: fc.constant('other' as const), body: fc.oneof(anyJson.map((value) => Buffer.from(JSON.stringify(value))), fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes))) }),
 );
 type Change = typeof change extends fc.Arbitrary<infer Value> ? Value : never;
 

@@ -1,0 +1,112 @@
+// A model in use: a row and 500 candidates of a user by the library (p50, p99); requests a second over HTTP, errors and memory (2 minutes).
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { it } from 'vitest';
+import { loadModel, train, type Model, type Row } from '../src/index.js';
+import { synth } from '../src/synth.js';
+import { count, printTable, saveResults } from './results.js';
+import { VOCABULARY } from './workloads.js';
+
+const root = join(import.meta.dirname, '..');
+const CANDIDATES = 500;
+const CALLS = 20_000;
+const ITEM_FIELDS = ['205', '206', '207', '210', '216', '129', '508', '509', '702', '853'];
+/** Of load over HTTP: connections, rows of a request, seconds. */
+const LOADS = [
+  { connections: 64, rows: 1, seconds: 60 },
+  { connections: 1, rows: 1, seconds: 5 },
+  { connections: 8, rows: CANDIDATES, seconds: 10 },
+] as const;
+
+/** A run of esmm with Ali-CCP's numbers of ids. */
+async function makeRun(folder: string): Promise<{ readonly run: string; readonly rows: readonly Row[] }> {
+  const run = join(folder, 'run');
+  await synth({ folder, seed: 7, rows: { train: 2000, valid: 1000, test: 5000 }, users: 5000, items: 5000, rates: { click: 0.3, purchase: 0.3 } });
+  const data = Object.fromEntries(['train', 'valid', 'test'].map((split) => [split, join(folder, `${split}.csv`)]));
+  const towers = { hidden: [16, 8] };
+  await train(
+    {
+      data,
+      features: { all: { type: 'categorical', fields: Object.keys(VOCABULARY), width: 16, encoding: { name: 'ids', sizes: VOCABULARY } } },
+      tasks: { ctr: { label: 'click' }, cvr: { label: 'purchase', given: 'click' } },
+      model: { name: 'esmm', ctrTower: towers, cvrTower: towers },
+      training: { epochs: 1 },
+    },
+    { runDir: run, device: 'cpu' },
+  );
+  const [header, ...lines] = readFileSync(data['test']!, 'utf8').trimEnd().split('\n').map((line) => line.split(','));
+  const fields = header!.flatMap((name, i) => (name in VOCABULARY ? [[name, i] as const] : []));
+  return { run, rows: lines.map((cells) => Object.fromEntries(fields.map(([name, i]) => [name, Number(cells[i])]))) };
+}
+
+/** Milliseconds of a call, at the middle and at the 99th of a hundred. */
+function timed(call: (i: number) => void, calls: number): { readonly p50: number; readonly p99: number } {
+  const times: number[] = [];
+  for (let i = 0; i < calls + 200; i++) {
+    const start = performance.now();
+    call(i);
+    if (i >= 200) times.push(performance.now() - start);
+  }
+  times.sort((a, b) => a - b);
+  return { p50: times[times.length >> 1]!, p99: times[Math.floor(times.length * 0.99)]! };
+}
+
+function library(model: Model, rows: readonly Row[]): Record<string, { readonly p50: number; readonly p99: number }> {
+  const users = rows.slice(0, 100);
+  const items = rows.slice(0, CANDIDATES).map((row) => Object.fromEntries(ITEM_FIELDS.map((field) => [field, row[field]])));
+  const candidates = users.map((user) => items.map((item): Row => ({ ...user, ...item })));
+  return {
+    'one row': timed((i) => void model.predict([rows[i % rows.length]!]), CALLS),
+    [`${CANDIDATES} candidates`]: timed((i) => void model.predict(candidates[i % candidates.length]!), CALLS / 20),
+  };
+}
+
+async function startServer(run: string): Promise<{ readonly child: ChildProcess; readonly url: string }> {
+  const child = spawn(process.execPath, [join(root, 'bin', 'mtl.js'), 'serve', run, '--port', '0', '--json'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [line] = (await once(child.stdout, 'data')) as [Buffer];
+  return { child, url: (JSON.parse(line.toString()) as { url: string }).url };
+}
+
+const memoryMB = async (url: string): Promise<number> => Number(/^process_resident_memory_bytes (\S+)/m.exec(await (await fetch(`${url}/metrics`)).text())![1]) / 1e6;
+
+/** What autocannon finds in a process of its own; it takes a core while it does. */
+function load(url: string, body: string, connections: number, seconds: number) {
+  const { stdout, stderr, status } = spawnSync(process.execPath, [join(root, 'node_modules', 'autocannon', 'autocannon.js'), '--json', '--no-progress', '-m', 'POST', '-i', body, '-c', String(connections), '-d', String(seconds), `${url}/predict`], { encoding: 'utf8', maxBuffer: 1 << 28 });
+  if (status !== 0) throw new Error(stderr);
+  return JSON.parse(stdout) as { readonly requests: { readonly average: number; readonly total: number }; readonly latency: { readonly p50: number; readonly p99: number }; readonly errors: number; readonly timeouts: number; readonly non2xx: number };
+}
+
+it('serve', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'mtl-bench-serve-'));
+  try {
+    const { run, rows } = await makeRun(folder);
+    const model = await loadModel(run);
+    const calls = library(model, rows);
+    model.dispose();
+    const ms = (value: number): string => value.toFixed(3);
+    printTable('By the library, on one thread', Object.entries(calls).map(([what, { p50, p99 }]) => ({ what, 'p50 ms': ms(p50), 'p99 ms': ms(p99) })));
+
+    const { child, url } = await startServer(run);
+    const found = [];
+    for (const { connections, rows: numRows, seconds } of LOADS) {
+      const body = join(folder, `${numRows}.json`);
+      writeFileSync(body, JSON.stringify({ rows: rows.slice(0, numRows) }));
+      load(url, body, connections, 2);
+      const before = await memoryMB(url);
+      const { requests, latency, errors, timeouts, non2xx } = load(url, body, connections, seconds);
+      found.push({ connections, rows: numRows, seconds, requestsPerSecond: requests.average, p50Ms: latency.p50, p99Ms: latency.p99, failed: errors + timeouts + non2xx, memoryMB: [before, await memoryMB(url)] });
+    }
+    child.kill('SIGTERM');
+    const [exitCode] = (await once(child, 'exit')) as [number];
+    const told = found.map(({ connections, rows: numRows, seconds, requestsPerSecond, p50Ms, p99Ms, failed, memoryMB: [before, after] }) => ({
+      connections: String(connections), rows: String(numRows), seconds: String(seconds), 'requests/s': count(requestsPerSecond), 'rows/s': count(requestsPerSecond * numRows), 'p50 ms': String(p50Ms), 'p99 ms': String(p99Ms), failed: String(failed), 'MB before': count(before!), 'MB after': count(after!),
+    }));
+    printTable(`Over HTTP, with autocannon beside it on the same cores (exit code ${exitCode})`, told);
+    saveResults('serve', { library: calls, http: found });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});

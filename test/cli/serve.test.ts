@@ -1,0 +1,86 @@
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { BIN, mtl } from '../support/mtl.js';
+import { servedWorld } from '../support/served.js';
+
+let folder: string;
+let world: Awaited<ReturnType<typeof servedWorld>>;
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'mtl-serve-cli-'));
+  world = await servedWorld(folder);
+}, 120_000);
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+interface Serving {
+  readonly child: ChildProcessWithoutNullStreams;
+  readonly url: string;
+  /** What it printed so far. */
+  readonly stderr: () => string;
+  readonly ended: Promise<number | null>;
+}
+
+/** The command, once it listens. */
+function serving(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Serving> {
+  const child = spawn(process.execPath, [BIN, 'serve', ...args, '--port', '0', '--json'], { cwd: folder, env: { ...process.env, ...env } });
+  let [stdout, stderr] = ['', ''];
+  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+  const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
+  return new Promise((resolve, reject) => {
+    child.stdout.on('data', (chunk: Buffer) => {
+      stdout += chunk.toString();
+      if (stdout.includes('\n')) resolve({ child, url: (JSON.parse(stdout) as { url: string }).url, stderr: () => stderr, ended });
+    });
+    void ended.then((code) => reject(new Error(`ended with ${code}: ${stderr}`)));
+  });
+}
+
+const predict = (url: string, headers: Record<string, string> = {}): Promise<Response> => fetch(`${url}/predict`, { method: 'POST', body: JSON.stringify({ rows: world.rows.slice(0, 1) }), headers });
+
+describe('mtl serve', () => {
+  it.each(['SIGTERM', 'SIGINT'] as const)('says where it listens, answers there, and ends with 0 at a %s', async (signal) => {
+    const { child, url, stderr, ended } = await serving(['run', '--name', 'mine', '--workers', '2']);
+    expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+    expect(await (await predict(url)).json()).toMatchObject({ model: 'mine', version: '10', predictions: [{ ctr: expect.any(Number) as number }] });
+    child.kill(signal);
+    expect(await ended).toBe(0);
+    expect(stderr()).toBe(`mine, version 10: ${join(folder, 'run', 'checkpoints', 'step-00000010')}\nlistening at ${url}\n${signal}: answering what was asked; once more to quit at once\n`);
+  });
+
+  it('takes its token from the environment', async () => {
+    const { child, url, stderr, ended } = await serving(['run'], { MTL_TOKEN: 'sesame' });
+    expect([(await predict(url)).status, (await predict(url, { authorization: 'Bearer sesame' })).status]).toEqual([401, 200]);
+    expect(stderr()).toContain(', for those who have MTL_TOKEN\n');
+    child.kill('SIGTERM');
+    expect(await ended).toBe(0);
+  });
+
+  it('listens to this machine alone unless told otherwise, and then says so', async () => {
+    const { child, stderr, ended } = await serving(['run', '--host', '0.0.0.0']);
+    expect(stderr()).toContain('whoever reaches 0.0.0.0 may ask: set MTL_TOKEN to ask for a token\n');
+    child.kill('SIGTERM');
+    expect(await ended).toBe(0);
+  });
+
+  it.each([
+    [[], 2, 'an argument is missing: expected mtl serve <paths..>'],
+    [['run', '--port', '70000'], 2, '--port: expected a whole number from 0 to 65535'],
+    [['run', '--name', 'a,b'], 2, '--name: expected 1 names, one a model, with commas, found 2'],
+    [['nowhere'], 4, 'nowhere: there is no such folder'],
+  ])('with %j ends with the code and the reason', async (args, exitCode, message) => {
+    const { code, stderr } = await mtl(folder, ['serve', ...args]);
+    expect([code, stderr]).toEqual([exitCode, expect.stringContaining(message)]);
+  });
+
+  it('says that a port is taken, and leaves no thread that keeps it from ending', async () => {
+    const other = createServer();
+    await new Promise<void>((resolve) => void other.listen(0, '127.0.0.1', resolve));
+    const { port } = other.address() as { port: number };
+    const { code, stderr } = await mtl(folder, ['serve', 'run', '--port', String(port)]);
+    expect([code, stderr]).toEqual([2, expect.stringContaining(`--port ${port}: is taken by another program`)]);
+    other.close();
+  });
+});
