@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { checkDialect } from '../data/dialect.js';
 import { checkData, dataOptions, splitFilesOf } from '../data/options.js';
 import { didYouMean, joined } from '../errors.js';
 import { metrics } from '../evaluation/metrics.js';
@@ -59,7 +60,7 @@ export function* crossChecks({ data, features, tasks: taskOptions, model, traini
       if (!monitors.includes(monitor)) yield { path, message: joined(`expected one of ${monitors.join(', ')}, found '${monitor}'`, didYouMean(monitor, monitors)) };
     }
   }
-  if (data !== undefined) for (const { path, message } of checkData(data)) yield { path: ['data', ...path], message };
+  if (data !== undefined) for (const { path, message } of [...checkDialect(data), ...checkData(data)]) yield { path: ['data', ...path], message };
   if (data !== undefined && splitFilesOf(data).valid === undefined) {
     if (training?.earlyStopping !== undefined) yield { path: ['training', 'earlyStopping'], message: 'needs data.valid to look at' };
     if (training?.evaluation !== undefined) yield { path: ['training', 'evaluation'], message: 'needs data.valid to look at' };

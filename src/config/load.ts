@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, extname, resolve } from 'node:path';
 import { systemCode, UserError, userError } from '../errors.js';
@@ -52,7 +53,7 @@ export function parseConfig(text: string, path: string, overrides: readonly Over
     throw new UserError('config', issues.map((issue) => toProblem(issue, locate)));
   }
   const experiment = parsed.data!;
-  return { ...experiment, data: resolvedPaths(experiment.data, dirname(path)) };
+  return { ...experiment, data: withNames(resolvedPaths(experiment.data, dirname(path))) };
 }
 
 /** The sections that parse, where the whole does not. */
@@ -71,6 +72,7 @@ function resolvedPaths(data: Experiment['data'], folder: string): Experiment['da
     const paths = data[key];
     if (paths !== undefined) resolved[key] = typeof paths === 'string' ? resolvedPath(paths, folder) : paths.map((path) => resolvedPath(path, folder));
   }
+  if (typeof data.columns === 'string') resolved.columns = resolvedPath(data.columns, folder);
   if (data.cache !== undefined) resolved.cache = resolve(folder, data.cache);
   return resolved;
 }
@@ -78,4 +80,22 @@ function resolvedPaths(data: Experiment['data'], folder: string): Experiment['da
 function resolvedPath(path: string, folder: string): string {
   const besideConfig = resolve(folder, path);
   return isThere(besideConfig) || !isThere(resolve(path)) ? besideConfig : resolve(path);
+}
+
+/** The names of columns from the file that has them, so that a checkpoint needs no file beside it. */
+function withNames(data: Experiment['data']): Experiment['data'] {
+  const { columns: path } = data;
+  if (typeof path !== 'string') return data;
+  const broken = (message: string, fix: string): UserError => userError('config', { where: path, key: 'data.columns', message, fix });
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw broken(`cannot be read (${systemCode(error) ?? String(error)}); expected a file with a name a line`, 'name such a file, or list the names in brackets');
+  }
+  const columns = text.replace(/^\ufeff/, '').trimEnd().split(/\r?\n/);
+  const twice = columns.findIndex((name, i) => columns.indexOf(name) < i);
+  if (twice >= 0) throw broken(`'${columns[twice]}' stands there twice, the second time in line ${twice + 1}`, 'give each column a name of its own');
+  if (columns.includes('')) throw broken(`line ${columns.indexOf('') + 1} is empty; expected a name a line`, 'write the names of the columns in their order');
+  return { ...data, columns };
 }

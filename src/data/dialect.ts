@@ -1,17 +1,52 @@
 import { z } from 'zod';
+import type { Finding } from '../part.js';
+import { columnName } from '../tasks.js';
+
+/**
+ * Encodings by name. What is none of UTF is decoded by the tables of the WHATWG Encoding Standard, but for latin1, which is ISO 8859-1.
+ * Node knows more, but some by other tables: characters of Big5, Shift JIS and EUC become others.
+ */
+export const ENCODINGS = ['utf-8', 'utf-16le', 'utf-16be', 'latin1', 'windows-1252', 'windows-1250', 'windows-1251', 'iso-8859-2', 'iso-8859-15', 'koi8-r', 'gbk', 'gb18030'] as const;
+export type TextEncoding = (typeof ENCODINGS)[number];
+
+/** What text files hold: rows with a character between cells, or a JSON object a line. */
+export const TEXT_FORMATS = ['csv', 'jsonl'] as const;
+
+/** Says that no character quotes cells. */
+const NO_QUOTE = 'none';
 
 /** The keys of the `data` section that say how the bytes of a text file become cells. */
 export const dialectShape = {
+  format: z.enum(TEXT_FORMATS).optional().describe('csv, or jsonl: a JSON object a line; found by the name of the file (.jsonl, .ndjson) or its first character where it is not given'),
+  encoding: z.enum(ENCODINGS).optional().describe('of the text; UTF-8 where it is not given, or UTF-16 where the file begins with its byte order mark; for others, convert the file with iconv'),
   delimiter: z
     .string()
     .regex(/^[^\p{L}\p{N}"\\\r\n\0.+-]{1,4}$/u, 'one to four characters between two cells, none of them a letter, a digit, a quote, a dot, a sign, a backslash or an end of a line (a tab is "\\t" in double quotes)')
     .optional()
     .describe('what stands between two cells of a CSV; found in its first rows where it is not given'),
+  quote: z
+    .string()
+    .regex(/^(none|[!#$%&'*/:;<=>?@^_`|~"])$/, `one character around cells that hold a delimiter or an end of a line, as in "'", or ${NO_QUOTE} where a quote is a character as others are`)
+    .optional()
+    .describe(`stands around cells of a CSV that hold a delimiter or an end of a line, and is written twice inside; ${NO_QUOTE} for no such character; a double quote where it is not given`),
+  header: z.boolean().optional().describe('false for a CSV whose first line is a row; columns then says what its columns are called'),
+  columns: z
+    .union([z.array(columnName).min(1), z.string().min(1)])
+    .optional()
+    .describe('with header: false, the names of the columns in their order; of JSON Lines, keys that may be missing in the first lines. A list, or a file with a name a line'),
+  comments: z
+    .string()
+    .regex(/^[!#$%&*/:;<=>?@^_|~-]{1,4}$/, 'what lines begin with that are comments, as in "#": one to four signs')
+    .optional()
+    .describe('lines of a CSV that begin with it are left out'),
+  decimal: z.enum([',', '.']).optional().describe('what numbers of a CSV have before their decimals; a dot where it is not given'),
 };
 const dialectOptions = z.object(dialectShape);
 
 /** What a config says about its text files. Parquet and shards have no use for it. */
-export type DialectOptions = z.output<typeof dialectOptions>;
+export interface DialectOptions extends Omit<z.output<typeof dialectOptions>, 'columns'> {
+  readonly columns?: readonly string[] | undefined;
+}
 
 /** How the bytes of one CSV become cells: plain data. */
 export interface Dialect extends DialectOptions {
@@ -21,7 +56,24 @@ export interface Dialect extends DialectOptions {
 /** How a CSV is read of which nothing is said. */
 export const PLAIN_CSV: Dialect = { delimiter: ',' };
 
-/** What a section says about text files, without its other keys. */
-export function dialectOf(data: DialectOptions): DialectOptions {
-  return dialectOptions.parse(data);
+/** What a section says about text files, without its other keys; a file of names was read before. */
+export function dialectOf(data: z.output<typeof dialectOptions>): DialectOptions {
+  const { columns, ...dialect } = dialectOptions.parse(data);
+  if (typeof columns === 'string') throw new Error(`the names in ${columns} were not read`);
+  return columns === undefined ? dialect : { ...dialect, columns };
+}
+
+/** The character that quotes cells; undefined where none does. */
+export function quoteOf({ quote = '"' }: DialectOptions): string | undefined {
+  return quote === NO_QUOTE ? undefined : quote;
+}
+
+/** What is wrong between the keys. */
+export function* checkDialect({ delimiter, quote = '"', comments, header, columns, format }: z.output<typeof dialectOptions>): Generator<Finding> {
+  if (delimiter?.includes(quote) === true) yield { path: ['quote'], message: `expected another character than the one between cells, found '${quote}' for both` };
+  if (comments !== undefined && (comments.startsWith(quote) || (delimiter !== undefined && comments.startsWith(delimiter)))) yield { path: ['comments'], message: `expected what no row begins with, found '${comments}', which is also ${comments.startsWith(quote) ? 'a quote' : 'between cells'}` };
+  if (header === false && columns === undefined) yield { path: ['header'], message: 'expected data.columns with the names of the columns where no line of the file holds them, as in columns: [click, user, item]' };
+  if (header !== false && columns !== undefined && format !== 'jsonl') yield { path: ['columns'], message: 'names columns that a file does not name itself: add header: false for a CSV without a header, or format: jsonl for JSON Lines; else leave it out' };
+  const names = Array.isArray(columns) ? columns : [];
+  for (const [i, name] of names.entries()) if (names.indexOf(name) < i) yield { path: ['columns', i], message: `'${name}' stands there twice` };
 }

@@ -22,9 +22,11 @@ export function parseId(text: string): number {
 /** Stands in a text for bytes that were none: half of a surrogate pair, which no UTF-8 gives. */
 export const NOT_TEXT = '\udfff';
 
+const NAME_ENCODING = 'correct the row, or name the encoding of the file, as in data.encoding: windows-1252';
+
 /** Any text. Bytes that are no text all look alike once they are read: they would make one token of many. */
 export function parseText(text: string): string {
-  if (text.includes(NOT_TEXT)) throw new BadValue('UTF-8 text');
+  if (text.includes(NOT_TEXT)) throw new BadValue('UTF-8 text', NAME_ENCODING);
   return text;
 }
 
@@ -34,10 +36,16 @@ const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
 export function parseNumber(text: string): number {
   const plain = plainDecimal(text);
   if (!Number.isNaN(plain)) return plain;
-  if (!NUMBER.test(text)) throw new BadValue('a decimal number');
+  if (!NUMBER.test(text)) throw new BadValue('a decimal number', numberCure(text));
   const number = Number(text);
   if (!Number.isFinite(Math.fround(number))) throw new BadValue('a number within the range of a 32-bit float');
   return number;
+}
+
+/** What to do about numbers as people write them. */
+function numberCure(text: string): string | undefined {
+  if (/^[+-]?\d+,\d+$/.test(text)) return 'correct the row, or set data.decimal: "," where the comma stands before decimals; thousands are written without a separator';
+  return /^[+-]?\d{1,3}([.,' _\u00a0\u202f]\d{3})+([.,]\d+)?$/.test(text) ? 'write thousands without a separator' : undefined;
 }
 
 /** Digits, exactly as doubles, and powers of ten. */

@@ -8,6 +8,7 @@ import type { ColumnReader } from '../rows/column-reader.js';
 import { withConstants } from '../files/constant-columns.js';
 import { columnsReader } from '../files/columns-reader.js';
 import { createScanner, type Scanner } from '../files/scan.js';
+import { withDecimal } from '../files/decimal-comma.js';
 
 /** What rows are read into. */
 export interface RowTarget {
@@ -74,7 +75,7 @@ export function createFiller(source: RowShape, { format, readers, block, capacit
 function withoutConstants(source: RowShape, { readers, settle }: RulesInTurn, before: { readonly lines: number }): RulesInTurn {
   const { readers: cellReaders, readConstants } = withConstants(source, readers);
   return {
-    readers: cellReaders,
+    readers: withDecimal(cellReaders, source.csv.dialect),
     settle: readConstants === undefined ? (line) => settle(before.lines + line) : (line) => (readConstants(), settle(before.lines + line)),
   };
 }

@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { createByteHash, type ByteHash } from '../../byte-hash.js';
 import { userError } from '../../errors.js';
 import { fileChunks, firstBytes, streamChunks, type ByteChunks, type ChunkOptions } from './byte-chunks.js';
+import type { TextEncoding } from '../dialect.js';
 import { joinedStream } from './byte-stream.js';
 import type { CellFile } from './cell-file.js';
 import { hashFiles, statsOf, type Fingerprint } from './fingerprint.js';
@@ -21,13 +22,14 @@ export interface ByteSource extends Pick<CellFile, 'path' | 'stats' | 'fingerpri
 
 /**
  * Opens a file.
+ * @param encoding that is said of its text
  * @throws UserError (data) for one that is not there, or is none
  */
-export async function fileSource(path: string): Promise<ByteSource> {
+export async function fileSource(path: string, encoding?: TextEncoding): Promise<ByteSource> {
   const stats = await readable(path, () => stat(path));
   if (!stats.isFile() && !stats.isDirectory()) throw userError('data', { where: path, message: 'is not a file; a pipe can be read only once', fix: 'write it to a file' });
-  const isPlain = isPlainText(await readable(path, () => firstBytes(path, MAGIC_BYTES)));
-  const chunks = (options: ChunkOptions, hash?: ByteHash): ByteChunks => (isPlain ? fileChunks(path, options, hash) : decodedChunks(path, options, hash));
+  const isPlain = isPlainText(await readable(path, () => firstBytes(path, MAGIC_BYTES)), encoding);
+  const chunks = (options: ChunkOptions, hash?: ByteHash): ByteChunks => (isPlain ? fileChunks(path, options, hash) : decodedChunks(path, encoding, options, hash));
   let known: Fingerprint | undefined;
   return {
     path,
@@ -45,7 +47,7 @@ export async function fileSource(path: string): Promise<ByteSource> {
   };
 }
 
-async function* decodedChunks(path: string, options: ChunkOptions, hash: ByteHash | undefined): ByteChunks {
+async function* decodedChunks(path: string, encoding: TextEncoding | undefined, options: ChunkOptions, hash: ByteHash | undefined): ByteChunks {
   const { size } = await stat(path);
   const file = createReadStream(path, { highWaterMark: 1 << 18 });
   const hashed = async function* (): AsyncGenerator<Buffer> {
@@ -55,15 +57,16 @@ async function* decodedChunks(path: string, options: ChunkOptions, hash: ByteHas
       yield bytes;
     }
   };
-  yield* streamChunks(textStream(path, hashed()), options, () => Math.min(1, file.bytesRead / size));
+  yield* streamChunks(textStream(path, hashed(), encoding), options, () => Math.min(1, file.bytesRead / size));
 }
 
 /**
  * Opens a stream, as that of a pipe, which can be read once.
  * @param path what it is called
+ * @param encoding that is said of its text
  */
-export function streamSource(stream: AsyncIterable<Uint8Array>, path = '-'): ByteSource {
-  const text = textStream(path, stream)[Symbol.asyncIterator]();
+export function streamSource(stream: AsyncIterable<Uint8Array>, path = '-', encoding?: TextEncoding): ByteSource {
+  const text = textStream(path, stream, encoding)[Symbol.asyncIterator]();
   let seen: Buffer[] | undefined = [];
   const isRead = (): Error => userError('data', { where: path, message: 'can be read only once, and was', fix: 'write it to a file' });
   const look = async function* (): AsyncGenerator<Buffer> {

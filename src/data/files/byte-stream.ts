@@ -25,3 +25,57 @@ export async function* joinedStream(first: readonly Buffer[], rest: AsyncIterato
     await rest.return?.();
   }
 }
+
+/** Takes a stream apart. */
+export interface ByteReader {
+  /** Bytes that were taken. */
+  readonly at: number;
+  /** The message of the RangeError for a stream that ends too early. */
+  readonly endsEarly: string;
+  /**
+   * The next bytes, in memory of their own.
+   * @param last `end` where the stream may be at its end, which is no bytes
+   * @throws RangeError where there are fewer
+   */
+  take(count: number, last?: 'end'): Promise<Buffer>;
+  /** Lets go of the rest. */
+  close(): Promise<void>;
+}
+
+/** A reader of a stream. */
+export function byteReader(stream: ByteStream): ByteReader {
+  const bytes = stream[Symbol.asyncIterator]();
+  const endsEarly = 'the stream ends too early';
+  let rest: Buffer = Buffer.alloc(0);
+  let at = 0;
+  return {
+    endsEarly,
+    get at() {
+      return at;
+    },
+    async take(count, last) {
+      const parts: Buffer[] = [];
+      let length = 0;
+      while (length < count) {
+        if (rest.length === 0) {
+          const next = await bytes.next();
+          if (next.done === true) {
+            if (length === 0 && last === 'end') return Buffer.alloc(0);
+            throw new RangeError(endsEarly);
+          }
+          rest = next.value;
+          continue;
+        }
+        const part = rest.subarray(0, count - length);
+        rest = rest.subarray(part.length);
+        parts.push(part);
+        length += part.length;
+        at += part.length;
+      }
+      return Buffer.concat(parts);
+    },
+    async close() {
+      await bytes.return?.();
+    },
+  };
+}

@@ -1,4 +1,5 @@
 import { didYouMean, quoted, UserError, userError } from '../../errors.js';
+import { NOT_TEXT } from '../../features/parse.js';
 import type { CellFile } from './cell-file.js';
 
 /**
@@ -9,8 +10,10 @@ export function columnIndices(file: Pick<CellFile, 'path' | 'header' | 'dialect'
   const { path, header } = file;
   const indices = new Map(header.map((name, i) => [name, i]));
   const missing = wanted.filter((name) => !indices.has(name));
+  const isNamed = file.dialect?.header === false;
+  const namer = isNamed ? 'data.columns' : 'the header';
   if (missing.length > 0) {
-    if (missing.length === wanted.length && looksLikeRow(header)) throw noHeader(file, 'none of the columns that the config asks for');
+    if (!isNamed && missing.length === wanted.length && looksLikeRow(header)) throw noHeader(file, 'none of the columns that the config asks for');
     const [separator] = header.length === 1 ? (/::?|[,;\t| \x01]/.exec(header[0]!) ?? []) : [];
     if (separator !== undefined) {
       throw userError('data', { where: `${path}:1`, message: `expected ${quoted(file.dialect?.delimiter)} between the columns of the header, found one column that holds ${quoted(separator)}`, fix: `set data.delimiter: ${quoted(separator)}, or write the file otherwise` });
@@ -18,14 +21,21 @@ export function columnIndices(file: Pick<CellFile, 'path' | 'header' | 'dialect'
     throw new UserError(
       'data',
       missing.map((name) => ({
-        where: `${path}:1`,
+        where: isNamed ? path : `${path}:1`,
         key: `column ${quoted(name)}`,
-        message: 'the config asks for it, the header does not have it',
-        fix: didYouMean(name, header) ?? `the header has ${header.length} columns: ${header.slice(0, 40).join(', ')}`,
+        message: `the config asks for it, ${namer} does not have it`,
+        fix: cureOf(header) ?? didYouMean(name, header) ?? `${namer} has ${header.length} columns: ${header.slice(0, 40).join(', ')}`,
       })),
     );
   }
   return new Map(wanted.map((name) => [name, indices.get(name)!]));
+}
+
+/** What to do about a header that is none, or is in another encoding. */
+function cureOf([first = '', ...others]: readonly string[]): string | undefined {
+  if (first.startsWith('#')) return 'it begins with #; where such lines are comments, set data.comments: "#"';
+  if ([first, ...others].some((name) => name.includes('\0'))) return 'it holds NUL bytes; where the file is UTF-16, set data.encoding: utf-16le';
+  return [first, ...others].some((name) => name.includes(NOT_TEXT)) ? 'it is no UTF-8; name the encoding of the file, as in data.encoding: windows-1252' : undefined;
 }
 
 /** What is rather a value than a name: nothing, or a number. */
@@ -39,5 +49,5 @@ export function looksLikeRow(names: readonly string[]): boolean {
 /** The error for a first line that is rather a row. */
 export function noHeader({ path, header, dialect }: Pick<CellFile, 'path' | 'header' | 'dialect'>, found: string): UserError {
   const line = quoted(header.join(dialect?.delimiter));
-  return userError('data', { where: `${path}:1`, message: `expected a header with the names of columns, found ${found} in ${line}, which looks like a row`, fix: 'write a first line with the names of the columns; where this is one, give each a name of its own' });
+  return userError('data', { where: `${path}:1`, message: `expected a header with the names of columns, found ${found} in ${line}, which looks like a row`, fix: 'write a first line with the names of the columns, or set data.header: false and name them in data.columns; where this is one, give each a name of its own' });
 }

@@ -1,9 +1,10 @@
 import { isUtf8 } from 'node:buffer';
 import { CsvError, parse } from 'csv-parse/sync';
 import { quoted, userError } from '../../errors.js';
-import { PLAIN_CSV, type Dialect } from '../dialect.js';
+import { PLAIN_CSV, quoteOf, type Dialect } from '../dialect.js';
 import type { BadLine } from './cell-file.js';
 import { cellText, latin1CellText } from './cell-text.js';
+import { withoutComments } from './comment-lines.js';
 
 /** The longest row that is read: a longer one is a quote that was never closed, or not a CSV. */
 export const MAX_ROW_BYTES = 1 << 20;
@@ -51,11 +52,15 @@ export function parseCells(bytes: Buffer, line: number, dialect = PLAIN_CSV, num
   let error: CsvError | undefined;
   // Bytes that are no text are told apart cell by cell.
   const isText = isUtf8(bytes);
+  const quote = quoteOf(dialect) ?? null;
+  const content = withoutComments(bytes, dialect);
   try {
-    parse(bytes, {
+    parse(content, {
       encoding: isText ? 'utf8' : 'latin1',
       // As bytes, which they are in either encoding.
       delimiter: Buffer.from(dialect.delimiter),
+      quote,
+      escape: quote,
       // Files that were put together may mix them.
       record_delimiter: ['\r\n', '\n', '\r'],
       skip_empty_lines: true,
@@ -77,7 +82,7 @@ export function parseCells(bytes: Buffer, line: number, dialect = PLAIN_CSV, num
     error = thrown;
   }
   let start = counted;
-  while (isLineEnd(bytes[start])) start++;
+  while (isLineEnd(content[start])) start++;
   return { rows, lines, ends, error, errorLine: next + countLines(bytes, counted, start), errorStart: start };
 }
 

@@ -47,13 +47,29 @@ export async function readHeader(path: string, chunks: ByteChunks, options: Dial
 function headerOf(path: string, head: Buffer, options: DialectOptions, isAll: boolean): CsvHeader | undefined {
   const begin = head.subarray(0, 3).equals(BYTE_ORDER_MARK) ? 3 : 0;
   const text = head.subarray(begin);
-  const dialect = { ...PLAIN_CSV, ...options, delimiter: options.delimiter ?? findDelimiter(path, isAll ? text : text.subarray(0, text.lastIndexOf(10) + 1)) };
+  const dialect = { ...PLAIN_CSV, ...options, delimiter: options.delimiter ?? findDelimiter(path, isAll ? text : text.subarray(0, text.lastIndexOf(10) + 1), options) };
   const parsed = parseCells(text, 1, dialect, 1);
-  const { rows: [names], ends: [end = 0], error } = parsed;
+  const { rows: [first], ends: [end = 0], error } = parsed;
   // A record is known to be whole where another byte follows it.
-  if (names !== undefined && (isAll || end < text.length)) return { dialect, names, bytes: begin + end, lines: countLines(text, 0, end) };
+  if (first !== undefined && (isAll || end < text.length)) {
+    if (dialect.header !== false) return { dialect, names: first, bytes: begin + end, lines: countLines(text, 0, end) };
+    checkFirstRow(path, first, dialect);
+    return { dialect, names: dialect.columns!, bytes: begin, lines: 0 };
+  }
   if (isAll || (error !== undefined && error.code !== 'CSV_QUOTE_NOT_CLOSED')) checkParsed(path, text, dialect, parsed);
   return undefined;
+}
+
+/** A first row of a file without a header. */
+function checkFirstRow(path: string, cells: readonly string[], { columns }: Dialect): void {
+  // A config is not read without the names.
+  const names = columns!;
+  if (cells.length === names.length && cells.filter((cell, i) => cell === names[i] && !NOT_A_NAME.test(cell)).length > names.length / 2) {
+    throw userError('data', { where: `${path}:1`, message: 'holds the names of the columns, and data.header says that it is a row', fix: 'leave data.header and data.columns out' });
+  }
+  if (cells.length !== names.length) {
+    throw userError('data', { where: `${path}:1`, message: `expected ${names.length} cells, as many as data.columns names, found ${cells.length}`, fix: 'name every column of the file in data.columns, those too that nobody reads, and look at data.delimiter' });
+  }
 }
 
 function checkNames(path: string, { names, dialect }: CsvHeader): void {

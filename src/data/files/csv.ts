@@ -1,7 +1,8 @@
-import type { Dialect, DialectOptions } from '../dialect.js';
+import { quoteOf, type Dialect, type DialectOptions } from '../dialect.js';
 import type { ByteChunks } from './byte-chunks.js';
 import { fileSource, type ByteSource } from './byte-source.js';
 import type { CellFile, Piece, LineCount, ReadAhead } from './cell-file.js';
+import { mayHaveComments } from './comment-lines.js';
 import { checkParsed, countLines, MAX_ROW_BYTES, parseCells, parseLeniently, type LenientCells } from './csv-cells.js';
 import { readHeader } from './csv-header.js';
 import { readable, unreadable } from './unreadable.js';
@@ -9,7 +10,6 @@ import { readable, unreadable } from './unreadable.js';
 /** The reader that is done with a piece before it asks for the next. */
 const NOT_AHEAD: ReadAhead = { pieces: 0, settle: () => Promise.resolve() };
 
-const QUOTE = 34;
 const LF = 10;
 const CR = 13;
 /** The end of a line that is continued in the next chunk is copied before it, where it fits here. */
@@ -23,7 +23,7 @@ const CARRY_ROOM = 1 << 16;
  * @throws UserError (data) for a file that cannot be read, is empty, or names a column twice
  */
 export async function openCsv(source: ByteSource | string, options: DialectOptions = {}, chunkBytes = 1 << 19): Promise<CellFile> {
-  const file = typeof source === 'string' ? await fileSource(source) : source;
+  const file = typeof source === 'string' ? await fileSource(source, options.encoding) : source;
   const { path, stats, fingerprint } = file;
   const { dialect, names, bytes, lines } = await readable(path, () => readHeader(path, file.look(chunkBytes), options)).catch((error: unknown) => {
     file.close();
@@ -112,9 +112,11 @@ function lastLineEnd(bytes: Buffer): number {
   return lineFeed >= 0 ? lineFeed + 1 : bytes.lastIndexOf(CR, -2) + 1;
 }
 
-/** Whether whole lines need no parser: one byte between cells, no quote, no line end of old, no row beyond the limit. */
-function isPlain(lines: Buffer, { delimiter }: Dialect): boolean {
-  if (Buffer.byteLength(delimiter) > 1 || lines.length > MAX_ROW_BYTES || lines.indexOf(QUOTE) >= 0) return false;
+/** Whether whole lines need no parser: one byte between cells, no quote, no comment, no line end of old, no row beyond the limit. */
+function isPlain(lines: Buffer, dialect: Dialect): boolean {
+  const quote = quoteOf(dialect);
+  if (Buffer.byteLength(dialect.delimiter) > 1 || lines.length > MAX_ROW_BYTES) return false;
+  if ((quote !== undefined && lines.indexOf(quote.charCodeAt(0)) >= 0) || mayHaveComments(lines, dialect)) return false;
   for (let at = lines.indexOf(CR); at >= 0; at = lines.indexOf(CR, at + 1)) if (lines[at + 1] !== LF) return false;
   return true;
 }

@@ -1,5 +1,5 @@
 import { quoted, userError } from '../../errors.js';
-import { PLAIN_CSV } from '../dialect.js';
+import { PLAIN_CSV, type DialectOptions } from '../dialect.js';
 import { parseCells } from './csv-cells.js';
 
 /** What stands between cells where nobody says what does. */
@@ -11,15 +11,17 @@ const LOOK_ROWS = 100;
  * What stands between the cells of a CSV: what takes its first row apart. Where several could, it is the one that leaves most of
  * the rows behind it as wide as that one. A comma where none could.
  * @param head the beginning of the file
+ * @param options what is said of it; where that names the columns of a file without a header, they must be as many
  * @throws UserError (data) that names them where several do that
  */
-export function findDelimiter(path: string, head: Buffer): string {
+export function findDelimiter(path: string, head: Buffer, options: DialectOptions = {}): string {
+  const width = options.header === false ? options.columns?.length : undefined;
   const found = CANDIDATES.flatMap((delimiter) => {
-    const { rows: [first = [], ...rest] } = parseCells(head, 1, { ...PLAIN_CSV, delimiter }, LOOK_ROWS);
+    const { rows: [first = [], ...rest] } = parseCells(head, 1, { ...PLAIN_CSV, ...options, delimiter }, LOOK_ROWS);
     return first.length < 2 ? [] : [{ delimiter, width: first.length, fits: 2 * rest.filter((cells) => cells.length === first.length).length > rest.length }];
   });
   if (found.length < 2) return found[0]?.delimiter ?? PLAIN_CSV.delimiter;
-  const fitting = found.filter(({ fits }) => fits);
+  const fitting = found.filter((each) => each.fits && (width === undefined || each.width === width));
   if (fitting.length === 1) return fitting[0]!.delimiter;
   const told = found.map(({ delimiter, width }) => `${quoted(delimiter)} (${width} columns)`).join(' or ');
   throw userError('data', { where: `${path}:1`, key: 'data.delimiter', message: `expected one character between cells, found several that could be: ${told}`, fix: `say which, as in delimiter: ${quoted(found[0]!.delimiter)}` });

@@ -30,7 +30,7 @@ export interface RowSource extends RowShape {
  * @throws UserError (data) for a file that cannot be read or lacks a column
  */
 export async function openRows(path: string, columns: readonly string[], dialect: DialectOptions = {}, constants: ReadonlyMap<string, string> = new Map()): Promise<RowSource> {
-  const csv = path === '-' ? await openCsv(streamSource(process.stdin), dialect) : ((await openParquetFile(path, columns)) ?? (await openCsv(path, dialect)));
+  const csv = path === '-' ? await openCsv(streamSource(process.stdin, '-', dialect.encoding), dialect) : ((await openParquetFile(path, columns)) ?? (await openCsv(path, dialect)));
   const wanted = columns.filter((name) => csv.header.includes(name) || !constants.has(name));
   const isConstant = columns.some((name) => constants.has(name));
   return { csv, indices: columnIndices(csv, wanted), ...(isConstant && { constants: new Map([...constants].filter(([name]) => columns.includes(name))) }) };
@@ -60,10 +60,11 @@ export function rowReader(
   const columns = [...(first?.readers ?? []), ...readers].map((reader) => ({ reader, cellOf: cellReader(reader.columns, indices) }));
   const numFirst = first?.readers.length ?? 0;
   const width = csv.header.length;
+  const namer = csv.dialect?.header === false ? 'data.columns' : 'the header';
   return (cells, line, path = csv.path) => {
     const row = { path, line, cells };
     if (cells.length !== width) {
-      policy.reject({ ...row, column: undefined, value: undefined, expected: `${width} cells as in the header, found ${cells.length}` });
+      policy.reject({ ...row, column: undefined, value: undefined, expected: `${width} cells as in ${namer}, found ${cells.length}` });
       return false;
     }
     let at = 0;

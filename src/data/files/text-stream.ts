@@ -1,45 +1,68 @@
 import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { userError } from '../../errors.js';
+import type { TextEncoding } from '../dialect.js';
 import { peeked, type ByteStream } from './byte-stream.js';
+import { asUtf8 } from './text-encoding.js';
 
 /** RFC 1952, 2.3.1. */
 const GZIP_MAGIC = Buffer.of(0x1f, 0x8b);
-/** Byte order marks of what is not read (https://www.unicode.org/faq/utf_bom.html#bom4), longer ones first. */
-const ENCODINGS = [
-  [Buffer.of(0xff, 0xfe, 0, 0), 'UTF-32'],
-  [Buffer.of(0, 0, 0xfe, 0xff), 'UTF-32'],
-  [Buffer.of(0xff, 0xfe), 'UTF-16'],
-  [Buffer.of(0xfe, 0xff), 'UTF-16'],
+/** RFC 8878, 3.1.1 and 3.1.2: a frame, or one that is skipped, whose first byte is any of sixteen. */
+const ZSTD_MAGIC = Buffer.of(0x28, 0xb5, 0x2f, 0xfd);
+const SKIPPABLE_MAGIC = Buffer.of(0x2a, 0x4d, 0x18);
+/** What is compressed otherwise, with how it is unpacked. */
+const PACKED = [
+  [Buffer.from('PK\x03\x04'), 'a ZIP archive, as an .xlsx workbook is', 'save a workbook as CSV, and unpack an archive: unzip -p FILE > data.csv'],
+  [Buffer.of(0xfd, 0x37, 0x7a, 0x58, 0x5a, 0), 'compressed by xz', 'unpack it: xz -d FILE'],
+  [Buffer.from('BZh91AY&'), 'compressed by bzip2', 'unpack it: bzip2 -d FILE'],
+] as const;
+/** Byte order marks (https://www.unicode.org/faq/utf_bom.html#bom4), longer ones first. */
+const MARKS = [
+  [Buffer.of(0xff, 0xfe, 0, 0), 'utf-32'],
+  [Buffer.of(0, 0, 0xfe, 0xff), 'utf-32'],
+  [Buffer.of(0xff, 0xfe), 'utf-16le'],
+  [Buffer.of(0xfe, 0xff), 'utf-16be'],
+  [Buffer.of(0xef, 0xbb, 0xbf), 'utf-8'],
 ] as const;
 /** Bytes at the beginning of a file that tell what it is. */
 export const MAGIC_BYTES = 8;
 
 /** Whether bytes that begin like this are taken as they are. */
-export function isPlainText(start: Buffer): boolean {
-  return !startsWith(start, GZIP_MAGIC) && !ENCODINGS.some(([mark]) => startsWith(start, mark));
+export function isPlainText(start: Buffer, encoding: TextEncoding = 'utf-8'): boolean {
+  const mark = markOf(start);
+  return encoding === 'utf-8' && (mark === undefined || mark === 'utf-8') && !startsWith(start, GZIP_MAGIC) && !isZstd(start) && !PACKED.some(([magic]) => startsWith(start, magic));
 }
 
 /**
  * What a stream holds, decompressed, as UTF-8.
- * @throws UserError (data) for what is no text
+ * @param encoding that is said of it
+ * @throws UserError (data) for what is no text, or is damaged
  */
-export async function* textStream(path: string, stream: AsyncIterable<Uint8Array>): ByteStream {
-  yield* asUtf8(path, decompressed(stream));
+export async function* textStream(path: string, stream: AsyncIterable<Uint8Array>, encoding?: TextEncoding): ByteStream {
+  const [start, bytes] = await peeked(decompressed(path, stream), MAGIC_BYTES);
+  const mark = markOf(start);
+  if (mark === 'utf-32') throw userError('data', { where: path, message: 'is UTF-32 text; expected UTF-8', fix: `convert it: iconv -f UTF-32 -t UTF-8 ${path}` });
+  if (mark !== undefined && encoding !== undefined && mark !== encoding) throw userError('data', { where: path, message: `begins with the byte order mark of ${mark}, and data.encoding says ${encoding}`, fix: 'leave data.encoding out' });
+  yield* asUtf8(path, bytes, encoding ?? mark ?? 'utf-8');
 }
 
-async function* decompressed(stream: AsyncIterable<Uint8Array>): ByteStream {
+async function* decompressed(path: string, stream: AsyncIterable<Uint8Array>): ByteStream {
   const [start, bytes] = await peeked(stream, MAGIC_BYTES);
-  if (!startsWith(start, GZIP_MAGIC)) yield* bytes;
+  const packed = PACKED.find(([magic]) => startsWith(start, magic));
+  if (packed !== undefined) throw userError('data', { where: path, message: `is ${packed[1]}; expected text, or text in gzip or zstd`, fix: packed[2].replace('FILE', path) });
   // What fails is thrown where it is read.
-  else yield* pipeline(bytes, createGunzip({ chunkSize: 1 << 18 }), () => undefined) as ByteStream;
+  if (startsWith(start, GZIP_MAGIC)) yield* pipeline(bytes, createGunzip({ chunkSize: 1 << 18 }), () => undefined) as ByteStream;
+  // Loaded only then.
+  else if (isZstd(start)) yield* (await import('./zstd-stream.js')).zstdStream(path, bytes);
+  else yield* bytes;
 }
 
-async function* asUtf8(path: string, stream: ByteStream): ByteStream {
-  const [start, bytes] = await peeked(stream, MAGIC_BYTES);
-  const encoding = ENCODINGS.find(([mark]) => startsWith(start, mark))?.[1];
-  if (encoding !== undefined) throw userError('data', { where: path, message: `is ${encoding} text; expected UTF-8`, fix: `convert it: iconv -f ${encoding} -t UTF-8 ${path}` });
-  yield* bytes;
+function markOf(start: Buffer): (typeof MARKS)[number][1] | undefined {
+  return MARKS.find(([mark]) => startsWith(start, mark))?.[1];
+}
+
+function isZstd(start: Buffer): boolean {
+  return startsWith(start, ZSTD_MAGIC) || (start.length >= 4 && start[0]! >> 4 === 5 && start.subarray(1, 4).equals(SKIPPABLE_MAGIC));
 }
 
 function startsWith(bytes: Buffer, magic: Buffer): boolean {

@@ -1,0 +1,74 @@
+import { userError } from '../../errors.js';
+import type { TextEncoding } from '../dialect.js';
+import type { ByteStream } from './byte-stream.js';
+
+/** Turns bytes into text as they come; what a character is cut by waits for its other half. @throws where bytes are none */
+interface Decoder {
+  decode(bytes: Uint8Array, isLast: boolean): string;
+}
+
+/** The characters of windows-1252 from 0x80 to 0x9f (https://encoding.spec.whatwg.org/index-windows-1252.txt); five bytes are none. */
+const WINDOWS_1252 = '€\0‚ƒ„…†‡ˆ‰Š‹Œ\0Ž\0\0‘’“”•–—˜™š›œ\0žŸ';
+const [BEGIN_OF_CONTROLS, END_OF_CONTROLS] = [0x80, 0xa0];
+
+/** What to do about bytes that are no text. */
+const CURES: Partial<Readonly<Record<TextEncoding, string>>> = {
+  latin1: 'it has a control character where windows-1252 has €, „ or “: set data.encoding: windows-1252',
+};
+const OTHER_ENCODING = 'name the encoding that the file has in data.encoding';
+
+/**
+ * The text of a stream as UTF-8; a byte order mark stays where the text is UTF-8, whose bytes pass as they are.
+ * @throws UserError (data) with the line, for bytes that are no characters in their encoding
+ */
+export async function* asUtf8(path: string, stream: ByteStream, encoding: TextEncoding): ByteStream {
+  if (encoding === 'utf-8') {
+    yield* stream;
+    return;
+  }
+  const { decode } = decoderOf(encoding);
+  let line = 1;
+  const decoded = (bytes: Uint8Array, isLast: boolean): Buffer => {
+    try {
+      const text = decode(bytes, isLast);
+      line += numLineFeeds(text);
+      return Buffer.from(text, 'utf8');
+    } catch (error) {
+      const [before] = lenientText(encoding, bytes).split('\ufffd');
+      const fix = CURES[encoding] ?? OTHER_ENCODING;
+      throw userError('data', { where: `${path}:${line + numLineFeeds(before!)}`, message: isLast ? `ends within a character of ${encoding}` : `holds bytes that are no character in ${encoding}`, fix }, error);
+    }
+  };
+  for await (const bytes of stream) yield decoded(bytes, false);
+  yield decoded(new Uint8Array(0), true);
+}
+
+function decoderOf(encoding: TextEncoding): Decoder {
+  // Tables of our own: Node decodes these two otherwise from version to version.
+  if (encoding === 'latin1' || encoding === 'windows-1252') return { decode: (bytes) => oneByteText(bytes, encoding === 'latin1' ? '' : WINDOWS_1252) };
+  const decoder = new TextDecoder(encoding, { fatal: true });
+  return { decode: (bytes, isLast) => decoder.decode(bytes, { stream: !isLast }) };
+}
+
+/** @param controls the characters in place of control characters; none of them, or NUL where one is none */
+function oneByteText(bytes: Uint8Array, controls: string): string {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
+  if (!/[\x80-\x9f]/.test(text)) return text;
+  return text.replace(/[\x80-\x9f]/g, (byte) => {
+    const character = controls[byte.charCodeAt(0) - BEGIN_OF_CONTROLS] ?? '\0';
+    if (character === '\0') throw new TypeError(`byte ${byte.charCodeAt(0)} is no character`);
+    return character;
+  });
+}
+
+/** The text with U+FFFD for bytes that are none. */
+function lenientText(encoding: TextEncoding, bytes: Uint8Array): string {
+  if (encoding !== 'latin1' && encoding !== 'windows-1252') return new TextDecoder(encoding).decode(bytes);
+  return Array.from(bytes, (byte) => (byte >= BEGIN_OF_CONTROLS && byte < END_OF_CONTROLS && (encoding === 'latin1' || WINDOWS_1252[byte - BEGIN_OF_CONTROLS] === '\0') ? '\ufffd' : String.fromCharCode(byte))).join('');
+}
+
+function numLineFeeds(text: string): number {
+  let count = 0;
+  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) count++;
+  return count;
+}
