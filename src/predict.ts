@@ -1,6 +1,6 @@
 import { realpathSync } from 'node:fs';
 import type { Writable } from 'node:stream';
-import { dialectOf } from './data/dialect.js';
+import { dialectOf, type DialectOptions } from './data/dialect.js';
 import type { DataOptions, Paths } from './data/options.js';
 import { refuseBadRows, skipBadRows, type RejectPolicy } from './data/rows/rejects.js';
 import { columnsOf, encodedFormat, rowFormatOf } from './data/rows/row-format.js';
@@ -20,8 +20,10 @@ import { compileTrained, readTrainedModel } from './trained-model.js';
 export interface PredictOptions extends EngineOptions, ColumnOptions {
   /** A run or a checkpoint. */
   readonly path: string;
-  /** Files, folders or globs of CSV or Parquet, or shards, with or without labels. */
+  /** Files, folders or globs of CSV, JSON Lines or Parquet, or shards, with or without labels; - for a text from standard input. */
   readonly data: Paths;
+  /** In place of what the config says of text files. */
+  readonly format?: DialectOptions['format'];
   /** A file, whose ending says what it is, or a stream that takes CSV. */
   readonly out: string | Writable;
   /** Writes only the best rows of each group. */
@@ -51,12 +53,12 @@ export interface PredictResult {
 }
 
 /** Predicts every row of some data and writes what was predicted, in the order of rows, in memory of one size. */
-export async function predict({ path, data, out, keep, prefix, top, onBadRow, onProgress, onNotice, signal, ...engineOptions }: PredictOptions): Promise<PredictResult> {
+export async function predict({ path, data, format: textFormat, out, keep, prefix, top, onBadRow, onProgress, onNotice, signal, ...engineOptions }: PredictOptions): Promise<PredictResult> {
   const model = await readTrainedModel(path);
   const { folder, checkpoint, experiment } = model;
   // What is to be predicted is not asked for.
   const format = encodedFormat(rowFormatOf({ ...model.format.spec, tasks: [] }), checkpoint.fitted);
-  const source = await openSource(absolute(data), columnsOf(format), dialectOf(experiment.data));
+  const source = await openSource(absolute(data), columnsOf(format), { ...dialectOf(experiment.data), ...(textFormat !== undefined && { format: textFormat }) });
   if (typeof out === 'string' && [source.path, ...source.files].some((path) => isSameFile(out, path))) throw userError('usage', { where: '--out', message: 'is the data itself', fix: 'name another file' });
   const output = openOutput(out);
   const spaces = predictedSpaces(model.spaces);

@@ -99,7 +99,8 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
       (y) =>
         y
           .positional('path', { type: 'string', demandOption: true, describe: 'run folder or checkpoint' })
-          .option('data', { ...filesOption('CSV, Parquet or shards; labels are not needed'), demandOption: true })
+          .option('data', { ...filesOption('CSV, JSON Lines, Parquet or shards, - for a text from standard input; labels are not needed'), demandOption: true })
+          .option('format', { choices: ['csv', 'jsonl'] as const, describe: 'of --data, where it is a text; in place of data.format' })
           .option('out', { type: 'string', demandOption: true, requiresArg: true, describe: 'file to write: .csv, .csv.gz, .jsonl, .jsonl.gz or .parquet; - for CSV on standard output' })
           .option('keep', { type: 'string', array: true, requiresArg: true, default: [] as string[], describe: 'columns of the data that are written too, as they are; all for all of them' })
           .option('prefix', { type: 'string', default: '', describe: 'put before the names of predictions' })
@@ -111,10 +112,11 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
           .option('threads', threadsOption)
           .option('json', jsonOption)
           .example('$0 predict runs/latest --data today.csv --out scores.csv --keep user item', '')
+          .example('cat today.jsonl | $0 predict runs/latest --data - --out - --keep all', '')
           .example('$0 predict runs/latest --data today.csv --out best.csv --top 10 --by user --keep item', ''),
-      async ({ path, data, out, keep, prefix, top, by, rank, onBadRow, device, threads, json }) => {
+      async ({ path, data, format, out, keep, prefix, top, by, rank, onBadRow, device, threads, json }) => {
         const { runPredict } = await import('./predict-command.js');
-        await finish(runPredict({ path, data, out, keep, prefix, top, by, rank, onBadRow, device, threads, json }));
+        await finish(runPredict({ path, data, format, out, keep, prefix, top, by, rank, onBadRow, device, threads, json }));
       },
     )
     .command(

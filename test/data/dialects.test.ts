@@ -8,10 +8,11 @@ import { columnIndices } from '../../src/data/files/column-indices.js';
 import { openCsv } from '../../src/data/files/csv.js';
 import { parseCells } from '../../src/data/files/csv-cells.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
+import { rowFormatOf } from '../../src/data/rows/row-format.js';
 import { needsPython, python } from '../support/python.js';
 import { scratchFile } from '../support/scratch.js';
 
-const noRules = { fields: [], labels: [], funnels: [], rules: [], spec: { tasks: [], groups: [] } };
+const noRules = rowFormatOf({ tasks: [], groups: [] });
 
 /** The cells of all rows, as whoever keeps them gets them; with the columns that are numbers as numbers. */
 async function cellsOf(path: string, options: DialectOptions = {}, chunkBytes?: number, numbers: readonly string[] = []): Promise<unknown[][]> {

@@ -9,6 +9,9 @@ export interface ByteChunk {
   readonly progress: number;
 }
 
+/** The end of a line that is continued in the next chunk is copied before it, where it fits here. */
+export const CARRY_ROOM = 1 << 16;
+
 /** Bytes as chunks; `room` bytes before each may be written over. */
 export type ByteChunks = AsyncGenerator<ByteChunk>;
 
@@ -82,4 +85,13 @@ export async function firstBytes(path: string, count: number): Promise<Buffer> {
   } finally {
     await file.close();
   }
+}
+
+/** `carry` and a chunk behind it: in the memory before the chunk, where there is room. */
+export function joined(carry: Buffer, data: Buffer): Buffer {
+  if (carry.length === 0) return data;
+  if (carry.length > CARRY_ROOM) return Buffer.concat([carry, data]);
+  const whole = Buffer.from(data.buffer, data.byteOffset - carry.length, carry.length + data.length);
+  whole.set(carry);
+  return whole;
 }

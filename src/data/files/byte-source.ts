@@ -60,6 +60,13 @@ async function* decodedChunks(path: string, encoding: TextEncoding | undefined, 
   yield* streamChunks(textStream(path, hashed(), encoding), options, () => Math.min(1, file.bytesRead / size));
 }
 
+let stdin: ByteSource | undefined;
+
+/** Standard input, which is called -. It is one, however often it is asked for. */
+export function standardInput(encoding?: TextEncoding): ByteSource {
+  return (stdin ??= streamSource(process.stdin, '-', encoding));
+}
+
 /**
  * Opens a stream, as that of a pipe, which can be read once.
  * @param path what it is called
@@ -81,7 +88,7 @@ export function streamSource(stream: AsyncIterable<Uint8Array>, path = '-', enco
   const progress = (): number => 0;
   return {
     path,
-    stats: () => Promise.reject(isRead()),
+    stats: () => Promise.resolve({}),
     fingerprint: () => Promise.reject(isRead()),
     look: (chunkBytes) => streamChunks(look(), { chunkBytes, room: 0, numKept: 0 }, progress),
     async *read(options) {

@@ -24,6 +24,8 @@ export interface CellColumns {
   readonly numRows: number;
   /** Number of the first of the rows in the file. */
   readonly firstRow: number;
+  /** The line that each stands on, where the file has lines. */
+  readonly lines?: ArrayLike<number>;
   /** The file that they are from, where the source has several. */
   readonly path: string;
   /** By name, those that were asked for; valid until the next piece is. */
@@ -39,6 +41,11 @@ export interface CellColumn {
   readonly numbers?: { readonly values: Float64Array; readonly isWhole: boolean };
   /** Where cells are bags, which need not be text for it. */
   readonly items?: (row: number) => BagItems;
+  /**
+   * Where any cell may be a list: its items; undefined for a cell that is none.
+   * @throws BadValue for what is neither a list nor one value
+   */
+  readonly listOf?: (row: number) => BagItems | undefined;
 }
 
 /** Some of a file: rows that were taken apart, or columns, or bytes of plain rows; and the share of the file that was read so far. */
@@ -47,9 +54,13 @@ export type Piece = (CellRows | CellColumns | PlainBytes) & { readonly progress:
 /** A file of rows whose cells are text, ready to be read from its first row. */
 export interface CellFile {
   readonly path: string;
+  /** What it is, for people. */
+  readonly kind: 'CSV' | 'JSON Lines' | 'Parquet';
   readonly header: readonly string[];
   /** How its bytes become cells, where it is a CSV. */
   readonly dialect?: Dialect;
+  /** What to say of a column that the header does not have, where the file may have it nevertheless. */
+  readonly missing?: { readonly message: string; readonly fix: string };
   /** @param ahead of a reader that asks for the next piece before it is done with one */
   pieces(ahead?: ReadAhead): AsyncGenerator<Piece>;
   /** What tells cheaply whether it may have changed. */

@@ -6,10 +6,14 @@ import type { CellFile } from './cell-file.js';
  * Where the wanted columns stand in the header.
  * @throws UserError (data) that names every column that is missing
  */
-export function columnIndices(file: Pick<CellFile, 'path' | 'header' | 'dialect'>, wanted: readonly string[]): ReadonlyMap<string, number> {
+export function columnIndices(file: Pick<CellFile, 'path' | 'header' | 'dialect' | 'missing'>, wanted: readonly string[]): ReadonlyMap<string, number> {
   const { path, header } = file;
   const indices = new Map(header.map((name, i) => [name, i]));
   const missing = wanted.filter((name) => !indices.has(name));
+  if (file.missing !== undefined && missing.length > 0) {
+    const { message, fix } = file.missing;
+    throw new UserError('data', missing.map((name) => ({ where: path, key: `column ${quoted(name)}`, message, fix: didYouMean(name, header) ?? `they have ${header.slice(0, 40).join(', ')}; ${fix}` })));
+  }
   const isNamed = file.dialect?.header === false;
   const namer = isNamed ? 'data.columns' : 'the header';
   if (missing.length > 0) {

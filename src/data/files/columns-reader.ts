@@ -30,25 +30,26 @@ export function columnsReader(
 ): (piece: CellColumns) => (row: number) => boolean {
   const all = [...(first?.readers ?? []), ...readers];
   const numFirst = first?.readers.length ?? 0;
-  return ({ columns, path, firstRow }) => {
+  return ({ columns, path, firstRow, lines }) => {
     const takes = all.map((reader) => takeOf(reader, reader.columns.map((name) => columns.get(name)!), block, path));
     const textOf = (name: string, row: number): string => columns.get(name)?.text(row) ?? '';
     return (row) => {
       let at = 0;
+      const line = lines?.[row] ?? firstRow + row;
       try {
         for (; at < numFirst; at++) takes[at]!(row);
         // What it throws is of no column that is read next.
         at = takes.length;
-        if (first?.settle(firstRow + row) === false) return false;
+        if (first?.settle(line) === false) return false;
         at = numFirst;
         for (; at < takes.length; at++) takes[at]!(row);
-        return settle(firstRow + row);
+        return settle(line);
       } catch (error) {
         if (!(error instanceof BadValue)) throw error;
         const names = all[at]?.columns;
         policy.reject({
           path,
-          line: firstRow + row,
+          line,
           cells: csv.header.map((name) => textOf(name, row)),
           column: names?.join(', '),
           value: names?.map((name) => textOf(name, row)).join(CELL_SEPARATOR),
@@ -73,9 +74,26 @@ function takeOf(reader: ColumnReader, columns: readonly CellColumn[], block: { r
   if (list >= 0) {
     throw userError('data', { where: path, key: `column ${quoted(reader.columns[list]!)}`, message: `is ${columns[list]!.type}, and the config reads it as one value a row`, fix: "make it a feature of type 'bag'" });
   }
-  if (rest.length > 0) return (row) => reader.read(rest.reduce((joined, column) => joined + CELL_SEPARATOR + column.text(row), text(row)));
-  const read: Take = (row) => reader.read(text(row));
+  if (rest.length > 0) {
+    return (row) => {
+      for (const { listOf } of columns) if (listOf?.(row) !== undefined) throw ONE_VALUE;
+      reader.read(rest.reduce((joined, column) => joined + CELL_SEPARATOR + column.text(row), text(row)));
+    };
+  }
+  const read = first.listOf === undefined ? (row: number): void => reader.read(text(row)) : mixedTake(reader, first, first.listOf);
   return (numbers !== undefined && directTake(reader, numbers, block, read)) || read;
+}
+
+const ONE_VALUE = new BadValue('one value, not a list', "correct the row, or where all rows have lists, make the column a feature of type 'bag'");
+
+/** The way of cells that are texts or lists. */
+function mixedTake(reader: ColumnReader, { text }: CellColumn, listOf: NonNullable<CellColumn['listOf']>): Take {
+  return (row) => {
+    const list = listOf(row);
+    if (list === undefined) reader.read(text(row));
+    else if (reader.readItems === undefined) throw ONE_VALUE;
+    else reader.readItems(list);
+  };
 }
 
 /** The way of numbers that need not become text, to what their text would give; all that is unusual goes through `read`. */

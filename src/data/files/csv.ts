@@ -1,5 +1,5 @@
 import { quoteOf, type Dialect, type DialectOptions } from '../dialect.js';
-import type { ByteChunks } from './byte-chunks.js';
+import { CARRY_ROOM, joined, type ByteChunks } from './byte-chunks.js';
 import { fileSource, type ByteSource } from './byte-source.js';
 import type { CellFile, Piece, LineCount, ReadAhead } from './cell-file.js';
 import { mayHaveComments } from './comment-lines.js';
@@ -12,8 +12,6 @@ const NOT_AHEAD: ReadAhead = { pieces: 0, settle: () => Promise.resolve() };
 
 const LF = 10;
 const CR = 13;
-/** The end of a line that is continued in the next chunk is copied before it, where it fits here. */
-const CARRY_ROOM = 1 << 16;
 
 /**
  * Opens a CSV and reads its header.
@@ -31,6 +29,7 @@ export async function openCsv(source: ByteSource | string, options: DialectOptio
   });
   return {
     path,
+    kind: 'CSV',
     header: names,
     dialect,
     stats,
@@ -95,15 +94,6 @@ function* parsedPieces(path: string, dialect: Dialect, lines: Buffer, next: Line
     next.line = parsed.bad.line + 1;
     bytes = bytes.subarray(parsed.bad.end);
   }
-}
-
-/** `carry` and `data` behind it: in the memory before `data`, where there is room. */
-function joined(carry: Buffer, data: Buffer): Buffer {
-  if (carry.length === 0) return data;
-  if (carry.length > CARRY_ROOM) return Buffer.concat([carry, data]);
-  const whole = Buffer.from(data.buffer, data.byteOffset - carry.length, carry.length + data.length);
-  whole.set(carry);
-  return whole;
 }
 
 /** Where the last line ends that is known to end. A carriage return is an end of its own only if no line feed follows. */

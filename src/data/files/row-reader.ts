@@ -1,9 +1,9 @@
 import { BadValue, CELL_SEPARATOR } from '../../features/feature.js';
 import type { DialectOptions } from '../dialect.js';
 import type { CellFile } from './cell-file.js';
-import { streamSource } from './byte-source.js';
+import { fileSource, standardInput, type ByteSource } from './byte-source.js';
 import { columnIndices } from './column-indices.js';
-import { openCsv } from './csv.js';
+import { openText } from './open-text.js';
 import { parquetParts } from './parquet/parquet-parts.js';
 import type { ColumnReader } from '../rows/column-reader.js';
 import type { RejectPolicy } from '../rows/rejects.js';
@@ -23,14 +23,16 @@ export interface RowSource extends RowShape {
 }
 
 /**
- * Opens a CSV, or Parquet, and finds the columns in its header.
+ * Opens a CSV, JSON Lines or Parquet, and finds the columns in its header.
  * @param path - is standard input, which can be read once
- * @param dialect what is said of a CSV
+ * @param dialect what is said of a text file
  * @param constants columns that are the same in all rows and need not stand in the file
+ * @param keepsAll whether all columns are kept, so that one more in a later row is an error
  * @throws UserError (data) for a file that cannot be read or lacks a column
  */
-export async function openRows(path: string, columns: readonly string[], dialect: DialectOptions = {}, constants: ReadonlyMap<string, string> = new Map()): Promise<RowSource> {
-  const csv = path === '-' ? await openCsv(streamSource(process.stdin, '-', dialect.encoding), dialect) : ((await openParquetFile(path, columns)) ?? (await openCsv(path, dialect)));
+export async function openRows(path: string, columns: readonly string[], dialect: DialectOptions = {}, constants: ReadonlyMap<string, string> = new Map(), keepsAll = false): Promise<RowSource> {
+  const text = (source: ByteSource): Promise<CellFile> => openText(source, dialect, { wanted: columns, keepsAll });
+  const csv = path === '-' ? await text(standardInput(dialect.encoding)) : ((await openParquetFile(path, columns)) ?? (await text(await fileSource(path, dialect.encoding))));
   const wanted = columns.filter((name) => csv.header.includes(name) || !constants.has(name));
   const isConstant = columns.some((name) => constants.has(name));
   return { csv, indices: columnIndices(csv, wanted), ...(isConstant && { constants: new Map([...constants].filter(([name]) => columns.includes(name))) }) };

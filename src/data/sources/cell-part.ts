@@ -31,11 +31,12 @@ export function tellShare({ onProgress, signal }: Access, what: string, share: n
 
 /**
  * Opens a file of cells and finds the columns that are read.
+ * @param keepsAll whether these are all that it has
  * @throws UserError (data) for one that cannot be read or lacks a column
  */
-export async function openCellPart(file: DataFile, columns: readonly string[], dialect: DialectOptions): Promise<CellPart> {
+export async function openCellPart(file: DataFile, columns: readonly string[], dialect: DialectOptions, keepsAll: boolean): Promise<CellPart> {
   const { path, home, constants } = file;
-  const rows = await openRows(path, columns, dialect, constants);
+  const rows = await openRows(path, columns, dialect, constants, keepsAll);
   const stats = await rows.csv.stats();
   const bytes = Object.values(stats).reduce((sum, each) => sum + each.bytes, 0);
   let content: Fingerprint | undefined;

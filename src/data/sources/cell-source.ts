@@ -39,7 +39,7 @@ const MAX_PROBLEMS = 20;
  * @throws UserError (data) with the problems of all files
  */
 export async function openCellSource(files: readonly DataFile[], columns: readonly string[], dialect: DialectOptions): Promise<Source> {
-  const parts = await openParts(files, columns, dialect);
+  const parts = await openParts(files, columns, dialect, false);
   checkKinds(parts.map(({ rows }) => rows.csv));
   const [first, ...others] = parts as [CellPart, ...CellPart[]];
   /** What the paths of all files begin with: the file, where there is one. */
@@ -114,7 +114,7 @@ export async function openCellSource(files: readonly DataFile[], columns: readon
       const total = parts.reduce((sum, { bytes }) => sum + bytes, 0);
       const leftOut = new Map<string, number>();
       let before = 0;
-      for (const part of await openParts(files, all, dialect)) {
+      for (const part of await openParts(files, all, dialect, commonColumns(parts).every((name) => kept.includes(name)))) {
         const onShare = (share: number): void => tellShare(reading, `reading ${part.file.path}`, total === 0 ? 1 : (before + share * part.bytes) / total);
         const more = await streamRows(part.rows, format, kept, reading.policy, take, onShare, { threads: threadsFor(part, reading), onNotice: reading.onNotice });
         countLeftOut(leftOut, more);
@@ -126,12 +126,12 @@ export async function openCellSource(files: readonly DataFile[], columns: readon
 }
 
 /** Opens all files, and tells of all that cannot be. */
-async function openParts(files: readonly DataFile[], columns: readonly string[], dialect: DialectOptions): Promise<readonly CellPart[]> {
+async function openParts(files: readonly DataFile[], columns: readonly string[], dialect: DialectOptions, keepsAll: boolean): Promise<readonly CellPart[]> {
   const parts: CellPart[] = [];
   const problems: Problem[] = [];
   for (const file of files) {
     try {
-      parts.push(await openCellPart(file, columns, dialect));
+      parts.push(await openCellPart(file, columns, dialect, keepsAll));
     } catch (error) {
       if (!(error instanceof UserError) || error.kind !== 'data') throw error;
       problems.push(...error.problems);

@@ -65,6 +65,7 @@ export async function openParquet(path: string, names: readonly string[], wanted
   let known: Fingerprint | undefined;
   return {
     path,
+    kind: 'Parquet',
     header,
     pieces,
     stats: () => statsOf(path, names),

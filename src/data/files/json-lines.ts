@@ -1,0 +1,170 @@
+import { printable, quoted, userError } from '../../errors.js';
+import type { DialectOptions } from '../dialect.js';
+import { CARRY_ROOM, joined, type ByteChunks } from './byte-chunks.js';
+import type { ByteSource } from './byte-source.js';
+import type { CellColumns, CellFile, Piece } from './cell-file.js';
+import { MAX_ROW_BYTES } from './csv-cells.js';
+import { addNames, keyTree } from './json-keys.js';
+import { BadJson, createJsonScanner, type JsonScanner } from './json-scan.js';
+import { readable, unreadable } from './unreadable.js';
+
+const LF = 10;
+/** Rows of a piece at the most. */
+const PIECE_ROWS = 1 << 12;
+/** Bytes that are looked at for the names of columns; as many more as the first line has. */
+const HEAD_BYTES = 1 << 18;
+const BYTE_ORDER_MARK = '\ufeff';
+
+/** How lines of JSON are opened. */
+export interface JsonLinesOptions {
+  /** The columns that are read. */
+  readonly wanted: readonly string[];
+  /** Whether all columns are kept, so that a key which the first lines do not have is an error. */
+  readonly keepsAll?: boolean | undefined;
+}
+
+/**
+ * Opens a file with a JSON object a line. Keys are columns, those of an object in it are behind its key and a dot; null and a key
+ * that is missing are empty cells; lists are bags; numbers are as they were written.
+ * @throws UserError (data) for a file that cannot be read, or whose first line is no object
+ */
+export async function openJsonLines(file: ByteSource, { columns: named = [] }: DialectOptions, { wanted, keepsAll = false }: JsonLinesOptions, chunkBytes = 1 << 19): Promise<CellFile> {
+  const { path, stats, fingerprint } = file;
+  const { names, numLines } = await readable(path, () => readNames(path, file.look(chunkBytes))).catch((error: unknown) => {
+    file.close();
+    throw error;
+  });
+  const header = [...new Set([...names, ...named])];
+  const columns = header.filter((name) => wanted.includes(name));
+  const scanner = createJsonScanner(keyTree(columns), columns.length, PIECE_ROWS, keepsAll);
+  return {
+    path,
+    kind: 'JSON Lines',
+    header,
+    stats,
+    fingerprint,
+    missing: { message: `the config asks for it, none of the first ${numLines} lines has it`, fix: 'where later lines have it, name it with format: jsonl and columns: […]' },
+    async *pieces(ahead) {
+      try {
+        await ahead?.settle();
+        yield* readPieces(file.read({ chunkBytes, room: CARRY_ROOM, numKept: 0 }), path, scanner, columns);
+      } catch (error) {
+        throw unreadable(path, error);
+      }
+    },
+  };
+}
+
+/** The names of the columns in the first lines. */
+async function readNames(path: string, chunks: ByteChunks): Promise<{ readonly names: ReadonlySet<string>; readonly numLines: number }> {
+  const text = (await headOf(chunks)).toString('utf8');
+  const lines = text.replace(BYTE_ORDER_MARK, '').split('\n').map((line) => line.trim());
+  const names = new Set<string>();
+  const filled = lines.filter((line) => line !== '');
+  for (const line of filled) {
+    const value = objectOf(line);
+    if (value !== undefined) addNames(value, line, names);
+  }
+  const first = filled[0] ?? text.trim();
+  if (first === '') throw userError('data', { where: path, message: 'is empty; expected lines with a JSON object each' });
+  if (first.startsWith('[')) throw userError('data', { where: path, message: 'is a list of JSON; expected an object a line', fix: `convert it: jq -c '.[]' ${path}` });
+  if (names.size === 0 && filled.every((line) => objectOf(line) === undefined)) {
+    const place = `${path}:${lines.findIndex((line) => line !== '') + 1}`;
+    throw userError('data', { where: place, message: `expected a JSON object on a line of its own, found ${quoted(printable(first, 60))}`, fix: `if objects go over several lines, convert the file: jq -c . ${path}; if it is a CSV, set data.format: csv` });
+  }
+  return { names, numLines: filled.length };
+}
+
+/** Whole lines at the beginning, the same however the bytes come; all that there is where it is no more. */
+async function headOf(chunks: ByteChunks): Promise<Buffer> {
+  const read: Buffer[] = [];
+  let length = 0;
+  let hasLine = false;
+  for await (const { bytes } of chunks) {
+    read.push(Buffer.from(bytes));
+    length += bytes.length;
+    hasLine ||= bytes.includes(LF);
+    if (length > HEAD_BYTES && (hasLine || length > MAX_ROW_BYTES)) break;
+  }
+  const all = Buffer.concat(read);
+  if (all.length <= HEAD_BYTES) return all;
+  const last = all.lastIndexOf(LF, HEAD_BYTES);
+  return all.subarray(0, last >= 0 ? last : all.indexOf(LF, HEAD_BYTES) >>> 0);
+}
+
+function objectOf(line: string): object | undefined {
+  try {
+    const value: unknown = JSON.parse(line);
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** All lines. */
+async function* readPieces(chunks: ByteChunks, path: string, scanner: JsonScanner, names: readonly string[]): AsyncGenerator<Piece> {
+  let carry: Buffer = Buffer.alloc(0);
+  let progress = 0;
+  let line = 1;
+  let isFirst = true;
+  for await (const chunk of chunks) {
+    ({ progress } = chunk);
+    let whole = joined(carry, chunk.bytes);
+    if (isFirst && whole.length < 3) {
+      carry = Buffer.from(whole);
+      continue;
+    }
+    if (isFirst) whole = withoutMark(whole);
+    isFirst = false;
+    const end = whole.lastIndexOf(LF) + 1;
+    line = yield* linePieces(whole.subarray(0, end), path, scanner, names, line, progress);
+    carry = Buffer.from(whole.subarray(end));
+    if (carry.length > MAX_ROW_BYTES) throw userError('data', { where: `${path}:${line}`, message: `a line has more than ${MAX_ROW_BYTES} bytes, the most that is read` });
+  }
+  if (isFirst) carry = withoutMark(carry);
+  if (carry.length > 0) yield* linePieces(Buffer.concat([carry, Buffer.of(LF)]), path, scanner, names, line, progress);
+}
+
+function withoutMark(bytes: Buffer): Buffer {
+  return bytes.subarray(0, 3).toString('utf8') === BYTE_ORDER_MARK ? bytes.subarray(3) : bytes;
+}
+
+/** The rows of whole lines, and those that are none; gives the number of the line behind them. */
+function* linePieces(bytes: Buffer, path: string, scanner: JsonScanner, names: readonly string[], first: number, progress: number): Generator<Piece, number> {
+  const lines = new Float64Array(PIECE_ROWS);
+  const rows = (): CellColumns & { progress: number } => ({
+    numRows: scanner.rows,
+    firstRow: lines[0]!,
+    lines,
+    path,
+    columns: new Map(names.map((name, c) => [name, scanner.column(c)])),
+    progress,
+  });
+  let line = first;
+  scanner.start(bytes);
+  for (let begin = 0; begin < bytes.length; line++) {
+    const end = bytes.indexOf(LF, begin);
+    const lineBegin = begin;
+    begin = end + 1;
+    if (isBlank(bytes, lineBegin, end)) continue;
+    lines[scanner.rows] = line;
+    try {
+      scanner.scanLine(lineBegin, end);
+    } catch (error) {
+      if (!(error instanceof BadJson)) throw error;
+      if (scanner.rows > 0) yield rows();
+      scanner.start(bytes);
+      yield { rows: [], lines: [], bad: { line, expected: `${error.expected}, in column ${error.at + 1}`, text: bytes.toString('utf8', lineBegin, end) }, progress };
+    }
+    if (scanner.rows < PIECE_ROWS) continue;
+    yield rows();
+    scanner.start(bytes);
+  }
+  if (scanner.rows > 0) yield rows();
+  return line;
+}
+
+function isBlank(bytes: Buffer, begin: number, end: number): boolean {
+  for (let i = begin; i < end; i++) if (bytes[i] !== 32 && bytes[i] !== 9 && bytes[i] !== 13) return false;
+  return true;
+}
