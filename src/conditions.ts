@@ -74,3 +74,10 @@ export function conditionColumns({ column, all = [], any: some = [], not }: Cond
   const below = [...all, ...some, ...(not === undefined ? [] : [not])].flatMap(conditionColumns);
   return [...new Set([...(column === undefined ? [] : [column]), ...below])];
 }
+
+/** The columns that it compares with numbers. */
+export function numberColumns({ column, equals, oneOf = [], all = [], any: some = [], not, ...limits }: Condition): readonly string[] {
+  const values = [equals, ...oneOf, ...LIMITS.map((word) => limits[word])];
+  const below = [...all, ...some, ...(not === undefined ? [] : [not])].flatMap(numberColumns);
+  return [...new Set([...(column !== undefined && values.some((each) => typeof each === 'number') ? [column] : []), ...below])];
+}

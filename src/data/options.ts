@@ -40,7 +40,7 @@ export type SplitOptions = z.output<typeof splitOptions>;
 /** The `data` section of a config. */
 export const dataOptions = z
   .strictObject({
-    train: paths.optional().describe('CSV with a header, plain or gzip, or Parquet: a file, a folder of files or of partitions (ds=2026-11-01), a glob, or a list of these; or a folder of shards. Paths are taken from the folder of the config, else from the working directory'),
+    train: paths.optional().describe('CSV or JSON Lines, plain or in gzip or zstd, or Parquet: a file, a folder of files or of partitions (ds=2026-11-01), a glob, or a list of these; or a folder of shards. Paths are taken from the folder of the config, else from the working directory'),
     valid: paths.optional().describe('measured after every epoch; the best epoch is chosen by it'),
     test: paths.optional().describe('measured once, with the best weights'),
     source: paths.optional().describe('in place of train, valid and test: where all rows come from, with split'),

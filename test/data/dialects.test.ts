@@ -9,6 +9,9 @@ import { openCsv } from '../../src/data/files/csv.js';
 import { parseCells } from '../../src/data/files/csv-cells.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
 import { rowFormatOf } from '../../src/data/rows/row-format.js';
+import { labelColumnsOf } from '../../src/data/rows/label-columns.js';
+import { createRowBlock, labelReader } from '../../src/data/rows/row-block.js';
+import { taskOptions } from '../../src/tasks.js';
 import { needsPython, python } from '../support/python.js';
 import { scratchFile } from '../support/scratch.js';
 
@@ -81,6 +84,19 @@ describe('what is said of a CSV', () => {
     const content = 'text;n\n1,5;1,5\n1.5;-12\n,;0,25\n;,5\n';
     expect(await read(content, { decimal: ',' }, ['n'])).toEqual([['1,5', 1.5], ['1.5', -12], [',', 0.25], ['', 0.5]]);
     await expect(read('text;n\na;1.500\n', { decimal: ',' }, ['n'])).rejects.toThrow(/data\.csv:2: column "n": expected a number with a comma before its decimals, as data\.decimal says, and no dot, found "1\.500"/);
+  });
+
+  it('compares numbers with a decimal comma, and texts as they are', async () => {
+    const labels = labelColumnsOf([
+      { name: 'dear', ...taskOptions.parse({ label: { column: 'n', above: 7.25 } }) },
+      { name: 'half', ...taskOptions.parse({ label: { any: [{ column: 'n', equals: 0.5 }, { column: 'text', equals: '1,5' }] } }) },
+    ]);
+    const path = scratchFile('data.csv', 'text;n\n1,5;7,5\nx;0,5\n1.5;7,25\n');
+    const csv = await openCsv(path, { decimal: ',' });
+    const block = createRowBlock(labels.map(({ name }) => ({ name, kind: 'label' })), 10);
+    const readers = labels.map((label) => labelReader(block, label));
+    await readRows({ csv, indices: columnIndices(csv, csv.header) }, { format: noRules, readers, block, capacity: 10, policy: refuseBadRows, onBlock: () => expect(labels.map(({ name }) => [...block.labels.get(name)!.subarray(0, block.rows)])).toEqual([[1, 0, 0], [1, 1, 0]]), onShare: () => undefined });
+    expect.assertions(1);
   });
 
   it('gives what csv-parse gives, wherever the file is cut', async () => {

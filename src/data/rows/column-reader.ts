@@ -15,6 +15,8 @@ export interface ColumnReader {
   readItems?(items: BagItems): void;
   /** Whether any cell is taken as the text that it is, a list too, beside whatever else reads the column. */
   readonly isKept?: true;
+  /** Columns whose cells are compared with numbers, where the reader makes something else of them. */
+  readonly numberColumns?: readonly string[] | undefined;
   /** Where the cell goes if it is usual; it need not become text then. */
   readonly direct?: DirectCells;
 }

@@ -1,4 +1,4 @@
-import { conditionColumns, type Condition } from '../../conditions.js';
+import { conditionColumns, numberColumns, type Condition } from '../../conditions.js';
 import { BadValue, CELL_SEPARATOR } from '../../features/feature.js';
 import { parseClass, parseNumber } from '../../features/parse.js';
 import { givenColumn, givenOf, labelColumn, tasksGiven, weightColumn, type Task } from '../../tasks.js';
@@ -11,6 +11,8 @@ export interface LabelColumn {
   readonly type: 'class' | 'number';
   /** The columns of the data that it is read from. */
   readonly columns: readonly string[];
+  /** Those whose cells are compared with numbers. */
+  readonly numberColumns?: readonly string[];
   /** Whether a blank may be no fault of the row; it is read as NaN, and settled when the whole row is known. */
   readonly mayBeBlank: boolean;
   /**
@@ -63,7 +65,7 @@ function conditionColumn(name: string, condition: Condition, mayBeBlank: boolean
     const found = holds(cells);
     return found === undefined ? blank(mayBeBlank, 'something to compare') : Number(found);
   };
-  return { name, type: 'class', columns, mayBeBlank, parse };
+  return { name, type: 'class', columns, numberColumns: numberColumns(condition), mayBeBlank, parse };
 }
 
 function blank(mayBeBlank: boolean, expected: string): number {

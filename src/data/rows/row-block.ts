@@ -62,13 +62,13 @@ export function blockReaders(block: RowBlock, fields: readonly EncodedField[], l
 }
 
 /** The reader of a label. */
-export function labelReader(block: RowBlock, { name, type, columns, parse }: LabelColumn): ColumnReader {
+export function labelReader(block: RowBlock, { name, type, columns, numberColumns, parse }: LabelColumn): ColumnReader {
   const into = block.labels.get(name)!;
   const read = (text: string): void => {
     into[block.rows] = parse(text);
   };
   // What is made of a cell is not the cell.
-  if (columns.length > 1 || columns[0] !== name) return { columns, read };
+  if (columns.length > 1 || columns[0] !== name) return { columns, numberColumns, read };
   return {
     columns,
     read,
