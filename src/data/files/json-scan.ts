@@ -1,8 +1,6 @@
-import { bagOfJson } from '../../features/bag-json.js';
-import { BadValue } from '../../features/feature.js';
-import { NOT_TEXT } from '../../features/parse.js';
 import type { CellColumn } from './cell-file.js';
 import { cellText } from './cell-text.js';
+import { BLANK, columnOfCells, createJsonCells, ESCAPED, LIST, LITERAL, OBJECT, TEXT, unescaped } from './json-cells.js';
 import { SKIPPED_KEY, type KeyNode } from './json-keys.js';
 
 // Reads a line with a JSON object (RFC 8259) as bytes, strictly: JSON.parse takes the last of two keys that are the same, and
@@ -35,7 +33,6 @@ export interface JsonScanner {
   column(number: number): CellColumn;
 }
 
-const [BLANK, TEXT, ESCAPED, LITERAL, LIST, OBJECT] = [0, 1, 2, 3, 4, 5];
 const [QUOTE, COMMA, MINUS, DOT, ZERO, COLON, BACKSLASH] = [34, 44, 45, 46, 48, 58, 92];
 const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [91, 93, 123, 125];
 const ESCAPES = Uint8Array.from({ length: 128 }, (_, byte) => ('"\\/bfnrtu'.includes(String.fromCharCode(byte)) ? 1 : 0));
@@ -52,16 +49,7 @@ const MAX_DEPTH = 200;
  * @param isStrict whether a key that leads nowhere is an error
  */
 export function createJsonScanner(root: KeyNode, numColumns: number, capacity: number, isStrict: boolean): JsonScanner {
-  const columns = Array.from({ length: numColumns }, () => ({
-    kinds: new Uint8Array(capacity),
-    begins: new Uint32Array(capacity),
-    ends: new Uint32Array(capacity),
-    /** Of cells whose text is the shortest decimal of a number, or true or false. */
-    values: new Float64Array(capacity),
-    isWhole: true,
-    /** One more than the row that has a value. */
-    seen: 0,
-  }));
+  const columns = Array.from({ length: numColumns }, () => createJsonCells(capacity));
   let data: Buffer = Buffer.alloc(0);
   let at = 0;
   let lineBegin = 0;
@@ -179,7 +167,7 @@ export function createJsonScanner(root: KeyNode, numColumns: number, capacity: n
     const byte = data[at]!;
     let begin = at;
     let end = -1;
-    let kind = LITERAL;
+    let kind: number = LITERAL;
     if (byte === QUOTE) {
       begin = ++at;
       kind = scanText() ? ESCAPED : TEXT;
@@ -275,32 +263,6 @@ export function createJsonScanner(root: KeyNode, numColumns: number, capacity: n
     get rows() {
       return rows;
     },
-    column(number) {
-      const { kinds, begins, ends, values, isWhole } = columns[number]!;
-      const bytes = data;
-      const text = (row: number): string => {
-        const kind = kinds[row];
-        if (kind === BLANK) return '';
-        if (kind === ESCAPED) return unescaped(bytes, begins[row]!, ends[row]!);
-        return kind === LITERAL ? bytes.toString('latin1', begins[row], ends[row]) : cellText(bytes, begins[row], ends[row]);
-      };
-      const listOf: CellColumn['listOf'] = (row) => {
-        if (kinds[row] === OBJECT) throw NO_CELL;
-        if (kinds[row] !== LIST) return undefined;
-        const list = bagOfJson(text(row));
-        if (list === undefined) throw new Error(`JSON.parse refuses ${text(row)}`);
-        return list;
-      };
-      return { type: 'a value of JSON', text, numbers: { values, isWhole }, listOf };
-    },
+    column: (number) => columnOfCells(columns[number]!, data),
   };
-}
-
-const NO_CELL = new BadValue('one value or a list, not an object', 'name what is in it, as in user.id for the id of a user');
-
-/** A text with escapes; where half of a surrogate pair is in it, NOT_TEXT stands for that. */
-function unescaped(bytes: Buffer, begin: number, end: number): string {
-  // A text, as its quotes say.
-  const text = JSON.parse(`"${cellText(bytes, begin, end)}"`) as string;
-  return text.replaceAll(/\p{Surrogate}/gu, NOT_TEXT);
 }
