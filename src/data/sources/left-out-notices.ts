@@ -20,7 +20,7 @@ export function leftOutNotices(datasets: { readonly [S in Split]?: Counted | und
   });
 }
 
-/** Of each label: in what share of the rows it is 1, and in what share it would be with the rows that are left out, of those whose label is known. */
+/** Of each label whose rate is another for it: in what share of the rows it is 1, and in what share with those left out whose label is known. */
 function ratesOf({ rows, leftOut, labelCounts = new Map() }: Counted, tasks: readonly Task[]): readonly string[] {
   const classes = tasks.filter(({ type }) => type === 'classification');
   return classes.flatMap((task) => {
@@ -28,7 +28,7 @@ function ratesOf({ rows, leftOut, labelCounts = new Map() }: Counted, tasks: rea
     if (ones === undefined || rows === 0) return [];
     const [zerosOut, onesOut] = [leftOut.get(SAMPLED_AWAY) ?? 0, leftOut.get(violationReason(task)) ?? 0];
     const [now, before] = [percent(ones / rows), percent((ones + onesOut) / (rows + zerosOut + onesOut))];
-    return [`${task.name} ${now}${now === before ? '' : ` (${before} with them)`}`];
+    return now === before ? [] : [`${task.name} ${now} (${before} with them)`];
   });
 }
 
