@@ -3,7 +3,7 @@ import { splitFilesOf, type DataOptions, type Paths } from './data/options.js';
 import { refuseBadRows, skipBadRows } from './data/rows/rejects.js';
 import { absolute } from './data/sources/find-files.js';
 import type { Access } from './data/sources/source.js';
-import { openSplits, type SplitFiles } from './data/sources/splits.js';
+import { openSplits, type SplitFiles, type Splits } from './data/sources/splits.js';
 import { createEngine, type EngineOptions } from './engines/engines.js';
 import { userError } from './errors.js';
 import type { Report } from './evaluation/evaluation.js';
@@ -50,9 +50,7 @@ export async function evaluate({ path, ...options }: EvaluateOptions): Promise<E
 /** Measures a model that was read. */
 export async function measure(model: TrainedModel, { data, verifyData, onNotice, signal, ...engineOptions }: MeasureOptions): Promise<Measured> {
   const { experiment, format, spaces, graph } = model;
-  const { where, split } = experiment.data;
-  const rows = data === undefined ? { where, split } : { where };
-  const sources = await openSplits(filesOf(experiment.data, data), format, data === undefined ? 'name other data with --data' : 'paths are taken from the working directory', dialectOf(experiment.data), rows);
+  const sources = await openMeasured(model, data, 'mtl eval');
 
   const program = compileTrained(model, await createEngine(engineOptions), onNotice);
   try {
@@ -69,10 +67,20 @@ export async function measure(model: TrainedModel, { data, verifyData, onNotice,
   }
 }
 
-/** The files to measure: data of the user's stands for test. */
-function filesOf(options: DataOptions, data: Paths | undefined): SplitFiles {
+/**
+ * Opens what a model is measured on: valid and test, or data of the user's, which stands for test.
+ * @param verb named where there is neither
+ * @throws UserError (data) with the problems of all files; (usage)
+ */
+export async function openMeasured({ experiment: { data: options }, format }: TrainedModel, data: Paths | undefined, verb: string): Promise<Splits<SplitFiles>> {
+  const { where, split } = options;
+  const rows = data === undefined ? { where, split } : { where };
+  return openSplits(filesOf(options, data, verb), format, data === undefined ? 'name other data with --data' : 'paths are taken from the working directory', dialectOf(options), rows);
+}
+
+function filesOf(options: DataOptions, data: Paths | undefined, verb: string): SplitFiles {
   if (data !== undefined) return { test: absolute(data) };
   const { valid, test } = splitFilesOf(options);
   if (valid !== undefined || test !== undefined) return { valid, test };
-  throw userError('usage', { where: 'mtl eval', message: 'the config has neither data.valid nor data.test', fix: 'name data with --data' });
+  throw userError('usage', { where: verb, message: 'the config has neither data.valid nor data.test', fix: 'name data with --data' });
 }

@@ -1,12 +1,9 @@
-import { dialectOf } from './data/dialect.js';
 import { refuseBadRows, skipBadRows } from './data/rows/rejects.js';
 import { blockColumns } from './data/rows/row-block.js';
 import type { Access } from './data/sources/source.js';
-import { openSplits } from './data/sources/splits.js';
-import { splitFilesOf, type Paths, type Split } from './data/options.js';
-import { absolute } from './data/sources/find-files.js';
+import type { Paths, Split } from './data/options.js';
 import { createEngine, type EngineOptions } from './engines/engines.js';
-import { userError } from './errors.js';
+import { openMeasured } from './evaluate.js';
 import { configFields, type ConfigField } from './importance/config-fields.js';
 import { measureFalls, type Unit } from './importance/falls.js';
 import { holdRows } from './importance/held-rows.js';
@@ -14,7 +11,7 @@ import { measuresOf } from './importance/measures.js';
 import { createPermuter } from './importance/permuted.js';
 import { decidingMeasure, rankedUnits, type Importance } from './importance/ranking.js';
 import { proposeConfig, refuseTooMany, type Proposal } from './propose-config.js';
-import { compileTrained, readTrainedModel, type TrainedModel } from './trained-model.js';
+import { compileTrained, readTrainedModel } from './trained-model.js';
 import { EVALUATION_BATCH_ROWS } from './training/evaluate-batches.js';
 
 /** Of what the importance is measured, on what, and how carefully. */
@@ -73,10 +70,10 @@ export async function importance({ path, data, rows, repeats, seed, byGroup, ran
   const deciding = decidingMeasure(measures, rank, experiment.training.monitor);
   const units = byGroup ? groupsOf(configFields(experiment.features)) : configFields(experiment.features);
   if (dropWorst !== undefined) refuseTooMany(dropWorst, units.length);
-  const split = splitOf(model, data);
-  const files = { [split]: data === undefined ? splitFilesOf(experiment.data)[split] : absolute(data) };
-  const { where, split: parts } = experiment.data;
-  const source = (await openSplits(files, format, data === undefined ? 'name other data with --data' : 'paths are taken from the working directory', dialectOf(experiment.data), data === undefined ? { where, split: parts } : { where }))[split]!;
+  const { valid, test } = await openMeasured(model, data, 'mtl importance');
+  // Choices are made on valid, so that test stays what nothing was chosen by. One of the two is there.
+  const split = valid === undefined ? 'test' : 'valid';
+  const source = valid ?? test!;
 
   const program = compileTrained(model, await createEngine(engineOptions), onNotice);
   try {
@@ -96,14 +93,6 @@ export async function importance({ path, data, rows, repeats, seed, byGroup, ran
   } finally {
     program.dispose();
   }
-}
-
-/** Where choices are made: on valid, so that test stays what nothing was chosen by. */
-function splitOf({ experiment: { data } }: TrainedModel, given: Paths | undefined): 'valid' | 'test' {
-  const { valid, test } = splitFilesOf(data);
-  if (given !== undefined || (valid === undefined && test !== undefined)) return 'test';
-  if (valid !== undefined) return 'valid';
-  throw userError('usage', { where: 'mtl importance', message: 'the config has neither data.valid nor data.test', fix: 'name data with --data' });
 }
 
 function groupsOf(fields: readonly ConfigField[]): readonly Unit[] {

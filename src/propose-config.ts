@@ -72,7 +72,7 @@ async function sourceWithout(checkpoint: string, { data, features }: Experiment,
   if (!existsSync(source)) return undefined;
   const set = existsSync(overrides) ? (await readFile(overrides, 'utf8')).split('\n').filter((line) => line !== '') : [];
   const changes = set.map(parseOverride).map(({ path, value }): ConfigChange => ({ path, value: value ?? undefined }));
-  const paths = [...SPLITS, 'cache' as const].filter((key) => data[key] !== undefined).map((key): ConfigChange => ({ path: ['data', key], value: data[key] }));
+  const paths = [...SPLITS, 'source' as const, 'cache' as const].filter((key) => data[key] !== undefined).map((key): ConfigChange => ({ path: ['data', key], value: data[key] }));
   return configWithout(await readFile(source, 'utf8'), features, left, [...changes, ...paths]);
 }
 

@@ -71,7 +71,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'predict.ts': ['data', 'engines', 'evaluation', 'predict', 'trained-model'],
   importance: ['data', 'engines', 'evaluation', 'features'],
   'propose-config': ['config', 'data', 'importance', 'runs'],
-  'importance.ts': ['data', 'engines', 'importance', 'propose-config', 'trained-model', 'training'],
+  'importance.ts': ['data', 'engines', 'evaluate', 'importance', 'propose-config', 'trained-model', 'training'],
   serve: ['data', 'load-model', 'runs'],
   'serve.ts': ['serve'],
   prepare: ['data', 'features'],

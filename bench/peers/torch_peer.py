@@ -205,4 +205,5 @@ try:
     import torch.nn.functional as F
 except ImportError as error:
     sys.exit(f'{sys.executable}: {error}')
-main()
+if __name__ == '__main__':
+    main()

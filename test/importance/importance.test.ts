@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'csv-parse/sync';
+import { parse as parseYaml } from 'yaml';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { csvText } from '../../src/csv-text.js';
 import { evaluate } from '../../src/evaluate.js';
@@ -133,6 +134,18 @@ describe('the importance of a field', () => {
     expect([plain['ctcvr.auc'], typeof plain['ctr.auc']]).toEqual([null, 'number']);
     expect(importances.map(({ name, falls }) => [name, falls['ctcvr.auc']])).toEqual(['101', '121', '122', '205', '206'].map((name) => [name, null]));
     expect(notices).toEqual(['ctcvr.auc has no value on these rows, so that it cannot decide which field counts more; take more rows, or another space with --rank']);
+  });
+
+  it('is measured on the valid part of one source, and a smaller config divides it alike', async () => {
+    const folder = scratchFolder();
+    const path = join(folder, 'run');
+    const set = ['training.epochs=1', 'data.train=null', 'data.valid=null', 'data.test=null', `data.source=${join(world, 'train.csv')}`, 'data.split={ by: key, column: 101, shares: { valid: 0.3 } }'];
+    await trainSmall(join(world, 'esmm.yaml'), { runDir: path, set });
+    const { split, ofRows, proposal } = await importanceOf(path, { dropWorst: 1 });
+    expect(split).toBe('valid');
+    expect(ofRows).toBeGreaterThan(100);
+    expect(ofRows).toBeLessThan(450);
+    expect(parseYaml(proposal!.config)).toMatchObject({ data: { source: join(world, 'train.csv'), split: { by: 'key', column: 101, shares: { valid: 0.3 } } } });
   });
 
   it('wants data to be measured on, and ends where it is told to', async () => {
