@@ -126,6 +126,12 @@ export class GraphBuilder {
     return this.#push('productLogit', a.width, { a, b });
   }
 
+  /** The log loss of each row, as a value that other losses are made of. */
+  crossEntropy(logit: Value, label: Value): ValueOf<'crossEntropy'> {
+    checkWidths('crossEntropy', label.width, logit.width);
+    return this.#push('crossEntropy', logit.width, { logit, label });
+  }
+
   /** 1 / x, elementwise. */
   reciprocal(x: Value): ValueOf<'reciprocal'> {
     return this.#push('reciprocal', x.width, { x });

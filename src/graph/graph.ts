@@ -43,6 +43,7 @@ const OPERANDS: Operands = {
   add: ({ a, b }) => [a, b],
   affine: ({ x }) => [x],
   productLogit: ({ a, b }) => [a, b],
+  crossEntropy: ({ logit, label }) => [logit, label],
   reciprocal: ({ x }) => [x],
   clip: ({ x }) => [x],
   batchSum: ({ x }) => [x],

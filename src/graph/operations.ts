@@ -75,6 +75,8 @@ export interface Operations {
   affine: { readonly x: Value; readonly factor: number; readonly offset: number };
   /** The logit of σ(a) σ(b), that of two events of which one is given the other (ESMM's CTCVR, Ma et al. 2018), from their logits. */
   productLogit: { readonly a: Value; readonly b: Value };
+  /** -[y log σ(z) + (1 - y) log(1 - σ(z))] of each row, for losses that are made of others; the label is never differentiated. */
+  crossEntropy: { readonly logit: Value; readonly label: Value };
   /** 1 / x; where x is 0, the step is refused. */
   reciprocal: { readonly x: Value };
   /** x kept within bounds; nothing goes back from what lies beyond. */

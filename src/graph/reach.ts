@@ -33,6 +33,7 @@ export function reachOf(graph: Graph): Reach {
 /** The operands that a value has a gradient in. */
 function differentiatedOf(value: Value): readonly Value[] {
   if (value.op === 'stopGradient') return [];
+  if (value.op === 'crossEntropy') return [value.logit];
   return isLoss(value) ? predictedBy(value) : operandsOf(value);
 }
 

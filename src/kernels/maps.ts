@@ -41,6 +41,27 @@ export function clipGradient(x: usize, ldx: i32, dy: usize, ldy: i32, dx: usize,
   }
 }
 
+/** y = -[t log σ(x) + (1 - t) log(1 - σ(x))] */
+export function crossEntropy(x: usize, ldx: i32, t: usize, ldt: i32, y: usize, ldy: i32, rows: i32, width: i32): void {
+  const end = shareEnd(rows, 4);
+  for (let b = shareBegin(rows, 4); b < end; b++) {
+    const from = x + (<usize>b * ldx << 2), label = t + (<usize>b * ldt << 2), to = y + (<usize>b * ldy << 2);
+    for (let n: usize = 0; n < <usize>width << 2; n += 4) {
+      const v = <f64>load<f32>(from + n);
+      store<f32>(to + n, <f32>(max(v, 0) + Math.log1p(Math.exp(-Math.abs(v))) - load<f32>(label + n) * v));
+    }
+  }
+}
+
+/** dx (+)= dy (σ(x) - t) */
+export function crossEntropyGradient(x: usize, ldx: i32, t: usize, ldt: i32, dy: usize, ldy: i32, dx: usize, rows: i32, width: i32, accumulate: i32): void {
+  const end = shareEnd(rows, 4);
+  for (let b = shareBegin(rows, 4); b < end; b++) {
+    const from = x + (<usize>b * ldx << 2), label = t + (<usize>b * ldt << 2), dyRow = dy + (<usize>b * ldy << 2), to = dx + (<usize>b * ldx << 2);
+    for (let n: usize = 0; n < <usize>width << 2; n += 4) put(to + n, <f32>(load<f32>(dyRow + n) * (1 / (1 + Math.exp(-<f64>load<f32>(from + n))) - load<f32>(label + n))), accumulate);
+  }
+}
+
 /** y = 1 / x */
 export function reciprocal(x: usize, ldx: i32, y: usize, ldy: i32, rows: i32, width: i32): void {
   const end = shareEnd(rows, 4);

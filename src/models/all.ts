@@ -1,5 +1,8 @@
 export { aitm } from './aitm.js';
 export { cgc } from './cgc.js';
+export { dcmt } from './dcmt.js';
+export { escm2Dr } from './escm2-dr.js';
+export { escm2Ips } from './escm2-ips.js';
 export { esmm } from './esmm.js';
 export { mmoe } from './mmoe.js';
 export { omoe } from './omoe.js';

@@ -100,9 +100,10 @@ describe('every model', () => {
     for (const { loss } of compared) expect([loss.mask, loss.weights]).not.toContain(undefined);
   });
 
-  it.each(models.names)('%s has no mask and no weights where none are said', (name) => {
+  it.each(models.names)('%s reads no other labels where no weights are said and none is blank', (name) => {
     const plain = [task('ctr', { label: 'click' }), task('cvr', { label: 'purchase', given: 'click' })];
-    for (const { loss } of planOf({ name }, plain).graph.terms) expect(loss.weights).toBeUndefined();
+    const read = planOf({ name }, plain).graph.values.flatMap((value) => (value.op === 'input' && value.source.kind === 'label' ? [value.source.column] : []));
+    expect(read.sort()).toEqual(['click', 'purchase']);
   });
 
   it('weighs single terms beside their tasks', () => {

@@ -138,6 +138,47 @@ describe('esmm', () => {
   });
 });
 
+describe('what repairs the selection of conversions', () => {
+  /** A program whose extra towers say 0 everywhere, and what it makes of a batch. */
+  async function inspected(spec: { readonly name: string }, silent: string) {
+    const batch = batchOf(64);
+    const program = compile(planOf(spec));
+    const { weights, optimizer } = program.state();
+    program.restore({ step: 0, optimizer, weights: new Map([...weights].map(([name, { shape, data }]) => [name, { shape, data: name.startsWith(silent) ? new Float32Array(data.length) : data }])) });
+    const { losses, predictions } = await program.inspect(batch);
+    const [ctr, cvr, click, purchase] = [predictions.get('ctr')!, predictions.get('cvr')!, batch.labels.get('click')!, batch.labels.get('purchase')!];
+    const rows = [...ctr].map((p, b) => ({ p, o: click[b]!, y: purchase[b]!, r: cvr[b]!, error: logLoss([purchase[b]!], [cvr[b]!]) }));
+    return { losses, rows, mean: (of: (row: (typeof rows)[number]) => number) => rows.reduce((sum, row) => sum + of(row), 0) / rows.length };
+  }
+
+  it('escm2-ips weighs clicked rows by the inverse of how probable their click is, up to a bound', async () => {
+    const { losses, mean } = await inspected({ name: 'escm2-ips', maxWeight: 1.9 } as never, 'none');
+    expect(losses.get('cvr')!.mean).toBeCloseTo(mean(({ o, p, error }) => Math.min(o / p, 1.9) * error), 5);
+    expect(losses.get('ctcvr')!.mean).toBeCloseTo(mean(({ p, r, y }) => logLoss([y], [p * r])), 5);
+  });
+
+  it('escm2-dr corrects an imputed loss by clicked rows', async () => {
+    const { losses, mean } = await inspected({ name: 'escm2-dr' }, 'imputations.cvr');
+    const imputed = Math.log(2);
+    expect(losses.get('cvr')!.mean).toBeCloseTo(mean(({ o, p, error }) => imputed + Math.min(o / p, 15) * (error - imputed)), 5);
+    expect(losses.get('cvr.imputation')!.mean).toBeCloseTo(mean(({ o, p, error }) => Math.min(o / p, 15) * (error - imputed) ** 2), 5);
+  });
+
+  it('dcmt learns a twin from rows that were not clicked, with weights that add up', async () => {
+    const { losses, rows, mean } = await inspected({ name: 'dcmt' }, 'twins.cvr');
+    const normalised = (weight: (row: (typeof rows)[number]) => number, loss: (row: (typeof rows)[number]) => number) => mean((row) => weight(row) * loss(row)) / mean(weight);
+    expect(losses.get('cvr')!.mean).toBeCloseTo(normalised(({ o, p }) => o / p, ({ error }) => error), 5);
+    expect(losses.get('cvr.counterfactual')!.mean).toBeCloseTo(normalised(({ o, p }) => (1 - o) / (1 - p), () => Math.log(2)), 5);
+    expect(losses.get('cvr.agreement')!.mean).toBeCloseTo(mean(({ r }) => Math.abs(0.5 - r)), 5);
+  });
+
+  it('holds the propensity constant: without the loss of clicks nothing but the products moves the click tower', async () => {
+    const { gradients } = await compile(planOf({ name: 'escm2-ips', globalWeight: 0 }, [{ ...funnel[0]!, weight: 0 }, funnel[1]!])).inspect(batchOf(32));
+    expect(gradients.get('towers.ctr.out.weight')!.data.every((g) => g === 0)).toBe(true);
+    expect(gradients.get('towers.cvr.out.weight')!.data.some((g) => g !== 0)).toBe(true);
+  });
+});
+
 describe('mmoe', () => {
   it('trains cvr where there was a click alone', async () => {
     const batch = batchOf(32);

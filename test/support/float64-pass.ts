@@ -110,6 +110,11 @@ const OPERATION: { readonly [Name in Exclude<OperationName, LossName>]: (value: 
     const logs = [a, b].map((logit) => tape.map(get(logit), (z) => -softplus(-z), (z) => sigmoid(-z)));
     return tape.map(tape.add(logs[0]!, logs[1]!), (l) => l - Math.log(-Math.expm1(l)), (l) => -1 / Math.expm1(l));
   },
+  crossEntropy: ({ logit, label, id }, { tape, get, stopped }) => {
+    if (!stopped.has(id)) stopped.set(id, get(label).y);
+    const y = tape.node(get(label).rows, get(label).width, stopped.get(id)!);
+    return tape.zip(get(logit), y, (z, t) => t * softplus(-z) + (1 - t) * softplus(z), (z, t) => [sigmoid(z) - t, 0]);
+  },
   reciprocal: ({ x }, { tape, get }) => tape.map(get(x), (v) => 1 / v, (v) => -1 / (v * v)),
   clip: ({ x, low, high }, { tape, get }) => tape.map(get(x), (v) => Math.min(Math.max(v, low), high), (v) => Number(v >= low && v <= high)),
   batchSum: ({ x, width }, { tape, rows, get }) => tape.add(tape.sum(get(x), 'rows'), tape.node(rows, width, new Float64Array(rows * width))),

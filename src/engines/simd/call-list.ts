@@ -30,6 +30,8 @@ const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
   checkFinite: 'rows',
   clear: 'rows',
   copyColumns: 'rows',
+  crossEntropy: 'rows',
+  crossEntropyGradient: 'rows',
   dice: 'rows',
   diceGradient: 'rows',
   dotRows: 'rows',

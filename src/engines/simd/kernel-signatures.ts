@@ -24,6 +24,8 @@ export const SIGNATURES = {
   columnSums: ['d', 'ldd', 'g', 'rows', 'columns', 'accumulate'],
   combine: ['g', 'areaBytes', 'areas', 'count', 'countAt', 'weights'],
   copyColumns: ['x', 'ldx', 'y', 'ldy', 'rows', 'width', 'accumulate'],
+  crossEntropy: ['x', 'ldx', 't', 'ldt', 'y', 'ldy', 'rows', 'width'],
+  crossEntropyGradient: ['x', 'ldx', 't', 'ldt', 'dy', 'ldy', 'dx', 'rows', 'width', 'accumulate'],
   dice: ['x', 'ldx', 'z', 'ldz', 'slope', 'y', 'ldy', 'rows', 'columns'],
   diceGradient: ['x', 'ldx', 'z', 'ldz', 'slope', 'dy', 'ldy', 'dx', 'dz', 'rows', 'columns', 'accumulate'],
   diceSlopes: ['x', 'ldx', 'z', 'ldz', 'dy', 'ldy', 'g', 'rows', 'width'],

@@ -2,7 +2,7 @@ import { ROWS } from './call-list.js';
 import type { Lowered } from './lowering.js';
 
 /** The small operations: maps of each number, and sums by row or by batch. */
-export const MAPS: { readonly [Name in 'affine' | 'productLogit' | 'reciprocal' | 'clip' | 'batchSum' | 'stopGradient' | 'layerNorm']: Lowered<Name> } = {
+export const MAPS: { readonly [Name in 'affine' | 'productLogit' | 'crossEntropy' | 'reciprocal' | 'clip' | 'batchSum' | 'stopGradient' | 'layerNorm']: Lowered<Name> } = {
   affine: {
     forward(value, { places, list }) {
       const [x, y] = [places.of(value.x), places.of(value)];
@@ -25,6 +25,17 @@ export const MAPS: { readonly [Name in 'affine' | 'productLogit' | 'reciprocal' 
         const [a, c] = [places.of(own), places.of(other)];
         list.emit('productLogitGradient', { a: a.at, lda: a.ld, c: c.at, ldc: c.ld, dy: y.gradient, ldy: y.ld, da: a.gradient, rows: ROWS, width: value.width, accumulate: accumulate(own) });
       }
+    },
+  },
+
+  crossEntropy: {
+    forward(value, { places, list }) {
+      const [x, t, y] = [places.of(value.logit), places.of(value.label), places.of(value)];
+      list.emit('crossEntropy', { x: x.at, ldx: x.ld, t: t.at, ldt: t.ld, y: y.at, ldy: y.ld, rows: ROWS, width: value.width });
+    },
+    backward(value, { places, list, accumulate }) {
+      const [x, t, y] = [places.of(value.logit), places.of(value.label), places.of(value)];
+      list.emit('crossEntropyGradient', { x: x.at, ldx: x.ld, t: t.at, ldt: t.ld, dy: y.gradient, ldy: y.ld, dx: x.gradient, rows: ROWS, width: value.width, accumulate: accumulate(value.logit) });
     },
   },
 

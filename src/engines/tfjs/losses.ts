@@ -1,7 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import type { LossName, LossValue, ValueOf } from '../../graph/operations.js';
 import type { TensorFlow } from './backend.js';
-import type { Execution } from './operations.js';
+import { stopped, type Execution } from './operations.js';
 
 // Gradients are written out: autodiff of the stable forms is wrong at 0, where abs and relu have no derivative, and a computed
 // label, mask or weight has none.
@@ -42,15 +42,10 @@ export function lossOf(value: LossValue, run: Execution): LossTensors {
   // The table's entry for `value.op` takes that operation's value.
   const rowLoss = ROW_LOSSES[value.op] as (value: LossValue, run: Execution) => Tensor;
   let loss = rowLoss(value, run);
-  if (value.weights !== undefined) loss = tf.mul(loss, withoutGradient(tf, get(value.weights)));
-  const mask = value.mask === undefined ? tf.onesLike(loss) : withoutGradient(tf, get(value.mask));
+  if (value.weights !== undefined) loss = tf.mul(loss, stopped(tf, get(value.weights)));
+  const mask = value.mask === undefined ? tf.onesLike(loss) : stopped(tf, get(value.mask));
   const rows = tf.sum(mask);
   return { mean: tf.div(tf.sum(tf.mul(loss, mask)), tf.maximum(rows, 1)), rows };
-}
-
-/** The same numbers, which no gradient passes. */
-function withoutGradient(tf: TensorFlow, tensor: Tensor): Tensor {
-  return tf.customGrad((x) => ({ value: tf.clone(x as Tensor), gradFunc: (dy) => tf.zerosLike(dy) }))(tensor);
 }
 
 /** A function of columns whose gradient in each is computed along with it. */

@@ -77,14 +77,11 @@ const OPERATION: OperationTable = {
     const log = tf.neg(tf.add(tf.softplus(tf.neg(get(a))), tf.softplus(tf.neg(get(b)))));
     return tf.sub(log, tf.log(tf.neg(tf.expm1(log))));
   },
+  crossEntropy: ({ logit, label }, { tf, get }) => tf.sub(tf.softplus(get(logit)), tf.mul(stopped(tf, get(label)), get(logit))),
   reciprocal: ({ x }, { tf, get }) => tf.reciprocal(get(x)),
   clip: ({ x, low, high }, { tf, get }) => tf.clipByValue(get(x), low, high),
   batchSum: ({ x }, { tf, get }) => tf.mul(tf.sum(get(x), 0, true), tf.onesLike(get(x))),
-  stopGradient: ({ x }, { tf, get }) => {
-    // The function is given its inputs, and last a way to keep tensors that it does not need.
-    const stop = tf.customGrad((input) => ({ value: tf.clone(input as Tensor), gradFunc: (dy) => tf.zerosLike(dy) }));
-    return stop(get(x));
-  },
+  stopGradient: ({ x }, { tf, get }) => stopped(tf, get(x)),
   mixture: ({ gate, experts }, { tf, get }) => {
     const gate_BE = get(gate);
     // TensorFlow.js loses the gradient of a split in one.
@@ -99,6 +96,12 @@ const OPERATION: OperationTable = {
     return tf.add(tf.mul(project(tokens[0], value), first_B1!), tf.mul(project(tokens[1], value), second_B1!));
   },
 };
+
+/** The same numbers, which no gradient passes. */
+export function stopped(tf: TensorFlow, tensor: Tensor): Tensor {
+  // The function is given its inputs, and last a way to keep tensors that it does not need.
+  return tf.customGrad((input) => ({ value: tf.clone(input as Tensor), gradFunc: (dy) => tf.zerosLike(dy) }))(tensor);
+}
 
 /** Runs one operation that is not a loss. */
 export function execute(value: Exclude<Value, LossValue>, run: Execution): Tensor {

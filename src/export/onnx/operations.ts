@@ -70,6 +70,8 @@ export const EMITTED: EmitTable = {
     return onnx.node('Sub', [log, onnx.node('Log', [onnx.node('Sub', [onnx.number(1, 'float'), onnx.node('Exp', [log])])])]);
   },
 
+  crossEntropy: ({ logit, label }, { onnx, of }) => onnx.node('Sub', [onnx.node('Softplus', [of(logit)]), onnx.node('Mul', [of(label), of(logit)])]),
+
   reciprocal: ({ x }, { onnx, of }) => onnx.node('Reciprocal', [of(x)]),
 
   clip: ({ x, low, high }, { onnx, of }) => onnx.node('Clip', [of(x), onnx.number(low, 'float'), onnx.number(high, 'float')]),

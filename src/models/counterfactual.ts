@@ -1,0 +1,28 @@
+import { z } from 'zod';
+import type { GraphBuilder } from '../graph/builder.js';
+import type { Term } from '../graph/graph.js';
+import type { Value } from '../graph/operations.js';
+
+/** A propensity is not believed to be nearer to 0 than this. */
+const LEAST_PROPENSITY = 1e-6;
+
+/** Options of a model that repairs the selection of conversions by how probable a click is. */
+export const counterfactualOptions = {
+  maxWeight: z.number().positive().default(15).describe('no row counts more often than this for being rarely clicked'),
+  globalWeight: z.number().min(0).default(0.5).describe('factor of the loss over all rows of click and conversion together, beside the weight of the task; 0 leaves it out'),
+};
+
+/**
+ * happened / probability, at most `maxWeight`: how often a row stands for those that were not seen (Rosenbaum & Rubin 1983). As a
+ * weight of a loss it is never differentiated.
+ * @param counted factors that rows have in any case
+ */
+export function inversePropensity(g: GraphBuilder, happened: Value, probability: Value, maxWeight: number, counted: Value | undefined): Value {
+  const weights = g.clip(g.multiply(happened, g.reciprocal(g.clip(probability, LEAST_PROPENSITY, 1))), 0, maxWeight);
+  return counted === undefined ? weights : g.multiply(weights, counted);
+}
+
+/** The terms of the product over all rows, with the weight that the model gives to them. */
+export function globalTerms(products: readonly Term[], globalWeight: number): readonly Term[] {
+  return globalWeight === 0 ? [] : products.map((term) => ({ ...term, weight: term.weight * globalWeight }));
+}

@@ -1,0 +1,52 @@
+import { z } from 'zod';
+import type { GraphBuilder } from '../graph/builder.js';
+import type { Term } from '../graph/graph.js';
+import { tower } from '../graph/mlp.js';
+import type { Value } from '../graph/operations.js';
+import { counterfactualOptions, globalTerms, inversePropensity } from './counterfactual.js';
+import { checkFunnel, funnelOf, funnelOptions } from './funnel.js';
+import { defineModel } from './model.js';
+import { towerOf } from './task-towers.js';
+
+/**
+ * Direct entire-space Causal Multi-Task framework (Zhu et al. 2023, https://arxiv.org/abs/2302.06141): twin towers say how probable
+ * a conversion is and how probable it is that there is none, r* = 1 - r. The first learns from clicked rows, the second from those
+ * that were not clicked, with the label 1 - y, each weighted by the inverse of how probable it is to have been seen so and by these
+ * weights' own sum (SNIPS, eq. 11); |1 - (r + r*)| over all rows binds them together.
+ */
+export const dcmt = defineModel({
+  name: 'dcmt',
+  summary: 'Direct entire-space Causal Multi-Task: factual and counterfactual twin towers for a conversion',
+  options: {
+    ...funnelOptions,
+    ...counterfactualOptions,
+    counterfactualWeight: z.number().min(0).default(0.001).describe('factor of how far the twins are from adding up to 1'),
+  },
+  checkTasks: (tasks, options) => checkFunnel('dcmt', tasks, options),
+
+  build(options, context) {
+    const { g } = context;
+    const { gates, predictions, clicks, products, conversions } = funnelOf(context, options);
+    const causal = conversions.flatMap(({ task, seen, given, logit, propensity, input }): Term[] => {
+      const { name, weight, labelValue } = task;
+      const twin = tower(g, input, towerOf({ tower: options.cvrTower, towers: options.towers }, name), `twins.${name}`);
+      const clicked = propensity();
+      const factual = selfNormalised(g, inversePropensity(g, seen, clicked, options.maxWeight, task.counted.weights));
+      const counterfactual = selfNormalised(g, inversePropensity(g, g.affine(given, -1, 1), g.affine(clicked, -1, 1), options.maxWeight, task.counted.weights));
+      const excess = g.affine(g.add(g.activation(logit, 'sigmoid', `${name}.factual`), g.activation(twin, 'sigmoid', `${name}.counterfactual`)), -1, 1);
+      const { mask } = task.countedInChain;
+      return [
+        { name, weight, loss: g.binaryCrossEntropy(logit, labelValue, { mask, weights: factual }) },
+        { name: `${name}.counterfactual`, weight, loss: g.binaryCrossEntropy(twin, g.affine(labelValue, -1, 1), { mask, weights: counterfactual }) },
+        { name: `${name}.agreement`, weight: weight * options.counterfactualWeight, loss: g.mean(g.add(g.clip(excess, 0, 1), g.clip(g.affine(excess, -1, 0), 0, 1))) },
+      ];
+    });
+    return { gates, predictions, terms: [...clicks, ...causal, ...globalTerms(products, options.globalWeight)] };
+  },
+});
+
+/** Weights that add up to the rows of the batch; where there is none, 0. */
+function selfNormalised(g: GraphBuilder, weights: Value): Value {
+  const rows = g.batchSum(g.affine(weights, 0, 1));
+  return g.multiply(weights, g.multiply(rows, g.reciprocal(g.clip(g.batchSum(weights), 1e-6, 1e30))));
+}

@@ -1,0 +1,43 @@
+import { z } from 'zod';
+import type { Term } from '../graph/graph.js';
+import { mlpOptions, tower } from '../graph/mlp.js';
+import type { Value } from '../graph/operations.js';
+import { counterfactualOptions, globalTerms, inversePropensity } from './counterfactual.js';
+import { checkFunnel, funnelOf, funnelOptions } from './funnel.js';
+import { defineModel } from './model.js';
+
+/**
+ * ESCM² with the doubly robust estimator (Wang et al. 2022, https://arxiv.org/abs/2204.05125, eq. 10 to 15): a tower of its own
+ * imputes the loss δ̂ of a conversion on every row, and clicked rows correct it by their inverse propensity w, as constants:
+ * the conversion learns from δ̂ + w (δ - δ̂), the imputation from w (δ - δ̂)². An imputed loss is a log loss, so never below 0:
+ * the tower says log(1 + e^x) (the authors' code in PaddleRec says σ(x), which cannot reach a loss above 1).
+ */
+export const escm2Dr = defineModel({
+  name: 'escm2-dr',
+  summary: 'Entire Space Counterfactual Multi-Task Model: conversions learned by a doubly robust estimator',
+  options: {
+    ...funnelOptions,
+    ...counterfactualOptions,
+    imputationTower: mlpOptions.extend({ hidden: mlpOptions.shape.hidden.default([16, 8]) }).prefault({}).describe('tower that imputes the loss of a conversion'),
+    imputationWeight: z.number().positive().default(1).describe('factor of the loss of the imputation'),
+  },
+  checkTasks: (tasks, options) => checkFunnel('escm2-dr', tasks, options),
+
+  build(options, context) {
+    const { g } = context;
+    const { gates, predictions, clicks, products, conversions } = funnelOf(context, options);
+    const robust = conversions.flatMap(({ task, seen, logit, propensity, input }): Term[] => {
+      const weights = g.stopGradient(inversePropensity(g, seen, propensity(), options.maxWeight, task.counted.weights));
+      // log(1 + e^x) is the log loss of the label 0.
+      const never = g.affine(task.labelValue, 0, 0);
+      const imputed = g.crossEntropy(tower(g, input, options.imputationTower, `imputations.${task.name}`), never);
+      const error: Value = g.add(g.crossEntropy(logit, task.labelValue), g.affine(imputed, -1, 0));
+      const { mask } = task.countedInChain;
+      return [
+        { name: task.name, weight: task.weight, loss: g.mean(g.add(imputed, g.multiply(weights, error)), { mask }) },
+        { name: `${task.name}.imputation`, weight: task.weight * options.imputationWeight, loss: g.mean(g.multiply(weights, g.multiply(error, error)), { mask }) },
+      ];
+    });
+    return { gates, predictions, terms: [...clicks, ...robust, ...globalTerms(products, options.globalWeight)] };
+  },
+});

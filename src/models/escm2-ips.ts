@@ -1,0 +1,28 @@
+import type { Term } from '../graph/graph.js';
+import { counterfactualOptions, globalTerms, inversePropensity } from './counterfactual.js';
+import { checkFunnel, funnelOf, funnelOptions } from './funnel.js';
+import { defineModel } from './model.js';
+
+/**
+ * ESCM² with inverse propensity scores (Wang et al. 2022, https://arxiv.org/abs/2204.05125, eq. 8 and 15): the loss of a conversion
+ * is that of clicked rows, each divided by how probable the model holds its click, over all rows; ESMM's loss over all rows stands
+ * beside it. The propensity is a constant there, as in the paper. The authors' code in PaddleRec clips the inverse at 15 and gives
+ * the loss over all rows the factor 0.5, the defaults here; it also multiplies the mean by the rows of the batch, which is left out.
+ */
+export const escm2Ips = defineModel({
+  name: 'escm2-ips',
+  summary: 'Entire Space Counterfactual Multi-Task Model: conversions weighted by inverse click propensity',
+  options: { ...funnelOptions, ...counterfactualOptions },
+  checkTasks: (tasks, options) => checkFunnel('escm2-ips', tasks, options),
+
+  build(options, context) {
+    const { g } = context;
+    const { gates, predictions, clicks, products, conversions } = funnelOf(context, options);
+    const weighted = conversions.map(({ task, seen, logit, propensity }): Term => ({
+      name: task.name,
+      weight: task.weight,
+      loss: g.binaryCrossEntropy(logit, task.labelValue, { mask: task.countedInChain.mask, weights: inversePropensity(g, seen, propensity(), options.maxWeight, task.counted.weights) }),
+    }));
+    return { gates, predictions, terms: [...clicks, ...weighted, ...globalTerms(products, options.globalWeight)] };
+  },
+});

@@ -1,0 +1,90 @@
+import { bottoms } from '../bottoms/bottoms.js';
+import { didYouMean, joined, quoted } from '../errors.js';
+import type { Gate, Term } from '../graph/graph.js';
+import { mlpOptions, tower, type MlpOptions } from '../graph/mlp.js';
+import type { Value } from '../graph/operations.js';
+import type { Finding, OptionsOf } from '../part.js';
+import { chainOf, givenOf, type Task } from '../tasks.js';
+import type { ModelContext, ModelTask } from './model.js';
+import { checkTaskTowers, taskTowerOptions, towerOf } from './task-towers.js';
+
+const towerOptions = mlpOptions.extend({ hidden: mlpOptions.shape.hidden.default([16, 8]) }).prefault({});
+
+/** Options of a model of a click and what follows it: shared layers and towers. */
+export const funnelOptions = {
+  bottom: bottoms.schema.prefault({}).describe('shared layers below the towers'),
+  ctrTower: towerOptions.describe('tower of a task that is given nothing: the click'),
+  cvrTower: towerOptions.describe("tower of a task that is given another one's label: a conversion"),
+  towers: taskTowerOptions.towers,
+};
+export type FunnelOptions = OptionsOf<typeof funnelOptions>;
+
+/** What is wrong with the tasks of a model of funnels, which is called `model`. */
+export function* checkFunnel(model: string, tasks: readonly Task[], options: FunnelOptions): Iterable<Finding> {
+  yield* checkTaskTowers(tasks, options);
+  const example = 'ctr: { label: click } and cvr: { label: purchase, given: click }';
+  if (tasks.every(({ given }) => given === undefined)) yield { path: ['tasks'], message: `${model} needs a task that is given another one's label, as in ${example}` };
+  for (const task of tasks) {
+    const { name, type } = task;
+    if (type !== 'classification') yield { path: ['tasks', name, 'type'], message: `${model} multiplies probabilities, and ${quoted(name)} is a ${type}; leave it to another model, as mmoe` };
+    if (chainOf(task, tasks) !== undefined) continue;
+    const known = tasks.filter((other) => other.name !== name).map((other) => (typeof other.label === 'string' ? other.label : other.name));
+    const { named } = givenOf(task)!;
+    yield { path: ['tasks', name, 'given'], message: joined(`expected the label of another classification task${known.length === 0 ? '' : ` (${known.join(', ')})`}, down to one that is given nothing, found ${quoted(named)}`, didYouMean(named, known)) };
+  }
+}
+
+/** A conversion: a task that is given another one's label. */
+export interface Conversion {
+  readonly task: ModelTask;
+  /** 1 where the task is defined and its label is known. */
+  readonly seen: Value;
+  /** 1 where what it is given happened. */
+  readonly given: Value;
+  readonly logit: Value;
+  /** How probable it is that what it is given happens: the product of all before it. */
+  propensity(): Value;
+  /** What the towers of the task stand on, for whoever puts another one there. */
+  readonly input: Value;
+}
+
+/** A tower for every task, and the products down the funnel. */
+export interface Funnel {
+  readonly gates: ReadonlyMap<string, Gate>;
+  readonly predictions: ReadonlyMap<string, Value>;
+  /** The log loss of every click. */
+  readonly clicks: readonly Term[];
+  /** The log loss over all rows of every conversion together with all before it. */
+  readonly products: readonly Term[];
+  readonly conversions: readonly Conversion[];
+}
+
+/** Puts the towers of a funnel on shared layers. */
+export function funnelOf({ g, input, tasks }: ModelContext, options: FunnelOptions): Funnel {
+  const { outputs, gates = new Map() } = bottoms.build(options.bottom, { g, input, tasks: tasks.map(({ name }) => name) });
+  const optionsOf = ({ name, given }: ModelTask): MlpOptions => towerOf({ tower: given === undefined ? options.ctrTower : options.cvrTower, towers: options.towers }, name);
+  const logits = new Map(tasks.map((task) => [task, tower(g, outputs.get(task.name)!, optionsOf(task), `towers.${task.name}`)]));
+  const probabilities = new Map(tasks.map((task) => [task, g.activation(logits.get(task)!, 'sigmoid', `${task.name}.probability`)]));
+  const chains = tasks.map((task) => {
+    const chain = chainOf(task, tasks);
+    if (chain === undefined) throw new Error('the tasks of the funnel were not checked');
+    return chain;
+  });
+  const term = (chain: readonly ModelTask[]): Term => {
+    const task = chain.at(-1)!;
+    const logit = chain.map((each): Value => logits.get(each)!).reduce((above, own) => g.productLogit(above, own));
+    return { name: chain.length === 1 ? task.name : `ct${task.name}`, weight: task.weight, loss: g.binaryCrossEntropy(logit, task.labelValue, task.countedInChain) };
+  };
+  const down = chains.filter((chain) => chain.length > 1);
+  return {
+    gates,
+    predictions: new Map([...probabilities].map(([{ name }, probability]) => [name, probability])),
+    clicks: chains.filter((chain) => chain.length === 1).map(term),
+    products: down.map(term),
+    conversions: down.map((chain): Conversion => {
+      const task = chain.at(-1)!;
+      const propensity = (): Value => chain.slice(0, -1).map((each): Value => probabilities.get(each)!).reduce((above, own) => g.multiply(above, own));
+      return { task, seen: task.counted.mask!, given: chain.at(-2)!.labelValue, logit: logits.get(task)!, propensity, input: outputs.get(task.name)! };
+    }),
+  };
+}
