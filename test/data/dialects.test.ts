@@ -10,6 +10,7 @@ import { parseCells } from '../../src/data/files/csv-cells.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
 import { rowFormatOf } from '../../src/data/rows/row-format.js';
 import { labelColumnsOf } from '../../src/data/rows/label-columns.js';
+import { filterRule } from '../../src/data/rows/row-filter.js';
 import { createRowBlock, labelReader } from '../../src/data/rows/row-block.js';
 import { taskOptions } from '../../src/tasks.js';
 import { needsPython, python } from '../support/python.js';
@@ -97,6 +98,14 @@ describe('what is said of a CSV', () => {
     const readers = labels.map((label) => labelReader(block, label));
     await readRows({ csv, indices: columnIndices(csv, csv.header) }, { format: noRules, readers, block, capacity: 10, policy: refuseBadRows, onBlock: () => expect(labels.map(({ name }) => [...block.labels.get(name)!.subarray(0, block.rows)])).toEqual([[1, 0, 0], [1, 1, 0]]), onShare: () => undefined });
     expect.assertions(1);
+  });
+
+  it('chooses rows by numbers with a decimal comma', async () => {
+    const csv = await openCsv(scratchFile('data.csv', 'text;n\na;7,5\nb;0,5\nc;7,50\n'), { decimal: ',' });
+    const format = { ...noRules, rules: [filterRule({ where: { column: 'n', equals: 7.5 } })] };
+    const block = { rows: 0, labels: new Map<string, Float32Array>() };
+    const { count } = await readRows({ csv, indices: columnIndices(csv, csv.header) }, { format, readers: [], block, capacity: 10, policy: refuseBadRows, onBlock: () => undefined, onShare: () => undefined });
+    expect(count).toBe(2);
   });
 
   it('gives what csv-parse gives, wherever the file is cut', async () => {

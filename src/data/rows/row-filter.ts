@@ -1,4 +1,4 @@
-import type { Condition } from '../../conditions.js';
+import { numberColumns, type Condition } from '../../conditions.js';
 import { quoted } from '../../errors.js';
 import { BadValue } from '../../features/feature.js';
 import { murmur3 } from '../../features/murmur.js';
@@ -29,8 +29,9 @@ export function filterRule({ where, split, part }: RowFilter): RowRule {
     isFirst: true,
     ...(deciders.some(({ needsLine }) => needsLine === true) && { needsLine: true }),
     start(): StartedRule {
+      const numbers = where === undefined ? [] : numberColumns(where);
       const cells = new Map<string, string>();
-      const readers = columns.map((name) => ({ columns: [name], isKept: true as const, read: (text: string) => void cells.set(name, text) }));
+      const readers = columns.map((name) => ({ columns: [name], numberColumns: numbers, isKept: true as const, read: (text: string) => void cells.set(name, text) }));
       const started = deciders.map((decider) => ({ decider, own: decider.columns.map(() => '') }));
       return {
         readers,
