@@ -2,7 +2,6 @@ import { dumpConfig } from './config/dump.js';
 import { tasksOf } from './config/experiment.js';
 import type { LoadedConfig } from './config/load.js';
 import { comparisonWith } from './config/stored.js';
-import type { Dataset } from './data/batches/dataset.js';
 import { refuseBadRows, skipBadRows } from './data/rows/rejects.js';
 import { encodedFormat, rowFormatOf } from './data/rows/row-format.js';
 import { dataSection, firstDataState } from './data/sources/data-state.js';
@@ -25,6 +24,7 @@ import { measurementOf, stoppingOf } from './training/monitor.js';
 import type { TrainObserver, TrainResult } from './training/observer.js';
 import { stepPlanOf, stepRows } from './training/step-plan.js';
 import { createStepper } from './training/stepper.js';
+import { startOf } from './warm-start/warm-start.js';
 
 /** What the command line adds to a config. */
 export interface TrainOptions extends EngineOptions, Pick<Access, 'verifyData'>, Pick<RunRequest, 'name' | 'runDir' | 'resume' | 'overrides'> {
@@ -42,9 +42,10 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
   // What can be wrong with the surroundings is found before a folder is made.
   const sources = await openData(data, format);
   const engine = await createEngine(options);
+  const start = startOf(experiment, format.fields);
   const config = dumpConfig(experiment);
   const tell = (notice: string): void => observer.onNotice(notice);
-  const run = await openRun({ ...options, configName: experiment.name, source, config, engine, compareConfig: comparisonWith(experiment) }, tell);
+  const run = await openRun({ ...options, configName: experiment.name, source, config, engine, compareConfig: comparisonWith(experiment), originOf: start.originOf }, tell);
   const { folder, log } = run;
 
   const policy = data.onBadRow === 'skip' ? skipBadRows(log.rejectsPath, data.maxRejects) : refuseBadRows;
@@ -60,24 +61,23 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
   let dispose: (() => void) | undefined;
   try {
     const reading = { policy, onNotice: tell, cache: { folder: data.cache, onNotice: tell }, verifyData: options.verifyData, onProgress: (progress: ReadProgress) => observer.onRead(progress), threads: options.threads, signal };
-    const fitted = run.resumed?.fitted ?? (await sources.train.fit(format, reading));
-    const encoded = encodedFormat(format, fitted);
+    const encoded = encodedFormat(format, run.resumed?.fitted ?? start.grow(await sources.train.fit(format, reading)));
     const { train: trainSet, valid: validSet, test: testSet, unknown, balance } = await openDatasets(sources, encoded, reading, run.state.of(dataSection, firstDataState));
 
     const layout = layoutOf(encoded.fields);
     const graph = buildModel(model, layout.width, tasks, { ...training, ...data.sampling, balance });
     const plan = { graph, layout, seed, ...stepPlanOf(training) };
-    const start = { run: folder, model: model.name, engine: engine.description, epochs: training.epochs, ...planSize(plan, engine, vocabularyBytes(encoded.fields)) };
-    observer.onStart(start);
-    log.event('start', start);
+    const begun = { run: folder, model: model.name, engine: engine.description, epochs: training.epochs, ...planSize(plan, engine, vocabularyBytes(encoded.fields)) };
+    observer.onStart(begun);
+    log.event('start', begun);
     const program = engine.compile(plan, tell);
     dispose = () => program.dispose();
-    run.resumed?.restore(program);
+    if (run.resumed === undefined) start.begin(program, log, tell);
+    else run.resumed.restore(program);
     const stepper = createStepper({ program, training, seed, terms: graph.terms, stateOf: run.state.of });
-    const measured = (rows: Dataset) => evaluateBatches(program, rows.batches(EVALUATION_BATCH_ROWS), spacesOf(tasks), graph.terms, signal);
+    const measured = (rows: typeof trainSet) => evaluateBatches(program, rows.batches(EVALUATION_BATCH_ROWS), spacesOf(tasks), graph.terms, signal);
 
-    const snapshot = () => ({ program: program.state(), sections: run.state.sections(), fitted, config });
-    saver = await openSaver({ ...checkpoints, run, loop, snapshot }, tell);
+    saver = await openSaver({ ...checkpoints, run, loop, snapshot: () => ({ program: program.state(), sections: run.state.sections(), fitted: encoded.fitted, config }) }, tell);
     await log.begin({ unknown });
     const end = await trainLoop({
       ...training, program, stepper, signal,

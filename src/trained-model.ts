@@ -32,11 +32,12 @@ export interface TrainedModel {
 
 /**
  * Reads the model of a run (its best checkpoint) or of a checkpoint.
+ * @param options whether the optimizer's state is needed too
  * @throws UserError (checkpoint) where there is none, or it is not whole
  */
-export async function readTrainedModel(path: string): Promise<TrainedModel> {
+export async function readTrainedModel(path: string, { withOptimizer = false } = {}): Promise<TrainedModel> {
   const folder = findCheckpoint(path);
-  const checkpoint = await readCheckpoint(folder, false);
+  const checkpoint = await readCheckpoint(folder, withOptimizer);
   const experiment = storedExperiment(checkpoint.config, join(folder, 'config.yaml'));
   const tasks = tasksOf(experiment);
   const format = encodedFormat(rowFormatOf({ tasks, groups: Object.values(experiment.features) }), checkpoint.fitted);

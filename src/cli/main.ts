@@ -67,13 +67,16 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
           .conflicts('name', 'run-dir')
           .option('run-dir', { type: 'string', requiresArg: true, describe: 'the very folder of the run' })
           .option('resume', { type: 'string', requiresArg: true, describe: 'go on with the run in this folder; auto: with the one that --run-dir or --name says, else the newest that has not ended, else anew' })
+          .option('init-from', { type: 'string', requiresArg: true, describe: 'start from the weights of this run or checkpoint: --set initFrom.checkpoint' })
           .option('verify-data', verifyDataOption)
           .option('json', jsonOption)
           .example('$0 train configs/esmm.yaml --set training.epochs=10', '')
+          .example('$0 train configs/esmm.yaml --init-from runs/latest', '')
           .example('$0 train --resume runs/latest', ''),
-      async ({ config, set = [], device, threads, name, runDir, resume, verifyData, json }) => {
+      async ({ config, set = [], initFrom, device, threads, name, runDir, resume, verifyData, json }) => {
         const { runTrain } = await import('./train-command.js');
-        await finish(runTrain({ config, set, device, threads, name, runDir, resume, verifyData, json }));
+        const changes = initFrom === undefined ? set : [...set, `initFrom.checkpoint=${JSON.stringify(initFrom)}`];
+        await finish(runTrain({ config, set: changes, device, threads, name, runDir, resume, verifyData, json }));
       },
     )
     .command(

@@ -9,6 +9,7 @@ import { featureTypes } from '../features/feature-types.js';
 import { buildModel, models, type ModelSpec } from '../models/models.js';
 import type { Finding } from '../part.js';
 import { checkpointOptions } from '../runs/options.js';
+import { initFromOptions } from '../runs/origin.js';
 import { givenOf, labelColumns, rootTasks, taskOptions, tasksGiven, type Task } from '../tasks.js';
 import { checkTraining } from '../training/check-training.js';
 import { trainingOptions } from '../training/options.js';
@@ -29,6 +30,7 @@ export const experimentSchema = z.strictObject({
   model: models.schema,
   training: trainingOptions.prefault({}),
   checkpoints: checkpointOptions.prefault({}),
+  initFrom: initFromOptions.optional(),
 });
 
 /** A config that was parsed and checked: all defaults filled in. */

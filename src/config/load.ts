@@ -53,7 +53,9 @@ export function parseConfig(text: string, path: string, overrides: readonly Over
     throw new UserError('config', issues.map((issue) => toProblem(issue, locate)));
   }
   const experiment = parsed.data!;
-  return { ...experiment, data: withNames(resolvedPaths(experiment.data, dirname(path))) };
+  const { data, initFrom } = experiment;
+  const folder = dirname(path);
+  return { ...experiment, data: withNames(resolvedPaths(data, folder)), ...(initFrom !== undefined && { initFrom: { ...initFrom, checkpoint: resolvedPath(initFrom.checkpoint, folder) } }) };
 }
 
 /** The sections that parse, where the whole does not. */
@@ -65,7 +67,7 @@ function sectionsOf(raw: object): Partial<Experiment> {
   return Object.fromEntries(sections) as Partial<Experiment>;
 }
 
-/** Absolute paths: from the config's folder or, where nothing is there, from the working directory. */
+/** Absolute paths, each taken as one is. */
 function resolvedPaths(data: Experiment['data'], folder: string): Experiment['data'] {
   const resolved = { ...data };
   for (const key of [...SPLITS, 'source'] as const) {
@@ -77,6 +79,7 @@ function resolvedPaths(data: Experiment['data'], folder: string): Experiment['da
   return resolved;
 }
 
+/** An absolute path: from the config's folder or, where nothing is there, from the working directory. */
 function resolvedPath(path: string, folder: string): string {
   const besideConfig = resolve(folder, path);
   return isThere(besideConfig) || !isThere(resolve(path)) ? besideConfig : resolve(path);

@@ -35,9 +35,10 @@ const MAY_CHANGE = ['name', 'checkpoints', 'data.test', 'data.cache', 'data.maxR
 export function checkChanges(stored: Experiment, now: Experiment, byContent: readonly Split[] = []): readonly string[] {
   const before = leavesOf(stored);
   const after = leavesOf(now);
-  const changed = [...new Set([...before.keys(), ...after.keys()])].filter((key) => before.get(key) !== after.get(key));
+  const differing = [...new Set([...before.keys(), ...after.keys()])].filter((key) => before.get(key) !== after.get(key));
+  const changed = differing.filter((key) => !key.startsWith('initFrom.'));
   const problems: Problem[] = [];
-  const changes: string[] = [];
+  const changes: string[] = changed.length < differing.length ? ['initFrom, which a run that goes on does not read again'] : [];
   for (const key of changed) {
     const [was, is] = excerpts(before.get(key) ?? 'nothing', after.get(key) ?? 'nothing');
     const isMoved = before.has(key) && after.has(key) && byContent.some((split) => key === `data.${split}` || (key === 'data.source' && split === 'train'));

@@ -73,15 +73,20 @@ export interface Encoding {
   /**
    * Adds what was learned now to what was learned before, whose ids stay what they are: new ones come behind them. Missing where
    * nothing can be added, as to a scale.
+   * @param drops whether what would not have been given an id now has none any more; new ones may then have it
    */
-  readonly grow?: ((before: unknown, now: unknown) => Grown) | undefined;
+  readonly grow?: ((before: unknown, now: unknown, drops: boolean) => Grown) | undefined;
 }
 
 /** What was learned before, with what was learned now. */
 export interface Grown {
   readonly fitted: unknown;
+  /** How many ids are new. */
+  readonly fresh: number;
   /** Ids from before that would not have been given now, in increasing order. */
   readonly forgotten: Uint32Array;
+  /** Ids from before that mean nothing or something else now, in increasing order; none where nothing is dropped. */
+  readonly cleared: Uint32Array;
 }
 
 /** Stands between the cells of a field that is made of several columns, which may not hold it. */

@@ -8,12 +8,13 @@ import { firstLoopState, loopSection } from '../training/loop-state.js';
 import { checkpointsFolder, readNewestCheckpoint, restoreLinks, type Checkpoint } from './checkpoint.js';
 import { LOCK, lockRun } from './lock.js';
 import { FILES } from './manifest.js';
+import { originSection, type Origin } from './origin.js';
 import { createRunFolder, namedFolder, runsFolder, type RunPlace } from './run-folder.js';
 import { logSection, openRunLog, RESULTS, SOURCE, type LogRequest, type RunLog } from './run-log.js';
-import { createRunState, type RunState } from './run-state.js';
+import { createRunState, sectionOf, type RunState } from './run-state.js';
 
 /** Which run is wanted, a new one or one that goes on, and what is asked of it. */
-export interface RunRequest extends RunPlace, LogRequest {
+export interface RunRequest extends RunPlace, Omit<LogRequest, 'origin'> {
   /** The folder of a run that goes on, or AUTO. */
   readonly resume?: string | undefined;
   /**
@@ -22,6 +23,11 @@ export interface RunRequest extends RunPlace, LogRequest {
    * @throws UserError for what may not change
    */
   compareConfig(stored: string, path: string, state: RunState): readonly string[];
+  /**
+   * Gives what a new run starts from, where its weights are not drawn; asked before anything is made.
+   * @throws UserError where it cannot
+   */
+  readonly originOf?: (() => Promise<Origin>) | undefined;
 }
 
 /** Stands for the folder that is named or else the newest run of the config that has not ended. */
@@ -59,11 +65,14 @@ export async function openRun(request: RunRequest, tell: (notice: string) => voi
   const { resume } = request;
   const found = resume === undefined ? undefined : resume === AUTO ? findUnfinished(request) : existing(resume);
   if (resume !== undefined && found === undefined) tell('there is no run to resume: starting a new one');
+  const originOfNew = found === undefined ? await request.originOf?.() : undefined;
   const folder = found ?? (await createRunFolder(request));
   const release = await lockRun(folder);
   try {
     const { state, resumed, damaged } = found === undefined ? { state: createRunState({}, folder), resumed: undefined, damaged: [] } : await goOn(folder, request, tell);
-    const log = await openRunLog(folder, request, state.of(logSection, () => ({ metricsBytes: 0 })), resumed === undefined);
+    const origin = originOfNew ?? (resumed === undefined ? await request.originOf?.() : undefined);
+    if (origin !== undefined) state.of(originSection, () => origin);
+    const log = await openRunLog(folder, { ...request, origin }, state.of(logSection, () => ({ metricsBytes: 0 })), resumed === undefined);
     return { folder, log, state, resumed, damaged, release };
   } catch (error) {
     await release();
@@ -82,6 +91,8 @@ async function goOn(run: string, { resume, compareConfig }: RunRequest, tell: (n
   }
   const path = join(checkpointsFolder(run), name);
   const state = createRunState(checkpoint.sections, join(path, FILES.state));
+  // Of a run whose weights were drawn there is none.
+  if (Object.hasOwn(checkpoint.sections, originSection.name)) state.of(originSection, () => sectionOf(checkpoint.sections, originSection, path));
   const changes = compareConfig(checkpoint.config, join(path, FILES.config), state);
   await restoreLinks(run, name);
   const { step, epoch, batch, bestEpoch } = state.of(loopSection, firstLoopState);

@@ -11,6 +11,7 @@ import type { StateSection } from '../state-section.js';
 import type { DiagnosisReport } from '../training/diagnostics.js';
 import type { Milestone, StepReport } from '../training/loop.js';
 import { onDisk, onDiskSync, writeFileAtomic } from '../disk.js';
+import { ENVIRONMENT, type Origin } from './origin.js';
 import { packageVersion } from './package-version.js';
 
 /** What was asked for, in full. */
@@ -22,6 +23,8 @@ export interface LogRequest {
   /** `--set` texts. */
   readonly overrides: readonly string[];
   readonly engine: { readonly name: string; readonly description: string };
+  /** Where the first weights come from, where they are not drawn. */
+  readonly origin?: Origin | undefined;
 }
 
 /** The config as it stood: the first file of a run, by which its folder is known for one. */
@@ -73,7 +76,7 @@ export interface RunLog {
  * @param state moved on: what of metrics.jsonl is behind
  * @throws UserError (disk)
  */
-export async function openRunLog(run: string, { source, config, overrides, engine }: LogRequest, state: LogState, isNew: boolean): Promise<RunLog> {
+export async function openRunLog(run: string, { source, config, overrides, engine, origin }: LogRequest, state: LogState, isNew: boolean): Promise<RunLog> {
   const overridesPath = join(run, OVERRIDES);
   const overridesText = overrides.map((text) => `${text}\n`).join('');
   const resolvedPath = join(run, 'config.resolved.yaml');
@@ -87,7 +90,7 @@ export async function openRunLog(run: string, { source, config, overrides, engin
     await writeFileAtomic(join(run, SOURCE), source);
     await writeFileAtomic(resolvedPath, config);
     await writeFileAtomic(overridesPath, overridesText);
-    await writeFileAtomic(join(run, 'environment.json'), `${JSON.stringify(environment(engine), null, 2)}\n`);
+    await writeFileAtomic(join(run, ENVIRONMENT), `${JSON.stringify({ ...environment(engine), ...(origin !== undefined && { initFrom: origin }) }, null, 2)}\n`);
   }
 
   const logPath = join(run, 'log.jsonl');

@@ -21,7 +21,7 @@ function learned(field: Field, cells: readonly string[]): Fitted {
 const always = (): boolean => true;
 /** One day after the other. */
 const grown = (field: Field, ...days: readonly (readonly string[])[]): ReturnType<typeof growFitted> =>
-  days.slice(1).reduce<ReturnType<typeof growFitted>>((before, cells) => growFitted([field], before.fitted, learned(field, cells), always), { fitted: learned(field, days[0]!), forgotten: new Map<string, Uint32Array>() });
+  days.slice(1).reduce<ReturnType<typeof growFitted>>((before, cells) => growFitted([field], before.fitted, learned(field, cells), always), { fitted: learned(field, days[0]!), changes: new Map(), kept: [] });
 
 describe('what was learned of texts', () => {
   it('grows day by day: a text keeps its id for ever, and a new one comes behind all that were there', () => {
@@ -44,10 +44,10 @@ describe('what was learned of texts', () => {
 
   it('tells the ids of texts that fell below the minimum count', () => {
     const field = fieldOf({ type: 'categorical', encoding: { name: 'tokens', minCount: 2 } });
-    const { fitted, forgotten } = grown(field, ['a', 'a', 'a', 'b', 'b', 'c'], ['b', 'b', 'a', 'c', 'c', 'd']);
+    const { fitted, changes } = grown(field, ['a', 'a', 'a', 'b', 'b', 'c'], ['b', 'b', 'a', 'c', 'c', 'd']);
     const { encode } = field.encoder(fitted['f']);
     expect(['a', 'b', 'c', 'd'].map(encode)).toEqual([1, 2, 3, 0]);
-    expect([...forgotten.get('f')!]).toEqual([1]);
+    expect(changes.get('f')).toEqual({ fresh: 1, forgotten: Uint32Array.of(1), cleared: new Uint32Array(0) });
   });
 
   it('is refused where it is more than a vocabulary can hold, with the figures and the cure', () => {
@@ -74,7 +74,7 @@ describe('what was learned of numbers', () => {
   it.each([{ type: 'bucketized', quantiles: 2 }, { type: 'numeric', scaling: 'standard' }, { type: 'numeric', scaling: 'min-max' }])('%j stays what it was, or is learned anew as the config says', (spec) => {
     const field = fieldOf(spec);
     const [before, now] = [learned(field, ['1', '2', '3', '4']), learned(field, ['10', '20', '40', '90'])];
-    expect(growFitted([field], before, now, always)).toEqual({ fitted: before, forgotten: new Map() });
+    expect(growFitted([field], before, now, always)).toEqual({ fitted: before, changes: new Map(), kept: [field.name] });
     expect(growFitted([field], before, now, () => false).fitted).toEqual(now);
   });
 });

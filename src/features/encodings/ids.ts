@@ -34,7 +34,10 @@ export const ids = defineEncoding({
         };
       },
 
-      grow: (before, now) => ({ fitted: { size: Math.max(...[before, now].map((fitted) => fittedSchema.parse(fitted).size)) }, forgotten: new Uint32Array(0) }),
+      grow: (before, now) => {
+        const [had, has] = [before, now].map((fitted) => fittedSchema.parse(fitted).size) as [number, number];
+        return { fitted: { size: Math.max(had, has) }, fresh: Math.max(0, has - had), forgotten: new Uint32Array(0), cleared: new Uint32Array(0) };
+      },
 
       encoder: (fitted) => {
         if (size !== undefined) {

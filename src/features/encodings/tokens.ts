@@ -50,9 +50,9 @@ export const tokens = defineEncoding({
       };
     },
 
-    grow(before, now) {
-      const { table, forgotten } = growTable(tableOf(before), tableOf(now), field);
-      return { fitted: { vocabulary: table }, forgotten };
+    grow(before, now, drops) {
+      const { table, ...changes } = growTable(tableOf(before), tableOf(now), field, drops);
+      return { fitted: { vocabulary: table }, ...changes };
     },
   }),
 });

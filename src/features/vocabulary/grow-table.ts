@@ -4,44 +4,85 @@ import { createTexts, MAX_BYTES } from './texts.js';
 
 /** A table with more texts than it had. */
 export interface GrownTable {
-  /** The texts from before, which keep their ids, and behind them the new ones in their order. */
+  /** The texts from before, which keep their ids, and the new ones in their order: in places that are vacant, then behind all others. */
   readonly table: TextTable;
+  /** How many are new. */
+  readonly fresh: number;
   /** Ids of texts from before that are not among those of now. */
   readonly forgotten: Uint32Array;
+  /** Ids from before that now are vacant or another text's, in increasing order. */
+  readonly cleared: Uint32Array;
 }
 
 /**
  * The texts of two tables in one.
  * @param field whose texts they are, for people
+ * @param drops whether texts that are not among those of now leave their places
  * @throws UserError (data) where there is no room for all of them
  */
-export function growTable(before: TextTable, now: TextTable, field: string): GrownTable {
+export function growTable(before: TextTable, now: TextTable, field: string, drops = false): GrownTable {
   const fresh = idsNotIn(before, now);
   const forgotten = idsNotIn(now, before);
-  if (fresh.length === 0) return { table: before, forgotten };
+  if (fresh.length === 0 && (!drops || forgotten.length === 0)) return { table: before, fresh: 0, forgotten, cleared: new Uint32Array(0) };
+
+  const left = drops ? forgotten : new Uint32Array(0);
+  const places = vacantIds(before, left);
+  const filled = Math.min(places.length, fresh.length);
   const numBefore = before.offsets.length - 1;
-  let numBytes = before.bytes.length;
-  for (const id of fresh) numBytes += now.offsets[id]! - now.offsets[id - 1]!;
-  const numTexts = numBefore + fresh.length;
+  const numTexts = numBefore + fresh.length - filled;
+  const numBytes = before.bytes.length - bytesOf(before, left) + bytesOf(now, fresh);
   if (numBytes > MAX_BYTES || slotsFor(numTexts) === undefined) {
     const message = `would have ${numTexts} different texts with ${numBytes} bytes in all, those from before with those of now, which is more than a vocabulary can hold`;
     throw userError('data', { key: `field '${field}'`, message, fix: 'start anew, so that it has those of now alone' });
   }
+
   const texts = createTexts(numTexts, numBytes);
-  texts.bytes.set(before.bytes);
-  texts.offsets.set(before.offsets);
-  let end = before.bytes.length;
-  for (const [i, id] of fresh.entries()) {
-    texts.bytes.set(now.bytes.subarray(now.offsets[id - 1], now.offsets[id]), end);
-    texts.offsets[numBefore + 1 + i] = end += now.offsets[id]! - now.offsets[id - 1]!;
+  let [end, nextPlace, nextFresh] = [0, 0, 0];
+  for (let id = 1; id <= numTexts; id++) {
+    const isVacant = places[nextPlace] === id;
+    if (isVacant) nextPlace++;
+    const isFresh = isVacant || id > numBefore;
+    const [from, at] = isFresh ? [now, fresh[nextFresh] ?? 0] : [before, id];
+    if (isFresh) nextFresh++;
+    // Place 0 has no text: what is not filled stays vacant.
+    if (at > 0) {
+      texts.bytes.set(from.bytes.subarray(from.offsets[at - 1], from.offsets[at]), end);
+      end += from.offsets[at]! - from.offsets[at - 1]!;
+    }
+    texts.offsets[id] = end;
   }
-  return { table: createTextTable(texts), forgotten };
+  return { table: createTextTable(texts), fresh: fresh.length, forgotten, cleared: clearedOf(left, places.subarray(0, filled)) };
 }
 
 /** Ids of a table's texts that another has not, in increasing order. */
 function idsNotIn(other: TextTable, { bytes, offsets }: TextTable): Uint32Array {
   const ids = new Uint32Array(offsets.length - 1);
   let count = 0;
-  for (let id = 1; id < offsets.length; id++) if (idOf(other, bytes, offsets[id - 1]!, offsets[id]!) === 0) ids[count++] = id;
+  for (let id = 1; id < offsets.length; id++) {
+    const [begin, end] = [offsets[id - 1]!, offsets[id]!];
+    if (end > begin && idOf(other, bytes, begin, end) === 0) ids[count++] = id;
+  }
   return ids.slice(0, count);
+}
+
+/** Ids that no text has, or none any more, in increasing order. */
+function vacantIds({ offsets }: TextTable, left: Uint32Array): Uint32Array {
+  const ids: number[] = [];
+  let next = 0;
+  for (let id = 1; id < offsets.length; id++) {
+    const isLeft = left[next] === id;
+    if (isLeft) next++;
+    if (isLeft || offsets[id] === offsets[id - 1]) ids.push(id);
+  }
+  return Uint32Array.from(ids);
+}
+
+function bytesOf({ offsets }: TextTable, ids: Uint32Array): number {
+  let sum = 0;
+  for (const id of ids) sum += offsets[id]! - offsets[id - 1]!;
+  return sum;
+}
+
+function clearedOf(left: Uint32Array, filled: Uint32Array): Uint32Array {
+  return Uint32Array.from(new Set([...left, ...filled])).sort();
 }

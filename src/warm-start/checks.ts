@@ -1,0 +1,89 @@
+import type { Experiment } from '../config/experiment.js';
+import { tableTensor } from '../engines/engine.js';
+import { didYouMean, joined, type Problem } from '../errors.js';
+import type { Field } from '../features/feature.js';
+import { optimizers } from '../optimizers/optimizers.js';
+import type { InitFromOptions } from '../runs/origin.js';
+import { allBut, listed, matcherOf } from './names.js';
+
+// What can be wrong between a checkpoint and the model that takes of it: each with its place and the cure.
+
+/** Shapes in words, by the name of a tensor. */
+export type Shapes = ReadonlyMap<string, string>;
+type Training = Experiment['training'];
+
+/** Every pattern is of some tensor that both have. */
+export function* checkPatterns(take: InitFromOptions['take'], had: Shapes, has: Shapes): Generator<Problem> {
+  if (typeof take === 'string') return;
+  const known = [...has.keys()].filter((name) => had.has(name));
+  for (const [i, pattern] of take.entries()) {
+    const matcher = matcherOf(pattern);
+    if (known.some((name) => matcher.test(name))) continue;
+    const isIn = (shapes: Shapes): boolean => [...shapes.keys()].some((name) => matcher.test(name));
+    const message = isIn(had) ? 'the model has no such tensor, the checkpoint has' : isIn(has) ? 'the checkpoint has no such tensor, the model has' : 'neither the checkpoint nor the model has such a tensor';
+    yield { key: `initFrom.take.${i}`, message: joined(`'${pattern}': ${message}`, didYouMean(pattern.replace(/^!/, ''), known)), fix: `both have ${listed(known)}` };
+  }
+  if (take.every((pattern) => pattern.startsWith('!'))) yield { key: 'initFrom.take', message: 'says only what is left out', fix: "write '*' first for all the rest" };
+}
+
+/** A layer that is taken has the shape that it had. */
+export function* checkShapes(names: readonly string[], had: Shapes, has: Shapes): Generator<Problem> {
+  const others = names.filter((name) => had.get(name) !== has.get(name));
+  const fix = `give it the width that it had, or ${leaveOut(...ofLayers(others))}`;
+  for (const layer of layersOf(others)) {
+    const name = others.find((each) => each.startsWith(`${layer}.`))!;
+    yield { key: layer, message: `its tensor ${name.slice(layer.length + 1)} has the shape ${had.get(name)} in the checkpoint, here ${has.get(name)}`, fix };
+  }
+}
+
+/** The rows of a table that is taken are as wide as they were, and of the same ids. */
+export function* checkTable(was: Field, is: Field): Generator<Problem> {
+  const key = `field '${is.name}'`;
+  if (was.width !== is.width) yield { key, message: `its embeddings have width ${was.width} in the checkpoint, here ${is.width}`, fix: `give it width: ${was.width}, or ${leaveOut(tableTensor(is.name))}` };
+  if (was.meaning !== is.meaning) yield { key, message: `is encoded as ${was.meaning} in the checkpoint, here as ${is.meaning}, so that its rows mean something else`, fix: `give it the encoding that it had, or ${leaveOut(tableTensor(is.name))}` };
+}
+
+/** What layers read must lie where it lay, and mean what it meant. */
+export function* checkInput(was: readonly Field[], is: readonly Field[], readers: readonly string[]): Generator<Problem> {
+  const fix = `take the tables alone, take: embeddings, or all but the layers that read them: ${allBut(...ofLayers(readers))}`;
+  const placed = (fields: readonly Field[]): string[] => fields.map((field) => JSON.stringify([field.name, field.kind, field.width, field.owner, 'pooling' in field ? field.pooling : null]));
+  if (placed(was).join() !== placed(is).join()) {
+    const names = (fields: readonly Field[]): string[] => fields.map(({ name }) => name);
+    const [added, gone] = [names(is).filter((name) => !names(was).includes(name)), names(was).filter((name) => !names(is).includes(name))];
+    const change = [...(added.length > 0 ? [`with ${listed(added)} more`] : []), ...(gone.length > 0 ? [`without ${listed(gone)}`] : [])];
+    yield { key: 'features', message: `${change.length > 0 ? change.join(' and ') : 'in another order, width, table or pooling'} than in the checkpoint, whose first layers learned to read them where they lay`, fix };
+    return;
+  }
+  for (const [i, field] of is.entries()) {
+    if (field.kind === 'number' && field.meaning !== was[i]!.meaning) yield { key: `field '${field.name}'`, message: `is ${was[i]!.meaning} in the checkpoint, here ${field.meaning}`, fix: `say of it what was said then, or ${fix}` };
+  }
+}
+
+/** The layers that tensors belong to: what stands before the last part of their names, unless it is within another one's. */
+function layersOf(names: readonly string[]): readonly string[] {
+  const all = [...new Set(names.map((name) => name.slice(0, name.lastIndexOf('.'))))];
+  return all.filter((layer) => !all.some((other) => layer.startsWith(`${other}.`)));
+}
+
+function ofLayers(names: readonly string[]): readonly string[] {
+  return layersOf(names).map((layer) => `${layer}.*`);
+}
+
+function leaveOut(...patterns: readonly string[]): string {
+  return `leave it out: ${allBut(...patterns)}`;
+}
+
+/** What the rules keep must be what they kept. */
+export function* checkOptimizers(before: Training, now: Training, takesTables: boolean, takesDense: boolean): Generator<Problem> {
+  const [was, is] = [keptBy(before), keptBy(now)];
+  for (const [part, isTaken] of [['embeddings', takesTables], ['dense', takesDense]] as const) {
+    if (!isTaken || was[part] === is[part]) continue;
+    const fix = 'write initFrom.optimizer: reset, or train with the optimizer and the average that the checkpoint was trained with';
+    yield { key: `training.optimizer.${part}`, message: `keeps ${is[part]}, the checkpoint has ${was[part]}`, fix };
+  }
+}
+
+function keptBy({ optimizer, average }: Training): { readonly dense: string; readonly embeddings: string } {
+  const inWords = (slots: readonly { readonly name: string; readonly per: string }[]): string => (slots.map(({ name, per }) => `${name} per ${per}`).join(', ') || 'nothing') + (average === undefined ? '' : ' and an average');
+  return { dense: inWords(optimizers.build(optimizer.dense).slots), embeddings: inWords(optimizers.build(optimizer.embeddings).slots) };
+}

@@ -1,0 +1,118 @@
+import { realpathSync } from 'node:fs';
+import { tasksOf, type Experiment } from '../config/experiment.js';
+import { tableTensor, type Program } from '../engines/engine.js';
+import { UserError, type Problem } from '../errors.js';
+import type { Field, Grown } from '../features/feature.js';
+import { encodedFields, type Fitted } from '../features/feature-types.js';
+import { growFitted, type GrownFitted } from '../features/grow-fitted.js';
+import { buildModel } from '../models/models.js';
+import { findCheckpoint } from '../runs/checkpoint.js';
+import { manifestDigest } from '../runs/manifest.js';
+import { originOfRun, type InitFromOptions, type Origin } from '../runs/origin.js';
+import type { RunLog } from '../runs/run-log.js';
+import { readTrainedModel, type TrainedModel } from '../trained-model.js';
+import { allBut } from './names.js';
+import { mergedState } from './merged-state.js';
+import { startReport } from './report.js';
+import { decideTaken, type Taken } from './taken.js';
+
+/** How a new run starts: from drawn weights, or from those of another run. */
+export interface Start {
+  /**
+   * Finds and reads what it starts from, and sees that it fits; undefined where weights are drawn.
+   * @throws UserError (checkpoint), or (config) for a model that cannot take what it says
+   */
+  readonly originOf: (() => Promise<Origin>) | undefined;
+  /**
+   * Adds what was learned on train to what was learned then, so that ids keep their meaning.
+   * @throws UserError (config) where a table would lose rows
+   */
+  grow(learned: Fitted): Fitted;
+  /**
+   * Gives a program its first weights, and tells what was taken, what is new and what was left. Once: they are forgotten then,
+   * since they may be half of the memory.
+   */
+  begin(program: Pick<Program, 'state' | 'restore'>, log: Pick<RunLog, 'event'>, tell: (notice: string) => void): void;
+}
+
+const DRAWN: Start = { originOf: undefined, grow: (learned) => learned, begin: () => undefined };
+
+/** How the new run of a config starts. Nothing is read before it is known that there is a new run. */
+export function startOf(experiment: Experiment, fields: readonly Field[]): Start {
+  const { initFrom } = experiment;
+  if (initFrom === undefined) return DRAWN;
+  let origin: Opened | undefined;
+  let grown: GrownFitted | undefined;
+  const opened = (): Opened => {
+    if (origin === undefined) throw new Error('what a run starts from is opened before its folder is made');
+    return origin;
+  };
+  return {
+    async originOf() {
+      origin = await open(initFrom, experiment, fields);
+      return origin.origin;
+    },
+    grow(learned) {
+      const { before, taken } = opened();
+      grown = growFitted(fields, before.checkpoint.fitted, learned, taken.keepsFitted, initFrom.dropped === 'drop');
+      refuseFewerRows(before, taken, fields, grown.fitted);
+      return grown.fitted;
+    },
+    begin(program, log, tell) {
+      const { before, taken, notices, origin: from } = opened();
+      const { changes, kept } = grown!;
+      const saved = before.checkpoint.program;
+      const cleared = new Map([...changes].map(([name, change]): [string, Grown['cleared']] => [tableTensor(name), change.cleared]));
+      const drawn = program.state();
+      program.restore(mergedState(drawn, saved, taken.names, cleared));
+      origin = undefined;
+      const report = startReport({ from, initFrom, steps: saved.step, taken, kept, changes, rowsBefore: new Map([...saved.weights].map(([name, { shape }]) => [name, shape[0]!])), rowsNow: new Map([...drawn.weights].map(([name, { shape }]) => [name, shape[0]!])) });
+      log.event('initFrom', report.details);
+      for (const line of [...notices, ...report.lines]) tell(line);
+    },
+  };
+}
+
+/** A checkpoint that was read, and what is taken of it. */
+interface Opened {
+  readonly origin: Origin;
+  /** What there is to say about how it was found. */
+  readonly notices: readonly string[];
+  readonly before: TrainedModel;
+  readonly taken: Taken;
+}
+
+async function open(initFrom: InitFromOptions, experiment: Experiment, fields: readonly Field[]): Promise<Opened> {
+  const { found, notices } = find(initFrom.checkpoint);
+  const folder = realpathSync(found);
+  const before = await readTrainedModel(folder, { withOptimizer: initFrom.optimizer === 'keep' });
+  const graph = buildModel(experiment.model, fields.reduce((sum, { width }) => sum + width, 0), tasksOf(experiment));
+  const taken = decideTaken(initFrom, { training: before.experiment.training, fields: before.format.fields, graph: before.graph }, { training: experiment.training, fields, graph });
+  return { origin: { checkpoint: folder, sha256: await manifestDigest(folder) }, notices, before, taken };
+}
+
+/**
+ * The folder of the checkpoint that a path means. A run that failed before it had one stands for what it was to start from, so
+ * that a night that went wrong breaks no chain.
+ * @throws UserError (checkpoint)
+ */
+function find(path: string): { readonly found: string; readonly notices: readonly string[] } {
+  try {
+    return { found: findCheckpoint(path), notices: [] };
+  } catch (error) {
+    const origin = error instanceof UserError ? originOfRun(path) : undefined;
+    if (origin === undefined) throw error;
+    return { found: findCheckpoint(origin.checkpoint), notices: [`${path} has no checkpoint: what it was to start from is taken`] };
+  }
+}
+
+/** A table that is taken has the rows that it had, and more only where these then lie where they lay. */
+function refuseFewerRows({ checkpoint }: TrainedModel, { names }: Taken, fields: readonly Field[], fitted: Fitted): void {
+  const problems = encodedFields(fields, fitted).flatMap(({ name, owner, kind, rows, grow }): Problem[] => {
+    const had = kind !== 'number' && owner === name && names.has(tableTensor(name)) ? checkpoint.program.weights.get(tableTensor(name))!.shape[0]! : rows;
+    if (rows === had || (rows > had && grow !== undefined)) return [];
+    const fix = rows > had ? `give it the ${had} rows that it had, or leave it out: ${allBut(tableTensor(name))}` : `give it ${had} ids in encoding.sizes, or leave its size out, so that it is counted`;
+    return [{ key: `field '${name}'`, message: `has ${had} rows in the checkpoint, here ${rows}`, fix }];
+  });
+  if (problems.length > 0) throw new UserError('config', problems);
+}
