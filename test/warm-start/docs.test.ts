@@ -1,0 +1,74 @@
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { parseConfig } from '../../src/config/load.js';
+import { writeDays } from '../support/drifting-days.js';
+import { BIN, mtl } from '../support/mtl.js';
+import { scratchFolder } from '../support/scratch.js';
+
+const page = readFileSync('docs/warm-start.md', 'utf8');
+const blocks = (language: string): readonly string[] => [...page.matchAll(new RegExp(`^\`\`\`${language}\n([^]*?)^\`\`\`$`, 'gm'))].map(([, text]) => text!);
+const [command, script] = blocks('sh') as [string, string];
+const [keys, config] = blocks('yaml') as [string, string];
+/** As they would be found where the package is installed. */
+const asBuilt = (text: string): string => text.replaceAll('npx mtl', `${process.execPath} ${BIN}`);
+const DAYS = ['2026-11-01', '2026-11-02', '2026-11-03'];
+
+/** A folder with the logs of some days, and the configs that the page speaks of. */
+function shop(): string {
+  const folder = scratchFolder();
+  mkdirSync(join(folder, 'logs'));
+  writeDays(folder, DAYS.length, 4, 400);
+  for (const [i, day] of DAYS.entries()) copyFileSync(join(folder, `day-${i}.csv`), join(folder, 'logs', `${day}.csv`));
+  for (const name of ['config', 'daily']) writeFileSync(join(folder, `${name}.yaml`), config);
+  return folder;
+}
+const shell = (cwd: string, text: string): { readonly status: number | null; readonly stdout: string; readonly stderr: string } => spawnSync('sh', ['-c', text], { cwd, encoding: 'utf8' });
+
+describe('docs/warm-start.md', () => {
+  it('has examples of whatever it tells of', () => {
+    expect([blocks('sh').length, blocks('yaml').length]).toEqual([2, 2]);
+  });
+
+  it('shows the keys with their defaults', () => {
+    const initFrom = (parse(keys) as { initFrom: { checkpoint: string } }).initFrom;
+    const parsed = parseConfig(`${config}\ninitFrom: { checkpoint: ${initFrom.checkpoint} }`, 'config.yaml').initFrom!;
+    expect({ ...parsed, checkpoint: initFrom.checkpoint }).toEqual(initFrom);
+    for (const key of Object.keys(initFrom).slice(1)) expect(page).toContain(`| \`${key}\` |`);
+  });
+
+  it('has a command that goes on from the latest run', async () => {
+    const cwd = shop();
+    expect((await mtl(cwd, ['train', 'config.yaml'])).code).toBe(0);
+    expect(shell(cwd, asBuilt(command))).toMatchObject({ status: 0, stderr: '', stdout: expect.stringMatching(/starts from runs\/config\/001\/checkpoints\/step-/) as string });
+  });
+
+  it('has a nightly job that does its work, and is done again without harm where it failed or is run twice', () => {
+    const cwd = shop();
+    const night = (day: string): ReturnType<typeof shell> => shell(cwd, `./nightly.sh ${day}`);
+    writeFileSync(join(cwd, 'nightly.sh'), asBuilt(script));
+    chmodSync(join(cwd, 'nightly.sh'), 0o755);
+    const [first, second, third] = DAYS as [string, string, string];
+    expect(night(first)).toMatchObject({ status: 0, stdout: expect.not.stringContaining('starts from') as string });
+    rmSync(join(cwd, 'model.onnx'));
+
+    const log = join(cwd, 'logs', `${second}.csv`);
+    const rows = readFileSync(log, 'utf8');
+    writeFileSync(log, rows.replace(/\n$/, '\n3,item-7,oops,0,0\n'));
+    expect(night(second)).toMatchObject({ status: 3 });
+    expect(existsSync(join(cwd, 'model.onnx'))).toBe(false);
+    writeFileSync(log, rows);
+    const mended = night(second);
+    expect(mended).toMatchObject({ status: 0, stdout: expect.stringMatching(/starts from runs\/daily\/2026-11-01\//) as string });
+    expect(existsSync(join(cwd, 'model.onnx'))).toBe(true);
+
+    const next = night(third);
+    expect(next).toMatchObject({ status: 0, stdout: expect.stringMatching(/auc[^]*starts from runs\/daily\/2026-11-02\//) as string });
+    const weights = (): string => readFileSync(join(cwd, 'runs/daily', third, 'checkpoints/best/manifest.json'), 'utf8');
+    const before = weights();
+    expect(night(third)).toMatchObject({ status: 0 });
+    expect(weights()).toBe(before);
+  }, 240_000);
+});
