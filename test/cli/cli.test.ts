@@ -144,12 +144,12 @@ describe('what the user did wrong', () => {
     ['no checkpoint', ['eval', '.'], 4, /holds no checkpoint/],
     ['a file to evaluate', ['eval', config], 4, /esmm\.yaml: is no folder; name a run or a checkpoint/],
     ['a path to evaluate that is too long', ['eval', 'x'.repeat(300)], 4, /x: cannot be read \(ENAMETOOLONG\); name a run or a checkpoint/],
-    ['a condition that no task has for its label', ['train', config, '--set', 'tasks.cvr.given=clik'], 2, /--set tasks\.cvr\.given=clik: tasks\.cvr\.given: expected "click", the label of ctr, found "clik"; did you mean 'click'\?/],
+    ['a condition that no task has for its label', ['train', config, '--set', 'tasks.cvr.given=clik'], 2, /--set tasks\.cvr\.given=clik: tasks\.cvr\.given: expected the label of another classification task \(click\), down to one that is given nothing, found "clik"; did you mean 'click'\?/],
     ['a run name that is none', ['train', config, '--name', '../x'], 2, /expected a folder name/],
     ['a name and a folder', ['train', config, '--name', 'a', '--run-dir', 'b'], 2, /--name and --run-dir are mutually exclusive|--run-dir and --name are mutually exclusive/],
     ['an argument too many', ['train', config, '--', '--x'], 2, /--x: is one argument too many/],
     ['an option twice', ['train', config, '--device', 'cpu', '--device', 'auto'], 2, /--device: is given more than once/],
-    ['a path twice', ['eval', '.', '--data', 'a', '--data', 'b'], 2, /--data: is given more than once/],
+    ['a path twice', ['predict', '.', '--data', 'a', '--out', 'b', '--out', 'c'], 2, /--out: is given more than once/],
     ['tables beyond any memory', ['train', config, '--set', 'features.user.encoding={sizes: {101: 2000000000}}'], 3, /need \d+\.\d GiB, and (?:one WebAssembly memory|this machine) has .*'101' of 2000000000 rows × 16/],
     ['a config called like the link to the newest run', ['train', config, '--set', 'name=latest'], 2, /'latest' is the link to the newest run/],
     ['rows that are no number', ['synth', 'x', '--train', 'many'], 2, /--train: expected a whole number from 1 to/],
@@ -237,7 +237,7 @@ describe('mtl config', () => {
   it('prints a JSON Schema that knows every model', async () => {
     const { stdout } = await mtl(scratchFolder(), ['config', 'schema']);
     const schema = JSON.parse(stdout) as { properties: Record<string, unknown>; required: string[] };
-    expect(Object.keys(schema.properties)).toEqual(['name', 'seed', 'data', 'features', 'tasks', 'model', 'training', 'checkpoints']);
+    expect(Object.keys(schema.properties)).toEqual(['name', 'seed', 'data', 'features', 'tasks', 'model', 'training', 'checkpoints', 'initFrom']);
     expect(schema.required).toEqual(['data', 'features', 'tasks', 'model']);
     for (const name of models.names) expect(stdout).toContain(`"${name}"`);
   });

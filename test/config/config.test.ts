@@ -48,7 +48,7 @@ describe('a config', () => {
     expect(problems(text)).toEqual(["bad.yaml:10:31: training.optimizer.dense.name: 'row-wise-adagrad' works by the rows of tables, which dense weights have none of; take 'adagrad'"]);
   });
 
-  for (const file of readdirSync('configs')) {
+  for (const file of readdirSync('configs', { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.yaml'))) {
     it(`${file} loads back from its resolved form equal to itself`, async () => {
       const { experiment } = await loadConfig(join('configs', file));
       expect(parseConfig(dumpConfig(experiment), join(scratchFolder(), 'other.yaml'))).toEqual(experiment);

@@ -1,5 +1,5 @@
 import { userError } from '../../errors.js';
-import { createTextTable, idOf, slotsFor, type TextTable } from './text-table.js';
+import { createTextTable, idOf, isVacant, slotsFor, VACANT, type TextTable } from './text-table.js';
 import { createTexts, MAX_BYTES } from './texts.js';
 
 /** A table with more texts than it had. */
@@ -30,7 +30,9 @@ export function growTable(before: TextTable, now: TextTable, field: string, drop
   const filled = Math.min(places.length, fresh.length);
   const numBefore = before.offsets.length - 1;
   const numTexts = numBefore + fresh.length - filled;
-  const numBytes = before.bytes.length - bytesOf(before, left) + bytesOf(now, fresh);
+  const stayVacant = places.length - filled;
+  const wasVacant = places.length - left.length;
+  const numBytes = before.bytes.length - bytesOf(before, left) - wasVacant + bytesOf(now, fresh) + stayVacant;
   if (numBytes > MAX_BYTES || slotsFor(numTexts) === undefined) {
     const message = `would have ${numTexts} different texts with ${numBytes} bytes in all, those from before with those of now, which is more than a vocabulary can hold`;
     throw userError('data', { key: `field '${field}'`, message, fix: 'start anew, so that it has those of now alone' });
@@ -39,15 +41,17 @@ export function growTable(before: TextTable, now: TextTable, field: string, drop
   const texts = createTexts(numTexts, numBytes);
   let [end, nextPlace, nextFresh] = [0, 0, 0];
   for (let id = 1; id <= numTexts; id++) {
-    const isVacant = places[nextPlace] === id;
-    if (isVacant) nextPlace++;
-    const isFresh = isVacant || id > numBefore;
+    const isFree = places[nextPlace] === id;
+    if (isFree) nextPlace++;
+    const isFresh = isFree || id > numBefore;
     const [from, at] = isFresh ? [now, fresh[nextFresh] ?? 0] : [before, id];
     if (isFresh) nextFresh++;
     // Place 0 has no text: what is not filled stays vacant.
     if (at > 0) {
       texts.bytes.set(from.bytes.subarray(from.offsets[at - 1], from.offsets[at]), end);
       end += from.offsets[at]! - from.offsets[at - 1]!;
+    } else {
+      texts.bytes[end++] = VACANT;
     }
     texts.offsets[id] = end;
   }
@@ -60,19 +64,19 @@ function idsNotIn(other: TextTable, { bytes, offsets }: TextTable): Uint32Array 
   let count = 0;
   for (let id = 1; id < offsets.length; id++) {
     const [begin, end] = [offsets[id - 1]!, offsets[id]!];
-    if (end > begin && idOf(other, bytes, begin, end) === 0) ids[count++] = id;
+    if (!isVacant({ bytes, offsets }, id) && idOf(other, bytes, begin, end) === 0) ids[count++] = id;
   }
   return ids.slice(0, count);
 }
 
 /** Ids that no text has, or none any more, in increasing order. */
-function vacantIds({ offsets }: TextTable, left: Uint32Array): Uint32Array {
+function vacantIds(table: TextTable, left: Uint32Array): Uint32Array {
   const ids: number[] = [];
   let next = 0;
-  for (let id = 1; id < offsets.length; id++) {
+  for (let id = 1; id < table.offsets.length; id++) {
     const isLeft = left[next] === id;
     if (isLeft) next++;
-    if (isLeft || offsets[id] === offsets[id - 1]) ids.push(id);
+    if (isLeft || isVacant(table, id)) ids.push(id);
   }
   return Uint32Array.from(ids);
 }

@@ -20,30 +20,37 @@ export function slotsFor(numTexts: number): number | undefined {
   return slots <= MAX_SLOTS ? slots : undefined;
 }
 
+/** What stands in a vacant place: a byte that is in no UTF-8. */
+export const VACANT = 0xff;
+
+/** Whether a place among texts is vacant: a text had it and has it no more. */
+export function isVacant({ bytes, offsets }: Texts, id: number): boolean {
+  return offsets[id]! - offsets[id - 1]! === 1 && bytes[offsets[id - 1]!] === VACANT;
+}
+
 /**
- * The table of different texts. The place of an empty one is vacant: no text has its id.
+ * The table of different texts; no text has the id of a place that is vacant.
  * @throws Error where one is there twice, or there are too many
  */
 export function createTextTable(texts: Texts): TextTable {
-  const { table, repeated } = indexTexts(texts, true);
+  const { table, repeated } = indexTexts(texts);
   if (repeated > 0) throw new Error(`${repeated} of ${texts.offsets.length - 1} texts came before`);
   return table;
 }
 
 /**
  * The table of texts, in which those that are equal have the id of the first.
- * @param areEmptyVacant whether an empty text is none
  * @returns also how many came before
  * @throws Error where there are too many
  */
-export function indexTexts({ bytes, offsets }: Texts, areEmptyVacant = false): { readonly table: TextTable; readonly repeated: number } {
+export function indexTexts({ bytes, offsets }: Texts): { readonly table: TextTable; readonly repeated: number } {
   const numTexts = offsets.length - 1;
   const numSlots = slotsFor(numTexts);
   if (numSlots === undefined) throw new Error(`${numTexts} texts are too many for a table`);
   const table = { bytes, offsets, slots: new Int32Array(new SharedArrayBuffer(8 * numSlots)) };
   let repeated = 0;
   for (let id = 1; id <= numTexts; id++) {
-    if (areEmptyVacant && offsets[id] === offsets[id - 1]) continue;
+    if (isVacant({ bytes, offsets }, id)) continue;
     const hash = hashOf(bytes, offsets[id - 1]!, offsets[id]!);
     const slot = slotOf(table, hash, bytes, offsets[id - 1]!, offsets[id]!);
     if (table.slots[slot + 1] !== 0) {
