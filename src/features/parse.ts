@@ -21,12 +21,19 @@ export function parseId(text: string): number {
 
 /** Stands in a text for bytes that were none: half of a surrogate pair, which no UTF-8 gives. */
 export const NOT_TEXT = '\udfff';
+/** By characters: it is also the second half of some, such as the darkest skin tone of emoji. */
+const NO_CHARACTER = /\udfff/u;
+
+/** Whether a text holds bytes that were none. */
+export function holdsNotText(text: string): boolean {
+  return text.includes(NOT_TEXT) && NO_CHARACTER.test(text);
+}
 
 const NAME_ENCODING = 'correct the row, or name the encoding of the file, as in data.encoding: windows-1252';
 
 /** Any text. Bytes that are no text all look alike once they are read: they would make one token of many. */
 export function parseText(text: string): string {
-  if (text.includes(NOT_TEXT)) throw new BadValue('UTF-8 text', NAME_ENCODING);
+  if (holdsNotText(text)) throw new BadValue('UTF-8 text', NAME_ENCODING);
   return text;
 }
 

@@ -75,6 +75,9 @@ describe('a hash', () => {
     const ids = Array.from({ length: 500 }, (_, i) => encode(`é${i}`));
     expect([rows, encode(''), Math.min(...ids), Math.max(...ids)]).toEqual([8, 0, 1, 7]);
     expect(() => encode(`a${NOT_TEXT}`)).toThrow(/UTF-8/);
+    // Whose second half is what stands for bytes that are no text.
+    expect('👍🏿'.endsWith(NOT_TEXT)).toBe(true);
+    expect(encode('👍🏿')).toBeGreaterThan(0);
     expect(encode('a\ufffd')).toBeGreaterThan(0);
     const other = fitted({ ...spec, encoding: { ...spec.encoding, seed: 4 } }, []);
     expect(Array.from({ length: 500 }, (_, i) => other.encode(`é${i}`))).not.toEqual(ids);

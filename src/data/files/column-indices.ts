@@ -1,5 +1,5 @@
 import { didYouMean, quoted, UserError, userError } from '../../errors.js';
-import { NOT_TEXT } from '../../features/parse.js';
+import { holdsNotText } from '../../features/parse.js';
 import type { CellFile } from './cell-file.js';
 
 /**
@@ -39,7 +39,7 @@ export function columnIndices(file: Pick<CellFile, 'path' | 'header' | 'dialect'
 function cureOf([first = '', ...others]: readonly string[]): string | undefined {
   if (first.startsWith('#')) return 'it begins with #; where such lines are comments, set data.comments: "#"';
   if ([first, ...others].some((name) => name.includes('\0'))) return 'it holds NUL bytes; where the file is UTF-16, set data.encoding: utf-16le';
-  return [first, ...others].some((name) => name.includes(NOT_TEXT)) ? 'it is no UTF-8; name the encoding of the file, as in data.encoding: windows-1252' : undefined;
+  return [first, ...others].some(holdsNotText) ? 'it is no UTF-8; name the encoding of the file, as in data.encoding: windows-1252' : undefined;
 }
 
 /** What is rather a value than a name: nothing, or a number. */
