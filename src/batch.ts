@@ -5,10 +5,19 @@ export interface Batch {
   readonly ids: ReadonlyMap<string, Uint32Array>;
   /** By field: the scaled number. */
   readonly numbers: ReadonlyMap<string, Float32Array>;
+  /** By field of several numbers a row; missing where there is none. */
+  readonly vectors?: ReadonlyMap<string, VectorColumn>;
   /** By field: the rows of its embedding table that are pooled. */
   readonly bags: ReadonlyMap<string, BagColumn>;
   /** By label column. */
   readonly labels: ReadonlyMap<string, Float32Array>;
+}
+
+/** The vectors of a batch's rows, one behind the other. */
+export interface VectorColumn {
+  /** Numbers a row. */
+  readonly width: number;
+  readonly data: Float32Array;
 }
 
 /** The bags of a batch's rows: row b holds items `offsets[b]` to `offsets[b + 1]`. */
@@ -36,7 +45,7 @@ export function column<Data>(columns: ReadonlyMap<string, Data>, name: string): 
 }
 
 /** Rows `begin` to `end` of a block as a batch that shares its memory. */
-export function sliceRows({ ids, numbers, labels, bags }: Omit<Batch, 'rows'>, begin: number, end: number): Batch {
+export function sliceRows({ ids, numbers, labels, bags, vectors }: Omit<Batch, 'rows'>, begin: number, end: number): Batch {
   const cut = <Data extends Uint32Array | Float32Array>(columns: ReadonlyMap<string, Data>, part: (data: Data) => Data): Map<string, Data> => {
     const parts = new Map<string, Data>();
     for (const [name, data] of columns) parts.set(name, part(data));
@@ -55,5 +64,6 @@ export function sliceRows({ ids, numbers, labels, bags }: Omit<Batch, 'rows'>, b
     numbers: cut(numbers, (data) => data.subarray(begin, end)),
     labels: cut(labels, (data) => data.subarray(begin, end)),
     bags: sliced,
+    ...(vectors !== undefined && { vectors: new Map(Array.from(vectors, ([name, { width, data }]) => [name, { width, data: data.subarray(begin * width, end * width) }])) }),
   };
 }

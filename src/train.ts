@@ -37,7 +37,7 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
   const { data, training, checkpoints, model, seed } = experiment;
   const { signal } = options;
   const tasks = tasksOf(experiment);
-  const format = rowFormatOf({ tasks, groups: Object.values(experiment.features), sampling: data.sampling });
+  const format = rowFormatOf({ tasks, groups: Object.values(experiment.features), cells: data, sampling: data.sampling });
 
   // What can be wrong with the surroundings is found before a folder is made.
   const sources = await openData(data, format);

@@ -40,7 +40,7 @@ export async function readTrainedModel(path: string, { withOptimizer = false } =
   const checkpoint = await readCheckpoint(folder, withOptimizer);
   const experiment = storedExperiment(checkpoint.config, join(folder, 'config.yaml'));
   const tasks = tasksOf(experiment);
-  const format = encodedFormat(rowFormatOf({ tasks, groups: Object.values(experiment.features) }), checkpoint.fitted);
+  const format = encodedFormat(rowFormatOf({ tasks, groups: Object.values(experiment.features), cells: experiment.data }), checkpoint.fitted);
   const layout = layoutOf(format.fields);
   return { folder, checkpoint, experiment, tasks, spaces: spacesOf(tasks), format, layout, graph: buildModel(experiment.model, layout.width, tasks, { ...experiment.training, ...experiment.data.sampling }) };
 }

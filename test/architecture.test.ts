@@ -162,9 +162,10 @@ describe('the house', () => {
 
   it('quotes the name of a part in the file of the part alone', () => {
     const parts: Record<string, { name: string }>[] = [bottoms, formats, models, optimizers, schedules, weightings, encodings, metrics, features];
-    // A column of the model's input is an id, a bag or a number, whatever type of feature it comes from; a weight starts constant or drawn;
-    // of many a thing there may be none; a rule of optimizers is for embeddings or for what is dense; and what is a date is one in Parquet too.
-    const kinds = ['bag', 'constant', 'date', 'embeddings', 'none'];
+    // A column of the model's input is an id, a bag, a number or a vector, whatever type of feature it comes from; a weight starts constant or drawn;
+    // of many a thing there may be none; a rule of optimizers is for embeddings or for what is dense; what is a date is one in Parquet too; and
+    // auto leaves a choice to whoever can make it.
+    const kinds = ['auto', 'bag', 'constant', 'date', 'embeddings', 'none', 'vector'];
     const names = parts.flatMap((namespace) => Object.values(namespace).map(({ name }) => name)).filter((name) => !kinds.includes(name));
     // Names of kernels' arguments are no names of parts.
     const quoted = files.filter(({ path }) => !path.endsWith('kernel-signatures.ts')).flatMap(({ path, text }) =>

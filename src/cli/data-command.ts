@@ -34,7 +34,7 @@ export async function runDataInfo({ path, json }: DataArguments): Promise<number
   const kept = found.map(({ entry, ...rest }) => ({ ...rest, kind: entry?.kind, source: entry?.source }));
   if (isConfig(path)) {
     const { experiment } = await loadConfig(path);
-    const format = rowFormatOf({ tasks: tasksOf(experiment), groups: Object.values(experiment.features) });
+    const format = rowFormatOf({ tasks: tasksOf(experiment), groups: Object.values(experiment.features), cells: experiment.data });
     const onProgress = ({ what, share }: ReadProgress): void => screen.live(() => `${what}: ${percent(share)}`);
     const description = await describeData(experiment.data, format, { cache: { folder: experiment.data.cache, onNotice: notice }, onProgress });
     screen.print(dataReport(description, screen));

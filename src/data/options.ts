@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { columnName, conditionSchema, limitSchema } from '../conditions.js';
 import { readDate } from '../dates.js';
+import { cellShape } from '../features/cells.js';
 import type { Finding } from '../part.js';
 import { dialectShape } from './dialect.js';
 import { samplingOptions } from './sampling-options.js';
@@ -47,6 +48,7 @@ export const dataOptions = z
     split: splitOptions.optional(),
     where: conditionSchema.optional().describe('rows of which this does not hold are left out, of train, valid and test; mtl predict leaves none out'),
     ...dialectShape,
+    ...cellShape,
     sampling: samplingOptions.optional(),
     cache: path.optional().describe('folder for encoded rows, so that a file is read once; .mtl beside the data where it is not given'),
     onBadRow: z.enum(['error', 'skip']).default('error').describe('skip writes bad rows to rejects.csv with their reasons'),

@@ -70,7 +70,7 @@ function bagReading({ separators, pooling, format, maxItems: limit }: BagOptions
   return {
     form: { ...separators, format, maxItems: limit, negative: pooling === 'mean' ? 'refused' : 'taken' },
 
-    split(text) {
+    split(text, clean) {
       const listed = format !== 'separated' && looksLikeJson(text) ? bagOfJson(text) : undefined;
       if (listed !== undefined) return listed;
       if (format === 'json' && text !== '') throw NO_JSON;
@@ -79,13 +79,15 @@ function bagReading({ separators, pooling, format, maxItems: limit }: BagOptions
       for (let begin = 0; text.length > 0 && begin <= text.length; ) {
         const next = text.indexOf(separators.items, begin);
         const end = next < 0 ? text.length : next;
-        const item = text.slice(begin, end);
+        const written = text.slice(begin, end);
+        const item = clean === undefined ? written : clean(written);
+        begin = end + 1;
+        if (item === '' && written !== '') continue;
         const colon = item.lastIndexOf(separators.weight);
         const id = colon < 0 ? item : item.slice(0, colon);
         if (id === '') throw noIdInText;
         ids.push(id);
         weights.push(colon < 0 ? 1 : weightOf(item.slice(colon + 1)));
-        begin = end + 1;
       }
       return { ids, weights, begin: 0, end: ids.length };
     },

@@ -1,3 +1,4 @@
+import type { CellOptions } from './cells.js';
 import type { Texts } from './vocabulary/texts.js';
 
 /**
@@ -9,12 +10,14 @@ export type CellRule = CellMeaning & {
   readonly empty: number | 'refused';
   /** How many cells are one together, with CELL_SEPARATOR between them. */
   readonly cells: number;
+  /** What each cell, or each item of a bag, is made before all else: trimmed, and empty where it is a word for that. */
+  readonly clean?: CellOptions;
 };
 
 /** What a cell that is not empty is. */
 export type CellMeaning =
-  /** An id in digits. One that is `size` or more is row 0 or refused, and one beyond 2^31 - 1 always refused. */
-  | { readonly kind: 'id'; readonly size: number; readonly beyond: 'unknown' | 'refused' }
+  /** An id in digits. One that is `size` or more is row 0 or refused; one beyond 2^31 - 1, and what is no id, are refused but where they are said to be row 0. */
+  | { readonly kind: 'id'; readonly size: number; readonly beyond: 'unknown' | 'refused'; readonly others?: 'unknown' }
   /** Row 1 for the first text, and so on; 0 for others. The reserved text is one that no cell may be: its row is for empty cells. */
   | { readonly kind: 'text'; readonly texts: Texts; readonly reserved?: string | undefined }
   /** 1 + MurmurHash3_x86_32 of its UTF-8 bytes modulo the number of buckets. */

@@ -40,7 +40,7 @@ export const cross = defineColumnGroup(
     *check({ buckets, encoding }: CrossOptions) {
       if (buckets === undefined && encoding === undefined) yield { path: [], message: 'expected buckets, a number of them, or an encoding, as in encoding: tokens' };
       if (buckets !== undefined && encoding !== undefined) yield { path: ['encoding'], message: 'buckets are given already; leave one of the two out' };
-      if (encoding !== undefined && !textEncodings.includes(encoding.name)) yield { path: ['encoding'], message: `expected ${textEncodings.join(' or ')}, found '${encoding.name}', which takes no text; a combination is one` };
+      if (encoding !== undefined && !textEncodings.includes(encoding.name)) yield { path: ['encoding'], message: `expected ${textEncodings.slice(0, -1).join(', ')} or ${textEncodings.at(-1)}, found '${encoding.name}', which takes no text; a combination is one` };
     },
 
     build(columns, { width, buckets, seed, encoding }: CrossOptions) {

@@ -2,6 +2,8 @@ import { UserError } from '../errors.js';
 import type { InputColumns, InputLayout } from '../tables/layout.js';
 import { registry } from '../part.js';
 import * as all from './all.js';
+import { joinCells, type CellOptions } from './cells.js';
+import { cleanEncoder, withCells } from './clean-field.js';
 import type { Encoder, Field } from './feature.js';
 import { entriesWithout } from './field-group.js';
 
@@ -15,13 +17,16 @@ export type Fitted = Readonly<Record<string, unknown>>;
 /** A field that is ready to encode. */
 export type EncodedField = Field & Encoder;
 
-/** All fields of a config's groups, in its order: the order of the model's input. Those that share a table have its encoding. */
-export function fieldsOf(groups: readonly FeatureSpec[]): readonly Field[] {
+/**
+ * All fields of a config's groups, in its order: the order of the model's input. Those that share a table have its encoding.
+ * @param cells what is said of all cells
+ */
+export function fieldsOf(groups: readonly FeatureSpec[], cells: CellOptions = {}): readonly Field[] {
   const fields = groups.flatMap((group) => featureTypes.build(group));
   const byName = new Map(fields.map((field) => [field.name, field]));
   return fields.map((field) => {
     const { encodedAs, meaning, startFit, encoder, grow } = byName.get(field.owner)!;
-    return { ...field, encodedAs, meaning, startFit, encoder, grow };
+    return withCells({ ...field, encodedAs, meaning, startFit, encoder, grow }, joinCells(cells, field.cells ?? {}));
   });
 }
 
@@ -46,7 +51,7 @@ export function encodedFields(fields: readonly Field[], fitted: Fitted): readonl
       throw new UserError('checkpoint', [problem], { cause: error });
     }
   }
-  return fields.map((field) => ({ ...field, ...encoders.get(field.owner)! }));
+  return fields.map((field) => ({ ...field, ...cleanEncoder(encoders.get(field.owner)!, field) }));
 }
 
 /** How the fields lie side by side in the model's input. */
@@ -56,9 +61,9 @@ export function layoutOf(fields: readonly EncodedField[]): InputLayout {
     const place = { field: field.name, offset: width, width: field.width };
     width += field.width;
     if (field.kind === 'bag') return { ...place, kind: 'bag', table: field.owner, pooling: field.pooling };
-    return field.kind === 'id' ? { ...place, kind: 'id', table: field.owner } : { ...place, kind: 'number' };
+    return field.kind === 'id' ? { ...place, kind: 'id', table: field.owner } : { ...place, kind: field.kind };
   });
-  const tables = fields.filter(({ kind, name, owner }) => kind !== 'number' && owner === name).map(({ name, rows, width }) => ({ name, rows, width }));
+  const tables = fields.filter(({ kind, name, owner }) => kind !== 'number' && kind !== 'vector' && owner === name).map(({ name, rows, width }) => ({ name, rows, width }));
   return { width, columns, tables };
 }
 

@@ -1,3 +1,4 @@
+import type { CellOptions } from './cells.js';
 import type { Pooling } from '../tables/layout.js';
 import type { CellRule } from './cell-rule.js';
 
@@ -32,10 +33,24 @@ export interface Encoder {
   readonly direct?: { readonly cell: 'id'; readonly below: number } | { readonly cell: 'number'; readonly encode: (value: number) => number } | { readonly cell: 'token'; readonly idOf: TokenLookup } | undefined;
   /** Of memory, where texts were learned. */
   readonly vocabularyBytes?: number;
+  /** Whether cells are decimal numbers though all must be seen as text, since some may be words for nothing. */
+  readonly readsNumbers?: boolean;
+  /** Columns of the model's input, where train decides how many. */
+  readonly width?: number;
+  /** How the numbers of a vector are encoded, in place of `encode`. */
+  readonly vector?: VectorEncoder;
+  /** What train decided about the column, in a few words for people; missing where the config says it all. */
+  readonly decision?: string;
 }
 
 /** The number of the text whose UTF-8 bytes lie from `begin` to `end`, from 1 on; 0 for one that is not known, which may be no text. */
 export type TokenLookup = (bytes: Uint8Array, begin: number, end: number) => number;
+
+/**
+ * Writes what the numbers of a cell become, all of the encoder's `width`, from `at` on; no numbers are an empty cell.
+ * @throws BadValue
+ */
+export type VectorEncoder = (values: ArrayLike<number>, into: Float32Array, at: number) => void;
 
 /** Learns from the training data what an encoder needs. */
 export interface Fit {
@@ -48,6 +63,10 @@ export interface Fit {
    * is a BadValue.
    */
   readonly direct?: { readonly observe: (value: number) => void } & ({ readonly cell: 'id' } | { readonly cell: 'number'; readonly check?: (value: number) => void } | { readonly cell: 'token'; readonly idOf: TokenLookup }) | undefined;
+  /** As that of an encoder. */
+  readonly readsNumbers?: boolean;
+  /** How the numbers of a vector are observed, in place of texts; no numbers are an empty cell. */
+  readonly vector?: { readonly check: (values: ArrayLike<number>) => void; readonly observe: (values: ArrayLike<number>) => void };
   /** What was learned: JSON, but for tables of texts. Ends the fit. */
   readonly finish: () => unknown;
 }
@@ -117,9 +136,10 @@ export interface BagReading {
   readonly form: BagForm;
   /**
    * Takes the text of a cell apart; what comes of it is valid until the next text.
+   * @param clean makes an item of it what it stands for; nothing is no item
    * @throws BadValue
    */
-  readonly split: (text: string) => BagItems;
+  readonly split: (text: string, clean?: (item: string) => string) => BagItems;
   /**
    * Tells `add` the text and the weight of each item that is kept. The text is what the field's encoding is fitted on and
    * encodes; the row of the table that comes of it and the weight go into the batch.
@@ -128,17 +148,34 @@ export interface BagReading {
   readonly keep: (items: BagItems, add: (text: string, weight: number) => void) => void;
 }
 
+/** How the cells of a vector become its numbers. */
+export interface VectorReading {
+  /**
+   * The numbers of a text, none of an empty one; valid until the next text.
+   * @throws BadValue
+   */
+  readonly split: (text: string) => ArrayLike<number>;
+  /**
+   * The numbers of a list; valid until the next.
+   * @throws BadValue
+   */
+  readonly ofItems: (items: BagItems) => ArrayLike<number>;
+}
+
 /** A feature: one column of the CSV, or several that are one together. */
 export type Field = Encoding & {
   /** What it is called in batches and checkpoints: mostly its column. */
   readonly name: string;
   /** The columns of the CSV that it is made of; several cells are one text with CELL_SEPARATOR between them. */
   readonly columns: readonly string[];
-  /** Columns of the model's input: the embedding's width, 1 for a number. */
+  /** Columns of the model's input: the embedding's width, 1 for a number; of a vector, 0 where train decides. */
   readonly width: number;
+  /** What is said of its cells, before they are read. */
+  readonly cells?: CellOptions;
   /** The field whose table it looks into and whose encoding it has: itself, or one that it shares with. */
   readonly owner: string;
 } & (
     | { readonly kind: 'id' | 'number' }
+    | ({ readonly kind: 'vector' } & VectorReading)
     | ({ readonly kind: 'bag'; readonly pooling: Pooling } & BagReading)
   );

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Finding, OptionsOf, Part } from '../part.js';
 import { columnName } from '../tasks.js';
+import { cellShape, joinCells, type CellOptions } from './cells.js';
 import type { Field } from './feature.js';
 
 /** A field with options of its own, beside the column that it is made of. */
@@ -29,12 +30,12 @@ export interface FieldGroup<Name extends string, Shape extends z.ZodRawShape, Co
 }
 
 /** A group as it was parsed, as far as it is known here. */
-interface GroupOptions<Column> {
+interface GroupOptions<Column> extends CellOptions {
   readonly fields: readonly (Column | FieldEntry)[];
 }
 
 /** What a config says about a group: options, and fields that may have their own. */
-type GroupShape<Shape extends z.ZodRawShape, Column> = Shape & { readonly fields: z.ZodType<readonly (Column | FieldEntry)[]> };
+type GroupShape<Shape extends z.ZodRawShape, Column> = Shape & typeof cellShape & { readonly fields: z.ZodType<readonly (Column | FieldEntry)[]> };
 
 /** A feature type whose fields are made of one column each. */
 export function defineFieldGroup<const Name extends string, Shape extends z.ZodRawShape>(group: FieldGroup<Name, Shape, string>): Part<Name, GroupShape<Shape, string>, [], readonly Field[]> {
@@ -46,7 +47,7 @@ export function defineColumnGroup<const Name extends string, Shape extends z.Zod
   group: FieldGroup<Name, Shape, Column>,
   column: EntryColumn<Column>,
 ): Part<Name, GroupShape<Shape, Column>, [], readonly Field[]> {
-  const own = Object.fromEntries(Object.entries(group.options).map(([key, schema]) => [key, withoutDefault(schema as z.ZodType).optional()]));
+  const own = Object.fromEntries(Object.entries({ ...group.options, ...cellShape }).map(([key, schema]) => [key, withoutDefault(schema as z.ZodType).optional()]));
   const entry = z.strictObject({ [column.key]: column.schema, ...own });
   const fields = z.array(z.union([column.schema, entry])).min(1).describe(`columns of the data; one with options of its own is a map, as in { ${column.key}: …, … }`);
 
@@ -63,7 +64,7 @@ export function defineColumnGroup<const Name extends string, Shape extends z.Zod
   const part = {
     name: group.name,
     summary: group.summary,
-    options: { fields, ...group.options },
+    options: { fields, ...group.options, ...cellShape },
 
     *check(options: GroupOptions<Column>) {
       const columns = columnsOf(options);
@@ -80,7 +81,11 @@ export function defineColumnGroup<const Name extends string, Shape extends z.Zod
       }
     },
 
-    build: (options: GroupOptions<Column>) => columnsOf(options).flatMap(({ of, options: all }) => group.build(of, all)),
+    build: (options: GroupOptions<Column>) =>
+      columnsOf(options).flatMap(({ of, said = {}, options: all }) => {
+        const cells = joinCells(options, said);
+        return group.build(of, all).map((field): Field => ({ ...field, cells }));
+      }),
   };
   // Types cannot say that a shape with an option more is that shape.
   return part as unknown as Part<Name, GroupShape<Shape, Column>, [], readonly Field[]>;

@@ -3,8 +3,8 @@ import type { EncodedField } from './feature-types.js';
 /** A column that a model reads. */
 export interface ModelInput {
   readonly name: string;
-  /** What its cells are: ids in digits, any text, numbers, or lists of ids. */
-  readonly holds: 'id' | 'text' | 'number' | 'bag';
+  /** What its cells are: ids in digits, any text, numbers, lists of ids, or lists of numbers. */
+  readonly holds: 'id' | 'text' | 'number' | 'bag' | 'vector';
 }
 
 /** The columns of some fields, each once: a field of its own says what a column holds, a cross takes any text. */
@@ -12,7 +12,7 @@ export function inputsOf(fields: readonly EncodedField[]): readonly ModelInput[]
   const held = new Map<string, ModelInput['holds']>();
   const byWidth = [...fields].sort((a, b) => a.columns.length - b.columns.length);
   for (const { columns, kind, direct } of byWidth) {
-    const holds = columns.length > 1 ? 'text' : kind === 'bag' ? 'bag' : direct?.cell === 'id' ? 'id' : direct?.cell === 'number' ? 'number' : 'text';
+    const holds = columns.length > 1 ? 'text' : kind === 'bag' || kind === 'vector' ? kind : direct?.cell === 'id' ? 'id' : direct?.cell === 'number' ? 'number' : 'text';
     for (const name of columns) if (!held.has(name)) held.set(name, holds);
   }
   const names = [...new Set(fields.flatMap(({ columns }) => columns))];

@@ -1,7 +1,7 @@
 import { BadValue } from './feature.js';
 
 /** Ids are kept as unsigned integers of 32 bits, and a table is indexed with signed ones. */
-const LARGEST_ID = 2 ** 31 - 1;
+export const LARGEST_ID = 2 ** 31 - 1;
 
 /** Ids with letters in them are likely to be texts. */
 const TAKE_TOKENS = 'correct the row, or where ids are texts, give the field encoding: { name: tokens }';
@@ -15,7 +15,7 @@ export function parseId(text: string): number {
     id = id * 10 + digit;
     if (id > LARGEST_ID) throw new BadValue(`an id of at most ${LARGEST_ID}`);
   }
-  if (text.length === 0) throw new BadValue('an id: a whole number in digits');
+  if (text.length === 0) throw new BadValue('an id: a whole number in digits', 'correct the row, or say what an empty cell is: missing: unknown or missing: token');
   return id;
 }
 

@@ -63,7 +63,7 @@ export async function writeSplit(work: Work, split: 'train' | 'valid' | 'test', 
   const shards = await Promise.all(tasks.map(async ({ aboutPath }) => JSON.parse(await readFile(aboutPath, 'utf8')) as ShardAbout));
   if (rows > 0 && !existsSync(target)) {
     const sizes = new Map(fields.map(({ name }, f) => [name, vocabularies[f]!.ids.length]));
-    const columns = preparedColumns(fields).map(({ name, kind }): ShardColumn => (kind === 'id' || kind === 'bag' ? { name, kind, size: sizes.get(name)! } : { name, kind }));
+    const columns = preparedColumns(fields).map(({ name, kind, width = 1 }): ShardColumn => (kind === 'id' || kind === 'bag' ? { name, kind, size: sizes.get(name)! } : kind === 'vector' ? { name, kind, width } : { name, kind }));
     const listed = shards.map(({ file, rows: count, bytes, sha256, hash }) => ({ file, rows: count, bytes, sha256, hash }));
     const manifest: Manifest = { format: 'mtl shards', version: 1, rows, columns, shards: listed, about: { split, vocabulary: '../vocabulary.safetensors', idCounts: idCounts(fields, shards) } };
     await writeFileAtomic(join(folder, MANIFEST), `${JSON.stringify(manifest, null, 1)}\n`);

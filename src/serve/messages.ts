@@ -63,7 +63,7 @@ export interface ModelFacts {
   readonly version: string;
   /** The folder of its checkpoint. */
   readonly checkpoint: string;
-  readonly inputs: readonly { readonly name: string; readonly holds: 'id' | 'text' | 'number' | 'bag' }[];
+  readonly inputs: readonly { readonly name: string; readonly holds: 'id' | 'text' | 'number' | 'bag' | 'vector' }[];
   readonly outputs: readonly string[];
 }
 

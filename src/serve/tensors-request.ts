@@ -56,7 +56,7 @@ function readInputs(inputs: unknown, binary: Uint8Array, { inputs: columns }: Mo
     const where = `inputs[${i}] (${quoted(name)})`;
     if (read.has(name)) throw refusal(400, { where, message: 'is there twice' });
     if (typeof datatype !== 'string' || !DATATYPES.includes(datatype)) throw unknownName(`${where}.datatype`, datatype, DATATYPES);
-    const [rows, width] = shapeOf(`${where}.shape`, shape, column.holds === 'bag', limits);
+    const [rows, width] = shapeOf(`${where}.shape`, shape, isList(column.holds), limits);
     const options = known(parameters ?? {}, `${where}.parameters`, ['binary_data_size', 'content_type']);
     const size = options['binary_data_size'];
     let cells: readonly Cell[];
@@ -70,10 +70,21 @@ function readInputs(inputs: unknown, binary: Uint8Array, { inputs: columns }: Mo
       taken += size;
     }
     if (column.holds === 'text' || column.holds === 'bag') cells = textCells(datatype, cells);
-    read.set(name, column.holds === 'bag' ? bagCells(where, cells, rows, width, options['content_type']) : cells);
+    if (column.holds === 'vector') read.set(name, vectorCells(cells, rows, width));
+    else read.set(name, column.holds === 'bag' ? bagCells(where, cells, rows, width, options['content_type']) : cells);
   }
   if (taken < binary.length) throw refusal(400, { where: 'body', message: `${binary.length - taken} bytes behind the JSON belong to no tensor`, fix: 'give each its parameters.binary_data_size' });
   return Object.fromEntries(read);
+}
+
+/** Whether cells have several items. */
+const isList = (holds: string): boolean => holds === 'bag' || holds === 'vector';
+
+/** A vector a row: its numbers side by side; else a text, as a file has it. */
+function vectorCells(cells: readonly Cell[], rows: number, width: number | undefined): readonly Cell[] {
+  if (width === undefined) return cells;
+  const isItem = (cell: Cell): cell is string | number | bigint => typeof cell === 'string' || typeof cell === 'number' || typeof cell === 'bigint';
+  return Array.from({ length: rows }, (_, row) => cells.slice(row * width, (row + 1) * width).filter(isItem));
 }
 
 /** A bag a row: items side by side, filled up with '' or numbers below 0; else a text, as a file has it, or as JSON. */

@@ -12,7 +12,7 @@ export interface TableSpec {
 export const POOLINGS = ['sum', 'mean', 'sqrtn'] as const;
 export type Pooling = (typeof POOLINGS)[number];
 
-/** Columns of the model's input that one field fills: a row of its table, rows of it pooled, or its number. */
+/** Columns of the model's input that one field fills: a row of its table, rows of it pooled, its number, or its numbers. */
 export type InputColumns = {
   readonly field: string;
   /** First column, and how many. */
@@ -22,6 +22,7 @@ export type InputColumns = {
   | { readonly kind: 'id'; readonly table: string }
   | { readonly kind: 'bag'; readonly table: string; readonly pooling: Pooling }
   | { readonly kind: 'number' }
+  | { readonly kind: 'vector' }
 );
 
 /** How the fields of a row lie side by side in the model's input. */

@@ -9,7 +9,7 @@ import { randomStream } from '../../src/random.js';
 import { fieldOf, fittedField as fitted } from '../support/fitted-field.js';
 
 /** The least that a group of a type must say. */
-const LEAST: Readonly<Record<string, object>> = { date: { parts: ['day'] }, cross: { fields: [['a', 'b'], [101, 'c']], buckets: 5 }, bucketized: { boundaries: [1] } };
+const LEAST: Readonly<Record<string, object>> = { date: { parts: ['day'] }, cross: { fields: [['a', 'b'], [101, 'c']], buckets: 5 }, bucketized: { boundaries: [1] }, vector: { length: 3 } };
 
 describe('every feature type', () => {
   for (const type of featureTypes.names) {

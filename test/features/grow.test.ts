@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { BadValue, type Field } from '../../src/features/feature.js';
+import { BadValue, type Encoder, type Field } from '../../src/features/feature.js';
 import { featureTypes, fieldsOf, type Fitted } from '../../src/features/feature-types.js';
 import { loadedFitted, storedFitted } from '../../src/features/fitted.js';
 import { growFitted } from '../../src/features/grow-fitted.js';
@@ -135,14 +135,17 @@ describe('every feature type', () => {
     const [cells, later] = [['1', '2', '5', '9'], ['3', '9', '9', '700']];
     const { fitted } = grown(field, cells, later);
     const [before, after] = [field.encoder(learned(field, cells)[field.name]), field.encoder(fitted[field.name])];
-    const encodeAll = (encode: (text: string) => number): unknown[] =>
+    const encodeAll = ({ encode, vector, width }: Encoder): unknown[] =>
       cells.map((cell) => {
         try {
-          return encode(cell);
+          if (field.kind !== 'vector') return encode(cell);
+          const numbers = new Float32Array(width!);
+          vector!(field.split(cell), numbers, 0);
+          return numbers;
         } catch (error) {
           return error instanceof BadValue ? error.message : error;
         }
       });
-    expect(encodeAll(after.encode)).toEqual(encodeAll(before.encode));
+    expect(encodeAll(after)).toEqual(encodeAll(before));
   });
 });

@@ -4,6 +4,9 @@ import { join } from 'node:path';
 import type { LightMyRequestResponse } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadModel, type Model } from '../../src/index.js';
+import type { BodyKind, ModelFacts } from '../../src/serve/messages.js';
+import { modelMetadata } from '../../src/serve/metadata.js';
+import { readTensorsRequest } from '../../src/serve/tensors-request.js';
 import { needsPython, pythonAside } from '../support/python.js';
 import { servedWorld, startServer } from '../support/served.js';
 
@@ -64,6 +67,27 @@ const inBinary = (): { name: string; datatype: string; bytes: Buffer }[] => [
   { name: 'D508', datatype: 'FP64', bytes: Buffer.from(Float64Array.from(cells('D508'), Number).buffer) },
   { name: '109_14', datatype: 'BYTES', bytes: textBytes(cells('109_14')) },
 ];
+
+const KIND: BodyKind = { form: 'tensors', onBadRow: 'error' };
+
+describe('a tensor of vectors', () => {
+  const facts: ModelFacts = { name: 'm', version: '1', checkpoint: 'c', inputs: [{ name: 'look', holds: 'vector' }], outputs: ['ctr'] };
+  const read = (tensor: object, rest: Buffer = Buffer.alloc(0)): unknown[] => {
+    const json = Buffer.from(JSON.stringify({ inputs: [{ name: 'look', ...tensor }] }));
+    const { rows: { count, cellsOf } } = readTensorsRequest(Buffer.concat([json, rest]), { ...KIND, jsonBytes: json.length }, facts, { bytes: 1000, rows: 10 });
+    return Array.from({ length: count }, (_, row) => cellsOf('look')(row));
+  };
+
+  it('has a row of numbers side by side, or a text a row', () => {
+    expect(read({ shape: [2, 3], datatype: 'FP32', data: [0.5, 1, -1, 2, 3, 4] })).toEqual([[0.5, 1, -1], [2, 3, 4]]);
+    expect(read({ shape: [1, 2], datatype: 'FP32', parameters: { binary_data_size: 8 } }, Buffer.from(Float32Array.of(-0.5, 8).buffer))).toEqual([[-0.5, 8]]);
+    expect(read({ shape: [2], datatype: 'BYTES', data: ['1|2', ''] })).toEqual(['1|2', '']);
+  });
+
+  it('is told of as one', () => {
+    expect(modelMetadata(facts)).toMatchObject({ inputs: [{ name: 'look', datatype: 'FP32', shape: [-1, -1] }] });
+  });
+});
 
 describe('the Open Inference Protocol', () => {
   it('tells of the server and of a model what clients look for', async () => {

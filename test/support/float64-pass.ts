@@ -166,6 +166,7 @@ export function float64Pass({ graph, layout, seed }: Plan, weights: ReadonlyMap<
         for (let b = 0; b < rows; b++) {
           const to = b * width + columns.offset;
           if (columns.kind === 'number') y[to] = column(batch.numbers, columns.field)[b]!;
+          else if (columns.kind === 'vector') y.set(batch.vectors!.get(columns.field)!.data.subarray(b * columns.width, (b + 1) * columns.width), to);
           else for (const [row, factor] of columns.kind === 'id' ? [[column(batch.ids, columns.field)[b]!, 1] as const] : pooled(batch, columns, b)) looked.push({ table: tables.get(columns.table)!, row, factor, to });
         }
       }

@@ -1,6 +1,7 @@
 import { PLAIN_CSV } from '../dialect.js';
 import type { PlainBytes, ReadAhead } from '../files/cell-file.js';
 import type { RejectPolicy } from '../rows/rejects.js';
+import { cleanReaders } from '../rows/clean-cells.js';
 import type { RowFormat } from '../rows/row-format.js';
 import { countLeftOut, startRules, type LeftOut, type RulesInTurn } from '../rows/row-rule.js';
 import { rowReader, type RowShape, type RowSource } from '../files/row-reader.js';
@@ -59,8 +60,8 @@ export interface BlockFiller {
  */
 export function createFiller(source: RowShape, { format, readers, block, capacity, policy }: RowTarget, before = { lines: 0 }): BlockFiller {
   const rules = startRules(format.rules, block);
-  const others = withoutConstants(source, { ...rules.others, readers: [...readers, ...rules.others.readers] }, before);
-  const first = rules.first && withoutConstants(source, rules.first, before);
+  const others = withoutConstants(source, { ...rules.others, readers: [...readers, ...cleanReaders(rules.others.readers, format.spec.cells)] }, before);
+  const first = rules.first && withoutConstants(source, { ...rules.first, readers: cleanReaders(rules.first.readers, format.spec.cells) }, before);
   const readRow = rowReader(source, others.readers, others.settle, policy, first);
   const settle = first === undefined ? others.settle : (line: number): boolean => first.settle(line) && others.settle(line);
   return {

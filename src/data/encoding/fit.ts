@@ -1,4 +1,5 @@
 import { userError } from '../../errors.js';
+import { cleanEncoder, cleanFit } from '../../features/clean-field.js';
 import type { BagItems, Field, Fit } from '../../features/feature.js';
 import type { Fitted } from '../../features/feature-types.js';
 import { readRows } from './fill-blocks.js';
@@ -35,9 +36,10 @@ export async function fitFeatures(
     ...labels.map((label) => labelReader(block, label)),
     // A row that any column refuses must not be learned from.
     ...fields.map((field): ColumnReader => {
-      const fit = fits.get(field.owner);
-      if (fit === undefined) return checkReader(field, capacity);
-      const column = field.kind === 'bag' ? bagColumn(field, fit, block) : (directColumn(field, fit, block) ?? textColumn(field, fit, block));
+      const ownersFit = fits.get(field.owner);
+      if (ownersFit === undefined) return checkReader(field, capacity);
+      const fit = cleanFit(ownersFit, field);
+      const column = field.kind === 'bag' ? bagColumn(field, fit, block) : field.kind === 'vector' ? vectorColumn(field, fit, block) : (directColumn(field, fit, block) ?? textColumn(field, fit, block));
       observed.push(column.observe);
       return column.reader;
     }),
@@ -127,10 +129,11 @@ function checked(check: ((value: number) => void) | undefined): ((value: number)
 
 /** A column that is only looked at. */
 function checkReader(field: Field, capacity: number): ColumnReader {
-  const { encode, direct } = field.encoder(undefined);
+  const { encode, direct, readsNumbers } = cleanEncoder(field.encoder(undefined), field);
   const { columns } = field;
+  if (field.kind === 'vector') return vectorReader(field);
   if (field.kind === 'bag') return { columns, read: (text) => field.keep(field.split(text), encode), readItems: (items) => field.keep(items, encode) };
-  return { columns, read: encode, ...(direct !== undefined && { direct: { ...direct, into: new Float64Array(capacity) } }) };
+  return { columns, read: encode, ...(readsNumbers === true && { numberColumns: columns }), ...(direct !== undefined && { direct: { ...direct, into: new Float64Array(capacity) } }) };
 }
 
 /** Any column of one value a row. */
@@ -139,6 +142,7 @@ function textColumn(field: Field, fit: Fit, block: FitBlock): FitColumn {
   return {
     reader: {
       columns: field.columns,
+      ...(fit.readsNumbers === true && { numberColumns: field.columns }),
       read: (text) => {
         fit.check(text);
         texts[block.rows] = text;
@@ -146,6 +150,29 @@ function textColumn(field: Field, fit: Fit, block: FitBlock): FitColumn {
     },
     observe: () => {
       for (let r = 0; r < block.rows; r++) fit.observe(texts[r]!);
+    },
+  };
+}
+
+/** A column of vectors that is only looked at. */
+function vectorReader(field: Field & { readonly kind: 'vector' }): ColumnReader {
+  const { vector, width = 0 } = field.encoder(undefined);
+  const scratch = new Float32Array(width);
+  const readNumbers = (values: ArrayLike<number>): void => vector!(values, scratch, 0);
+  return { columns: field.columns, read: (text) => readNumbers(field.split(text)), readItems: (items) => readNumbers(field.ofItems(items)), readNumbers };
+}
+
+/** A column of vectors. Its numbers are kept as the floats that they become. */
+function vectorColumn(field: Field & { readonly kind: 'vector' }, { vector }: Fit, block: FitBlock): FitColumn {
+  const cells = new Array<Float32Array>(block.capacity);
+  const readNumbers = (values: ArrayLike<number>): void => {
+    vector!.check(values);
+    cells[block.rows] = Float32Array.from(values);
+  };
+  return {
+    reader: { columns: field.columns, read: (text) => readNumbers(field.split(text)), readItems: (items) => readNumbers(field.ofItems(items)), readNumbers },
+    observe: () => {
+      for (let r = 0; r < block.rows; r++) vector!.observe(cells[r]!);
     },
   };
 }

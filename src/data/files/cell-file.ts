@@ -46,6 +46,8 @@ export interface CellColumn {
    * @throws BadValue for what is neither a list nor one value
    */
   readonly listOf?: (row: number) => BagItems | undefined;
+  /** Where cells are lists of numbers: the same as numbers, NaN in the place of nothing. */
+  readonly vectors?: (row: number) => ArrayLike<number>;
 }
 
 /** Some of a file: rows that were taken apart, or columns, or bytes of plain rows; and the share of the file that was read so far. */

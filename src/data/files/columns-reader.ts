@@ -64,15 +64,19 @@ export function columnsReader(
 
 function takeOf(reader: ColumnReader, columns: readonly CellColumn[], block: { readonly rows: number }, path: string): Take {
   const [first, ...rest] = columns as [CellColumn, ...CellColumn[]];
-  const { items, numbers, text } = first;
+  const { items, vectors, numbers, text } = first;
   if (reader.isKept === true) return items === undefined ? (row) => reader.read(text(row)) : (row) => reader.read(itemsJson(items(row)));
+  if (rest.length === 0 && vectors !== undefined && reader.readNumbers !== undefined) {
+    const readNumbers = reader.readNumbers.bind(reader);
+    return (row) => readNumbers(vectors(row));
+  }
   if (rest.length === 0 && items !== undefined && reader.readItems !== undefined) {
     const readItems = reader.readItems.bind(reader);
     return (row) => readItems(items(row));
   }
   const list = columns.findIndex((column) => column.items !== undefined);
   if (list >= 0) {
-    throw userError('data', { where: path, key: `column ${quoted(reader.columns[list]!)}`, message: `is ${columns[list]!.type}, and the config reads it as one value a row`, fix: "make it a feature of type 'bag'" });
+    throw userError('data', { where: path, key: `column ${quoted(reader.columns[list]!)}`, message: `is ${columns[list]!.type}, and the config reads it as one value a row`, fix: "make it a feature of type 'bag', or of type 'vector' where it is a list of numbers" });
   }
   if (rest.length > 0) {
     return (row) => {
@@ -80,7 +84,8 @@ function takeOf(reader: ColumnReader, columns: readonly CellColumn[], block: { r
       reader.read(rest.reduce((joined, column) => joined + CELL_SEPARATOR + column.text(row), text(row)));
     };
   }
-  const read = first.listOf === undefined ? (row: number): void => reader.read(text(row)) : mixedTake(reader, first, first.listOf);
+  // The numbers of a vector are read from the text of a list.
+  const read = first.listOf === undefined || reader.readNumbers !== undefined ? (row: number): void => reader.read(text(row)) : mixedTake(reader, first, first.listOf);
   return (numbers !== undefined && directTake(reader, numbers, block, read)) || read;
 }
 

@@ -74,7 +74,7 @@ export async function describeData(data: DataOptions, format: RowFormat, access:
     splits.push(describeSplit(split, counter.counts, own.count, leftOut));
     for (const { path, line, column, expected } of own.first) warnings.push(`${path}:${line}: bad row: ${column === undefined ? '' : `column '${column}': `}expected ${expected}`);
   }
-  const fields = encoded.fields.map(({ name, kind, columns: names, direct }): FieldDescription => describeField(name, kind, names, counts, encoded, direct?.cell === 'id'));
+  const fields = encoded.fields.flatMap(({ name, kind, columns: names, direct }): FieldDescription[] => (kind === 'vector' ? [] : [describeField(name, kind, names, counts, encoded, direct?.cell === 'id')]));
   return { splits, fields, warnings: [...warnings, ...fields.flatMap(warningsOf)] };
 }
 

@@ -45,7 +45,7 @@ export function taskSums(number: number): LabelSums {
 export function createSplitCounter(format: EncodedFormat, columns: readonly string[]): SplitCounter {
   const { tasks } = format.spec;
   const classes = classifications(format).map((task) => taskColumns(task, tasks));
-  const tallies = new Map(format.fields.map(({ name, kind }) => [name, createTally(kind === 'bag' ? 0 : 2 * classes.length)]));
+  const tallies = new Map(format.fields.flatMap(({ name, kind }) => (kind === 'vector' ? [] : [[name, createTally(kind === 'bag' ? 0 : 2 * classes.length)]])));
   const blanks = new Map(columns.map((name) => [name, 0]));
   const taskCounts = new Map(tasks.map((task) => [task.name, { ...taskColumns(task, tasks), rows: 0, sum: 0 }]));
   let rows = 0;

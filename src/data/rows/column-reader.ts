@@ -13,6 +13,11 @@ export interface ColumnReader {
    * @throws BadValue
    */
   readItems?(items: BagItems): void;
+  /**
+   * The same for a cell that is numbers, none where it is empty; a reader that has none takes no such cells.
+   * @throws BadValue
+   */
+  readNumbers?(values: ArrayLike<number>): void;
   /** Whether any cell is taken as the text that it is, a list too, beside whatever else reads the column. */
   readonly isKept?: true;
   /** Columns whose cells are compared with numbers, where the reader makes something else of them. */

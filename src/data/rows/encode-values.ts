@@ -7,8 +7,8 @@ import { createRowBlock, fieldReader, type RowBlock } from './row-block.js';
 /** An item of a bag: its id, of weight 1 or of the one that is given. */
 export type Item = string | number | bigint | { readonly id: string | number | bigint; readonly weight?: number };
 
-/** A cell as a program has it. Nothing (`null`, `undefined`) is a blank cell; a bag is a list of items, or the text that a file would have. */
-export type Cell = string | number | bigint | boolean | null | undefined | readonly Item[];
+/** A cell as a program has it. Nothing (`null`, `undefined`) is a blank cell; a bag is a list of items, a vector one of numbers, or either the text that a file would have. */
+export type Cell = string | number | bigint | boolean | Date | Float32Array | Float64Array | null | undefined | readonly Item[];
 
 /** A value that a field cannot take. */
 export interface BadCell {
@@ -79,6 +79,10 @@ function takeOf(field: EncodedField, block: RowBlock): FieldTake {
   const reader = fieldReader(block, field);
   const take = columns.length > 1 ? (values: unknown) => reader.read((values as readonly unknown[]).map(textOf).join(CELL_SEPARATOR)) : takeCell(reader, block);
   if (kind === 'bag') return { columns, take, clear: () => reader.readItems!(NO_ITEMS) };
+  if (kind === 'vector') {
+    const { width, data } = block.vectors.get(name)!;
+    return { columns, take, clear: () => void data.fill(0, block.rows * width, (block.rows + 1) * width) };
+  }
   const into = kind === 'id' ? block.ids.get(name)! : block.numbers.get(name)!;
   return { columns, take, clear: () => void (into[block.rows] = 0) };
 }
@@ -89,7 +93,9 @@ function takeCell(reader: ColumnReader, block: RowBlock): (value: unknown) => vo
   return (value) => {
     if (typeof value === 'string') reader.read(value);
     else if (typeof value === 'number') takeNumber(value);
+    else if (reader.readNumbers !== undefined && isNumbers(value)) reader.readNumbers(value);
     else if (Array.isArray(value)) takeItems(value);
+    else if (value instanceof Date) reader.read(dateText(value));
     else reader.read(textOf(value));
   };
 }
@@ -132,6 +138,17 @@ function itemsTake({ readItems }: ColumnReader): (list: readonly unknown[]) => v
     }
     readItems({ ids, weights, begin: 0, end: ids.length });
   };
+}
+
+/** Whether a value is a list of numbers, also a typed array. */
+function isNumbers(value: unknown): value is ArrayLike<number> {
+  return Array.isArray(value) ? value.every((each) => typeof each === 'number') : value instanceof Float32Array || value instanceof Float64Array;
+}
+
+/** A point in time as ISO 8601 has it. */
+function dateText(value: Date): string {
+  if (Number.isNaN(value.getTime())) throw new BadValue('a date that there is');
+  return value.toISOString();
 }
 
 /** What stands for a value in a file. */

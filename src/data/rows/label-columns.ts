@@ -15,6 +15,8 @@ export interface LabelColumn {
   readonly numberColumns?: readonly string[];
   /** Whether a blank may be no fault of the row; it is read as NaN, and settled when the whole row is known. */
   readonly mayBeBlank: boolean;
+  /** Whether a cell must be seen as text, since a number may be no label. */
+  readonly isText?: true;
   /**
    * @param text of the cell; those of several columns with CELL_SEPARATOR between them
    * @throws BadValue

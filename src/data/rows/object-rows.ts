@@ -70,7 +70,8 @@ export function rowsOfColumns(columns: Columns): GivenRows {
 export function problemOfCell({ row, columns, value, expected, cure }: BadCell, { hintOf, placeOf = rowPlace }: GivenRows): Problem {
   const hint = columns.map((column) => hintOf?.(row, column)).find((each) => each !== undefined);
   const isBlank = value === undefined || value === null;
-  const fix = hint ?? cure ?? (isBlank ? 'give the row this column' : 'correct the row, or leave it out by onBadRow');
+  // What a config could say of blanks is past: the model is trained.
+  const fix = hint ?? (isBlank ? 'give the row this column' : (cure ?? 'correct the row, or leave it out by onBadRow'));
   return { where: placeOf(row), key: columnKey(columns), message: `expected ${expected}, found ${quoted(value)}`, fix };
 }
 

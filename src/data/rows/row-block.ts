@@ -1,6 +1,6 @@
 import type { BagItems } from '../../features/feature.js';
 import type { EncodedField } from '../../features/feature-types.js';
-import { column, type Batch } from '../../batch.js';
+import { column, type Batch, type VectorColumn } from '../../batch.js';
 import { appendBags, BAG_ROW_BYTES, createBagBuffer, gatherBags, type BagBuffer } from './bag-buffer.js';
 import type { LabelColumn } from './label-columns.js';
 import type { RowFormat } from './row-format.js';
@@ -10,25 +10,30 @@ import type { ColumnReader } from './column-reader.js';
 export interface RowBlock extends Batch {
   rows: number;
   readonly bags: ReadonlyMap<string, BagBuffer>;
+  readonly vectors: ReadonlyMap<string, VectorColumn>;
 }
 
-/** A column of a block: ids, bags of ids and numbers are features, a label is what is predicted from them. */
+/** A column of a block: ids, bags of ids, numbers and vectors of them are features, a label is what is predicted from them. */
 export interface BlockColumn {
   readonly name: string;
-  readonly kind: 'id' | 'number' | 'bag' | 'label';
+  readonly kind: 'id' | 'number' | 'bag' | 'label' | 'vector';
+  /** Numbers a row of a vector. */
+  readonly width?: number;
 }
 
 /** The columns that a format fills. */
 export function blockColumns({ fields, labels, masks }: RowFormat): readonly BlockColumn[] {
-  return [...[...labels.map(({ name }) => name), ...masks].map((name): BlockColumn => ({ name, kind: 'label' })), ...fields.map(({ name, kind }) => ({ name, kind }))];
+  return [...[...labels.map(({ name }) => name), ...masks].map((name): BlockColumn => ({ name, kind: 'label' })), ...fields.map(({ name, kind, width }) => (kind === 'vector' ? { name, kind, width } : { name, kind }))];
 }
+
+const NO_VECTORS: ReadonlyMap<string, VectorColumn> = new Map();
 
 /** Bytes that a block takes at the most, before its bags grow. */
 const MAX_BLOCK_BYTES = 1 << 25;
 
 /** Rows of a block for these columns: `largest`, or as many as its bytes allow where the rows are wide. */
 export function blockRows(columns: readonly BlockColumn[], largest: number): number {
-  const rowBytes = columns.reduce((sum, { kind }) => sum + (kind === 'bag' ? BAG_ROW_BYTES : 4), 0);
+  const rowBytes = columns.reduce((sum, { kind, width = 1 }) => sum + (kind === 'bag' ? BAG_ROW_BYTES : 4 * width), 0);
   return Math.max(1, Math.min(largest, Math.floor(MAX_BLOCK_BYTES / rowBytes)));
 }
 
@@ -41,6 +46,7 @@ export function createRowBlock(columns: readonly BlockColumn[], capacity: number
     numbers: new Map(namesOf('number').map((name) => [name, new Float32Array(capacity)])),
     bags: new Map(namesOf('bag').map((name) => [name, createBagBuffer(capacity)])),
     labels: new Map(namesOf('label').map((name) => [name, new Float32Array(capacity)])),
+    vectors: new Map(columns.flatMap(({ name, kind, width = 1 }) => (kind === 'vector' ? [[name, { width, data: new Float32Array(capacity * width) }]] : []))),
   };
 }
 
@@ -52,6 +58,7 @@ export function appendRows(source: Batch, begin: number, end: number, target: Ro
   copy(source.ids, target.ids);
   copy(source.numbers, target.numbers);
   copy(source.labels, target.labels);
+  for (const [name, { width, data }] of target.vectors) data.set(column(source.vectors ?? NO_VECTORS, name).data.subarray(begin * width, end * width), target.rows * width);
   for (const [name, bag] of target.bags) appendBags(column(source.bags, name), begin, end, bag, target.rows);
   target.rows += end - begin;
 }
@@ -62,7 +69,7 @@ export function blockReaders(block: RowBlock, fields: readonly EncodedField[], l
 }
 
 /** The reader of a label. */
-export function labelReader(block: RowBlock, { name, type, columns, numberColumns, parse }: LabelColumn): ColumnReader {
+export function labelReader(block: RowBlock, { name, type, columns, numberColumns, isText, parse }: LabelColumn): ColumnReader {
   const into = block.labels.get(name)!;
   const read = (text: string): void => {
     into[block.rows] = parse(text);
@@ -72,13 +79,13 @@ export function labelReader(block: RowBlock, { name, type, columns, numberColumn
   return {
     columns,
     read,
-    direct: type === 'class' ? { cell: 'class', into } : { cell: 'number', encode: undefined, into },
+    ...(isText === true ? { numberColumns: columns } : { direct: type === 'class' ? { cell: 'class', into } : { cell: 'number', encode: undefined, into } }),
   };
 }
 
 /** The reader of a field. */
 export function fieldReader(block: RowBlock, field: EncodedField): ColumnReader {
-  const { name, columns, encode, direct } = field;
+  const { name, columns, encode, direct, readsNumbers } = field;
   if (field.kind === 'bag') {
     const bag = block.bags.get(name)!;
     const add = (key: string, weight: number): void => bag.add(encode(key), weight);
@@ -89,12 +96,17 @@ export function fieldReader(block: RowBlock, field: EncodedField): ColumnReader 
     };
     return { columns, read: (text) => readItems(field.split(text)), readItems };
   }
+  if (field.kind === 'vector') {
+    const { width, data } = block.vectors.get(name)!;
+    const readNumbers = (values: ArrayLike<number>): void => field.vector!(values, data, block.rows * width);
+    return { columns, read: (text) => readNumbers(field.split(text)), readItems: (items) => readNumbers(field.ofItems(items)), readNumbers };
+  }
   const into = field.kind === 'id' ? block.ids.get(name)! : block.numbers.get(name)!;
   const read = (text: string): void => {
     into[block.rows] = encode(text);
   };
   if (direct?.cell === 'number') return { columns, read, direct: { ...direct, into } };
-  return direct !== undefined && into instanceof Uint32Array ? { columns, read, direct: { ...direct, into } } : { columns, read };
+  return direct !== undefined && into instanceof Uint32Array ? { columns, read, direct: { ...direct, into } } : { columns, read, ...(readsNumbers === true && { numberColumns: columns }) };
 }
 
 /**
@@ -110,6 +122,10 @@ export function gatherRows(source: Batch, order: Uint32Array, count: number, tar
   copy(source.ids, target.ids);
   copy(source.numbers, target.numbers);
   copy(source.labels, target.labels);
+  for (const [name, { width, data }] of target.vectors) {
+    const from = column(source.vectors ?? NO_VECTORS, name).data;
+    for (let r = 0; r < count; r++) data.set(from.subarray(places[r]! * width, (places[r]! + 1) * width), r * width);
+  }
   for (const [name, bag] of target.bags) gatherBags(column(source.bags, name), order, 0, count, bag);
 }
 

@@ -1,6 +1,8 @@
+import { cleanOf, joinCells, type CellOptions } from '../../features/cells.js';
 import type { Field } from '../../features/feature.js';
 import { encodedFields, encodingOptions, fieldsOf, type EncodedField, type FeatureSpec, type Fitted } from '../../features/feature-types.js';
 import { givenColumn, givenOf, labelColumn, type Task } from '../../tasks.js';
+import { cleanLabel } from './clean-cells.js';
 import { labelColumnsOf, type LabelColumn } from './label-columns.js';
 import { labelRule, maskColumns } from './label-rule.js';
 import { filterRule, type RowFilter } from './row-filter.js';
@@ -34,6 +36,8 @@ export interface FormatSpec {
   readonly filter?: RowFilter | undefined;
   /** Negatives that are left out by chance; of train alone. */
   readonly sampling?: Sampling | undefined;
+  /** What is said of all cells. */
+  readonly cells?: CellOptions;
 }
 
 /** A format whose fields are ready to encode. */
@@ -45,11 +49,19 @@ export interface EncodedFormat extends RowFormat {
 /** The format that a config asks for. */
 export function rowFormatOf(spec: FormatSpec): RowFormat {
   const { tasks, groups } = spec;
+  const cells = joinCells({}, spec.cells ?? {});
   const funnels = tasks.flatMap((task) => {
     const given = givenColumn(task, tasks);
     return task.type === 'classification' && given !== undefined && givenOf(task)!.violations === 'error' ? [{ label: labelColumn(task), given }] : [];
   });
-  return { fields: fieldsOf(groups), labels: labelColumnsOf(tasks), masks: maskColumns(tasks), funnels, rules: [...(spec.filter === undefined ? [] : [filterRule(spec.filter)]), ...(tasks.length === 0 ? [] : [labelRule(tasks)])], spec };
+  return {
+    fields: fieldsOf(groups, cells),
+    labels: labelColumnsOf(tasks).map((label) => cleanLabel(label, cells)),
+    masks: maskColumns(tasks),
+    funnels,
+    rules: [...(spec.filter === undefined ? [] : [filterRule(spec.filter)]), ...(tasks.length === 0 ? [] : [labelRule(tasks)])],
+    spec: { ...spec, cells },
+  };
 }
 
 /** The same format for some of the rows. */
@@ -79,7 +91,8 @@ export function recipeOf({ labels, funnels, spec }: RowFormat): unknown {
     return isPlain ? [] : [{ name, label, given, missing }];
   });
   const blanks = labels.filter(({ mayBeBlank }) => mayBeBlank).map(({ name }) => name);
-  return { labels: labels.map(({ name, type }) => [name, type]), funnels, groups: spec.groups.map(encodingOptions), ...(said.length > 0 && { tasks: said }), ...(blanks.length > 0 && { blanks }), filter: spec.filter, sampling: spec.sampling };
+  const isCleaned = spec.cells !== undefined && cleanOf(spec.cells) !== undefined;
+  return { labels: labels.map(({ name, type }) => [name, type]), funnels, groups: spec.groups.map(encodingOptions), ...(isCleaned && { cells: spec.cells }), ...(said.length > 0 && { tasks: said }), ...(blanks.length > 0 && { blanks }), filter: spec.filter, sampling: spec.sampling };
 }
 
 /** The columns that a format reads. */

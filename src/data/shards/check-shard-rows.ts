@@ -45,13 +45,17 @@ export function checkLabels({ rows, labels }: RowBlock, format: RowFormat, place
 }
 
 /**
- * Looks for numbers and weights of bags that are not finite, and for negative weights where a mean is taken of them: a cell of
+ * Looks for numbers, vectors and weights of bags that are not finite, and for negative weights where a mean is taken of them: a cell of
  * a CSV could not hold them either.
  * @throws UserError (data)
  */
-export function checkNumbers({ rows, numbers, bags }: RowBlock, format: RowFormat, placeOf: PlaceOf): void {
+export function checkNumbers({ rows, numbers, bags, vectors }: RowBlock, format: RowFormat, placeOf: PlaceOf): void {
   for (const [name, data] of numbers) {
     for (let r = 0; r < rows; r++) if (!Number.isFinite(data[r])) throw badRow(placeOf(r), name, `expected a finite number, found ${data[r]}`);
+  }
+  for (const [name, { width, data }] of vectors) {
+    const at = data.subarray(0, rows * width).findIndex((value) => !Number.isFinite(value));
+    if (at >= 0) throw badRow(placeOf(Math.floor(at / width)), name, `expected finite numbers, found ${data[at]}`);
   }
   for (const [name, { offsets, weights }] of bags) {
     const isMean = format.fields.some((field) => field.kind === 'bag' && field.pooling === 'mean' && field.columns.includes(name));

@@ -6,6 +6,8 @@ import { textsOf, type ShardColumns } from './shard-view.js';
 /** The cells of a column of shards as texts: those of its vocabulary, where it has one, or numbers as they are. */
 export function keptTexts(source: ShardColumns, name: string, batch: Batch): readonly string[] {
   const textOf = textsOf(source, name);
+  const vector = batch.vectors?.get(name);
+  if (vector !== undefined) return Array.from({ length: batch.rows }, (_, row) => `[${Array.from(vector.data.subarray(row * vector.width, (row + 1) * vector.width), floatText).join(', ')}]`);
   const bag = batch.bags.get(name);
   if (bag === undefined) {
     const ids = batch.ids.get(name);

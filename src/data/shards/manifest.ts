@@ -16,6 +16,7 @@ const columnSchema = z.discriminatedUnion('kind', [
   z.strictObject({ name: z.string(), kind: z.literal('bag'), size: z.int().min(1).max(2 ** 31), vocabulary: fileName.optional() }),
   z.strictObject({ name: z.string(), kind: z.literal('number') }),
   z.strictObject({ name: z.string(), kind: z.literal('label') }),
+  z.strictObject({ name: z.string(), kind: z.literal('vector'), width: z.int().min(1) }),
 ]);
 
 const shardSchema = z.strictObject({

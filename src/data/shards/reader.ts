@@ -106,13 +106,14 @@ async function readCells(sources: readonly Source[], columns: readonly BlockColu
   await Promise.all(
     sources.map((source) => {
       const { path, file, shardRows, begin, rows, offsets } = source;
-      const reads = columns.map(({ name, kind }): TensorRead => {
+      const reads = columns.map(({ name, kind, width }): TensorRead => {
         if (kind === 'bag') {
           const into = new Uint32Array(rows + 1);
           offsets.set(name, into);
           return { position: placeOf(file, path, bagTensors(name).offsets, 'U32', shardRows + 1).position + 4 * begin, into };
         }
-        const { position } = placeOf(file, path, name, ELEMENT_TYPES[kind], shardRows);
+        const { position } = placeOf(file, path, name, ELEMENT_TYPES[kind], shardRows, width);
+        if (kind === 'vector') return { position: position + 4 * begin * width!, into: block.vectors.get(name)!.data.subarray(at * width!, (at + rows) * width!) };
         const data = kind === 'id' ? block.ids.get(name)! : (kind === 'number' ? block.numbers : block.labels).get(name)!;
         return { position: position + 4 * begin, into: data.subarray(at, at + rows) };
       });
@@ -158,12 +159,12 @@ function itemPlaces(file: TensorFile, path: string, name: string): { readonly id
   return { ids, weights: placeOf(file, path, tensors.weights, 'F32', ids.shape[0]) };
 }
 
-/** Where a tensor lies, which must be of this type and length. */
-function placeOf(file: TensorFile, path: string, name: string, dtype: string, length?: number): TensorPlace {
+/** Where a tensor lies, which must be of this type and length, and of this many columns where it has some. */
+function placeOf(file: TensorFile, path: string, name: string, dtype: string, length?: number, width?: number): TensorPlace {
   const place = file.places.get(name);
   const wanted = length ?? place?.shape[0];
-  if (place?.dtype !== dtype || place.shape.length !== 1 || place.shape[0] !== wanted) {
-    throw broken(path, name, `expected ${dtype} [${wanted ?? 'n'}], found ${place === undefined ? 'nothing' : `${quoted(place.dtype)} [${place.shape.join(', ')}]`}`);
+  if (place?.dtype !== dtype || place.shape.length !== (width === undefined ? 1 : 2) || place.shape[0] !== wanted || place.shape[1] !== width) {
+    throw broken(path, name, `expected ${dtype} [${wanted ?? 'n'}${width === undefined ? '' : `, ${width}`}], found ${place === undefined ? 'nothing' : `${quoted(place.dtype)} [${place.shape.join(', ')}]`}`);
   }
   return place;
 }

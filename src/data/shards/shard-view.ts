@@ -1,3 +1,4 @@
+import type { VectorColumn } from '../../batch.js';
 import { BadValue, CELL_SEPARATOR } from '../../features/feature.js';
 import type { EncodedField } from '../../features/feature-types.js';
 import { textReader, type Texts } from '../../features/vocabulary/texts.js';
@@ -43,6 +44,12 @@ export function asStored({ manifest }: Shards, columns: readonly BlockColumn[]):
   return { rawColumns: columns, columns, createWindow };
 }
 
+/** A column as it is stored. */
+export function storedColumn(column: ShardColumn): BlockColumn {
+  const { name, kind } = column;
+  return kind === 'vector' ? { name, kind, width: column.width } : { name, kind };
+}
+
 /** The columns of a folder of shards, as a format reads them. */
 export interface ShardColumns {
   readonly columns: ReadonlyMap<string, ShardColumn>;
@@ -59,10 +66,10 @@ type Step = (rows: number, placeOf: PlaceOf) => void;
  */
 export function formatView(source: ShardColumns, format: EncodedFormat): ShardView {
   const labels = new Set(format.labels.map(({ name }) => name));
-  const rawColumns = columnsOf(format).map((name): BlockColumn => ({ name, kind: labels.has(name) ? 'label' : source.columns.get(name)!.kind }));
+  const rawColumns = columnsOf(format).map((name): BlockColumn => (labels.has(name) ? { name, kind: 'label' } : storedColumn(source.columns.get(name)!)));
   const createWindow = (rows: number): Window => {
     const raw = createRowBlock(rawColumns, rows);
-    const ready: RowBlock = { ...createRowBlock([], 0), labels: raw.labels, ids: new Map(), numbers: new Map(), bags: new Map() };
+    const ready: RowBlock = { ...createRowBlock([], 0), labels: raw.labels, ids: new Map(), numbers: new Map(), bags: new Map(), vectors: new Map() };
     const steps = format.fields.map((field) => stepOf(field, format, source, raw, ready, rows));
     return {
       raw,
@@ -140,6 +147,15 @@ function stepOf(field: EncodedField, format: EncodedFormat, source: ShardColumns
         }
         copy.close(r);
       }
+    };
+  }
+
+  if (kind === 'vector') {
+    const { width, data } = raw.vectors.get(column)!;
+    const to = new Float32Array(capacity * field.width);
+    (ready.vectors as Map<string, VectorColumn>).set(name, { width: field.width, data: to });
+    return (rows, placeOf) => {
+      for (let r = 0; r < rows; r++) attempt(r, placeOf, () => field.vector!(data.subarray(r * width, (r + 1) * width), to, r * field.width));
     };
   }
 

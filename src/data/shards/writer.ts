@@ -87,9 +87,13 @@ export async function writeShards(
     await flushed;
 
     const shardColumns: ShardColumn[] = [];
-    for (const [i, { name, kind }] of columns.entries()) {
+    for (const [i, { name, kind, width = 1 }] of columns.entries()) {
       if (kind === 'number' || kind === 'label') {
         shardColumns.push({ name, kind });
+        continue;
+      }
+      if (kind === 'vector') {
+        shardColumns.push({ name, kind, width });
         continue;
       }
       const texts = details.vocabularies?.get(name);

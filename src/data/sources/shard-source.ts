@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { didYouMean, UserError, userError } from '../../errors.js';
+import { cleanFit } from '../../features/clean-field.js';
 import { CELL_SEPARATOR, type Field, type Fit } from '../../features/feature.js';
 import type { Fitted } from '../../features/feature-types.js';
 import type { Texts } from '../../features/vocabulary/texts.js';
@@ -10,7 +11,7 @@ import { fitsOf, noRows } from '../encoding/fit.js';
 import { createRowBlock, type BlockColumn, type RowBlock } from '../rows/row-block.js';
 import type { EncodedFormat, RowFormat } from '../rows/row-format.js';
 import { keptTexts } from '../shards/kept-texts.js';
-import { asStored, formatView, textsOf, type ShardColumns } from '../shards/shard-view.js';
+import { asStored, formatView, storedColumn, textsOf, type ShardColumns } from '../shards/shard-view.js';
 import { idCountsOf } from '../shards/id-counts.js';
 import { MANIFEST } from '../shards/manifest.js';
 import type { Shards } from '../shards/reader.js';
@@ -62,8 +63,9 @@ export async function openShardSource(shards: Shards, wanted: readonly string[])
       const fits = fitsOf(format);
       const toRead: Observer[] = [];
       for (const field of format.fields) {
-        const fit = fits.get(field.owner);
-        if (fit === undefined) continue;
+        const ownersFit = fits.get(field.owner);
+        if (ownersFit === undefined) continue;
+        const fit = cleanFit(ownersFit, field);
         const column = columns.get(field.columns[0]!)!;
         // A column of ids tells how many there are.
         if (field.columns.length === 1 && 'size' in column && fit.direct?.cell === 'id') fit.direct.observe(column.size - 1);
@@ -86,7 +88,7 @@ export async function openShardSource(shards: Shards, wanted: readonly string[])
     async stream(format, kept, { onProgress, signal }, take) {
       checkKinds(format, source, where);
       const vocabularies = await readVocabularies(kept);
-      const keptColumns = kept.map((name): BlockColumn => ({ name, kind: columns.get(name)!.kind }));
+      const keptColumns = kept.map((name) => storedColumn(columns.get(name)!));
       // The same rows twice: as the format reads them, and as they are.
       const keptBatches = shardDataset(shards, asStored(shards, keptColumns)).batches(STREAM_ROWS);
       let done = 0;
@@ -125,7 +127,7 @@ interface Observer {
 async function observeRows(shards: Shards, source: ShardColumns, format: RowFormat, observers: readonly Observer[], onShare: (share: number) => void): Promise<void> {
   const { manifest } = shards;
   const names = [...new Set(observers.flatMap(({ field }) => field.columns))];
-  const columns = names.map((name): BlockColumn => ({ name, kind: source.columns.get(name)!.kind }));
+  const columns = names.map((name) => storedColumn(source.columns.get(name)!));
   const block = createRowBlock(columns, Math.max(...manifest.shards.map(({ rows }) => rows)));
   let done = 0;
   for (const [shard, { rows, file }] of manifest.shards.entries()) {
@@ -148,6 +150,16 @@ function observe({ field, fit }: Observer, source: ShardColumns, block: RowBlock
     for (let i = 0; i < bag.offsets[block.rows]!; i++) fit.observe(textOf(bag.ids[i]!));
     return;
   }
+  const vectors = block.vectors.get(column);
+  if (vectors !== undefined) {
+    const { width, data } = vectors;
+    for (let r = 0; r < block.rows; r++) {
+      const values = data.subarray(r * width, (r + 1) * width);
+      fit.vector!.check(values);
+      fit.vector!.observe(values);
+    }
+    return;
+  }
   const data = block.ids.get(column) ?? block.numbers.get(column)!;
   if (field.columns.length === 1 && block.numbers.has(column) && fit.direct?.cell === 'number') {
     for (let r = 0; r < block.rows; r++) fit.direct.observe(data[r]!);
@@ -156,6 +168,9 @@ function observe({ field, fit }: Observer, source: ShardColumns, block: RowBlock
   const texts = field.columns.map((name) => ({ textOf: textsOf(source, name), data: block.ids.get(name) ?? block.numbers.get(name)! }));
   for (let r = 0; r < block.rows; r++) fit.observe(texts.map(({ textOf, data: values }) => textOf(values[r]!)).join(CELL_SEPARATOR));
 }
+
+/** What the rows of a column have. */
+const shapeOf = (kind: BlockColumn['kind']): string => (kind === 'bag' ? 'a bag' : kind === 'vector' ? 'a vector' : 'one value a row');
 
 /** What a field reads must be of a kind that it can read. */
 function checkKinds(format: RowFormat, { columns }: ShardColumns, where: string): void {
@@ -168,8 +183,8 @@ function checkKinds(format: RowFormat, { columns }: ShardColumns, where: string)
   for (const { columns: names, kind } of format.fields) {
     for (const name of names) {
       const found = columns.get(name)!.kind;
-      if (found === 'label' || (found === 'bag') !== (kind === 'bag')) {
-        throw userError('data', { where, key: `column '${name}'`, message: `is of kind ${found}, and the config reads it as ${kind === 'bag' ? 'a bag' : 'one value a row'}`, fix: 'choose another type for the feature' });
+      if (found === 'label' || shapeOf(found) !== shapeOf(kind)) {
+        throw userError('data', { where, key: `column '${name}'`, message: `is of kind ${found}, and the config reads it as ${shapeOf(kind)}`, fix: 'choose another type for the feature' });
       }
     }
   }

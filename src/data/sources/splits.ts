@@ -6,6 +6,7 @@ import type { LabelBalance } from '../../tasks.js';
 import { SPLITS, splitFilesOf, type DataOptions, type Paths, type Split } from '../options.js';
 import type { RowFilter } from '../rows/row-filter.js';
 import { columnsOf, unsampled, withFilter, type EncodedFormat, type RowFormat } from '../rows/row-format.js';
+import { decisionNotices } from './decision-notices.js';
 import { filteredSource } from './filtered-source.js';
 import { leftOutNotices } from './left-out-notices.js';
 import { refuseOtherContent, rememberData, type DataState } from './data-state.js';
@@ -88,6 +89,6 @@ export async function openDatasets(sources: OpenedData, format: EncodedFormat, r
   const datasets = { train: await train.dataset(format, reading), valid: await valid?.dataset(unsampled(format), reading), test: await test?.dataset(unsampled(format), reading) };
   await rememberData(state, sources, datasets.train.rows, reading);
   const unknown = unknownShares(datasets);
-  for (const notice of [...leftOutNotices(datasets, format.spec.tasks), ...unknownNotices(unknown, format.fields)]) reading.onNotice?.(notice);
+  for (const notice of [...decisionNotices(format.fields), ...leftOutNotices(datasets, format.spec.tasks), ...unknownNotices(unknown, format.fields)]) reading.onNotice?.(notice);
   return { ...datasets, unknown, balance: await labelBalance(datasets.train, format.spec.tasks) };
 }

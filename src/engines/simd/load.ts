@@ -1,10 +1,12 @@
-import { column, type Batch } from '../../batch.js';
+import { column, type Batch, type VectorColumn } from '../../batch.js';
 import { WORD } from './arena.js';
 import { createBagLoader, itemsOf } from './bags.js';
 import type { Laid } from './lay-out.js';
 
 /** Copies rows `begin` to `begin + rows` of a batch to where the calls read them. */
 export type Loader = (batch: Batch, begin: number, rows: number) => void;
+
+const NO_VECTORS: ReadonlyMap<string, VectorColumn> = new Map();
 
 /** A loader for a plan; where things go is found once, so that a step only copies. */
 export function createLoader({ graph, layout, arena, places, tables }: Laid, memory: WebAssembly.Memory): Loader {
@@ -13,6 +15,7 @@ export function createLoader({ graph, layout, arena, places, tables }: Laid, mem
   const fieldsOf = (kind: 'id' | 'number'): { field: string; at: number }[] =>
     layout.columns.flatMap((columns) => (columns.kind === kind ? [{ field: columns.field, at: tables.column(kind, columns.field) / WORD }] : []));
   const [idFields, numberFields] = [fieldsOf('id'), fieldsOf('number')];
+  const vectorFields = layout.columns.flatMap(({ kind, field, width }) => (kind === 'vector' ? [{ field, width, at: tables.column('number', field, width) / WORD }] : []));
   const labels = graph.values.flatMap((value) => (value.op === 'input' && value.source.kind === 'label' ? [{ name: value.source.column, at: places.of(value).at / WORD }] : []));
   const bags = createBagLoader(memory, tables.bags, arena.bytes);
   const keyCounts = tables.all.map(({ rows, count, fields }) => {
@@ -23,6 +26,7 @@ export function createLoader({ graph, layout, arena, places, tables }: Laid, mem
     if (rows > places.maxRows) throw new Error(`a batch of ${rows} rows, where ${places.maxRows} were planned`);
     for (const { field, at } of idFields) words.set(column(batch.ids, field).subarray(begin, begin + rows), at);
     for (const { field, at } of numberFields) floats.set(column(batch.numbers, field).subarray(begin, begin + rows), at);
+    for (const { field, width, at } of vectorFields) floats.set(column(batch.vectors ?? NO_VECTORS, field).data.subarray(begin * width, (begin + rows) * width), at);
     for (const { name, at } of labels) {
       const values = batch.labels.get(name);
       if (values !== undefined) floats.set(values.subarray(begin, begin + rows), at);

@@ -36,8 +36,8 @@ export interface TablePlaces {
   readonly bags: ReadonlyMap<string, BagPlace>;
   /** Two words: a 1 in the first makes a step's first pass back begin anew, the second is always 0. */
   readonly fresh: number;
-  /** Where the ids or numbers of a field lie. */
-  column(kind: 'id' | 'number', field: string): number;
+  /** Where the ids or numbers of a field lie, `width` of them a row. */
+  column(kind: 'id' | 'number', field: string, width?: number): number;
 }
 
 /** What tables need room for. */
@@ -53,7 +53,7 @@ export interface TableRoom {
 /** Lays out the tables of a layout. */
 export function placeTables(layout: InputLayout, arena: Arena, bags: ReadonlyMap<string, BagPlace>, optimizer: Optimizer, maxRows: number, { stepRows, areas, isAveraged }: TableRoom): TablePlaces {
   const fieldsOf = new Map(layout.tables.map(({ name }) => [name, [] as TableColumns[]]));
-  for (const columns of layout.columns) if (columns.kind !== 'number') fieldsOf.get(columns.table)!.push(columns);
+  for (const columns of layout.columns) if ('table' in columns) fieldsOf.get(columns.table)!.push(columns);
   const claims = arena.take('claims', layout.tables.length);
   const all = layout.tables.map(({ name, rows, width }, t): TablePlace => {
     const fields = fieldsOf.get(name)!;
@@ -80,16 +80,17 @@ export function placeTables(layout: InputLayout, arena: Arena, bags: ReadonlyMap
     claims,
     bags,
     fresh: arena.take('fresh', 2),
-    column: (kind, field) => arena.take(`${kind} ${field}`, maxRows),
+    column: (kind, field, width = 1) => arena.take(`${kind} ${field}`, maxRows * width),
   };
 }
 
-/** Fills the model's input: rows of tables, pooled bags and numbers side by side. */
+/** Fills the model's input: rows of tables, pooled bags, numbers and vectors side by side. */
 export function lowerLookup({ columns }: InputLayout, tables: TablePlaces, input: Place, list: CallList): void {
   for (const each of columns) {
     const at = input.at + each.offset * WORD;
-    if (each.kind === 'number') {
-      list.emit('copyColumns', { x: tables.column('number', each.field), ldx: 1, y: at, ldy: input.ld, rows: ROWS, width: 1, accumulate: 0 });
+    if (!('table' in each)) {
+      const { field, width } = each;
+      list.emit('copyColumns', { x: tables.column('number', field, width), ldx: width, y: at, ldy: input.ld, rows: ROWS, width, accumulate: 0 });
       continue;
     }
     const { at: table, stride, width } = tables.byName.get(each.table)!;

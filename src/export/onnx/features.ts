@@ -11,6 +11,8 @@ export interface FieldValues {
   numbers(field: string): string;
   /** Ids of items as int64, and the way to pool them. */
   bag(field: string): { readonly ids: string; readonly inputs: BagInputs };
+  /** Numbers of a field that has several, as float: `[batch, width]`. */
+  vectors(field: string, width: number): string;
 }
 
 /** Ids and numbers that whoever calls has encoded. */
@@ -20,6 +22,7 @@ export function encodedValues(onnx: OnnxGraph, bagForm: BagForm): FieldValues {
     ids: (name) => onnx.input({ name, type: 'int64', shape: [BATCH] }),
     numbers: (name) => onnx.input({ name, type: 'float', shape: [BATCH] }),
     bag: (field) => ({ ids: onnx.input({ name: `${field}.ids`, type: 'int64', shape: shape(field) }), inputs: inputs(onnx, field) }),
+    vectors: (name, width) => onnx.input({ name, type: 'float', shape: [BATCH, width] }),
   };
 }
 
@@ -28,6 +31,7 @@ export function emitFeatures(onnx: OnnxGraph, { columns }: InputLayout, lookup: 
   const parts = columns.map((column): string => {
     const { field, kind } = column;
     if (kind === 'number') return onnx.node('Unsqueeze', [values.numbers(field), onnx.ints(1)]);
+    if (kind === 'vector') return values.vectors(field, column.width);
     if (kind === 'id') return lookup(column.table, values.ids(field));
     const { ids, inputs } = values.bag(field);
     return inputs.pool(lookup(column.table, ids), column.pooling);

@@ -28,6 +28,10 @@ export function rawValues(onnx: OnnxGraph, fields: readonly EncodedField[]): Fie
   return {
     ids: (name) => emitRule(ruleOf(name), cellsOf(name)),
     numbers: (name) => onnx.node('Cast', [emitRule(ruleOf(name), cellsOf(name))], { to: ELEMENT_TYPES.float }),
+    // A vector has no rule, and is refused above.
+    vectors(name) {
+      throw new Error(`'${name}' is a list of numbers`);
+    },
     bag(name) {
       const field = byName.get(name)!;
       if (field.kind !== 'bag') throw new Error(`'${name}' is no bag`);

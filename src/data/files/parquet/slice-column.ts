@@ -24,7 +24,12 @@ const OBJECT_BYTES = 32;
  */
 export function sliceColumn(plan: ColumnPlan, cursors: readonly LeafCursor[], capacity: number): SliceColumn {
   const [first, second] = cursors as [LeafCursor, LeafCursor?];
-  if (plan.kind === 'items') return itemsColumn(plan, first, second, capacity);
+  if (plan.kind === 'items') {
+    const { type: { number }, element } = plan.ids;
+    // The text of a float is that of its number.
+    const isFloat = element.type === 'FLOAT' || element.type === 'DOUBLE';
+    return number !== undefined && isFloat && second === undefined ? vectorsColumn(plan, number, first, capacity) : itemsColumn(plan, first, second, capacity);
+  }
   return plan.leaf.type.number === undefined ? textColumn(plan.type, first) : numberColumn(plan.type, plan.leaf.type.number, first, capacity);
 }
 
@@ -155,6 +160,48 @@ function itemsColumn(plan: ColumnPlan & { readonly kind: 'items' }, ids: LeafCur
         type,
         items: (row) => ({ ids: bag.ids, weights: bag.weights, begin: ends[row]!, end: ends[row + 1]! }),
         text: (row) => itemsText(bag, ends[row]!, ends[row + 1]!, weights !== undefined),
+      };
+    },
+  };
+}
+
+/** Lists of numbers, which become text where somebody takes them for ids. */
+function vectorsColumn({ type, item }: ColumnPlan & { readonly kind: 'items' }, { text: textOf }: NumberType, cursor: LeafCursor, capacity: number): SliceColumn {
+  const ends = new Uint32Array(capacity + 1);
+  const nulls = new Set<number>();
+  let values = new Float64Array(capacity);
+  let count = 0;
+  let rows = 0;
+  const take = (place: number): void => {
+    if (count === values.length) {
+      const larger = new Float64Array(2 * count);
+      larger.set(values);
+      values = larger;
+    }
+    if (place < 0) nulls.add(count);
+    values[count++] = place < 0 ? NaN : cursor.number(place);
+  };
+  return {
+    async append(more) {
+      const before = count;
+      await eachItem(cursor, item, more, take, () => void (ends[++rows] = count));
+      return 8 * (count - before);
+    },
+    take() {
+      count = 0;
+      rows = 0;
+      // What was null is told as long as the rows are.
+      const were = new Set(nulls);
+      nulls.clear();
+      const textsOf = (row: number): string[] => Array.from(values.subarray(ends[row], ends[row + 1]), (value, i) => (were.has(ends[row]! + i) ? '' : textOf(value)));
+      return {
+        type,
+        vectors: (row) => values.subarray(ends[row], ends[row + 1]),
+        items: (row) => {
+          const ids = textsOf(row);
+          return { ids, weights: ids.map(() => 1), begin: 0, end: ids.length };
+        },
+        text: (row) => `[${textsOf(row).join(', ')}]`,
       };
     },
   };

@@ -1,0 +1,23 @@
+import { cleanOf, takesNumbers, type CellOptions } from '../../features/cells.js';
+import { cleanCells } from '../../features/clean-field.js';
+import type { ColumnReader } from './column-reader.js';
+
+/** How the cells of a label become numbers. */
+interface LabelReading {
+  /** Whether a cell must be seen as text, since a number may be no label. */
+  readonly isText?: true;
+  parse(text: string): number;
+}
+
+/** A label whose cells are what they stand for before they are read. */
+export function cleanLabel<Label extends LabelReading>(label: Label, cells: CellOptions = {}): Label {
+  const clean = cleanOf(cells);
+  if (clean === undefined) return label;
+  return { ...label, parse: (text) => label.parse(cleanCells(text, clean)), ...(!takesNumbers(cells, 'number') && { isText: true }) };
+}
+
+/** The same for the readers of rules, which take nothing but text. */
+export function cleanReaders(readers: readonly ColumnReader[], cells: CellOptions = {}): readonly ColumnReader[] {
+  const clean = cleanOf(cells);
+  return clean === undefined ? readers : readers.map(({ columns, numberColumns, isKept, read }) => ({ columns, numberColumns, ...(isKept === true && { isKept }), read: (text) => read(cleanCells(text, clean)) }));
+}

@@ -1,0 +1,45 @@
+import { z } from 'zod';
+
+const word = z
+  .union([z.string(), z.number(), z.boolean(), z.null()])
+  .superRefine((given, context) => {
+    if (typeof given === 'boolean' || given === null) context.addIssue({ code: 'custom', message: `${given} is a value of YAML and no word; write it in quotes, as '${given}'` });
+  })
+  .transform((given) => (typeof given === 'number' ? given : String(given)));
+
+/** What may be said of cells before anything is made of them, for all columns or for a field. */
+export const cellShape = {
+  blank: z.array(word).optional().describe("cells that hold nothing, beside empty ones, as in ['?', NA, -1]: a text is compared letter by letter, a number as a number"),
+  trim: z.boolean().optional().describe('whether spaces at both ends of a cell are left out'),
+};
+
+/** What is said of cells. Plain data. */
+export type CellOptions = z.output<z.ZodObject<typeof cellShape>>;
+
+/** Makes the text of a cell what it stands for: nothing, where it is a word for that. */
+export type Clean = (text: string) => string;
+
+/** What is said of a field, with what is said of all columns: a field's words come to theirs. */
+export function joinCells(all: CellOptions, own: CellOptions): CellOptions {
+  const blank = [...(all.blank ?? []), ...(own.blank ?? [])];
+  const trim = own.trim ?? all.trim;
+  return { ...(blank.length > 0 && { blank }), ...(trim !== undefined && { trim }) };
+}
+
+/** What makes cells what they stand for; undefined where all stand for themselves. */
+export function cleanOf({ blank = [], trim = false }: CellOptions): Clean | undefined {
+  const texts = new Set(blank.filter((each) => typeof each === 'string' && each !== ''));
+  const numbers = new Set(blank.filter((each) => typeof each === 'number'));
+  if (texts.size + numbers.size === 0 && !trim) return undefined;
+  return (text) => {
+    const cell = trim ? text.trim() : text;
+    return texts.has(cell) || (numbers.size > 0 && isNumber(cell) && numbers.has(Number(cell))) ? '' : cell;
+  };
+}
+
+/** Whether no cell that is a number can be a word for nothing, so that numbers need not be looked at. */
+export function takesNumbers({ blank = [] }: CellOptions, cell: 'id' | 'number'): boolean {
+  return !blank.some((each) => (cell === 'id' ? /^\d+$/.test(String(each)) : isNumber(String(each))));
+}
+
+const isNumber = (text: string): boolean => /^[-+.\d]/.test(text) && Number.isFinite(Number(text));

@@ -1,0 +1,83 @@
+import { z } from 'zod';
+import { userError } from '../../errors.js';
+import { LARGEST_ID, parseId } from '../parse.js';
+import { defineEncoding } from './encoding.js';
+import { ids } from './ids.js';
+import { tokens } from './tokens.js';
+
+const idsSchema = z.strictObject({ size: z.int().min(1) });
+const vocabularySchema = z.strictObject({ vocabulary: z.custom<{ readonly offsets: Uint32Array }>() });
+
+/** An id as somebody who counts from 1 writes it: 0 is the unknown here, and 007 a text. */
+const COUNTED = /^[1-9]\d{0,9}$/;
+/** Of the rows of a table of ids, so many are used at least. */
+const LEAST_USED = 0.5;
+
+/**
+ * Looks at the column on train: where all cells are whole numbers from 1 on, and at least half of the numbers up to the largest are there,
+ * they are the rows of the table as they are; else they are tokens. What was never seen, or is empty, is 0, the unknown.
+ */
+export const auto = defineEncoding({
+  name: 'auto',
+  summary: 'looks at the column on train: ids where cells count from 1 on without many gaps, else tokens',
+  takesText: true,
+  options: {},
+
+  build(_, field) {
+    const [asIds, asTokens] = [ids.build({ sizes: {} }, field), tokens.build({ minCount: 1 }, field)];
+    const isIds = (fitted: unknown): boolean => idsSchema.safeParse(fitted).success;
+    return {
+      learnsTexts: true,
+      startFit: () => {
+        const fit = asTokens.startFit()!;
+        let areIds = true;
+        let largest = 0;
+        return {
+          ...fit,
+          // Each different text comes this way once at least.
+          observe: (text) => {
+            if (areIds && text !== '') {
+              areIds = COUNTED.test(text) && Number(text) <= LARGEST_ID;
+              largest = Math.max(largest, Number(text));
+            }
+            fit.observe(text);
+          },
+          finish: () => {
+            const learned = fit.finish();
+            const different = vocabularySchema.parse(learned).vocabulary.offsets.length - 1;
+            return areIds && largest > 0 && different >= LEAST_USED * largest ? { size: largest + 1 } : learned;
+          },
+        };
+      },
+
+      encoder: (fitted) => {
+        if (!isIds(fitted)) {
+          const encoder = asTokens.encoder(fitted);
+          return { ...encoder, decision: `${encoder.rows - 1} texts (tokens)` };
+        }
+        const { rows, direct } = asIds.encoder(fitted);
+        return { rows, rule: { kind: 'id', size: rows, beyond: 'unknown', others: 'unknown', empty: 0, cells: 1 }, direct, decision: `ids up to ${rows - 1}`, encode: (text) => known(text, rows) };
+      },
+
+      grow(before, now, drops) {
+        const wereIds = isIds(before);
+        if (wereIds === isIds(now)) return (wereIds ? asIds : asTokens).grow!(before, now, drops);
+        throw userError('data', {
+          key: `field '${field}'`,
+          message: wereIds ? 'its cells counted from 1 on when it was learned, and do so no more' : 'its cells were texts when it was learned, and count from 1 on now',
+          fix: 'give the field encoding: tokens, and train it anew',
+        });
+      },
+    };
+  },
+});
+
+/** The row of an id, 0 for anything that is none below `rows`. */
+function known(text: string, rows: number): number {
+  try {
+    const id = parseId(text);
+    return id < rows ? id : 0;
+  } catch {
+    return 0;
+  }
+}

@@ -1,0 +1,153 @@
+import { z } from 'zod';
+import { userError } from '../errors.js';
+import type { OptionsOf } from '../part.js';
+import { BadValue, type BagItems, type Encoder, type Field, type Fit, type VectorReading } from './feature.js';
+import { defineFieldGroup } from './field-group.js';
+import { parseNumber } from './parse.js';
+import { checkScaling, scaleBeforeFit, scaleOf, scalingOption, startScalingFit } from './scaling.js';
+
+const options = {
+  length: z.int().min(1).max(65_536).optional().describe('numbers of a cell; found on train where it is not given'),
+  separator: z
+    .string()
+    .regex(/^[^0-9A-Za-z.+"\r\n-]$/u, 'one character that is no digit, letter, dot, sign, quote or end of a line')
+    .default('|')
+    .describe('between two numbers of a cell that is no list in brackets, as [0.1, 0.2]'),
+  scaling: scalingOption.default('none').describe('one, or several in a row, of each place for itself; min-max and standard are fitted on train'),
+  missing: z.enum(['error', 'mean', 'zero']).optional().describe('what an empty cell stands for, before it is scaled: the mean of each place, learned on train, or zeros; an error where it is not given'),
+  indicator: z.boolean().optional().describe('a number more behind the others: 1 where the cell is empty, else 0'),
+};
+type VectorOptions = OptionsOf<typeof options>;
+
+/** What is learned, of each place where it is a list. */
+const fittedSchema = z.strictObject({ length: z.int().min(1), scaling: z.array(z.unknown()).optional(), missing: z.array(z.number()).optional() });
+
+/** Fields that enter the model as they are: as many numbers in every row, as the embedding of an image or a text. */
+export const vector = defineFieldGroup({
+  name: 'vector',
+  summary: 'a list of numbers of one length, as they are or scaled',
+  options,
+
+  *check({ scaling, missing, indicator }) {
+    for (const { path, message } of checkScaling(scaling)) yield { path: ['scaling', ...path], message };
+    if (indicator === true && isRefused(missing)) yield { path: ['indicator'], message: 'tells where a cell is empty, which is an error here; say what such a cell stands for, as in missing: mean' };
+  },
+
+  build(name, said): readonly Field[] {
+    const { length, scaling, missing } = said;
+    const steps = typeof scaling === 'string' ? scaling : scaling.join(', ');
+    const meaning = `a vector, scaling ${steps}${isRefused(missing) ? '' : `, missing ${missing}`}${said.indicator === true ? ', with an indicator' : ''}`;
+    const width = length === undefined ? 0 : length + Number(said.indicator === true);
+    const reading = vectorReading(said);
+    return [{ name, columns: [name], owner: name, encodedAs: 'a vector', meaning, kind: 'vector', width, ...reading, startFit: () => startFit(name, said, reading), encoder: (fitted) => encoderOf(said, fitted) }];
+  },
+});
+
+const isRefused = (missing: VectorOptions['missing']): boolean => missing === undefined || missing === 'error';
+
+const NO_NUMBER = new BadValue('a decimal number in every place of the list');
+const NO_NUMBERS = new BadValue('a list of numbers', "correct the row, or say what an empty cell stands for, as in missing: mean; data.onBadRow 'skip' leaves such rows out");
+const WEIGHTED = new BadValue('a list of numbers, not of pairs');
+const NONE: ArrayLike<number> = [];
+
+function vectorReading({ separator }: VectorOptions): VectorReading {
+  const values: number[] = [];
+  const take = (texts: readonly string[], begin: number, end: number): ArrayLike<number> => {
+    values.length = 0;
+    for (let i = begin; i < end; i++) values.push(numberOf(texts[i]!));
+    return values;
+  };
+  return {
+    split(text) {
+      if (text === '') return NONE;
+      const isList = text.startsWith('[') && text.endsWith(']');
+      const inner = isList ? text.slice(1, -1).trim() : text;
+      // NumPy writes [0.1 0.2], and JSON [0.1, 0.2].
+      const texts = inner === '' ? [] : inner.split(isList ? /\s*,\s*|\s+/ : separator);
+      return take(texts, 0, texts.length);
+    },
+    ofItems({ ids, weights, begin, end }: BagItems) {
+      for (let i = begin; i < end; i++) if (weights[i] !== 1) throw WEIGHTED;
+      return take(ids, begin, end);
+    },
+  };
+}
+
+function numberOf(text: string): number {
+  try {
+    return parseNumber(text.trim());
+  } catch {
+    throw NO_NUMBER;
+  }
+}
+
+/** Looks at the numbers of a cell, and at how many they are. */
+function checker(missing: VectorOptions['missing'], lengthOf: (found: number) => number): (values: ArrayLike<number>) => void {
+  return (values) => {
+    if (values.length === 0) {
+      if (isRefused(missing)) throw NO_NUMBERS;
+      return;
+    }
+    const length = lengthOf(values.length);
+    if (values.length !== length) throw new BadValue(`${length} numbers, as in other rows, found ${values.length}`);
+    for (let i = 0; i < values.length; i++) if (!Number.isFinite(Math.fround(values[i]!))) throw NO_NUMBER;
+  };
+}
+
+function startFit(name: string, { length: given, scaling, missing }: VectorOptions, { split }: VectorReading): Fit | undefined {
+  const isScaled = startScalingFit(scaling) !== undefined;
+  if (given !== undefined && !isScaled && missing !== 'mean') return undefined;
+  const before = scaleBeforeFit(scaling);
+  let length = given;
+  const check = checker(missing, (found) => (length ??= found));
+  const scales: NonNullable<ReturnType<typeof startScalingFit>>[] = [];
+  const means: number[] = [];
+  let count = 0;
+  const vectorFit = {
+    check: (values: ArrayLike<number>): void => {
+      check(values);
+      for (let i = 0; before !== undefined && i < values.length; i++) before(Math.fround(values[i]!));
+    },
+    observe: (values: ArrayLike<number>): void => {
+      if (values.length === 0) return;
+      count++;
+      length ??= values.length;
+      for (let i = 0; i < values.length; i++) {
+        const value = Math.fround(values[i]!);
+        if (missing === 'mean') means[i] = (means[i] ?? 0) + (value - (means[i] ?? 0)) / count;
+        if (isScaled) (scales[i] ??= startScalingFit(scaling)!).observe(value);
+      }
+    },
+  };
+  return {
+    check: (text) => vectorFit.check(split(text)),
+    observe: (text) => vectorFit.observe(split(text)),
+    vector: vectorFit,
+    finish: () => {
+      if (count === 0) throw userError('data', { key: `field '${name}'`, message: 'no row of train has a list of numbers here, so that nothing can be learned from it', fix: 'leave the field out' });
+      return { length, ...(isScaled && { scaling: scales.map((scale) => scale.finish()) }), ...(missing === 'mean' && { missing: means }) };
+    },
+  };
+}
+
+function encoderOf({ length: given, scaling, missing, indicator }: VectorOptions, fitted: unknown): Encoder {
+  const learned = fittedSchema.parse(fitted === undefined && given !== undefined ? { length: given } : fitted);
+  const { length, scaling: scalings, missing: means } = learned;
+  const scales = Array.from({ length }, (_, i) => scaleOf(scaling, scalings?.[i]));
+  const check = checker(missing, () => length);
+  const isAsItIs = scaling === 'none';
+  const vector: NonNullable<Encoder['vector']> = (values, into, at) => {
+    check(values);
+    const isEmpty = values.length === 0;
+    for (let i = 0; i < length; i++) {
+      const value = isEmpty ? (means?.[i] ?? 0) : Math.fround(values[i]!);
+      into[at + i] = isAsItIs ? value : scales[i]!(value);
+    }
+    if (indicator === true) into[at + length] = Number(isEmpty);
+  };
+  return { rows: 0, width: length + Number(indicator === true), vector, encode: noText, ...(given === undefined && { decision: `${length} numbers a row` }) };
+}
+
+function noText(): never {
+  throw new Error('a vector is read as numbers');
+}

@@ -1,0 +1,35 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { parseConfig } from '../../src/config/load.js';
+import { refuseBadRows } from '../../src/data/rows/rejects.js';
+import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { openSource } from '../../src/data/sources/open-source.js';
+import { encodings } from '../../src/features/encodings/encodings.js';
+import { featureTypes } from '../../src/features/feature-types.js';
+import { scratchFolder } from '../support/scratch.js';
+
+const page = readFileSync('docs/features.md', 'utf8');
+const unindented = (text: string): string => text.replace(/^ {4}/gm, '');
+const examples = [...page.matchAll(/^ {4}features:\n(?: {6,}.*\n)+/gm)].map(([yaml]) => unindented(yaml));
+const [rows] = /^ {4}click,user.*\n(?: {4}.*\n)+/m.exec(page)!;
+
+describe('docs/features.md', () => {
+  it.each(examples)('has an example that is learned from the rows of the page and encodes them:\n%s', async (yaml) => {
+    const folder = scratchFolder();
+    writeFileSync(join(folder, 'rows.csv'), unindented(rows));
+    const experiment = parseConfig(`data: { train: rows.csv, blank: ['?'], trim: true }\n${yaml}tasks: { ctr: { label: click } }\nmodel: { name: mmoe }\n`, 'page.yaml');
+    const format = rowFormatOf({ tasks: [{ name: 'ctr', ...experiment.tasks['ctr']! }], groups: Object.values(experiment.features), cells: experiment.data });
+    const source = await openSource(join(folder, 'rows.csv'), columnsOf(format), {});
+    const reading = { policy: refuseBadRows, cache: { folder: join(folder, 'cache') } };
+    const dataset = await source.dataset(encodedFormat(format, await source.fit(format, reading)), reading);
+    expect(dataset.rows).toBe(4);
+  });
+
+  it('has an example of every type, and tells of every option and encoding', () => {
+    const told = examples.map((yaml) => (parse(yaml) as { features: Record<string, { type: string }> }).features);
+    expect(new Set(told.flatMap((groups) => Object.values(groups).map(({ type }) => type)))).toEqual(new Set(featureTypes.names));
+    for (const { name, options } of [...featureTypes.parts, ...encodings.parts]) for (const option of [name, ...Object.keys(options)]) expect(page, option).toContain(option);
+  });
+});
