@@ -41,7 +41,7 @@ describe('every config that is shipped', () => {
   }
 
   it('and the one that README explains is read', () => {
-    const [, yaml] = /```yaml\n([\s\S]*?)```/.exec(readFileSync(join(root, 'README.md'), 'utf8'))!;
+    const [, yaml] = /## A config, line by line[\s\S]*?```yaml\n([\s\S]*?)```/.exec(readFileSync(join(root, 'README.md'), 'utf8'))!;
     const experiment = parseConfig(yaml!, join(folder, 'readme.yaml'));
     expect(Object.keys(experiment.features)).toEqual(['user', 'item', 'shop', 'history', 'crosses', 'prices', 'counts']);
   });
