@@ -59,14 +59,14 @@ describe('what was learned of texts', () => {
           const had = listOf(before);
           const { table, fresh, forgotten, cleared } = growTable(before, createTextTable(textsFrom(day)), 'f', true);
           const has = listOf(table);
-          const isGone = (text: string): boolean => text !== '\ufffd' && !day.includes(text);
-          expect(has.filter((text) => text !== '\ufffd').sort()).toEqual([...day].sort());
+          const isGone = (text: string): boolean => text !== '\uffff' && !day.includes(text);
+          expect(has.filter((text) => text !== '\uffff').sort()).toEqual([...day].sort());
           for (const [i, text] of had.entries()) if (day.includes(text)) expect(has[i]).toBe(text);
           expect(fresh).toBe(day.filter((text) => !had.includes(text)).length);
           expect([...forgotten]).toEqual(had.flatMap((text, i) => (isGone(text) ? [i + 1] : [])));
           // Whatever has another text than before, or none any more.
           expect([...cleared]).toEqual(had.flatMap((text, i) => (text !== has[i] ? [i + 1] : [])));
-          const numVacant = had.filter((text) => text === '\ufffd' || isGone(text)).length;
+          const numVacant = had.filter((text) => text === '\uffff' || isGone(text)).length;
           expect(has.length).toBe(had.length + Math.max(0, fresh - numVacant));
           before = table;
         }

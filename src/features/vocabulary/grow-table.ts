@@ -32,7 +32,7 @@ export function growTable(before: TextTable, now: TextTable, field: string, drop
   const numTexts = numBefore + fresh.length - filled;
   const stayVacant = places.length - filled;
   const wasVacant = places.length - left.length;
-  const numBytes = before.bytes.length - bytesOf(before, left) - wasVacant + bytesOf(now, fresh) + stayVacant;
+  const numBytes = before.bytes.length - bytesOf(before, left) + bytesOf(now, fresh) + VACANT.length * (stayVacant - wasVacant);
   if (numBytes > MAX_BYTES || slotsFor(numTexts) === undefined) {
     const message = `would have ${numTexts} different texts with ${numBytes} bytes in all, those from before with those of now, which is more than a vocabulary can hold`;
     throw userError('data', { key: `field '${field}'`, message, fix: 'start anew, so that it has those of now alone' });
@@ -51,7 +51,8 @@ export function growTable(before: TextTable, now: TextTable, field: string, drop
       texts.bytes.set(from.bytes.subarray(from.offsets[at - 1], from.offsets[at]), end);
       end += from.offsets[at]! - from.offsets[at - 1]!;
     } else {
-      texts.bytes[end++] = VACANT;
+      texts.bytes.set(VACANT, end);
+      end += VACANT.length;
     }
     texts.offsets[id] = end;
   }

@@ -20,12 +20,13 @@ export function slotsFor(numTexts: number): number | undefined {
   return slots <= MAX_SLOTS ? slots : undefined;
 }
 
-/** What stands in a vacant place: a byte that is in no UTF-8. */
-export const VACANT = 0xff;
+/** What stands in a vacant place, in UTF-8: U+FFFF, which Unicode keeps for use within programs. */
+export const VACANT = Uint8Array.of(0xef, 0xbf, 0xbf);
 
 /** Whether a place among texts is vacant: a text had it and has it no more. */
 export function isVacant({ bytes, offsets }: Texts, id: number): boolean {
-  return offsets[id]! - offsets[id - 1]! === 1 && bytes[offsets[id - 1]!] === VACANT;
+  const begin = offsets[id - 1]!;
+  return offsets[id]! - begin === VACANT.length && VACANT.every((byte, i) => bytes[begin + i] === byte);
 }
 
 /**
