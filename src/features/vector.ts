@@ -62,8 +62,8 @@ function vectorReading({ separator }: VectorOptions): VectorReading {
       if (text === '') return NONE;
       const isList = text.startsWith('[') && text.endsWith(']');
       const inner = isList ? text.slice(1, -1).trim() : text;
-      // NumPy writes [0.1 0.2], and JSON [0.1, 0.2].
-      const texts = inner === '' ? [] : inner.split(isList ? /\s*,\s*|\s+/ : separator);
+      // NumPy writes [0.1 0.2], and JSON [0.1, 0.2]; where both stand, as in [0,5 0,25], commas were meant for decimals.
+      const texts = inner === '' ? [] : inner.split(!isList ? separator : inner.includes(',') ? /\s*,\s*/ : /\s+/);
       return take(texts, 0, texts.length);
     },
     ofItems({ ids, weights, begin, end }: BagItems) {

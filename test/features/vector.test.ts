@@ -44,6 +44,10 @@ describe('a vector', () => {
     expect([width, encode(cell)]).toEqual([3, f32(0.1, -2, 0.3)]);
   });
 
+  it('is none where commas and spaces are mixed in brackets: commas were meant for decimals', () => {
+    expect(() => fitted({}, ['[0,5 0,25]'])).toThrow(BadValue);
+  });
+
   it('has the length of train, or one that is given and needs no fit', () => {
     expect(fitted({}, ['1|2', '3|4']).width).toBe(2);
     expect(fieldOf({ type: 'vector', length: 3 }).startFit()).toBeUndefined();
