@@ -92,7 +92,7 @@ describe('docs/serving.md', () => {
     needsPython(test, 'numpy', 'tritonclient.http');
     const url = await serving('npx mtl serve runs/latest');
     const printed = await pythonAside(folder, example('Clients of Triton', 'python').replace('127.0.0.1:8080', new URL(url).host));
-    expect(printed).toMatch(/^\[0\.\d+ 0\.\d+\] \[0\.\d+ 0\.\d+\]\n$/);
+    expect(printed).toMatch(/^\[0\.\d+ +0\.\d+ *\] \[0\.\d+ +0\.\d+ *\]\n$/);
   });
 
   it('has an example for KServe whose command starts, and whose probes find it ready', async () => {
