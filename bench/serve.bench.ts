@@ -21,6 +21,9 @@ const LOADS = [
   { connections: 8, rows: CANDIDATES, seconds: 10 },
 ] as const;
 
+/** Ids of the synthetic rows count from 1 on. */
+const SIZES = Object.fromEntries(Object.entries(VOCABULARY).map(([field, size]) => [field, size + 100]));
+
 /** A run of esmm with Ali-CCP's numbers of ids. */
 async function makeRun(folder: string): Promise<{ readonly run: string; readonly rows: readonly Row[] }> {
   const run = join(folder, 'run');
@@ -30,7 +33,7 @@ async function makeRun(folder: string): Promise<{ readonly run: string; readonly
   await train(
     {
       data,
-      features: { all: { type: 'categorical', fields: Object.keys(VOCABULARY), width: 16, encoding: { name: 'ids', sizes: VOCABULARY } } },
+      features: { all: { type: 'categorical', fields: Object.keys(VOCABULARY), width: 16, encoding: { name: 'ids', sizes: SIZES } } },
       tasks: { ctr: { label: 'click' }, cvr: { label: 'purchase', given: 'click' } },
       model: { name: 'esmm', ctrTower: towers, cvrTower: towers },
       training: { epochs: 1 },
