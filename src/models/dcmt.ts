@@ -12,7 +12,7 @@ import { towerOf } from './task-towers.js';
  * Direct entire-space Causal Multi-Task framework (Zhu et al. 2023, https://arxiv.org/abs/2302.06141): twin towers say how probable
  * a conversion is and how probable it is that there is none, r* = 1 - r. The first learns from clicked rows, the second from those
  * that were not clicked, with the label 1 - y, each weighted by the inverse of how probable it is to have been seen so and by these
- * weights' own sum (SNIPS, eq. 11); |1 - (r + r*)| over all rows binds them together.
+ * weights' own sum (self-normalised inverse propensity scores); |1 - (r + r*)| over all rows binds them together.
  */
 export const dcmt = defineModel({
   name: 'dcmt',

@@ -7,10 +7,10 @@ import { checkFunnel, funnelOf, funnelOptions } from './funnel.js';
 import { defineModel } from './model.js';
 
 /**
- * ESCM² with the doubly robust estimator (Wang et al. 2022, https://arxiv.org/abs/2204.05125, eq. 10 to 15): a tower of its own
+ * ESCM² with the doubly robust estimator (Wang et al. 2022, https://arxiv.org/abs/2204.05125): a tower of its own
  * imputes the loss δ̂ of a conversion on every row, and clicked rows correct it by their inverse propensity w, as constants:
- * the conversion learns from δ̂ + w (δ - δ̂), the imputation from w (δ - δ̂)². An imputed loss is a log loss, so never below 0:
- * the tower says log(1 + e^x) (the authors' code in PaddleRec says σ(x), which cannot reach a loss above 1).
+ * the conversion learns from δ̂ + w (δ - δ̂), the imputation from w (δ - δ̂)²,
+ * which also reaches the conversion, as in PaddleRec's code. An imputed loss is a log loss, so never below 0: the tower says log(1 + e^x).
  */
 export const escm2Dr = defineModel({
   name: 'escm2-dr',

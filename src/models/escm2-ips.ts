@@ -4,10 +4,11 @@ import { checkFunnel, funnelOf, funnelOptions } from './funnel.js';
 import { defineModel } from './model.js';
 
 /**
- * ESCM² with inverse propensity scores (Wang et al. 2022, https://arxiv.org/abs/2204.05125, eq. 8 and 15): the loss of a conversion
+ * ESCM² with inverse propensity scores (Wang et al. 2022, https://arxiv.org/abs/2204.05125): the loss of a conversion
  * is that of clicked rows, each divided by how probable the model holds its click, over all rows; ESMM's loss over all rows stands
- * beside it. The propensity is a constant there, as in the paper. The authors' code in PaddleRec clips the inverse at 15 and gives
- * the loss over all rows the factor 0.5, the defaults here; it also multiplies the mean by the rows of the batch, which is left out.
+ * beside it. The propensity is a constant there, as in the paper. PaddleRec's code divides by the propensity
+ * times the clicks of the batch and multiplies by its rows; here the inverse is of the propensity alone. It is bounded at 15 by default,
+ * as it is in PaddleRec's doubly robust loss; the factor of the loss over all rows is a choice of this project.
  */
 export const escm2Ips = defineModel({
   name: 'escm2-ips',
