@@ -9,7 +9,7 @@ import { columnsOf, encodedFormat, rowFormatOf } from '../dist/data/rows/row-for
 import { openSource } from '../dist/data/sources/open-source.js';
 import { createEngine } from '../dist/engines/engines.js';
 import { layoutOf } from '../dist/features/feature-types.js';
-import { buildModel } from '../dist/models/models.js';
+import { buildModel, embeddingParts } from '../dist/models/models.js';
 import { parseOverride } from '../dist/config/overrides.js';
 import { train } from '../dist/train.js';
 
@@ -65,8 +65,8 @@ const measures = {
   /** The engine alone, on batches of the data that are in memory. */
   async engine() {
     const { source, encoded } = await open();
-    const layout = layoutOf(encoded.fields);
-    const graph = buildModel(experiment.model, layout.width, tasks);
+    const layout = layoutOf(encoded.fields, { groups: experiment.features, embeddingParts: embeddingParts(experiment.model, tasks) });
+    const graph = buildModel(experiment.model, layout, tasks);
     const program = (await createEngine({ device: 'cpu' })).compile({ graph, layout, optimizers: experiment.training.optimizer, seed: experiment.seed, batchRows: batchSize });
     const batches = [];
     for await (const { batch } of (await source.dataset(encoded, reading)).batches(batchSize, shuffle(1))) {

@@ -1,8 +1,9 @@
 import type { BagColumn, Batch } from '../src/batch.js';
 import type { Plan, Program } from '../src/engines/engine.js';
-import { buildModel, models, type ModelSpec } from '../src/models/models.js';
+import { buildModel, embeddingParts, models, type ModelSpec } from '../src/models/models.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../src/optimizers/optimizers.js';
 import { randomStream } from '../src/random.js';
+import { withEmbeddingParts } from '../src/tables/layout.js';
 import { taskOptions, type Task } from '../src/tasks.js';
 import { firstLoopState } from '../src/training/loop-state.js';
 import { trainingOptions, type TrainingOptions } from '../src/training/options.js';
@@ -81,8 +82,8 @@ export function planOf({ batchRows, width, numbers, bags = {}, model, embeddings
     return field in bags ? { ...place, kind: 'bag' as const, pooling: 'mean' as const } : { ...place, kind: 'id' as const };
   });
   const inputs = numbers.map((field, i) => ({ field, offset: FIELDS.length * width + i, width: 1, kind: 'number' as const }));
-  const layout = { width: FIELDS.length * width + numbers.length, tables, columns: [...ids, ...inputs] };
-  const graph = buildModel(spec, layout.width, tasks);
+  const layout = withEmbeddingParts({ width: FIELDS.length * width + numbers.length, tables, columns: [...ids, ...inputs] }, embeddingParts(spec, tasks).length);
+  const graph = buildModel(spec, layout, tasks);
   return { graph, layout, optimizers: { dense: denseOptimizers.schema.parse({}), embeddings: embeddingOptimizerSchema.parse(embeddings) }, seed: 1, batchRows, ...(weighting !== undefined && combinesTerms(trainingOf(weighting).weighting) && { step: { combinesTerms: true } }) };
 }
 

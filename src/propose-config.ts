@@ -7,7 +7,7 @@ import { parseConfig } from './config/load.js';
 import { parseOverride } from './config/overrides.js';
 import { SPLITS } from './data/options.js';
 import { UserError, userError } from './errors.js';
-import { configFields, type ConfigField } from './importance/config-fields.js';
+import { configFields, leftWithout, type ConfigField } from './importance/config-fields.js';
 import type { Importance } from './importance/ranking.js';
 import { configWithout, type ConfigChange } from './importance/smaller-config.js';
 import { OVERRIDES, SOURCE } from './runs/run-log.js';
@@ -47,6 +47,7 @@ export async function proposeConfig({ checkpoint, experiment, importances, count
     // Fields that are kept may look into its table.
     const sharers = all.filter(({ name, owner }) => members.some((field) => field.name === owner && field.name !== name) && !gone.some((field) => field.name === name));
     if (sharers.length > 0) onNotice(`${each.name} stays: ${sharers.map(({ name }) => name).join(', ')} ${sharers.length === 1 ? 'shares' : 'share'} its table`);
+    else if (leftWithout(experiment.model, all, gone).length > 0) onNotice(`${each.name} stays: ${leftWithout(experiment.model, all, gone).join(', ')} would read nothing`);
     else worst.push(each);
   }
   for (const { name, falls } of worst) {

@@ -11,7 +11,7 @@ import { createEngine, type EngineOptions } from './engines/engines.js';
 import { planSize } from './engines/plan-size.js';
 import { spacesOf } from './evaluation/spaces.js';
 import { layoutOf, vocabularyBytes } from './features/feature-types.js';
-import { buildModel } from './models/models.js';
+import { buildModel, embeddingParts } from './models/models.js';
 import { findCheckpoint, readCheckpoint } from './runs/checkpoint.js';
 import { openRun, type RunRequest } from './runs/open-run.js';
 import { openSaver, type Saver } from './runs/saver.js';
@@ -64,8 +64,8 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
     const encoded = encodedFormat(format, run.resumed?.fitted ?? start.grow(await sources.train.fit(format, reading)));
     const { train: trainSet, valid: validSet, test: testSet, unknown, balance } = await openDatasets(sources, encoded, reading, run.state.of(dataSection, firstDataState));
 
-    const layout = layoutOf(encoded.fields);
-    const graph = buildModel(model, layout.width, tasks, { ...training, ...data.sampling, balance });
+    const layout = layoutOf(encoded.fields, { groups: experiment.features, embeddingParts: embeddingParts(model, tasks) });
+    const graph = buildModel(model, layout, tasks, { ...training, ...data.sampling, balance });
     const plan = { graph, layout, seed, ...stepPlanOf(training) };
     const begun = { run: folder, model: model.name, engine: engine.description, epochs: training.epochs, ...planSize(plan, engine, vocabularyBytes(encoded.fields)) };
     observer.onStart(begun);

@@ -7,7 +7,7 @@ import { planSize } from './engines/plan-size.js';
 import { spacesOf, type Space } from './evaluation/spaces.js';
 import { layoutOf, vocabularyBytes } from './features/feature-types.js';
 import type { Graph } from './graph/graph.js';
-import { buildModel } from './models/models.js';
+import { buildModel, embeddingParts } from './models/models.js';
 import { denseOptimizers, embeddingOptimizerSchema } from './optimizers/optimizers.js';
 import { sgd } from './optimizers/sgd.js';
 import { findCheckpoint, readCheckpoint, type Checkpoint } from './runs/checkpoint.js';
@@ -41,8 +41,8 @@ export async function readTrainedModel(path: string, { withOptimizer = false } =
   const experiment = storedExperiment(checkpoint.config, join(folder, 'config.yaml'));
   const tasks = tasksOf(experiment);
   const format = encodedFormat(rowFormatOf({ tasks, groups: Object.values(experiment.features), cells: experiment.data }), checkpoint.fitted);
-  const layout = layoutOf(format.fields);
-  return { folder, checkpoint, experiment, tasks, spaces: spacesOf(tasks), format, layout, graph: buildModel(experiment.model, layout.width, tasks, { ...experiment.training, ...experiment.data.sampling }) };
+  const layout = layoutOf(format.fields, { groups: experiment.features, embeddingParts: embeddingParts(experiment.model, tasks) });
+  return { folder, checkpoint, experiment, tasks, spaces: spacesOf(tasks), format, layout, graph: buildModel(experiment.model, layout, tasks, { ...experiment.training, ...experiment.data.sampling }) };
 }
 
 /** What keeps nothing beside the weights: a model in use is trained no further. */

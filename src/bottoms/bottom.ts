@@ -1,14 +1,17 @@
 import type { z } from 'zod';
 import type { GraphBuilder } from '../graph/builder.js';
+import type { Features } from '../graph/features.js';
 import type { Gate, Graph } from '../graph/graph.js';
 import type { Value } from '../graph/operations.js';
-import type { Part } from '../part.js';
+import type { Finding, OptionsOf, Part } from '../part.js';
 
-/** What shared layers are built from. */
-export interface BottomContext {
+/**
+ * What shared layers are built from. `input` holds the embeddings and numbers of the features side by side in the order of the
+ * config, as far as the key `input` of the YAML gives them; `fields` says which columns are whose, and `fieldValues`
+ * (`src/graph/features.ts`) gives them one by one. Layers some of whose parts read other groups take them with `ofGroups`.
+ */
+export interface BottomContext extends Features {
   readonly g: GraphBuilder;
-  /** Embeddings and numbers of all features, side by side in the order of the config. */
-  readonly input: Value;
   /** Names of the tasks, in the order of the config. */
   readonly tasks: readonly string[];
 }
@@ -20,7 +23,16 @@ export interface BottomOutput extends Pick<Graph, 'gates'> {
 }
 
 /** Shared layers as a part: what lies between the features and the towers of tasks. */
-export type BottomPart<Name extends string, Shape extends z.ZodRawShape> = Part<Name, Shape, [BottomContext], BottomOutput>;
+export interface BottomPart<Name extends string, Shape extends z.ZodRawShape> extends Part<Name, Shape, [BottomContext], BottomOutput> {
+  /**
+   * What the parts of an embedding are for, by name, where it wants several of every field, each as wide as the config says.
+   * `embeddingPart` (`src/graph/features.ts`) gives one.
+   * @param tasks names, in the order of the config
+   */
+  embeddingParts?(options: OptionsOf<Shape>, tasks: readonly string[]): readonly string[];
+  /** What is wrong with options that name tasks; paths start at the options. */
+  checkTasks?(options: OptionsOf<Shape>, tasks: readonly string[]): Iterable<Finding>;
+}
 
 /** Declares shared layers; the identity, for the sake of their types. */
 export function defineBottom<const Name extends string, Shape extends z.ZodRawShape>(bottom: BottomPart<Name, Shape>): BottomPart<Name, Shape> {
@@ -36,6 +48,11 @@ export function forAllTasks(tasks: readonly string[], value: Value): BottomOutpu
 export interface Experts {
   readonly names: readonly string[];
   readonly values: readonly Value[];
+}
+
+/** Experts of several units, one after the other. */
+export function joinedExperts(experts: readonly Experts[]): Experts {
+  return { names: experts.flatMap(({ names }) => names), values: experts.flatMap(({ values }) => values) };
 }
 
 /**

@@ -1,12 +1,22 @@
 import { z } from 'zod';
+import { inputOption } from '../graph/features.js';
 import { mlpOptions, type MlpOptions } from '../graph/mlp.js';
 import type { Finding } from '../part.js';
 
 /** Blocks of an expert: at least one. */
 export const expertOptions = mlpOptions.extend({ hidden: mlpOptions.shape.hidden.default([16]) });
 
-/** How a gate is made. */
-export const gateOptions = z.strictObject({ batchNorm: z.boolean().default(true) }).prefault({}).describe('linear, batch norm, softmax over experts');
+/**
+ * How a gate is made, and what it looks at.
+ * @param batchNorm whether it has a batch norm where the config does not say: torch-rechub's have, papers' mostly not
+ */
+export function gateOptions(batchNorm: boolean) {
+  return z
+    .strictObject({ batchNorm: z.boolean().default(batchNorm), input: inputOption('gates look at, in place of what their experts read') })
+    .prefault({})
+    .describe('linear, batch norm, softmax over experts');
+}
+export type GateOptions = z.output<ReturnType<typeof gateOptions>>;
 
 /** Experts without a layer would be the input itself. */
 export function* checkExperts({ experts }: { readonly experts: MlpOptions }): Generator<Finding> {

@@ -1,10 +1,11 @@
 import { z } from 'zod';
+import { ofGroups } from '../graph/features.js';
 import type { Gate } from '../graph/graph.js';
 import { mlp, type MlpOptions } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
 import type { BottomContext, BottomOutput, Experts } from './bottom.js';
-import { gated } from './bottom.js';
-import { expertOptions, gateOptions } from './expert-options.js';
+import { gated, joinedExperts } from './bottom.js';
+import { expertOptions, gateOptions, type GateOptions } from './expert-options.js';
 
 /** Options of what has experts of each task's own beside shared ones. */
 export const extractionOptions = {
@@ -15,20 +16,22 @@ export const extractionOptions = {
     })
     .prefault({})
     .describe('the experts of a level'),
-  gate: gateOptions,
+  gate: gateOptions(true),
 };
 
 interface ExtractionOptions {
   readonly experts: MlpOptions & { readonly shared: number; readonly perTask: number };
-  readonly gate: { readonly batchNorm: boolean };
+  readonly gate: GateOptions;
 }
 
 /**
  * Levels of Customized Gate Control (Tang et al. 2020, https://dl.acm.org/doi/10.1145/3383313.3412236, sections 4.1 and 4.2): a
  * task's gate sees its own experts and the shared ones; below the last level, one more gate sees all experts and makes what
- * the shared experts of the next level see. Gates look at what their own experts look at.
+ * the shared experts of the next level see. Gates look at what their own experts look at, or all of them at features of their own.
  */
-export function extraction(levels: number, { experts: { shared, perTask, ...expert }, gate }: ExtractionOptions, { g, input, tasks }: BottomContext): BottomOutput {
+export function extraction(levels: number, { experts: { shared, perTask, ...expert }, gate }: ExtractionOptions, { g, tasks, ...features }: BottomContext): BottomOutput {
+  const { input } = features;
+  const seen = gate.input && ofGroups(g, features, gate.input).input;
   const gates = new Map<string, Gate>();
   let inputs = new Map<string, Value>(tasks.map((task) => [task, input]));
   let sharedInput = input;
@@ -42,20 +45,16 @@ export function extraction(levels: number, { experts: { shared, perTask, ...expe
     const common = expertsOf('shared', shared, sharedInput);
     const outputs = new Map<string, Value>();
     for (const task of tasks) {
-      const found = gated(g, inputs.get(task)!, joined([own.get(task)!, common]), gate, `${prefix}.gates.${task}`);
+      const found = gated(g, seen ?? inputs.get(task)!, joinedExperts([own.get(task)!, common]), gate, `${prefix}.gates.${task}`);
       outputs.set(task, found.mixture);
       gates.set(levels === 1 ? task : `${task}, level ${level + 1}`, found.gate);
     }
     if (level < levels - 1) {
-      const found = gated(g, sharedInput, joined([...own.values(), common]), gate, `${prefix}.sharedGate`);
+      const found = gated(g, seen ?? sharedInput, joinedExperts([...own.values(), common]), gate, `${prefix}.sharedGate`);
       gates.set(`shared, level ${level + 1}`, found.gate);
       sharedInput = found.mixture;
     }
     inputs = outputs;
   }
   return { outputs: inputs, gates };
-}
-
-function joined(experts: readonly Experts[]): Experts {
-  return { names: experts.flatMap(({ names }) => names), values: experts.flatMap(({ values }) => values) };
 }

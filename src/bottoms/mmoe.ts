@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ofGroups } from '../graph/features.js';
 import type { Gate } from '../graph/graph.js';
 import { mlp } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
@@ -14,18 +15,20 @@ export const mmoe = defineBottom({
   summary: 'Multi-gate Mixture-of-Experts: shared experts, and a gate for every task',
   options: {
     experts: expertOptions.extend({ count: z.int().min(1).max(1024).default(8) }).prefault({}).describe('the shared experts'),
-    gate: gateOptions,
+    gate: gateOptions(true),
   },
   check: checkExperts,
 
-  build(options, { g, input, tasks }) {
+  build(options, { g, tasks, ...features }) {
+    const { input } = features;
     const { count, ...expert } = options.experts;
     const names = Array.from({ length: count }, (_, e) => `experts.${e}`);
     const experts = { names, values: names.map((name) => mlp(g, input, expert, name)) };
+    const seen = ofGroups(g, features, options.gate.input).input;
     const outputs = new Map<string, Value>();
     const gates = new Map<string, Gate>();
     for (const task of tasks) {
-      const { gate, mixture } = gated(g, input, experts, options.gate, `gates.${task}`);
+      const { gate, mixture } = gated(g, seen, experts, options.gate, `gates.${task}`);
       outputs.set(task, mixture);
       gates.set(task, gate);
     }

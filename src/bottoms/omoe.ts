@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ofGroups } from '../graph/features.js';
 import { mlp } from '../graph/mlp.js';
 import { defineBottom, forAllTasks, gated } from './bottom.js';
 import { checkExperts, expertOptions, gateOptions } from './expert-options.js';
@@ -12,14 +13,16 @@ export const omoe = defineBottom({
   summary: 'One-gate Mixture-of-Experts: shared experts, and one gate for all tasks',
   options: {
     experts: expertOptions.extend({ count: z.int().min(1).max(1024).default(8) }).prefault({}).describe('the shared experts'),
-    gate: gateOptions,
+    gate: gateOptions(true),
   },
   check: checkExperts,
 
-  build(options, { g, input, tasks }) {
+  build(options, { g, tasks, ...features }) {
+    const { input } = features;
     const { count, ...expert } = options.experts;
     const names = Array.from({ length: count }, (_, e) => `experts.${e}`);
-    const { gate, mixture } = gated(g, input, { names, values: names.map((name) => mlp(g, input, expert, name)) }, options.gate, 'gate');
+    const seen = ofGroups(g, features, options.gate.input).input;
+    const { gate, mixture } = gated(g, seen, { names, values: names.map((name) => mlp(g, input, expert, name)) }, options.gate, 'gate');
     return { outputs: forAllTasks(tasks, mixture), gates: new Map([['all tasks', gate]]) };
   },
 });

@@ -6,7 +6,8 @@ import { metrics } from '../evaluation/metrics.js';
 import { spacesOf, type Space } from '../evaluation/spaces.js';
 import { checkFeatures } from '../features/check.js';
 import { featureTypes } from '../features/feature-types.js';
-import { buildModel, models, type ModelSpec } from '../models/models.js';
+import { inputsOf } from '../graph/features.js';
+import { models, termNames, type ModelSpec } from '../models/models.js';
 import type { Finding } from '../part.js';
 import { checkpointOptions } from '../runs/options.js';
 import { initFromOptions } from '../runs/origin.js';
@@ -47,10 +48,10 @@ export function* crossChecks({ data, features, tasks: taskOptions, model, traini
   if (features !== undefined) yield* checkFeatures(features, labelColumns(tasks ?? []));
   const wrongTasks = tasks === undefined ? [] : [...checkTasks(tasks, model)];
   yield* wrongTasks;
-  // Terms do not depend on how wide the input is.
-  const terms = tasks !== undefined && model !== undefined && wrongTasks.length === 0 ? buildModel(model, 1, tasks).terms : undefined;
+  if (features !== undefined && model !== undefined) yield* checkInputs(model, Object.keys(features));
+  const terms = tasks !== undefined && model !== undefined && wrongTasks.length === 0 ? termNames(model, tasks) : undefined;
   if (data?.sampling !== undefined && tasks !== undefined && tasks.length > 0) yield* checkSampling(tasks);
-  if (training !== undefined) for (const { path, message } of checkTraining(training, terms?.map((term) => term.name))) yield { path: ['training', ...path], message };
+  if (training !== undefined) for (const { path, message } of checkTraining(training, terms)) yield { path: ['training', ...path], message };
   if (tasks !== undefined) {
     const monitors = monitorsOf(spacesOf(tasks));
     const asked = [
@@ -69,6 +70,17 @@ export function* crossChecks({ data, features, tasks: taskOptions, model, traini
     if (training !== undefined && looksAtValid(training.schedule)) yield { path: ['training', 'schedule'], message: `${training.schedule.name} needs data.valid to look at` };
     if (checkpoints !== undefined && checkpoints.alsoBest.length > 0) yield { path: ['checkpoints', 'alsoBest'], message: 'needs data.valid to look at' };
     if (training !== undefined && training.monitor !== 'loss') yield { path: ['training', 'monitor'], message: 'needs data.valid to look at' };
+  }
+}
+
+/** Parts of a model read groups that there are, each once. */
+function* checkInputs(model: ModelSpec, known: readonly string[]): Generator<Finding> {
+  for (const { path, groups } of inputsOf(model)) {
+    for (const [i, group] of groups.entries()) {
+      const at = ['model', ...path, i];
+      if (!known.includes(group)) yield { path: at, message: joined(`expected a group of features (${known.join(', ')}), found '${group}'`, didYouMean(group, known)) };
+      else if (groups.indexOf(group) < i) yield { path: at, message: `'${group}' stands there twice` };
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 import { UserError } from '../errors.js';
-import type { InputColumns, InputLayout } from '../tables/layout.js';
+import { withEmbeddingParts, type InputColumns, type InputLayout } from '../tables/layout.js';
 import { registry } from '../part.js';
 import * as all from './all.js';
 import { joinCells, type CellOptions } from './cells.js';
@@ -54,17 +54,27 @@ export function encodedFields(fields: readonly Field[], fitted: Fitted): readonl
   return fields.map((field) => ({ ...field, ...cleanEncoder(encoders.get(field.owner)!, field) }));
 }
 
-/** How the fields lie side by side in the model's input. */
-export function layoutOf(fields: readonly EncodedField[]): InputLayout {
+/** What a layout is made for, beside its fields. */
+interface LayoutOptions {
+  /** The section `features` of the config, whose groups a model may read one by one. */
+  readonly groups?: Readonly<Record<string, FeatureSpec>>;
+  /** What the parts of embeddings are for that the model wants. */
+  readonly embeddingParts?: readonly string[];
+}
+
+/** How the fields lie side by side in the model's input. Before they are encoded, their tables have no rows. */
+export function layoutOf(fields: readonly (Field & { readonly rows?: number })[], { groups = {}, embeddingParts }: LayoutOptions = {}): InputLayout {
+  const groupOf = new Map(Object.entries(groups).flatMap(([group, spec]) => featureTypes.build(spec).map(({ name }) => [name, group] as const)));
   let width = 0;
   const columns = fields.map((field): InputColumns => {
-    const place = { field: field.name, offset: width, width: field.width };
+    const group = groupOf.get(field.name);
+    const place = { field: field.name, ...(group !== undefined && { group }), offset: width, width: field.width };
     width += field.width;
     if (field.kind === 'bag') return { ...place, kind: 'bag', table: field.owner, pooling: field.pooling };
     return field.kind === 'id' ? { ...place, kind: 'id', table: field.owner } : { ...place, kind: field.kind };
   });
-  const tables = fields.filter(({ kind, name, owner }) => kind !== 'number' && kind !== 'vector' && owner === name).map(({ name, rows, width }) => ({ name, rows, width }));
-  return { width, columns, tables };
+  const tables = fields.filter(({ kind, name, owner }) => kind !== 'number' && kind !== 'vector' && owner === name).map(({ name, rows = 0, width }) => ({ name, rows, width }));
+  return withEmbeddingParts({ width, columns, tables }, embeddingParts?.length ?? 1);
 }
 
 /** Bytes of memory that the vocabularies of fields take. */

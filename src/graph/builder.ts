@@ -29,9 +29,23 @@ export interface LossOptions {
  * trust them; a mismatch is a mistake in the model's file and throws a plain Error.
  */
 export class GraphBuilder {
-  readonly values: Value[] = [];
-  readonly #parameters = new Map<string, Parameter>();
-  readonly #dropouts = new Set<string>();
+  readonly values: Value[];
+  readonly #parameters: Map<string, Parameter>;
+  readonly #dropouts: Set<string>;
+  readonly #prefix: string;
+
+  /** A new graph; or, within one, a part whose names begin with `prefix`: what is made there is the graph's. */
+  constructor(within?: GraphBuilder, prefix = '') {
+    this.values = within?.values ?? [];
+    this.#parameters = within === undefined ? new Map<string, Parameter>() : within.#parameters;
+    this.#dropouts = within === undefined ? new Set<string>() : within.#dropouts;
+    this.#prefix = within === undefined ? prefix : `${within.#prefix}${prefix}.`;
+  }
+
+  /** The same graph, in which what a name is given to is called `part.name`: for what a model has several times. */
+  within(part: string): GraphBuilder {
+    return new GraphBuilder(this, part);
+  }
 
   /** All parameters, in the order in which the model made them. */
   get parameters(): readonly Parameter[] {
@@ -79,7 +93,8 @@ export class GraphBuilder {
   }
 
   /** Inverted dropout: each number is 0 with probability `rate` in training, and scaled by 1 / (1 - rate) otherwise. */
-  dropout(x: Value, rate: number, name: string): Value {
+  dropout(x: Value, rate: number, layer: string): Value {
+    const name = `${this.#prefix}${layer}`;
     check(rate >= 0 && rate < 1, `dropout '${name}' has rate ${rate}`);
     check(!this.#dropouts.has(name), `two dropouts are called '${name}'`);
     this.#dropouts.add(name);
@@ -199,7 +214,8 @@ export class GraphBuilder {
     return { mean, variance, ...settings };
   }
 
-  #parameter(name: string, shape: readonly number[], init: Initializer, isTrainable = true): Parameter {
+  #parameter(of: string, shape: readonly number[], init: Initializer, isTrainable = true): Parameter {
+    const name = `${this.#prefix}${of}`;
     check(!this.#parameters.has(name), `two parameters are called '${name}'`);
     const parameter = { name, shape, init, isTrainable };
     this.#parameters.set(name, parameter);

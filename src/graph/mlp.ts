@@ -13,15 +13,14 @@ export type MlpOptions = z.output<typeof mlpOptions>;
 
 /** The blocks of `options.hidden`, one on the other: linear, batch norm, activation, dropout. */
 export function mlp(g: GraphBuilder, x: Value, options: MlpOptions, name: string): Value {
-  let h = x;
-  options.hidden.forEach((width, layer) => {
-    const block = `${name}.${layer}`;
-    h = g.linear(h, width, block);
-    if (options.batchNorm) h = g.batchNorm(h, `${block}.norm`);
-    h = g.activation(h, options.activation, `${block}.activation`);
-    h = g.dropout(h, options.dropout, `${block}.dropout`);
-  });
-  return h;
+  return options.hidden.reduce((h, width, layer) => block(g, h, width, options, `${name}.${layer}`), x);
+}
+
+/** One block: linear, batch norm, activation, dropout. */
+export function block(g: GraphBuilder, x: Value, width: number, options: Omit<MlpOptions, 'hidden'>, name: string): Value {
+  const h = g.linear(x, width, name);
+  const normed = options.batchNorm ? g.batchNorm(h, `${name}.norm`) : h;
+  return g.dropout(g.activation(normed, options.activation, `${name}.activation`), options.dropout, `${name}.dropout`);
 }
 
 /** A tower: the blocks, then one number a row. */

@@ -1,5 +1,6 @@
 import { fieldKeysOf, type EncodingSpec } from '../features/encodings/encodings.js';
 import { featureTypes, type FeatureSpec } from '../features/feature-types.js';
+import { inputsOf } from '../graph/features.js';
 
 /** What a config can leave out: an entry of a group's list of fields, which may be several columns of the model's input. */
 export interface ConfigField {
@@ -31,4 +32,10 @@ export function namedIn(spec: FeatureSpec, field: string): readonly (readonly st
   const paths = options.encoding === undefined ? [] : [...fieldKeysOf(options.encoding)].filter(([, named]) => named === field).map(([option]) => ['encoding', option, field]);
   const { table } = options;
   return typeof table === 'object' && table !== null && Object.hasOwn(table, field) ? [...paths, ['table', field]] : paths;
+}
+
+/** Parts of a model, by their paths in the config, that would read no feature any more without some fields. */
+export function leftWithout(model: unknown, all: readonly ConfigField[], left: readonly ConfigField[]): readonly string[] {
+  const isThere = (group: string): boolean => all.some((field) => field.group === group && !left.includes(field));
+  return [...inputsOf(model, ['model'])].filter(({ groups }) => !groups.some(isThere)).map(({ path }) => path.join('.'));
 }

@@ -1,4 +1,4 @@
-import { isMap, isScalar, isSeq, parseDocument, type Document, type Pair, type YAMLMap } from 'yaml';
+import { isMap, isScalar, isSeq, parseDocument, visit, type Document, type Node, type Pair, type YAMLMap } from 'yaml';
 import type { FeatureSpec } from '../features/feature-types.js';
 import { namedIn, type ConfigField } from './config-fields.js';
 
@@ -9,7 +9,7 @@ export interface ConfigChange {
 }
 
 /**
- * A config without some fields, as the text that it was, comments included.
+ * A config without some fields, as the text that it was, comments included; parts of the model read no group that is gone.
  * @param text YAML that parses
  * @param groups what its features are parsed as
  * @param changes made first, in their order
@@ -37,6 +37,11 @@ export function configWithout(text: string, groups: Readonly<Record<string, Feat
     const gone = left.filter((field) => field.group === group);
     if (gone.length === spec.fields.length) {
       change({ path: ['features', group], value: undefined });
+      visit(document.get('model') as Node, {
+        Pair(_, { key, value }) {
+          if (isScalar(key) && key.value === 'input' && isSeq(value)) value.items = value.items.filter((item) => !isScalar(item) || item.value !== group);
+        },
+      });
       continue;
     }
     for (const path of gone.flatMap(({ name }) => namedIn(spec, name))) change({ path: ['features', group, ...path], value: undefined });

@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { quoted } from '../errors.js';
+import { inputOption, ofGroups } from '../graph/features.js';
 import type { Term } from '../graph/graph.js';
 import { mlp, mlpOptions, tower } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
-import { givenOf, tasksGiven } from '../tasks.js';
+import { checkInOrder, inOrder } from './in-order.js';
 import { defineModel } from './model.js';
 import { checkTaskTowers, taskTowerOptions, towerOf } from './task-towers.js';
 
@@ -20,7 +20,7 @@ export const aitm = defineModel({
   name: 'aitm',
   summary: 'Adaptive Information Transfer: each task takes from the one before it in the funnel',
   options: {
-    bottom: mlpOptions.extend({ hidden: mlpOptions.shape.hidden.min(1).default([64]) }).prefault({}).describe('layers of each task below its tower'),
+    bottom: mlpOptions.extend({ hidden: mlpOptions.shape.hidden.min(1).default([64]), input: inputOption('the layers below the towers read') }).prefault({}).describe('layers of each task below its tower'),
     gate: z.strictObject({ batchNorm: mlpOptions.shape.batchNorm }).prefault({}).describe('the layer that a task passes on through'),
     ...taskTowerOptions,
     calibrator: z.number().min(0).default(0.6).describe('weight of what a task is more probable than the one before it'),
@@ -28,20 +28,12 @@ export const aitm = defineModel({
 
   *checkTasks(tasks, options) {
     yield* checkTaskTowers(tasks, options);
-    if (tasks.length < 2) yield { path: ['tasks'], message: 'aitm needs two tasks or more, in the order of the funnel' };
-    for (const [t, task] of tasks.entries()) {
-      const { name, type } = task;
-      if (type !== 'classification') yield { path: ['tasks', name, 'type'], message: `aitm compares probabilities, and ${quoted(name)} is a ${type}; leave it to another model, as mmoe` };
-      const before = tasks[t - 1];
-      const given = givenOf(task)?.named;
-      if (given !== undefined && (before === undefined || !tasksGiven(task, tasks).includes(before))) {
-        yield { path: ['tasks', name, 'given'], message: `expected ${before === undefined ? 'nothing, since it comes first' : typeof before.label === 'string' ? `${quoted(before.label)}, the label of the task before it` : `${quoted(before.name)}, the task before it`}, found ${quoted(given)}; aitm takes tasks in their order` };
-      }
-    }
+    yield* checkInOrder('aitm', tasks);
   },
 
-  build(options, { g, input, tasks }) {
+  build(options, { g, tasks, ...features }) {
     const { bottom, gate } = options;
+    const { input } = ofGroups(g, features, bottom.input);
     const width = bottom.hidden.at(-1)!;
     const logits: Value[] = [];
     let passed: Value | undefined;
@@ -51,11 +43,9 @@ export const aitm = defineModel({
       logits.push(tower(g, state, towerOf(options, task.name), `towers.${task.name}`));
       passed = state;
     }
-    const probabilities = logits.map((logit, t) => g.activation(logit, 'sigmoid', `${tasks[t]!.name}.probability`));
-    const terms = tasks.map(({ name, given, weight, labelValue, countedInChain }, t): Term => ({ name: given === undefined ? name : `ct${name}`, weight, loss: g.binaryCrossEntropy(logits[t]!, labelValue, countedInChain) }));
+    const { probabilities, ...output } = inOrder({ g, tasks }, logits);
     const excess = probabilities.slice(1).map((later, t): Value => g.clip(g.add(later, g.affine(probabilities[t]!, -1, 0)), 0, 1));
-    if (options.calibrator > 0) terms.push({ name: 'calibrator', weight: options.calibrator, loss: g.mean(excess.reduce((a, b) => g.add(a, b))) });
-    const conditional = (t: number): Value => g.clip(g.multiply(probabilities[t]!, g.reciprocal(probabilities[t - 1]!)), 0, 1);
-    return { predictions: new Map(tasks.map(({ name, given }, t) => [name, given === undefined ? probabilities[t]! : conditional(t)])), terms };
+    const calibrator = (): Term => ({ name: 'calibrator', weight: options.calibrator, loss: g.mean(excess.reduce((a, b) => g.add(a, b))) });
+    return options.calibrator > 0 ? { ...output, terms: [...output.terms, calibrator()] } : output;
   },
 });

@@ -26,3 +26,9 @@ export function inversePropensity(g: GraphBuilder, happened: Value, probability:
 export function globalTerms(products: readonly Term[], globalWeight: number): readonly Term[] {
   return globalWeight === 0 ? [] : products.map((term) => ({ ...term, weight: term.weight * globalWeight }));
 }
+
+/** Weights that add up to the rows of the batch (Swaminathan & Joachims 2015); where there is none, 0. */
+export function selfNormalised(g: GraphBuilder, weights: Value): Value {
+  const rows = g.batchSum(g.affine(weights, 0, 1));
+  return g.multiply(weights, g.multiply(rows, g.reciprocal(g.clip(g.batchSum(weights), 1e-6, 1e30))));
+}

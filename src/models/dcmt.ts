@@ -1,10 +1,8 @@
 import { z } from 'zod';
-import type { GraphBuilder } from '../graph/builder.js';
 import type { Term } from '../graph/graph.js';
 import { tower } from '../graph/mlp.js';
-import type { Value } from '../graph/operations.js';
-import { counterfactualOptions, globalTerms, inversePropensity } from './counterfactual.js';
-import { checkFunnel, funnelOf, funnelOptions } from './funnel.js';
+import { counterfactualOptions, globalTerms, inversePropensity, selfNormalised } from './counterfactual.js';
+import { checkFunnel, funnelEmbeddingParts, funnelOf, funnelOptions } from './funnel.js';
 import { defineModel } from './model.js';
 import { towerOf } from './task-towers.js';
 
@@ -23,6 +21,7 @@ export const dcmt = defineModel({
     counterfactualWeight: z.number().min(0).default(0.001).describe('factor of how far the twins are from adding up to 1'),
   },
   checkTasks: (tasks, options) => checkFunnel('dcmt', tasks, options),
+  embeddingParts: funnelEmbeddingParts,
 
   build(options, context) {
     const { g } = context;
@@ -44,9 +43,3 @@ export const dcmt = defineModel({
     return { gates, predictions, terms: [...clicks, ...causal, ...globalTerms(products, options.globalWeight)] };
   },
 });
-
-/** Weights that add up to the rows of the batch; where there is none, 0. */
-function selfNormalised(g: GraphBuilder, weights: Value): Value {
-  const rows = g.batchSum(g.affine(weights, 0, 1));
-  return g.multiply(weights, g.multiply(rows, g.reciprocal(g.clip(g.batchSum(weights), 1e-6, 1e30))));
-}

@@ -3,7 +3,7 @@ import type { Term } from '../graph/graph.js';
 import { mlpOptions, tower } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
 import { counterfactualOptions, globalTerms, inversePropensity } from './counterfactual.js';
-import { checkFunnel, funnelOf, funnelOptions } from './funnel.js';
+import { checkFunnel, funnelEmbeddingParts, funnelOf, funnelOptions } from './funnel.js';
 import { defineModel } from './model.js';
 
 /**
@@ -22,6 +22,7 @@ export const escm2Dr = defineModel({
     imputationWeight: z.number().positive().default(1).describe('factor of the loss of the imputation'),
   },
   checkTasks: (tasks, options) => checkFunnel('escm2-dr', tasks, options),
+  embeddingParts: funnelEmbeddingParts,
 
   build(options, context) {
     const { g } = context;

@@ -1,6 +1,6 @@
 import type { Term } from '../graph/graph.js';
 import { counterfactualOptions, globalTerms, inversePropensity } from './counterfactual.js';
-import { checkFunnel, funnelOf, funnelOptions } from './funnel.js';
+import { checkFunnel, funnelEmbeddingParts, funnelOf, funnelOptions } from './funnel.js';
 import { defineModel } from './model.js';
 
 /**
@@ -15,6 +15,7 @@ export const escm2Ips = defineModel({
   summary: 'Entire Space Counterfactual Multi-Task Model: conversions weighted by inverse click propensity',
   options: { ...funnelOptions, ...counterfactualOptions },
   checkTasks: (tasks, options) => checkFunnel('escm2-ips', tasks, options),
+  embeddingParts: funnelEmbeddingParts,
 
   build(options, context) {
     const { g } = context;

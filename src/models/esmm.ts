@@ -1,4 +1,4 @@
-import { checkFunnel, funnelOf, funnelOptions } from './funnel.js';
+import { checkFunnel, funnelEmbeddingParts, funnelOf, funnelOptions } from './funnel.js';
 import { defineModel } from './model.js';
 
 /**
@@ -11,6 +11,7 @@ export const esmm = defineModel({
   summary: 'Entire Space Multi-Task Model: conversion learned through click and purchase over all rows',
   options: funnelOptions,
   checkTasks: (tasks, options) => checkFunnel('esmm', tasks, options),
+  embeddingParts: funnelEmbeddingParts,
 
   build(options, context) {
     const { gates, predictions, clicks, products } = funnelOf(context, options);

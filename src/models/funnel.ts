@@ -1,4 +1,4 @@
-import { bottoms } from '../bottoms/bottoms.js';
+import { bottomEmbeddingParts, bottomSchema, buildBottom, checkBottom } from '../bottoms/bottoms.js';
 import { didYouMean, joined, quoted } from '../errors.js';
 import type { Gate, Term } from '../graph/graph.js';
 import { mlpOptions, tower, type MlpOptions } from '../graph/mlp.js';
@@ -12,7 +12,7 @@ const towerOptions = mlpOptions.extend({ hidden: mlpOptions.shape.hidden.default
 
 /** Options of a model of a click and what follows it: shared layers and towers. */
 export const funnelOptions = {
-  bottom: bottoms.schema.prefault({}).describe('shared layers below the towers'),
+  bottom: bottomSchema.prefault({}).describe('shared layers below the towers'),
   ctrTower: towerOptions.describe('tower of a task that is given nothing: the click'),
   cvrTower: towerOptions.describe("tower of a task that is given another one's label: a conversion"),
   towers: taskTowerOptions.towers,
@@ -22,6 +22,7 @@ export type FunnelOptions = OptionsOf<typeof funnelOptions>;
 /** What is wrong with the tasks of a model of funnels, which is called `model`. */
 export function* checkFunnel(model: string, tasks: readonly Task[], options: FunnelOptions): Iterable<Finding> {
   yield* checkTaskTowers(tasks, options);
+  yield* checkBottom(options.bottom, tasks);
   const example = 'ctr: { label: click } and cvr: { label: purchase, given: click }';
   if (tasks.every(({ given }) => given === undefined)) yield { path: ['tasks'], message: `${model} needs a task that is given another one's label, as in ${example}` };
   for (const task of tasks) {
@@ -32,6 +33,11 @@ export function* checkFunnel(model: string, tasks: readonly Task[], options: Fun
     const { named } = givenOf(task)!;
     yield { path: ['tasks', name, 'given'], message: joined(`expected the label of another classification task${known.length === 0 ? '' : ` (${known.join(', ')})`}, down to one that is given nothing, found ${quoted(named)}`, didYouMean(named, known)) };
   }
+}
+
+/** The parts of embeddings that the shared layers of a funnel want. */
+export function funnelEmbeddingParts({ bottom }: FunnelOptions, tasks: readonly string[]): readonly string[] {
+  return bottomEmbeddingParts(bottom, tasks);
 }
 
 /** A conversion: a task that is given another one's label. */
@@ -59,9 +65,13 @@ export interface Funnel {
   readonly conversions: readonly Conversion[];
 }
 
-/** Puts the towers of a funnel on shared layers. */
-export function funnelOf({ g, input, tasks }: ModelContext, options: FunnelOptions): Funnel {
-  const { outputs, gates = new Map() } = bottoms.build(options.bottom, { g, input, tasks: tasks.map(({ name }) => name) });
+/**
+ * Puts the towers of a funnel on shared layers.
+ * @param between what a model has between these and the towers: makes what the towers stand on, by task
+ */
+export function funnelOf({ g, input, fields, tasks }: ModelContext, options: FunnelOptions, between: (outputs: ReadonlyMap<string, Value>) => ReadonlyMap<string, Value> = (outputs) => outputs): Funnel {
+  const { outputs: below, gates = new Map() } = buildBottom(options.bottom, { g, input, fields, tasks: tasks.map(({ name }) => name) });
+  const outputs = between(below);
   const optionsOf = ({ name, given }: ModelTask): MlpOptions => towerOf({ tower: given === undefined ? options.ctrTower : options.cvrTower, towers: options.towers }, name);
   const logits = new Map(tasks.map((task) => [task, tower(g, outputs.get(task.name)!, optionsOf(task), `towers.${task.name}`)]));
   const probabilities = new Map(tasks.map((task) => [task, g.activation(logits.get(task)!, 'sigmoid', `${task.name}.probability`)]));

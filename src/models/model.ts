@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { GraphBuilder, LossOptions } from '../graph/builder.js';
+import type { Features } from '../graph/features.js';
 import type { Graph, Term } from '../graph/graph.js';
 import type { Value } from '../graph/operations.js';
 import type { Finding, OptionsOf, Part } from '../part.js';
@@ -14,11 +15,9 @@ export interface ModelTask extends Task {
   readonly countedInChain: LossOptions;
 }
 
-/** What a model is built from. */
-export interface ModelContext {
+/** What a model is built from: the features are those of the whole config, of which its parts take what they are given with `ofGroups`. */
+export interface ModelContext extends Features {
   readonly g: GraphBuilder;
-  /** Embeddings and numbers of all features, side by side in the order of the config. */
-  readonly input: Value;
   readonly tasks: readonly ModelTask[];
 }
 
@@ -29,6 +28,8 @@ export type ModelOutput = Pick<Graph, 'predictions' | 'terms' | 'gates'>;
 export interface ModelPart<Name extends string, Shape extends z.ZodRawShape> extends Part<Name, Shape, [ModelContext], ModelOutput> {
   /** What is wrong with these tasks, or with options that name them; paths start at the config's root. */
   checkTasks?(tasks: readonly Task[], options: OptionsOf<Shape>): Iterable<Finding>;
+  /** As of shared layers: what the parts of an embedding are for, by name, where it wants several of every field. */
+  embeddingParts?(options: OptionsOf<Shape>, tasks: readonly string[]): readonly string[];
 }
 
 /** Declares a model; the identity, for the sake of its types. */

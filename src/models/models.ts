@@ -1,4 +1,5 @@
 import { GraphBuilder, type LossOptions } from '../graph/builder.js';
+import { inputsOf, type InputField } from '../graph/features.js';
 import type { Graph } from '../graph/graph.js';
 import { registry } from '../part.js';
 import type { Value } from '../graph/operations.js';
@@ -20,13 +21,34 @@ export interface GraphOptions {
   readonly balance?: ReadonlyMap<string, LabelBalance> | undefined;
 }
 
+/** How the features lie side by side. */
+export interface ModelInput {
+  readonly width: number;
+  readonly columns: readonly InputField[];
+}
+
+/** What the parts of every field's embedding are for, by name, where a model wants several; each is as wide as the config says. */
+export function embeddingParts(spec: ModelSpec, tasks: readonly Task[]): readonly string[] {
+  // The options are those of this spec's own part.
+  const parts = models.partOf(spec).embeddingParts?.(spec as never, tasks.map(({ name }) => name)) ?? [];
+  return parts.length === 0 ? ['all'] : parts;
+}
+
+/** Names of the terms of a model's loss, which do not depend on the features. */
+export function termNames(spec: ModelSpec, tasks: readonly Task[]): readonly string[] {
+  const groups = [undefined, ...new Set([...inputsOf(spec)].flatMap((each) => each.groups))];
+  const { length: width } = embeddingParts(spec, tasks);
+  const columns = groups.map((group, i): InputField => ({ field: `field ${i}`, group, offset: i * width, width, kind: 'id' }));
+  return buildModel(spec, { width: columns.length * width, columns }, tasks).terms.map(({ name }) => name);
+}
+
 /**
  * Builds the graph of a model.
- * @param inputWidth columns of the features: embedding widths and numbers
+ * @param inputLayout of the features, with the parts of embeddings that the model wants (`withEmbeddingParts`)
  */
-export function buildModel(spec: ModelSpec, inputWidth: number, tasks: readonly Task[], { termWeights = {}, negatives = 1, balance }: GraphOptions = {}): Graph {
+export function buildModel(spec: ModelSpec, inputLayout: ModelInput, tasks: readonly Task[], { termWeights = {}, negatives = 1, balance }: GraphOptions = {}): Graph {
   const g = new GraphBuilder();
-  const input = g.input({ kind: 'features' }, inputWidth);
+  const input = g.input({ kind: 'features' }, inputLayout.width);
   const labels = new Map<string, Value>();
   const label = (column: string): Value => {
     const value = labels.get(column) ?? g.input({ kind: 'label', column }, 1);
@@ -49,7 +71,7 @@ export function buildModel(spec: ModelSpec, inputWidth: number, tasks: readonly 
     // No model asks for all of it, and what nobody asks for is not in the graph.
     return { ...task, labelValue, get counted() { return counted(); }, get countedInChain() { return countedInChain(); } };
   });
-  const output = models.build(spec, { g, input, tasks: modelTasks });
+  const output = models.build(spec, { g, input, fields: inputLayout.columns, tasks: modelTasks });
   const terms = output.terms.map((term) => (Object.hasOwn(termWeights, term.name) ? { ...term, weight: term.weight * termWeights[term.name]! } : term));
   const predictions = negatives === 1 ? output.predictions : correctedPredictions(g, output.predictions, rootTasks(tasks), negatives);
   return { values: g.values, parameters: g.parameters, ...output, predictions, terms };

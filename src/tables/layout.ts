@@ -15,6 +15,8 @@ export type Pooling = (typeof POOLINGS)[number];
 /** Columns of the model's input that one field fills: a row of its table, rows of it pooled, its number, or its numbers. */
 export type InputColumns = {
   readonly field: string;
+  /** The group of the config that the field stands in; none where there is no config. */
+  readonly group?: string;
   /** First column, and how many. */
   readonly offset: number;
   readonly width: number;
@@ -30,4 +32,15 @@ export interface InputLayout {
   readonly width: number;
   readonly columns: readonly InputColumns[];
   readonly tables: readonly TableSpec[];
+}
+
+/** The layout for a model that wants several parts of every embedding, each as wide as it was: they lie side by side in a row of the table. */
+export function withEmbeddingParts({ columns, tables }: InputLayout, parts: number): InputLayout {
+  let width = 0;
+  const placed = columns.map((column): InputColumns => {
+    const place = { offset: width, width: 'table' in column ? column.width * parts : column.width };
+    width += place.width;
+    return { ...column, ...place };
+  });
+  return { width, columns: placed, tables: tables.map((table) => ({ ...table, width: table.width * parts })) };
 }

@@ -43,6 +43,11 @@ export function* checkTable(was: Field, is: Field): Generator<Problem> {
   if (was.meaning !== is.meaning) yield { key, message: `is encoded as ${was.meaning} in the checkpoint, here as ${is.meaning}, so that its rows mean something else`, fix: `give it the encoding that it had, or ${leaveOut(tableTensor(is.name))}` };
 }
 
+/** The parts of a row that is taken are of use to what had them. */
+export function* checkParts(field: Field, was: readonly string[], is: readonly string[]): Generator<Problem> {
+  if (was.join() !== is.join()) yield { key: `field '${field.name}'`, message: `its embeddings have parts for ${was.join(', ')} in the checkpoint, here for ${is.join(', ')}`, fix: `take the model and the tasks that it had, or ${leaveOut(tableTensor(field.name))}` };
+}
+
 /** What layers read must lie where it lay, and mean what it meant. */
 export function* checkInput(was: readonly Field[], is: readonly Field[], readers: readonly string[]): Generator<Problem> {
   const fix = `take the tables alone, take: embeddings, or all but the layers that read them: ${allBut(...ofLayers(readers))}`;

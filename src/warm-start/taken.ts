@@ -5,7 +5,7 @@ import type { Field } from '../features/feature.js';
 import { featureReaders } from '../graph/feature-readers.js';
 import type { Graph } from '../graph/graph.js';
 import type { InitFromOptions } from '../runs/origin.js';
-import { checkInput, checkOptimizers, checkPatterns, checkShapes, checkTable, type Shapes } from './checks.js';
+import { checkInput, checkOptimizers, checkParts, checkPatterns, checkShapes, checkTable, type Shapes } from './checks.js';
 import { isTable, listed, matcherOf } from './names.js';
 
 /** A model of which weights are taken, or that takes them. */
@@ -13,6 +13,8 @@ export interface Side {
   readonly training: Experiment['training'];
   readonly fields: readonly Field[];
   readonly graph: Graph;
+  /** What the parts of every embedding are for. */
+  readonly embeddingParts: readonly string[];
 }
 
 /** Which tensors a run starts with. */
@@ -39,7 +41,7 @@ export function decideTaken(options: InitFromOptions, before: Side, now: Side): 
   const tables = now.fields.filter(({ name, owner, kind }) => kind !== 'number' && owner === name && names.has(tableTensor(name)));
   const readersTaken = [...names].filter((name) => readers.has(name));
   const problems: Problem[] = [...checkPatterns(options.take, had, has)];
-  for (const field of tables) problems.push(...checkTable(before.fields.find(({ name }) => name === field.name)!, field));
+  for (const field of tables) problems.push(...checkTable(before.fields.find(({ name }) => name === field.name)!, field), ...checkParts(field, before.embeddingParts, now.embeddingParts));
   const ofInput = readersTaken.length > 0 ? [...checkInput(before.fields, now.fields, readersTaken)] : [];
   // Where the input lies otherwise, the shape of what reads it is no news.
   const dense = [...names].filter((name) => !isTable(name) && !(ofInput.length > 0 && readers.has(name)));
@@ -56,10 +58,10 @@ export function decideTaken(options: InitFromOptions, before: Side, now: Side): 
 }
 
 /** Shapes in words by tensor name; of a table, whose rows are not known yet, it is the width. */
-function tensorsOf({ fields, graph }: Side): Shapes {
+function tensorsOf({ fields, graph, embeddingParts }: Side): Shapes {
   const tables = fields.filter(({ name, owner, kind }) => kind !== 'number' && owner === name);
   return new Map([
-    ...tables.map(({ name, width }) => [tableTensor(name), String(width)] as const),
+    ...tables.map(({ name, width }) => [tableTensor(name), String(width * embeddingParts.length)] as const),
     ...graph.parameters.map(({ name, shape }) => [name, `[${shape.join(', ')}]`] as const),
   ]);
 }

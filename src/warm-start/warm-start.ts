@@ -3,9 +3,9 @@ import { tasksOf, type Experiment } from '../config/experiment.js';
 import { tableTensor, type Program } from '../engines/engine.js';
 import { UserError, type Problem } from '../errors.js';
 import type { Field, Grown } from '../features/feature.js';
-import { encodedFields, type Fitted } from '../features/feature-types.js';
+import { encodedFields, layoutOf, type Fitted } from '../features/feature-types.js';
 import { growFitted, type GrownFitted } from '../features/grow-fitted.js';
-import { buildModel } from '../models/models.js';
+import { buildModel, embeddingParts } from '../models/models.js';
 import { findCheckpoint } from '../runs/checkpoint.js';
 import { manifestDigest } from '../runs/manifest.js';
 import { originOfRun, type InitFromOptions, type Origin } from '../runs/origin.js';
@@ -86,8 +86,16 @@ async function open(initFrom: InitFromOptions, experiment: Experiment, fields: r
   const { found, notices } = find(initFrom.checkpoint);
   const folder = realpathSync(found);
   const before = await readTrainedModel(folder, { withOptimizer: initFrom.optimizer === 'keep' });
-  const graph = buildModel(experiment.model, fields.reduce((sum, { width }) => sum + width, 0), tasksOf(experiment));
-  const taken = decideTaken(initFrom, { training: before.experiment.training, fields: before.format.fields, graph: before.graph }, { training: experiment.training, fields, graph });
+  const partsOf = ({ model, ...rest }: Experiment): readonly string[] => embeddingParts(model, tasksOf(rest));
+  const parts = partsOf(experiment);
+  // How wide a vector is may be known only when train is read; until then, any width will do.
+  const wide = fields.map((field) => (field.width === 0 ? { ...field, width: 1 } : field));
+  const graph = buildModel(experiment.model, layoutOf(wide, { groups: experiment.features, embeddingParts: parts }), tasksOf(experiment));
+  const taken = decideTaken(
+    initFrom,
+    { training: before.experiment.training, fields: before.format.fields, graph: before.graph, embeddingParts: partsOf(before.experiment) },
+    { training: experiment.training, fields, graph, embeddingParts: parts },
+  );
   return { origin: { checkpoint: folder, sha256: await manifestDigest(folder) }, notices, before, taken };
 }
 

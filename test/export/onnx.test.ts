@@ -3,10 +3,10 @@ import type { Batch } from '../../src/batch.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import type { Plan, Program } from '../../src/engines/engine.js';
 import { spacesOf } from '../../src/evaluation/spaces.js';
-import { buildModel, models } from '../../src/models/models.js';
+import { buildModel, embeddingParts, models } from '../../src/models/models.js';
 import { denseOptimizers } from '../../src/optimizers/optimizers.js';
 import { randomStream } from '../../src/random.js';
-import { POOLINGS, type InputLayout } from '../../src/tables/layout.js';
+import { POOLINGS, withEmbeddingParts, type InputLayout } from '../../src/tables/layout.js';
 import { taskOptions, type Task } from '../../src/tasks.js';
 import { LOSS_CASES } from '../support/every-operation.js';
 import { numericBatch, planOf } from '../support/graph-plan.js';
@@ -109,11 +109,13 @@ describe('a model in ONNX', () => {
 
   it.each(models.names)('%s predicts what the engine predicts in every space, for batches of any size', async (name) => {
     const adam = denseOptimizers.schema.parse({});
-    const plan = { graph: buildModel(models.schema.parse({ name }), mixed.width, tasks), layout: mixed, optimizers: { dense: adam, embeddings: { ...adam, lazy: true } }, seed: 3 };
-    const program = await trained(plan, bagBatch(64, mixed));
+    const spec = models.schema.parse({ name });
+    const layout = withEmbeddingParts(mixed, embeddingParts(spec, tasks).length);
+    const plan = { graph: buildModel(spec, layout, tasks), layout, optimizers: { dense: adam, embeddings: { ...adam, lazy: true } }, seed: 3 };
+    const program = await trained(plan, bagBatch(64, layout));
     const session = await openOnnx({ ...exportedModel(plan, program), spaces: spacesOf(tasks) });
     for (const rows of [1, 50]) {
-      const batch = bagBatch(rows, mixed);
+      const batch = bagBatch(rows, layout);
       const predicted = new Map(await program.predict(batch));
       const cvr = predicted.get('cvr')!;
       expectNear(await runOnnx(session, feedsOf(batch)), predicted.set('ctcvr', predicted.get('ctr')!.map((ctr, b) => ctr * cvr[b]!)));

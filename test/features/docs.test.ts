@@ -27,6 +27,13 @@ describe('docs/features.md', () => {
     expect(dataset.rows).toBe(4);
   });
 
+  it('gives groups to the parts of a model that read them', () => {
+    const model = /^ {4}model:\n(?: {6,}.*\n)+/m.exec(page)![0];
+    const said = `data: { train: rows.csv }\n${examples.at(-1)!}tasks: { ctr: { label: click } }\n${unindented(model)}`;
+    expect(parseConfig(said, 'page.yaml').model).toMatchObject({ input: ['place', 'cost'], gate: { input: ['people'] } });
+    expect(() => parseConfig(said.replace('[people]', '[poeple]'), 'page.yaml')).toThrow("did you mean 'people'?");
+  });
+
   it('has an example of every type, and tells of every option and encoding', () => {
     const told = examples.map((yaml) => (parse(yaml) as { features: Record<string, { type: string }> }).features);
     expect(new Set(told.flatMap((groups) => Object.values(groups).map(({ type }) => type)))).toEqual(new Set(featureTypes.names));

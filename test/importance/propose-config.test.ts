@@ -2,8 +2,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Experiment } from '../../src/config/experiment.js';
 import { parseConfig } from '../../src/config/load.js';
 import { findCheckpoint } from '../../src/runs/checkpoint.js';
+import { models } from '../../src/models/models.js';
 import { proposeConfig, refuseTooMany } from '../../src/propose-config.js';
 import { readTrainedModel } from '../../src/trained-model.js';
 import { smallWorld, trainSmall } from '../support/small-run.js';
@@ -41,8 +43,9 @@ beforeAll(async () => {
 afterAll(() => rmSync(world, { recursive: true, force: true }));
 
 /** A config without the last of some fields. */
-async function without(leftOut: readonly string[], options: { readonly count?: number; readonly missed?: string } = {}) {
-  const { experiment } = await readTrainedModel(run);
+async function without(leftOut: readonly string[], options: { readonly count?: number; readonly missed?: string; readonly model?: Experiment['model'] } = {}) {
+  const { experiment: trained } = await readTrainedModel(run);
+  const experiment = { ...trained, model: options.model ?? trained.model };
   const names = ['101', '121', '122', '205', '206', '207', 'D508', 'D509'].filter((name) => !leftOut.includes(name));
   const notices: string[] = [];
   const fall = (name: string) => (name === options.missed ? { mean: 0.25, low: 0.2, high: 0.3 } : { mean: 0, low: -0.1, high: 0.1 });
@@ -86,6 +89,13 @@ training: { epochs: 1, batchSize: 100, optimizer: { dense: { learningRate: 0.002
   it('has no group that nothing is left of', async () => {
     const { experiment } = await without(['101', '121', '122', 'D508', 'D509']);
     expect(Object.keys(experiment.features)).toEqual(['item']);
+  });
+
+  it('has parts of the model read the groups that are left, and keeps what one of them reads alone', async () => {
+    const model = models.schema.parse({ name: 'mmoe', input: ['user', 'item'], gate: { input: ['numbers'] } });
+    expect((await without(['101', '121', '122'], { model })).experiment.model).toMatchObject({ input: ['item'], gate: { input: ['numbers'] } });
+    const kept = await without(['D508', 'D509'], { model });
+    expect([kept.leftOut, kept.notices]).toEqual([['D508', '207'], ['D509 stays: model.gate.input would read nothing']]);
   });
 
   it('keeps a field whose table another looks into, and says so, unless that one goes too', async () => {

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/batch.js';
 import type { Plan } from '../../src/engines/engine.js';
-import { buildModel, models, type GraphOptions } from '../../src/models/models.js';
+import { buildModel, embeddingParts, models, type GraphOptions } from '../../src/models/models.js';
 import { denseOptimizers } from '../../src/optimizers/optimizers.js';
 import { randomStream } from '../../src/random.js';
+import { withEmbeddingParts } from '../../src/tables/layout.js';
 import { taskOptions, type Task } from '../../src/tasks.js';
 import { engines } from '../support/engines.js';
 
@@ -17,8 +18,9 @@ const ROWS = 24;
 
 const sgd = denseOptimizers.schema.parse({ learningRate: 0.1 });
 function planOf(spec: object, of = tasks, options: GraphOptions = { balance }): Plan {
-  const layout = { width: 5, tables: [{ name: 'item', rows: 5, width: 4 }], columns: [{ field: 'item', offset: 0, width: 4, kind: 'id' as const, table: 'item' }, { field: 'price', offset: 4, width: 1, kind: 'number' as const }] };
-  return { graph: buildModel(models.schema.parse(spec), layout.width, of, options), layout, optimizers: { dense: sgd, embeddings: { ...sgd, lazy: true } }, seed: 3, step: { rows: ROWS }, batchRows: ROWS };
+  const parsed = models.schema.parse(spec);
+  const layout = withEmbeddingParts({ width: 5, tables: [{ name: 'item', rows: 5, width: 4 }], columns: [{ field: 'item', offset: 0, width: 4, kind: 'id', table: 'item' }, { field: 'price', offset: 4, width: 1, kind: 'number' }] }, embeddingParts(parsed, of).length);
+  return { graph: buildModel(parsed, layout, of, options), layout, optimizers: { dense: sgd, embeddings: { ...sgd, lazy: true } }, seed: 3, step: { rows: ROWS }, batchRows: ROWS };
 }
 
 function batchOf(): Batch {

@@ -20,7 +20,7 @@ const tasks: readonly Task[] = [
 const adam = denseOptimizers.schema.parse({ learningRate: 0.01 });
 function planOf(name: string, negatives?: number): Plan {
   const layout = { width: 2, tables: [], columns: [{ field: 'a', offset: 0, width: 1, kind: 'number' as const }, { field: 'b', offset: 1, width: 1, kind: 'number' as const }] };
-  return { graph: buildModel(models.schema.parse({ name }), layout.width, tasks, { negatives }), layout, optimizers: { dense: adam, embeddings: { ...adam, lazy: true } }, seed: 3 };
+  return { graph: buildModel(models.schema.parse({ name }), layout, tasks, { negatives }), layout, optimizers: { dense: adam, embeddings: { ...adam, lazy: true } }, seed: 3 };
 }
 
 function batchOf(): Batch {

@@ -181,7 +181,7 @@ export function planOf(c: RechubCase, { spec, tasks, fields }: Translation, size
   };
   const layout = layoutOf(fields, sizes, c.embed_dim);
   return {
-    graph: buildModel(models.schema.parse(spec), layout.width, tasks),
+    graph: buildModel(models.schema.parse(spec), layout, tasks),
     layout,
     optimizers: { dense: denseOptimizers.schema.parse(adam), embeddings: embeddingOptimizerSchema.parse({ ...adam, lazy: !c.optimizer.dense_embedding_update }) },
     seed: 1,

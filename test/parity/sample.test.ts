@@ -87,7 +87,7 @@ async function prepare(engine: Engine, c: SampleCase, files: readonly string[]) 
   const format = encodedFormat(rowFormatOf({ tasks, groups: Object.values(experiment.features) }), {});
   const sources = await openSplits(experiment.data, format, '');
   const layout = layoutOf(format.fields);
-  const graph = buildModel(experiment.model, layout.width, tasks);
+  const graph = buildModel(experiment.model, layout, tasks);
   const program = engine.compile({ graph, layout, optimizers: experiment.training.optimizer, seed: 1 });
   const datasetOf = (split: 'train' | 'valid' | 'test'): Promise<Dataset> => sources[split]!.dataset(format, { policy: refuseBadRows, cache: { folder: scratchFolder() } });
   return { translation, program, train: await datasetOf('train'), valid: await datasetOf('valid'), test: await datasetOf('test') };

@@ -11,6 +11,9 @@ interface HasOptions {
   readonly options: z.ZodRawShape;
 }
 
+/** Names that people choose, by the option that takes them: a group of features, or a task. */
+const NAMES: Readonly<Record<string, string>> = { input: 'user', parents: 'ctr', categories: 'ctr' };
+
 const NUMBERS = [5, 0.3, 0.5, 2, 0];
 
 /** The first number that a type takes and that is not `value`. */
@@ -21,13 +24,17 @@ function otherNumber(schema: z.ZodType, value: unknown): number {
   return found;
 }
 
-/** Options from the smallest input that a type takes. */
-function least(schema: z.ZodType): unknown {
+/**
+ * Options from the smallest input that a type takes.
+ * @param option the key that takes it
+ */
+function least(schema: z.ZodType, option: string): unknown {
   if (schema.safeParse(undefined).success) return schema.parse(undefined);
-  if (schema instanceof z.ZodObject) return schema.parse(Object.fromEntries(Object.entries(schema.shape as z.ZodRawShape).map(([key, type]) => [key, least(type as z.ZodType)])));
-  if (schema instanceof z.ZodArray) return [least(schema.element as z.ZodType)];
+  if (schema instanceof z.ZodObject) return schema.parse(Object.fromEntries(Object.entries(schema.shape as z.ZodRawShape).map(([key, type]) => [key, least(type as z.ZodType, key)])));
+  if (schema instanceof z.ZodArray) return [least(schema.element as z.ZodType, option)];
   if (schema instanceof z.ZodEnum) return schema.options[0];
   if (schema instanceof z.ZodNumber) return otherNumber(schema, undefined);
+  if (schema instanceof z.ZodString && NAMES[option] !== undefined) return NAMES[option];
   throw new Error(`no least value is known of a ${schema.type}`);
 }
 
@@ -41,20 +48,22 @@ function namesIn(union: z.ZodDiscriminatedUnion): readonly unknown[] {
 }
 
 /** Every way to change one thing in `value`: each number and switch, each word to each other one, lists by an item, records by an entry. */
-function changes(schema: z.ZodType, value: unknown, key: string): readonly Changed[] {
+function changes(schema: z.ZodType, value: unknown, key: string, option = ''): readonly Changed[] {
   const below = (at: string, type: z.ZodType, inner: unknown): readonly Changed[] =>
-    changes(type, inner, key).map(({ path, options }) => ({ path: path === '' ? at : `${at}.${path}`, options: { ...(value as object), [at]: options } }));
+    changes(type, inner, key, schema instanceof z.ZodObject ? at : option).map(({ path, options }) => ({ path: path === '' ? at : `${at}.${path}`, options: { ...(value as object), [at]: options } }));
   if (schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault || schema instanceof z.ZodOptional) {
     const type = schema.unwrap() as z.ZodType;
-    return value === undefined ? [{ path: '', options: least(type) }] : changes(type, value, key);
+    return value === undefined ? [{ path: '', options: least(type, option) }] : changes(type, value, key, option);
   }
   if (schema instanceof z.ZodObject) return Object.entries(schema.shape as z.ZodRawShape).flatMap(([at, type]) => below(at, type as z.ZodType, (value as Record<string, unknown>)[at]));
   if (schema instanceof z.ZodRecord) {
     const type = schema.valueType as z.ZodType;
-    const entry = least(type);
+    const entry = least(type, option);
     return [{ path: key, options: { [key]: entry } }, ...below(key, type, entry)];
   }
-  if (schema instanceof z.ZodArray) return [{ path: '', options: [...(value as unknown[]), least(schema.element as z.ZodType)] }];
+  // A longer list of names would need another name.
+  if (schema instanceof z.ZodArray && schema.element instanceof z.ZodString) return [];
+  if (schema instanceof z.ZodArray) return [{ path: '', options: [...(value as unknown[]), least(schema.element as z.ZodType, option)] }];
   if (schema instanceof z.ZodTuple) return (value as number[]).map((number, i) => ({ path: String(i), options: (value as number[]).with(i, otherNumber(schema.def.items[i] as z.ZodType, number)) }));
   if (schema instanceof z.ZodDiscriminatedUnion) {
     // Each other part of a registry, as its defaults make it: what its own options do is seen where it is the part.

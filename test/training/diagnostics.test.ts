@@ -10,7 +10,7 @@ import { smallWorld, trainSmall } from '../support/small-run.js';
 
 const graphOf = (count: number) => {
   const tasks = [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }, { name: 'cvr', ...taskOptions.parse({ label: 'purchase', given: 'click' }) }];
-  return buildModel(models.schema.parse({ name: 'mmoe', experts: { count, hidden: [2] } }), 3, tasks);
+  return buildModel(models.schema.parse({ name: 'mmoe', experts: { count, hidden: [2] } }), { width: 3, columns: [{ field: 'x', offset: 0, width: 3, kind: 'vector' }] }, tasks);
 };
 
 /** What is logged and told of diagnoses with these means of gates. */
