@@ -3,7 +3,8 @@ import { createCollector, type Report } from './evaluation/evaluation.js';
 import { spacesOf } from './evaluation/spaces.js';
 import { makeFolder, onDisk, writeFileAtomic } from './disk.js';
 import { createBagSource } from './synth/bags.js';
-import { fitIntercepts, type Impressions, type Rates } from './synth/impressions.js';
+import { NO_BIASES, type Biases } from './synth/biases.js';
+import { show, showOtherwise, type Impressions, type Rates, type Shown } from './synth/impressions.js';
 import { PRESETS, type PresetName, type SynthFormat } from './synth/presets.js';
 import type { Strays } from './synth/raw-rows.js';
 import { writeCsvSplit, writeRawSplit } from './synth/split-files.js';
@@ -25,6 +26,10 @@ export interface SynthOptions extends WorldSize {
   readonly bagMean?: number | undefined;
   /** Raw files only: one bad row behind so many rows. */
   readonly badEvery?: number;
+  /** How the log misleads; it does not where they are left out. */
+  readonly biases?: Biases | undefined;
+  /** CSVs only: the split that is also written as what no log shows, `<split>-clicked.csv` and `<split>-shuffled.csv`. */
+  readonly counterfactualOf?: string | undefined;
   onProgress?(split: string, rows: number): void;
 }
 
@@ -43,33 +48,70 @@ const MEASURED_ROWS = 10_000_000;
  * @throws UserError (disk)
  */
 export async function synth(options: SynthOptions): Promise<Oracle> {
-  const { folder, seed, rows, rates, users, items, format = 'csv', preset = 'sample', badEvery = 0, onProgress } = options;
+  const { folder, seed, rates, users, items, format = 'csv', preset = 'sample', badEvery = 0, biases = NO_BIASES, onProgress } = options;
   const { shape, sessionRows, bagMean: rawBagMean } = PRESETS[preset];
   const bagMean = options.bagMean ?? (format === 'raw' ? rawBagMean : undefined);
   const world = createWorld(seed, { users, items }, shape);
-  const intercepts = fitIntercepts(world, seed, rates);
+  const shown = show(world, seed, rates, biases);
   const bags = bagMean === undefined ? undefined : createBagSource(world, seed, bagMean);
   const oracle: Record<string, Report> = {};
   const strays: Record<string, Strays> = {};
   await onDisk(folder, () => makeFolder(folder));
 
-  for (const [split, count] of Object.entries(rows)) {
-    const collector = createCollector(spacesOf(TASKS));
+  for (const file of filesOf(options, shown)) {
+    const { name, split, rows: count, areClicked } = file;
+    const collector = createCollector(spacesOf(TASKS).filter((space) => !areClicked || space.name === 'cvr'));
     let written = 0;
     const onBlock = (block: Impressions): void => {
-      if (written < MEASURED_ROWS) collector.add(labelsOf(block), new Map([['ctr', block.clickProbability], ['cvr', block.purchaseProbability]]));
+      if (areClicked) clickAll(block);
+      const cvr = areClicked ? block.purchaseIfClickedProbability : block.purchaseProbability;
+      if (written < MEASURED_ROWS) collector.add(labelsOf(block), new Map([['ctr', block.clickProbability], ['cvr', cvr]]));
       written += block.rows;
-      onProgress?.(split, written);
+      onProgress?.(name, written);
     };
-    const draw = { folder, split, rows: count, world, seed, intercepts, onBlock };
+    const draw = { folder, name, split, rows: count, shown: file.shown, seed, onBlock };
     if (format === 'raw' && bags !== undefined) strays[split] = await writeRawSplit({ ...draw, bags, profileSizes: shape.profile, sessionRows, badEvery });
     else await writeCsvSplit(draw, bags);
-    oracle[split] = collector.report();
+    oracle[name] = collector.report();
   }
 
-  const asked = { ...(preset === 'sample' ? {} : { preset }), ...(bagMean === undefined ? {} : { bagMean }), ...(format === 'raw' ? { format, strays } : {}) };
+  const asked = {
+    ...(preset === 'sample' ? {} : { preset }),
+    ...(bagMean === undefined ? {} : { bagMean }),
+    ...(format === 'raw' ? { format, strays } : {}),
+    ...(biases === NO_BIASES ? {} : { biases }),
+  };
   await writeFileAtomic(join(folder, 'oracle.json'), `${JSON.stringify({ seed, users, items, rates, ...asked, ...oracle }, null, 2)}\n`);
   return oracle;
+}
+
+/** A file to write: a split, or what no log would show of one. */
+interface File {
+  readonly name: string;
+  /** Names the stream of random numbers. */
+  readonly split: string;
+  readonly rows: number;
+  readonly shown: Shown;
+  readonly areClicked: boolean;
+}
+
+function filesOf({ rows, seed, counterfactualOf: split, biases = NO_BIASES }: SynthOptions, shown: Shown): readonly File[] {
+  const splits = Object.entries(rows).map(([name, count]): File => ({ name, split: name, rows: count, shown, areClicked: false }));
+  const whole = splits.find(({ name }) => name === split);
+  if (whole === undefined) return splits;
+  const [clicked, shuffled] = [`${whole.name}-clicked`, `${whole.name}-shuffled`];
+  return [
+    ...splits,
+    // The very rows of the split: the same dice, and nothing left unseen.
+    { ...whole, name: clicked, areClicked: true },
+    { ...whole, name: shuffled, split: shuffled, shown: showOtherwise(shown, seed, { ...biases, position: 0 }) },
+  ];
+}
+
+/** Has every row clicked, and bought what would have been bought then. */
+function clickAll({ click, purchase, purchaseIfClicked }: Impressions): void {
+  click.fill(1);
+  purchase.set(purchaseIfClicked);
 }
 
 function labelsOf({ rows, click, purchase }: Impressions) {

@@ -2,10 +2,10 @@ import { setImmediate } from 'node:timers/promises';
 import yargs, { type Argv } from 'yargs';
 import { EXIT_CODES, userError } from '../errors.js';
 import { packageVersion } from '../runs/package-version.js';
-import { PRESET_NAMES, SYNTH_FORMATS } from '../synth/presets.js';
 import { tell, usageProblem } from './complaints.js';
-import { dataPath, deviceOption, filesOption, jsonOption, perField, setOption, shareOrNone, shareOrZero, threadsOption, verifyDataOption, whole, wholeOrNone } from './options.js';
+import { dataPath, deviceOption, filesOption, jsonOption, perField, setOption, shareOrZero, threadsOption, verifyDataOption, whole, wholeOrNone } from './options.js';
 import { serveOptions } from './serve-options.js';
+import { synthOptions } from './synth-options.js';
 
 /** Options that may be given many times, or with many values. */
 const LISTS = ['set', 'keep', 'data', 'paths'];
@@ -243,26 +243,11 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
     .command(
       'synth <folder>',
       'generate data of the shape of Ali-CCP with a planted truth',
-      (y) =>
-        y
-          .positional('folder', { type: 'string', demandOption: true, describe: 'where to write the files and oracle.json' })
-          .option('seed', whole('--seed', 2026, 'decides everything'))
-          .option('preset', { choices: PRESET_NAMES, default: PRESET_NAMES[0]!, describe: 'a world: what users, items and rates are where they are not given, and numbers of ids' })
-          .option('format', { choices: SYNTH_FORMATS, default: SYNTH_FORMATS[0], describe: "csv: train.csv, valid.csv, test.csv; raw: Tianchi's four files, without valid" })
-          .option('train', whole('--train', 20_000, 'rows to train on'))
-          .option('valid', wholeOrNone('--valid', 'rows to choose the epoch by (5000)'))
-          .option('test', whole('--test', 5_000, 'rows to test on'))
-          .option('users', wholeOrNone('--users', 'users in the world', 10_000_000))
-          .option('items', wholeOrNone('--items', 'items in the world', 10_000_000))
-          .option('click-rate', shareOrNone('--click-rate', 'clicks of impressions'))
-          .option('purchase-rate', shareOrNone('--purchase-rate', 'purchases of clicks'))
-          .option('bags', wholeOrNone('--bags', 'multi-valued fields as bags (id:weight|id:weight), with about so many values in a history field', 1000))
-          .option('bad-every', whole('--bad-every', 0, 'raw: one bad row behind so many rows; 0 for none', undefined, 0))
-          .example('$0 synth data/large --train 500000', '')
-          .example('$0 synth data/raw --preset ali-ccp --format raw --train 1000000', ''),
+      synthOptions,
       async (args) => {
         const { runSynth } = await import('./synth-command.js');
-        await finish(runSynth(args));
+        const { positionBias, selectionBias, confounder } = args;
+        await finish(runSynth({ ...args, biases: { position: positionBias, selection: selectionBias, confounder } }));
       },
     )
     .demandCommand(1, 'expected a command')

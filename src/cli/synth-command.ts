@@ -1,5 +1,6 @@
 import { EXIT_CODES, userError } from '../errors.js';
 import { synth } from '../synth.js';
+import type { Biases } from '../synth/biases.js';
 import { PRESETS, type PresetName, type SynthFormat } from '../synth/presets.js';
 import { count, reportTable } from './format.js';
 import { createOutput } from './output.js';
@@ -19,18 +20,21 @@ export interface SynthArguments {
   readonly purchaseRate: number | undefined;
   readonly bags: number | undefined;
   readonly badEvery: number;
+  readonly biases: Biases;
+  readonly counterfactual: boolean;
 }
 
 const DEFAULT_VALID_ROWS = 5000;
 
 /** `mtl synth`: generates, prints what the truth scores, and gives the exit code. */
-export async function runSynth({ folder, seed, preset, format, bags, badEvery, ...args }: SynthArguments): Promise<number> {
+export async function runSynth({ folder, seed, preset, format, bags, badEvery, biases, counterfactual, ...args }: SynthArguments): Promise<number> {
   const { screen } = createOutput(false);
   const { users, items, rates } = PRESETS[preset];
   if (format === 'raw' && args.valid !== undefined) {
     throw userError('usage', { where: '--valid', message: 'raw files have none', fix: 'mtl prepare takes it out of train' });
   }
   if (format === 'csv' && badEvery > 0) throw userError('usage', { where: '--bad-every', message: 'is for --format raw alone' });
+  if (format === 'raw' && counterfactual) throw userError('usage', { where: '--counterfactual', message: 'is for --format csv alone' });
   const rows = { train: args.train, ...(format === 'csv' ? { valid: args.valid ?? DEFAULT_VALID_ROWS } : {}), test: args.test };
   const oracle = await synth({
     folder,
@@ -39,6 +43,8 @@ export async function runSynth({ folder, seed, preset, format, bags, badEvery, .
     preset,
     format,
     badEvery,
+    ...(Object.values(biases).some((bias) => bias > 0) && { biases }),
+    ...(counterfactual && { counterfactualOf: 'test' }),
     bagMean: bags,
     users: args.users ?? users,
     items: args.items ?? items,

@@ -1,4 +1,5 @@
 import { randomStream, type Random } from '../random.js';
+import { chancesOf, encountersOf, sigmoid, type Biases, type Chances, type Encounter } from './biases.js';
 import { popular, type Effects, type World } from './world.js';
 
 /** Items shown to users, with what is true of it and what came of it: a column a property, `rows` of each are filled. */
@@ -11,12 +12,24 @@ export interface Impressions {
   readonly position: Uint8Array;
   /** True probability of a click. */
   readonly clickProbability: Float32Array;
-  /** True probability of a purchase after a click. */
+  /** True probability of a purchase after the click that was seen. */
   readonly purchaseProbability: Float32Array;
+  /** True probability of a purchase, were the item clicked in any case: another one where what no column tells of moves both. */
+  readonly purchaseIfClickedProbability: Float32Array;
   /** 0 or 1. */
   readonly click: Float32Array;
   /** 1 only after a click. */
   readonly purchase: Float32Array;
+  /** Whether there would be a purchase, were the item clicked: what no log has. */
+  readonly purchaseIfClicked: Float32Array;
+}
+
+/** A world whose items are shown to users by the ways of a log. */
+export interface Shown {
+  readonly world: World;
+  readonly biases: Biases;
+  readonly intercepts: Effects;
+  readonly meet: ReturnType<typeof encountersOf>;
 }
 
 /** Shares that the data should have: clicks of impressions, purchases of clicks. */
@@ -34,53 +47,69 @@ export function createImpressions(capacity = BLOCK_ROWS): Impressions {
     position: new Uint8Array(capacity),
     clickProbability: new Float32Array(capacity),
     purchaseProbability: new Float32Array(capacity),
+    purchaseIfClickedProbability: new Float32Array(capacity),
     click: new Float32Array(capacity),
     purchase: new Float32Array(capacity),
+    purchaseIfClicked: new Float32Array(capacity),
   };
 }
 
+/** Shows a world's items by the ways of a log, with the rates that its rows should have. */
+export function show(world: World, seed: number, rates: Rates, biases: Biases): Shown {
+  const meet = encountersOf(world, seed, biases);
+  return { world, biases, meet, intercepts: fitIntercepts(world, seed, rates, meet) };
+}
+
+/** The same world by the ways of another log: rates may differ, since who clicks and buys is as it was. */
+export function showOtherwise({ world, intercepts }: Shown, seed: number, biases: Biases): Shown {
+  return { world, biases, intercepts, meet: encountersOf(world, seed, biases) };
+}
+
 /**
- * Draws impressions from a world, in blocks; a block is valid until the next one is asked for.
+ * Draws impressions of a world, in blocks; a block is valid until the next one is asked for.
  * @param split names the stream of random numbers: two splits never share one
  */
-export function* drawImpressions(world: World, seed: number, split: string, intercepts: Effects, rows: number): Generator<Impressions> {
+export function* drawImpressions(shown: Shown, seed: number, split: string, rows: number): Generator<Impressions> {
   const random = randomStream(seed, 'impressions', split);
   const block = createImpressions();
   for (let left = rows; left > 0; left -= block.rows) {
     block.rows = Math.min(left, BLOCK_ROWS);
-    for (let row = 0; row < block.rows; row++) drawImpression(world, random, intercepts, random.below(world.users.count), block, row);
+    for (let row = 0; row < block.rows; row++) drawImpression(shown, random, random.below(shown.world.users.count), block, row);
     yield block;
   }
 }
 
-const odds = new Float64Array(2);
+const encounter: Encounter = { position: 1, click: 0, purchase: 0, need: 0 };
+const chances: Chances = { click: 0, purchase: 0, purchaseIfClicked: 0 };
 
 /** Shows a user an item and sees what comes of it. */
-export function drawImpression(world: World, random: Random, intercepts: Effects, user: number, block: Impressions, row: number): void {
+export function drawImpression({ world, biases: { confounder }, intercepts, meet }: Shown, random: Random, user: number, block: Impressions, row: number): void {
   const item = popular(random, world.items.count);
-  const position = 1 + random.below(world.numPositions);
-  world.score(user, item, position, odds);
-  const clickProbability = sigmoid(intercepts.click + odds[0]!);
-  const purchaseProbability = sigmoid(intercepts.purchase + odds[1]!);
-  const isClick = random.uniform() < clickProbability;
-  const isPurchase = random.uniform() < purchaseProbability && isClick;
+  meet(random, user, item, encounter);
+  const { position, need } = encounter;
+  const click = intercepts.click + encounter.click;
+  const purchase = intercepts.purchase + encounter.purchase;
+  chancesOf(click, purchase, confounder, chances);
+  const isClick = random.uniform() < sigmoid(click + need);
+  const wouldPurchase = random.uniform() < sigmoid(purchase + need);
   block.user[row] = user;
   block.item[row] = item;
   block.position[row] = position;
-  block.clickProbability[row] = clickProbability;
-  block.purchaseProbability[row] = purchaseProbability;
+  block.clickProbability[row] = chances.click;
+  block.purchaseProbability[row] = chances.purchase;
+  block.purchaseIfClickedProbability[row] = chances.purchaseIfClicked;
   block.click[row] = isClick ? 1 : 0;
-  block.purchase[row] = isPurchase ? 1 : 0;
+  block.purchase[row] = isClick && wouldPurchase ? 1 : 0;
+  block.purchaseIfClicked[row] = wouldPurchase ? 1 : 0;
 }
 
 /** The intercepts that give the wanted rates, by bisection over a sample of meetings. */
-export function fitIntercepts(world: World, seed: number, rates: Rates): Effects {
+function fitIntercepts(world: World, seed: number, rates: Rates, meet: Shown['meet']): Effects {
   const random = randomStream(seed, 'intercepts');
   const scores = Array.from({ length: 10_000 }, () => {
     const user = random.below(world.users.count);
-    const item = popular(random, world.items.count);
-    world.score(user, item, 1 + random.below(world.numPositions), odds);
-    return { click: odds[0]!, purchase: odds[1]! };
+    meet(random, user, popular(random, world.items.count), encounter);
+    return { click: encounter.click + encounter.need, purchase: encounter.purchase + encounter.need };
   });
   const click = solve(scores, (score) => score.click, () => 1, rates.click);
   // Purchases are counted among clicks, so each meeting weighs as much as it is clicked.
@@ -100,8 +129,4 @@ function solve(scores: readonly Effects[], scoreOf: (score: Effects) => number, 
     else high = middle;
   }
   return (low + high) / 2;
-}
-
-function sigmoid(x: number): number {
-  return 1 / (1 + Math.exp(-x));
 }

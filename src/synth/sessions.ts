@@ -1,6 +1,5 @@
 import { randomStream } from '../random.js';
-import { createImpressions, drawImpression, type Impressions } from './impressions.js';
-import type { Effects, World } from './world.js';
+import { createImpressions, drawImpression, type Impressions, type Shown } from './impressions.js';
 
 /** Sessions whose rows stand mixed: rows of one stand near each other, but not in one piece. */
 const OPEN_SESSIONS = 8;
@@ -9,10 +8,9 @@ export const SESSION_BLOCK_ROWS = 1 << 13;
 
 /** What is drawn: rows of sessions of a user each. */
 export interface SessionDraw {
-  readonly world: World;
+  readonly shown: Shown;
   readonly seed: number;
   readonly split: string;
-  readonly intercepts: Effects;
   readonly rows: number;
   /** Rows of a session on average, from 1. */
   readonly sessionRows: number;
@@ -23,7 +21,7 @@ export interface SessionDraw {
 }
 
 /** Draws impressions that fall to sessions, in blocks; a block is valid until the next one is asked for. */
-export function* drawSessions({ world, seed, split, intercepts, rows, sessionRows, open, sessions }: SessionDraw): Generator<Impressions> {
+export function* drawSessions({ shown, seed, split, rows, sessionRows, open, sessions }: SessionDraw): Generator<Impressions> {
   const random = randomStream(seed, 'sessions', split);
   const block = createImpressions(SESSION_BLOCK_ROWS);
   const user = new Uint32Array(OPEN_SESSIONS);
@@ -34,13 +32,13 @@ export function* drawSessions({ world, seed, split, intercepts, rows, sessionRow
     for (let row = 0; row < block.rows; row++) {
       const s = random.below(OPEN_SESSIONS);
       if (rowsLeft[s] === 0) {
-        user[s] = random.below(world.users.count);
+        user[s] = random.below(shown.world.users.count);
         session[s] = open(user[s]);
         rowsLeft[s] = 1 + random.below(2 * sessionRows - 1);
       }
       rowsLeft[s]!--;
       sessions[row] = session[s]!;
-      drawImpression(world, random, intercepts, user[s]!, block, row);
+      drawImpression(shown, random, user[s]!, block, row);
     }
     yield block;
   }

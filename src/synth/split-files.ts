@@ -3,20 +3,21 @@ import { replace } from '../disk.js';
 import { randomStream } from '../random.js';
 import type { BagSource } from './bags.js';
 import { createCsvFile } from './csv-rows.js';
-import { drawImpressions, type Impressions } from './impressions.js';
+import { drawImpressions, type Impressions, type Shown } from './impressions.js';
 import { createRawFile, rawIdsOf, type Strays } from './raw-rows.js';
 import { drawSessions, SESSION_BLOCK_ROWS } from './sessions.js';
-import type { Effects, World } from './world.js';
 
 /** What a split is drawn from, and where to. */
 export interface SplitDraw {
   readonly folder: string;
+  /** Of a CSV. */
+  readonly name: string;
+  /** Names the stream of random numbers, and raw files. */
   readonly split: string;
   readonly rows: number;
-  readonly world: World;
+  readonly shown: Shown;
   readonly seed: number;
-  readonly intercepts: Effects;
-  /** Told of every block once it is written. */
+  /** Told of every block before it is written, and may change what came of it. */
   onBlock(block: Impressions): void;
 }
 
@@ -34,12 +35,12 @@ export interface RawDraw extends SplitDraw {
  * @param bags where given, multi-valued fields are bags
  * @throws UserError (disk)
  */
-export async function writeCsvSplit({ folder, split, rows, world, seed, intercepts, onBlock }: SplitDraw, bags: BagSource | undefined): Promise<void> {
-  await replace(join(folder, `${split}.csv`), (path) => {
-    const file = createCsvFile(path, world, bags);
-    for (const block of drawImpressions(world, seed, split, intercepts, rows)) {
-      file.write(block);
+export async function writeCsvSplit({ folder, name, split, rows, shown, seed, onBlock }: SplitDraw, bags: BagSource | undefined): Promise<void> {
+  await replace(join(folder, `${name}.csv`), (path) => {
+    const file = createCsvFile(path, shown.world, bags);
+    for (const block of drawImpressions(shown, seed, split, rows)) {
       onBlock(block);
+      file.write(block);
     }
     file.close();
     return Promise.resolve();
@@ -51,7 +52,7 @@ export async function writeCsvSplit({ folder, split, rows, world, seed, intercep
  * @throws UserError (disk)
  */
 export async function writeRawSplit(draw: RawDraw): Promise<Strays> {
-  const { folder, split, world, seed, bags, profileSizes, badEvery, onBlock } = draw;
+  const { folder, split, shown: { world }, seed, bags, profileSizes, badEvery, onBlock } = draw;
   const strays: Strays = { purchasesWithoutClick: 0, unusedSessions: 0, badRows: 0 };
   await replace(join(folder, `sample_skeleton_${split}.csv`), (skeletonPath) =>
     replace(join(folder, `common_features_${split}.csv`), (commonPath) => {
@@ -59,8 +60,8 @@ export async function writeRawSplit(draw: RawDraw): Promise<Strays> {
       const ids = rawIdsOf(world, profileSizes);
       const file = createRawFile(world, { skeletonPath, commonPath, seed, split, bags, ids, random, badEvery, capacity: SESSION_BLOCK_ROWS, strays });
       for (const block of drawSessions({ ...draw, open: file.openSession, sessions: file.sessions })) {
-        file.write(block);
         onBlock(block);
+        file.write(block);
       }
       file.close();
       return Promise.resolve();
