@@ -5,10 +5,12 @@ import { fieldPlans, type PerField } from './prepare/fields.js';
 import { parseSplit, rejectsOf } from './prepare/parse.js';
 import { createPool } from './prepare/pool.js';
 import { createProgress, type PrepareProgress } from './prepare/progress.js';
+import { RECIPES, type Recipe, type RecipeName } from './prepare/recipes.js';
 import { writeResults } from './prepare/results.js';
 import { encodeSplit, writeSplit } from './prepare/shards.js';
 import { summarize, type Summary } from './prepare/summary.js';
-import { assignSessions, fitVocabularies } from './prepare/vocabulary.js';
+import { NO_ROWS, singleRows, wholeSessions } from './prepare/valid-rows.js';
+import { assignRows, fitVocabularies } from './prepare/vocabulary.js';
 import { closeWork, openWork, readPlan, SUMMARY } from './prepare/work.js';
 
 /** What to prepare, and how. */
@@ -21,10 +23,12 @@ export interface PrepareOptions {
   readonly seed: number;
   /** Share of train's sessions that become valid, from 0. */
   readonly validShare: number;
-  /** An id with fewer occurrences in train becomes 0, the unknown. */
-  readonly minCounts: PerField;
-  /** Values of a row that a bag keeps: the heaviest. */
-  readonly caps: PerField;
+  /** An id with fewer occurrences in train becomes 0, the unknown; the recipe's, or else 10, where it is left out. */
+  readonly minCounts?: PerField | undefined;
+  /** Values of a row that a bag keeps: the heaviest; the recipe's, or else 10, where it is left out. */
+  readonly caps?: PerField | undefined;
+  /** As a paper did it. */
+  readonly recipe?: RecipeName | undefined;
   /** One bad row more is an error. */
   readonly maxBadRows: number;
   /** Undefined for one a core, four at the most. */
@@ -37,6 +41,8 @@ export interface PrepareOptions {
 /** Work beside parsing, as a part of what parsing the same bytes takes. */
 const EFFORT = { count: 0.15, write: 0.35 };
 const MAX_THREADS = 4;
+/** Occurrences of an id that gets a place of its own, and values of a bag, at the least and at the most. */
+const USUAL: PerField = { rest: 10, byField: {} };
 
 /**
  * Makes a data set that `mtl train` reads out of the raw files of Ali-CCP.
@@ -51,9 +57,11 @@ const MAX_THREADS = 4;
  * @throws UserError (data) for bad rows beyond the limit, and missing files; (usage) for a folder of something else; (disk)
  */
 export async function prepare(options: PrepareOptions, onProgress: (progress: PrepareProgress) => void): Promise<Summary> {
-  const { raw, out, seed, validShare, minCounts, caps, maxBadRows, signal, threads = Math.min(MAX_THREADS, availableParallelism()) } = options;
-  const fields = fieldPlans(caps, minCounts);
-  const work = await openWork(raw, out, { seed, validShare, fields }, options.chunkBytes);
+  const { raw, out, seed, validShare, maxBadRows, signal, threads = Math.min(MAX_THREADS, availableParallelism()) } = options;
+  const recipe: Recipe | undefined = options.recipe && RECIPES[options.recipe];
+  const { minCounts = recipe?.minCounts ?? USUAL, caps = recipe?.caps ?? USUAL } = options;
+  const fields = fieldPlans(caps, minCounts, recipe);
+  const work = await openWork(raw, out, { seed, validShare, fields, ...(recipe && { recipe: options.recipe }) }, options.chunkBytes);
   if (work.isDone) {
     await closeWork(work);
     // Written by this function.
@@ -71,9 +79,9 @@ export async function prepare(options: PrepareOptions, onProgress: (progress: Pr
     const train = await parseSplit(work, 'train', fields, pool, progress, limit);
     const test = await parseSplit(work, 'test', fields, pool, progress, limit);
 
-    const trainRows = await assignSessions(train, seed, validShare, pool);
-    const testRows = await assignSessions(test, seed, 0, pool);
-    const vocabularies = await fitVocabularies(work, fields, train, trainRows, pool, progress, effort.count);
+    const trainRows = await assignRows(train, recipe?.drawsRows === true ? singleRows(seed, validShare) : wholeSessions(train.sessions, seed, validShare), pool);
+    const testRows = await assignRows(test, NO_ROWS, pool);
+    const vocabularies = await fitVocabularies(work, fields, train, trainRows, recipe?.countsValid === true, pool, progress, effort.count);
 
     const trainSource = await encodeSplit(work, 'train', fields, train, trainRows, vocabularies, pool);
     const testSource = await encodeSplit(work, 'test', fields, test, testRows, vocabularies, pool);

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import yargs, { type Argv } from 'yargs';
 import { EXIT_CODES, userError } from '../errors.js';
+import { RECIPE_NAMES } from '../prepare/recipes.js';
 import { packageVersion } from '../runs/package-version.js';
 import { tell, usageProblem } from './complaints.js';
 import { dataPath, deviceOption, filesOption, jsonOption, perField, setOption, shareOrZero, threadsOption, verifyDataOption, whole, wholeOrNone } from './options.js';
@@ -229,15 +230,17 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
           .option('min-count', perField('--min-count', 10, 'ids with fewer occurrences in train become 0, the unknown'))
           .option('cap', perField('--cap', 10, 'values of a row that a multi-valued field keeps, the heaviest'))
           .option('valid-share', shareOrZero('--valid-share', 0.1, "share of train's sessions that become valid"))
+          .option('as', { choices: RECIPE_NAMES, describe: "as a paper did it, for its config in configs/compare: minimum counts, caps and what becomes valid are the paper's" })
           .option('max-bad-rows', whole('--max-bad-rows', 0, 'so many bad rows are dropped and listed in rejects.csv; one more is an error', undefined, 0))
           .option('seed', whole('--seed', 2026, 'decides which sessions become valid'))
           .option('threads', threadsOption)
           .option('json', jsonOption)
           .example('$0 prepare ali-ccp downloads/ data/ali-ccp', '')
-          .example('$0 train data/ali-ccp/config.yaml', ''),
-      async ({ raw, out, minCount, cap, validShare, maxBadRows, seed, threads, json }) => {
+          .example('$0 train data/ali-ccp/config.yaml', '')
+          .example('$0 prepare ali-ccp downloads/ data/aitm --as aitm', ''),
+      async ({ as: recipe, raw, out, minCount, cap, validShare, maxBadRows, seed, threads, json }) => {
         const { runPrepare } = await import('./prepare-command.js');
-        await finish(runPrepare({ raw, out, minCounts: minCount, caps: cap, validShare, maxBadRows, seed, threads, json }));
+        await finish(runPrepare({ raw, out, recipe, minCounts: minCount, caps: cap, validShare, maxBadRows, seed, threads, json }));
       },
     )
     .command(

@@ -59,13 +59,12 @@ export function whole(name: string, value: number, describe: string, largest?: n
   return { ...wholeOrNone(name, describe, largest, smallest), default: String(value) } as const;
 }
 
-/** An option that is a whole number, and others for some fields: `10` or `10,205=20`. */
+/** An option that is a whole number, and others for some fields, `10` or `10,205=20`; undefined where it is not given. */
 export function perField(name: string, value: number, describe: string) {
   return {
     type: 'string',
-    default: String(value),
     requiresArg: true,
-    describe: `${describe}; a number, and others for some fields: ${value},205=20`,
+    describe: `${describe} (${value}); a number, and others for some fields: ${value},205=20`,
     coerce: (text: string): PerField => {
       const byField: Record<string, number> = {};
       let rest = value;

@@ -1,6 +1,7 @@
 import { EXIT_CODES, userError } from '../errors.js';
 import { prepare } from '../prepare.js';
 import { BAG_FIELDS, FIELDS, type PerField } from '../prepare/fields.js';
+import type { RecipeName } from '../prepare/recipes.js';
 import type { Summary } from '../prepare/summary.js';
 import { count, duration, percent, table } from './format.js';
 import { createOutput } from './output.js';
@@ -11,8 +12,9 @@ import { listenForStop } from './signals.js';
 export interface PrepareArguments {
   readonly raw: string;
   readonly out: string;
-  readonly minCounts: PerField;
-  readonly caps: PerField;
+  readonly minCounts: PerField | undefined;
+  readonly caps: PerField | undefined;
+  readonly recipe: RecipeName | undefined;
   readonly validShare: number;
   readonly maxBadRows: number;
   readonly seed: number;
@@ -42,8 +44,8 @@ export async function runPrepare({ json, ...args }: PrepareArguments): Promise<n
   }
 }
 
-function checkFields(option: string, { byField }: PerField, fields: readonly string[]): void {
-  const unknown = Object.keys(byField).find((field) => !fields.includes(field));
+function checkFields(option: string, counts: PerField | undefined, fields: readonly string[]): void {
+  const unknown = Object.keys(counts?.byField ?? {}).find((field) => !fields.includes(field));
   if (unknown !== undefined) throw userError('usage', { where: option, message: `'${unknown}' is not one of the fields ${fields.join(', ')}` });
 }
 

@@ -33,6 +33,7 @@ const FIRST_PENDING = 1 << 11;
 export function createFeatureColumns(fields: readonly FieldPlan[]): FeatureColumns {
   const count = fields.length;
   const isBag = Uint8Array.from(fields, (field) => Number(field.isBag));
+  const keepsLast = Uint8Array.from(fields, (field) => Number(field.keepsLast ?? false));
   const bags = fields.flatMap((field, f) => (field.isBag ? [f] : []));
   const singles = fields.flatMap((field, f) => (field.isBag ? [] : [f]));
   let rowCapacity = FIRST_ROWS;
@@ -40,7 +41,7 @@ export function createFeatureColumns(fields: readonly FieldPlan[]): FeatureColum
   const ids = fields.map(() => new Float64Array(FIRST_ROWS));
   const weights = fields.map(() => new Float32Array(FIRST_ROWS));
   const offsets = fields.map((field) => new Uint32Array(field.isBag ? FIRST_ROWS + 1 : 0));
-  // Values of the row that is open: for a single field only their number, since the heaviest is in place.
+  // Values of the row that is open: for a single field only their number, since the one that is kept is in place.
   const pending = new Uint32Array(count);
   const pendingIds = fields.map((field) => new Float64Array(field.isBag ? FIRST_PENDING : 0));
   const pendingWeights = fields.map((field) => new Float32Array(field.isBag ? FIRST_PENDING : 0));
@@ -100,7 +101,7 @@ export function createFeatureColumns(fields: readonly FieldPlan[]): FeatureColum
       }
       const heaviest = weights[field]![rows]!;
       const light = Math.fround(weight);
-      if (at > 0 && (light < heaviest || (light === heaviest && id > ids[field]![rows]!))) return;
+      if (at > 0 && keepsLast[field] === 0 && (light < heaviest || (light === heaviest && id > ids[field]![rows]!))) return;
       ids[field]![rows] = id;
       weights[field]![rows] = light;
     },

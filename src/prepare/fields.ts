@@ -21,6 +21,8 @@ export interface FieldPlan {
   readonly number: string | undefined;
   /** Ids with fewer occurrences in train become 0, the unknown. */
   readonly minCount: number;
+  /** Of several values of a field with one id the last is kept, not the heaviest. */
+  readonly keepsLast?: true;
 }
 
 /** A number for some fields, and one for all others. */
@@ -29,12 +31,20 @@ export interface PerField {
   readonly byField: Readonly<Record<string, number>>;
 }
 
+/** Of which fields one id a row is kept, and which. */
+export interface SingleIds {
+  /** Bags that are no bags then. */
+  readonly singles: readonly string[];
+  /** Of several values of a field with one id the last in the file is kept, whatever they weigh. */
+  readonly keepsLast: boolean;
+}
+
 /** All fields with their limits. */
-export function fieldPlans(caps: PerField, minCounts: PerField): readonly FieldPlan[] {
+export function fieldPlans(caps: PerField, minCounts: PerField, { singles, keepsLast }: SingleIds = { singles: [], keepsLast: false }): readonly FieldPlan[] {
   const of = ({ rest, byField }: PerField, name: string): number => byField[name] ?? rest;
   return FIELDS.map((name) => {
-    const isBag = BAG_FIELDS.has(name);
-    return { name, isBag, cap: isBag ? of(caps, name) : 1, number: WEIGHTED_FIELDS.has(name) ? `D${name}` : undefined, minCount: of(minCounts, name) };
+    const isBag = BAG_FIELDS.has(name) && !singles.includes(name);
+    return { name, isBag, cap: isBag ? of(caps, name) : 1, number: WEIGHTED_FIELDS.has(name) ? `D${name}` : undefined, minCount: of(minCounts, name), ...(keepsLast && !isBag && { keepsLast }) };
   });
 }
 

@@ -46,8 +46,13 @@ export async function writeSplit(work: Work, split: 'train' | 'valid' | 'test', 
   const rows = counts.reduce((sum, count) => sum + count, 0);
   const folder = work.path('out', split);
   const target = join(work.out, split);
-  const chunks = parsed.skeleton.map(({ path }, c) => ({ path, rows: counts[c]! }));
-  const common = { folder, chunks, isValid: assignment.isValid, wanted: split === 'valid' ? 1 : 0, sessions, fields, tables: vocabularies.map(({ table }) => table), commonFields } as const;
+  let firstRow = 0;
+  const chunks = parsed.skeleton.map(({ path, about }, c) => {
+    const chunk = { path, firstRow, rows: counts[c]! };
+    firstRow += about.rows;
+    return chunk;
+  });
+  const common = { folder, chunks, valid: assignment.valid, isValid: split === 'valid', sessions, fields, tables: vocabularies.map(({ table }) => table), commonFields } as const;
   const tasks = Array.from({ length: Math.ceil(rows / ROWS_PER_SHARD) }, (_, s) => ({
     ...common,
     file: `shard-${numbered(s, '.safetensors')}`,

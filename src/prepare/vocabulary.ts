@@ -1,34 +1,28 @@
-import { streamKey } from '../random.js';
 import { createColumnReader, readAbout } from './column-file.js';
 import type { FieldPlan } from './fields.js';
 import { createIdTable, type IdTable } from './id-table.js';
 import type { ParsedSplit } from './parse.js';
 import type { Pool } from './pool.js';
 import type { Progress } from './progress.js';
-import { sessionHash } from './session-table.js';
+import { NO_ROWS, type ValidRows } from './valid-rows.js';
 import { unfinished, type Work } from './work.js';
 
-/** Which session's rows belong where, and how many there are; all arrays are shared. */
+/** Which rows belong where, and how many there are; all arrays are shared. */
 export interface Assignment {
-  /** By session 1 where it belongs to valid. */
-  readonly isValid: Uint8Array;
-  /** By session its rows. */
+  readonly valid: ValidRows;
+  /** By session its rows, and those that are not of valid. */
   readonly rows: Uint32Array;
+  readonly trainRows: Uint32Array;
   /** By chunk of the skeleton its rows of each split. */
   readonly byChunk: { readonly train: readonly number[]; readonly valid: readonly number[] };
 }
 
-/**
- * Says which sessions are of valid, by a seeded hash of their index, so that no session is in both; and counts rows.
- * @param validShare share of the sessions, from 0
- */
-export async function assignSessions({ sessions, skeleton }: ParsedSplit, seed: number, validShare: number, pool: Pool): Promise<Assignment> {
-  const isValid = new Uint8Array(new SharedArrayBuffer(sessions.count));
-  const rows = new Uint32Array(new SharedArrayBuffer(4 * sessions.count));
-  const key = streamKey(seed, 'valid');
-  for (let s = 0; s < sessions.count; s++) isValid[s] = sessionHash(sessions, s, key) < validShare * 0x100000000 ? 1 : 0;
-  const [byChunk] = await pool.run('countRows', [{ files: skeleton.map(({ path }) => path), isValid, rows }]);
-  return { isValid, rows, byChunk: byChunk! };
+/** Counts the rows of each session, and of each chunk those of valid and the others. */
+export async function assignRows({ sessions, skeleton }: ParsedSplit, valid: ValidRows, pool: Pool): Promise<Assignment> {
+  const counts = (): Uint32Array => new Uint32Array(new SharedArrayBuffer(4 * sessions.count));
+  const [rows, trainRows] = [counts(), counts()];
+  const [byChunk] = await pool.run('countRows', [{ files: skeleton.map(({ path }) => path), valid, rows, trainRows }]);
+  return { valid, rows, trainRows, byChunk: byChunk! };
 }
 
 /** A field's vocabulary: what the prepared ids mean. */
@@ -41,16 +35,17 @@ export interface Vocabulary {
 }
 
 /**
- * The vocabulary of every field, from the rows of train alone.
- * @param work how much all of it counts for progress
+ * The vocabulary of every field, from the rows of train alone, or from those of valid too.
+ * @param effort how much all of it counts for progress
  */
-export async function fitVocabularies(work: Work, fields: readonly FieldPlan[], train: ParsedSplit, { rows, isValid }: Assignment, pool: Pool, progress: Progress, effort: number): Promise<Vocabulary[]> {
+export async function fitVocabularies(work: Work, fields: readonly FieldPlan[], train: ParsedSplit, { rows, trainRows, valid }: Assignment, countsValid: boolean, pool: Pool, progress: Progress, effort: number): Promise<Vocabulary[]> {
   const pathOf = ({ name }: FieldPlan): string => work.path('vocabulary', `${name}.columns`);
   const todo = unfinished(fields, pathOf);
   progress.phase = 'counting ids';
   progress.skip((effort * (fields.length - todo.length)) / fields.length);
   const files = { commonFiles: train.common.map(({ path }) => path), skeletonFiles: train.skeleton.map(({ path }) => path) };
-  await pool.run('countIds', todo.map((field) => ({ field, target: pathOf(field), ...files, rows, isValid })), () => progress.add(effort / fields.length));
+  const counted = countsValid ? { rows, left: NO_ROWS } : { rows: trainRows, left: valid };
+  await pool.run('countIds', todo.map((field) => ({ field, target: pathOf(field), ...files, ...counted })), () => progress.add(effort / fields.length));
   const vocabularies = [];
   for (const field of fields) {
     // Written by the job.

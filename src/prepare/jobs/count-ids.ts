@@ -2,17 +2,19 @@ import { createColumnReader, writeColumns, type Columns } from '../column-file.j
 import { MISSING } from '../feature-columns.js';
 import type { FieldPlan } from '../fields.js';
 import { createIdCounter, type IdCounter } from '../id-table.js';
+import { isOfValid, type ValidRows } from '../valid-rows.js';
 
-/** A field's ids are counted over the rows of train. */
+/** A field's ids are counted over the rows of train, or over those of valid too. */
 export interface CountIdsTask {
   readonly field: FieldPlan;
   readonly target: string;
   /** Chunks of common features, in the order of the sessions. */
   readonly commonFiles: readonly string[];
   readonly skeletonFiles: readonly string[];
-  /** By session: its rows, and whether they belong to valid. */
+  /** By session the rows that count. */
   readonly rows: Uint32Array;
-  readonly isValid: Uint8Array;
+  /** Those that do not. */
+  readonly left: ValidRows;
 }
 
 /**
@@ -20,18 +22,22 @@ export interface CountIdsTask {
  * unknown. A session's values count once for each of its rows that has none of its own.
  * @throws UserError (disk)
  */
-export async function countIds({ field, target, commonFiles, skeletonFiles, rows, isValid }: CountIdsTask): Promise<{ distinct: number; kept: number }> {
+export async function countIds({ field, target, commonFiles, skeletonFiles, rows, left }: CountIdsTask): Promise<{ distinct: number; kept: number }> {
   const counter = createIdCounter();
   const reader = createColumnReader();
   // Rows of each session that take the session's values.
-  const taking = Uint32Array.from(rows, (count, session) => (isValid[session] === 1 ? 0 : count));
+  const taking = rows.slice();
   const names = field.isBag ? [`${field.name}.offsets`, `${field.name}.ids`] : [field.name];
+  let firstRow = 0;
   for (const file of skeletonFiles) {
     const columns = reader.read(file, [...names, 'session']);
     const sessions = columns.get('session') as Uint32Array;
-    countColumn(counter, field, columns, (row) => 1 - isValid[sessions[row]!]!, (row) => {
-      if (isValid[sessions[row]!] === 0) taking[sessions[row]!]!--;
+    const first = firstRow;
+    const counts = (row: number): boolean => !isOfValid(left, sessions[row]!, first + row);
+    countColumn(counter, field, columns, (row) => Number(counts(row)), (row) => {
+      if (counts(row)) taking[sessions[row]!]!--;
     });
+    firstRow += sessions.length;
   }
   let session = 0;
   for (const file of commonFiles) {

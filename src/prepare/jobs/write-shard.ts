@@ -10,6 +10,7 @@ import { preparedColumns, type FieldPlan } from '../fields.js';
 import type { IdTable } from '../id-table.js';
 import { createJoin, type Coverage } from '../join.js';
 import { openSessions, type SessionFiles } from '../session-reader.js';
+import { isOfValid, type ValidRows } from '../valid-rows.js';
 
 /** Rows `begin` to `end` of a split become a shard. */
 export interface WriteShardTask {
@@ -19,11 +20,11 @@ export interface WriteShardTask {
   readonly aboutPath: string;
   readonly begin: number;
   readonly end: number;
-  /** Chunks of the skeleton, and how many of their rows are of the split. */
-  readonly chunks: readonly { readonly path: string; readonly rows: number }[];
-  /** By session 1 where it belongs to valid; and whether the split is valid. */
-  readonly isValid: Uint8Array;
-  readonly wanted: 0 | 1;
+  /** Chunks of the skeleton, the place of their first row, and how many of their rows are of the split. */
+  readonly chunks: readonly { readonly path: string; readonly firstRow: number; readonly rows: number }[];
+  /** Which rows are of valid; and whether the split is valid. */
+  readonly valid: ValidRows;
+  readonly isValid: boolean;
   readonly sessions: SessionFiles;
   readonly fields: readonly FieldPlan[];
   readonly tables: readonly IdTable[];
@@ -51,7 +52,7 @@ let chosen = new Uint32Array(0);
  * Joins skeleton rows with their sessions, encodes them and writes them as a shard.
  * @throws UserError (disk; data for an intermediate file that is broken)
  */
-export async function writeShard({ folder, file, aboutPath, begin, end, chunks, isValid, wanted, sessions, fields, tables, commonFields }: WriteShardTask): Promise<ShardAbout> {
+export async function writeShard({ folder, file, aboutPath, begin, end, chunks, valid, isValid, sessions, fields, tables, commonFields }: WriteShardTask): Promise<ShardAbout> {
   const columns = preparedColumns(fields);
   const key = JSON.stringify(columns);
   if (kept?.key !== key) kept = { key, block: createRowBlock(columns, ROWS_PER_SHARD) };
@@ -61,7 +62,7 @@ export async function writeShard({ folder, file, aboutPath, begin, end, chunks, 
   const sessionReader = openSessions(sessions);
   try {
     let first = 0;
-    for (const { path, rows } of chunks) {
+    for (const { path, firstRow, rows } of chunks) {
       const [from, to] = [Math.max(begin, first) - first, Math.min(end, first + rows) - first];
       first += rows;
       if (from >= to) continue;
@@ -72,7 +73,7 @@ export async function writeShard({ folder, file, aboutPath, begin, end, chunks, 
       let place = 0;
       let count = 0;
       for (let row = 0; row < rowSessions.length && place < to; row++) {
-        if (isValid[rowSessions[row]!] === wanted && place++ >= from) chosen[count++] = row;
+        if (isOfValid(valid, rowSessions[row]!, firstRow + row) === isValid && place++ >= from) chosen[count++] = row;
       }
       const taken = chosen.subarray(0, count);
       joined.add(chunk, taken, sessionReader.load(taken.map((row) => rowSessions[row]!)));
