@@ -4,6 +4,25 @@ import { join } from 'node:path';
 
 const RUNS = join(import.meta.dirname, '..', 'runs');
 
+/** What the command line of `npm run bench` says beside the names of benches; run.js has checked it. */
+export interface BenchOptions {
+  readonly only: readonly string[];
+  readonly rows: number | undefined;
+  readonly seeds: number | undefined;
+  readonly threads: number | undefined;
+  readonly log: string | undefined;
+  readonly write: string | undefined;
+  readonly set: readonly string[];
+}
+
+/** Reads what run.js hands over. */
+export function benchOptions(): BenchOptions {
+  const values = JSON.parse(process.env['MTL_BENCH_OPTIONS'] ?? '{}') as Readonly<Record<'only' | 'rows' | 'seeds' | 'threads' | 'log' | 'write', string | undefined>> & { readonly set?: readonly string[] };
+  const whole = (text: string | undefined): number | undefined => (text === undefined ? undefined : Number(text));
+  const { only = '', rows, seeds, threads, log, write, set = [] } = values;
+  return { only: only.split(',').filter((name) => name !== ''), rows: whole(rows), seeds: whole(seeds), threads: whole(threads), log, write, set };
+}
+
 /** What numbers of speed depend on. */
 export const MACHINE = {
   cpu: cpus()[0]?.model.trim() ?? 'unknown',

@@ -8,22 +8,30 @@ import { parseArgs } from 'node:util';
 const folder = import.meta.dirname;
 const ENDING = '.bench.ts';
 const names = readdirSync(folder).filter((file) => file.endsWith(ENDING)).map((file) => file.slice(0, -ENDING.length));
+/** Hours long: only where they are named. */
+const LONG = ['models'];
 /** A bench says in its first line what it measures. */
 const about = (file) => readFileSync(join(folder, file), 'utf8').split('\n', 1)[0].replace(/^\/\/ /, '');
 
 function help() {
-  const width = Math.max(...names.map((name) => name.length), '--only NAMES'.length) + 2;
+  const width = Math.max(...names.map((name) => name.length), '--set KEY=VALUE'.length) + 2;
   const lines = (entries) => entries.map(([name, text]) => `  ${name.padEnd(width)}${text}`).join('\n');
   return `npm run bench -- [BENCH …] [OPTIONS]
 
-Measures mtl on this machine; without a name, every bench but the peers. Close what else is running.
+Measures mtl on this machine; without a name, every bench but models and the peers. Close what else is running.
 
 ${lines(names.map((name) => [name, about(name + ENDING)]))}
 
 ${lines([
   ['--peers', about('peers/peers.bench.ts')],
   ['', 'MTL_PYTHON names the Python that has torch and torch-rechub (python3 otherwise)'],
-  ['--only NAMES', 'workloads of engine and --peers, with commas: esmm-1024,mmoe-wide-1024'],
+  ['--only NAMES', 'workloads of engine and --peers, with commas: esmm-1024,mmoe-wide-1024; of models, configs: esmm,mmoe'],
+  ['--rows N', 'of models: rows to train on (2,000,000)'],
+  ['--seeds N', 'of models: trainings of each config (3)'],
+  ['--log NAME', 'of models: plain or biased; both where it is left out'],
+  ['--threads N', 'of models: workers of a training; one a core where it is left out'],
+  ['--set KEY=VALUE', 'of models: changes to each config, as for mtl train; repeatable'],
+  ['--write FILE', 'of models: puts the tables between the marks of this page, as in docs/models.md'],
   ['--help', 'this'],
 ])}
 `;
@@ -35,7 +43,8 @@ function fail(message) {
 }
 
 function readArguments() {
-  const options = { peers: { type: 'boolean', default: false }, only: { type: 'string' }, help: { type: 'boolean', default: false } };
+  const text = { type: 'string' };
+  const options = { peers: { type: 'boolean', default: false }, only: text, rows: text, seeds: text, log: text, threads: text, set: { type: 'string', multiple: true }, write: text, help: { type: 'boolean', default: false } };
   try {
     return parseArgs({ options, allowPositionals: true });
   } catch (error) {
@@ -50,14 +59,16 @@ if (values.help) {
 }
 const unknown = positionals.filter((name) => !names.includes(name));
 if (unknown.length > 0) fail(`no bench '${unknown.join("', '")}'; there are ${names.join(', ')}, and --peers`);
-const chosen = positionals.length > 0 || values.peers ? positionals : names;
+for (const name of ['rows', 'seeds', 'threads']) if (values[name] !== undefined && !/^[1-9]\d{0,8}$/.test(values[name])) fail(`--${name} '${values[name]}' is no whole number from 1`);
+if (values.log !== undefined && !['plain', 'biased'].includes(values.log)) fail(`no log '${values.log}'; there are plain, biased`);
+const chosen = positionals.length > 0 || values.peers ? positionals : names.filter((name) => !LONG.includes(name));
 const files = [...chosen.map((name) => `bench/${name}${ENDING}`), ...(values.peers ? ['bench/peers/peers.bench.ts'] : [])];
 
 const begin = performance.now();
 const { status } = spawnSync(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', '--config', 'bench/vitest.config.ts', ...files], {
   cwd: join(folder, '..'),
   stdio: 'inherit',
-  env: { ...process.env, MTL_BENCH_ONLY: values.only ?? '' },
+  env: { ...process.env, MTL_BENCH_OPTIONS: JSON.stringify(values) },
 });
 process.stdout.write(`took ${((performance.now() - begin) / 1000).toFixed(0)} s\n`);
 process.exit(status ?? 1);

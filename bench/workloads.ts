@@ -8,6 +8,7 @@ import { taskOptions, type Task } from '../src/tasks.js';
 import { firstLoopState } from '../src/training/loop-state.js';
 import { trainingOptions, type TrainingOptions } from '../src/training/options.js';
 import { combinesTerms, createStepper } from '../src/training/stepper.js';
+import { benchOptions } from './results.js';
 
 /** Ids of each field of the full Ali-CCP. */
 export const VOCABULARY: Readonly<Record<string, number>> = {
@@ -56,7 +57,7 @@ export function workloadName({ name, batchRows }: Workload): string {
 
 /** The workloads that `npm run bench -- --only` names; all of them without it. */
 export function chosenWorkloads(): readonly Workload[] {
-  const only = (process.env['MTL_BENCH_ONLY'] ?? '').split(',').filter((name) => name !== '');
+  const { only } = benchOptions();
   const names = WORKLOADS.map(workloadName);
   const unknown = only.filter((name) => !names.includes(name));
   if (unknown.length > 0) throw new Error(`no workload '${unknown.join("', '")}'; there are ${names.join(', ')}`);

@@ -1,0 +1,39 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { measureConfig } from '../../bench/models/measure.js';
+import { plantedLog } from '../../bench/models/planted.js';
+import { modelsTable, withSection } from '../../bench/models/table.js';
+import { scratchFolder } from '../support/scratch.js';
+
+const config = join(import.meta.dirname, '..', '..', 'configs', 'esmm.yaml');
+
+describe('npm run bench -- models', () => {
+  it('trains a config on a planted log, measures it on what that log does not show too, keeps what it measured, and sets it beside the truth', async () => {
+    const log = await plantedLog(scratchFolder(), 'biased', 3000);
+    expect(await plantedLog(join(log.folder, '..'), 'biased', 3000)).toEqual(log);
+    const options = { threads: 1, set: ['training.epochs=2'] };
+    const runs = [await measureConfig(config, log, { seed: 1, ...options }), await measureConfig(config, log, { seed: 2, ...options })];
+    const [first] = runs;
+    expect(first).toMatchObject({ config: 'esmm', seed: 1, epochs: 2, test: { ctr: { rows: 2000 }, ctcvr: { rows: 2000 } }, clicked: { cvr: { rows: 2000 } } });
+    expect(first!.test['cvr']!.rows).toBeLessThan(1000);
+    expect(first!.numWeights).toBeGreaterThan(10_000);
+    // Of the second call nothing is trained: the time is that of the first. Another seed and other changes are other trainings.
+    expect(await measureConfig(config, log, { seed: 1, ...options })).toEqual(first);
+    expect(runs[1]!.test['ctr']!['auc']).not.toBe(first!.test['ctr']!['auc']);
+    expect(existsSync(join(log.folder, 'runs', 'esmm'))).toBe(false);
+
+    const [head, , truth, line] = modelsTable('biased', log, [runs]).split('\n').map((row) => row.split('|').map((cell) => cell.trim()).slice(1, -1));
+    expect(head!.slice(1, 5)).toEqual(['ctr', 'cvr, where clicked', 'cvr, were all clicked', 'ctcvr']);
+    expect(truth![3]).toBe((log.oracle['test-clicked']!['cvr']!['auc'] as number).toFixed(4));
+    expect(line![0]).toBe('esmm');
+    const mean = ((runs[0]!.clicked['cvr']!['auc'] as number) + (runs[1]!.clicked['cvr']!['auc'] as number)) / 2;
+    expect(line![3]).toMatch(new RegExp(`^${mean.toFixed(4).replace('.', '\\.')} \\([−+]\\d+ ± \\d+\\)$`));
+  });
+
+  it('writes its tables between the marks of a page', () => {
+    const page = 'Before.\n<!-- plain log -->\nold\n<!-- /plain log -->\nBehind.\n';
+    expect(withSection(page, 'plain log', '| new |')).toBe('Before.\n<!-- plain log -->\n| new |\n<!-- /plain log -->\nBehind.\n');
+    expect(() => withSection(page, 'biased log', '')).toThrow('<!-- biased log -->');
+  });
+});
