@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { columnName, conditionColumns, conditionSchema } from './conditions.js';
+import { scaleBeforeFit, scalingOption, type ScaleStep } from './scaling.js';
 
 export { columnName } from './conditions.js';
 
@@ -20,6 +21,7 @@ export const taskOptions = z.strictObject({
     .optional()
     .describe('a label column, or a task: this one is trained and measured where that label is 1'),
   missing: z.enum(MISSING).default('error').describe('a blank label where the task is defined: an error, no row of this task (mask), no row at all (drop), or 0 (negative); where the given label is not 1, a blank costs nothing'),
+  scaling: scalingOption.optional().describe('how the label of a regression is scaled for its loss, one way or several in a row; what is predicted is scaled back'),
   weight: z.number().min(0).default(1).describe("factor of the task's loss"),
   sampleWeight: columnName.optional().describe("a column of numbers, 0 or more: factors of the rows' losses"),
   positiveWeight: z.union([z.number().positive(), z.literal('balanced')], "expected a number above 0, or 'balanced'").optional().describe('factor of the loss of rows whose label is 1; balanced: so many times as there are 0s for a 1 in train'),
@@ -114,6 +116,13 @@ export function weightColumn(column: string): string {
   return `sampleWeight.${column}`;
 }
 
+/**
+ * What a label must be beside a number: a function that refuses what is not, with BadValue; none where any number will do.
+ */
+export function labelCheck({ scaling }: Pick<Task, 'scaling'>): ((value: number) => void) | undefined {
+  return scaling === undefined ? undefined : scaleBeforeFit(scaling);
+}
+
 /** The columns of the data that the labels of a list of tasks are read from, each once. */
 export function labelColumns(tasks: readonly Task[]): readonly string[] {
   const ofTask = (task: Task): readonly string[] => {
@@ -128,4 +137,12 @@ export function labelColumns(tasks: readonly Task[]): readonly string[] {
 export interface LabelBalance {
   readonly own: number;
   readonly chain: number;
+}
+
+/** What train says of the labels of tasks, by task. */
+export interface LabelFacts {
+  /** Of those whose positives are to be balanced. */
+  readonly balance: ReadonlyMap<string, LabelBalance>;
+  /** Of those that are scaled: step by step, how. */
+  readonly scales: ReadonlyMap<string, readonly ScaleStep[]>;
 }

@@ -62,10 +62,10 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
   try {
     const reading = { policy, onNotice: tell, cache: { folder: data.cache, onNotice: tell }, verifyData: options.verifyData, onProgress: (progress: ReadProgress) => observer.onRead(progress), threads: options.threads, signal };
     const encoded = encodedFormat(format, run.resumed?.fitted ?? start.grow(await sources.train.fit(format, reading)));
-    const { train: trainSet, valid: validSet, test: testSet, unknown, balance } = await openDatasets(sources, encoded, reading, run.state.of(dataSection, firstDataState));
+    const { train: trainSet, valid: validSet, test: testSet, unknown, facts } = await openDatasets(sources, encoded, reading, start.keepScales(run.state.of(dataSection, firstDataState)));
 
     const layout = layoutOf(encoded.fields, { groups: experiment.features, embeddingParts: embeddingParts(model, tasks) });
-    const graph = buildModel(model, layout, tasks, { ...training, ...data.sampling, balance });
+    const graph = buildModel(model, layout, tasks, { ...training, ...data.sampling, ...facts });
     const plan = { graph, layout, seed, ...stepPlanOf(training) };
     const begun = { run: folder, model: model.name, engine: engine.description, epochs: training.epochs, ...planSize(plan, engine, vocabularyBytes(encoded.fields)) };
     observer.onStart(begun);

@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import { tasksOf, type Experiment } from './config/experiment.js';
 import { storedExperiment } from './config/stored.js';
+import { labelScales } from './data/batches/label-facts.js';
 import { encodedFormat, rowFormatOf, type EncodedFormat } from './data/rows/row-format.js';
+import { dataSection } from './data/sources/data-state.js';
 import type { Engine, Program } from './engines/engine.js';
 import { planSize } from './engines/plan-size.js';
 import { spacesOf, type Space } from './evaluation/spaces.js';
@@ -11,6 +13,8 @@ import { buildModel, embeddingParts } from './models/models.js';
 import { denseOptimizers, embeddingOptimizerSchema } from './optimizers/optimizers.js';
 import { sgd } from './optimizers/sgd.js';
 import { findCheckpoint, readCheckpoint, type Checkpoint } from './runs/checkpoint.js';
+import { FILES } from './runs/manifest.js';
+import { sectionOf } from './runs/run-state.js';
 import type { InputLayout } from './tables/layout.js';
 import type { Task } from './tasks.js';
 
@@ -42,7 +46,9 @@ export async function readTrainedModel(path: string, { withOptimizer = false } =
   const tasks = tasksOf(experiment);
   const format = encodedFormat(rowFormatOf({ tasks, groups: Object.values(experiment.features), cells: experiment.data }), checkpoint.fitted);
   const layout = layoutOf(format.fields, { groups: experiment.features, embeddingParts: embeddingParts(experiment.model, tasks) });
-  return { folder, checkpoint, experiment, tasks, spaces: spacesOf(tasks), format, layout, graph: buildModel(experiment.model, layout, tasks, { ...experiment.training, ...experiment.data.sampling }) };
+  const learned = tasks.some(({ scaling }) => scaling !== undefined) ? sectionOf(checkpoint.sections, dataSection, join(folder, FILES.state)).labelScales : undefined;
+  const graph = buildModel(experiment.model, layout, tasks, { ...experiment.training, ...experiment.data.sampling, scales: labelScales(tasks, learned ?? {}) });
+  return { folder, checkpoint, experiment, tasks, spaces: spacesOf(tasks), format, layout, graph };
 }
 
 /** What keeps nothing beside the weights: a model in use is trained no further. */

@@ -24,7 +24,7 @@ const withoutComments = (text: string): string => text.replace(/\/\*[\s\S]*?\*\/
 const roomOf = (path: string): string => (path.includes('/') ? path.slice(0, path.indexOf('/')) : path.replace(/\.(ts|js)$/, ''));
 
 /** Small files that everyone may use. */
-const FLOOR = ['part', 'random', 'errors', 'clock', 'tensor', 'dates', 'conditions', 'tasks', 'batch', 'disk', 'safetensors', 'byte-hash', 'csv-text', 'sort-by-count', 'thread', 'state-section'];
+const FLOOR = ['part', 'random', 'errors', 'clock', 'tensor', 'dates', 'conditions', 'tasks', 'batch', 'disk', 'safetensors', 'byte-hash', 'csv-text', 'sort-by-count', 'thread', 'state-section', 'bad-value', 'scaling'];
 
 /** Who may import whom, beside the floor and the room itself. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
@@ -44,6 +44,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'sort-by-count': [],
   thread: [],
   'state-section': [],
+  'bad-value': [],
+  scaling: [],
   graph: [],
   bottoms: ['graph'],
   models: ['bottoms', 'graph'],
@@ -60,7 +62,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   runs: ['engines', 'evaluation', 'features', 'training'],
   synth: [],
   config: ['data', 'evaluation', 'features', 'graph', 'models', 'runs', 'training'],
-  'warm-start': ['config', 'engines', 'features', 'graph', 'models', 'optimizers', 'runs', 'trained-model'],
+  'warm-start': ['config', 'data', 'engines', 'features', 'graph', 'models', 'optimizers', 'runs', 'trained-model'],
   train: ['config', 'data', 'engines', 'evaluation', 'features', 'models', 'runs', 'training', 'warm-start'],
   evaluate: ['data', 'engines', 'evaluation', 'trained-model', 'training'],
   'trained-model': ['config', 'data', 'engines', 'evaluation', 'features', 'graph', 'models', 'optimizers', 'runs', 'tables'],

@@ -11,6 +11,7 @@ import { models, termNames, type ModelSpec } from '../models/models.js';
 import type { Finding } from '../part.js';
 import { checkpointOptions } from '../runs/options.js';
 import { initFromOptions } from '../runs/origin.js';
+import { checkLabelScaling } from '../scaling.js';
 import { givenOf, labelColumns, rootTasks, taskOptions, tasksGiven, type Task } from '../tasks.js';
 import { checkTraining } from '../training/check-training.js';
 import { trainingOptions } from '../training/options.js';
@@ -91,6 +92,10 @@ function* checkTasks(tasks: readonly Task[], model: ModelSpec | undefined): Gene
     const given = givenOf(task);
     if (given !== undefined && (given.named === task.label || (given.named === task.name && tasksGiven(task, tasks).length === 0))) {
       yield { path: ['tasks', task.name, 'given', ...(typeof task.given === 'object' ? ['label'] : [])], message: 'expected another column than the label' };
+    }
+    if (task.scaling !== undefined) {
+      if (task.type === 'classification') yield { path: ['tasks', task.name, 'scaling'], message: 'a class is 1 or 0, and nothing to scale; leave it out, or take type: regression' };
+      for (const { path, message } of checkLabelScaling(task.scaling)) yield { path: ['tasks', task.name, 'scaling', ...path], message };
     }
     if (task.type === 'regression') {
       if (typeof task.label !== 'string') yield { path: ['tasks', task.name, 'label'], message: 'a condition is 1 or 0, and the task is a regression; take type: classification, or the column itself as label' };

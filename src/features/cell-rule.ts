@@ -1,4 +1,5 @@
 import type { CellOptions } from './cells.js';
+import type { ScaleStep } from '../scaling.js';
 import type { Texts } from './vocabulary/texts.js';
 
 /**
@@ -30,9 +31,6 @@ export type CellMeaning =
   | { readonly kind: 'time'; readonly part: string; readonly format: string; readonly timeZone: string; readonly values: readonly string[] }
   /** The same number for every decimal number. */
   | { readonly kind: 'constant'; readonly value: number };
-
-/** One step of a scaling: log(1 + x), which refuses -1 and below, or (x - subtract) / divide. */
-export type ScaleStep = { readonly kind: 'log1p' } | { readonly kind: 'affine'; readonly subtract: number; readonly divide: number };
 
 /** A rule in JSON: of its texts, how many there are. */
 export function ruleInJson(rule: CellRule): object {

@@ -2,21 +2,7 @@ import type { CellOptions } from './cells.js';
 import type { Pooling } from '../tables/layout.js';
 import type { CellRule } from './cell-rule.js';
 
-/** A cell that a field cannot take; the reader adds the file, the line and the column. */
-export class BadValue extends Error {
-  override readonly name = 'BadValue';
-
-  /**
-   * @param expected what the cell should have held
-   * @param cure what to do where a whole column is likely to be like that
-   */
-  constructor(
-    readonly expected: string,
-    readonly cure?: string,
-  ) {
-    super(`expected ${expected}`);
-  }
-}
+export { BadValue } from '../bad-value.js';
 
 /** Turns a cell, or an item of a bag, into the number that a batch holds. */
 export interface Encoder {

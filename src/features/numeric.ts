@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { userError } from '../errors.js';
 import type { OptionsOf } from '../part.js';
+import { checkScaling, scaleBeforeFit, scaleOf, scaleSteps, scalingOption, startScalingFit } from '../scaling.js';
 import { BadValue, type Encoder, type Field, type Fit } from './feature.js';
 import { defineFieldGroup } from './field-group.js';
 import { parseNumber } from './parse.js';
 import { createQuantiles } from './quantiles.js';
-import { checkScaling, scaleBeforeFit, scaleOf, scaleSteps, scalingOption, startScalingFit } from './scaling.js';
 
 /** What stands for cells that are empty, in the YAML. */
 const missingOption = z

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { userError } from '../errors.js';
 import type { OptionsOf } from '../part.js';
+import { checkScaling, scaleBeforeFit, scaleOf, scalingOption, startScalingFit } from '../scaling.js';
 import { BadValue, type BagItems, type Encoder, type Field, type Fit, type VectorReading } from './feature.js';
 import { defineFieldGroup } from './field-group.js';
 import { parseNumber } from './parse.js';
-import { checkScaling, scaleBeforeFit, scaleOf, scalingOption, startScalingFit } from './scaling.js';
 
 const options = {
   length: z.int().min(1).max(65_536).optional().describe('numbers of a cell; found on train where it is not given'),

@@ -1,5 +1,6 @@
 import type {
   Activation,
+  FunctionName,
   Initializer,
   LossValue,
   OperationName,
@@ -133,6 +134,11 @@ export class GraphBuilder {
   /** factor · x + offset, elementwise. */
   affine(x: Value, factor: number, offset: number): ValueOf<'affine'> {
     return this.#push('affine', x.width, { x, factor, offset });
+  }
+
+  /** A function of each number: e^x, e^x - 1, log x, log(1 + x), log(1 + e^x), or -1, 0 and 1 below, at and above 0. */
+  map(x: Value, of: FunctionName): ValueOf<'map'> {
+    return this.#push('map', x.width, { x, of });
   }
 
   /** The logit of the product of two probabilities that are given by their logits, elementwise. */

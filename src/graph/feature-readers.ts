@@ -1,8 +1,9 @@
 import { operandsOf, type Graph } from './graph.js';
-import type { OperationName, Parameter, Value } from './operations.js';
+import type { OperationName, Value } from './operations.js';
+import { parametersIn } from './parameters-in.js';
 
 /** Operations that make each column of the same column of what they take. */
-const BY_COLUMNS: ReadonlySet<OperationName> = new Set<OperationName>(['multiply', 'add', 'affine', 'activation', 'batchNorm', 'dropout', 'clip', 'reciprocal', 'stopGradient']);
+const BY_COLUMNS: ReadonlySet<OperationName> = new Set<OperationName>(['multiply', 'add', 'affine', 'map', 'activation', 'batchNorm', 'dropout', 'clip', 'reciprocal', 'stopGradient']);
 
 /**
  * Names of the parameters that have learned what the columns of the looked-up features are: those of the layers that read them, and
@@ -33,12 +34,4 @@ export function featureReaders(graph: Graph): ReadonlySet<string> {
     }
   }
   return readers;
-}
-
-/** The parameters of an operation, also those that nothing trains; what it reads are values, which have none of their own here. */
-function parametersIn(held: object): readonly Parameter[] {
-  return Object.values(held).flatMap((each: unknown): readonly Parameter[] => {
-    if (typeof each !== 'object' || each === null || 'op' in each || Array.isArray(each)) return [];
-    return 'isTrainable' in each ? [each as Parameter] : parametersIn(each);
-  });
 }

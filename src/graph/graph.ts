@@ -42,6 +42,7 @@ const OPERANDS: Operands = {
   multiply: ({ a, b }) => [a, b],
   add: ({ a, b }) => [a, b],
   affine: ({ x }) => [x],
+  map: ({ x }) => [x],
   productLogit: ({ a, b }) => [a, b],
   crossEntropy: ({ logit, label }) => [logit, label],
   reciprocal: ({ x }) => [x],

@@ -24,6 +24,10 @@ export type Source = { readonly kind: 'features' } | { readonly kind: 'label'; r
 export const ACTIVATIONS = ['relu', 'sigmoid', 'tanh', 'leaky-relu', 'prelu', 'dice', 'gelu', 'swish', 'linear'] as const;
 export type Activation = (typeof ACTIVATIONS)[number];
 
+/** Functions of one number. */
+export const FUNCTIONS = ['exp', 'expm1', 'log', 'log1p', 'softplus', 'sign'] as const;
+export type FunctionName = (typeof FUNCTIONS)[number];
+
 /** Running mean and variance that a normalisation keeps for evaluation. */
 export interface RunningStatistics {
   readonly mean: Parameter;
@@ -73,6 +77,8 @@ export interface Operations {
   add: { readonly a: Value; readonly b: Value };
   /** factor · x + offset */
   affine: { readonly x: Value; readonly factor: number; readonly offset: number };
+  /** A function of each number; of `sign` nothing goes back. Where the result is not finite, the step is refused. */
+  map: { readonly x: Value; readonly of: FunctionName };
   /** The logit of σ(a) σ(b), that of two events of which one is given the other (ESMM's CTCVR, Ma et al. 2018), from their logits. */
   productLogit: { readonly a: Value; readonly b: Value };
   /** -[y log σ(z) + (1 - y) log(1 - σ(z))] of each row, for losses that are made of others; the label is never differentiated. */

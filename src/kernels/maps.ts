@@ -20,6 +20,47 @@ export function affine(x: usize, ldx: i32, y: usize, ldy: i32, rows: i32, width:
   }
 }
 
+/** A function of a number, by its number: e^x, e^x - 1, log x, log(1 + x), log(1 + e^x), the sign. */
+// @ts-ignore: decorator
+@inline
+function mapped(kind: i32, x: f64): f64 {
+  if (kind == 0) return Math.exp(x);
+  if (kind == 1) return Math.expm1(x);
+  if (kind == 2) return Math.log(x);
+  if (kind == 3) return Math.log1p(x);
+  if (kind == 4) return max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
+  return <f64>(x > 0) - <f64>(x < 0);
+}
+
+/** The derivative of that function. */
+// @ts-ignore: decorator
+@inline
+function slopeOf(kind: i32, x: f64): f64 {
+  if (kind <= 1) return Math.exp(x);
+  if (kind == 2) return 1 / x;
+  if (kind == 3) return 1 / (1 + x);
+  if (kind == 4) return 1 / (1 + Math.exp(-x));
+  return 0;
+}
+
+/** y = f(x), in doubles. */
+export function mapNumbers(kind: i32, x: usize, ldx: i32, y: usize, ldy: i32, rows: i32, width: i32): void {
+  const end = shareEnd(rows, 4);
+  for (let b = shareBegin(rows, 4); b < end; b++) {
+    const from = x + (<usize>b * ldx << 2), to = y + (<usize>b * ldy << 2);
+    for (let n: usize = 0; n < <usize>width << 2; n += 4) store<f32>(to + n, <f32>mapped(kind, load<f32>(from + n)));
+  }
+}
+
+/** dx (+)= dy f'(x) */
+export function mapNumbersGradient(kind: i32, x: usize, ldx: i32, dy: usize, ldy: i32, dx: usize, rows: i32, width: i32, accumulate: i32): void {
+  const end = shareEnd(rows, 4);
+  for (let b = shareBegin(rows, 4); b < end; b++) {
+    const from = x + (<usize>b * ldx << 2), dyRow = dy + (<usize>b * ldy << 2), to = dx + (<usize>b * ldx << 2);
+    for (let n: usize = 0; n < <usize>width << 2; n += 4) put(to + n, <f32>(load<f32>(dyRow + n) * slopeOf(kind, load<f32>(from + n))), accumulate);
+  }
+}
+
 /** y = x where it lies from low to high, else the nearer of these. */
 export function clip(x: usize, ldx: i32, y: usize, ldy: i32, rows: i32, width: i32, low: f32, high: f32): void {
   const end = shareEnd(rows, 4);

@@ -3,7 +3,8 @@ import { inputsOf, type InputField } from '../graph/features.js';
 import type { Graph } from '../graph/graph.js';
 import { registry } from '../part.js';
 import type { Value } from '../graph/operations.js';
-import { rootTasks, taskColumns, type LabelBalance, type Task } from '../tasks.js';
+import { rootTasks, taskColumns, type LabelFacts, type Task } from '../tasks.js';
+import { scaled, unscaled } from './label-units.js';
 import type { ModelTask } from './model.js';
 import * as all from './all.js';
 
@@ -11,14 +12,15 @@ import * as all from './all.js';
 export const models = registry(all);
 export type ModelSpec = Parameters<typeof models.build>[0];
 
-/** What a graph is built for, beside its model and its tasks. */
-export interface GraphOptions {
+/**
+ * What a graph is built for, beside its model and its tasks. Where the balance of a label is not given, it weighs 1: what is predicted
+ * does not depend on it. Where scales are not given, labels are taken as they are: for whoever asks for names alone.
+ */
+export interface GraphOptions extends Partial<LabelFacts> {
   /** Factors of the losses of terms, by their names, beside those of tasks. */
   readonly termWeights?: Readonly<Record<string, number>> | undefined;
-  /** What a balanced label weighs where it is 1, by task; 1 where it is not given: what is predicted does not depend on it. */
   /** Where the rows that it learns from are a sample: the share of the negatives that is among them. */
   readonly negatives?: number | undefined;
-  readonly balance?: ReadonlyMap<string, LabelBalance> | undefined;
 }
 
 /** How the features lie side by side. */
@@ -46,7 +48,7 @@ export function termNames(spec: ModelSpec, tasks: readonly Task[]): readonly str
  * Builds the graph of a model.
  * @param inputLayout of the features, with the parts of embeddings that the model wants (`withEmbeddingParts`)
  */
-export function buildModel(spec: ModelSpec, inputLayout: ModelInput, tasks: readonly Task[], { termWeights = {}, negatives = 1, balance }: GraphOptions = {}): Graph {
+export function buildModel(spec: ModelSpec, inputLayout: ModelInput, tasks: readonly Task[], { termWeights = {}, negatives = 1, balance, scales = new Map() }: GraphOptions = {}): Graph {
   const g = new GraphBuilder();
   const input = g.input({ kind: 'features' }, inputLayout.width);
   const labels = new Map<string, Value>();
@@ -58,7 +60,7 @@ export function buildModel(spec: ModelSpec, inputLayout: ModelInput, tasks: read
   const optional = (column: string | undefined): Value | undefined => (column === undefined ? undefined : label(column));
   const modelTasks = tasks.map((task): ModelTask => {
     const columns = taskColumns(task, tasks);
-    const labelValue = label(columns.label);
+    const labelValue = scaled(g, label(columns.label), scales.get(task.name));
     const balanced = balance?.get(task.name) ?? { own: 1, chain: 1 };
     const { positiveWeight = 1 } = task;
     const options = (maskColumn: string | undefined, balance: number) => once((): LossOptions => {
@@ -73,7 +75,8 @@ export function buildModel(spec: ModelSpec, inputLayout: ModelInput, tasks: read
   });
   const output = models.build(spec, { g, input, fields: inputLayout.columns, tasks: modelTasks });
   const terms = output.terms.map((term) => (Object.hasOwn(termWeights, term.name) ? { ...term, weight: term.weight * termWeights[term.name]! } : term));
-  const predictions = negatives === 1 ? output.predictions : correctedPredictions(g, output.predictions, rootTasks(tasks), negatives);
+  const inUnits = new Map([...output.predictions].map(([name, prediction]) => [name, unscaled(g, prediction, scales.get(name))]));
+  const predictions = negatives === 1 ? inUnits : correctedPredictions(g, inUnits, rootTasks(tasks), negatives);
   return { values: g.values, parameters: g.parameters, ...output, predictions, terms };
 }
 

@@ -4,6 +4,7 @@ import { didYouMean, joined, type Problem } from '../errors.js';
 import type { Field } from '../features/feature.js';
 import { optimizers } from '../optimizers/optimizers.js';
 import type { InitFromOptions } from '../runs/origin.js';
+import type { Task } from '../tasks.js';
 import { allBut, listed, matcherOf } from './names.js';
 
 // What can be wrong between a checkpoint and the model that takes of it: each with its place and the cure.
@@ -62,6 +63,14 @@ export function* checkInput(was: readonly Field[], is: readonly Field[], readers
   for (const [i, field] of is.entries()) {
     if (field.kind === 'number' && field.meaning !== was[i]!.meaning) yield { key: `field '${field.name}'`, message: `is ${was[i]!.meaning} in the checkpoint, here ${field.meaning}`, fix: `say of it what was said then, or ${fix}` };
   }
+}
+
+/** A layer that has learned to say a label in some units goes on in these. */
+export function* checkScale(was: Task | undefined, is: Task, sayers: readonly string[]): Generator<Problem> {
+  if (was === undefined || sayers.length === 0) return;
+  const named = ({ scaling = 'none' }: Task): string => [scaling].flat().join(', ');
+  if (named(was) === named(is)) return;
+  yield { key: `tasks.${is.name}.scaling`, message: `is ${named(is)} and was ${named(was)} in the checkpoint, whose last layer learned to say that`, fix: `scale the label as it was, or ${leaveOut(...ofLayers(sayers))}` };
 }
 
 /** The layers that tensors belong to: what stands before the last part of their names, unless it is within another one's. */

@@ -4,14 +4,17 @@ import { UserError, type Problem } from '../errors.js';
 import type { Field } from '../features/feature.js';
 import { featureReaders } from '../graph/feature-readers.js';
 import type { Graph } from '../graph/graph.js';
+import { lastLayers } from '../graph/last-layers.js';
 import type { InitFromOptions } from '../runs/origin.js';
-import { checkInput, checkOptimizers, checkParts, checkPatterns, checkShapes, checkTable, type Shapes } from './checks.js';
+import type { Task } from '../tasks.js';
+import { checkInput, checkOptimizers, checkParts, checkPatterns, checkScale, checkShapes, checkTable, type Shapes } from './checks.js';
 import { isTable, listed, matcherOf } from './names.js';
 
 /** A model of which weights are taken, or that takes them. */
 export interface Side {
   readonly training: Experiment['training'];
   readonly fields: readonly Field[];
+  readonly tasks: readonly Task[];
   readonly graph: Graph;
   /** What the parts of every embedding are for. */
   readonly embeddingParts: readonly string[];
@@ -27,6 +30,8 @@ export interface Taken {
   readonly left: readonly string[];
   /** Whether what was learned for a field on train is taken with what has learned from it. */
   keepsFitted(field: Field): boolean;
+  /** Whether the label of a task stays scaled as it was, since a layer is taken that has learned to say it. */
+  keepsScale(task: Task): boolean;
 }
 
 /**
@@ -46,6 +51,11 @@ export function decideTaken(options: InitFromOptions, before: Side, now: Side): 
   // Where the input lies otherwise, the shape of what reads it is no news.
   const dense = [...names].filter((name) => !isTable(name) && !(ofInput.length > 0 && readers.has(name)));
   problems.push(...ofInput, ...checkShapes(dense, had, has));
+  const sayersTaken = ({ name }: Task): readonly string[] => {
+    const [was, is] = [before.graph, now.graph].map(({ predictions }) => predictions.get(name));
+    return was === undefined || is === undefined ? [] : [...lastLayers(is)].filter((each) => names.has(each) && lastLayers(was).has(each));
+  };
+  for (const task of now.tasks) problems.push(...checkScale(before.tasks.find(({ name }) => name === task.name), task, sayersTaken(task)));
   if (options.optimizer === 'keep') problems.push(...checkOptimizers(before.training, now.training, tables.length > 0, names.size > tables.length));
   if (problems.length === 0 && names.size === 0) problems.push({ key: 'initFrom.take', message: 'nothing that is to be taken is in both the checkpoint and this model', fix: `the checkpoint has ${listed([...had.keys()])}; the model ${listed([...has.keys()])}` });
   if (problems.length > 0) throw new UserError('config', problems.map((problem) => ({ where: options.checkpoint, ...problem })));
@@ -53,6 +63,7 @@ export function decideTaken(options: InitFromOptions, before: Side, now: Side): 
     names,
     drawn: [...has.keys()].filter((name) => !names.has(name)),
     left: [...had.keys()].filter((name) => !names.has(name)),
+    keepsScale: (task) => sayersTaken(task).length > 0,
     keepsFitted: ({ name, kind }) => (kind === 'number' ? readersTaken.length > 0 : names.has(tableTensor(name))),
   };
 }

@@ -1,5 +1,7 @@
 import { realpathSync } from 'node:fs';
+import { join } from 'node:path';
 import { tasksOf, type Experiment } from '../config/experiment.js';
+import { dataSection, type DataState } from '../data/sources/data-state.js';
 import { tableTensor, type Program } from '../engines/engine.js';
 import { UserError, type Problem } from '../errors.js';
 import type { Field, Grown } from '../features/feature.js';
@@ -7,9 +9,10 @@ import { encodedFields, layoutOf, type Fitted } from '../features/feature-types.
 import { growFitted, type GrownFitted } from '../features/grow-fitted.js';
 import { buildModel, embeddingParts } from '../models/models.js';
 import { findCheckpoint } from '../runs/checkpoint.js';
-import { manifestDigest } from '../runs/manifest.js';
+import { FILES, manifestDigest } from '../runs/manifest.js';
 import { originOfRun, type InitFromOptions, type Origin } from '../runs/origin.js';
 import type { RunLog } from '../runs/run-log.js';
+import { sectionOf } from '../runs/run-state.js';
 import { readTrainedModel, type TrainedModel } from '../trained-model.js';
 import { allBut } from './names.js';
 import { mergedState } from './merged-state.js';
@@ -28,6 +31,8 @@ export interface Start {
    * @throws UserError (config) where a table would lose rows
    */
   grow(learned: Fitted): Fitted;
+  /** Takes over how labels were scaled then, into what a run knows of its data, where what has learned to say them is taken. */
+  keepScales(data: DataState): DataState;
   /**
    * Gives a program its first weights, and tells what was taken, what is new and what was left. Once: they are forgotten then,
    * since they may be half of the memory.
@@ -35,7 +40,7 @@ export interface Start {
   begin(program: Pick<Program, 'state' | 'restore'>, log: Pick<RunLog, 'event'>, tell: (notice: string) => void): void;
 }
 
-const DRAWN: Start = { originOf: undefined, grow: (learned) => learned, begin: () => undefined };
+const DRAWN: Start = { originOf: undefined, grow: (learned) => learned, keepScales: (data) => data, begin: () => undefined };
 
 /** How the new run of a config starts. Nothing is read before it is known that there is a new run. */
 export function startOf(experiment: Experiment, fields: readonly Field[]): Start {
@@ -58,6 +63,15 @@ export function startOf(experiment: Experiment, fields: readonly Field[]): Start
       refuseFewerRows(before, taken, fields, grown.fitted);
       return grown.fitted;
     },
+    keepScales(data) {
+      // A run that goes on has its own.
+      if (origin === undefined) return data;
+      const { before: { checkpoint, folder, tasks }, taken } = origin;
+      const { labelScales: then = {} } = sectionOf(checkpoint.sections, dataSection, join(folder, FILES.state));
+      const kept = tasks.filter((task) => Object.hasOwn(then, task.name) && taken.keepsScale(task)).map(({ name }) => [name, then[name]] as const);
+      if (kept.length > 0) data.labelScales = Object.fromEntries(kept);
+      return data;
+    },
     begin(program, log, tell) {
       const { before, taken, notices, origin: from } = opened();
       const { changes, kept } = grown!;
@@ -66,7 +80,8 @@ export function startOf(experiment: Experiment, fields: readonly Field[]): Start
       const drawn = program.state();
       program.restore(mergedState(drawn, saved, taken.names, cleared));
       origin = undefined;
-      const report = startReport({ from, initFrom, steps: saved.step, taken, kept, changes, rowsBefore: new Map([...saved.weights].map(([name, { shape }]) => [name, shape[0]!])), rowsNow: new Map([...drawn.weights].map(([name, { shape }]) => [name, shape[0]!])) });
+      const scaled = before.tasks.filter((task) => task.scaling !== undefined && taken.keepsScale(task)).map(({ name }) => `the label of ${name}`);
+      const report = startReport({ from, initFrom, steps: saved.step, taken, kept: [...kept, ...scaled], changes, rowsBefore: new Map([...saved.weights].map(([name, { shape }]) => [name, shape[0]!])), rowsNow: new Map([...drawn.weights].map(([name, { shape }]) => [name, shape[0]!])) });
       log.event('initFrom', report.details);
       for (const line of [...notices, ...report.lines]) tell(line);
     },
@@ -88,13 +103,14 @@ async function open(initFrom: InitFromOptions, experiment: Experiment, fields: r
   const before = await readTrainedModel(folder, { withOptimizer: initFrom.optimizer === 'keep' });
   const partsOf = ({ model, ...rest }: Experiment): readonly string[] => embeddingParts(model, tasksOf(rest));
   const parts = partsOf(experiment);
+  const tasks = tasksOf(experiment);
   // How wide a vector is may be known only when train is read; until then, any width will do.
   const wide = fields.map((field) => (field.width === 0 ? { ...field, width: 1 } : field));
-  const graph = buildModel(experiment.model, layoutOf(wide, { groups: experiment.features, embeddingParts: parts }), tasksOf(experiment));
+  const graph = buildModel(experiment.model, layoutOf(wide, { groups: experiment.features, embeddingParts: parts }), tasks);
   const taken = decideTaken(
     initFrom,
-    { training: before.experiment.training, fields: before.format.fields, graph: before.graph, embeddingParts: partsOf(before.experiment) },
-    { training: experiment.training, fields, graph, embeddingParts: parts },
+    { training: before.experiment.training, fields: before.format.fields, tasks: before.tasks, graph: before.graph, embeddingParts: partsOf(before.experiment) },
+    { training: experiment.training, fields, tasks, graph, embeddingParts: parts },
   );
   return { origin: { checkpoint: folder, sha256: await manifestDigest(folder) }, notices, before, taken };
 }

@@ -4,7 +4,6 @@ import { encodedFields, featureTypes, fieldsOf, layoutOf } from '../../src/featu
 import { murmur3, seededHash } from '../../src/features/murmur.js';
 import { NOT_TEXT } from '../../src/features/parse.js';
 import { createQuantiles } from '../../src/features/quantiles.js';
-import { scaleOf, startScalingFit, unscaleOf } from '../../src/features/scaling.js';
 import { randomStream } from '../../src/random.js';
 import { fieldOf, fittedField as fitted } from '../support/fitted-field.js';
 
@@ -341,16 +340,6 @@ describe('numbers', () => {
     const fit = fieldOf({ type: 'numeric', scaling: ['log1p', 'standard'] }).startFit()!;
     expect(() => fit.check('-1')).toThrow(/above -1/);
     expect(() => fit.direct!.cell === 'number' && fit.direct!.check!(-1)).toThrow(/above -1/);
-  });
-
-  it('come back from what a scaling made of them', () => {
-    for (const scaling of ['none', 'log1p', 'min-max', 'standard', ['log1p', 'standard'], ['min-max', 'log1p']] as const) {
-      const spec = typeof scaling === 'string' ? scaling : [...scaling];
-      const fit = startScalingFit(spec);
-      for (const value of [0, 3, 17.5, 52]) fit?.observe(value);
-      const learned = fit?.finish();
-      for (const value of [0, 1, 8.25, 52]) expect(unscaleOf(spec, learned)(scaleOf(spec, learned)(value))).toBeCloseTo(value, 9);
-    }
   });
 });
 

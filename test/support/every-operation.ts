@@ -1,10 +1,10 @@
 import type { GraphBuilder } from '../../src/graph/builder.js';
-import { ACTIVATIONS, type Activation, type LossName, type LossValue, type OperationName, type Value } from '../../src/graph/operations.js';
+import { ACTIVATIONS, FUNCTIONS, type Activation, type LossName, type LossValue, type OperationName, type Value } from '../../src/graph/operations.js';
 
 type Body = (g: GraphBuilder, x: Value, name: string) => Value;
 
 /** A body for each operation that keeps something of the input: typed, so that none can be forgotten. */
-const BODIES: Record<Exclude<OperationName, LossName | 'input' | 'activation'>, Body> = {
+const BODIES: Record<Exclude<OperationName, LossName | 'input' | 'activation' | 'map'>, Body> = {
   linear: (g, x, name) => g.linear(x, x.width + 3, `${name}.l`),
   batchNorm: (g, x, name) => g.batchNorm(x, `${name}.n`),
   layerNorm: (g, x, name) => g.layerNorm(g.linear(x, x.width + 3, `${name}.l`), `${name}.n`),
@@ -28,6 +28,8 @@ const BODIES: Record<Exclude<OperationName, LossName | 'input' | 'activation'>, 
 const bodies: readonly (readonly [string, Body])[] = [
   ['mixture of one expert', (g, x, name) => g.mixture(g.softmax(g.linear(x, 1, `${name}.gate`)), [g.linear(x, 4, `${name}.expert`)])],
   ...Object.entries(BODIES),
+  // Of numbers above 0, where all of them have an image.
+  ...FUNCTIONS.map((of): [string, Body] => [`map ${of}`, (g, x, name) => g.map(g.affine(g.activation(g.linear(x, x.width + 2, `${name}.l`), 'sigmoid', `${name}.s`), 1, 0.1), of)]),
   ...ACTIVATIONS.map((kind: Activation): [string, Body] => [`activation ${kind}`, (g, x, name) => g.activation(g.linear(x, x.width + 2, `${name}.l`), kind, `${name}.a`)]),
 ];
 

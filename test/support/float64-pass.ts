@@ -1,6 +1,6 @@
 import { column, type Batch } from '../../src/batch.js';
 import { tableTensor, type Plan } from '../../src/engines/engine.js';
-import { isLoss, type Activation, type LossName, type OperationName, type Parameter, type RunningStatistics, type Value, type ValueOf } from '../../src/graph/operations.js';
+import { isLoss, type Activation, type FunctionName, type LossName, type OperationName, type Parameter, type RunningStatistics, type Value, type ValueOf } from '../../src/graph/operations.js';
 import { dropoutMask, streamKey } from '../../src/random.js';
 import { createTape, type Node, type Tape } from './tape.js';
 
@@ -57,6 +57,15 @@ const ACTIVATION: { readonly [Kind in Activation]: (x: Node, value: ValueOf<'act
   },
 };
 
+const FUNCTION: { readonly [Name in FunctionName]: readonly [f: (x: number) => number, slope: (x: number) => number] } = {
+  exp: [Math.exp, Math.exp],
+  expm1: [Math.expm1, Math.exp],
+  log: [Math.log, (v) => 1 / v],
+  log1p: [Math.log1p, (v) => 1 / (1 + v)],
+  softplus: [softplus, sigmoid],
+  sign: [Math.sign, () => 0],
+};
+
 /** (x - mean) / √(variance + ε) */
 function normalised(x: Node, { mean, variance, epsilon }: RunningStatistics, { tape, rows, mode, parameter }: Run): Node {
   const average = (v: Node): Node => tape.map(tape.sum(v, 'rows'), (sum) => sum / rows, () => 1 / rows);
@@ -106,6 +115,7 @@ const OPERATION: { readonly [Name in Exclude<OperationName, LossName>]: (value: 
   multiply: ({ a, b }, { tape, get }) => tape.multiply(get(a), get(b)),
   add: ({ a, b }, { tape, get }) => tape.add(get(a), get(b)),
   affine: ({ x, factor, offset }, { tape, get }) => tape.map(get(x), (v) => factor * v + offset, () => factor),
+  map: ({ x, of }, { tape, get }) => tape.map(get(x), ...FUNCTION[of]),
   productLogit({ a, b }, { tape, get }) {
     const logs = [a, b].map((logit) => tape.map(get(logit), (z) => -softplus(-z), (z) => sigmoid(-z)));
     return tape.map(tape.add(logs[0]!, logs[1]!), (l) => l - Math.log(-Math.expm1(l)), (l) => -1 / Math.expm1(l));

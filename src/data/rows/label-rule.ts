@@ -1,5 +1,5 @@
 import { BadValue } from '../../features/feature.js';
-import { chainOf, givenColumn, givenOf, labelColumn, taskColumns, tasksGiven, type Task } from '../../tasks.js';
+import { chainOf, givenColumn, givenOf, labelCheck, labelColumn, taskColumns, tasksGiven, type Task } from '../../tasks.js';
 import { BLANK_CURE } from './label-columns.js';
 import type { RowRule, RuleBlock } from './row-rule.js';
 
@@ -69,6 +69,7 @@ function startTask(task: Task, tasks: readonly Task[], { labels }: RuleBlock): S
   const givenLabel = given && labels.get(givenColumn(task, tasks)!)!;
   const violations = type === 'classification' ? given?.violations : 'keep';
   const what = nameOfLabel(task);
+  const check = labelCheck(task);
   const broken = new BadValue(`${given?.named} to be 1 where ${what} is 1`, given && `correct the row, or say what such rows are: given: { label: ${given.named}, violations: skip (left out) or keep } below the task`);
   const isBlank = new BadValue(`${what} not to be blank${given === undefined ? '' : ` where ${given.named} is 1`}`, BLANK_CURE);
   const [reasonBroken, reasonBlank] = [violationReason(task), `${what} is blank`];
@@ -88,7 +89,7 @@ function startTask(task: Task, tasks: readonly Task[], { labels }: RuleBlock): S
       } else if (value === 1 && violations !== 'keep' && gives !== undefined && gives !== 1) {
         if (violations === 'skip') return reasonBroken;
         throw broken;
-      }
+      } else check?.(value);
       if (knownInto !== undefined) knownInto[row] = Number.isNaN(value) ? 0 : 1;
       if (hasMask) maskInto![row] = gives === 1 && !Number.isNaN(value) ? 1 : 0;
       if (chainInto !== undefined) chainInto[row] = isDecided(chain, row) ? 1 : 0;

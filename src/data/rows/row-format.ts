@@ -1,7 +1,7 @@
 import { cleanOf, joinCells, type CellOptions } from '../../features/cells.js';
 import type { Field } from '../../features/feature.js';
 import { encodedFields, encodingOptions, fieldsOf, type EncodedField, type FeatureSpec, type Fitted } from '../../features/feature-types.js';
-import { givenColumn, givenOf, labelColumn, type Task } from '../../tasks.js';
+import { givenColumn, givenOf, labelCheck, labelColumn, type Task } from '../../tasks.js';
 import { cleanLabel } from './clean-cells.js';
 import { labelColumnsOf, type LabelColumn } from './label-columns.js';
 import { labelRule, maskColumns } from './label-rule.js';
@@ -86,9 +86,10 @@ export function encodedFormat(format: RowFormat, fitted: Fitted): EncodedFormat 
 export function recipeOf({ labels, funnels, spec }: RowFormat): unknown {
   // What is no plain column, and what its blanks and violations are, is said by the tasks; those that say nothing are as they ever were.
   const said = spec.tasks.flatMap((task) => {
-    const { name, label, given, missing } = task;
-    const isPlain = typeof label === 'string' && (given === undefined || (typeof given === 'string' && givenColumn(task, spec.tasks) === given)) && missing === 'error';
-    return isPlain ? [] : [{ name, label, given, missing }];
+    const { name, label, given, missing, scaling } = task;
+    const isChecked = labelCheck(task) !== undefined;
+    const isPlain = typeof label === 'string' && (given === undefined || (typeof given === 'string' && givenColumn(task, spec.tasks) === given)) && missing === 'error' && !isChecked;
+    return isPlain ? [] : [{ name, label, given, missing, ...(isChecked && { scaling }) }];
   });
   const blanks = labels.filter(({ mayBeBlank }) => mayBeBlank).map(({ name }) => name);
   const isCleaned = spec.cells !== undefined && cleanOf(spec.cells) !== undefined;

@@ -1,4 +1,6 @@
+import { BadValue } from '../../bad-value.js';
 import { userError } from '../../errors.js';
+import { labelCheck, labelColumn } from '../../tasks.js';
 import type { RowBlock } from '../rows/row-block.js';
 import type { RowFormat } from '../rows/row-format.js';
 import { BLAME_DATA, type ShardColumn } from './manifest.js';
@@ -37,10 +39,23 @@ export function checkLabels({ rows, labels }: RowBlock, format: RowFormat, place
       if (!isGood) throw badRow(placeOf(r), name, `expected ${type === 'class' ? '0 or 1' : 'a finite number'}, found ${data[r]}`);
     }
   }
+  for (const task of format.spec.tasks) {
+    const check = labelCheck(task);
+    const name = labelColumn(task);
+    if (check !== undefined) for (let r = 0; r < rows; r++) checked(labels.get(name)![r]!, check, (message) => badRow(placeOf(r), name, message));
+  }
   for (const { label, given } of format.funnels) {
     const labelData = labels.get(label)!;
     const givenData = labels.get(given)!;
     for (let r = 0; r < rows; r++) if (labelData[r] === 1 && givenData[r] !== 1) throw badRow(placeOf(r), label, `expected ${given} to be 1 where ${label} is 1`);
+  }
+}
+
+function checked(value: number, check: (value: number) => void, errorOf: (message: string) => Error): void {
+  try {
+    check(value);
+  } catch (error) {
+    throw error instanceof BadValue ? errorOf(`expected ${error.expected}, found ${value}`) : error;
   }
 }
 

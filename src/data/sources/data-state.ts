@@ -16,6 +16,8 @@ const dataStateSchema = z.strictObject({
   trainRows: z.int().min(0).nullable(),
   /** What the files hold; none in a checkpoint of before it was kept. */
   fingerprints: z.strictObject({ train: fingerprintSchema.optional(), valid: fingerprintSchema.optional() }),
+  /** By task whose label is scaled: what was learned for it on train. */
+  labelScales: z.record(z.string(), z.unknown()).optional(),
 });
 /** What a run knows of its data. */
 export type DataState = z.output<typeof dataStateSchema>;

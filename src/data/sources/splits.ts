@@ -1,8 +1,9 @@
 import { UserError, type Problem } from '../../errors.js';
 import { dialectOf, type DialectOptions } from '../dialect.js';
 import type { Dataset } from '../batches/dataset.js';
-import { labelBalance } from '../batches/label-balance.js';
-import type { LabelBalance } from '../../tasks.js';
+import { labelFacts } from '../batches/label-facts.js';
+import { wideLabelNotices } from '../batches/wide-labels.js';
+import type { LabelFacts } from '../../tasks.js';
 import { SPLITS, splitFilesOf, type DataOptions, type Paths, type Split } from '../options.js';
 import type { RowFilter } from '../rows/row-filter.js';
 import { columnsOf, unsampled, withFilter, type EncodedFormat, type RowFormat } from '../rows/row-format.js';
@@ -74,8 +75,8 @@ export interface Datasets {
   readonly valid: Dataset | undefined;
   readonly test: Dataset | undefined;
   readonly unknown: UnknownShares;
-  /** Of train, by task whose positives are to be balanced. */
-  readonly balance: ReadonlyMap<string, LabelBalance>;
+  /** Of train. */
+  readonly facts: LabelFacts;
 }
 
 /**
@@ -87,8 +88,12 @@ export async function openDatasets(sources: OpenedData, format: EncodedFormat, r
   await refuseOtherContent(state, sources, reading);
   const { train, valid, test } = sources;
   const datasets = { train: await train.dataset(format, reading), valid: await valid?.dataset(unsampled(format), reading), test: await test?.dataset(unsampled(format), reading) };
+  const wide = state.trainRows === null ? await wideLabelNotices(datasets.train, format.spec.tasks) : [];
   await rememberData(state, sources, datasets.train.rows, reading);
   const unknown = unknownShares(datasets);
-  for (const notice of [...decisionNotices(format.fields), ...leftOutNotices(datasets, format.spec.tasks), ...unknownNotices(unknown, format.fields)]) reading.onNotice?.(notice);
-  return { ...datasets, unknown, balance: await labelBalance(datasets.train, format.spec.tasks) };
+  for (const notice of [...decisionNotices(format.fields), ...leftOutNotices(datasets, format.spec.tasks), ...unknownNotices(unknown, format.fields), ...wide]) reading.onNotice?.(notice);
+  const learned = state.labelScales ?? {};
+  const facts = await labelFacts(datasets.train, format.spec.tasks, learned);
+  if (Object.keys(learned).length > 0) state.labelScales = learned;
+  return { ...datasets, unknown, facts };
 }

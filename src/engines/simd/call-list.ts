@@ -20,6 +20,8 @@ const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
   clipGradient: 'rows',
   layerNorm: 'rows',
   layerNormGradient: 'rows',
+  mapNumbers: 'rows',
+  mapNumbersGradient: 'rows',
   productLogit: 'rows',
   productLogitGradient: 'rows',
   reciprocal: 'rows',

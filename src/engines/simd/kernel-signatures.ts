@@ -46,6 +46,8 @@ export const SIGNATURES = {
   layerNormGradient: ['z', 'dy', 'ldy', 'gain', 'inverses', 'dx', 'ldx', 'rows', 'width', 'accumulate'],
   lookup: ['ids', 'table', 'stride', 'width', 'y', 'ldy', 'rows'],
   lookupBags: ['bag', 'offsets', 'table', 'stride', 'width', 'y', 'ldy', 'rows'],
+  mapNumbers: ['kind', 'x', 'ldx', 'y', 'ldy', 'rows', 'width'],
+  mapNumbersGradient: ['kind', 'x', 'ldx', 'dy', 'ldy', 'dx', 'rows', 'width', 'accumulate'],
   mean: ['z', 'ldz', 'mask', 'weights', 'losses', 'dz', 'rows', 'weight', 'accumulate'],
   meanLoss: ['losses', 'mask', 'out', 'rows'],
   multiply: ['a', 'lda', 'b', 'ldb', 'y', 'ldy', 'rows', 'columns', 'accumulate'],

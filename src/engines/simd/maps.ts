@@ -1,8 +1,12 @@
+import type { FunctionName } from '../../graph/operations.js';
 import { ROWS } from './call-list.js';
 import type { Lowered } from './lowering.js';
 
+/** The numbers of functions in maps.ts of the kernels. */
+const CODES: Readonly<Record<FunctionName, number>> = { exp: 0, expm1: 1, log: 2, log1p: 3, softplus: 4, sign: 5 };
+
 /** The small operations: maps of each number, and sums by row or by batch. */
-export const MAPS: { readonly [Name in 'affine' | 'productLogit' | 'crossEntropy' | 'reciprocal' | 'clip' | 'batchSum' | 'stopGradient' | 'layerNorm']: Lowered<Name> } = {
+export const MAPS: { readonly [Name in 'affine' | 'map' | 'productLogit' | 'crossEntropy' | 'reciprocal' | 'clip' | 'batchSum' | 'stopGradient' | 'layerNorm']: Lowered<Name> } = {
   affine: {
     forward(value, { places, list }) {
       const [x, y] = [places.of(value.x), places.of(value)];
@@ -11,6 +15,17 @@ export const MAPS: { readonly [Name in 'affine' | 'productLogit' | 'crossEntropy
     backward(value, { places, list, accumulate }) {
       const [x, y] = [places.of(value.x), places.of(value)];
       list.emit('affine', { x: y.gradient, ldx: y.ld, y: x.gradient, ldy: x.ld, rows: ROWS, width: value.width, factor: value.factor, offset: 0, accumulate: accumulate(value.x) });
+    },
+  },
+
+  map: {
+    forward(value, { places, list }) {
+      const [x, y] = [places.of(value.x), places.of(value)];
+      list.emit('mapNumbers', { kind: CODES[value.of], x: x.at, ldx: x.ld, y: y.at, ldy: y.ld, rows: ROWS, width: value.width });
+    },
+    backward(value, { places, list, accumulate }) {
+      const [x, y] = [places.of(value.x), places.of(value)];
+      list.emit('mapNumbersGradient', { kind: CODES[value.of], x: x.at, ldx: x.ld, dy: y.gradient, ldy: y.ld, dx: x.gradient, rows: ROWS, width: value.width, accumulate: accumulate(value.x) });
     },
   },
 

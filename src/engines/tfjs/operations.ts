@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import type {
   Activation,
+  FunctionName,
   LossName,
   LossValue,
   OperationName,
@@ -50,6 +51,15 @@ const ACTIVATION: ActivationTable = {
   },
 };
 
+const FUNCTION: { readonly [Name in FunctionName]: (tf: TensorFlow, x: Tensor) => Tensor } = {
+  exp: (tf, x) => tf.exp(x),
+  expm1: (tf, x) => tf.expm1(x),
+  log: (tf, x) => tf.log(x),
+  log1p: (tf, x) => tf.log1p(x),
+  softplus: (tf, x) => tf.softplus(x),
+  sign: (tf, x) => tf.sign(x),
+};
+
 const OPERATION: OperationTable = {
   input: ({ source, width }, { input }) => input(source, width),
   linear: ({ x, weight, bias }, { tf, get, parameter }) => {
@@ -72,6 +82,7 @@ const OPERATION: OperationTable = {
   multiply: ({ a, b }, { tf, get }) => tf.mul(get(a), get(b)),
   add: ({ a, b }, { tf, get }) => tf.add(get(a), get(b)),
   affine: ({ x, factor, offset }, { tf, get }) => tf.add(tf.mul(get(x), factor), offset),
+  map: ({ x, of }, { tf, get }) => FUNCTION[of](tf, get(x)),
   // σ(a) σ(b) = e^l has the logit l - log(1 - e^l).
   productLogit: ({ a, b }, { tf, get }) => {
     const log = tf.neg(tf.add(tf.softplus(tf.neg(get(a))), tf.softplus(tf.neg(get(b)))));

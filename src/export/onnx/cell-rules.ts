@@ -1,4 +1,5 @@
-import type { CellRule, ScaleStep } from '../../features/cell-rule.js';
+import type { CellRule } from '../../features/cell-rule.js';
+import type { ScaleStep } from '../../scaling.js';
 import { textReader } from '../../features/vocabulary/texts.js';
 import { checked, emitNumbers, type Cells } from './cells.js';
 import { ELEMENT_TYPES } from './messages.js';

@@ -1,4 +1,4 @@
-import type { Activation, LossName, OperationName, Parameter, RunningStatistics, Value, ValueOf } from '../../graph/operations.js';
+import type { Activation, FunctionName, LossName, OperationName, Parameter, RunningStatistics, Value, ValueOf } from '../../graph/operations.js';
 import type { HostTensor } from '../../tensor.js';
 import type { OnnxGraph } from './onnx-graph.js';
 
@@ -64,6 +64,8 @@ export const EMITTED: EmitTable = {
 
   affine: ({ x, factor, offset }, { onnx, of }) => onnx.node('Add', [onnx.node('Mul', [of(x), onnx.number(factor, 'float')]), onnx.number(offset, 'float')]),
 
+  map: ({ x, of: name }, { onnx, of }) => FUNCTION[name](onnx, of(x)),
+
   // σ(a) σ(b) = e^l has the logit l - log(1 - e^l).
   productLogit: ({ a, b }, { onnx, of }) => {
     const log = onnx.node('Neg', [onnx.node('Add', [a, b].map((logit) => onnx.node('Softplus', [onnx.node('Neg', [of(logit)])])))]);
@@ -95,6 +97,15 @@ export const EMITTED: EmitTable = {
     const [first, second] = tokens.map((token, t) => onnx.node('Mul', [columns(onnx, shares, t, t + 1), project(token, value)]));
     return onnx.node('Add', [first!, second!]);
   },
+};
+
+const FUNCTION: { readonly [Name in FunctionName]: (onnx: OnnxGraph, x: string) => string } = {
+  exp: (onnx, x) => onnx.node('Exp', [x]),
+  expm1: (onnx, x) => onnx.node('Sub', [onnx.node('Exp', [x]), onnx.number(1, 'float')]),
+  log: (onnx, x) => onnx.node('Log', [x]),
+  log1p: (onnx, x) => onnx.node('Log', [onnx.node('Add', [x, onnx.number(1, 'float')])]),
+  softplus: (onnx, x) => onnx.node('Softplus', [x]),
+  sign: (onnx, x) => onnx.node('Sign', [x]),
 };
 
 type ActivationValue = ValueOf<'activation'>;

@@ -1,7 +1,9 @@
 import { z } from 'zod';
-import type { Finding } from '../part.js';
-import type { ScaleStep } from './cell-rule.js';
-import { BadValue } from './feature.js';
+import { BadValue } from './bad-value.js';
+import type { Finding } from './part.js';
+
+/** One step of a scaling: log(1 + x), which refuses -1 and below, or (x - subtract) / divide. */
+export type ScaleStep = { readonly kind: 'log1p' } | { readonly kind: 'affine'; readonly subtract: number; readonly divide: number };
 
 type Scale = (value: number) => number;
 
@@ -79,6 +81,14 @@ export function* checkScaling(spec: ScalingSpec): Generator<Finding> {
   for (const { name, i } of fitted.slice(1)) yield { path: [i], message: `${name} undoes what ${fitted[0]!.name} does before it; leave one of the two out` };
 }
 
+/** The same of a label, whose scaling must have a way back for all that train has not seen: what is fitted stands last. */
+export function* checkLabelScaling(spec: ScalingSpec): Generator<Finding> {
+  yield* checkScaling(spec);
+  const steps = stepsOf(spec);
+  const at = steps.findIndex(isFitted);
+  for (const [i, name] of steps.entries()) if (at >= 0 && i > at && !isFitted(name) && name !== 'none') yield { path: [i], message: `${name} would refuse labels that ${steps[at]} has not seen on train; put it before, as in [${name}, ${steps[at]}]` };
+}
+
 /** What happens to a number before something is learned from it; what it refuses must not be learned from. None where it stays as it is. */
 export function scaleBeforeFit(spec: ScalingSpec): Scale | undefined {
   const steps = stepsOf(spec);
@@ -105,11 +115,6 @@ export function scaleSteps(spec: ScalingSpec, fitted: unknown): readonly ScaleSt
   return stepsOf(spec).flatMap((name) => learnedSteps(name, fitted));
 }
 
-/** The way back. */
-export function unscaleOf(spec: ScalingSpec, fitted: unknown): Scale {
-  return inTurn(scaleSteps(spec, fitted).map(backwards).toReversed());
-}
-
 function forwards(step: ScaleStep): Scale {
   if (step.kind === 'affine') {
     const { subtract, divide } = step;
@@ -119,12 +124,6 @@ function forwards(step: ScaleStep): Scale {
     if (value <= -1) throw new BadValue('a number above -1, for log(1 + x)');
     return Math.log1p(value);
   };
-}
-
-function backwards(step: ScaleStep): Scale {
-  if (step.kind === 'log1p') return Math.expm1;
-  const { subtract, divide } = step;
-  return (value) => subtract + value * divide;
 }
 
 function inTurn([first, ...others]: readonly Scale[]): Scale {
