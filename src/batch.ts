@@ -1,3 +1,5 @@
+import { KEY_WORDS } from './row-key.js';
+
 /** Rows on their way into a model: a typed array a column, keyed by name. `rows` of each are filled. */
 export interface Batch {
   readonly rows: number;
@@ -11,6 +13,8 @@ export interface Batch {
   readonly bags: ReadonlyMap<string, BagColumn>;
   /** By label column. */
   readonly labels: ReadonlyMap<string, Float32Array>;
+  /** By key column (`keyColumn`): two words a row that stand for a raw cell; missing where there is none. */
+  readonly keys?: ReadonlyMap<string, Uint32Array>;
 }
 
 /** The vectors of a batch's rows, one behind the other. */
@@ -45,7 +49,7 @@ export function column<Data>(columns: ReadonlyMap<string, Data>, name: string): 
 }
 
 /** Rows `begin` to `end` of a block as a batch that shares its memory. */
-export function sliceRows({ ids, numbers, labels, bags, vectors }: Omit<Batch, 'rows'>, begin: number, end: number): Batch {
+export function sliceRows({ ids, numbers, labels, bags, vectors, keys }: Omit<Batch, 'rows'>, begin: number, end: number): Batch {
   const cut = <Data extends Uint32Array | Float32Array>(columns: ReadonlyMap<string, Data>, part: (data: Data) => Data): Map<string, Data> => {
     const parts = new Map<string, Data>();
     for (const [name, data] of columns) parts.set(name, part(data));
@@ -64,6 +68,7 @@ export function sliceRows({ ids, numbers, labels, bags, vectors }: Omit<Batch, '
     numbers: cut(numbers, (data) => data.subarray(begin, end)),
     labels: cut(labels, (data) => data.subarray(begin, end)),
     bags: sliced,
+    ...(keys !== undefined && { keys: cut(keys, (data) => data.subarray(KEY_WORDS * begin, KEY_WORDS * end)) }),
     ...(vectors !== undefined && { vectors: new Map(Array.from(vectors, ([name, { width, data }]) => [name, { width, data: data.subarray(begin * width, end * width) }])) }),
   };
 }

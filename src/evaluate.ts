@@ -1,12 +1,14 @@
 import { dialectOf } from './data/dialect.js';
 import { splitFilesOf, type DataOptions, type Paths } from './data/options.js';
 import { refuseBadRows, skipBadRows } from './data/rows/rejects.js';
+import { withKeys } from './data/rows/row-format.js';
 import { absolute } from './data/sources/find-files.js';
 import type { Access } from './data/sources/source.js';
 import { openSplits, type SplitFiles, type Splits } from './data/sources/splits.js';
 import { createEngine, type EngineOptions } from './engines/engines.js';
 import { userError } from './errors.js';
 import type { Report } from './evaluation/evaluation.js';
+import { keysOf } from './evaluation/options.js';
 import { compileTrained, readTrainedModel, type TrainedModel } from './trained-model.js';
 import { evaluateBatches, EVALUATION_BATCH_ROWS } from './training/evaluate-batches.js';
 
@@ -14,6 +16,8 @@ import { evaluateBatches, EVALUATION_BATCH_ROWS } from './training/evaluate-batc
 export interface MeasureOptions extends EngineOptions, Pick<Access, 'verifyData'> {
   /** Files, folders or globs of CSV or Parquet, or shards, in place of the config's data. */
   readonly data?: Paths | undefined;
+  /** Columns of the data by whose values all is measured once more, in place of those of the config. */
+  readonly by?: readonly string[] | undefined;
   /** Told what people should know. */
   onNotice(text: string): void;
   /** Aborted to give up; its reason is thrown. */
@@ -48,9 +52,11 @@ export async function evaluate({ path, ...options }: EvaluateOptions): Promise<E
 }
 
 /** Measures a model that was read. */
-export async function measure(model: TrainedModel, { data, verifyData, onNotice, signal, ...engineOptions }: MeasureOptions): Promise<Measured> {
-  const { experiment, format, spaces, graph } = model;
-  const sources = await openMeasured(model, data, 'mtl eval');
+export async function measure(model: TrainedModel, { data, by, verifyData, onNotice, signal, ...engineOptions }: MeasureOptions): Promise<Measured> {
+  const { experiment, spaces, graph } = model;
+  const measuring = { ...model.measuring, ...(by !== undefined && { by }) };
+  const format = withKeys(model.format, keysOf(measuring));
+  const sources = await openMeasured({ ...model, format }, data, 'mtl eval');
 
   const program = compileTrained(model, await createEngine(engineOptions), onNotice);
   try {
@@ -59,7 +65,7 @@ export async function measure(model: TrainedModel, { data, verifyData, onNotice,
     for (const [split, rows] of Object.entries(sources)) {
       if (rows === undefined) continue;
       const dataset = await rows.dataset(format, { policy, cache: { folder: experiment.data.cache, onNotice }, verifyData, threads: engineOptions.threads, signal });
-      metrics[split] = (await evaluateBatches(program, dataset.batches(EVALUATION_BATCH_ROWS), spaces, graph.terms, signal)).report;
+      metrics[split] = (await evaluateBatches(program, dataset.batches(EVALUATION_BATCH_ROWS), { spaces, measuring, keyTexts: dataset.keyTexts, terms: graph.terms }, signal)).report;
     }
     return { metrics, numRejects: policy.count };
   } finally {

@@ -17,6 +17,7 @@ export { UserError } from './errors.js';
 export type { ErrorKind, Problem } from './errors.js';
 export type { EvaluateResult } from './evaluate.js';
 export type { Report, SpaceReport } from './evaluation/evaluation.js';
+export type { TableRow } from './evaluation/metric.js';
 export type { PredictResult } from './predict.js';
 export type { RankOptions } from './predict/top-rows.js';
 export type { LoopEnd, Milestone, StepProgress } from './training/loop.js';

@@ -57,7 +57,7 @@ export async function predict({ path, data, format: textFormat, out, keep, prefi
   const model = await readTrainedModel(path);
   const { folder, checkpoint, experiment } = model;
   // What is to be predicted is not asked for.
-  const format = encodedFormat(rowFormatOf({ ...model.format.spec, tasks: [] }), checkpoint.fitted);
+  const format = encodedFormat(rowFormatOf({ ...model.format.spec, tasks: [], keys: [], lossKeys: [] }), checkpoint.fitted);
   const source = await openSource(absolute(data), columnsOf(format), { ...dialectOf(experiment.data), ...(textFormat !== undefined && { format: textFormat }) });
   if (typeof out === 'string' && [source.path, ...source.files].some((path) => isSameFile(out, path))) throw userError('usage', { where: '--out', message: 'is the data itself', fix: 'name another file' });
   const output = openOutput(out);

@@ -9,7 +9,7 @@ import type { Access, ReadProgress } from './data/sources/source.js';
 import { openData, openDatasets } from './data/sources/splits.js';
 import { createEngine, type EngineOptions } from './engines/engines.js';
 import { planSize } from './engines/plan-size.js';
-import { spacesOf } from './evaluation/spaces.js';
+import { measuredSpaces } from './evaluation/measured-spaces.js';
 import { layoutOf, vocabularyBytes } from './features/feature-types.js';
 import { buildModel, embeddingParts } from './models/models.js';
 import { findCheckpoint, readCheckpoint } from './runs/checkpoint.js';
@@ -37,7 +37,8 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
   const { data, training, checkpoints, model, seed } = experiment;
   const { signal } = options;
   const tasks = tasksOf(experiment);
-  const format = rowFormatOf({ tasks, groups: Object.values(experiment.features), cells: data, sampling: data.sampling });
+  const { keys, goals, ...what } = measuredSpaces(tasks, experiment.evaluation);
+  const format = rowFormatOf({ tasks, groups: Object.values(experiment.features), cells: data, sampling: data.sampling, keys });
 
   // What can be wrong with the surroundings is found before a folder is made.
   const sources = await openData(data, format);
@@ -75,15 +76,15 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
     if (run.resumed === undefined) start.begin(program, log, tell);
     else run.resumed.restore(program);
     const stepper = createStepper({ program, training, seed, terms: graph.terms, stateOf: run.state.of });
-    const measured = (rows: typeof trainSet) => evaluateBatches(program, rows.batches(EVALUATION_BATCH_ROWS), spacesOf(tasks), graph.terms, signal);
+    const measured = (rows: typeof trainSet) => evaluateBatches(program, rows.batches(EVALUATION_BATCH_ROWS), { ...what, keyTexts: rows.keyTexts, terms: graph.terms }, signal);
 
-    saver = await openSaver({ ...checkpoints, run, loop, snapshot: () => ({ program: program.state(), sections: run.state.sections(), fitted: encoded.fitted, config }) }, tell);
+    saver = await openSaver({ ...checkpoints, run, loop, goals, snapshot: () => ({ program: program.state(), sections: run.state.sections(), fitted: encoded.fitted, config }) }, tell);
     await log.begin({ unknown });
     const end = await trainLoop({
       ...training, program, stepper, signal,
       state: loop,
       terms: graph.terms,
-      stopping: stoppingOf(training, loop),
+      stopping: stoppingOf(training, loop, goals),
       batches: (epoch, skipBatches) => trainSet.batches(stepRows(training), training.shuffle ? { seed, epoch, window: training.shuffleWindow } : undefined, { skipBatches }),
       validate: validSet && (async () => measurementOf(await measured(validSet), training.monitor)),
       beforeStep: () => saver?.beforeStep(),

@@ -6,6 +6,7 @@ import { encodedFormat, rowFormatOf, type EncodedFormat } from './data/rows/row-
 import { dataSection } from './data/sources/data-state.js';
 import type { Engine, Program } from './engines/engine.js';
 import { planSize } from './engines/plan-size.js';
+import { measuringOf, type Measuring } from './evaluation/options.js';
 import { spacesOf, type Space } from './evaluation/spaces.js';
 import { layoutOf, vocabularyBytes } from './features/feature-types.js';
 import type { Graph } from './graph/graph.js';
@@ -28,6 +29,8 @@ export interface TrainedModel {
   readonly tasks: readonly Task[];
   /** What it is measured on, and what it predicts. */
   readonly spaces: readonly Space[];
+  /** What its config measures of them. */
+  readonly measuring: Measuring;
   /** Of rows with labels. */
   readonly format: EncodedFormat;
   readonly layout: InputLayout;
@@ -48,7 +51,7 @@ export async function readTrainedModel(path: string, { withOptimizer = false } =
   const layout = layoutOf(format.fields, { groups: experiment.features, embeddingParts: embeddingParts(experiment.model, tasks) });
   const learned = tasks.some(({ scaling }) => scaling !== undefined) ? sectionOf(checkpoint.sections, dataSection, join(folder, FILES.state)).labelScales : undefined;
   const graph = buildModel(experiment.model, layout, tasks, { ...experiment.training, ...experiment.data.sampling, scales: labelScales(tasks, learned ?? {}) });
-  return { folder, checkpoint, experiment, tasks, spaces: spacesOf(tasks), format, layout, graph };
+  return { folder, checkpoint, experiment, tasks, spaces: spacesOf(tasks), measuring: measuringOf(experiment.evaluation), format, layout, graph };
 }
 
 /** What keeps nothing beside the weights: a model in use is trained no further. */

@@ -52,7 +52,7 @@ export function milestoneLines(milestone: Milestone, epochs: number, screen: Scr
 
 /** Metrics as a table, a line a task; what has no value is a dash, with the reason below. */
 export function reportTable(split: string, report: Report, screen: Screen): string {
-  const names = [...new Set(Object.values(report).flatMap((space) => Object.keys(space)))].filter((name) => name !== 'reasons');
+  const names = [...new Set(Object.values(report).flatMap((space) => Object.keys(space)))].filter((name) => name !== 'reasons' && name !== 'bins');
   const rows = Object.entries(report).map(([task, values]) => [task, ...names.map((name) => cell(name, values[name]))]);
   const reasons = Object.entries(report).flatMap(([task, { reasons: byMetric = {} }]) =>
     Object.entries(byMetric).map(([metric, reason]) => `  ${task}.${metric}: ${reason}`),
@@ -73,10 +73,10 @@ export function percent(share: number): string {
   return share === 0 || share === 1 ? `${100 * share}%` : `${(100 * share).toFixed(share < 0.1 || share > 0.999 ? 2 : 1)}%`;
 }
 
-/** Names of the columns that count rows; the others are metrics. */
-const COUNTS: ReadonlySet<string> = new Set(['rows', 'positives']);
+/** Names of the columns that count rows or groups; the others are metrics. */
+const COUNTS = /(^|_)(rows|positives|[a-zA-Z]*[gG]roups)$/;
 
 function cell(name: string, value: unknown): string {
   if (typeof value !== 'number') return '-';
-  return COUNTS.has(name) ? count(value) : value.toFixed(4);
+  return COUNTS.test(name) ? count(value) : value.toFixed(4);
 }

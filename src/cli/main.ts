@@ -87,14 +87,15 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
         y
           .positional('path', { type: 'string', demandOption: true, describe: 'run folder or checkpoint' })
           .option('data', filesOption("CSV, Parquet or shards in place of the config's data"))
+          .option('by', { type: 'string', requiresArg: true, describe: "column by whose values all is measured once more, in place of the config's; repeatable", coerce: (value: string | readonly string[]): readonly string[] => [value].flat() })
           .option('device', deviceOption)
           .option('threads', threadsOption)
           .option('verify-data', verifyDataOption)
           .option('json', jsonOption)
           .example('$0 eval runs/latest', ''),
-      async ({ path, data, device, threads, verifyData, json }) => {
+      async ({ path, data, by, device, threads, verifyData, json }) => {
         const { runEval } = await import('./eval-command.js');
-        await finish(runEval({ path, data, device, threads, verifyData, json }));
+        await finish(runEval({ path, data, by, device, threads, verifyData, json }));
       },
     )
     .command(

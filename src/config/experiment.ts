@@ -2,8 +2,9 @@ import { z } from 'zod';
 import { checkDialect } from '../data/dialect.js';
 import { checkData, dataOptions, splitFilesOf } from '../data/options.js';
 import { didYouMean, joined } from '../errors.js';
-import { metrics } from '../evaluation/metrics.js';
-import { spacesOf, type Space } from '../evaluation/spaces.js';
+import { goalsOf } from '../evaluation/goals.js';
+import { checkEvaluation, evaluationSection, measuringOf } from '../evaluation/options.js';
+import { spacesOf } from '../evaluation/spaces.js';
 import { checkFeatures } from '../features/check.js';
 import { featureTypes } from '../features/feature-types.js';
 import { inputsOf } from '../graph/features.js';
@@ -15,6 +16,7 @@ import { checkLabelScaling } from '../scaling.js';
 import { givenOf, labelColumns, rootTasks, taskOptions, tasksGiven, type Task } from '../tasks.js';
 import { checkTraining } from '../training/check-training.js';
 import { trainingOptions } from '../training/options.js';
+import { wrongMonitor } from '../training/monitor-sum.js';
 import { looksAtValid } from '../training/stepper.js';
 
 const name = z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/, 'a name: a letter, then letters, digits, - or _, 64 characters at most');
@@ -31,6 +33,7 @@ export const experimentSchema = z.strictObject({
   tasks: z.record(name, taskOptions).describe('what to predict'),
   model: models.schema,
   training: trainingOptions.prefault({}),
+  evaluation: evaluationSection.optional(),
   checkpoints: checkpointOptions.prefault({}),
   initFrom: initFromOptions.optional(),
 });
@@ -44,7 +47,7 @@ export function tasksOf(experiment: Pick<Experiment, 'tasks'>): readonly Task[] 
 }
 
 /** What no section can know alone; sections that did not parse are left out, so that the others are still checked. */
-export function* crossChecks({ data, features, tasks: taskOptions, model, training, checkpoints }: Partial<Experiment>): Generator<Finding> {
+export function* crossChecks({ data, features, tasks: taskOptions, model, training, evaluation, checkpoints }: Partial<Experiment>): Generator<Finding> {
   const tasks = taskOptions && tasksOf({ tasks: taskOptions });
   if (features !== undefined) yield* checkFeatures(features, labelColumns(tasks ?? []));
   const wrongTasks = tasks === undefined ? [] : [...checkTasks(tasks, model)];
@@ -54,16 +57,19 @@ export function* crossChecks({ data, features, tasks: taskOptions, model, traini
   if (data?.sampling !== undefined && tasks !== undefined && tasks.length > 0) yield* checkSampling(tasks);
   if (training !== undefined) for (const { path, message } of checkTraining(training, terms)) yield { path: ['training', ...path], message };
   if (tasks !== undefined) {
-    const monitors = monitorsOf(spacesOf(tasks));
+    const goals = goalsOf(spacesOf(tasks), measuringOf(evaluation));
     const asked = [
       ...(training === undefined ? [] : [{ path: ['training', 'monitor'], monitor: training.monitor }]),
       ...(checkpoints?.alsoBest ?? []).map((monitor, i) => ({ path: ['checkpoints', 'alsoBest', i], monitor })),
     ];
     for (const { path, monitor } of asked) {
       if (monitor === 'loss' && data?.sampling !== undefined && splitFilesOf(data).valid !== undefined) yield { path, message: `expected a metric, as in ${tasks[0]?.name ?? 'ctr'}.logLoss: 'loss' is that of the sample, and valid is none` };
-      if (!monitors.includes(monitor)) yield { path, message: joined(`expected one of ${monitors.join(', ')}, found '${monitor}'`, didYouMean(monitor, monitors)) };
+      const wrong = wrongMonitor(monitor, goals, evaluation?.by ?? []);
+      if (wrong !== undefined) yield { path, message: wrong };
+      else if (path[0] === 'checkpoints' && monitor !== 'loss' && !goals.has(monitor)) yield { path, message: `names a link of the run's checkpoints and so is one metric of all rows, as in ${[...goals.keys()][0]}, found '${monitor}'` };
     }
   }
+  if (evaluation !== undefined) for (const { path, message } of checkEvaluation(evaluation)) yield { path: ['evaluation', ...path], message };
   if (data !== undefined) for (const { path, message } of [...checkDialect(data), ...checkData(data)]) yield { path: ['data', ...path], message };
   if (data !== undefined && splitFilesOf(data).valid === undefined) {
     if (training?.earlyStopping !== undefined) yield { path: ['training', 'earlyStopping'], message: 'needs data.valid to look at' };
@@ -116,11 +122,4 @@ function* checkSampling(tasks: readonly Task[]): Generator<Finding> {
   const fix = 'leave sampling out, or sample before and give the rows a sampleWeight';
   if (roots.length !== 1) yield { path: ['data', 'sampling'], message: `expected one task that all others are given, as in click, cart, pay, since predictions are corrected by it; found ${roots.length}: ${roots.map(({ name }) => name).join(', ')}; ${fix}` };
   else if (roots[0]!.type !== 'classification') yield { path: ['data', 'sampling'], message: `'${roots[0]!.name}' is a regression, which has no negatives; ${fix}` };
-}
-
-/** Everything that an epoch can be chosen by. */
-function monitorsOf(spaces: readonly Space[]): readonly string[] {
-  const ofSpace = ({ name, type }: Space): string[] =>
-    metrics.filter(({ taskType, goal }) => taskType === type && goal !== 'none').map((metric) => `${name}.${metric.name}`);
-  return ['loss', ...spaces.flatMap(ofSpace)];
 }

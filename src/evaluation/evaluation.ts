@@ -1,9 +1,14 @@
 import { column, type Batch } from '../batch.js';
 import { userError } from '../errors.js';
-import { metrics } from './metrics.js';
-import { createRowStore, type Block } from './row-store.js';
+import type { KeyTexts } from '../row-key.js';
+import type { KeyNumbers } from './key-numbers.js';
+import type { TableRow } from './metric.js';
+import { keysOf, measuringOf, type Measuring } from './options.js';
+import { createRowStore, type Block, type StoredRows } from './row-store.js';
 import { sumOf, type Scores } from './scores.js';
-import { scoresOf, type Space } from './spaces.js';
+import { segmentsOf } from './segments.js';
+import { scoresOf } from './space-scores.js';
+import type { Space } from './spaces.js';
 
 /** The metrics of one space: a number, or null with its reason under `reasons`. */
 export interface SpaceReport {
@@ -11,34 +16,47 @@ export interface SpaceReport {
   /** Rows with label 1; absent for a regression. */
   readonly positives?: number;
   readonly reasons?: Readonly<Record<string, string>>;
-  readonly [metric: string]: number | null | undefined | Readonly<Record<string, string>>;
+  /** By metric that has some: bins of predictions. */
+  readonly bins?: Readonly<Record<string, readonly TableRow[]>>;
+  readonly [metric: string]: number | null | undefined | Readonly<Record<string, string>> | Readonly<Record<string, readonly TableRow[]>>;
 }
 
-/** Metrics by space. */
+/** Metrics by space; those of a segment under names as `ctr[hour=13]`. */
 export type Report = Readonly<Record<string, SpaceReport>>;
 
-/** Labels and predictions of a data set, in memory: four bytes a row for each prediction, one for each label of a class. */
+/** Labels and predictions of a data set, in memory: four bytes a row for each prediction and each key, one for each label of a class. */
 export interface Collector {
   /** @throws UserError (diverged) for a prediction that is not finite */
   add(batch: Batch, predictions: ReadonlyMap<string, Float32Array>): void;
   /** The rows so far: plain typed arrays, which may come from another thread. */
   readonly blocks: readonly Block[];
+  /** By column that rows are grouped by: what the numbers in blocks stand for. */
+  readonly keys: ReadonlyMap<string, KeyNumbers>;
   /** Takes the rows of a collector of the same spaces: the report is that of one collector that saw all rows, to the last bit. */
-  merge(other: Pick<Collector, 'blocks'>): void;
-  /** Metrics of all rows that were added. */
-  report(): Report;
+  merge(other: StoredRows): void;
+  /**
+   * Metrics of all rows that were added.
+   * @param texts by column, for the names of segments
+   */
+  report(texts?: ReadonlyMap<string, KeyTexts>): Report;
 }
 
-/** Collects what the metrics of `spaces` need. */
-export function createCollector(spaces: readonly Space[]): Collector {
+/**
+ * Collects what the metrics of `spaces` need.
+ * @param measuring what is measured; the metrics that are measured where nothing is said, where it is left out
+ */
+export function createCollector(spaces: readonly Space[], measuring: Measuring = measuringOf()): Collector {
   const classes = new Set(spaces.flatMap(({ type, label, where }) => [...(type === 'classification' ? [label] : []), ...(where === undefined ? [] : [where])]));
   const labels = new Set(spaces.flatMap(({ label, where }) => (where === undefined ? [label] : [label, where])));
   const store = createRowStore(
     spaces.flatMap(({ factors }) => factors),
     [...labels].map((name) => ({ name, isClass: classes.has(name) })),
+    keysOf(measuring),
   );
+  const { blocks, keys } = store;
   return {
-    blocks: store.blocks,
+    blocks,
+    keys,
     add(batch, predictions) {
       for (const task of store.tasks) {
         if (!areFinite(column(predictions, task), batch.rows)) {
@@ -47,8 +65,17 @@ export function createCollector(spaces: readonly Space[]): Collector {
       }
       store.append(batch, predictions);
     },
-    merge: ({ blocks }) => store.take(blocks),
-    report: () => Object.fromEntries(spaces.map((space) => [space.name, measure(space, scoresOf(space, store.blocks))])),
+    merge: (rows) => store.take(rows),
+    report(texts = new Map()) {
+      const report: Record<string, SpaceReport> = {};
+      for (const space of spaces) report[space.name] = measure(space, measuring, scoresOf(space, { blocks, keys }));
+      for (const by of measuring.by) {
+        for (const { name, places } of segmentsOf(by, blocks, keys.get(by)!, texts.get(by))) {
+          for (const space of spaces) report[`${space.name}[${name}]`] = measure(space, measuring, scoresOf(space, { blocks, keys, places }));
+        }
+      }
+      return report;
+    },
   };
 }
 
@@ -57,19 +84,25 @@ function areFinite(values: Float32Array, count: number): boolean {
   return true;
 }
 
-function measure({ type }: Space, scores: Scores): SpaceReport {
-  const values: Record<string, number | null> = {};
+function measure({ type }: Space, { metrics }: Measuring, scores: Scores): SpaceReport {
+  const numbers: Record<string, number | null> = {};
   const reasons: Record<string, string> = {};
-  for (const metric of metrics) {
-    if (metric.taskType !== type) continue;
-    const value = scores.rows === 0 ? { reason: 'no rows' } : metric.compute(scores);
-    values[metric.name] = typeof value === 'number' ? value : null;
-    if (typeof value !== 'number') reasons[metric.name] = value.reason;
+  const bins: Record<string, readonly TableRow[]> = {};
+  for (const { taskType, values, compute, tabulate } of metrics) {
+    if (taskType !== type) continue;
+    const found = scores.rows === 0 ? { reason: 'no rows' } : compute(scores);
+    for (const [v, { name }] of values.entries()) {
+      const value = 'reason' in found ? found : found[v]!;
+      numbers[name] = typeof value === 'number' ? value : null;
+      if (typeof value !== 'number') reasons[name] = value.reason;
+    }
+    if (tabulate !== undefined && scores.rows > 0) bins[values[0].name] = tabulate(scores);
   }
   return {
     rows: scores.rows,
     ...(type === 'classification' ? { positives: sumOf(scores, 'labels') } : {}),
-    ...values,
+    ...numbers,
+    ...(Object.keys(bins).length > 0 ? { bins } : {}),
     ...(Object.keys(reasons).length > 0 ? { reasons } : {}),
   };
 }

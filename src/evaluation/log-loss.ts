@@ -1,23 +1,27 @@
 import { createExactSum } from './exact-sum.js';
-import { defineMetric } from './metric.js';
+import { defineMetric, singleMetric } from './metric.js';
+import type { Scores } from './scores.js';
 
 /** Probabilities are kept this far from 0 and 1: a float's own distance to 1 is 6e-8. */
-const CLIP = 1e-7;
+export const CLIP = 1e-7;
 
 /** Mean negative log likelihood of the labels, natural logarithm. */
 export const logLoss = defineMetric({
   name: 'logLoss',
-  taskType: 'classification',
-  goal: 'lower',
-
-  compute(scores) {
-    const sum = createExactSum();
-    for (const { labels, predictions } of scores) {
-      for (let row = 0; row < labels.length; row++) {
-        const p = Math.min(Math.max(predictions[row]!, CLIP), 1 - CLIP);
-        sum.add(labels[row] === 1 ? -Math.log(p) : -Math.log1p(-p));
-      }
-    }
-    return sum.value() / scores.rows;
-  },
+  summary: 'mean negative log likelihood of the labels',
+  isDefault: true,
+  options: {},
+  build: () => singleMetric('logLoss', 'classification', 'lower', meanLogLoss),
 });
+
+/** The mean of −log p where the label is 1 and −log(1 − p) where it is 0. */
+export function meanLogLoss(scores: Scores): number {
+  const sum = createExactSum();
+  for (const { labels, predictions } of scores) {
+    for (let row = 0; row < labels.length; row++) {
+      const p = Math.min(Math.max(predictions[row]!, CLIP), 1 - CLIP);
+      sum.add(labels[row] === 1 ? -Math.log(p) : -Math.log1p(-p));
+    }
+  }
+  return sum.value() / scores.rows;
+}

@@ -1,10 +1,25 @@
+import { z } from 'zod';
+import { registry } from '../part.js';
 import * as all from './all.js';
 import type { Metric } from './metric.js';
 
-/** Every metric, in the order in which tables show them. */
-export const metrics: readonly Metric[] = Object.values(all);
+/** Every metric by its name in the YAML, in the order in which tables show them. */
+export const metricParts = registry(all);
+export type MetricSpec = Parameters<typeof metricParts.build>[0];
 
-/** Which way a metric or the loss is better. */
-export function goalOf(name: string): 'higher' | 'lower' {
-  return metrics.find((metric) => metric.name === name)?.goal === 'higher' ? 'higher' : 'lower';
+const namedSchema = metricParts.schemaWith({ as: z.string().regex(/^[A-Za-z][A-Za-z0-9_@%-]{0,63}$/, 'a name: a letter, then letters, digits, _, @, % or -, 64 characters at most').optional().describe('what reports call it, where its own name is taken') });
+
+/** A metric in the YAML: a name with options, or a name alone. */
+export const metricOption = z.union([namedSchema, z.enum(metricParts.names).transform((name): unknown => ({ name })).pipe(namedSchema)]);
+
+/** What is measured where nothing is said. */
+export const defaultMetrics: readonly Metric[] = metricParts.parts.filter(({ isDefault }) => isDefault === true).map(({ name }) => metricOption.parse(name)).map(builtMetric);
+
+/** A metric by what the YAML says of it. */
+export function builtMetric({ as, ...spec }: z.output<typeof metricOption>): Metric {
+  const metric = metricParts.build(spec);
+  if (as === undefined) return metric;
+  const [{ name }] = metric.values;
+  const renamed = metric.values.map((value) => ({ ...value, name: as + value.name.slice(name.length) }));
+  return { ...metric, values: renamed as unknown as Metric['values'] };
 }

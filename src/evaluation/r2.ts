@@ -1,16 +1,17 @@
-import { defineMetric } from './metric.js';
+import { defineMetric, singleMetric } from './metric.js';
 import { squaredErrors } from './rmse.js';
 import { sumOf } from './scores.js';
 
 /** Coefficient of determination: the share of the labels' variance that the predictions explain. */
 export const r2 = defineMetric({
   name: 'r2',
-  taskType: 'regression',
-  goal: 'higher',
-
-  compute(scores) {
-    const mean = sumOf(scores, 'labels') / scores.rows;
-    const spread = squaredErrors(scores, mean);
-    return spread === 0 ? { reason: `all ${scores.rows} labels are equal` } : 1 - squaredErrors(scores) / spread;
-  },
+  summary: "share of the labels' variance that the predictions explain",
+  isDefault: true,
+  options: {},
+  build: () =>
+    singleMetric('r2', 'regression', 'higher', (scores) => {
+      const mean = sumOf(scores, 'labels') / scores.rows;
+      const spread = squaredErrors(scores, mean);
+      return spread === 0 ? { reason: `all ${scores.rows} labels are equal` } : 1 - squaredErrors(scores) / spread;
+    }),
 });

@@ -1,13 +1,14 @@
 import { createExactSum } from './exact-sum.js';
-import { defineMetric } from './metric.js';
+import { defineMetric, singleMetric } from './metric.js';
 import type { Scores } from './scores.js';
 
 /** Root of the mean squared error. */
 export const rmse = defineMetric({
   name: 'rmse',
-  taskType: 'regression',
-  goal: 'lower',
-  compute: (scores) => Math.sqrt(squaredErrors(scores) / scores.rows),
+  summary: 'root of the mean squared error',
+  isDefault: true,
+  options: {},
+  build: () => singleMetric('rmse', 'regression', 'lower', (scores) => Math.sqrt(squaredErrors(scores) / scores.rows)),
 });
 
 /** Sum of the labels' squared distances to the predictions, or to `guess` where one is given for all. */

@@ -1,54 +1,90 @@
 import { column, type Batch } from '../batch.js';
+import { KEY_WORDS, keyColumn } from '../row-key.js';
+import { createKeyNumbers, type KeyNumbers } from './key-numbers.js';
 
 /** Rows of a block at the most: memory grows by a block at a time, and nothing is copied as it grows. */
 export const BLOCK_ROWS = 65_536;
 
-/** Labels and predictions of up to `BLOCK_ROWS` rows; `rows` of each column are filled. */
+/** Labels, predictions and the numbers of keys of up to `BLOCK_ROWS` rows; `rows` of each column are filled. */
 export interface Block {
   readonly rows: number;
   readonly predictions: ReadonlyMap<string, Float32Array>;
   readonly labels: ReadonlyMap<string, Float32Array | Uint8Array>;
+  /** By column of the data: what is numbered in `keys` of the store. */
+  readonly numbers?: ReadonlyMap<string, Uint32Array>;
+}
+
+/** What another store gives: plain typed arrays, which may come from another thread. */
+export interface StoredRows {
+  readonly blocks: readonly Block[];
+  /** By column: two words for each number. */
+  readonly keys?: ReadonlyMap<string, { readonly keys: Uint32Array }>;
 }
 
 /** Rows without a known end. */
 export interface RowStore {
   readonly tasks: ReadonlySet<string>;
   readonly blocks: readonly Block[];
+  /** By column of the data. */
+  readonly keys: ReadonlyMap<string, KeyNumbers>;
   append(batch: Batch, predictions: ReadonlyMap<string, Float32Array>): void;
-  /** Takes blocks of another store, which goes on by itself. */
-  take(blocks: readonly Block[]): void;
+  /** Takes the rows of another store, which goes on by itself. */
+  take(rows: StoredRows): void;
 }
 
 /**
  * An empty store.
  * @param labels the label columns; of classes, 0 or 1, a byte is kept
+ * @param keyColumns columns of the data whose keys are kept
  */
-export function createRowStore(tasks: Iterable<string>, labels: readonly { readonly name: string; readonly isClass: boolean }[]): RowStore {
+export function createRowStore(tasks: Iterable<string>, labels: readonly { readonly name: string; readonly isClass: boolean }[], keyColumns: readonly string[] = []): RowStore {
   const names = new Set(tasks);
   const blocks: Block[] = [];
+  const keys = new Map(keyColumns.map((name) => [name, createKeyNumbers()]));
   /** The last block, where it is this store's own to fill. */
-  let open: (Block & { rows: number }) | undefined;
+  let open: (Block & { rows: number; readonly numbers: ReadonlyMap<string, Uint32Array> }) | undefined;
   const createBlock = () => ({
     rows: 0,
     predictions: new Map([...names].map((name) => [name, new Float32Array(BLOCK_ROWS)])),
     labels: new Map(labels.map(({ name, isClass }) => [name, isClass ? new Uint8Array(BLOCK_ROWS) : new Float32Array(BLOCK_ROWS)])),
+    numbers: new Map(keyColumns.map((name) => [name, new Uint32Array(BLOCK_ROWS)])),
   });
   return {
     tasks: names,
     blocks,
+    keys,
     append(batch, predictions) {
       for (let begin = 0; begin < batch.rows; ) {
         if (open === undefined || open.rows === BLOCK_ROWS) blocks.push((open = createBlock()));
         const end = Math.min(batch.rows, begin + BLOCK_ROWS - open.rows);
         for (const [name, kept] of open.predictions) kept.set(column(predictions, name).subarray(begin, end), open.rows);
         for (const [name, kept] of open.labels) kept.set(column(batch.labels, name).subarray(begin, end), open.rows);
+        for (const [name, kept] of open.numbers) {
+          const words = column(batch.keys ?? new Map<string, Uint32Array>(), keyColumn(name));
+          const { numberOf } = keys.get(name)!;
+          for (let row = begin; row < end; row++) kept[open.rows + row - begin] = numberOf(words[KEY_WORDS * row]!, words[KEY_WORDS * row + 1]!);
+        }
         open.rows += end - begin;
         begin = end;
       }
     },
-    take(others) {
-      for (const block of others) blocks.push({ ...block });
+    take(rows) {
+      const renumbered = new Map(Array.from(keys, ([name, { numberOf }]) => [name, renumbering(column(rows.keys ?? new Map<string, KeyNumbers>(), name).keys, numberOf)]));
+      for (const block of rows.blocks) {
+        const numbers = new Map(Array.from(renumbered, ([name, renumber]) => [name, renumber(block.numbers!.get(name)!, block.rows)]));
+        blocks.push({ ...block, numbers });
+      }
       open = undefined;
     },
+  };
+}
+
+/** A way from another store's numbers to this one's. */
+function renumbering(keys: Uint32Array, numberOf: KeyNumbers['numberOf']): (numbers: Uint32Array, rows: number) => Uint32Array {
+  const own = Uint32Array.from({ length: keys.length / KEY_WORDS }, (_, number) => numberOf(keys[KEY_WORDS * number]!, keys[KEY_WORDS * number + 1]!));
+  return (numbers, rows) => {
+    const to = new Uint32Array(numbers.length);
+    for (let row = 0; row < rows; row++) to[row] = own[numbers[row]!]!;
+    return to;
   };
 }

@@ -1,14 +1,15 @@
+import type { Chunk } from './chunk.js';
 import { createExactSum } from './exact-sum.js';
-
-/** Labels and predictions of some rows, arrays of one length; they are filled anew for the next chunk. */
-export interface Chunk {
-  readonly labels: Float32Array;
-  readonly predictions: Float32Array;
-}
+import type { Grouped } from './grouped.js';
+import type { Ranked } from './ranked.js';
 
 /** The rows that a metric is computed from, chunk by chunk, as often as it asks. */
 export interface Scores extends Iterable<Chunk> {
   readonly rows: number;
+  /** Both classes sorted by prediction: once, for all metrics that ask. */
+  ranked(): Ranked;
+  /** The rows of each group of equal cells in a column of the data, sorted: once, for all metrics that ask. */
+  grouped(by: string): Grouped;
 }
 
 /** The exact sum of a column over all rows: the same to the last bit in whatever order and chunks they come. */

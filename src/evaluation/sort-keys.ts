@@ -6,6 +6,34 @@ const RADIX = 256;
  * @param scratch at least as long as `keys`; overwritten
  */
 export function sortKeys(keys: Uint32Array, scratch: Uint32Array): void {
+  let [from, to] = [keys, scratch];
+  for (const { places, shift } of digitsOf(keys)) {
+    scatter(from, to, keys.length, places, shift);
+    [from, to] = [to, from];
+  }
+  if (from !== keys) keys.set(from.subarray(0, keys.length));
+}
+
+/**
+ * The same with a number beside each key that moves with it; equal keys keep their order.
+ * @param keysScratch as long as `keys`; overwritten
+ * @param payloadScratch the same
+ */
+export function sortPairs(keys: Uint32Array, payload: Uint32Array, keysScratch: Uint32Array, payloadScratch: Uint32Array): void {
+  let [from, to] = [keys, keysScratch];
+  let [fromBeside, toBeside] = [payload, payloadScratch];
+  for (const { places, shift } of digitsOf(keys)) {
+    scatterPairs(from, to, fromBeside, toBeside, places, shift);
+    [from, to] = [to, from];
+    [fromBeside, toBeside] = [toBeside, fromBeside];
+  }
+  if (from === keys) return;
+  keys.set(from);
+  payload.set(fromBeside);
+}
+
+/** Where the keys of each byte begin, byte by byte; those that all keys share are left out. */
+function digitsOf(keys: Uint32Array): readonly { readonly places: Uint32Array; readonly shift: number }[] {
   const counts = new Uint32Array(DIGITS * RADIX);
   for (let i = 0; i < keys.length; i++) {
     const key = keys[i]!;
@@ -14,24 +42,30 @@ export function sortKeys(keys: Uint32Array, scratch: Uint32Array): void {
     counts[512 + ((key >>> 16) & 255)]!++;
     counts[768 + (key >>> 24)]!++;
   }
-  let [from, to] = [keys, scratch];
-  for (let digit = 0; digit < DIGITS; digit++) {
-    const places = counts.subarray(digit * RADIX, (digit + 1) * RADIX);
-    if (places.includes(keys.length)) continue; // All keys share this byte.
-    for (let value = 0, begin = 0; value < RADIX; value++) {
-      const count = places[value]!;
-      places[value] = begin;
-      begin += count;
-    }
-    scatter(from, to, keys.length, places, 8 * digit);
-    [from, to] = [to, from];
-  }
-  if (from !== keys) keys.set(from.subarray(0, keys.length));
+  return Array.from({ length: DIGITS }, (_, digit) => ({ places: counts.subarray(digit * RADIX, (digit + 1) * RADIX), shift: 8 * digit }))
+    .filter(({ places }) => !places.includes(keys.length))
+    .map(({ places, shift }) => {
+      for (let value = 0, begin = 0; value < RADIX; value++) {
+        const count = places[value]!;
+        places[value] = begin;
+        begin += count;
+      }
+      return { places, shift };
+    });
 }
 
 function scatter(from: Uint32Array, to: Uint32Array, length: number, places: Uint32Array, shift: number): void {
   for (let i = 0; i < length; i++) {
     const key = from[i]!;
     to[places[(key >>> shift) & 255]!++] = key;
+  }
+}
+
+function scatterPairs(from: Uint32Array, to: Uint32Array, fromBeside: Uint32Array, toBeside: Uint32Array, places: Uint32Array, shift: number): void {
+  for (let i = 0; i < from.length; i++) {
+    const key = from[i]!;
+    const place = places[(key >>> shift) & 255]!++;
+    to[place] = key;
+    toBeside[place] = fromBeside[i]!;
   }
 }

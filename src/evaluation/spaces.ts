@@ -1,7 +1,6 @@
 import { column } from '../batch.js';
 import { chainOf, taskColumns, type Task } from '../tasks.js';
-import { BLOCK_ROWS, type Block } from './row-store.js';
-import type { Scores } from './scores.js';
+import type { Block } from './row-store.js';
 
 /** A prediction with the rows and the label that it is measured on. */
 export interface Space {
@@ -47,35 +46,4 @@ export function predictionsOf({ factors }: Space, predictions: Block['prediction
   into.set(first!.subarray(0, rows));
   for (const other of others) for (let row = 0; row < rows; row++) into[row]! *= other[row]!;
   return into;
-}
-
-/** The rows of a space among stored ones, with its predictions. */
-export function scoresOf(space: Space, blocks: readonly Block[]): Scores {
-  const { label, where } = space;
-  const labels = new Float32Array(BLOCK_ROWS);
-  const predictions = new Float32Array(BLOCK_ROWS);
-
-  /** Puts the block's rows that are in the space to the front; their number. */
-  const select = (block: Block): number => {
-    const truth = column(block.labels, label);
-    const condition = where === undefined ? undefined : column(block.labels, where);
-    predictionsOf(space, block.predictions, block.rows, predictions);
-    let count = 0;
-    for (let row = 0; row < block.rows; row++) {
-      if (condition !== undefined && condition[row] !== 1) continue;
-      labels[count] = truth[row]!;
-      predictions[count++] = predictions[row]!;
-    }
-    return count;
-  };
-
-  return {
-    rows: blocks.reduce((sum, block) => sum + (where === undefined ? block.rows : select(block)), 0),
-    *[Symbol.iterator]() {
-      for (const block of blocks) {
-        const count = select(block);
-        yield { labels: labels.subarray(0, count), predictions: predictions.subarray(0, count) };
-      }
-    },
-  };
 }

@@ -14,7 +14,7 @@ export interface OwnState {
 const ownSection: StateSection<OwnState> = {
   name: 'checkpoint',
   version: 1,
-  schema: z.strictObject({ step: z.int().min(0), links: z.array(z.string().regex(/^(last|best|best-[A-Za-z0-9_.-]+)$/)) }),
+  schema: z.strictObject({ step: z.int().min(0), links: z.array(z.string().regex(/^(last|best|best-[A-Za-z0-9_.@%-]+)$/)) }),
 };
 
 /** The version of `state.json`, in which each section has a version of its own. */

@@ -1,5 +1,6 @@
 import { monotonicMs } from '../clock.js';
 import { checkRoom, freeBytes } from '../disk.js';
+import type { Goals } from '../evaluation/goals.js';
 import { observeBests } from '../training/followed-metrics.js';
 import type { Milestone } from '../training/loop.js';
 import type { LoopState } from '../training/loop-state.js';
@@ -22,6 +23,8 @@ export interface SaverOptions extends CheckpointOptions {
   readonly run: Pick<OpenRun, 'folder' | 'resumed' | 'damaged'>;
   /** Where training stands. */
   readonly loop: LoopState;
+  /** Which way what is followed is better. */
+  readonly goals: Goals;
   /** All that is saved. */
   snapshot(): Checkpoint;
 }
@@ -33,7 +36,7 @@ export interface SaverOptions extends CheckpointOptions {
  *   section that is no part's
  */
 export async function openSaver(options: SaverOptions, tell: (notice: string) => void): Promise<Saver> {
-  const { loop, snapshot, everyEpochs, everySteps, everyMinutes, keepLast, alsoBest } = options;
+  const { loop, snapshot, everyEpochs, everySteps, everyMinutes, keepLast, alsoBest, goals } = options;
   const { folder, resumed, damaged } = options.run;
   const position = (): string => `${loop.epoch} ${loop.batch}`;
   let savedMs = monotonicMs();
@@ -58,7 +61,7 @@ export async function openSaver(options: SaverOptions, tell: (notice: string) =>
       return isTime || isStep ? save(['last']) : undefined;
     },
     async atMilestone({ epoch, isEpochEnd, isBest, valid }) {
-      const best = valid === undefined ? [] : observeBests(valid, alsoBest, loop.bests);
+      const best = valid === undefined ? [] : observeBests(valid, alsoBest, loop.bests, goals);
       const links = [...(isBest ? ['best' as const] : []), ...best.map((monitor) => `best-${monitor}` as const)];
       if (links.length > 0 || (isEpochEnd && epoch % everyEpochs === 0)) await save([...links, 'last']);
     },

@@ -3,7 +3,9 @@ import { monotonicMs } from '../clock.js';
 import type { BatchRead } from '../batch.js';
 import type { Program } from '../engines/engine.js';
 import { createCollector, type Report } from '../evaluation/evaluation.js';
+import type { Measuring } from '../evaluation/options.js';
 import type { Space } from '../evaluation/spaces.js';
+import type { KeyTexts } from '../row-key.js';
 import type { LoopState } from './loop-state.js';
 import { YIELD_EVERY_MS } from './loop.js';
 import { addLosses, meanLoss, type WeightedTerm } from './loss-sums.js';
@@ -11,13 +13,23 @@ import { addLosses, meanLoss, type WeightedTerm } from './loss-sums.js';
 /** Rows of a batch in evaluation, whatever training uses: a row's prediction does not depend on the others. */
 export const EVALUATION_BATCH_ROWS = 4096;
 
+/** What is evaluated. */
+export interface Evaluated {
+  readonly spaces: readonly Space[];
+  /** What is measured of them; what is measured where nothing is said, where it is left out. */
+  readonly measuring?: Measuring;
+  /** Texts of keys, by column. */
+  readonly keyTexts?: ReadonlyMap<string, KeyTexts>;
+  /** Of the loss, which the program computes. */
+  readonly terms: readonly WeightedTerm[];
+}
+
 /**
  * Evaluates all batches, with the average of the weights where one is kept, and measures them together.
- * @param terms of the loss, which the program computes
  * @param signal aborted to give up; its reason is thrown
  */
-export async function evaluateBatches(program: Program, batches: AsyncIterable<BatchRead>, spaces: readonly Space[], terms: readonly WeightedTerm[], signal: AbortSignal): Promise<{ readonly report: Report; readonly loss: number }> {
-  const collector = createCollector(spaces);
+export async function evaluateBatches(program: Program, batches: AsyncIterable<BatchRead>, { spaces, measuring, keyTexts, terms }: Evaluated, signal: AbortSignal): Promise<{ readonly report: Report; readonly loss: number }> {
+  const collector = createCollector(spaces, measuring);
   const sums: LoopState['sums'] = {};
   let yieldedMs = monotonicMs();
   await program.averaged(async () => {
@@ -31,5 +43,5 @@ export async function evaluateBatches(program: Program, batches: AsyncIterable<B
       yieldedMs = monotonicMs();
     }
   });
-  return { report: collector.report(), loss: meanLoss(sums, terms).total };
+  return { report: collector.report(keyTexts), loss: meanLoss(sums, terms).total };
 }

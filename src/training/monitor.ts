@@ -1,6 +1,7 @@
-import { goalOf } from '../evaluation/metrics.js';
 import type { Report } from '../evaluation/evaluation.js';
+import type { Goals } from '../evaluation/goals.js';
 import type { LoopState } from './loop-state.js';
+import { directionOf, parseMonitor } from './monitor-sum.js';
 import type { TrainingOptions } from './options.js';
 import { createStopping, type Stopping } from './stopping.js';
 
@@ -14,13 +15,14 @@ export interface Measurement {
 }
 
 /** The stopping that the config asks for, by the goal of what it monitors, from where the loop stands. */
-export function stoppingOf({ monitor, earlyStopping }: TrainingOptions, { stopping }: LoopState): Stopping {
-  return createStopping({ goal: goalOfMonitor(monitor), patience: earlyStopping?.patience, minDelta: earlyStopping?.minDelta ?? 0 }, stopping);
+export function stoppingOf({ monitor, earlyStopping }: TrainingOptions, { stopping }: LoopState, goals: Goals): Stopping {
+  return createStopping({ goal: goalOfMonitor(monitor, goals), patience: earlyStopping?.patience, minDelta: earlyStopping?.minDelta ?? 0 }, stopping);
 }
 
-/** Where the value of a monitor is better. */
-export function goalOfMonitor(monitor: string): 'higher' | 'lower' {
-  return goalOf(parsedMonitor(monitor).metric);
+/** Where the value of a monitor is better; all terms of a sum agree, or the config was refused. */
+export function goalOfMonitor(monitor: string, goals: Goals): 'higher' | 'lower' {
+  const [first] = parseMonitor(monitor) ?? [];
+  return first !== undefined && directionOf(first, goals) > 0 ? 'higher' : 'lower';
 }
 
 /** What was measured, with the value that `monitor` names. */
@@ -28,20 +30,13 @@ export function measurementOf(found: Pick<Measurement, 'report' | 'loss'>, monit
   return { ...found, monitored: monitoredOf(found, monitor) };
 }
 
-/** The value of what was measured that `monitor` (`loss` or `task.metric`) names, or null where it is not defined. */
+/** The value of what was measured that `monitor` names (`loss`, `task.metric` or a weighted sum of these), or null where a part of it is not defined. */
 export function monitoredOf({ report, loss }: Pick<Measurement, 'report' | 'loss'>, monitor: string): number | null {
-  const { space, metric } = parsedMonitor(monitor);
-  return space === undefined ? loss : metricOf(report, space, metric);
-}
-
-/** `ctcvr.auc` in its two parts; `loss` has no space. */
-function parsedMonitor(monitor: string): { readonly space: string | undefined; readonly metric: string } {
-  const dot = monitor.indexOf('.');
-  return dot < 0 ? { space: undefined, metric: monitor } : { space: monitor.slice(0, dot), metric: monitor.slice(dot + 1) };
-}
-
-/** A metric of a space, or null where it is not defined. */
-function metricOf(report: Report, space: string, metric: string): number | null {
-  const value = report[space]?.[metric];
-  return typeof value === 'number' ? value : null;
+  let sum = 0;
+  for (const { factor, space, metric } of parseMonitor(monitor) ?? []) {
+    const value = space === undefined ? loss : report[space]?.[metric];
+    if (typeof value !== 'number') return null;
+    sum += factor * value;
+  }
+  return sum;
 }

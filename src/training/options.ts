@@ -48,7 +48,7 @@ export const trainingOptions = z
     monitor: z
       .string()
       .default('loss')
-      .describe("what chooses the best epoch on valid: 'loss', or a metric of a task, as in ctcvr.auc"),
+      .describe("what chooses the best epoch on valid: 'loss', a metric of a task, as in ctcvr.auc, or a weighted sum of these, as in 0.5*ctr.auc + 0.5*ctcvr.auc"),
     earlyStopping: z
       .strictObject({
         patience: z.int().min(1).default(2).describe('times that valid is measured without progress before training stops'),

@@ -1,49 +1,74 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { auc } from '../../src/evaluation/auc.js';
-import { createCollector } from '../../src/evaluation/evaluation.js';
-import { logLoss } from '../../src/evaluation/log-loss.js';
-import type { Metric } from '../../src/evaluation/metric.js';
-import { metrics } from '../../src/evaluation/metrics.js';
-import { pcoc } from '../../src/evaluation/pcoc.js';
-import { r2 } from '../../src/evaluation/r2.js';
-import { rmse } from '../../src/evaluation/rmse.js';
-import { predictedSpaces, spacesOf } from '../../src/evaluation/spaces.js';
+import { createCollector, type SpaceReport } from '../../src/evaluation/evaluation.js';
+import { metricParts } from '../../src/evaluation/metrics.js';
+import { spacesOf, predictedSpaces } from '../../src/evaluation/spaces.js';
 import { taskOptions, type Task } from '../../src/tasks.js';
+import { batchOf, measuring, reportOf, spacesOfType } from '../support/measured.js';
 import { logLoss as plainLogLoss } from '../support/reference.js';
 
 const floats = (...values: number[]): Float32Array => Float32Array.from(values);
 
-/** A metric of rows that come in one chunk. */
-const compute = (metric: Metric, labels: Float32Array, predictions: Float32Array) => metric.compute({ rows: labels.length, [Symbol.iterator]: () => [{ labels, predictions }].values() });
+/** Options of the metrics that cannot do without. */
+const OPTIONS: Partial<Record<(typeof metricParts)['names'][number], object>> = {
+  auc: { interval: '95%' },
+  gauc: { by: 'user' },
+  precision: { top: 0.4 },
+  recall: { top: 0.4 },
+  lift: { top: 0.4 },
+  ndcg: { by: 'user', k: 3 },
+  hit: { by: 'user', k: 1 },
+};
+
+/** One metric of rows that all come at once. */
+function measured(spec: object & { readonly name: string; readonly by?: string; readonly k?: number }, labels: ArrayLike<number>, predictions: ArrayLike<number>, users: ArrayLike<number> = new Float32Array(labels.length)): SpaceReport {
+  const { taskType } = metricParts.build(metricParts.schema.parse(spec));
+  return reportOf({ metrics: [spec] }, { labels, predictions, columns: { user: users } }, taskType)['y']!;
+}
+const valueOf = (...[spec, ...rows]: Parameters<typeof measured>): number | { reason: string } => {
+  const report = measured(spec, ...rows);
+  return (report[spec.name] as number | null) ?? { reason: report.reasons![spec.name]! };
+};
 
 describe('every metric', () => {
-  for (const metric of metrics) {
-    it(`${metric.name} is better for a perfect prediction than for its opposite, if it has a goal`, () => {
+  for (const { name } of metricParts.parts) {
+    const spec = { name, ...OPTIONS[name] };
+    const metric = metricParts.build(metricParts.schema.parse(spec));
+    const main = metric.values[0];
+
+    it(`${name} is better for a perfect prediction than for its opposite, if it has a goal`, () => {
       const labels = floats(0, 1, 1, 0, 1, 0);
-      const [perfect, opposite] = [labels, labels.map((label) => 1 - label)].map((predictions) => compute(metric, labels, predictions) as number) as [number, number];
-      if (metric.goal === 'higher') expect(perfect).toBeGreaterThan(opposite);
-      if (metric.goal === 'lower') expect(perfect).toBeLessThan(opposite);
-      expect(metrics.filter(({ name }) => name === metric.name)).toEqual([metric]);
+      const [perfect, opposite] = [labels, labels.map((label) => 1 - label)].map((predictions) => measured(spec, labels, predictions)[main.name] as number) as [number, number];
+      if (main.goal === 'higher') expect(perfect).toBeGreaterThan(opposite);
+      if (main.goal === 'lower') expect(perfect).toBeLessThan(opposite);
+      expect(main.name.startsWith(name)).toBe(true);
     });
 
-    it(`${metric.name} does not depend on the order of rows and leaves its input alone`, () => {
+    it(`${name} depends on neither the order nor the batches of rows, and leaves its input alone`, () => {
+      const row = fc.tuple(fc.boolean(), fc.oneof(fc.float({ min: Math.fround(0.01), max: Math.fround(0.99), noNaN: true }), fc.constantFrom(0.25, 0.5)), fc.integer({ min: 0, max: 3 }));
       fc.assert(
-        fc.property(fc.array(fc.tuple(fc.boolean(), fc.float({ min: Math.fround(0.01), max: Math.fround(0.99), noNaN: true })), { minLength: 1 }), (rows) => {
-          const labels = floats(...rows.map(([label]) => Number(label)));
+        fc.property(fc.array(row, { minLength: 1 }), fc.nat(), (rows, cut) => {
+          const labels = rows.map(([label]) => Number(label));
           const predictions = floats(...rows.map(([, p]) => p));
+          const users = rows.map(([, , user]) => user);
           const before = [...predictions];
-          const value = compute(metric, labels, predictions);
-          const reversed = compute(metric, labels.toReversed(), predictions.toReversed());
+          const report = measured(spec, labels, predictions, users);
           expect([...predictions]).toEqual(before);
-          if (typeof value === 'number') {
-            expect(Number.isFinite(value)).toBe(true);
-            expect(reversed).toBe(value);
-          } else {
-            expect(value.reason).not.toBe('');
-            expect(reversed).toEqual(value);
+          for (const { name: value } of metric.values) {
+            if (report[value] === null) expect(report.reasons![value]).not.toBe('');
+            else expect(Number.isFinite(report[value])).toBe(true);
           }
+          expect(measured(spec, labels.toReversed(), predictions.toReversed(), users.toReversed())).toEqual(report);
+
+          const all = { labels, predictions, columns: { user: users } };
+          const [first, second] = [0, 1].map(() => createCollector(spacesOfType(metric.taskType), measuring({ metrics: [spec] })));
+          const middle = cut % (rows.length + 1);
+          first!.add(batchOf(all, middle), new Map([['y', predictions.slice(middle)]]));
+          second!.add(batchOf(all, 0, middle), new Map([['y', predictions.slice(0, middle)]]));
+          first!.merge(second!);
+          expect(first!.report()['y']).toEqual(report);
         }),
+        { numRuns: 60 },
       );
     });
   }
@@ -61,33 +86,50 @@ describe('auc', () => {
         fc.pre(positives.length > 0 && negatives.length > 0);
         let right = 0;
         for (const p of positives) for (const n of negatives) right += p > n ? 1 : p === n ? 0.5 : 0;
-        expect(compute(auc, floats(...rows.map(([label]) => Number(label))), floats(...rows.map(([, p]) => p)))).toBe(right / (positives.length * negatives.length));
+        expect(valueOf({ name: 'auc' }, rows.map(([label]) => Number(label)), rows.map(([, p]) => p))).toBe(right / (positives.length * negatives.length));
       }),
       { numRuns: 500 },
     );
   });
 
   it('has no value, and a reason, with one class', () => {
-    expect(compute(auc, floats(0, 0), floats(0.1, 0.2))).toEqual({ reason: 'only one class: 0 positives among 2 rows' });
-    expect(compute(auc, floats(1), floats(0.1))).toEqual({ reason: 'only one class: 1 positives among 1 rows' });
+    expect(valueOf({ name: 'auc' }, floats(0, 0), floats(0.1, 0.2))).toEqual({ reason: 'only one class: 0 positives among 2 rows' });
+    expect(valueOf({ name: 'auc' }, floats(1), floats(0.1))).toEqual({ reason: 'only one class: 1 positives among 1 rows' });
   });
 });
 
 describe('the other metrics', () => {
   it('logLoss is the mean negative log likelihood, finite at 0 and 1', () => {
-    expect(compute(logLoss, floats(1, 0, 1), floats(0.9, 0.2, 0.4))).toBeCloseTo(plainLogLoss([1, 0, 1], floats(0.9, 0.2, 0.4)), 12);
-    expect(compute(logLoss, floats(0), floats(1))).toBeCloseTo(-Math.log(1e-7), 6);
+    expect(valueOf({ name: 'logLoss' }, floats(1, 0, 1), floats(0.9, 0.2, 0.4))).toBeCloseTo(plainLogLoss([1, 0, 1], floats(0.9, 0.2, 0.4)), 12);
+    expect(valueOf({ name: 'logLoss' }, floats(0), floats(1))).toBeCloseTo(-Math.log(1e-7), 6);
   });
 
   it('pcoc is the mean prediction over the mean label', () => {
-    expect(compute(pcoc, floats(1, 0, 0, 0), floats(0.5, 0.25, 0.25, 0.5))).toBe(1.5);
-    expect(compute(pcoc, floats(0), floats(0.5))).toEqual({ reason: 'no positives among 1 rows' });
+    expect(valueOf({ name: 'pcoc' }, floats(1, 0, 0, 0), floats(0.5, 0.25, 0.25, 0.5))).toBe(1.5);
+    expect(valueOf({ name: 'pcoc' }, floats(0), floats(0.5))).toEqual({ reason: 'no positives among 1 rows' });
+  });
+
+  it('gauc counts groups of one class aside, and rows whose cell is blank not at all', () => {
+    const report = measured({ name: 'gauc', by: 'user' }, [1, 0, 1, 0, 0, 1], [0.9, 0.1, 0.2, 0.8, 0.5, 0.5], [1, 1, 2, 2, 2, 3]);
+    expect(report).toMatchObject({ gauc: expect.closeTo((2 * 1 + 3 * 0) / 5, 12) as number, gauc_mean: 0.5, gauc_groups: 2, gauc_rows: 5, gauc_oneClassGroups: 1 });
+    expect(measured({ name: 'gauc', by: 'user' }, [1, 0], [0.9, 0.1], [1, 2]).reasons).toEqual({ gauc: "no group of 'user' has both classes: 2 have one", gauc_mean: "no group of 'user' has both classes: 2 have one" });
+  });
+
+  it('precision, recall and lift share out the rows of one prediction at the edge', () => {
+    const [labels, predictions] = [[1, 1, 0, 0, 0, 1, 0, 0, 0, 0], [0.9, 0.5, 0.5, 0.5, 0.5, 0.1, 0.1, 0.1, 0.1, 0.1]];
+    const report = reportOf({ metrics: ['precision', 'recall', 'lift'].map((name) => ({ name, top: '30%' })) }, { labels, predictions })['y'];
+    // The first row, and two of four with one positive among them.
+    expect(report).toMatchObject({ 'precision@30%': 1.5 / 3, 'recall@30%': 1.5 / 3, 'lift@30%': expect.closeTo(0.5 / 0.3, 12) as number });
+  });
+
+  it('hit counts how often a random choice among equal predictions has a positive', () => {
+    expect(measured({ name: 'hit', by: 'user', k: 2 }, [1, 0, 0, 0], [0.5, 0.5, 0.5, 0.1])['hit@2']).toBeCloseTo(1 - (2 / 3) * (1 / 2), 12);
   });
 
   it('rmse and r2 are 0 and 1 for a perfect prediction, and r2 is 0 for the mean', () => {
-    expect([compute(rmse, floats(1, 2, 3), floats(1, 2, 3)), compute(r2, floats(1, 2, 3), floats(1, 2, 3))]).toEqual([0, 1]);
-    expect([compute(rmse, floats(1, 3), floats(2, 2)), compute(r2, floats(1, 3), floats(2, 2))]).toEqual([1, 0]);
-    expect(compute(r2, floats(2, 2), floats(1, 3))).toEqual({ reason: 'all 2 labels are equal' });
+    expect([valueOf({ name: 'rmse' }, floats(1, 2, 3), floats(1, 2, 3)), valueOf({ name: 'r2' }, floats(1, 2, 3), floats(1, 2, 3))]).toEqual([0, 1]);
+    expect([valueOf({ name: 'rmse' }, floats(1, 3), floats(2, 2)), valueOf({ name: 'r2' }, floats(1, 3), floats(2, 2))]).toEqual([1, 0]);
+    expect(valueOf({ name: 'r2' }, floats(2, 2), floats(1, 3))).toEqual({ reason: 'all 2 labels are equal' });
   });
 });
 
@@ -154,7 +196,7 @@ describe('spaces', () => {
       { rows: 2, ids: new Map(), numbers: new Map(), bags: new Map(), labels: new Map([['click', floats(0, 0)], ['purchase', floats(0, 0)]]) },
       new Map([['ctr', floats(0.5, 0.5)], ['cvr', floats(0.5, 0.5)]]),
     );
-    const names = metrics.filter(({ taskType }) => taskType === tasks[1]!.type).map(({ name }) => name);
+    const names = ['auc', 'logLoss', 'pcoc'];
     const allOf = (value: unknown): object => Object.fromEntries(names.map((name) => [name, value]));
     expect(collector.report()['cvr']).toEqual({ rows: 0, positives: 0, ...allOf(null), reasons: allOf('no rows') });
   });

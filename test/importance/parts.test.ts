@@ -34,6 +34,7 @@ function datasetOf(count: number): Dataset {
   return {
     rows: count,
     idCounts: new Map(),
+    keyTexts: new Map(),
     leftOut: new Map(), labelCounts: new Map(),
     async *batches(size) {
       for (let begin = 0; begin < count; begin += size) yield Promise.resolve({ batch: sliceRows(block, begin, Math.min(count, begin + size)), totalRows: count });

@@ -6,8 +6,8 @@ import { parse } from 'csv-parse/sync';
 import { parquetReadObjects } from 'hyparquet';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { evaluate } from '../../src/evaluate.js';
-import { auc } from '../../src/evaluation/auc.js';
 import { predict, type PredictOptions } from '../../src/predict.js';
+import { reportOf } from '../support/measured.js';
 import { scratchFolder } from '../support/scratch.js';
 import { smallWorld, trainSmall } from '../support/small-run.js';
 
@@ -49,8 +49,7 @@ describe('mtl predict', () => {
     const aucOf = (space: string, label: string, where: (row: Rows[number]) => boolean = () => true): unknown => {
       const chosen = scored.filter(where);
       const column = (name: string): Float32Array => Float32Array.from(chosen, (row) => Number(row[name]));
-      const chunk = { labels: column(label), predictions: column(space) };
-      return auc.compute({ rows: chosen.length, [Symbol.iterator]: () => [chunk][Symbol.iterator]() });
+      return reportOf({}, { labels: column(label), predictions: column(space) })['y']!['auc'];
     };
     expect(aucOf('ctr', 'click')).toBe(metrics['test']!['ctr']!['auc']);
     expect(aucOf('cvr', 'purchase', ({ click }) => click === '1')).toBe(metrics['test']!['cvr']!['auc']);

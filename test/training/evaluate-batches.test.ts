@@ -40,7 +40,7 @@ describe('the loss on measured rows', () => {
     const batches = [twoTermBatch(1500, 1), twoTermBatch(70, 2)];
     // Its predictions are numbers, so regression is what they are measured as.
     const spaces = spacesOf([{ name: 'ctr', ...taskOptions.parse({ label: 'click', type: 'regression' }) }]);
-    const { report, loss } = await evaluateBatches(program, reads(batches), spaces, terms, new AbortController().signal);
+    const { report, loss } = await evaluateBatches(program, reads(batches), { spaces, terms }, new AbortController().signal);
     expect(Object.keys(report)).toEqual(['ctr']);
 
     const predicted = await Promise.all(batches.map(async (batch) => ({ batch, found: await program.predict(batch) })));

@@ -1,8 +1,10 @@
 import { randomStream, shuffledOrder } from '../../random.js';
-import { sliceRows, type BatchRead } from '../../batch.js';
+import { column, sliceRows, type Batch, type BatchRead } from '../../batch.js';
+import { groupColumn, keyColumn, numberGroups, type KeyTexts } from '../../row-key.js';
 import { blockRows, createRowBlock, gatherRows, type RowBlock } from '../rows/row-block.js';
 import type { LeftOut } from '../rows/row-rule.js';
 import type { IdCounts } from '../shards/id-counts.js';
+import { keyTextsOf } from '../shards/key-texts.js';
 import { labelCountsOf, type LabelCounts } from '../shards/label-counts.js';
 import { leftOutOf } from '../shards/left-out.js';
 import type { Shards, ShardRows } from '../shards/reader.js';
@@ -31,6 +33,8 @@ export interface Dataset {
   readonly leftOut: LeftOut;
   /** By label column, where somebody counted: rows in which it is 1. */
   readonly labelCounts: LabelCounts;
+  /** By column that is kept as keys: the texts of those that are hashes. */
+  readonly keyTexts: ReadonlyMap<string, KeyTexts>;
   /** Every usable row once; all batches are full but the last. */
   batches(batchSize: number, shuffle?: Shuffle, range?: BatchRange): AsyncGenerator<BatchRead>;
 }
@@ -61,8 +65,9 @@ interface Memory {
 /**
  * Shards as a data set. While batches of one window are given out, the next window is read.
  * @param idCounts of the fields that the view makes of the shards
+ * @param lossKeys columns whose groups batches have as labels
  */
-export function shardDataset(shards: Shards, view: ShardView, idCounts: Dataset['idCounts'] = new Map()): Dataset {
+export function shardDataset(shards: Shards, view: ShardView, idCounts: Dataset['idCounts'] = new Map(), lossKeys: readonly string[] = []): Dataset {
   const { rows } = shards.manifest;
   // Memory is used again from epoch to epoch: fresh pages cost more than what is written into them.
   let spare: Memory | undefined;
@@ -80,6 +85,7 @@ export function shardDataset(shards: Shards, view: ShardView, idCounts: Dataset[
     idCounts,
     leftOut: leftOutOf(shards.manifest),
     labelCounts: labelCountsOf(shards.manifest),
+    keyTexts: view.keyTexts ?? keyTextsOf(shards.manifest),
     async *batches(batchSize, shuffle, { skipBatches = 0 } = {}) {
       // Whole batches, so that only the last one may be short; no more than there are.
       const window = Math.min(Math.max(1, Math.ceil((shuffle?.window ?? blockRows(view.rawColumns, READ_AHEAD_ROWS)) / batchSize)), Math.ceil(rows / batchSize)) * batchSize;
@@ -106,7 +112,7 @@ export function shardDataset(shards: Shards, view: ShardView, idCounts: Dataset[
           if (shuffle !== undefined) block = putInOrder(memory, block, shuffle, number);
           next = read(++number);
           for (let begin = skipRows; begin < block.rows; begin += batchSize) {
-            yield { batch: sliceRows(block, begin, Math.min(begin + batchSize, block.rows)), totalRows: rows };
+            yield { batch: withGroups(sliceRows(block, begin, Math.min(begin + batchSize, block.rows)), lossKeys), totalRows: rows };
           }
           skipRows = 0;
         }
@@ -116,6 +122,18 @@ export function shardDataset(shards: Shards, view: ShardView, idCounts: Dataset[
       }
     },
   };
+}
+
+/** A batch that tells, as labels, which of its rows have the same cells in some columns. */
+function withGroups(batch: Batch, lossKeys: readonly string[]): Batch {
+  if (lossKeys.length === 0) return batch;
+  const labels = new Map(batch.labels);
+  for (const name of lossKeys) {
+    const groups = new Float32Array(batch.rows);
+    numberGroups(column(batch.keys ?? new Map<string, Uint32Array>(), keyColumn(name)), batch.rows, groups);
+    labels.set(groupColumn(name), groups);
+  }
+  return { ...batch, labels };
 }
 
 function createMemory(view: ShardView, rows: number, isShuffled: boolean): Memory {

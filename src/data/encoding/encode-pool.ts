@@ -1,10 +1,12 @@
 import type { Batch } from '../../batch.js';
 import type { Fitted } from '../../features/feature-types.js';
+import type { KeyTexts } from '../../row-key.js';
 import { fewerThreads, startThread, type Thread } from '../../thread.js';
 import { countLines, MAX_ROW_BYTES } from '../files/csv-cells.js';
 import { packRows, unpackRows } from './packed-rows.js';
 import { createFiller, type PlainReader } from './fill-blocks.js';
 import { createKeptCells, type RowsBeside } from './kept-cells.js';
+import { addKeyTexts, createKeyReaders } from '../rows/key-readers.js';
 import type { BadRow, RejectPolicy } from '../rows/rejects.js';
 import { blockColumns, blockReaders, createRowBlock } from '../rows/row-block.js';
 import type { EncodedFormat, FormatSpec } from '../rows/row-format.js';
@@ -37,11 +39,14 @@ export interface EncodeResult {
   readonly rejects: readonly BadRow[];
   readonly beside: RowsBeside;
   readonly leftOut: LeftOut;
+  readonly keyTexts: ReadonlyMap<string, KeyTexts>;
   readonly packed: ArrayBuffer;
 }
 
 /** Threads that encode plain rows, this one among them. */
 export interface Encoders extends PlainReader {
+  /** Of the rows that are settled, by key column. */
+  readonly keyTexts: ReadonlyMap<string, KeyTexts>;
   close(): Promise<void>;
 }
 
@@ -77,7 +82,8 @@ export function createPieceEncoder(shape: RowShape, format: EncodedFormat, kept:
   let rejects: BadRow[] = [];
   const policy: RejectPolicy = { count: 0, reject: (row) => void rejects.push(row) };
   const cells = createKeptCells(kept, shape, block);
-  const readers = [...blockReaders(block, format.fields, format.labels), ...cells.readers];
+  const keys = createKeyReaders(format.keys, format.spec.cells, block);
+  const readers = [...blockReaders(block, format.fields, format.labels), ...keys.readers, ...cells.readers];
   const before = { lines: 0 };
   const { scanner, leftOut } = createFiller(shape, { format, readers, block, capacity, policy: cells.noting(policy) }, before);
   return ({ bytes, memory, linesBefore }) => {
@@ -88,7 +94,7 @@ export function createPieceEncoder(shape: RowShape, format: EncodedFormat, kept:
     const next = { line: 0 };
     scanner.start({ bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), begin: 0, end: bytes.byteLength, next });
     if (!scanner.scan()) throw new Error(`a piece of ${bytes.byteLength} bytes has more than ${capacity} rows`);
-    return { rows: block.rows, lines: next.line, rejects, beside: cells.take(), leftOut: new Map(leftOut), packed: packRows(block, columns, memory) };
+    return { rows: block.rows, lines: next.line, rejects, beside: cells.take(), leftOut: new Map(leftOut), keyTexts: keys.takeTexts(), packed: packRows(block, columns, memory) };
   };
 }
 
@@ -105,6 +111,7 @@ export function createEncoders({ csv, indices, constants }: RowShape, format: En
   let failure: unknown;
   let count = 0;
   const leftOut = new Map<string, number>();
+  const keyTexts = new Map<string, KeyTexts>();
   const pieces = PIECES_PER_THREAD * threads;
   const needsLines = format.rules.some(({ needsLine }) => needsLine === true);
   /** The line on which the next piece begins. */
@@ -138,12 +145,13 @@ export function createEncoders({ csv, indices, constants }: RowShape, format: En
   const finishOldest = async (): Promise<void> => {
     const { result, next } = started.shift()!;
     try {
-      const { rows, lines, rejects, beside, leftOut: more, packed } = await result;
+      const { rows, lines, rejects, beside, leftOut: more, keyTexts: texts, packed } = await result;
       for (const row of rejects) policy.reject({ ...row, line: next.line + row.line });
       next.line += lines;
       if (rows > 0 || beside.skipped.length > 0) await onRows(unpackRows(packed, rows, columns), beside);
       count += rows;
       countLeftOut(leftOut, more);
+      addKeyTexts(keyTexts, texts);
       spare.push(packed);
     } catch (error) {
       // What comes behind it does not count any more.
@@ -154,6 +162,7 @@ export function createEncoders({ csv, indices, constants }: RowShape, format: En
 
   return {
     pieces,
+    keyTexts,
     get found() {
       return { count, leftOut };
     },

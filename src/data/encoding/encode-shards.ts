@@ -6,6 +6,7 @@ import { createEncoders, type EncodersOptions } from './encode-pool.js';
 import type { BadRow, RejectPolicy } from '../rows/rejects.js';
 import { blockColumns, blockReaders, blockRows, createRowBlock } from '../rows/row-block.js';
 import type { EncodedFormat } from '../rows/row-format.js';
+import { createKeyReaders } from '../rows/key-readers.js';
 import { createSampler } from '../rows/sampling.js';
 import type { LeftOut } from '../rows/row-rule.js';
 import { LEFT_OUT } from '../shards/left-out.js';
@@ -54,13 +55,15 @@ export async function encodeRows(source: RowSource, format: EncodedFormat, polic
   const columns = blockColumns(format);
   const capacity = blockRows(columns, BLOCK_ROWS);
   const block = createRowBlock(columns, capacity);
-  const readers = blockReaders(block, format.fields, format.labels);
+  const keys = createKeyReaders(format.keys, format.spec.cells, block);
+  const readers = [...blockReaders(block, format.fields, format.labels), ...keys.readers];
   const { sampling, tasks } = format.spec;
   const sampler = sampling === undefined ? undefined : createSampler(sampling, tasks, columns);
   const add = (batch: Batch): Promise<void> => writer.add(sampler === undefined ? batch : sampler.sample(batch));
   const elsewhere = options.threads > 1 ? createEncoders(source, format, options, { policy, onRows: add }) : undefined;
   try {
     const { leftOut } = await readRows(source, { format, readers, block, capacity, policy, onBlock: () => add(block), onShare, elsewhere });
+    if (format.keys.length > 0) for (const texts of [elsewhere?.keyTexts ?? new Map(), keys.takeTexts()]) writer.addKeyTexts(texts);
     return new Map([...leftOut, ...(sampler?.leftOut ?? [])]);
   } finally {
     await elsewhere?.close();

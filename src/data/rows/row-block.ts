@@ -1,6 +1,7 @@
 import type { BagItems } from '../../features/feature.js';
 import type { EncodedField } from '../../features/feature-types.js';
 import { column, type Batch, type VectorColumn } from '../../batch.js';
+import { KEY_WORDS, keyColumn } from '../../row-key.js';
 import { appendBags, BAG_ROW_BYTES, createBagBuffer, gatherBags, type BagBuffer } from './bag-buffer.js';
 import type { LabelColumn } from './label-columns.js';
 import type { RowFormat } from './row-format.js';
@@ -11,29 +12,31 @@ export interface RowBlock extends Batch {
   rows: number;
   readonly bags: ReadonlyMap<string, BagBuffer>;
   readonly vectors: ReadonlyMap<string, VectorColumn>;
+  readonly keys: ReadonlyMap<string, Uint32Array>;
 }
 
-/** A column of a block: ids, bags of ids, numbers and vectors of them are features, a label is what is predicted from them. */
+/** A column of a block: ids, bags of ids, numbers and vectors of them are features, a label is what is predicted from them, a key what rows are grouped by. */
 export interface BlockColumn {
   readonly name: string;
-  readonly kind: 'id' | 'number' | 'bag' | 'label' | 'vector';
+  readonly kind: 'id' | 'number' | 'bag' | 'label' | 'vector' | 'key';
   /** Numbers a row of a vector. */
   readonly width?: number;
 }
 
 /** The columns that a format fills. */
-export function blockColumns({ fields, labels, masks }: RowFormat): readonly BlockColumn[] {
-  return [...[...labels.map(({ name }) => name), ...masks].map((name): BlockColumn => ({ name, kind: 'label' })), ...fields.map(({ name, kind, width }) => (kind === 'vector' ? { name, kind, width } : { name, kind }))];
+export function blockColumns({ fields, labels, masks, keys }: RowFormat): readonly BlockColumn[] {
+  return [...[...labels.map(({ name }) => name), ...masks].map((name): BlockColumn => ({ name, kind: 'label' })), ...fields.map(({ name, kind, width }) => (kind === 'vector' ? { name, kind, width } : { name, kind })), ...keys.map((column): BlockColumn => ({ name: keyColumn(column), kind: 'key' }))];
 }
 
 const NO_VECTORS: ReadonlyMap<string, VectorColumn> = new Map();
+const NO_KEYS: ReadonlyMap<string, Uint32Array> = new Map();
 
 /** Bytes that a block takes at the most, before its bags grow. */
 const MAX_BLOCK_BYTES = 1 << 25;
 
 /** Rows of a block for these columns: `largest`, or as many as its bytes allow where the rows are wide. */
 export function blockRows(columns: readonly BlockColumn[], largest: number): number {
-  const rowBytes = columns.reduce((sum, { kind, width = 1 }) => sum + (kind === 'bag' ? BAG_ROW_BYTES : 4 * width), 0);
+  const rowBytes = columns.reduce((sum, { kind, width = 1 }) => sum + (kind === 'bag' ? BAG_ROW_BYTES : 4 * (kind === 'key' ? KEY_WORDS : width)), 0);
   return Math.max(1, Math.min(largest, Math.floor(MAX_BLOCK_BYTES / rowBytes)));
 }
 
@@ -47,6 +50,7 @@ export function createRowBlock(columns: readonly BlockColumn[], capacity: number
     bags: new Map(namesOf('bag').map((name) => [name, createBagBuffer(capacity)])),
     labels: new Map(namesOf('label').map((name) => [name, new Float32Array(capacity)])),
     vectors: new Map(columns.flatMap(({ name, kind, width = 1 }) => (kind === 'vector' ? [[name, { width, data: new Float32Array(capacity * width) }]] : []))),
+    keys: new Map(namesOf('key').map((name) => [name, new Uint32Array(KEY_WORDS * capacity)])),
   };
 }
 
@@ -59,6 +63,7 @@ export function appendRows(source: Batch, begin: number, end: number, target: Ro
   copy(source.numbers, target.numbers);
   copy(source.labels, target.labels);
   for (const [name, { width, data }] of target.vectors) data.set(column(source.vectors ?? NO_VECTORS, name).data.subarray(begin * width, end * width), target.rows * width);
+  for (const [name, data] of target.keys) data.set(column(source.keys ?? NO_KEYS, name).subarray(KEY_WORDS * begin, KEY_WORDS * end), KEY_WORDS * target.rows);
   for (const [name, bag] of target.bags) appendBags(column(source.bags, name), begin, end, bag, target.rows);
   target.rows += end - begin;
 }
@@ -125,6 +130,10 @@ export function gatherRows(source: Batch, order: Uint32Array, count: number, tar
   for (const [name, { width, data }] of target.vectors) {
     const from = column(source.vectors ?? NO_VECTORS, name).data;
     for (let r = 0; r < count; r++) data.set(from.subarray(places[r]! * width, (places[r]! + 1) * width), r * width);
+  }
+  for (const [name, data] of target.keys) {
+    const from = column(source.keys ?? NO_KEYS, name);
+    for (let r = 0; r < count; r++) for (let word = 0; word < KEY_WORDS; word++) data[KEY_WORDS * r + word] = from[KEY_WORDS * places[r]! + word]!;
   }
   for (const [name, bag] of target.bags) gatherBags(column(source.bags, name), order, 0, count, bag);
 }

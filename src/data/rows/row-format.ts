@@ -21,6 +21,8 @@ export interface RowFormat {
   readonly labels: readonly LabelColumn[];
   /** Names of the label columns that are made of those: masks. */
   readonly masks: readonly string[];
+  /** Columns of the data whose cells are kept as keys beside the features. */
+  readonly keys: readonly string[];
   readonly funnels: readonly Funnel[];
   /** What decides whether a row is kept. */
   readonly rules: readonly RowRule[];
@@ -38,6 +40,10 @@ export interface FormatSpec {
   readonly sampling?: Sampling | undefined;
   /** What is said of all cells. */
   readonly cells?: CellOptions;
+  /** Columns whose cells are kept as keys (row-key.ts): what metrics group rows by. Rows to train on have none of them. */
+  readonly keys?: readonly string[] | undefined;
+  /** The same of what losses group rows by: rows to train on have them too, and batches the groups as labels (`groupColumn`). */
+  readonly lossKeys?: readonly string[] | undefined;
 }
 
 /** A format whose fields are ready to encode. */
@@ -58,6 +64,7 @@ export function rowFormatOf(spec: FormatSpec): RowFormat {
     fields: fieldsOf(groups, cells),
     labels: labelColumnsOf(tasks).map((label) => cleanLabel(label, cells)),
     masks: maskColumns(tasks),
+    keys: [...new Set([...(spec.keys ?? []), ...(spec.lossKeys ?? [])])],
     funnels,
     rules: [...(spec.filter === undefined ? [] : [filterRule(spec.filter)]), ...(tasks.length === 0 ? [] : [labelRule(tasks)])],
     spec: { ...spec, cells },
@@ -67,6 +74,16 @@ export function rowFormatOf(spec: FormatSpec): RowFormat {
 /** The same format for some of the rows. */
 export function withFilter<Format extends RowFormat>(format: Format, filter: RowFilter): Format {
   return { ...format, rules: [filterRule(filter), ...format.rules], spec: { ...format.spec, filter } };
+}
+
+/** The same format with other columns kept as keys for metrics. */
+export function withKeys<Format extends RowFormat>(format: Format, keys: readonly string[]): Format {
+  return { ...format, keys: [...new Set([...keys, ...(format.spec.lossKeys ?? [])])], spec: { ...format.spec, keys } };
+}
+
+/** The same format for rows to train on, without the keys that only metrics need: plain caches serve them. */
+export function trainedFormat<Format extends RowFormat>(format: Format): Format {
+  return withKeys(format, []);
 }
 
 /** The same format with no row left out by chance. */
@@ -83,7 +100,7 @@ export function encodedFormat(format: RowFormat, fitted: Fitted): EncodedFormat 
 }
 
 /** All that decides what a row becomes, but for what is learned on train; JSON. */
-export function recipeOf({ labels, funnels, spec }: RowFormat): unknown {
+export function recipeOf({ labels, funnels, keys, spec }: RowFormat): unknown {
   // What is no plain column, and what its blanks and violations are, is said by the tasks; those that say nothing are as they ever were.
   const said = spec.tasks.flatMap((task) => {
     const { name, label, given, missing, scaling } = task;
@@ -93,10 +110,10 @@ export function recipeOf({ labels, funnels, spec }: RowFormat): unknown {
   });
   const blanks = labels.filter(({ mayBeBlank }) => mayBeBlank).map(({ name }) => name);
   const isCleaned = spec.cells !== undefined && cleanOf(spec.cells) !== undefined;
-  return { labels: labels.map(({ name, type }) => [name, type]), funnels, groups: spec.groups.map(encodingOptions), ...(isCleaned && { cells: spec.cells }), ...(said.length > 0 && { tasks: said }), ...(blanks.length > 0 && { blanks }), filter: spec.filter, sampling: spec.sampling };
+  return { labels: labels.map(({ name, type }) => [name, type]), funnels, groups: spec.groups.map(encodingOptions), ...(isCleaned && { cells: spec.cells }), ...(said.length > 0 && { tasks: said }), ...(blanks.length > 0 && { blanks }), ...(keys.length > 0 && { keys }), filter: spec.filter, sampling: spec.sampling };
 }
 
 /** The columns that a format reads. */
-export function columnsOf({ fields, labels, rules }: RowFormat): readonly string[] {
-  return [...new Set([...labels.flatMap(({ columns }) => columns), ...fields.flatMap(({ columns }) => columns), ...rules.flatMap(({ columns }) => columns)])];
+export function columnsOf({ fields, labels, rules, keys }: RowFormat): readonly string[] {
+  return [...new Set([...labels.flatMap(({ columns }) => columns), ...fields.flatMap(({ columns }) => columns), ...rules.flatMap(({ columns }) => columns), ...keys])];
 }

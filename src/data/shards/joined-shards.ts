@@ -1,6 +1,9 @@
 import { dirname, join, relative } from 'node:path';
 import { countLeftOut } from '../rows/row-rule.js';
+import type { KeyTexts } from '../../row-key.js';
+import { addKeyTexts } from '../rows/key-readers.js';
 import { idCountsOf, type IdCounts } from './id-counts.js';
+import { KEY_TEXTS, keyTextsOf, storedKeyTexts } from './key-texts.js';
 import { LABEL_COUNTS, labelCountsOf } from './label-counts.js';
 import { LEFT_OUT, leftOutOf } from './left-out.js';
 import type { Shards, ShardRows } from './reader.js';
@@ -19,7 +22,7 @@ export function joinedShards(all: readonly Shards[]): Shards {
       ...first.manifest,
       rows: all.reduce((sum, { manifest }) => sum + manifest.rows, 0),
       shards: all.flatMap(({ folder: own, manifest }) => manifest.shards.map((shard) => ({ ...shard, file: relative(folder, join(own, shard.file)) }))),
-      about: { [LEFT_OUT]: Object.fromEntries(sumOfLeftOut(all)), idCounts: Object.fromEntries(sumOfIdCounts(all)), [LABEL_COUNTS]: Object.fromEntries(sumOfLabelCounts(all)) },
+      about: { [LEFT_OUT]: Object.fromEntries(sumOfLeftOut(all)), idCounts: Object.fromEntries(sumOfIdCounts(all)), [LABEL_COUNTS]: Object.fromEntries(sumOfLabelCounts(all)), [KEY_TEXTS]: storedKeyTexts(allKeyTexts(all)) },
     },
     async read(parts, columns, block) {
       // Rows are appended in their order, so that folders are read one behind the other.
@@ -43,6 +46,12 @@ function sumOfLabelCounts(all: readonly Shards[]): ReadonlyMap<string, number> {
   const sum = new Map<string, number>();
   for (const { manifest } of all) countLeftOut(sum, labelCountsOf(manifest));
   return sum;
+}
+
+function allKeyTexts(all: readonly Shards[]): ReadonlyMap<string, KeyTexts> {
+  const texts = new Map<string, KeyTexts>();
+  for (const { manifest } of all) addKeyTexts(texts, keyTextsOf(manifest));
+  return texts;
 }
 
 function sumOfIdCounts(all: readonly Shards[]): ReadonlyMap<string, IdCounts[string]> {

@@ -1,6 +1,7 @@
 import type { Batch } from '../../batch.js';
 import { floatText } from '../files/parquet/number-text.js';
 import { itemsJson } from '../rows/items-json.js';
+import { KEY_WORDS, textOfKey } from '../../row-key.js';
 import { textsOf, type ShardColumns } from './shard-view.js';
 
 /** The cells of a column of shards as texts: those of its vocabulary, where it has one, or numbers as they are. */
@@ -8,6 +9,8 @@ export function keptTexts(source: ShardColumns, name: string, batch: Batch): rea
   const textOf = textsOf(source, name);
   const vector = batch.vectors?.get(name);
   if (vector !== undefined) return Array.from({ length: batch.rows }, (_, row) => `[${Array.from(vector.data.subarray(row * vector.width, (row + 1) * vector.width), floatText).join(', ')}]`);
+  const keys = batch.keys?.get(name);
+  if (keys !== undefined) return Array.from({ length: batch.rows }, (_, row) => textOfKey(keys[KEY_WORDS * row]!, keys[KEY_WORDS * row + 1]!));
   const bag = batch.bags.get(name);
   if (bag === undefined) {
     const ids = batch.ids.get(name);

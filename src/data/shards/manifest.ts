@@ -17,6 +17,7 @@ const columnSchema = z.discriminatedUnion('kind', [
   z.strictObject({ name: z.string(), kind: z.literal('number') }),
   z.strictObject({ name: z.string(), kind: z.literal('label') }),
   z.strictObject({ name: z.string(), kind: z.literal('vector'), width: z.int().min(1) }),
+  z.strictObject({ name: z.string(), kind: z.literal('key') }),
 ]);
 
 const shardSchema = z.strictObject({

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { quoted, userError } from '../../errors.js';
+import { KEY_WORDS } from '../../row-key.js';
 import { openSafetensors, type TensorFile, type TensorPlace, type TensorRead } from '../../safetensors.js';
 import { reserveItems } from '../rows/bag-buffer.js';
 import type { BlockColumn, RowBlock } from '../rows/row-block.js';
@@ -112,7 +113,8 @@ async function readCells(sources: readonly Source[], columns: readonly BlockColu
           offsets.set(name, into);
           return { position: placeOf(file, path, bagTensors(name).offsets, 'U32', shardRows + 1).position + 4 * begin, into };
         }
-        const { position } = placeOf(file, path, name, ELEMENT_TYPES[kind], shardRows, width);
+        const { position } = placeOf(file, path, name, ELEMENT_TYPES[kind], shardRows, kind === 'key' ? KEY_WORDS : width);
+        if (kind === 'key') return { position: position + 4 * KEY_WORDS * begin, into: block.keys.get(name)!.subarray(KEY_WORDS * at, KEY_WORDS * (at + rows)) };
         if (kind === 'vector') return { position: position + 4 * begin * width!, into: block.vectors.get(name)!.data.subarray(at * width!, (at + rows) * width!) };
         const data = kind === 'id' ? block.ids.get(name)! : (kind === 'number' ? block.numbers : block.labels).get(name)!;
         return { position: position + 4 * begin, into: data.subarray(at, at + rows) };

@@ -2,12 +2,14 @@ import type { VectorColumn } from '../../batch.js';
 import { BadValue, CELL_SEPARATOR } from '../../features/feature.js';
 import type { EncodedField } from '../../features/feature-types.js';
 import { textReader, type Texts } from '../../features/vocabulary/texts.js';
+import type { KeyTexts } from '../../row-key.js';
 import { badRow, checkIds, checkLabels, checkNumbers, type PlaceOf } from './check-shard-rows.js';
 import { createBagBuffer } from '../rows/bag-buffer.js';
 import { blockColumns, createRowBlock, fieldReader, type BlockColumn, type RowBlock } from '../rows/row-block.js';
 import { columnsOf, type EncodedFormat } from '../rows/row-format.js';
 import type { ShardColumn } from './manifest.js';
 import type { Shards } from './reader.js';
+import { keyStep, shardKeys } from './shard-keys.js';
 
 /** Memory for a number of rows of shards, and for what becomes of them. */
 export interface Window {
@@ -26,6 +28,8 @@ export interface Window {
 export interface ShardView {
   readonly rawColumns: readonly BlockColumn[];
   readonly columns: readonly BlockColumn[];
+  /** By column that is kept as keys, where they are made of what is read: texts of hashes. */
+  readonly keyTexts?: ReadonlyMap<string, KeyTexts>;
   createWindow(rows: number): Window;
 }
 
@@ -67,10 +71,12 @@ type Step = (rows: number, placeOf: PlaceOf) => void;
 export function formatView(source: ShardColumns, format: EncodedFormat): ShardView {
   const labels = new Set(format.labels.map(({ name }) => name));
   const rawColumns = columnsOf(format).map((name): BlockColumn => (labels.has(name) ? { name, kind: 'label' } : storedColumn(source.columns.get(name)!)));
+  const keys = new Map(format.keys.map((column) => [column, shardKeys(source.vocabularies, column)]));
   const createWindow = (rows: number): Window => {
     const raw = createRowBlock(rawColumns, rows);
-    const ready: RowBlock = { ...createRowBlock([], 0), labels: raw.labels, ids: new Map(), numbers: new Map(), bags: new Map(), vectors: new Map() };
-    const steps = format.fields.map((field) => stepOf(field, format, source, raw, ready, rows));
+    const ready: RowBlock = { ...createRowBlock([], 0), labels: raw.labels, ids: new Map(), numbers: new Map(), bags: new Map(), vectors: new Map(), keys: new Map() };
+    // Fields may change ids in place.
+    const steps = [...format.keys.map((column) => keyStep(column, keys.get(column)!, raw, ready, rows)), ...format.fields.map((field) => stepOf(field, format, source, raw, ready, rows))];
     return {
       raw,
       finish(placeOf) {
@@ -83,7 +89,7 @@ export function formatView(source: ShardColumns, format: EncodedFormat): ShardVi
       },
     };
   };
-  return { rawColumns, columns: blockColumns(format), createWindow };
+  return { rawColumns, columns: blockColumns(format), keyTexts: new Map([...keys].map(([column, { texts }]) => [column, texts])), createWindow };
 }
 
 function stepOf(field: EncodedField, format: EncodedFormat, source: ShardColumns, raw: RowBlock, ready: RowBlock, capacity: number): Step {

@@ -1,8 +1,9 @@
 import type { ElementType, StoredTensor } from '../../safetensors.js';
+import { KEY_WORDS } from '../../row-key.js';
 import type { BlockColumn, RowBlock } from '../rows/row-block.js';
 
 /** Element types of the columns with one value a row, or as many in every row. */
-export const ELEMENT_TYPES = { id: 'U32', number: 'F32', label: 'F32', vector: 'F32' } as const satisfies Record<Exclude<BlockColumn['kind'], 'bag'>, ElementType>;
+export const ELEMENT_TYPES = { id: 'U32', number: 'F32', label: 'F32', vector: 'F32', key: 'U32' } as const satisfies Record<Exclude<BlockColumn['kind'], 'bag'>, ElementType>;
 
 /** The tensors of a bag column: of each row where its items begin (and one place more, where the last ends), and of each item id and weight. */
 export function bagTensors(name: string): { readonly offsets: string; readonly ids: string; readonly weights: string } {
@@ -26,6 +27,8 @@ export function tensorsOf(block: RowBlock, columns: readonly BlockColumn[]): Map
     } else if (kind === 'vector') {
       const { width, data } = block.vectors.get(name)!;
       add(name, data.subarray(0, block.rows * width), [block.rows, width]);
+    } else if (kind === 'key') {
+      add(name, block.keys.get(name)!.subarray(0, KEY_WORDS * block.rows), [block.rows, KEY_WORDS]);
     } else {
       const data = kind === 'id' ? block.ids.get(name)! : (kind === 'number' ? block.numbers : block.labels).get(name)!;
       add(name, data.subarray(0, block.rows));

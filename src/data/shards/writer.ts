@@ -2,9 +2,12 @@ import { join } from 'node:path';
 import type { Batch } from '../../batch.js';
 import { writeFolder, writeSynced } from '../../disk.js';
 import { textTensors, type Texts } from '../../features/vocabulary/texts.js';
+import type { KeyTexts } from '../../row-key.js';
 import { writeSafetensors } from '../../safetensors.js';
+import { addKeyTexts } from '../rows/key-readers.js';
 import { appendRows, blockRows, createRowBlock, type BlockColumn, type RowBlock } from '../rows/row-block.js';
 import { countIds, type IdCounts } from './id-counts.js';
+import { KEY_TEXTS, storedKeyTexts } from './key-texts.js';
 import { countLabels, LABEL_COUNTS } from './label-counts.js';
 import { MANIFEST, type Manifest, type ShardColumn } from './manifest.js';
 import { tensorsOf } from './tensors.js';
@@ -17,6 +20,8 @@ export const ROWS_PER_SHARD = 1 << 16;
 export interface ShardWriter {
   /** Appends the rows of a batch, which may be used again once the promise is kept. */
   add(batch: Batch): Promise<void>;
+  /** Adds texts of keys that its rows have. */
+  addKeyTexts(texts: ReadonlyMap<string, KeyTexts>): void;
   /** Adds another file to the folder. */
   addFile(name: string, content: string): Promise<void>;
 }
@@ -52,6 +57,7 @@ export async function writeShards(
     let flushed: Promise<void> = Promise.resolve();
     const counts = new Map<string, IdCounts[string]>();
     const labelCounts = new Map<string, number>();
+    const keyTexts = new Map<string, KeyTexts>();
 
     /** Writes the full block while the next one is filled. */
     const flush = async (): Promise<void> => {
@@ -79,6 +85,7 @@ export async function writeShards(
           if (block.rows === rowsPerShard) await flush();
         }
       },
+      addKeyTexts: (texts) => addKeyTexts(keyTexts, texts),
       async addFile(name, content) {
         await writeSynced(join(folder, name), content);
       },
@@ -88,7 +95,7 @@ export async function writeShards(
 
     const shardColumns: ShardColumn[] = [];
     for (const [i, { name, kind, width = 1 }] of columns.entries()) {
-      if (kind === 'number' || kind === 'label') {
+      if (kind === 'number' || kind === 'label' || kind === 'key') {
         shardColumns.push({ name, kind });
         continue;
       }
@@ -102,7 +109,7 @@ export async function writeShards(
       shardColumns.push({ name, kind, size: sizeOf(details, name), ...(vocabulary !== undefined && { vocabulary }) });
     }
     const rows = shards.reduce((sum, shard) => sum + shard.rows, 0);
-    written = { format: 'mtl shards', version: 1, rows, columns: shardColumns, shards, about: { ...details.about, idCounts: Object.fromEntries(counts), [LABEL_COUNTS]: Object.fromEntries(labelCounts) } };
+    written = { format: 'mtl shards', version: 1, rows, columns: shardColumns, shards, about: { ...details.about, idCounts: Object.fromEntries(counts), [LABEL_COUNTS]: Object.fromEntries(labelCounts), ...(keyTexts.size > 0 && { [KEY_TEXTS]: storedKeyTexts(keyTexts) }) } };
     await writeSynced(join(folder, MANIFEST), `${JSON.stringify(written, null, 1)}\n`);
   });
   return written!;

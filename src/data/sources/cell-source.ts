@@ -85,7 +85,8 @@ export async function openCellSource(files: readonly DataFile[], columns: readon
       if (fitsOf(format).size === 0) return {};
       const known = await Promise.all(parts.map((part) => part.identify(reading)));
       const fingerprint = known.every((each) => each !== undefined) ? byName((part) => known[parts.indexOf(part)]!) : undefined;
-      const recipe = [recipeOf(format), ...(others.length === 0 ? recipeParts(first) : [parts.map((part) => [nameOf(part), ...recipeParts(part)])])];
+      // Keys are no part of what is learned.
+      const recipe = [recipeOf({ ...format, keys: [] }), ...(others.length === 0 ? recipeParts(first) : [parts.map((part) => [nameOf(part), ...recipeParts(part)])])];
       const request = { kind: 'fitted', source: path, home: first.file.home, stats: byName(({ stats }) => stats), fingerprint, recipe } as const;
       let fitted: Fitted | undefined;
       const folder = await cached(reading.cache ?? {}, request, async (target, entry) => {
@@ -106,7 +107,7 @@ export async function openCellSource(files: readonly DataFile[], columns: readon
       for (const part of parts) all.push(await shardsOf(part, format, reading));
       const shards = joinedShards(all);
       if (shards.manifest.rows === 0) throw noRows(files.map((file) => file.path), leftOutOf(shards.manifest));
-      return shardDataset(shards, asStored(shards, blockColumns(format)), idCountsOf(shards.manifest));
+      return shardDataset(shards, asStored(shards, blockColumns(format)), idCountsOf(shards.manifest), format.spec.lossKeys);
     },
 
     async stream(format, kept, reading, take) {

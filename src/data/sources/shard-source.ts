@@ -11,6 +11,7 @@ import { fitsOf, noRows } from '../encoding/fit.js';
 import { createRowBlock, type BlockColumn, type RowBlock } from '../rows/row-block.js';
 import type { EncodedFormat, RowFormat } from '../rows/row-format.js';
 import { keptTexts } from '../shards/kept-texts.js';
+import { problemsOfKeys } from '../shards/shard-keys.js';
 import { asStored, formatView, storedColumn, textsOf, type ShardColumns } from '../shards/shard-view.js';
 import { idCountsOf } from '../shards/id-counts.js';
 import { MANIFEST } from '../shards/manifest.js';
@@ -82,7 +83,9 @@ export async function openShardSource(shards: Shards, wanted: readonly string[])
 
     dataset(format) {
       checkKinds(format, source, where);
-      return Promise.resolve(shardDataset(shards, formatView(source, format), countsByField(shards, format)));
+      const wrongKeys = problemsOfKeys(format.keys, columns, idCountsOf(manifest), where);
+      if (wrongKeys.length > 0) return Promise.reject(new UserError('data', wrongKeys));
+      return Promise.resolve(shardDataset(shards, formatView(source, format), countsByField(shards, format), format.spec.lossKeys));
     },
 
     async stream(format, kept, { onProgress, signal }, take) {
@@ -170,7 +173,7 @@ function observe({ field, fit }: Observer, source: ShardColumns, block: RowBlock
 }
 
 /** What the rows of a column have. */
-const shapeOf = (kind: BlockColumn['kind']): string => (kind === 'bag' ? 'a bag' : kind === 'vector' ? 'a vector' : 'one value a row');
+const shapeOf = (kind: BlockColumn['kind']): string => (kind === 'bag' || kind === 'key' ? `a ${kind}` : kind === 'vector' ? 'a vector' : 'one value a row');
 
 /** What a field reads must be of a kind that it can read. */
 function checkKinds(format: RowFormat, { columns }: ShardColumns, where: string): void {

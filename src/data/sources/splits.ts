@@ -6,7 +6,7 @@ import { wideLabelNotices } from '../batches/wide-labels.js';
 import type { LabelFacts } from '../../tasks.js';
 import { SPLITS, splitFilesOf, type DataOptions, type Paths, type Split } from '../options.js';
 import type { RowFilter } from '../rows/row-filter.js';
-import { columnsOf, unsampled, withFilter, type EncodedFormat, type RowFormat } from '../rows/row-format.js';
+import { columnsOf, trainedFormat, unsampled, withFilter, type EncodedFormat, type RowFormat } from '../rows/row-format.js';
 import { decisionNotices } from './decision-notices.js';
 import { filteredSource } from './filtered-source.js';
 import { leftOutNotices } from './left-out-notices.js';
@@ -87,7 +87,7 @@ export interface Datasets {
 export async function openDatasets(sources: OpenedData, format: EncodedFormat, reading: Reading, state: DataState): Promise<Datasets> {
   await refuseOtherContent(state, sources, reading);
   const { train, valid, test } = sources;
-  const datasets = { train: await train.dataset(format, reading), valid: await valid?.dataset(unsampled(format), reading), test: await test?.dataset(unsampled(format), reading) };
+  const datasets = { train: await train.dataset(trainedFormat(format), reading), valid: await valid?.dataset(unsampled(format), reading), test: await test?.dataset(unsampled(format), reading) };
   const wide = state.trainRows === null ? await wideLabelNotices(datasets.train, format.spec.tasks) : [];
   await rememberData(state, sources, datasets.train.rows, reading);
   const unknown = unknownShares(datasets);

@@ -1,0 +1,94 @@
+import { cleanOf, type CellOptions } from '../../features/cells.js';
+import { murmur3 } from '../../features/murmur.js';
+import { parseText } from '../../features/parse.js';
+import { createUtf8Writer } from '../../features/vocabulary/utf8.js';
+import { BLANK_WORD, joinKeyTexts, KEY_WORDS, keyColumn, keyDigits, MAX_KEY_TEXTS, TEXT_BIT, type KeyTexts } from '../../row-key.js';
+import type { ColumnReader } from './column-reader.js';
+
+/** Writes the key of a cell into two words; whether it is a hash, whose text is worth keeping. */
+export type KeyWriter = (text: string, into: Uint32Array, at: number) => boolean;
+
+/** The seeds of the two halves of a hash. */
+const [LOW_SEED, HIGH_SEED] = [0x6b657931, 0x6b657932];
+const MAX_DIGITS = 16;
+
+/** A writer of keys. What it writes depends on the text alone, so that files, threads and runs agree. */
+export function createKeyWriter(): KeyWriter {
+  const utf8 = createUtf8Writer();
+  return (text, into, at) => {
+    const number = wholeNumber(text);
+    if (number >= 0) {
+      into[at] = number % 2 ** 32;
+      into[at + 1] = number / 2 ** 32;
+      return false;
+    }
+    if (text === '') {
+      into[at] = 0;
+      into[at + 1] = BLANK_WORD;
+      return false;
+    }
+    const length = utf8.write(parseText(text));
+    into[at] = murmur3(utf8.bytes, 0, length, LOW_SEED);
+    into[at + 1] = murmur3(utf8.bytes, 0, length, HIGH_SEED) | TEXT_BIT;
+    return true;
+  };
+}
+
+/** The number that a text is, where it has a double's exact whole numbers and is written as they are; else -1. */
+function wholeNumber(text: string): number {
+  const { length } = text;
+  if (length === 0 || length > MAX_DIGITS || (length > 1 && text.charCodeAt(0) === 48)) return -1;
+  let number = 0;
+  for (let i = 0; i < length; i++) {
+    const digit = text.charCodeAt(i) - 48;
+    if (digit < 0 || digit > 9) return -1;
+    number = 10 * number + digit;
+  }
+  return number <= Number.MAX_SAFE_INTEGER ? number : -1;
+}
+
+/** Readers of key columns, and the texts that they met. */
+export interface KeyReaders {
+  readonly readers: readonly ColumnReader[];
+  /** By column: the texts since they were last taken. */
+  takeTexts(): ReadonlyMap<string, KeyTexts>;
+}
+
+/**
+ * Readers that write the keys of a row to the end of a block.
+ * @param cells what is said of all cells: what stands for nothing is blank
+ */
+export function createKeyReaders(columns: readonly string[], cells: CellOptions = {}, block: { readonly rows: number; readonly keys: ReadonlyMap<string, Uint32Array> }): KeyReaders {
+  const clean = cleanOf(cells);
+  const write = createKeyWriter();
+  const texts = new Map<string, KeyTexts>(columns.map((column) => [column, new Map()]));
+  const readers = columns.map((column): ColumnReader => {
+    const into = block.keys.get(keyColumn(column))!;
+    const seen = new Set<string>();
+    return {
+      columns: [column],
+      isKept: true,
+      read(raw) {
+        const text = clean === undefined ? raw : clean(raw);
+        const at = KEY_WORDS * block.rows;
+        if (!write(text, into, at) || seen.size > MAX_KEY_TEXTS || seen.has(text)) return;
+        seen.add(text);
+        texts.set(column, joinKeyTexts(texts.get(column)!, new Map([[keyDigits(into[at]!, into[at + 1]!), text]])));
+      },
+    };
+  });
+  return {
+    readers,
+    takeTexts() {
+      const taken = new Map(texts);
+      // That there are too many is told each time.
+      for (const [column, found] of texts) if (found !== null) texts.set(column, new Map());
+      return taken;
+    },
+  };
+}
+
+/** Adds the texts of some rows to those of others, column by column. */
+export function addKeyTexts(texts: Map<string, KeyTexts>, more: ReadonlyMap<string, KeyTexts>): void {
+  for (const [column, found] of more) texts.set(column, texts.has(column) ? joinKeyTexts(texts.get(column)!, found) : found);
+}

@@ -1,0 +1,67 @@
+import type { Problem } from '../../errors.js';
+import { textReader, type Texts } from '../../features/vocabulary/texts.js';
+import { joinKeyTexts, KEY_WORDS, keyColumn, keyDigits, MAX_KEY_TEXTS, type KeyTexts } from '../../row-key.js';
+import { createKeyWriter } from '../rows/key-readers.js';
+import type { RowBlock } from '../rows/row-block.js';
+import { badRow, type PlaceOf } from './check-shard-rows.js';
+import type { IdCounts } from './id-counts.js';
+import type { ShardColumn } from './manifest.js';
+
+// Shards that somebody else wrote have no keys. Where a column of ids merges nothing, its ids are as good.
+
+/** The id that stands for all that are rare or were never seen, whose rows are no group. */
+const UNKNOWN = 0;
+
+/** The keys of a column's ids. */
+interface ShardKeys {
+  /** By id, two words each; undefined where the ids are the cells. */
+  readonly keys: Uint32Array | undefined;
+  readonly texts: KeyTexts;
+}
+
+/** What is wrong with columns of shards as keys, and what to do about it. */
+export function problemsOfKeys(keys: readonly string[], columns: ReadonlyMap<string, ShardColumn>, counts: ReadonlyMap<string, IdCounts[string]>, where: string): readonly Problem[] {
+  const fix = 'read the CSV, JSON Lines or Parquet that the shards were made from, or leave out of the config what groups rows by this column';
+  return keys.flatMap((column): Problem[] => {
+    const key = `column '${column}'`;
+    const kind = columns.get(column)!.kind;
+    if (kind !== 'id') return [{ where, key, message: `rows are grouped by its cells, and shards keep those of ids alone, not of kind ${kind}`, fix }];
+    const unknown = counts.get(column)?.unknown ?? 0;
+    return unknown === 0 ? [] : [{ where, key, message: `rows are grouped by its cells, and ${unknown} of them are gone: their id is ${UNKNOWN}, which stands for all that are rare or were not seen in train`, fix }];
+  });
+}
+
+/** The keys of a column of ids: those of its vocabulary's texts, so that rows of other files have the same. */
+export function shardKeys(vocabularies: ReadonlyMap<string, Texts>, column: string): ShardKeys {
+  const vocabulary = vocabularies.get(column);
+  if (vocabulary === undefined) return { keys: undefined, texts: new Map() };
+  const size = vocabulary.offsets.length - 1;
+  const keys = new Uint32Array(KEY_WORDS * size);
+  const write = createKeyWriter();
+  const textAt = textReader(vocabulary);
+  const hashes: [string, string][] = [];
+  for (let id = 0; id < size; id++) {
+    const text = textAt(id);
+    if (write(text, keys, KEY_WORDS * id) && hashes.length <= MAX_KEY_TEXTS) hashes.push([keyDigits(keys[KEY_WORDS * id]!, keys[KEY_WORDS * id + 1]!), text]);
+  }
+  return { keys, texts: joinKeyTexts(new Map(), new Map(hashes)) };
+}
+
+/**
+ * Makes the keys of rows from their ids.
+ * @param raw as it was read: the step must come before those that change ids in place
+ */
+export function keyStep(column: string, { keys }: ShardKeys, raw: RowBlock, ready: RowBlock, capacity: number): (rows: number, placeOf: PlaceOf) => void {
+  const ids = raw.ids.get(column)!;
+  const to = new Uint32Array(KEY_WORDS * capacity);
+  (ready.keys as Map<string, Uint32Array>).set(keyColumn(column), to);
+  return (rows, placeOf) => {
+    for (let row = 0; row < rows; row++) {
+      const id = ids[row]!;
+      if (id === UNKNOWN) throw badRow(placeOf(row), column, `expected an id of its own, since rows are grouped by it, found ${UNKNOWN}, which stands for many`);
+      const isText = keys !== undefined && KEY_WORDS * id < keys.length;
+      to[KEY_WORDS * row] = isText ? keys[KEY_WORDS * id]! : id;
+      to[KEY_WORDS * row + 1] = isText ? keys[KEY_WORDS * id + 1]! : 0;
+    }
+  };
+}

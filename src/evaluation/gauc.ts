@@ -1,0 +1,46 @@
+import { columnName } from '../conditions.js';
+import { rightPairs } from './auc.js';
+import { createExactSum } from './exact-sum.js';
+import { defineMetric } from './metric.js';
+
+/**
+ * AUC within groups, such as the rows of a user: its mean over the groups, weighted by their rows (Zhou et al. 2018) and plain. A group of
+ * one class has no pairs: it is counted aside and in neither mean.
+ */
+export const gauc = defineMetric({
+  name: 'gauc',
+  summary: 'mean AUC of the groups of a column, weighted by their rows (Zhou et al. 2018); also gauc_mean, unweighted, gauc_groups, gauc_rows and gauc_oneClassGroups',
+  options: {
+    by: columnName.describe('the column whose cells are the groups, as in user_id; those of the data, whatever a feature makes of them'),
+  },
+  build: ({ by }) => ({
+    taskType: 'classification',
+    by,
+    values: [
+      { name: 'gauc', goal: 'higher' },
+      { name: 'gauc_mean', goal: 'higher' },
+      { name: 'gauc_groups', goal: 'none' },
+      { name: 'gauc_rows', goal: 'none' },
+      { name: 'gauc_oneClassGroups', goal: 'none' },
+    ],
+    compute(scores) {
+      const weighted = createExactSum();
+      const plain = createExactSum();
+      let [groups, rows, oneClassGroups] = [0, 0, 0];
+      scores.grouped(by).each((group) => {
+        const [numNegatives, numPositives] = [group.negatives.length, group.positives.length];
+        if (numNegatives === 0 || numPositives === 0) {
+          oneClassGroups++;
+          return;
+        }
+        const value = rightPairs(group) / (2 * numPositives * numNegatives);
+        groups++;
+        rows += numNegatives + numPositives;
+        plain.add(value);
+        weighted.add((numNegatives + numPositives) * value);
+      });
+      const none = { reason: `no group of '${by}' has both classes: ${oneClassGroups} have one` };
+      return [...(groups === 0 ? [none, none] : [weighted.value() / rows, plain.value() / groups]), groups, rows, oneClassGroups];
+    },
+  }),
+});

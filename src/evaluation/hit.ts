@@ -1,0 +1,28 @@
+import { bestOfGroupsOptions, meanOfGroups } from './best-of-groups.js';
+import { defineMetric } from './metric.js';
+import { walkDown } from './ranked.js';
+
+/**
+ * The share of groups with a positive among their k best rows. Where the last of these are of one prediction with others, it counts how often
+ * a random choice would have one.
+ */
+export const hit = defineMetric({
+  name: 'hit',
+  summary: 'share of the groups that have a positive among their k best rows, as hit@10; also hit@10_groups',
+  options: bestOfGroupsOptions,
+  build: ({ by, k }) =>
+    meanOfGroups(`hit@${k}`, by, (group) => {
+      let [left, missed] = [k, 1];
+      walkDown(group, (numNegatives, numPositives) => {
+        if (numNegatives + numPositives <= left) {
+          if (numPositives > 0) missed = 0;
+        } else {
+          // Drawing `left` rows without putting them back, all of them negatives.
+          for (let drawn = 0; drawn < left && missed > 0; drawn++) missed *= Math.max(0, numNegatives - drawn) / (numNegatives + numPositives - drawn);
+        }
+        left -= numNegatives + numPositives;
+        return left > 0 && missed > 0;
+      });
+      return 1 - missed;
+    }),
+});

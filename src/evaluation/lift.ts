@@ -1,0 +1,15 @@
+import { defineMetric, singleMetric } from './metric.js';
+import { shareName } from './share.js';
+import { ofTop, topOption } from './top.js';
+
+/** How many times as many positives the rows with the highest predictions have as that many rows have at random. */
+export const lift = defineMetric({
+  name: 'lift',
+  summary: 'rate of positives among the top share of the rows, over the rate of all, as lift@5%',
+  options: topOption,
+  build: ({ top }) =>
+    singleMetric(`lift@${shareName(top)}`, 'classification', 'higher', ofTop(top, ({ rows, positives }, ranked) => {
+      const [all, numPositives] = [ranked.negatives.length + ranked.positives.length, ranked.positives.length];
+      return numPositives === 0 ? { reason: `no positives among ${all} rows` } : positives / rows / (numPositives / all);
+    })),
+});

@@ -1,0 +1,17 @@
+import { createExactSum } from './exact-sum.js';
+import { defineMetric, singleMetric } from './metric.js';
+
+/** Mean absolute error. */
+export const mae = defineMetric({
+  name: 'mae',
+  summary: 'mean absolute error',
+  options: {},
+  build: () =>
+    singleMetric('mae', 'regression', 'lower', (scores) => {
+      const sum = createExactSum();
+      for (const { labels, predictions } of scores) {
+        for (let row = 0; row < labels.length; row++) sum.add(Math.abs(labels[row]! - predictions[row]!));
+      }
+      return sum.value() / scores.rows;
+    }),
+});

@@ -1,0 +1,19 @@
+import { meanLogLoss } from './log-loss.js';
+import { defineMetric, singleMetric } from './metric.js';
+import { oneClassOf } from './ranked.js';
+import { sumOf } from './scores.js';
+
+/** Log loss over the entropy of the labels' rate, which is what the rate itself would lose as a prediction (He et al. 2014). */
+export const normalisedEntropy = defineMetric({
+  name: 'normalisedEntropy',
+  summary: 'log loss over what the rate of positives would have as a prediction (He et al. 2014)',
+  options: {},
+  build: () =>
+    singleMetric('normalisedEntropy', 'classification', 'lower', (scores) => {
+      const positives = sumOf(scores, 'labels');
+      const none = oneClassOf(positives, scores.rows);
+      if (none !== undefined) return none;
+      const rate = positives / scores.rows;
+      return meanLogLoss(scores) / -(rate * Math.log(rate) + (1 - rate) * Math.log1p(-rate));
+    }),
+});

@@ -1,0 +1,46 @@
+import { z } from 'zod';
+import { columnName } from '../conditions.js';
+import type { Finding } from '../part.js';
+import type { Metric } from './metric.js';
+import { builtMetric, defaultMetrics, metricOption } from './metrics.js';
+
+/** The `evaluation` section of a config. */
+export const evaluationSection = z
+  .strictObject({
+    metrics: z.array(metricOption).min(1).optional().describe('what is measured of each space, as in [auc, logLoss, { name: gauc, by: user_id }]; those for classes and those for regressions each where they belong'),
+    by: z.array(columnName).min(1).optional().describe('columns by whose values all of it is measured once more, as in [hour]'),
+  })
+  .describe('what is measured on valid and test');
+export type EvaluationSection = z.output<typeof evaluationSection>;
+
+/** What is measured. */
+export interface Measuring {
+  readonly metrics: readonly Metric[];
+  /** Columns of the data whose values are measured apart. */
+  readonly by: readonly string[];
+}
+
+/** What the section asks for. */
+export function measuringOf({ metrics, by = [] }: EvaluationSection = {}): Measuring {
+  return { metrics: metrics?.map(builtMetric) ?? defaultMetrics, by };
+}
+
+/** The columns of the data that have to be kept beside the features for it. */
+export function keysOf({ metrics, by }: Measuring): readonly string[] {
+  return [...new Set([...metrics.flatMap((metric) => metric.by ?? []), ...by])];
+}
+
+/** What the keys of the section say together that cannot be. */
+export function* checkEvaluation(section: EvaluationSection): Generator<Finding> {
+  const seen = new Set<string>();
+  for (const [i, metric] of (section.metrics ?? []).map(builtMetric).entries()) {
+    const twice = metric.values.find(({ name }) => seen.has(name) || OWN.includes(name));
+    if (twice !== undefined) yield { path: ['metrics', i], message: `another number of a report is called '${twice.name}'; give this one another name with as, as in as: ${twice.name}_2` };
+    for (const { name } of metric.values) seen.add(name);
+  }
+  const { by = [] } = section;
+  for (const [i, column] of by.entries()) if (by.indexOf(column) < i) yield { path: ['by', i], message: `'${column}' stands there twice` };
+}
+
+/** What a report of a space holds beside metrics. */
+const OWN: readonly string[] = ['rows', 'positives', 'reasons', 'bins'];

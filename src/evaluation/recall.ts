@@ -1,0 +1,15 @@
+import { defineMetric, singleMetric } from './metric.js';
+import { shareName } from './share.js';
+import { ofTop, topOption } from './top.js';
+
+/** The share of all positives that are among the rows with the highest predictions. */
+export const recall = defineMetric({
+  name: 'recall',
+  summary: 'share of all positives that are among the top share of the rows, as recall@5%',
+  options: topOption,
+  build: ({ top }) =>
+    singleMetric(`recall@${shareName(top)}`, 'classification', 'higher', ofTop(top, ({ positives }, ranked) => {
+      const all = ranked.positives.length;
+      return all === 0 ? { reason: `no positives among ${ranked.negatives.length} rows` } : positives / all;
+    })),
+});

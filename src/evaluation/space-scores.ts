@@ -1,0 +1,90 @@
+import { column } from '../batch.js';
+import { groupRows, type Grouped, type GroupedChunk } from './grouped.js';
+import type { KeyNumbers } from './key-numbers.js';
+import { rankClasses, type Ranked } from './ranked.js';
+import { BLOCK_ROWS, type Block } from './row-store.js';
+import type { Chunk } from './chunk.js';
+import type { Scores } from './scores.js';
+import { predictionsOf, type Space } from './spaces.js';
+
+/** Stored rows that a space is measured on. */
+export interface MeasuredRows {
+  readonly blocks: readonly Block[];
+  /** By column: what numbers stand for. */
+  readonly keys?: ReadonlyMap<string, Pick<KeyNumbers, 'count' | 'blank'>>;
+  /** Only these rows, by block and row in it (`placeOf`); all where it is left out. */
+  readonly places?: Uint32Array;
+}
+
+/** The place of a row among blocks. */
+export function placeOf(block: number, row: number): number {
+  return block * BLOCK_ROWS + row;
+}
+
+/** The rows of a space among stored ones, with its predictions. */
+export function scoresOf(space: Space, { blocks, keys = new Map(), places }: MeasuredRows): Scores {
+  const chunkRows = places === undefined ? BLOCK_ROWS : Math.min(BLOCK_ROWS, Math.max(1, places.length));
+  const labels = new Float32Array(chunkRows);
+  const predictions = new Float32Array(chunkRows);
+  const numbers = new Uint32Array(chunkRows);
+
+  /** Puts rows of a block that are in the space to the front; their number. */
+  const select = (block: Block, by: string | undefined, rows: ArrayLike<number> | undefined): number => {
+    const truth = column(block.labels, space.label);
+    const condition = space.where === undefined ? undefined : column(block.labels, space.where);
+    const own = by === undefined ? undefined : column(block.numbers ?? new Map<string, Uint32Array>(), by);
+    const values = predictionsOf(space, block.predictions, block.rows, scratchOf(block.rows));
+    const length = rows === undefined ? block.rows : rows.length;
+    let count = 0;
+    for (let i = 0; i < length; i++) {
+      const row = rows === undefined ? i : rows[i]! % BLOCK_ROWS;
+      if (condition !== undefined && condition[row] !== 1) continue;
+      labels[count] = truth[row]!;
+      if (own !== undefined) numbers[count] = own[row]!;
+      predictions[count++] = values[row]!;
+    }
+    return count;
+  };
+  let scratch = new Float32Array(0);
+  const scratchOf = (rows: number): Float32Array<ArrayBuffer> => (scratch.length < rows ? (scratch = new Float32Array(BLOCK_ROWS)) : scratch);
+
+  function* chunks(by?: string): Generator<GroupedChunk> {
+    for (const { block, rows } of parts(blocks, places)) {
+      const count = select(block, by, rows);
+      yield { labels: labels.subarray(0, count), predictions: predictions.subarray(0, count), numbers: numbers.subarray(0, count) };
+    }
+  }
+  const countRows = (): number => {
+    let count = 0;
+    for (const { labels: some } of chunks()) count += some.length;
+    return count;
+  };
+  const rows = space.where !== undefined ? countRows() : (places?.length ?? blocks.reduce((sum, block) => sum + block.rows, 0));
+
+  let ranked: Ranked | undefined;
+  const grouped = new Map<string, Grouped>();
+  return {
+    rows,
+    ranked: () => (ranked ??= rankClasses(rows, chunks())),
+    grouped(by) {
+      const { count, blank } = column(keys, by);
+      const found = grouped.get(by) ?? groupRows(count, blank, () => chunks(by));
+      grouped.set(by, found);
+      return found;
+    },
+    [Symbol.iterator]: (): Iterator<Chunk> => chunks(),
+  };
+}
+
+/** Blocks with those of their rows that are asked for: the places of one block stand together. */
+function* parts(blocks: readonly Block[], places: Uint32Array | undefined): Generator<{ readonly block: Block; readonly rows: Uint32Array | undefined }> {
+  if (places === undefined) {
+    for (const block of blocks) yield { block, rows: undefined };
+    return;
+  }
+  for (let begin = 0, end = 0; begin < places.length; begin = end) {
+    const block = Math.floor(places[begin]! / BLOCK_ROWS);
+    while (end < places.length && Math.floor(places[end]! / BLOCK_ROWS) === block) end++;
+    yield { block: blocks[block]!, rows: places.subarray(begin, end) };
+  }
+}

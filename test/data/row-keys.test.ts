@@ -1,0 +1,163 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { encodeRows, encodeShards } from '../../src/data/encoding/encode-shards.js';
+import { openCsv } from '../../src/data/files/csv.js';
+import { createKeyWriter } from '../../src/data/rows/key-readers.js';
+import { refuseBadRows } from '../../src/data/rows/rejects.js';
+import { columnsOf, encodedFormat, recipeOf, rowFormatOf, trainedFormat, type FormatSpec } from '../../src/data/rows/row-format.js';
+import { openShards } from '../../src/data/shards/reader.js';
+import { writeShards } from '../../src/data/shards/writer.js';
+import { openSource } from '../../src/data/sources/open-source.js';
+import { featureTypes } from '../../src/features/feature-types.js';
+import { textsFrom } from '../../src/features/vocabulary/texts.js';
+import { groupColumn, keyColumn, MAX_KEY_TEXTS, numberGroups, textOfKey } from '../../src/row-key.js';
+import { taskOptions } from '../../src/tasks.js';
+import { scratchFile, scratchFolder } from '../support/scratch.js';
+
+const tasks = [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }];
+const groups = [{ type: 'categorical', fields: ['id'] }].map((group) => featureTypes.schema.parse(group));
+const FITTED = { id: { size: 3 } };
+const formatOf = (spec: Partial<FormatSpec>) => encodedFormat(rowFormatOf({ tasks, groups, ...spec }), FITTED);
+const reading = { policy: refuseBadRows };
+
+/** What stood in the cells of a column, as keys tell it, row by row. */
+async function textsOf(path: string, column: string, spec: Partial<FormatSpec>): Promise<readonly string[]> {
+  const format = formatOf(spec);
+  const dataset = await (await openSource(path, columnsOf(format))).dataset(format, reading);
+  const texts: string[] = [];
+  for await (const { batch } of dataset.batches(7)) {
+    const keys = batch.keys!.get(keyColumn(column))!;
+    for (let row = 0; row < batch.rows; row++) texts.push(textOfKey(keys[2 * row]!, keys[2 * row + 1]!, dataset.keyTexts.get(column)));
+  }
+  return texts;
+}
+
+describe('a key', () => {
+  const write = createKeyWriter();
+  const keyOf = (text: string): string => {
+    const words = new Uint32Array(2);
+    write(text, words, 0);
+    return words.join(' ');
+  };
+
+  it('is the number itself up to 2^53, and tells every other text from each other', () => {
+    const words = new Uint32Array(2);
+    for (const number of [0, 7, 2 ** 32, 2 ** 53 - 1]) {
+      write(String(number), words, 0);
+      expect(textOfKey(words[0]!, words[1]!)).toBe(String(number));
+    }
+    const cells = fc.oneof(fc.string(), fc.constantFrom('', '7', '07', '7.0', ' 7', '+7', '9007199254740992', '9007199254740993', '18446744073709551615', 'ü', '(blank)'), fc.nat().map(String));
+    fc.assert(fc.property(cells, cells, (a, b) => {
+      expect(keyOf(a) === keyOf(b)).toBe(a === b);
+    }));
+    expect(keyOf('a')).toBe(keyOf('a'));
+  });
+
+  it('numbers the rows of a batch by their groups', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 0, max: 9 })), (cells) => {
+        const into = new Float32Array(cells.length);
+        const count = numberGroups(Uint32Array.from(cells.flatMap((cell) => [cell % 2, cell])), cells.length, into);
+        const firsts = [...new Set(cells)];
+        expect([[...into], count]).toEqual([cells.map((cell) => firsts.indexOf(cell)), firsts.length]);
+      }),
+    );
+  });
+});
+
+describe('cells kept as keys', () => {
+  // Ids beyond 2 are one unknown; their keys are not.
+  const rows = [['1', '1', 'a'], ['0', '900', 'b'], ['1', '901', 'a'], ['0', '900', ''], ['0', '2', '"c, d"'], ['1', '007', 'ü']];
+  const csv = `click,id,shop\n${rows.map((row) => row.join(',')).join('\n')}\n`;
+
+  it('are those of the file, whatever a feature makes of the column', async () => {
+    const path = scratchFile('train.csv', csv);
+    expect(await textsOf(path, 'id', { keys: ['id', 'shop'] })).toEqual(['1', '900', '901', '900', '2', '007']);
+    expect(await textsOf(path, 'shop', { keys: ['id', 'shop'] })).toEqual(['a', 'b', 'a', '(blank)', 'c, d', 'ü']);
+  });
+
+  it('are blank where a word stands for that', async () => {
+    const path = scratchFile('train.csv', csv);
+    expect(await textsOf(path, 'shop', { keys: ['shop'], cells: { blank: ['b'] } })).toEqual(['a', '(blank)', 'a', '(blank)', 'c, d', 'ü']);
+  });
+
+  it('are the same however many threads read them, with their texts', async () => {
+    const many = `click,id,shop\n${Array.from({ length: 3000 }, (_, row) => `${row % 2},${row % 5},${row % 7 === 0 ? `shop ${row % 900}` : row * 1e9}`).join('\n')}\n`;
+    const path = scratchFile('train.csv', many);
+    const format = formatOf({ keys: ['id', 'shop'] });
+    const filesOf = async (threads: number): Promise<unknown> => {
+      const folder = join(scratchFolder(), 'shards');
+      const source = await openCsv(path, {}, 4096);
+      await encodeShards(folder, () => '{}', path, format, refuseBadRows, async (policy, writer) => ({
+        read: undefined,
+        leftOut: await encodeRows({ csv: source, indices: new Map(source.header.map((name, i) => [name, i])) }, format, policy, writer, () => undefined, { threads, isPatient: true }),
+      }));
+      return readdirSync(folder).sort().map((name) => [name, readFileSync(join(folder, name), 'latin1')]);
+    };
+    const one = await filesOf(1);
+    expect(JSON.stringify(one)).toContain('shop 7');
+    expect(await filesOf(3)).toEqual(one);
+  });
+
+  it('have no texts where there are more than a report could name', async () => {
+    const path = scratchFile('train.csv', `click,id,shop\n${Array.from({ length: MAX_KEY_TEXTS + 1 }, (_, row) => `0,1,u${row}`).join('\n')}\n`);
+    const [first] = await textsOf(path, 'shop', { keys: ['shop'] });
+    expect(first).toMatch(/^#[89a-f][0-9a-f]{15}$/);
+  });
+
+  it('change nothing of what is kept for a config that names none, nor of what is trained on', () => {
+    const plain = formatOf({});
+    expect(JSON.stringify(recipeOf(plain))).not.toContain('keys');
+    expect(recipeOf(trainedFormat(formatOf({ keys: ['shop'] })))).toEqual(recipeOf(plain));
+    expect(recipeOf(formatOf({ keys: ['shop'] }))).not.toEqual(recipeOf(plain));
+    expect(columnsOf(plain)).toEqual(['click', 'id']);
+  });
+
+  it('reach losses as the groups of a batch, shuffled or not', async () => {
+    const path = scratchFile('train.csv', csv);
+    const format = trainedFormat(formatOf({ keys: ['shop'], lossKeys: ['id'] }));
+    expect(format.keys).toEqual(['id']);
+    const dataset = await (await openSource(path, columnsOf(format))).dataset(format, reading);
+    for (const shuffle of [undefined, { seed: 1, epoch: 1, window: 6 }]) {
+      const seen: string[] = [];
+      for await (const { batch } of dataset.batches(6, shuffle)) {
+        const keys = batch.keys!.get(keyColumn('id'))!;
+        const groupsOf = batch.labels.get(groupColumn('id'))!;
+        const texts = Array.from(groupsOf, (_, row) => textOfKey(keys[2 * row]!, keys[2 * row + 1]!, dataset.keyTexts.get('id')));
+        expect([...groupsOf]).toEqual(texts.map((text) => [...new Set(texts)].indexOf(text)));
+        seen.push(...texts);
+      }
+      expect(seen.sort()).toEqual(['007', '1', '2', '900', '900', '901']);
+    }
+  });
+});
+
+describe('shards that somebody else wrote', () => {
+  const texts = ['', 'u1', 'u2'];
+  const write = async (ids: readonly number[]): Promise<string> => {
+    const folder = join(scratchFolder(), 'shards');
+    const batch = { rows: ids.length, ids: new Map([['id', Uint32Array.from(ids)]]), numbers: new Map(), bags: new Map(), labels: new Map([['click', new Float32Array(ids.length)]]) };
+    await writeShards(folder, [{ name: 'id', kind: 'id' }, { name: 'click', kind: 'label' }], async (writer) => {
+      await writer.add(batch);
+      return { sizes: new Map([['id', 3]]), vocabularies: new Map([['id', textsFrom(texts)]]) };
+    });
+    return folder;
+  };
+
+  it('have the keys of their texts where no id stands for many, the same as a file of them', async () => {
+    expect(await textsOf(await write([1, 2, 2, 1]), 'id', { keys: ['id'] })).toEqual(['u1', 'u2', 'u2', 'u1']);
+  });
+
+  it('are refused where ids were merged, or the column has none, with the cure', async () => {
+    await expect(textsOf(await write([1, 0, 2]), 'id', { keys: ['id'] })).rejects.toThrow(/column 'id': rows are grouped by its cells, and 1 of them are gone: their id is 0.*read the CSV, JSON Lines or Parquet/);
+    await expect(textsOf(await write([1]), 'click', { keys: ['click'] })).rejects.toThrow(/column 'click': .*not of kind label/);
+    await expect(textsOf(await write([1]), 'shop', { keys: ['shop'] })).rejects.toThrow(/column 'shop': the config asks for it/);
+  });
+
+  it('are read as they were by a config that names no key', async () => {
+    const shards = await openShards(await write([0, 1]));
+    expect(shards!.manifest.about).not.toHaveProperty('keyTexts');
+  });
+});

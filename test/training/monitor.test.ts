@@ -1,0 +1,82 @@
+import { describe, expect, it } from 'vitest';
+import { parseConfig } from '../../src/config/load.js';
+import { goalsOf } from '../../src/evaluation/goals.js';
+import { evaluationSection, measuringOf } from '../../src/evaluation/options.js';
+import { spacesOf } from '../../src/evaluation/spaces.js';
+import { taskOptions } from '../../src/tasks.js';
+import { goalOfMonitor, monitoredOf } from '../../src/training/monitor.js';
+import { parseMonitor, wrongMonitor } from '../../src/training/monitor-sum.js';
+
+const tasks = [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }, { name: 'cvr', ...taskOptions.parse({ label: 'buy', given: 'click' }) }];
+const section = evaluationSection.parse({ metrics: ['auc', 'logLoss', 'pcoc', { name: 'lift', top: '0.5%' }, { name: 'gauc', by: 'user' }], by: ['hour'] });
+const goals = goalsOf(spacesOf(tasks), measuringOf(section));
+const wrong = (monitor: string): string | undefined => wrongMonitor(monitor, goals, ['hour']);
+
+describe('a monitor', () => {
+  const report = { ctr: { rows: 2, auc: 0.75, 'lift@0.5%': 3 }, ctcvr: { rows: 2, auc: 0.5, logLoss: 0.25 }, 'ctr[hour=7.5]': { rows: 1, auc: 1 } };
+
+  it('is a number of a report, or a weighted sum of some', () => {
+    const valueOf = (monitor: string): number | null => monitoredOf({ report, loss: 2 }, monitor);
+    expect(valueOf('0.5*ctr.auc + 0.5 * ctcvr.auc')).toBe(0.625);
+    expect(valueOf('ctr.auc - 0.1*ctcvr.logLoss')).toBeCloseTo(0.725, 12);
+    expect(valueOf('-loss + 2*ctr.lift@0.5%')).toBe(4);
+    expect(valueOf('ctr[hour=7.5].auc')).toBe(1);
+    expect(valueOf('ctr.auc + ctr[hour=8].auc')).toBeNull();
+    expect(parseMonitor('.5*ctr-x.auc')).toEqual([{ factor: 0.5, space: 'ctr-x', metric: 'auc' }]);
+  });
+
+  it('is better the way in which all of it is', () => {
+    for (const [monitor, goal] of [['loss', 'lower'], ['ctr.auc', 'higher'], ['ctr.auc - loss', 'higher'], ['ctr.logLoss + 2*loss', 'lower'], ['ctr[hour=1].gauc_mean', 'higher'], ['- ctr.auc + loss', 'lower']] as const) {
+      expect([monitor, wrong(monitor), goalOfMonitor(monitor, goals)]).toEqual([monitor, undefined, goal]);
+    }
+  });
+
+  it.each([
+    ['ctr.acu', /^expected one of loss, ctr\.auc, .* or a weighted sum of these, found 'ctr\.acu'; did you mean 'ctr\.auc'\?$/],
+    ['0.5*ctr.auc + 0.5*ctcvr.acu', /^'ctcvr\.acu' is not measured; .*did you mean 'ctcvr\.auc'\?$/],
+    ['0.5*(ctr.auc + cvr.auc)', /^expected a weighted sum and nothing else, as in 0\.5\*.*with spaces around \+ and -$/],
+    ['ctr.auc*ctcvr.auc', /^expected a weighted sum and nothing else/],
+    ['ctr.auc+ctcvr.auc', /^expected a weighted sum and nothing else/],
+    ['ctr.auc + loss', /^adds what is better higher to what is better lower, in 'ctr\.auc \+ loss'; write a minus/],
+    ['0*ctr.auc + loss', /^expected factors other than 0/],
+    ['-ctr.auc', /^expected no minus before a single number/],
+    ['ctr.pcoc', /^expected one of loss/],
+    ['ctr[day=1].auc', /^expected one of loss/],
+    ['', /^expected one of loss/],
+  ])('that is none is refused with the cure: %s', (monitor, message) => {
+    expect(wrong(monitor)).toMatch(message);
+  });
+});
+
+describe('the evaluation section', () => {
+  const config = (lines: string): string => `data: { train: a.csv, valid: b.csv }
+features: { user: { type: categorical, fields: [user] } }
+tasks: { ctr: { label: click } }
+model: { name: single-task }
+${lines}`.replace('single-task', 'shared-bottom');
+  const problem = (lines: string): string => {
+    try {
+      parseConfig(config(lines), 'x.yaml');
+      return '';
+    } catch (error) {
+      return String(error);
+    }
+  };
+
+  it('names metrics with options or without, whose numbers can be monitored', () => {
+    const experiment = parseConfig(config('evaluation: { metrics: [auc, { name: gauc, by: user }, { name: lift, top: 5% }], by: [hour] }\ntraining: { monitor: ctr.gauc_mean }\ncheckpoints: { alsoBest: [ctr.lift@5%] }'), 'x.yaml');
+    expect(measuringOf(experiment.evaluation).metrics.flatMap(({ values }) => values.map(({ name }) => name))).toEqual(['auc', 'gauc', 'gauc_mean', 'gauc_groups', 'gauc_rows', 'gauc_oneClassGroups', 'lift@5%']);
+  });
+
+  it.each([
+    ['evaluation: { metrics: [acu] }', /evaluation\.metrics\.0: expected auc, .*did you mean 'auc'\?/],
+    ['evaluation: { metrics: [gauc] }', /evaluation\.metrics\.0\.by: is missing/],
+    ['evaluation: { metrics: [{ name: lift, top: 120% }] }', /evaluation\.metrics\.0\.top: expected a share above 0 and up to 1, as in 5% or 0\.05/],
+    ['evaluation: { metrics: [{ name: gauc, by: a }, { name: gauc, by: b }] }', /evaluation\.metrics\.1: another number of a report is called 'gauc'; give this one another name with as/],
+    ['evaluation: { by: [hour, hour] }', /evaluation\.by\.1: 'hour' stands there twice/],
+    ['evaluation: { metrics: [auc] }\ntraining: { monitor: ctr.logLoss }', /training\.monitor: expected one of loss, ctr\.auc, or a weighted sum/],
+    ['checkpoints: { alsoBest: ["ctr.auc - loss"] }', /checkpoints\.alsoBest\.0: names a link of the run's checkpoints/],
+  ])('says what is wrong: %s', (lines, message) => {
+    expect(problem(lines)).toMatch(message);
+  });
+});
