@@ -25,6 +25,8 @@ export type CellMeaning =
   | { readonly kind: 'hashed'; readonly buckets: number; readonly seed: number }
   /** A decimal number's row: 1 + how many boundaries are at most as large. */
   | { readonly kind: 'range'; readonly boundaries: readonly number[] }
+  /** A decimal number's place between the rows of knots, the first of which is row 1: 3.25 is a quarter of the way from the third to the fourth. Beyond the ends, the end. */
+  | { readonly kind: 'between'; readonly knots: readonly number[] }
   /** A decimal number, scaled step by step. */
   | { readonly kind: 'number'; readonly scaling: readonly ScaleStep[] }
   /** A point in time's row: 1 for the first of the values that it may have. */

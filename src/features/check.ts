@@ -1,6 +1,6 @@
 import { didYouMean, joined } from '../errors.js';
 import type { Finding } from '../part.js';
-import type { Field } from './feature.js';
+import { hasTable, type Field } from './feature.js';
 import { isEntry } from './field-group.js';
 import { featureTypes, type FeatureSpec } from './feature-types.js';
 
@@ -54,10 +54,10 @@ function* checkShared({ field, group, index }: Placed, byName: ReadonlyMap<strin
   const at = (option: string, ...path: readonly string[]): readonly PropertyKey[] => ['features', group, ...(isEntry(entry) && option in entry ? ['fields', index] : []), option, ...path];
   const isByField = 'table' in spec && typeof spec.table === 'object' && !(isEntry(entry) && 'table' in entry);
   const tablePath = isByField ? at('table', name) : at('table');
-  const candidates = [...byName.values()].filter((one) => one.field.kind !== 'number' && one.field.kind !== 'vector' && one.field.owner === one.field.name).map((one) => one.field.name);
+  const candidates = [...byName.values()].filter((one) => hasTable(one.field) && one.field.owner === one.field.name).map((one) => one.field.name);
   if (owner === undefined) {
     yield { path: tablePath, message: joined(`expected a field with a table, found '${field.owner}'`, didYouMean(field.owner, candidates)) };
-  } else if (owner.kind === 'number' || owner.kind === 'vector') {
+  } else if (!hasTable(owner)) {
     yield { path: tablePath, message: `'${owner.name}' is a ${owner.kind}, which has no table` };
   } else if (owner.owner !== owner.name) {
     yield { path: tablePath, message: `'${owner.name}' looks into the table of '${owner.owner}'; name that one` };

@@ -4,7 +4,7 @@ import { registry } from '../part.js';
 import * as all from './all.js';
 import { joinCells, type CellOptions } from './cells.js';
 import { cleanEncoder, withCells } from './clean-field.js';
-import type { Encoder, Field } from './feature.js';
+import { hasTable, type Encoder, type Field } from './feature.js';
 import { entriesWithout } from './field-group.js';
 
 /** Every feature type by its name in the YAML, under the key `type`. */
@@ -71,9 +71,10 @@ export function layoutOf(fields: readonly (Field & { readonly rows?: number })[]
     const place = { field: field.name, ...(group !== undefined && { group }), offset: width, width: field.width };
     width += field.width;
     if (field.kind === 'bag') return { ...place, kind: 'bag', table: field.owner, pooling: field.pooling };
+    if (field.kind === 'number' && field.isBetweenRows === true) return { ...place, kind: 'bag', table: field.owner, pooling: 'sum', isBetweenRows: true };
     return field.kind === 'id' ? { ...place, kind: 'id', table: field.owner } : { ...place, kind: field.kind };
   });
-  const tables = fields.filter(({ kind, name, owner }) => kind !== 'number' && kind !== 'vector' && owner === name).map(({ name, rows = 0, width }) => ({ name, rows, width }));
+  const tables = fields.filter((field) => hasTable(field) && field.owner === field.name).map(({ name, rows = 0, width }) => ({ name, rows, width }));
   return withEmbeddingParts({ width, columns, tables }, embeddingParts?.length ?? 1);
 }
 

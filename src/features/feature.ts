@@ -161,7 +161,14 @@ export type Field = Encoding & {
   /** The field whose table it looks into and whose encoding it has: itself, or one that it shares with. */
   readonly owner: string;
 } & (
-    | { readonly kind: 'id' | 'number' }
+    | { readonly kind: 'id' }
+    /** What its cells become may lie between two rows of its table, which it then has: 3.25 a quarter of the way from row 3 to row 4. */
+    | { readonly kind: 'number'; readonly isBetweenRows?: true }
     | ({ readonly kind: 'vector' } & VectorReading)
     | ({ readonly kind: 'bag'; readonly pooling: Pooling } & BagReading)
   );
+
+/** Whether a field has a table of embeddings, its own or another's. */
+export function hasTable(field: Pick<Field, 'kind'> & { readonly isBetweenRows?: true }): boolean {
+  return field.kind === 'id' || field.kind === 'bag' || field.isBetweenRows === true;
+}

@@ -10,11 +10,11 @@ export interface RowName {
   readonly means: 'unknown' | 'missing' | CellName;
 }
 
-type CellName = 'id' | 'token' | 'cells' | 'bucket' | 'range' | 'time';
+type CellName = 'id' | 'token' | 'cells' | 'bucket' | 'range' | 'knot' | 'time';
 
 /**
  * The names of the rows of a field's table: ids, texts, the cells of a cross as a list in JSON, numbers of buckets, ranges as
- * [from, to). Row 0 of ids is id 0 and the unknown in one.
+ * [from, to), knots as their numbers. Row 0 of ids is id 0 and the unknown in one.
  */
 export function rowNames({ name, rule }: Pick<EncodedField, 'name' | 'rule'>): (row: number) => RowName {
   if (rule === undefined) throw new Error(`the rows of '${name}' have no names`);
@@ -41,6 +41,8 @@ function cellNames(rule: CellRule): (row: number) => RowName {
       const end = (i: number): number => rule.boundaries[i] ?? Infinity;
       return (row) => ({ name: `${row === 1 ? '(-inf' : `[${end(row - 2)}`}, ${row === rule.boundaries.length + 1 ? 'inf' : end(row - 1)})`, means: 'range' });
     }
+    case 'between':
+      return (row) => ({ name: String(rule.knots[row - 1]), means: 'knot' });
     case 'time':
       return (row) => ({ name: rule.values[row - 1]!, means: 'time' });
     case 'number':

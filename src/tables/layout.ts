@@ -22,7 +22,8 @@ export type InputColumns = {
   readonly width: number;
 } & (
   | { readonly kind: 'id'; readonly table: string }
-  | { readonly kind: 'bag'; readonly table: string; readonly pooling: Pooling }
+  /** Its items are in the batch, or they are the two rows that a number lies between, which are summed by how near they are. */
+  | { readonly kind: 'bag'; readonly table: string; readonly pooling: Pooling; readonly isBetweenRows?: true }
   | { readonly kind: 'number' }
   | { readonly kind: 'vector' }
 );

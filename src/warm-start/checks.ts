@@ -1,7 +1,7 @@
 import type { Experiment } from '../config/experiment.js';
 import { tableTensor } from '../engines/engine.js';
 import { didYouMean, joined, type Problem } from '../errors.js';
-import type { Field } from '../features/feature.js';
+import { hasTable, type Field } from '../features/feature.js';
 import { optimizers } from '../optimizers/optimizers.js';
 import type { InitFromOptions } from '../runs/origin.js';
 import type { Task } from '../tasks.js';
@@ -61,7 +61,7 @@ export function* checkInput(was: readonly Field[], is: readonly Field[], readers
     return;
   }
   for (const [i, field] of is.entries()) {
-    if (field.kind === 'number' && field.meaning !== was[i]!.meaning) yield { key: `field '${field.name}'`, message: `is ${was[i]!.meaning} in the checkpoint, here ${field.meaning}`, fix: `say of it what was said then, or ${fix}` };
+    if (!hasTable(field) && field.meaning !== was[i]!.meaning) yield { key: `field '${field.name}'`, message: `is ${was[i]!.meaning} in the checkpoint, here ${field.meaning}`, fix: `say of it what was said then, or ${fix}` };
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Experiment } from '../config/experiment.js';
 import { tableTensor } from '../engines/engine.js';
 import { UserError, type Problem } from '../errors.js';
-import type { Field } from '../features/feature.js';
+import { hasTable, type Field } from '../features/feature.js';
 import { featureReaders } from '../graph/feature-readers.js';
 import type { Graph } from '../graph/graph.js';
 import { lastLayers } from '../graph/last-layers.js';
@@ -43,7 +43,7 @@ export function decideTaken(options: InitFromOptions, before: Side, now: Side): 
   const wanted = wantedBy(options.take);
   const names = new Set([...has.keys()].filter((name) => had.has(name) && wanted(name)));
   const readers = featureReaders(now.graph);
-  const tables = now.fields.filter(({ name, owner, kind }) => kind !== 'number' && owner === name && names.has(tableTensor(name)));
+  const tables = now.fields.filter((field) => hasTable(field) && field.owner === field.name && names.has(tableTensor(field.name)));
   const readersTaken = [...names].filter((name) => readers.has(name));
   const problems: Problem[] = [...checkPatterns(options.take, had, has)];
   for (const field of tables) problems.push(...checkTable(before.fields.find(({ name }) => name === field.name)!, field), ...checkParts(field, before.embeddingParts, now.embeddingParts));
@@ -64,13 +64,13 @@ export function decideTaken(options: InitFromOptions, before: Side, now: Side): 
     drawn: [...has.keys()].filter((name) => !names.has(name)),
     left: [...had.keys()].filter((name) => !names.has(name)),
     keepsScale: (task) => sayersTaken(task).length > 0,
-    keepsFitted: ({ name, kind }) => (kind === 'number' ? readersTaken.length > 0 : names.has(tableTensor(name))),
+    keepsFitted: (field) => (hasTable(field) ? names.has(tableTensor(field.name)) : readersTaken.length > 0),
   };
 }
 
 /** Shapes in words by tensor name; of a table, whose rows are not known yet, it is the width. */
 function tensorsOf({ fields, graph, embeddingParts }: Side): Shapes {
-  const tables = fields.filter(({ name, owner, kind }) => kind !== 'number' && owner === name);
+  const tables = fields.filter((field) => hasTable(field) && field.owner === field.name);
   return new Map([
     ...tables.map(({ name, width }) => [tableTensor(name), String(width * embeddingParts.length)] as const),
     ...graph.parameters.map(({ name, shape }) => [name, `[${shape.join(', ')}]`] as const),

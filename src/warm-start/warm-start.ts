@@ -4,7 +4,7 @@ import { tasksOf, type Experiment } from '../config/experiment.js';
 import { dataSection, type DataState } from '../data/sources/data-state.js';
 import { tableTensor, type Program } from '../engines/engine.js';
 import { UserError, type Problem } from '../errors.js';
-import type { Field, Grown } from '../features/feature.js';
+import { hasTable, type Field, type Grown } from '../features/feature.js';
 import { encodedFields, layoutOf, type Fitted } from '../features/feature-types.js';
 import { growFitted, type GrownFitted } from '../features/grow-fitted.js';
 import { buildModel, embeddingParts } from '../models/models.js';
@@ -132,8 +132,9 @@ function find(path: string): { readonly found: string; readonly notices: readonl
 
 /** A table that is taken has the rows that it had, and more only where these then lie where they lay. */
 function refuseFewerRows({ checkpoint }: TrainedModel, { names }: Taken, fields: readonly Field[], fitted: Fitted): void {
-  const problems = encodedFields(fields, fitted).flatMap(({ name, owner, kind, rows, grow }): Problem[] => {
-    const had = kind !== 'number' && owner === name && names.has(tableTensor(name)) ? checkpoint.program.weights.get(tableTensor(name))!.shape[0]! : rows;
+  const problems = encodedFields(fields, fitted).flatMap((field): Problem[] => {
+    const { name, owner, rows, grow } = field;
+    const had = hasTable(field) && owner === name && names.has(tableTensor(name)) ? checkpoint.program.weights.get(tableTensor(name))!.shape[0]! : rows;
     if (rows === had || (rows > had && grow !== undefined)) return [];
     const fix = rows > had ? `give it the ${had} rows that it had, or leave it out: ${allBut(tableTensor(name))}` : `give it ${had} ids in encoding.sizes, or leave its size out, so that it is counted`;
     return [{ key: `field '${name}'`, message: `has ${had} rows in the checkpoint, here ${rows}`, fix }];

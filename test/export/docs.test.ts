@@ -65,7 +65,7 @@ describe('docs/formats.md', () => {
   });
 
   it('tells of every rule by which cells become numbers', () => {
-    const kinds: Readonly<Record<CellRule['kind'], true>> = { id: true, text: true, hashed: true, range: true, number: true, constant: true, time: true };
+    const kinds: Readonly<Record<CellRule['kind'], true>> = { id: true, text: true, hashed: true, range: true, between: true, number: true, constant: true, time: true };
     const told = [...page.slice(page.indexOf('| `rule.kind`')).split('\n\n')[0]!.matchAll(/^\| `(\w+)` \|/gm)].map(([, kind]) => kind);
     expect(told.sort()).toEqual(Object.keys(kinds).sort());
   });

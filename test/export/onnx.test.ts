@@ -24,7 +24,7 @@ async function trained(plan: Plan, batch: Batch): Promise<Program> {
 /** Users, items and bags of items that share a table, for rows of which some bags are empty, and one of weights 0. */
 function bagBatch(rows: number, layout: InputLayout): Batch {
   const random = randomStream(rows, 'bags');
-  const columns = (kind: string) => layout.columns.filter((column) => column.kind === kind).map(({ field }) => field);
+  const columns = (kind: string) => layout.columns.filter((column) => column.kind === kind && !('isBetweenRows' in column)).map(({ field }) => field);
   const bag = () => {
     const sizes = Array.from({ length: rows }, (_, b) => (b % 3 === 0 ? 0 : random.below(5)));
     const offsets = Uint32Array.from([0, ...sizes], ((end) => (size) => (end += size))(0));
@@ -36,20 +36,21 @@ function bagBatch(rows: number, layout: InputLayout): Batch {
   return {
     rows,
     ids: new Map(columns('id').map((field) => [field, Uint32Array.from({ length: rows }, () => random.below(7))])),
-    numbers: new Map(columns('number').map((field) => [field, Float32Array.from({ length: rows }, () => random.normal())])),
+    numbers: new Map([...columns('number').map((field) => [field, Float32Array.from({ length: rows }, () => random.normal())] as const), ['age', Float32Array.from({ length: rows }, (_, b) => (b % 4 === 0 ? 6 : 6 * random.uniform()))]]),
     bags: new Map(columns('bag').map((field) => [field, bag()])),
     labels: new Map([['y', click], ['click', click], ['purchase', classes().map((y, b) => y * click[b]!)]]),
   };
 }
 
 const mixed: InputLayout = {
-  width: 4 + 4 + 1 + 4 * POOLINGS.length,
+  width: 4 + 4 + 1 + 4 + 4 * POOLINGS.length,
   tables: [{ name: 'user', rows: 7, width: 4 }, { name: 'item', rows: 7, width: 4 }],
   columns: [
     { field: 'user', offset: 0, width: 4, kind: 'id', table: 'user' },
     { field: 'item', offset: 4, width: 4, kind: 'id', table: 'item' },
     { field: 'price', offset: 8, width: 1, kind: 'number' },
-    ...POOLINGS.map((pooling, p) => ({ field: `history ${pooling}`, offset: 9 + 4 * p, width: 4, kind: 'bag' as const, table: 'item', pooling })),
+    { field: 'age', offset: 9, width: 4, kind: 'bag', table: 'user', pooling: 'sum', isBetweenRows: true },
+    ...POOLINGS.map((pooling, p) => ({ field: `history ${pooling}`, offset: 13 + 4 * p, width: 4, kind: 'bag' as const, table: 'item', pooling })),
   ],
 };
 

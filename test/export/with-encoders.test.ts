@@ -19,6 +19,7 @@ features:
   item: { type: categorical, fields: [205], width: 4, encoding: { name: tokens, minCount: 3 } }
   met: { type: cross, fields: [[121, 206]], width: 4, encoding: tokens }
   much: { type: bucketized, fields: [D109_14], width: 4, quantiles: 5 }
+  smooth: { type: piecewise-linear, fields: [D109_14, D508], width: 4, bins: 6 }
   numbers: { type: numeric, fields: [D109_14, { name: D508, missing: mean, indicator: true }], scaling: [log1p, standard] }
   history: { type: bag, fields: [109_14], width: 4, pooling: sqrtn, maxItems: 3, encoding: tokens }
   seen: { type: bag, fields: [110_14], width: 4, pooling: mean }

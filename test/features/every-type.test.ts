@@ -14,6 +14,7 @@ features:
   tags: { type: bag, fields: [tags], width: 4, pooling: sum, separators: { items: ' ', weight: '=' }, encoding: { name: hash, buckets: 50 } }
   shop: { type: categorical, fields: [shop], width: 4, encoding: { name: hash, buckets: 100, seed: 7 } }
   price: { type: bucketized, fields: [price], width: 4, quantiles: 8 }
+  smooth: { type: piecewise-linear, fields: [price], width: 4, bins: 8 }
   hour: { type: bucketized, fields: [hour], width: 4, boundaries: [6, 12, 18] }
   both: { type: cross, fields: [[shop, day]], width: 4, buckets: 1000 }
   number: { type: numeric, fields: [price], scaling: standard }
@@ -57,7 +58,7 @@ describe('a model of every type of feature', () => {
     expect(metricsOf(trained.stdout)['test']!['ctr']!.auc).toBeGreaterThan(0.85);
 
     const features = JSON.parse(readFileSync(join(cwd, 'run', 'checkpoints', 'best', 'features.json'), 'utf8')) as Record<string, { vocabulary: string[]; boundaries: number[] }>;
-    expect(Object.keys(features).sort()).toEqual(['emb', 'item', 'price', 'price_bucketized', 'user']);
+    expect(Object.keys(features).sort()).toEqual(['emb', 'item', 'price', 'price_bucketized', 'price_piecewise', 'user']);
     expect([features['user'], (features['emb'] as unknown as { length: number }).length]).toEqual([{ size: 10 }, 3]);
     expect(features['item']!.vocabulary).toHaveLength(40);
     expect(features['price_bucketized']!.boundaries.map((boundary) => Math.round(boundary / 12.5))).toEqual([1, 2, 3, 4, 5, 6, 7]);

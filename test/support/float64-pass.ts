@@ -213,7 +213,11 @@ export function float64Pass({ graph, layout, seed }: Plan, weights: ReadonlyMap<
 }
 
 /** The items of a bag and their factors: w, w / Σ w or w / √Σ w², and 0 where the divisor is. */
-function pooled(batch: Batch, { field, pooling }: { readonly field: string; readonly pooling: 'sum' | 'mean' | 'sqrtn' }, b: number): (readonly [number, number])[] {
+function pooled(batch: Batch, { field, pooling, isBetweenRows }: { readonly field: string; readonly pooling: 'sum' | 'mean' | 'sqrtn'; readonly isBetweenRows?: true }, b: number): (readonly [number, number])[] {
+  if (isBetweenRows === true) {
+    const place = column(batch.numbers, field)[b]!;
+    return [Math.floor(place), Math.ceil(place)].filter((row, i, rows) => rows.indexOf(row) === i).map((row) => [row, 1 - Math.abs(place - row)]);
+  }
   const { offsets, ids, weights } = column(batch.bags, field);
   const items = Array.from({ length: offsets[b + 1]! - offsets[b]! }, (_, i) => [ids[offsets[b]! + i]!, weights[offsets[b]! + i]!] as const);
   const divisor = { sum: 1, mean: items.reduce((sum, [, w]) => sum + w, 0), sqrtn: Math.sqrt(items.reduce((sum, [, w]) => sum + w * w, 0)) }[pooling];

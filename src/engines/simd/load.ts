@@ -1,4 +1,5 @@
 import { column, type Batch, type VectorColumn } from '../../batch.js';
+import { bagsBetweenRows } from '../../tables/between-rows.js';
 import { WORD } from './arena.js';
 import { createBagLoader, itemsOf } from './bags.js';
 import type { Laid } from './lay-out.js';
@@ -22,7 +23,12 @@ export function createLoader({ graph, layout, arena, places, tables }: Laid, mem
     const bagFields = fields.filter(({ kind }) => kind === 'bag').map(({ field }) => field);
     return { at: count / WORD + 2, most: rows, numIds: fields.length - bagFields.length, bagFields };
   });
-  return (batch, begin, rows) => {
+  const withBags = bagsBetweenRows(layout);
+  let looked: { readonly of: Batch; readonly batch: Batch } | undefined;
+  return (given, begin, rows) => {
+    // Parts of a batch are loaded one after the other.
+    if (begin === 0 || looked?.of !== given) looked = { of: given, batch: withBags(given) };
+    const { batch } = looked;
     if (rows > places.maxRows) throw new Error(`a batch of ${rows} rows, where ${places.maxRows} were planned`);
     for (const { field, at } of idFields) words.set(column(batch.ids, field).subarray(begin, begin + rows), at);
     for (const { field, at } of numberFields) floats.set(column(batch.numbers, field).subarray(begin, begin + rows), at);

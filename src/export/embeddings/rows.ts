@@ -1,4 +1,5 @@
 import { tableTensor } from '../../engines/engine.js';
+import { hasTable } from '../../features/feature.js';
 import { rowNames, type RowName } from '../../features/row-names.js';
 import { weightsOf, type ExportedModel } from '../model.js';
 
@@ -22,7 +23,7 @@ export function namedTables(model: ExportedModel): readonly NamedTable[] {
       name,
       rows,
       width,
-      fields: fields.filter(({ owner, kind }) => owner === name && kind !== 'number').map((field) => field.name),
+      fields: fields.filter((field) => field.owner === name && hasTable(field)).map((field) => field.name),
       nameOf: rowNames(fields.find((field) => field.name === name)!),
       vectorOf: (row) => data.subarray(row * width, (row + 1) * width),
     };

@@ -3,6 +3,7 @@ import type { ScaleStep } from '../../scaling.js';
 import { textReader } from '../../features/vocabulary/texts.js';
 import { checked, emitNumbers, type Cells } from './cells.js';
 import { ELEMENT_TYPES } from './messages.js';
+import type { OnnxGraph } from './onnx-graph.js';
 import { emitTime, fixedOffset } from './times.js';
 
 /** Why a rule cannot be written down, and what to do about it. */
@@ -41,7 +42,7 @@ export function unwritable(rule: CellRule | undefined): Unwritable | undefined {
   return rule === undefined || 'clean' in rule || 'others' in rule ? { message: 'is read in a way for which ONNX has no operators', fix: 'leave out --with-encoders and hand over what it becomes' } : undefined;
 }
 
-const isNumber = ({ kind }: CellRule): boolean => kind === 'number' || kind === 'constant';
+const isNumber = ({ kind }: CellRule): boolean => kind === 'number' || kind === 'between' || kind === 'constant';
 
 const WRITTEN: Written<Exclude<Kind, 'hashed'>> & Partial<Written<Kind>> = {
   id({ size, beyond }, { onnx, field, texts, isEmpty }) {
@@ -63,19 +64,19 @@ const WRITTEN: Written<Exclude<Kind, 'hashed'>> & Partial<Written<Kind>> = {
     return checked(onnx, row!, 'int64', onnx.node('Not', [onnx.node('Equal', [texts, onnx.text(reserved)])]), `${field}: a cell that is not the control character U+001F`);
   },
 
-  // A binary search, step by step: how many boundaries are known to be at most as large as a number.
   range({ boundaries }, cells) {
     const { onnx } = cells;
-    const numbers = emitNumbers(cells);
-    const numSteps = Math.ceil(Math.log2(boundaries.length + 1));
-    const padded = onnx.doubles(Array.from({ length: 2 ** numSteps }, (_, i) => boundaries[i] ?? Infinity));
-    let count = onnx.node('Cast', [onnx.node('Mul', [numbers, onnx.number(0, 'double')])], { to: ELEMENT_TYPES.int64 });
-    for (let step = 2 ** (numSteps - 1); step >= 1; step /= 2) {
-      const next = onnx.node('Gather', [padded, onnx.node('Add', [count, onnx.number(step - 1, 'int64')])]);
-      const isBelow = onnx.node('LessOrEqual', [next, numbers]);
-      count = onnx.node('Add', [count, onnx.node('Where', [isBelow, onnx.number(step, 'int64'), onnx.number(0, 'int64')])]);
-    }
-    return onnx.node('Add', [count, onnx.number(1, 'int64')]);
+    return onnx.node('Add', [countAtMost(onnx, boundaries, emitNumbers(cells)), onnx.number(1, 'int64')]);
+  },
+
+  between({ knots }, cells) {
+    const { onnx } = cells;
+    const within = onnx.node('Min', [onnx.node('Max', [emitNumbers(cells), onnx.number(knots[0]!, 'double')]), onnx.number(knots.at(-1)!, 'double')]);
+    const row = countAtMost(onnx, knots, within);
+    const of = (numbers: readonly number[]): string => onnx.node('Gather', [onnx.doubles(numbers), onnx.node('Sub', [row, onnx.number(1, 'int64')])]);
+    // Nothing lies beyond the last knot.
+    const gaps = knots.map((knot, i) => (i === knots.length - 1 ? 1 : knots[i + 1]! - knot));
+    return onnx.node('Add', [onnx.node('Cast', [row], { to: ELEMENT_TYPES.double }), onnx.node('Div', [onnx.node('Sub', [within, of(knots)]), of(gaps)])]);
   },
 
   time: emitTime,
@@ -87,6 +88,19 @@ const WRITTEN: Written<Exclude<Kind, 'hashed'>> & Partial<Written<Kind>> = {
     return onnx.node('Add', [onnx.node('Mul', [emitNumbers(cells), onnx.number(0, 'double')]), onnx.number(value, 'double')]);
   },
 };
+
+/** How many of some rising numbers are at most as large as each of others: a binary search, step by step. */
+function countAtMost(onnx: OnnxGraph, rising: readonly number[], numbers: string): string {
+  const numSteps = Math.ceil(Math.log2(rising.length + 1));
+  const padded = onnx.doubles(Array.from({ length: 2 ** numSteps }, (_, i) => rising[i] ?? Infinity));
+  let count = onnx.node('Cast', [onnx.node('Mul', [numbers, onnx.number(0, 'double')])], { to: ELEMENT_TYPES.int64 });
+  for (let step = 2 ** (numSteps - 1); step >= 1; step /= 2) {
+    const next = onnx.node('Gather', [padded, onnx.node('Add', [count, onnx.number(step - 1, 'int64')])]);
+    const isBelow = onnx.node('LessOrEqual', [next, numbers]);
+    count = onnx.node('Add', [count, onnx.node('Where', [isBelow, onnx.number(step, 'int64'), onnx.number(0, 'int64')])]);
+  }
+  return count;
+}
 
 function scaled(step: ScaleStep, x: string, { onnx, field }: Cells): string {
   if (step.kind === 'affine') return onnx.node('Div', [onnx.node('Sub', [x, onnx.number(step.subtract, 'double')]), onnx.number(step.divide, 'double')]);
