@@ -6,7 +6,7 @@ import { createEngine, type EngineOptions } from './engines/engines.js';
 import { openMeasured } from './evaluate.js';
 import { configFields, type ConfigField } from './importance/config-fields.js';
 import { measureFalls, type Unit } from './importance/falls.js';
-import { holdRows } from './importance/held-rows.js';
+import { holdRows } from './data/batches/held-rows.js';
 import { measuresOf } from './importance/measures.js';
 import { createPermuter } from './importance/permuted.js';
 import { decidingMeasure, rankedUnits, type Importance } from './importance/ranking.js';

@@ -4,6 +4,8 @@ import { EXIT_CODES, userError } from '../errors.js';
 import { RECIPE_NAMES } from '../prepare/recipes.js';
 import { packageVersion } from '../runs/package-version.js';
 import { tell, usageProblem } from './complaints.js';
+import { crossesOptions } from './crosses-options.js';
+import { importanceOptions } from './importance-options.js';
 import { dataPath, deviceOption, filesOption, jsonOption, perField, setOption, shareOrZero, threadsOption, verifyDataOption, whole, wholeOrNone } from './options.js';
 import { serveOptions } from './serve-options.js';
 import { synthOptions } from './synth-options.js';
@@ -127,27 +129,19 @@ function commands(cli: Argv, finish: (run: Promise<number>) => Promise<void>): A
     .command(
       'importance <path>',
       'measure what a run or a checkpoint owes to each field',
-      (y) =>
-        y
-          .positional('path', { type: 'string', demandOption: true, describe: 'run folder or checkpoint' })
-          .option('data', filesOption("CSV, Parquet or shards in place of the config's valid, or test where it has none"))
-          .option('rows', whole('--rows', 1_000_000, 'rows at the most, drawn from all'))
-          .option('repeats', whole('--repeats', 3, 'permutations of each field', 1000))
-          .option('groups', { type: 'boolean', default: false, describe: 'permute all fields of a group of features together' })
-          .option('rank', { type: 'string', requiresArg: true, describe: 'the space that decides which field counts more; that of training.monitor where it is left out' })
-          .option('seed', whole('--seed', 2026, 'decides which rows are drawn and how they are permuted', undefined, 0))
-          .option('out', { type: 'string', requiresArg: true, describe: 'file to write: .svg for a bar chart, .json or .csv' })
-          .option('drop-worst', wholeOrNone('--drop-worst', 'propose a config without so many fields, those that count least'))
-          .option('config', { type: 'string', requiresArg: true, describe: 'with --drop-worst: file for that config; printed where it is left out' })
-          .option('verify-data', verifyDataOption)
-          .option('device', deviceOption)
-          .option('threads', threadsOption)
-          .option('json', jsonOption)
-          .example('$0 importance runs/latest --out importance.svg', '')
-          .example('$0 importance runs/latest --drop-worst 3 --config smaller.yaml', ''),
+      importanceOptions,
       async ({ groups: byGroup, path, data, rows, repeats, rank, seed, out, dropWorst, config, verifyData, device, threads, json }) => {
         const { runImportance } = await import('./importance-command.js');
         await finish(runImportance({ path, data, rows, repeats, byGroup, rank, seed, out, dropWorst, config, verifyData, device, threads, json }));
+      },
+    )
+    .command(
+      'crosses <config>',
+      'find pairs of columns that say more of a label together than each for itself',
+      crossesOptions,
+      async ({ config, set = [], task, top, rows, seed, threads, verifyData, json }) => {
+        const { runCrosses } = await import('./crosses-command.js');
+        await finish(runCrosses({ config, set, task, top, rows, seed, threads, verifyData, json }));
       },
     )
     .command(

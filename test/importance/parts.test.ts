@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { sliceRows } from '../../src/batch.js';
 import type { Dataset } from '../../src/data/batches/dataset.js';
 import { createRowBlock, type BlockColumn } from '../../src/data/rows/row-block.js';
-import { holdRows } from '../../src/importance/held-rows.js';
+import { holdRows } from '../../src/data/batches/held-rows.js';
 import { intervalOf } from '../../src/importance/interval.js';
 import { openFindings, type Findings } from '../../src/importance/output.js';
 import { createPermuter } from '../../src/importance/permuted.js';
@@ -38,6 +38,9 @@ function datasetOf(count: number): Dataset {
     leftOut: new Map(), labelCounts: new Map(),
     async *batches(size) {
       for (let begin = 0; begin < count; begin += size) yield Promise.resolve({ batch: sliceRows(block, begin, Math.min(count, begin + size)), totalRows: count });
+    },
+    async *labels() {
+      yield Promise.resolve(block);
     },
   };
 }

@@ -1,6 +1,6 @@
-import type { Dataset } from '../data/batches/dataset.js';
-import { appendRows, createRowBlock, gatherRows, type BlockColumn, type RowBlock } from '../data/rows/row-block.js';
-import { randomStream } from '../random.js';
+import type { Dataset } from './dataset.js';
+import { appendRows, createRowBlock, gatherRows, type BlockColumn, type RowBlock } from '../rows/row-block.js';
+import { randomStream } from '../../random.js';
 
 /** Rows that are read at a time. */
 const READ_ROWS = 4096;

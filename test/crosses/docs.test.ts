@@ -1,0 +1,24 @@
+import { readFileSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { mtl } from '../support/mtl.js';
+import { scratchFolder } from '../support/scratch.js';
+import { smallWorld } from '../support/small-run.js';
+
+const page = readFileSync('docs/crosses.md', 'utf8');
+const commands = [...page.matchAll(/^ {4}npx mtl (.+)$/gm)].map(([, text]) => text!.split(' '));
+
+describe('docs/crosses.md', () => {
+  it('has commands that run, and tells of all that the JSON object has', async () => {
+    const world = scratchFolder();
+    await smallWorld(world);
+    renameSync(join(world, 'esmm.yaml'), join(world, 'my.yaml'));
+    expect(commands.length).toBe(4);
+    for (const command of commands) {
+      const { code, stdout, stderr } = await mtl(world, command);
+      expect([command, code, stderr.includes('error')]).toEqual([command, 0, false]);
+      if (!command.includes('--json')) continue;
+      for (const key of Object.keys(JSON.parse(stdout) as object)) expect(page).toContain(`\`${key}\``);
+    }
+  });
+});
