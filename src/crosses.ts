@@ -64,7 +64,7 @@ export async function findCrosses({ experiment, task: name, top, rows, seed, thr
   const encoded = encodedFormat(format, await train.fit(format, reading));
   const dataset = await train.dataset(encoded, reading);
 
-  const columns = blockColumns(encoded).filter(({ kind }) => kind !== 'bag' && kind !== 'vector');
+  const columns = blockColumns(encoded).filter(({ kind }) => kind === 'id' || kind === 'number' || kind === 'label');
   const held = await holdRows(dataset, columns, rows, seed, (share) => {
     onProgress?.({ what: `reading ${train.path}`, share });
     signal.throwIfAborted();

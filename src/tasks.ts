@@ -133,16 +133,24 @@ export function labelColumns(tasks: readonly Task[]): readonly string[] {
   return [...new Set(tasks.flatMap(ofTask))];
 }
 
-/** How many 0s a label has for a 1: where its task is defined, and where the end of its chain is known. */
-export interface LabelBalance {
-  readonly own: number;
-  readonly chain: number;
+/** What the rows of a label add up to; each counts as much as it weighs. */
+export interface LabelSum {
+  /** Of the rows themselves. */
+  readonly weight: number;
+  /** Of the label: of a class, what its 1s weigh. */
+  readonly sum: number;
+}
+
+/** What a label of train adds up to: where its task is defined, and where the end of its chain is known. */
+export interface LabelSums {
+  readonly own: LabelSum;
+  readonly chain: LabelSum;
 }
 
 /** What train says of the labels of tasks, by task. */
 export interface LabelFacts {
-  /** Of those whose positives are to be balanced. */
-  readonly balance: ReadonlyMap<string, LabelBalance>;
+  /** What they add up to; those that are scaled, as they are then. */
+  readonly sums: ReadonlyMap<string, LabelSums>;
   /** Of those that are scaled: step by step, how. */
   readonly scales: ReadonlyMap<string, readonly ScaleStep[]>;
 }

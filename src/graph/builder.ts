@@ -58,11 +58,15 @@ export class GraphBuilder {
     return this.#push('input', width, { source });
   }
 
-  /** x W + b, both drawn from U(-1/√in, 1/√in): Kaiming-uniform with a = √5, as PyTorch's `Linear`. */
-  linear(x: Value, width: number, name: string, options: { readonly bias?: boolean } = {}): ValueOf<'linear'> {
+  /**
+   * x W + b, both drawn from U(-1/√in, 1/√in): Kaiming-uniform with a = √5, as PyTorch's `Linear`.
+   * @param options whether there is a bias, and its first value where it is not drawn
+   */
+  linear(x: Value, width: number, name: string, options: { readonly bias?: boolean; readonly firstBias?: number | undefined } = {}): ValueOf<'linear'> {
     const init: Initializer = { kind: 'uniform', bound: 1 / Math.sqrt(x.width) };
     const weight = this.#parameter(`${name}.weight`, [x.width, width], init);
-    const bias = options.bias === false ? undefined : this.#parameter(`${name}.bias`, [width], init);
+    const { firstBias } = options;
+    const bias = options.bias === false ? undefined : this.#parameter(`${name}.bias`, [width], firstBias === undefined ? init : { kind: 'constant', value: firstBias });
     return this.#push('linear', width, { x, weight, bias });
   }
 

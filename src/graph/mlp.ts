@@ -23,7 +23,10 @@ export function block(g: GraphBuilder, x: Value, width: number, options: Omit<Ml
   return g.dropout(g.activation(normed, options.activation, `${name}.activation`), options.dropout, `${name}.dropout`);
 }
 
-/** A tower: the blocks, then one number a row. */
-export function tower(g: GraphBuilder, x: Value, options: MlpOptions, name: string): Value {
-  return g.linear(mlp(g, x, options, name), 1, `${name}.out`);
+/**
+ * A tower: the blocks, then one number a row.
+ * @param firstBias of that number; drawn where it is undefined
+ */
+export function tower(g: GraphBuilder, x: Value, options: MlpOptions, name: string, firstBias?: number): Value {
+  return g.linear(mlp(g, x, options, name), 1, `${name}.out`, { firstBias });
 }

@@ -40,7 +40,7 @@ export const aitm = defineModel({
     for (const task of tasks) {
       const own = mlp(g, input, bottom, `bottoms.${task.name}`);
       const state: Value = passed === undefined ? own : g.attend([own, mlp(g, passed, { hidden: [width], activation: 'relu', dropout: 0, batchNorm: gate.batchNorm }, `gates.${task.name}`)], `attention.${task.name}`);
-      logits.push(tower(g, state, towerOf(options, task.name), `towers.${task.name}`));
+      logits.push(tower(g, state, towerOf(options, task.name), `towers.${task.name}`, task.firstBiasInChain));
       passed = state;
     }
     const { probabilities, ...output } = inOrder({ g, tasks }, logits);

@@ -27,8 +27,8 @@ export const dcmt = defineModel({
     const { g } = context;
     const { gates, predictions, clicks, products, conversions } = funnelOf(context, options);
     const causal = conversions.flatMap(({ task, seen, given, logit, propensity, input }): Term[] => {
-      const { name, weight, labelValue } = task;
-      const twin = tower(g, input, towerOf({ tower: options.cvrTower, towers: options.towers }, name), `twins.${name}`);
+      const { name, weight, labelValue, firstBias } = task;
+      const twin = tower(g, input, towerOf({ tower: options.cvrTower, towers: options.towers }, name), `twins.${name}`, firstBias === undefined ? undefined : -firstBias);
       const clicked = propensity();
       const factual = selfNormalised(g, inversePropensity(g, seen, clicked, options.maxWeight, task.counted.weights));
       const counterfactual = selfNormalised(g, inversePropensity(g, g.affine(given, -1, 1), g.affine(clicked, -1, 1), options.maxWeight, task.counted.weights));

@@ -4,6 +4,7 @@ import { mlpOptions, tower } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
 import { counterfactualOptions, globalTerms, inversePropensity } from './counterfactual.js';
 import { checkFunnel, funnelEmbeddingParts, funnelOf, funnelOptions } from './funnel.js';
+import { firstLossBias } from './first-bias.js';
 import { defineModel } from './model.js';
 
 /**
@@ -31,7 +32,7 @@ export const escm2Dr = defineModel({
       const weights = g.stopGradient(inversePropensity(g, seen, propensity(), options.maxWeight, task.counted.weights));
       // log(1 + e^x) is the log loss of the label 0.
       const never = g.affine(task.labelValue, 0, 0);
-      const imputed = g.crossEntropy(tower(g, input, options.imputationTower, `imputations.${task.name}`), never);
+      const imputed = g.crossEntropy(tower(g, input, options.imputationTower, `imputations.${task.name}`, firstLossBias(task.firstBias)), never);
       const error: Value = g.add(g.crossEntropy(logit, task.labelValue), g.affine(imputed, -1, 0));
       const { mask } = task.countedInChain;
       return [

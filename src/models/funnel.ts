@@ -73,7 +73,7 @@ export function funnelOf({ g, input, fields, tasks }: ModelContext, options: Fun
   const { outputs: below, gates = new Map() } = buildBottom(options.bottom, { g, input, fields, tasks: tasks.map(({ name }) => name) });
   const outputs = between(below);
   const optionsOf = ({ name, given }: ModelTask): MlpOptions => towerOf({ tower: given === undefined ? options.ctrTower : options.cvrTower, towers: options.towers }, name);
-  const logits = new Map(tasks.map((task) => [task, tower(g, outputs.get(task.name)!, optionsOf(task), `towers.${task.name}`)]));
+  const logits = new Map(tasks.map((task) => [task, tower(g, outputs.get(task.name)!, optionsOf(task), `towers.${task.name}`, task.firstBias)]));
   const probabilities = new Map(tasks.map((task) => [task, g.activation(logits.get(task)!, 'sigmoid', `${task.name}.probability`)]));
   const chains = tasks.map((task) => {
     const chain = chainOf(task, tasks);

@@ -13,6 +13,10 @@ export interface ModelTask extends Task {
   readonly counted: LossOptions;
   /** What a loss counts that is over all rows, of the chain of what the task is given: those where the chain's end is known. */
   readonly countedInChain: LossOptions;
+  /** The first bias of a head that tells the label where the task is defined: with it the mean prediction is that of train. Drawn where it is undefined. */
+  readonly firstBias: number | undefined;
+  /** The same for a head that tells it over all rows, of the chain. */
+  readonly firstBiasInChain: number | undefined;
 }
 
 /** What a model is built from: the features are those of the whole config, of which its parts take what they are given with `ofGroups`. */

@@ -3,7 +3,8 @@ import { inputsOf, type InputField } from '../graph/features.js';
 import type { Graph } from '../graph/graph.js';
 import { registry } from '../part.js';
 import type { Value } from '../graph/operations.js';
-import { rootTasks, taskColumns, type LabelFacts, type Task } from '../tasks.js';
+import { rootTasks, taskColumns, type LabelFacts, type LabelSum, type Task } from '../tasks.js';
+import { firstBiasOf, positiveWeightOf, type FirstBias } from './first-bias.js';
 import { scaled, unscaled } from './label-units.js';
 import type { ModelTask } from './model.js';
 import * as all from './all.js';
@@ -13,14 +14,16 @@ export const models = registry(all);
 export type ModelSpec = Parameters<typeof models.build>[0];
 
 /**
- * What a graph is built for, beside its model and its tasks. Where the balance of a label is not given, it weighs 1: what is predicted
- * does not depend on it. Where scales are not given, labels are taken as they are: for whoever asks for names alone.
+ * What a graph is built for, beside its model and its tasks. Where the sums of a label are not given, balanced ones weigh 1 and
+ * biases are drawn: what is predicted does not depend on it. Where scales are not given, labels are taken as they are: for whoever asks for names alone.
  */
 export interface GraphOptions extends Partial<LabelFacts> {
   /** Factors of the losses of terms, by their names, beside those of tasks. */
   readonly termWeights?: Readonly<Record<string, number>> | undefined;
   /** Where the rows that it learns from are a sample: the share of the negatives that is among them. */
   readonly negatives?: number | undefined;
+  /** Where the biases of heads start; drawn where it is not given. */
+  readonly firstBias?: FirstBias | undefined;
 }
 
 /** How the features lie side by side. */
@@ -48,7 +51,7 @@ export function termNames(spec: ModelSpec, tasks: readonly Task[]): readonly str
  * Builds the graph of a model.
  * @param inputLayout of the features, with the parts of embeddings that the model wants (`withEmbeddingParts`)
  */
-export function buildModel(spec: ModelSpec, inputLayout: ModelInput, tasks: readonly Task[], { termWeights = {}, negatives = 1, balance, scales = new Map() }: GraphOptions = {}): Graph {
+export function buildModel(spec: ModelSpec, inputLayout: ModelInput, tasks: readonly Task[], { termWeights = {}, negatives = 1, sums, scales = new Map(), firstBias = 'drawn' }: GraphOptions = {}): Graph {
   const g = new GraphBuilder();
   const input = g.input({ kind: 'features' }, inputLayout.width);
   const labels = new Map<string, Value>();
@@ -61,17 +64,17 @@ export function buildModel(spec: ModelSpec, inputLayout: ModelInput, tasks: read
   const modelTasks = tasks.map((task): ModelTask => {
     const columns = taskColumns(task, tasks);
     const labelValue = scaled(g, label(columns.label), scales.get(task.name));
-    const balanced = balance?.get(task.name) ?? { own: 1, chain: 1 };
-    const { positiveWeight = 1 } = task;
-    const options = (maskColumn: string | undefined, balance: number) => once((): LossOptions => {
-      const ofPositives = positiveWeight === 'balanced' ? balance : positiveWeight;
+    const { own, chain } = sums?.get(task.name) ?? {};
+    const options = (maskColumn: string | undefined, sum: LabelSum | undefined) => once((): LossOptions => {
+      const ofPositives = positiveWeightOf(task, sum);
       const ofClass = ofPositives === 1 ? undefined : g.affine(labelValue, ofPositives - 1, 1);
       const ofRow = optional(columns.sampleWeight);
       return { mask: optional(maskColumn), weights: ofClass !== undefined && ofRow !== undefined ? g.multiply(ofClass, ofRow) : (ofClass ?? ofRow) };
     });
-    const [counted, countedInChain] = [options(columns.mask, balanced.own), options(columns.chainKnown, balanced.chain)];
+    const first = (sum: LabelSum | undefined): number | undefined => (sum === undefined || firstBias === 'drawn' ? undefined : firstBiasOf(task, sum));
+    const [counted, countedInChain] = [options(columns.mask, own), options(columns.chainKnown, chain)];
     // No model asks for all of it, and what nobody asks for is not in the graph.
-    return { ...task, labelValue, get counted() { return counted(); }, get countedInChain() { return countedInChain(); } };
+    return { ...task, labelValue, firstBias: first(own), firstBiasInChain: first(chain), get counted() { return counted(); }, get countedInChain() { return countedInChain(); } };
   });
   const output = models.build(spec, { g, input, fields: inputLayout.columns, tasks: modelTasks });
   const terms = output.terms.map((term) => (Object.hasOwn(termWeights, term.name) ? { ...term, weight: term.weight * termWeights[term.name]! } : term));

@@ -11,6 +11,7 @@ export const trainingOptions = z
   .strictObject({
     epochs: z.int().min(1).default(1),
     batchSize: z.int().min(1).max(1 << 20).default(1024),
+    firstBias: z.enum(['labels', 'drawn']).default('labels').describe("where the last bias of each task's tower starts: so that the mean prediction is the mean of the label on train, or drawn like other biases"),
     shuffle: z.boolean().default(true).describe('a new order every epoch, decided by the seed'),
     shuffleWindow: z.int().min(1).max(1 << 24).default(1 << 18).describe('rows that are shuffled together, in memory'),
     optimizer: z

@@ -13,11 +13,12 @@ const tasks = [
   task('ctr', { label: 'click', missing: 'mask', sampleWeight: 'w', positiveWeight: 3 }),
   task('cvr', { label: 'purchase', given: 'click', missing: 'mask', sampleWeight: 'w', positiveWeight: 'balanced' }),
 ];
-const balance = new Map([['cvr', { own: 2.5, chain: 7 }]]);
+// 2.5 times as many 0s as 1s where it is defined, 7 times in all.
+const sums = new Map([['cvr', { own: { weight: 3.5, sum: 1 }, chain: { weight: 8, sum: 1 } }]]);
 const ROWS = 24;
 
 const sgd = denseOptimizers.schema.parse({ learningRate: 0.1 });
-function planOf(spec: object, of = tasks, options: GraphOptions = { balance }): Plan {
+function planOf(spec: object, of = tasks, options: GraphOptions = { sums }): Plan {
   const parsed = models.schema.parse(spec);
   const layout = withEmbeddingParts({ width: 5, tables: [{ name: 'item', rows: 5, width: 4 }], columns: [{ field: 'item', offset: 0, width: 4, kind: 'id', table: 'item' }, { field: 'price', offset: 4, width: 1, kind: 'number' }] }, embeddingParts(parsed, of).length);
   return { graph: buildModel(parsed, layout, of, options), layout, optimizers: { dense: sgd, embeddings: { ...sgd, lazy: true } }, seed: 3, step: { rows: ROWS }, batchRows: ROWS };

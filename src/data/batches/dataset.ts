@@ -37,6 +37,8 @@ export interface Dataset {
   readonly keyTexts: ReadonlyMap<string, KeyTexts>;
   /** Every usable row once; all batches are full but the last. */
   batches(batchSize: number, shuffle?: Shuffle, range?: BatchRange): AsyncGenerator<BatchRead>;
+  /** The labels of all rows, of so many at a time as suits; next to nothing is read beside them. Valid until the next are asked for. */
+  labels(): AsyncGenerator<Pick<Batch, 'rows' | 'labels'>>;
 }
 
 /** Rows that are read at a time where nothing is shuffled and rows are not wide. */
@@ -119,6 +121,17 @@ export function shardDataset(shards: Shards, view: ShardView, idCounts: Dataset[
       } finally {
         await next?.catch(() => undefined);
         spare = memory;
+      }
+    },
+
+    async *labels() {
+      const columns = view.columns.filter(({ kind }) => kind === 'label');
+      const block = createRowBlock(columns, Math.max(...shards.manifest.shards.map((shard) => shard.rows)));
+      for (const [shard, { rows: end }] of shards.manifest.shards.entries()) {
+        block.rows = 0;
+        // Batches hold every byte to the manifest before a step is taken with it.
+        await shards.read([{ shard, begin: 0, end }], columns, block, true);
+        yield block;
       }
     },
   };

@@ -24,13 +24,13 @@ export function joinedShards(all: readonly Shards[]): Shards {
       shards: all.flatMap(({ folder: own, manifest }) => manifest.shards.map((shard) => ({ ...shard, file: relative(folder, join(own, shard.file)) }))),
       about: { [LEFT_OUT]: Object.fromEntries(sumOfLeftOut(all)), idCounts: Object.fromEntries(sumOfIdCounts(all)), [LABEL_COUNTS]: Object.fromEntries(sumOfLabelCounts(all)), [KEY_TEXTS]: storedKeyTexts(allKeyTexts(all)) },
     },
-    async read(parts, columns, block) {
+    async read(parts, columns, block, isGlance) {
       // Rows are appended in their order, so that folders are read one behind the other.
       for (let at = 0; at < parts.length; ) {
         const { shards } = places[parts[at]!.shard]!;
         const own: ShardRows[] = [];
         for (; at < parts.length && places[parts[at]!.shard]!.shards === shards; at++) own.push({ ...parts[at]!, shard: places[parts[at]!.shard]!.shard });
-        await shards.read(own, columns, block);
+        await shards.read(own, columns, block, isGlance);
       }
     },
   };

@@ -1,0 +1,72 @@
+import { describe, expect, it } from 'vitest';
+import type { Dataset } from '../../src/data/batches/dataset.js';
+import { labelSums } from '../../src/data/batches/label-sums.js';
+import { taskOptions, type Task } from '../../src/tasks.js';
+
+const task = (name: string, options: object): Task => ({ name, ...taskOptions.parse(options) });
+
+/** Six rows, in two reads; what was counted of them is told or not. */
+function datasetOf(labelCounts: Readonly<Record<string, number>>) {
+  const labels = new Map([
+    ['click', [1, 0, 1, 1, 0, 0]],
+    ['purchase', [1, 0, 0, 1, 0, 1]],
+    ['spend', [2.5, 0, 0, 10, 0, 100]],
+    ['tasks.pay.known', [1, 0, 1, 0, 1, 1]],
+    ['tasks.pay.mask', [1, 0, 1, 0, 0, 0]],
+    ['tasks.pay.chainKnown', [1, 1, 1, 0, 1, 1]],
+    ['sampleWeight.w', [1, 2, 3, 0.5, 0, 1]],
+  ]);
+  let reads = 0;
+  const dataset: Dataset = {
+    rows: 6,
+    idCounts: new Map(),
+    leftOut: new Map(),
+    keyTexts: new Map(),
+    labelCounts: new Map(Object.entries(labelCounts)),
+    async *batches() {
+      yield* await Promise.reject<never[]>(new Error('no pass over the features is needed'));
+    },
+    async *labels() {
+      reads++;
+      for (const begin of [0, 3]) yield Promise.resolve({ rows: 3, labels: new Map([...labels].map(([name, values]) => [name, Float32Array.from(values.slice(begin, begin + 3))])) });
+    },
+  };
+  return { dataset, reads: () => reads };
+}
+
+const ctr = task('ctr', { label: 'click' });
+
+describe('what the labels of train add up to', () => {
+  it('follows from what was counted when they were written, and nothing is read', async () => {
+    const { dataset, reads } = datasetOf({ click: 3, purchase: 2 });
+    const sums = await labelSums(dataset, [ctr, task('cvr', { label: 'purchase', given: 'click' })]);
+    expect(sums).toEqual(new Map([
+      ['ctr', { own: { weight: 6, sum: 3 }, chain: { weight: 6, sum: 3 } }],
+      ['cvr', { own: { weight: 3, sum: 2 }, chain: { weight: 6, sum: 2 } }],
+    ]));
+    expect(reads()).toBe(0);
+  });
+
+  it('is read once where nobody counted, where 1s may lie outside of what the task is given, where blanks are masked, and where rows weigh', async () => {
+    const counted = { click: 3, purchase: 3, 'tasks.pay.known': 4, 'tasks.pay.mask': 2, 'tasks.pay.chainKnown': 5 };
+    const kept = task('kept', { label: 'purchase', given: { label: 'click', violations: 'keep' } });
+    const pay = task('pay', { label: 'purchase', given: 'click', missing: 'mask' });
+    const weighted = task('weighted', { label: 'click', sampleWeight: 'w' });
+    for (const [counts, tasks, expected] of [
+      [{}, [ctr], [['ctr', { own: { weight: 6, sum: 3 }, chain: { weight: 6, sum: 3 } }]]],
+      [counted, [ctr, kept], [['ctr', { own: { weight: 6, sum: 3 }, chain: { weight: 6, sum: 3 } }], ['kept', { own: { weight: 3, sum: 2 }, chain: { weight: 6, sum: 3 } }]]],
+      [counted, [ctr, pay], [['ctr', { own: { weight: 6, sum: 3 }, chain: { weight: 6, sum: 3 } }], ['pay', { own: { weight: 2, sum: 1 }, chain: { weight: 5, sum: 2 } }]]],
+      [counted, [weighted], [['weighted', { own: { weight: 7.5, sum: 4.5 }, chain: { weight: 7.5, sum: 4.5 } }]]],
+    ] as const) {
+      const { dataset, reads } = datasetOf(counts);
+      expect(await labelSums(dataset, tasks)).toEqual(new Map<string, unknown>(expected));
+      expect(reads()).toBe(1);
+    }
+  });
+
+  it('is the sum of a number where its task is defined', async () => {
+    const spend = task('spend', { label: 'spend', type: 'regression', given: 'click' });
+    expect((await labelSums(datasetOf({ click: 3 }).dataset, [ctr, spend])).get('spend')).toEqual({ own: { weight: 3, sum: 12.5 }, chain: { weight: 6, sum: 112.5 } });
+    expect((await labelSums(datasetOf({ click: 3 }).dataset, [ctr, spend], () => (value) => 2 * value)).get('spend')!.own).toEqual({ weight: 3, sum: 25 });
+  });
+});

@@ -1,0 +1,65 @@
+import { describe, expect, it } from 'vitest';
+import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { firstLossBias } from '../../src/models/first-bias.js';
+import { buildModel, models, type GraphOptions } from '../../src/models/models.js';
+import { denseOptimizers } from '../../src/optimizers/optimizers.js';
+import { taskOptions, type LabelSums, type Task } from '../../src/tasks.js';
+
+const task = (name: string, options: object): Task => ({ name, ...taskOptions.parse(options) });
+const funnel = [task('ctr', { label: 'click' }), task('cvr', { label: 'purchase', given: 'click' })];
+/** 1,000 rows, 40 clicks, 2 purchases. */
+const sums = new Map<string, LabelSums>([
+  ['ctr', { own: { weight: 1000, sum: 40 }, chain: { weight: 1000, sum: 40 } }],
+  ['cvr', { own: { weight: 40, sum: 2 }, chain: { weight: 1000, sum: 2 } }],
+]);
+
+/** What a model predicts for one row while its last layers have no weights, only biases. */
+async function silentPredictions(name: string, tasks: readonly Task[], options: GraphOptions) {
+  const sgd = denseOptimizers.schema.parse({ learningRate: 0.1 });
+  const layout = { width: 2, tables: [], columns: [0, 1].map((offset) => ({ field: `x${offset}`, offset, width: 1, kind: 'number' as const })) };
+  const program = createSimdEngine().compile({ graph: buildModel(models.schema.parse({ name }), layout, tasks, options), layout, optimizers: { dense: sgd, embeddings: { ...sgd, lazy: true } }, seed: 3 });
+  const { weights } = program.state();
+  program.restore({ step: 0, optimizer: new Map(), weights: new Map([...weights].map(([key, { shape, data }]) => [key, { shape, data: key.endsWith('.out.weight') ? new Float32Array(data.length) : data }])) });
+  const numbers = new Map(layout.columns.map(({ field }) => [field, Float32Array.of(0.3)]));
+  const predictions = await program.predict({ rows: 1, ids: new Map(), bags: new Map(), numbers, labels: new Map() });
+  program.dispose();
+  return (of: string) => predictions.get(of)![0]!;
+}
+
+describe.each(models.names)('%s, before it knows any feature', (name) => {
+  it('predicts the rates of train: of clicks, and of purchases among clicks', async () => {
+    const predicted = await silentPredictions(name, funnel, { sums, firstBias: 'labels' });
+    expect(predicted('ctr')).toBeCloseTo(0.04, 5);
+    expect(predicted('cvr')).toBeCloseTo(0.05, 5);
+  });
+});
+
+describe('the first bias of a head', () => {
+  it('is drawn where it is wished, and where nothing is known of train', async () => {
+    const drawn = await silentPredictions('mmoe', funnel, { sums, firstBias: 'drawn' });
+    const unknown = await silentPredictions('mmoe', funnel, { firstBias: 'labels' });
+    for (const predicted of [drawn, unknown]) expect(Math.abs(Math.log(predicted('ctr') / (1 - predicted('ctr'))))).toBeLessThan(1);
+    expect(unknown('ctr')).toBe(drawn('ctr'));
+  });
+
+  it('counts a 1 as often as the loss weighs it', async () => {
+    const weighted = [{ ...funnel[0]!, positiveWeight: 3 }, { ...funnel[1]!, positiveWeight: 'balanced' as const }];
+    const predicted = await silentPredictions('mmoe', weighted, { sums, firstBias: 'labels' });
+    expect(predicted('ctr')).toBeCloseTo((3 * 40) / (3 * 40 + 960), 5);
+    expect(predicted('cvr')).toBeCloseTo(0.5, 5);
+  });
+
+  it('is the mean of a number; and a class that train has not got, or a task without a row, has one too', async () => {
+    const tasks = [task('spend', { label: 'spend', type: 'regression' }), task('never', { label: 'never' }), task('nowhere', { label: 'nowhere', given: 'never' })];
+    const of = (weight: number, sum: number): LabelSums => ({ own: { weight, sum }, chain: { weight, sum } });
+    const predicted = await silentPredictions('mmoe', tasks, { firstBias: 'labels', sums: new Map([['spend', of(8, 100)], ['never', of(8, 0)], ['nowhere', of(0, 0)]]) });
+    expect(predicted('spend')).toBeCloseTo(12.5, 5);
+    expect(predicted('never')).toBeCloseTo(1e-6, 8);
+    expect(predicted('nowhere')).toBeCloseTo(0.5, 5);
+  });
+
+  it('of a tower that tells the log loss of another is the entropy of its class', () => {
+    const bias = firstLossBias(Math.log(0.05 / 0.95))!;
+    expect(Math.log1p(Math.exp(bias))).toBeCloseTo(-0.05 * Math.log(0.05) - 0.95 * Math.log(0.95), 10);
+  });
+});
