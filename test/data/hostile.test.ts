@@ -137,7 +137,7 @@ describe('a hostile CSV', () => {
   });
 
   it.each<[string, string, RegExp]>([
-    ['a quote that is never closed', '1,7,"a,0.5\n1,7,a,0.5\n', /train\.csv:3: a quote is opened and never closed/],
+    ['a quote that is never closed', '1,7,"a,0.5\n1,7,a,0.5\n', /train\.csv:3: a quote is opened and never closed; close it, or set data\.quote: none/],
     ['a quote that is never closed, in a long file', `1,7,"a,0.5\n${'1,7,a,0.5\n'.repeat(200_000)}`, /train\.csv:3: a quote is opened and not closed within 1048576 characters/],
     ['a quote that takes in the next row', '1,7,"a,0.5\n1,7,"a",0.5\n', /train\.csv:3: expected a comma or the end of the line behind a closing quote/],
     ['a row of more than a megabyte', `1,7,${'a'.repeat(1_100_000)},0.5\n1,7,a,0.5\n`, /train\.csv:3: a row has more than 1048576 characters, the most that is read/],

@@ -88,9 +88,9 @@ describe('Parquet', () => {
     const folder = scratchFolder();
     for (const [name, content] of [['part-00001.snappy.parquet', parquetOf(rows.slice(60))], ['part-00000.snappy.parquet', parquetOf(rows.slice(0, 60))], ['_SUCCESS', ''], ['.part-00000.snappy.parquet.crc', 'x']] as const) writeFileSync(join(folder, name), content);
     expect(await read(folder)).toEqual(await read(written('train.csv', csvOf(rows))));
-    const before = await (await openRows(folder, [])).csv.fingerprint();
+    const before = await (await openSource(folder, [])).fingerprint({});
     writeFileSync(join(folder, 'part-00001.snappy.parquet'), parquetOf(rows.slice(60).reverse()));
-    expect(await (await openRows(folder, [])).csv.fingerprint()).not.toEqual(before);
+    expect(await (await openSource(folder, [])).fingerprint({})).not.toEqual(before);
     mkdirSync(join(folder, 'date=2026-01-01'));
     await expect(read(folder)).rejects.toThrow(/date=2026-01-01: stands among the parts/);
   });

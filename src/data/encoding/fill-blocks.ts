@@ -73,12 +73,10 @@ export function createFiller(source: RowShape, { format, readers, block, capacit
 }
 
 /** Rules, and the readers that they stand on, where some columns do not stand in the cells. */
-function withoutConstants(source: RowShape, { readers, settle }: RulesInTurn, before: { readonly lines: number }): RulesInTurn {
+function withoutConstants(source: RowShape, { readers, needsLine, settle }: RulesInTurn, before: { readonly lines: number }): RulesInTurn {
   const { readers: cellReaders, readConstants } = withConstants(source, readers);
-  return {
-    readers: withDecimal(cellReaders, source.csv.dialect),
-    settle: readConstants === undefined ? (line) => settle(before.lines + line) : (line) => (readConstants(), settle(before.lines + line)),
-  };
+  const ofLine = needsLine === true ? (line: number): boolean => settle(before.lines + line) : settle;
+  return { readers: withDecimal(cellReaders, source.csv.dialect), settle: readConstants === undefined ? ofLine : (line) => (readConstants(), ofLine(line)) };
 }
 
 /**
@@ -105,12 +103,12 @@ export async function readRows(source: RowSource, target: ReadTarget): Promise<R
       if (block.rows > 0) await flush();
     } else if (!('bytes' in piece)) {
       for (let r = 0; r < piece.rows.length; r++) {
-        if (!readRow(piece.rows[r]!, piece.lines[r]!, piece.path)) continue;
+        if (!readRow(piece.rows[r]!, piece.lines[r]!)) continue;
         if (++block.rows === capacity) await flush();
       }
       if (piece.bad !== undefined) {
         const { line, expected, text } = piece.bad;
-        policy.reject({ path: piece.path ?? source.csv.path, line, column: undefined, value: undefined, expected, cells: [text] });
+        policy.reject({ path: source.csv.path, line, column: undefined, value: undefined, expected, cells: [text] });
       }
     } else if (elsewhere !== undefined) {
       // What comes of it stands behind what was read here.

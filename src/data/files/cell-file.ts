@@ -6,8 +6,6 @@ import type { FileStats, Fingerprint } from './fingerprint.js';
 export interface CellRows {
   readonly rows: readonly (readonly string[])[];
   readonly lines: readonly number[];
-  /** The file that they are from, where the source has several. */
-  readonly path?: string;
   /** A row behind them that cannot be taken apart. */
   readonly bad?: BadLine;
 }

@@ -15,6 +15,7 @@ const PARSE_ERRORS: Readonly<Record<string, string>> = {
   CSV_MAX_RECORD_SIZE: `a row has more than ${MAX_ROW_BYTES} characters, the most that is read`,
 };
 const NOT_CLOSED_SOON = `a quote is opened and not closed within ${MAX_ROW_BYTES} characters`;
+const CLOSE_QUOTE = 'close it, or set data.quote: none where the file quotes nothing, and a quote is a character as others are';
 /** What it expected where a quote is out of place. */
 const QUOTE_ERRORS: Readonly<Record<string, (dialect: Dialect) => string>> = {
   CSV_INVALID_CLOSING_QUOTE: ({ delimiter }) => `${delimiter === ',' ? 'a comma' : quoted(delimiter)} or the end of the line behind a closing quote; a quote inside a quoted cell is written twice`,
@@ -109,8 +110,9 @@ export function checkParsed(path: string, bytes: Buffer, dialect: Dialect, { err
   if (error === undefined) return;
   const expected = QUOTE_ERRORS[error.code]?.(dialect);
   const message = expected === undefined ? (PARSE_ERRORS[error.code] ?? `not a CSV (${error.code})`) : `expected ${expected}`;
-  const isOpen = error.code === 'CSV_MAX_RECORD_SIZE' && isQuoteOpen(bytes.subarray(errorStart), dialect);
-  throw userError('data', { where: `${path}:${errorLine}`, message: isOpen ? NOT_CLOSED_SOON : message }, error);
+  const isOpenForLong = error.code === 'CSV_MAX_RECORD_SIZE' && isQuoteOpen(bytes.subarray(errorStart), dialect);
+  const isOpen = isOpenForLong || error.code === 'CSV_QUOTE_NOT_CLOSED';
+  throw userError('data', { where: `${path}:${errorLine}`, message: isOpenForLong ? NOT_CLOSED_SOON : message, ...(isOpen && { fix: CLOSE_QUOTE }) }, error);
 }
 
 /** Whether the row that begins here has a quote that is not closed. */

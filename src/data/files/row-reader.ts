@@ -4,7 +4,7 @@ import type { CellFile } from './cell-file.js';
 import { fileSource, standardInput, type ByteSource } from './byte-source.js';
 import { columnIndices } from './column-indices.js';
 import { openText } from './open-text.js';
-import { parquetParts } from './parquet/parquet-parts.js';
+import { isParquet } from './parquet/is-parquet.js';
 import type { ColumnReader } from '../rows/column-reader.js';
 import type { RejectPolicy } from '../rows/rejects.js';
 import type { RulesInTurn } from '../rows/row-rule.js';
@@ -38,12 +38,11 @@ export async function openRows(path: string, columns: readonly string[], dialect
   return { csv, indices: columnIndices(csv, wanted), ...(isConstant && { constants: new Map([...constants].filter(([name]) => columns.includes(name))) }) };
 }
 
-/** Parquet, where the path leads to a file of it or a folder with some. Its reader is loaded only then. */
+/** Parquet, where the path leads to a file of it. Its reader is loaded only then. */
 async function openParquetFile(path: string, columns: readonly string[]): Promise<CellFile | undefined> {
-  const parts = await parquetParts(path);
-  if (parts.length === 0) return undefined;
+  if (!(await isParquet(path))) return undefined;
   const { openParquet } = await import('./parquet/open-parquet.js');
-  return openParquet(path, parts, columns);
+  return openParquet(path, columns);
 }
 
 /**
@@ -58,13 +57,13 @@ export function rowReader(
   settle: (line: number) => boolean,
   policy: RejectPolicy,
   first?: RulesInTurn,
-): (cells: readonly string[], line: number, path?: string) => boolean {
+): (cells: readonly string[], line: number) => boolean {
   const columns = [...(first?.readers ?? []), ...readers].map((reader) => ({ reader, cellOf: cellReader(reader.columns, indices) }));
   const numFirst = first?.readers.length ?? 0;
   const width = csv.header.length;
   const namer = csv.dialect?.header === false ? 'data.columns' : 'the header';
-  return (cells, line, path = csv.path) => {
-    const row = { path, line, cells };
+  return (cells, line) => {
+    const row = { path: csv.path, line, cells };
     if (cells.length !== width) {
       policy.reject({ ...row, column: undefined, value: undefined, expected: `${width} cells as in ${namer}, found ${cells.length}` });
       return false;

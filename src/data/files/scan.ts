@@ -92,6 +92,7 @@ export function createScanner({ width, dialect, indices, readers, block, capacit
   const scanCells = (): boolean => {
     const data = bytes;
     const row = block.rows;
+    const between = separator;
     let numUnusual = 0;
     let p = at;
     for (let c = 0; c < width; c++) {
@@ -131,7 +132,7 @@ export function createScanner({ width, dialect, indices, readers, block, capacit
             decimals = p - point - 1;
             digits += decimals;
           }
-          isPlain = digits > 0 && digits <= MAX_EXACT_DIGITS && (byte === separator || byte === LF || byte === CR);
+          isPlain = digits > 0 && digits <= MAX_EXACT_DIGITS && (byte === between || byte === LF || byte === CR);
           if (isPlain) {
             if (decimals > 0) value /= POWERS[decimals]!;
             if (isNegative) value = -value;
@@ -148,7 +149,7 @@ export function createScanner({ width, dialect, indices, readers, block, capacit
           }
           break;
       }
-      while (byte !== separator && byte !== LF && byte !== CR) {
+      while (byte !== between && byte !== LF && byte !== CR) {
         byte = data[++p]!;
         isPlain = false;
       }
@@ -162,7 +163,7 @@ export function createScanner({ width, dialect, indices, readers, block, capacit
       }
       if (!isPlain && kinds[c] !== SKIP && kinds[c] !== TEXT) unusual[numUnusual++] = c;
       if (c < width - 1) {
-        if (byte !== separator) return false;
+        if (byte !== between) return false;
         p++;
       } else if (byte === CR) {
         p += 2;

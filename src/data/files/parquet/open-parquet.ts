@@ -1,5 +1,4 @@
 import { open, type FileHandle } from 'node:fs/promises';
-import { join } from 'node:path';
 import { parquetMetadataAsync, parquetSchema, type AsyncBuffer, type ColumnMetaData, type FileMetaData, type RowGroup } from 'hyparquet';
 import { quoted, systemCode, UserError, userError, type Problem } from '../../../errors.js';
 import type { CellFile, Piece } from '../cell-file.js';
@@ -16,7 +15,7 @@ const STEP_ROWS = 1 << 6;
 /** Bytes of cells from which on a piece is full. */
 const SLICE_BYTES = 1 << 22;
 
-/** One file of a Parquet source, and how the columns are read that are wanted of it. */
+/** A Parquet file, and how the columns are read that are wanted of it. */
 interface Part {
   readonly path: string;
   readonly metadata: FileMetaData;
@@ -25,41 +24,32 @@ interface Part {
 }
 
 /**
- * Opens a Parquet file, or a folder of them. A value is the text that DuckDB's CSV export gives for it, null an empty cell; a
- * list is a bag, of pairs or a map too, whose items are never joined and split again.
- * @param names the files below the path
+ * Opens a Parquet file. A value is the text that DuckDB's CSV export gives for it, null an empty cell; a list is a bag, of pairs or a
+ * map too, whose items are never joined and split again.
  * @param wanted the columns that are read; others are empty cells
- * @throws UserError (data) for a file that is none, for columns that have no reading, and for parts with different columns
+ * @throws UserError (data) for a file that is none, and for columns that have no reading
  */
-export async function openParquet(path: string, names: readonly string[], wanted: readonly string[]): Promise<CellFile> {
-  const parts: Part[] = [];
-  for (const name of names) parts.push(await openPart(name === '' ? path : join(path, name), wanted));
-  const [first] = parts as [Part];
-  const { header } = first;
-  for (const part of parts) {
-    const lacks = header.find((column) => !part.header.includes(column));
-    if (lacks !== undefined) throw userError('data', { where: part.path, key: `column ${quoted(lacks)}`, message: `is not there, while ${first.path} has it` });
-  }
-  const numRows = parts.reduce((sum, { metadata }) => sum + Number(metadata.num_rows), 0);
+export async function openParquet(path: string, wanted: readonly string[]): Promise<CellFile> {
+  const part = await openPart(path, wanted);
+  const { metadata, header } = part;
+  const numRows = Number(metadata.num_rows);
 
   async function* pieces(): AsyncGenerator<Piece> {
     let done = 0;
-    for (const part of parts) {
-      const file = await open(part.path, 'r');
-      try {
-        let firstRow = 1;
-        for (const group of part.metadata.row_groups) {
-          for await (const piece of groupPieces(file, part, group, firstRow)) {
-            done += piece.numRows;
-            yield { ...piece, progress: done / numRows };
-          }
-          firstRow += Number(group.num_rows);
+    const file = await open(path, 'r');
+    try {
+      let firstRow = 1;
+      for (const group of metadata.row_groups) {
+        for await (const piece of groupPieces(file, part, group, firstRow)) {
+          done += piece.numRows;
+          yield { ...piece, progress: done / numRows };
         }
-      } catch (error) {
-        throw unreadable(part.path, error);
-      } finally {
-        await file.close();
+        firstRow += Number(group.num_rows);
       }
+    } catch (error) {
+      throw unreadable(path, error);
+    } finally {
+      await file.close();
     }
   }
   let known: Fingerprint | undefined;
@@ -68,8 +58,8 @@ export async function openParquet(path: string, names: readonly string[], wanted
     kind: 'Parquet',
     header,
     pieces,
-    stats: () => statsOf(path, names),
-    fingerprint: async (onBytes) => (known ??= await hashFiles(path, names, onBytes)),
+    stats: () => statsOf(path),
+    fingerprint: async (onBytes) => (known ??= await hashFiles(path, undefined, onBytes)),
   };
 }
 

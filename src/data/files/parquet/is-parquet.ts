@@ -1,0 +1,21 @@
+import { userError } from '../../../errors.js';
+import { firstBytes } from '../byte-chunks.js';
+
+/** How Parquet files begin, and those whose footer is encrypted. */
+const MAGIC = ['PAR1', 'PARE'];
+const NAME = /\.(parquet|parq|pqt)$/i;
+
+/**
+ * Whether a file is Parquet by its first bytes, whatever its name.
+ * @throws UserError (data) for one that is called Parquet and is none
+ */
+export async function isParquet(path: string): Promise<boolean> {
+  const start = (await firstBytes(path, 32).catch(() => Buffer.alloc(0))).toString('latin1');
+  if (MAGIC.includes(start.slice(0, 4))) return true;
+  if (!NAME.test(path)) return false;
+  throw userError('data', {
+    where: path,
+    message: start === '' ? 'is empty; expected Parquet, as its name says' : 'is no Parquet file, as its name says: it does not begin with PAR1',
+    fix: start.startsWith('version https://git-lfs') ? 'it stands for a file in Git LFS: fetch that with git lfs pull' : 'was it copied whole? A CSV needs another name',
+  });
+}
