@@ -1,29 +1,44 @@
 import { BadValue } from '../../features/feature.js';
 import { chainOf, givenColumn, givenOf, labelCheck, labelColumn, taskColumns, tasksGiven, type Task } from '../../tasks.js';
-import { BLANK_CURE } from './label-columns.js';
+import { BLANK_CURE, labelColumnsOf } from './label-columns.js';
 import type { RowRule, RuleBlock } from './row-rule.js';
 
 /** What the labels of a row say together: of a task, whether it is defined, and whether its blank or its 1 can be there. */
 export function labelRule(tasks: readonly Task[]): RowRule {
+  const blanks = new Set(labelColumnsOf(tasks).filter(({ mayBeBlank }) => mayBeBlank).map(({ name }) => name));
+  const mayBeBlank = (task: Task): boolean => blanks.has(labelColumn(task));
+  // Of a label that is there and stands for itself there is nothing to say, in any row.
+  const settled = tasks.filter((task) => mayBeBlank(task) || violationsOf(task) !== 'keep' || labelCheck(task) !== undefined || makesColumns(task, tasks));
   return {
     columns: [],
     start(block) {
-      const links = tasks.map((task) => startTask(task, tasks, block));
+      const links = settled.map((task) => startTask(task, tasks, block));
+      const blankLabels = settled.filter(mayBeBlank).map((task) => block.labels.get(labelColumn(task))!);
       return {
         readers: [],
         settle() {
           const { rows } = block;
-          for (const { settle } of links) {
-            const reason = settle(rows);
+          for (let i = 0; i < links.length; i++) {
+            const reason = links[i]!(rows);
             if (reason !== undefined) return reason;
           }
           // Every task has looked at what was blank.
-          for (const { fillIn } of links) fillIn(rows);
+          for (let i = 0; i < blankLabels.length; i++) if (Number.isNaN(blankLabels[i]![rows])) blankLabels[i]![rows] = 0;
           return undefined;
         },
       };
     },
   };
+}
+
+/** What becomes of a row whose label is 1 where the one is not that its task is given. */
+function violationsOf(task: Task): 'error' | 'skip' | 'keep' {
+  return task.type === 'classification' ? (givenOf(task)?.violations ?? 'keep') : 'keep';
+}
+
+function makesColumns(task: Task, tasks: readonly Task[]): boolean {
+  const { known, chainKnown } = taskColumns(task, tasks);
+  return known !== undefined || chainKnown !== undefined;
 }
 
 /** Why a row is left out whose label is 1 where the one is not that its task is given. */
@@ -44,12 +59,8 @@ export function maskColumns(tasks: readonly Task[]): readonly string[] {
   return names.filter((name) => name !== undefined);
 }
 
-interface StartedTask {
-  /** @returns why the row is left out */
-  settle(row: number): string | undefined;
-  /** Puts a 0 in the place of a blank. */
-  fillIn(row: number): void;
-}
+/** Looks at the label of a row, and gives why the row is left out. */
+type StartedTask = (row: number) => string | undefined;
 
 /** The labels of a task, NaN where they are blank. */
 interface Link {
@@ -61,13 +72,13 @@ interface Link {
 type Read = (row: number) => number | undefined;
 
 function startTask(task: Task, tasks: readonly Task[], { labels }: RuleBlock): StartedTask {
-  const { type, missing } = task;
+  const { missing } = task;
   const { label, mask, known, chainKnown } = taskColumns(task, tasks);
   const own = labels.get(label)!;
   const given = givenOf(task);
   const [condition] = tasksGiven(task, tasks);
   const givenLabel = given && labels.get(givenColumn(task, tasks)!)!;
-  const violations = type === 'classification' ? given?.violations : 'keep';
+  const violations = violationsOf(task);
   const what = nameOfLabel(task);
   const check = labelCheck(task);
   const broken = new BadValue(`${given?.named} to be 1 where ${what} is 1`, given && `correct the row, or say what such rows are: given: { label: ${given.named}, violations: skip (left out) or keep } below the task`);
@@ -78,26 +89,24 @@ function startTask(task: Task, tasks: readonly Task[], { labels }: RuleBlock): S
   const chain = chainKnown === undefined || chainKnown === known ? [] : chainOf(task, tasks)!.map((link): Link => ({ values: labels.get(labelColumn(link))!, missing: link.missing }));
   const [knownInto, maskInto, chainInto] = [known, mask, chain.length > 0 ? chainKnown : undefined].map((column) => (column === undefined ? undefined : labels.get(column)));
   const hasMask = knownInto !== undefined && given !== undefined;
+  const isAlone = knownInto === undefined && chainInto === undefined && check === undefined;
 
-  return {
-    settle(row) {
-      const value = own[row]!;
-      const gives = givenValue === undefined ? 1 : givenValue(row);
-      if (Number.isNaN(value)) {
-        if (gives === 1 && missing === 'error') throw isBlank;
-        if (gives === 1 && missing === 'drop') return reasonBlank;
-      } else if (value === 1 && violations !== 'keep' && gives !== undefined && gives !== 1) {
-        if (violations === 'skip') return reasonBroken;
-        throw broken;
-      } else check?.(value);
-      if (knownInto !== undefined) knownInto[row] = Number.isNaN(value) ? 0 : 1;
-      if (hasMask) maskInto![row] = gives === 1 && !Number.isNaN(value) ? 1 : 0;
-      if (chainInto !== undefined) chainInto[row] = isDecided(chain, row) ? 1 : 0;
-      return undefined;
-    },
-    fillIn(row) {
-      if (Number.isNaN(own[row]!)) own[row] = 0;
-    },
+  return (row) => {
+    const value = own[row]!;
+    // Most labels are.
+    if (value === 0 && isAlone) return undefined;
+    const gives = givenValue === undefined ? 1 : givenValue(row);
+    if (Number.isNaN(value)) {
+      if (gives === 1 && missing === 'error') throw isBlank;
+      if (gives === 1 && missing === 'drop') return reasonBlank;
+    } else if (value === 1 && violations !== 'keep' && gives !== undefined && gives !== 1) {
+      if (violations === 'skip') return reasonBroken;
+      throw broken;
+    } else check?.(value);
+    if (knownInto !== undefined) knownInto[row] = Number.isNaN(value) ? 0 : 1;
+    if (hasMask) maskInto![row] = gives === 1 && !Number.isNaN(value) ? 1 : 0;
+    if (chainInto !== undefined) chainInto[row] = isDecided(chain, row) ? 1 : 0;
+    return undefined;
   };
 }
 

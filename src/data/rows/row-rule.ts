@@ -37,6 +37,8 @@ export type LeftOut = ReadonlyMap<string, number>;
 /** Rules that decide together. */
 export interface RulesInTurn {
   readonly readers: readonly ColumnReader[];
+  /** Whether one of them has to know the line on which a row ends; else any number will do. */
+  readonly needsLine?: true;
   /**
    * Whether the row at hand is kept; what is left out is counted under the first reason.
    * @throws BadValue
@@ -60,9 +62,10 @@ export function startRules(rules: readonly RowRule[], block: RuleBlock): Started
     const started = some.map((rule) => rule.start(block));
     return {
       readers: started.flatMap(({ readers }) => readers),
+      ...(some.some(({ needsLine }) => needsLine === true) && { needsLine: true }),
       settle(line) {
-        for (const rule of started) {
-          const reason = rule.settle(line);
+        for (let i = 0; i < started.length; i++) {
+          const reason = started[i]!.settle(line);
           if (reason === undefined) continue;
           countLeftOut(leftOut, [[reason, 1]]);
           return false;
