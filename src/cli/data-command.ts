@@ -77,7 +77,7 @@ async function find(path: string): Promise<readonly CachedFolder[]> {
 const isConfig = (path: string): boolean => /\.ya?ml$/.test(path);
 
 function lineOf({ path, bytes, entry, rows, state }: CachedFolder): string {
-  const what = entry === undefined ? 'not finished' : entry.kind === 'rows' ? `${count(rows ?? 0)} rows of ${entry.source}` : `what was learned on ${entry.source}`;
+  const what = entry === undefined ? 'not finished' : entry.kind === 'fitted' ? `what was learned on ${entry.source}` : `${count(rows ?? 0)} rows of ${entry.source}${entry.kind === 'local' ? ', from which more is learned' : ''}`;
   return `${state.padEnd(13)} ${megabytes(bytes).padStart(12)}  ${what}\n${' '.repeat(28)}${path}`;
 }
 

@@ -40,14 +40,14 @@ async function listCache(folder: string, source?: string): Promise<readonly Cach
   const found: CachedFolder[] = [];
   for (const { name } of (await readdir(folder, { withFileTypes: true })).filter((each) => each.isDirectory())) {
     const path = join(folder, name);
-    const [, owner, pid] = /^\.(.+)\.(?:rows|fitted)-[0-9a-f-]+\.(\d+)-\d+\.tmp$/.exec(name) ?? [];
+    const [, owner, pid] = /^\.(.+)\.(?:rows|local|fitted)-[0-9a-f-]+\.(\d+)-\d+\.tmp$/.exec(name) ?? [];
     const entry = pid === undefined ? await readEntry(path) : undefined;
     // What is neither whole nor the beginning of it is somebody else's.
     if (entry === undefined && pid === undefined) continue;
     if (source !== undefined && (entry === undefined ? owner !== basename(source) : entry.source !== source)) continue;
     const state = entry !== undefined ? ((await isCurrent(entry)) ? 'fits' : 'stale') : isRunning(Number(pid)) ? 'being written' : 'unfinished';
     try {
-      const rows = entry?.kind === 'rows' ? (await readManifest(path))?.rows : undefined;
+      const rows = entry?.kind === 'rows' || entry?.kind === 'local' ? (await readManifest(path))?.rows : undefined;
       found.push({ path, bytes: await sizeOf(path), entry, rows, state });
     } catch (error) {
       // Another process has finished it or removed it since it was listed.

@@ -7,9 +7,9 @@ import { systemCode, UserError } from '../../errors.js';
 import { isSameContent, keyOf, type FileStats, type Fingerprint } from '../files/fingerprint.js';
 import { ENTRY, entryText, keptUnderName, renewStats, VERSION, type CacheEntry } from './entry.js';
 
-// What was read from CSV and Parquet is kept in folders, one for what was fitted on a file and one for its encoded rows. Their
-// names carry the key of all that decides what becomes of the file, and a file in them tells what the file held; nothing else is
-// changed once a folder is renamed to its place.
+// What was read from CSV and Parquet is kept in folders: one for what was fitted on files, and of each file one for its encoded rows and
+// perhaps one for its rows before anything was fitted. Their names carry the key of all that decides what becomes of the file, and a
+// file in them tells what the file held; nothing else is changed once a folder is renamed to its place.
 
 /** The folder beside the data. */
 export const CACHE_FOLDER = '.mtl';

@@ -14,7 +14,8 @@ export const ENTRY = 'entry.json';
 const entrySchema = z.object({
   format: z.literal('mtl cache'),
   version: z.number(),
-  kind: z.enum(['fitted', 'rows']),
+  /** What was learned, encoded rows, or rows in numbers of their file's own, of which those are made. */
+  kind: z.enum(['fitted', 'rows', 'local']),
   /** The file that was read. */
   source: z.string(),
   /** What it held; entries of earlier versions do not tell, and stand for nothing. */

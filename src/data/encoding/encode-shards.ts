@@ -4,7 +4,7 @@ import type { Batch } from '../../batch.js';
 import { ENTRY } from '../cache/entry.js';
 import { createEncoders, type EncodersOptions } from './encode-pool.js';
 import type { BadRow, RejectPolicy } from '../rows/rejects.js';
-import { blockColumns, blockReaders, blockRows, createRowBlock } from '../rows/row-block.js';
+import { blockColumns, blockReaders, blockRows, createRowBlock, type BlockColumn } from '../rows/row-block.js';
 import type { EncodedFormat } from '../rows/row-format.js';
 import { createKeyReaders } from '../rows/key-readers.js';
 import { createSampler } from '../rows/sampling.js';
@@ -12,7 +12,7 @@ import type { LeftOut } from '../rows/row-rule.js';
 import { LEFT_OUT } from '../shards/left-out.js';
 import { readRows } from './fill-blocks.js';
 import type { RowSource } from '../files/row-reader.js';
-import { writeShards, type ShardWriter } from '../shards/writer.js';
+import { writeShards, type ShardDetails, type ShardWriter } from '../shards/writer.js';
 
 /** Bad rows of the source, a JSON object a line. */
 const REJECTS = 'rejects.jsonl';
@@ -20,7 +20,7 @@ const REJECTS = 'rejects.jsonl';
 const BLOCK_ROWS = 1 << 13;
 
 /** Takes rows to where shards are written, and tells what they were read from and which were left out. */
-export type Encode<Read> = (policy: RejectPolicy, writer: ShardWriter) => Promise<{ readonly read: Read; readonly leftOut: LeftOut }>;
+export type Encode<Read, Details = object> = (policy: RejectPolicy, writer: ShardWriter) => Promise<{ readonly read: Read; readonly leftOut: LeftOut } & Details>;
 
 /**
  * Writes what `encode` gives into a folder of the cache, together with the bad rows that it meets.
@@ -28,7 +28,13 @@ export type Encode<Read> = (policy: RejectPolicy, writer: ShardWriter) => Promis
  * @param path of the source
  */
 export async function encodeShards<Read>(folder: string, entry: (read: Read) => string, path: string, format: EncodedFormat, policy: RejectPolicy, encode: Encode<Read>): Promise<void> {
-  await writeShards(folder, blockColumns(format), async (writer) => {
+  const sizes = new Map(format.fields.map(({ name, rows }) => [name, rows]));
+  await keepShards(folder, entry, path, blockColumns(format), policy, async (recording, writer) => ({ sizes, ...(await encode(recording, writer)) }));
+}
+
+/** The same for rows of any columns, of which `encode` also tells what a manifest does. */
+export async function keepShards<Read>(folder: string, entry: (read: Read) => string, path: string, columns: readonly BlockColumn[], policy: RejectPolicy, encode: Encode<Read, Pick<ShardDetails, 'sizes' | 'vocabularies'>>): Promise<void> {
+  await writeShards(folder, columns, async (writer) => {
     const rejects: BadRow[] = [];
     const recording: RejectPolicy = {
       count: 0,
@@ -38,10 +44,10 @@ export async function encodeShards<Read>(folder: string, entry: (read: Read) => 
         rejects.push({ ...row, path: row.path.slice(path.length) });
       },
     };
-    const { read, leftOut } = await encode(recording, writer);
+    const { read, leftOut, ...details } = await encode(recording, writer);
     await writer.addFile(REJECTS, rejects.map((row) => `${JSON.stringify(row)}\n`).join(''));
     await writer.addFile(ENTRY, entry(read));
-    return { sizes: new Map(format.fields.map(({ name, rows }) => [name, rows])), about: { [LEFT_OUT]: Object.fromEntries(leftOut) } };
+    return { ...details, about: { [LEFT_OUT]: Object.fromEntries(leftOut) } };
   });
 }
 

@@ -87,7 +87,7 @@ export function trainedFormat<Format extends RowFormat>(format: Format): Format 
 }
 
 /** The same format with no row left out by chance. */
-export function unsampled(format: EncodedFormat): EncodedFormat {
+export function unsampled<Format extends RowFormat>(format: Format): Format {
   return { ...format, spec: { ...format.spec, sampling: undefined } };
 }
 

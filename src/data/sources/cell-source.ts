@@ -9,12 +9,14 @@ import { cached } from '../cache/cache.js';
 import { ENTRY } from '../cache/entry.js';
 import { readFitted, writeFitted } from '../cache/fitted-folder.js';
 import type { DialectOptions } from '../dialect.js';
+import { encodeLocalRows } from '../encoding/encode-local.js';
 import { encodeRows, encodeShards, replayRejects } from '../encoding/encode-shards.js';
+import { fitLocalRows } from '../encoding/fit-local.js';
 import { fitFeatures, fitsOf, noRows } from '../encoding/fit.js';
 import { streamRows } from '../encoding/stream-rows.js';
-import type { RowSource } from '../files/row-reader.js';
+import type { Fingerprint } from '../files/fingerprint.js';
 import { blockColumns } from '../rows/row-block.js';
-import { recipeOf, type EncodedFormat } from '../rows/row-format.js';
+import { recipeOf, trainedFormat, type EncodedFormat, type RowFormat } from '../rows/row-format.js';
 import { countLeftOut } from '../rows/row-rule.js';
 import { idCountsOf } from '../shards/id-counts.js';
 import { joinedShards } from '../shards/joined-shards.js';
@@ -24,7 +26,8 @@ import { asStored } from '../shards/shard-view.js';
 import { openCellPart, tellShare, type CellPart } from './cell-part.js';
 import { checkKinds } from './check-kinds.js';
 import { commonFolder, type DataFile } from './find-files.js';
-import type { Reading, Source } from './source.js';
+import { fromLocalRows, keptLocalRows, learnsAnything } from './local-rows.js';
+import type { Access, Reading, Source } from './source.js';
 
 /** A file is encoded by several threads where it has more bytes: two break even at some 120 MB, and save a third of the time at 500 MB. */
 const THREADED_BYTES = 64e6;
@@ -35,7 +38,8 @@ const MAX_PROBLEMS = 20;
 
 /**
  * Opens files of cells, whose rows are those of one source, file behind file. They are read when something is to be fitted on them and
- * when they are encoded; both are kept in the cache, what was encoded file by file, so that the next run does not read them.
+ * when they are encoded; both are kept in the cache, what was encoded file by file, so that the next run does not read them. Of several
+ * files each is read once: its rows are kept in numbers of its own, from which all is learned and encoded again when there is a file more.
  * @throws UserError (data) with the problems of all files
  */
 export async function openCellSource(files: readonly DataFile[], columns: readonly string[], dialect: DialectOptions): Promise<Source> {
@@ -52,17 +56,30 @@ export async function openCellSource(files: readonly DataFile[], columns: readon
   const recipeParts = ({ rows: { csv, constants } }: CellPart): readonly unknown[] => [csv.dialect, ...(constants === undefined ? [] : [[...constants]])];
   const threadsFor = ({ bytes }: CellPart, reading: Reading): number => (bytes > THREADED_BYTES ? Math.min(MAX_THREADS, reading.threads ?? availableParallelism()) : 1);
 
+  const keepsLocal = (format: RowFormat, reading: Reading): boolean => (others.length > 0 || reading.keepsLocalRows === true) && learnsAnything(format);
+  const localOf = (part: CellPart, format: RowFormat, reading: Reading): Promise<Shards> => keptLocalRows(part, recipeParts(part), format, reading);
+  const contentOf = async (part: CellPart, access: Access): Promise<Fingerprint> => (await part.identify(access)) ?? (await part.hashed(access));
+
   /** The shards of a file, encoded where they are not kept. */
   const shardsOf = async (part: CellPart, format: EncodedFormat, reading: Reading): Promise<Shards> => {
     const { file, rows, stats } = part;
     const request = { kind: 'rows', source: file.path, home: file.home, stats, fingerprint: await part.identify(reading), recipe: [recipeOf(format), ...recipeParts(part), keyOfFitted(format.fitted)] } as const;
-    const folder = await cached(reading.cache ?? {}, request, (target, entry) =>
-      encodeShards(target, entry, file.path, format, reading.policy, async (policy, writer) => {
-        const options = { threads: threadsFor(part, reading), onNotice: (text: string) => reading.cache?.onNotice?.(text) };
-        const leftOut = await encodeRows(rows, format, policy, writer, (share) => tellShare(reading, `encoding ${file.path}`, share), options);
-        return { read: await part.hashed(reading), leftOut };
-      }),
-    );
+    const onShare = (share: number): void => tellShare(reading, `encoding ${file.path}`, share);
+    const folder = await cached(reading.cache ?? {}, request, async (target, entry) => {
+      const fromFile = (): Promise<void> =>
+        encodeShards(target, entry, file.path, format, reading.policy, async (policy, writer) => {
+          const leftOut = await encodeRows(rows, format, policy, writer, onShare, { threads: threadsFor(part, reading), onNotice: (text: string) => reading.cache?.onNotice?.(text) });
+          return { read: await part.hashed(reading), leftOut };
+        });
+      const fromLocal = async (): Promise<void> => {
+        const local = await localOf(part, format, reading);
+        await encodeShards(target, entry, file.path, format, reading.policy, async (policy, writer) => {
+          await replayRejects(local.folder, file.path, policy);
+          return { leftOut: await encodeLocalRows(local, format, writer, onShare), read: await contentOf(part, reading) };
+        });
+      };
+      await (keepsLocal(format, reading) ? fromLocalRows(fromLocal, fromFile) : fromFile());
+    });
     // Those that were told just now are told once.
     await replayRejects(folder, file.path, reading.policy);
     // It was there a moment ago.
@@ -76,8 +93,8 @@ export async function openCellSource(files: readonly DataFile[], columns: readon
     columns: commonColumns(parts),
 
     async fingerprint(access) {
-      const found = new Map<CellPart, Awaited<ReturnType<CellPart['hashed']>>>();
-      for (const part of parts) found.set(part, (await part.identify(access)) ?? (await part.hashed(access)));
+      const found = new Map<CellPart, Fingerprint>();
+      for (const part of parts) found.set(part, await contentOf(part, access));
       return byName((part) => found.get(part)!);
     },
 
@@ -90,9 +107,17 @@ export async function openCellSource(files: readonly DataFile[], columns: readon
       const request = { kind: 'fitted', source: path, home: first.file.home, stats: byName(({ stats }) => stats), fingerprint, recipe } as const;
       let fitted: Fitted | undefined;
       const folder = await cached(reading.cache ?? {}, request, async (target, entry) => {
-        const onShare = (share: number, { csv }: RowSource): void => tellShare(reading, `learning vocabularies and scales from ${csv.path}`, share);
-        const learned = await fitFeatures(parts.map(({ rows }) => rows), format, reading.policy, onShare);
-        const read = await Promise.all(parts.map((part) => part.hashed(reading)));
+        const onShare = (share: number, path: string): void => tellShare(reading, `learning vocabularies and scales from ${path}`, share);
+        const fromFiles = (): Promise<Fitted> => fitFeatures(parts.map(({ rows }) => rows), format, reading.policy, (share, { csv }) => onShare(share, csv.path));
+        const fromLocal = async (): Promise<Fitted> => {
+          const locals: Shards[] = [];
+          const trained = trainedFormat(format);
+          for (const part of parts) locals.push(await localOf(part, trained, reading));
+          const paths = files.map((file) => file.path);
+          return fitLocalRows(locals, trained, paths, (share, file) => onShare(share, paths[file]!));
+        };
+        const learned = await (keepsLocal(format, reading) ? fromLocalRows(fromLocal, fromFiles) : fromFiles());
+        const read = await Promise.all(parts.map((part) => contentOf(part, reading)));
         fitted = learned;
         await writeFolder(target, async (temporary) => {
           await writeFitted(temporary, learned);

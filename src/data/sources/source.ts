@@ -31,6 +31,8 @@ export interface Reading extends Access {
   readonly onNotice?: (text: string) => void;
   /** Threads that encode a large file; one a core where it is not given. What comes of it is the same. */
   readonly threads?: number | undefined;
+  /** Whether rows of a single file are kept in numbers of its own too, since it may be one of several the next time. */
+  readonly keepsLocalRows?: boolean;
 }
 
 /** Where rows come from: opened, and known to have the wanted columns. */

@@ -52,7 +52,15 @@ export async function openSplits<Files extends SplitFiles>(files: Files, format:
   }
   if (problems.length > 0) throw new UserError('data', problems);
   // A split is opened exactly where it has a file.
-  return opened as Splits<Files>;
+  return keepingDays(opened) as Splits<Files>;
+}
+
+/** Where a split has several files, as a file a day, what is another split today may be one of them tomorrow. */
+function keepingDays(opened: Partial<Record<Split, Source>>): Partial<Record<Split, Source>> {
+  if (!Object.values(opened).some(({ files }) => files.length > 1)) return opened;
+  const keeping = (reading: Reading): Reading => ({ ...reading, keepsLocalRows: true });
+  const days = Object.entries(opened).map(([split, source]): [string, Source] => [split, { ...source, fit: (format, reading) => source.fit(format, keeping(reading)), dataset: (format, reading) => source.dataset(format, keeping(reading)) }]);
+  return Object.fromEntries(days);
 }
 
 /**

@@ -14,6 +14,13 @@ export interface TextCounter {
   /** @throws UserError (data) where there is no room for another text */
   count(text: string): void;
   /**
+   * The number of a text, a new one where it has none; counts nothing.
+   * @throws UserError (data) where there is no room for another text
+   */
+  add(text: string): number;
+  /** Every text that has a number, at the place of its number; nothing at place 0. */
+  numbered(): Texts;
+  /**
    * The texts that were counted `minCount` times at least, but for the empty one: the most frequent first, then in the order
    * that JavaScript gives them. Ends the counter, for its memory is needed.
    */
@@ -71,15 +78,24 @@ export function createTextCounter(field: string, maxBytes = MAX_BYTES): TextCoun
     if (counts[number - 1]! < MAX_COUNT) counts[number - 1]!++;
   };
 
+  const add = (text: string): number => {
+    const length = utf8.write(text);
+    const hash = hashOf(utf8.bytes, 0, length);
+    const known = table.slots[slotOf(table, hash, utf8.bytes, 0, length) + 1]!;
+    if (known === 0) append(hash, length);
+    return known === 0 ? size : known;
+  };
+
   return {
     numberOf: (text, begin, end) => idOf(table, text, begin, end),
     countAgain,
-    count(text) {
-      const length = utf8.write(text);
-      const hash = hashOf(utf8.bytes, 0, length);
-      const known = table.slots[slotOf(table, hash, utf8.bytes, 0, length) + 1]!;
-      if (known === 0) append(hash, length);
-      countAgain(known === 0 ? size : known);
+    count: (text) => countAgain(add(text)),
+    add,
+    numbered() {
+      const texts = createTexts(size + 1, table.offsets[size]!);
+      texts.bytes.set(table.bytes.subarray(0, table.offsets[size]));
+      texts.offsets.set(table.offsets.subarray(0, size + 1), 1);
+      return texts;
     },
     frequent(minCount) {
       const { bytes, offsets } = table;

@@ -1,0 +1,259 @@
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, it, vi } from 'vitest';
+import { shardDataset, type Dataset } from '../../src/data/batches/dataset.js';
+import { encodeRows, encodeShards } from '../../src/data/encoding/encode-shards.js';
+import { fitFeatures } from '../../src/data/encoding/fit.js';
+import * as rowReader from '../../src/data/files/row-reader.js';
+import { refuseBadRows, skipBadRows, type RejectPolicy } from '../../src/data/rows/rejects.js';
+import { columnsOf, encodedFormat, rowFormatOf, type RowFormat } from '../../src/data/rows/row-format.js';
+import { blockColumns } from '../../src/data/rows/row-block.js';
+import { samplingOptions } from '../../src/data/sampling-options.js';
+import { joinedShards } from '../../src/data/shards/joined-shards.js';
+import { leftOutOf } from '../../src/data/shards/left-out.js';
+import { openShards, type Shards } from '../../src/data/shards/reader.js';
+import { asStored } from '../../src/data/shards/shard-view.js';
+import { dataOptions } from '../../src/data/options.js';
+import { openSource } from '../../src/data/sources/open-source.js';
+import type { Reading } from '../../src/data/sources/source.js';
+import { openData } from '../../src/data/sources/splits.js';
+import { featureTypes } from '../../src/features/feature-types.js';
+import { keyOfFitted } from '../../src/features/fitted.js';
+import { taskOptions } from '../../src/tasks.js';
+import { scratchFolder } from '../support/scratch.js';
+
+// What is learned from several files, and encoded by it, stands on rows that are kept of each: a file more is one file to read.
+
+/** Names of the files whose rows were read, and of those that were hashed, since this was emptied. */
+const touched: string[] = [];
+
+vi.mock('../../src/data/files/row-reader.js', async (original) => {
+  const real = await original<typeof rowReader>();
+  const openRows: typeof real.openRows = async (path, ...rest) => {
+    const source = await real.openRows(path, ...rest);
+    const { csv } = source;
+    const touch = (): void => void touched.push(basename(path));
+    const fingerprint: typeof csv.fingerprint = (onBytes) => csv.fingerprint((bytes) => (touch(), onBytes?.(bytes)));
+    return { ...source, csv: { ...csv, pieces: (ahead) => (touch(), csv.pieces(ahead)), fingerprint } };
+  };
+  return { ...real, openRows };
+});
+
+const GROUPS = [
+  { type: 'categorical', fields: ['user'] },
+  { type: 'categorical', fields: ['city', { name: 'plan', missing: 'token', blank: ['?'], trim: true }], encoding: { name: 'tokens', minCount: 2 } },
+  { type: 'categorical', fields: ['item'], encoding: 'auto' },
+  { type: 'bag', fields: ['seen'], encoding: 'auto', table: 'item', maxItems: 2 },
+  { type: 'bag', fields: ['words'], encoding: 'tokens', pooling: 'sum' },
+  { type: 'numeric', fields: ['price'], scaling: 'standard', missing: 'median', indicator: true },
+  { type: 'numeric', fields: ['stay'], scaling: ['log1p', 'min-max'], missing: 'mean', blank: [-1] },
+  { type: 'bucketized', fields: ['price'], quantiles: 3 },
+  { type: 'vector', fields: ['look'], scaling: 'standard', missing: 'mean', indicator: true },
+  { type: 'cross', fields: [['city', 'plan']], encoding: 'tokens' },
+  { type: 'cross', fields: [['city', 'item']], buckets: 50 },
+  { type: 'date', fields: ['at'], parts: ['weekday'], missing: 'unknown' },
+].map((group) => featureTypes.schema.parse(group));
+const TASKS = [
+  { name: 'ctr', ...taskOptions.parse({ label: 'click' }) },
+  { name: 'cvr', ...taskOptions.parse({ label: { column: 'pay', above: 3 }, given: 'click', missing: 'mask' }) },
+];
+const COLUMNS = ['click', 'pay', 'user', 'city', 'plan', 'item', 'seen', 'words', 'price', 'stay', 'look', 'at'];
+
+function formatOf(options: { readonly negatives?: number; readonly groups?: typeof GROUPS } = {}): RowFormat {
+  const { negatives, groups = GROUPS } = options;
+  return rowFormatOf({ tasks: TASKS, groups, ...(negatives !== undefined && { sampling: samplingOptions.parse({ negatives }) }) });
+}
+
+type Row = readonly string[];
+const textOf = (rows: readonly Row[]): string => [COLUMNS, ...rows].map((cells) => `${cells.join(',')}\n`).join('');
+
+/** A row that has something of everything. */
+const rowOf = (i: number): Row => [String(i % 2), i % 2 === 1 ? ['', '2', '9'][i % 3]! : '', String(i % 9), `c${(i * 5) % 4}`, ['gold', ' ?', '', ' gold'][i % 4]!, String(1 + (i % 6)), `${1 + (i % 5)}:2|${1 + (i % 7)}:0.1|3`, i % 4 === 0 ? '' : `w${i % 3}|x`, i % 5 === 0 ? '' : String((i * 37) % 11 / 8), i % 6 === 0 ? '-1.0' : String(i % 13), i % 7 === 0 ? '' : `${i / 3}|-1`, `2026-11-0${1 + (i % 9)}`];
+const rowsOf = (begin: number, end: number): readonly Row[] => Array.from({ length: end - begin }, (_, i) => rowOf(begin + i));
+
+function writeFiles(folder: string, files: Readonly<Record<string, readonly Row[]>>): void {
+  for (const [name, rows] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
+    writeFileSync(join(folder, name), textOf(rows));
+  }
+}
+
+const countPolicy = (): RejectPolicy => skipBadRows(undefined, 1000);
+
+/** The bytes of the shards in a folder, and all that its manifest tells but hashes. */
+function shardsIn(folder: string): unknown {
+  return readdirSync(folder).filter((name) => name.startsWith('shard-') || name === 'rejects.jsonl' || name === 'manifest.json').sort().map((name) => [name, readFileSync(join(folder, name), 'utf8')]);
+}
+
+/** All that is in the batches of a data set. */
+async function rowsIn(dataset: Dataset): Promise<readonly unknown[]> {
+  const rows: unknown[] = [];
+  for await (const { batch } of dataset.batches(5)) {
+    for (const columns of [batch.labels, batch.ids, batch.numbers]) rows.push([...columns].map(([name, data]) => [name, [...data]]));
+    rows.push([...batch.bags].map(([name, { offsets, ids, weights }]) => [name, [...offsets], [...ids], [...weights]]), [...batch.vectors!].map(([name, { data }]) => [name, [...data]]));
+  }
+  return rows;
+}
+
+/** What a run makes of files through its cache: what was learned, and the shards of each file. */
+async function run(paths: readonly string[], cache: string, format: RowFormat, reading: Partial<Reading> = {}) {
+  touched.length = 0;
+  const all: Reading = { policy: countPolicy(), cache: { folder: cache }, ...reading };
+  const source = await openSource(paths, columnsOf(format));
+  const fitted = await source.fit(format, all);
+  const before = new Set(readdirSync(cache));
+  const dataset = await source.dataset(encodedFormat(format, fitted), all);
+  const made = readdirSync(cache).filter((name) => name.includes('.rows-') && !before.has(name));
+  return { fitted: keyOfFitted(fitted), rows: await rowsIn(dataset), leftOut: dataset.leftOut, rejected: all.policy.count, touched: [...new Set(touched)].sort(), shards: made.sort().map((name) => shardsIn(join(cache, name))) };
+}
+
+/** The same of the files themselves, with so many threads. */
+async function fromFiles(paths: readonly string[], format: RowFormat, threads = 1) {
+  const policy = countPolicy();
+  const sources = await Promise.all(paths.map((path) => rowReader.openRows(path, columnsOf(format))));
+  const fitted = await fitFeatures(sources, format, policy, () => undefined);
+  const encoded = encodedFormat(format, fitted);
+  const shards: [string, unknown][] = [];
+  const opened: Shards[] = [];
+  for (const source of sources) {
+    const folder = join(scratchFolder(), 'shards');
+    await encodeShards(folder, () => '{}', source.csv.path, encoded, policy, async (recording, writer) => ({ read: undefined, leftOut: await encodeRows(source, encoded, recording, writer, () => undefined, { threads, isPatient: true }) }));
+    shards.push([basename(source.csv.path), shardsIn(folder)]);
+    opened.push((await openShards(folder))!);
+  }
+  const all = joinedShards(opened);
+  return { fitted: keyOfFitted(fitted), rows: await rowsIn(shardDataset(all, asStored(all, blockColumns(encoded)), new Map(), encoded.spec.lossKeys)), leftOut: leftOutOf(all.manifest), rejected: policy.count, shards: shards.sort(([a], [b]) => (a < b ? -1 : 1)).map(([, found]) => found) };
+}
+
+describe('rows that are kept of each of several files', () => {
+  it('make a new day one file to read, with the same bits as if all were read, for any number of threads', async () => {
+    const [data, cache] = [scratchFolder(), scratchFolder()];
+    const format = formatOf({ negatives: 0.5 });
+    const days = ['a.csv', 'b.csv', 'c.csv', 'd.csv'].map((name) => join(data, name));
+    writeFiles(data, { 'a.csv': rowsOf(0, 40), 'b.csv': rowsOf(40, 41), 'c.csv': rowsOf(41, 90) });
+    const first = await run(days.slice(0, 3), cache, format);
+    expect(first.touched).toEqual(['a.csv', 'b.csv', 'c.csv']);
+    expect((await run(days.slice(0, 3), cache, format)).touched).toEqual([]);
+    writeFiles(data, { 'd.csv': rowsOf(500, 560) });
+    const more = await run(days, cache, format);
+    expect(more.touched).toEqual(['d.csv']);
+    // Another vocabulary, other scales, and another median.
+    expect(more.fitted).not.toEqual(first.fitted);
+    for (const threads of [1, 3]) {
+      const { fitted, rejected, shards } = await fromFiles(days, format, threads);
+      expect([more.fitted, more.rejected]).toEqual([fitted, rejected]);
+      expect(more.shards).toEqual(shards);
+    }
+    const cold = await run(days, scratchFolder(), format);
+    expect({ ...more, touched: [] }).toEqual({ ...cold, touched: [] });
+    // One day less, or an order more, is none to read.
+    expect((await run([days[3]!, days[1]!], cache, format)).touched).toEqual([]);
+  });
+
+  it('also where what was a file to validate with is one to train on the next day', async () => {
+    const [data, cache] = [scratchFolder(), { folder: scratchFolder() }];
+    writeFiles(data, { '1.csv': rowsOf(0, 20), '2.csv': rowsOf(20, 40), '3.csv': rowsOf(40, 60), '4.csv': rowsOf(60, 80) });
+    const format = formatOf();
+    const runUntil = async (day: number): Promise<readonly string[]> => {
+      touched.length = 0;
+      const train = Array.from({ length: day - 1 }, (_, i) => join(data, `${i + 1}.csv`));
+      const reading = { policy: countPolicy(), cache };
+      const sources = await openData(dataOptions.parse({ train, valid: join(data, `${day}.csv`) }), format);
+      const encoded = encodedFormat(format, await sources.train.fit(format, reading));
+      await sources.train.dataset(encoded, reading);
+      await sources.valid!.dataset(encoded, reading);
+      return [...new Set(touched)];
+    };
+    expect(await runUntil(3)).toEqual(['1.csv', '2.csv', '3.csv']);
+    expect(await runUntil(4)).toEqual(['4.csv']);
+  });
+
+  it('hold the keys that rows are grouped by', async () => {
+    const [data, cache] = [scratchFolder(), scratchFolder()];
+    const paths = ['a.csv', 'b.csv'].map((name) => join(data, name));
+    writeFiles(data, { 'a.csv': rowsOf(0, 20), 'b.csv': rowsOf(20, 40) });
+    const format = rowFormatOf({ ...formatOf().spec, lossKeys: ['city', 'user'] });
+    const { shards, rows } = await run(paths, cache, format);
+    const expected = await fromFiles(paths, format);
+    expect([shards, rows]).toEqual([expected.shards, expected.rows]);
+    writeFiles(data, { 'c.csv': rowsOf(70, 80) });
+    expect((await run([...paths, join(data, 'c.csv')], cache, format)).touched).toEqual(['c.csv']);
+  });
+
+  it('are read again of a file that changed, and of no other', async () => {
+    const [data, cache] = [scratchFolder(), scratchFolder()];
+    const paths = ['a.csv', 'b.csv', 'c.csv'].map((name) => join(data, name));
+    writeFiles(data, { 'a.csv': rowsOf(0, 20), 'b.csv': rowsOf(20, 40), 'c.csv': rowsOf(40, 60) });
+    await run(paths, cache, formatOf());
+    writeFiles(data, { 'b.csv': rowsOf(100, 125) });
+    const { fitted, rows, touched: read } = await run(paths, cache, formatOf());
+    expect(read).toEqual(['b.csv']);
+    const expected = await fromFiles(paths, formatOf());
+    expect([fitted, rows]).toEqual([expected.fitted, expected.rows]);
+  });
+
+  it('are whole or not there where reading was given up, and go on from the files that were done', async () => {
+    const [data, cache] = [scratchFolder(), scratchFolder()];
+    const paths = ['a.csv', 'b.csv'].map((name) => join(data, name));
+    writeFiles(data, { 'a.csv': rowsOf(0, 20), 'b.csv': rowsOf(20, 40) });
+    const controller = new AbortController();
+    const onProgress: Reading['onProgress'] = ({ what }) => {
+      if (what.endsWith('b.csv')) controller.abort(new Error('stop'));
+    };
+    await expect(run(paths, cache, formatOf(), { onProgress, signal: controller.signal })).rejects.toThrow('stop');
+    expect(readdirSync(cache).map((name) => name.replace(/-.*/, ''))).toEqual(['a.csv.local']);
+    const { fitted, touched: read } = await run(paths, cache, formatOf());
+    expect(read).toEqual(['b.csv']);
+    expect(fitted).toEqual((await fromFiles(paths, formatOf())).fitted);
+  });
+
+  it('give way to the files where these do not agree, which say where', async () => {
+    const [data, cache] = [scratchFolder(), scratchFolder()];
+    const groups = GROUPS.filter(({ type }) => type === 'vector');
+    const withLook = (i: number, look: string): Row => rowOf(i).map((cell, c) => (COLUMNS[c] === 'look' ? look : cell));
+    writeFiles(data, { 'a.csv': [withLook(0, '1|2')], 'b.csv': [withLook(1, '1|2|3'), withLook(2, '3|4|5')], 'c.csv': [withLook(3, '5|6'), withLook(4, '7')] });
+    for (const [names, message] of [[['a.csv', 'b.csv'], /b\.csv:2: column "look": expected 2 numbers/], [['a.csv', 'c.csv'], /c\.csv:3: column "look": expected 2 numbers/]] as const) {
+      const paths = names.map((name) => join(data, name));
+      await expect(run(paths, cache, formatOf({ groups }), { policy: refuseBadRows })).rejects.toThrow(message);
+      const skipped = await run(paths, cache, formatOf({ groups }));
+      const { fitted, rejected, shards } = await fromFiles(paths, formatOf({ groups }));
+      expect([skipped.fitted, skipped.rejected, skipped.shards]).toEqual([fitted, rejected, shards]);
+    }
+  });
+
+  it('give what the files give, bit for bit, whatever files there are, in whatever order they come and go', async () => {
+    const cell = (good: readonly string[], bad: readonly string[]) => fc.oneof({ weight: 30, arbitrary: fc.constantFrom(...good) }, { weight: 1, arbitrary: fc.constantFrom(...bad) });
+    const row = fc.tuple(
+      cell(['0', '1', '1.0'], ['2', '']),
+      cell(['', '0', '3', '4'], ['', 'x']),
+      cell(['0', '7', '2147483647', '007'], ['', '-1']),
+      cell(['a', 'b', 'ü', '"q,x"', '東京 😀', ''], ['']),
+      cell(['gold', ' gold', '?', '', '"?"'], ['\u001f']),
+      cell(['1', '2', '3'], ['x', '', '007']),
+      cell(['1:2|2', '', '3|3|1:0.5', '[1, 2]', '"[[""a"", 0.5]]"'], ['|', '1:x']),
+      cell(['w', 'w|x:2', ''], [':']),
+      cell(['0', '-0', '0.1', '1e-3', '3', ''], ['x', '1e39']),
+      cell(['-1', '-1.0', '0.25', '7', ''], ['-2']),
+      cell(['1|2', '0.1|1e-45', '"[3, 4]"', ''], ['1', 'x|y']),
+      cell(['2026-11-01', '20261102', ''], ['monday']),
+    );
+    const log = fc.array(row, { maxLength: 9 });
+    const runs = fc.array(fc.shuffledSubarray(['a.csv', 'b.csv', 'c.csv', 'ds=1/d.csv'], { minLength: 2 }), { minLength: 1, maxLength: 3 });
+    await fc.assert(
+      fc.asyncProperty(fc.tuple(log, log, log, log), runs, fc.constantFrom(undefined, 0.4), async ([a, b, c, d], orders, negatives) => {
+        const [data, cache] = [scratchFolder(), scratchFolder()];
+        writeFiles(data, { 'a.csv': a, 'b.csv': b, 'c.csv': c, 'ds=1/d.csv': d });
+        const format = formatOf(negatives === undefined ? {} : { negatives });
+        for (const names of orders) {
+          const paths = names.map((name) => join(data, name));
+          const found = await run(paths, cache, format).catch(String);
+          const expected = await fromFiles(paths, format).catch(String);
+          if (typeof found === 'string' || typeof expected === 'string') expect(found).toBe(expected);
+          else expect([found.fitted, found.rejected, found.leftOut, found.rows]).toEqual([expected.fitted, expected.rejected, expected.leftOut, expected.rows]);
+        }
+      }),
+      { numRuns: 12 },
+    );
+  }, 60_000);
+});
