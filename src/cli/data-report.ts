@@ -19,7 +19,8 @@ export function dataReport({ splits, fields, warnings }: DataDescription, screen
   const byDrift = [...fields].sort((a, b) => largest(b.drift) - largest(a.drift));
   const header = ['field', 'kind', 'values', 'blank', ...names.map((split) => `unknown ${split}`), ...names.slice(1).map((split) => `drift ${split}`), ...tasks.map((task) => `AUC ${task}`)];
   const lines = byDrift.map((field) => lineOf(field, names, tasks));
-  return [table(['split', 'rows', 'bad', 'left out', ...tasks], rows, screen), ...left, '', table(header, lines, screen), ...(warnings.length > 0 ? ['', ...warnings] : [])].join('\n');
+  const vectors = fields.flatMap((field) => (field.vectors === undefined ? [] : [vectorLine(field.name, field.vectors, names)]));
+  return [table(['split', 'rows', 'bad', 'left out', ...tasks], rows, screen), ...left, '', table(header, lines, screen), ...vectors.map((line) => screen.dim(line)), ...(warnings.length > 0 ? ['', ...warnings] : [])].join('\n');
 }
 
 function lineOf({ name, kind, values, blanks, unknown, drift, auc }: FieldDescription, names: readonly (typeof SPLITS)[number][], tasks: readonly string[]): readonly string[] {
@@ -27,12 +28,17 @@ function lineOf({ name, kind, values, blanks, unknown, drift, auc }: FieldDescri
   return [
     name,
     kind,
-    count(values),
+    values === undefined ? '-' : count(values),
     share(blanks.train),
     ...names.map((split) => share(unknown[split])),
     ...names.slice(1).map((split) => drift[split]?.toFixed(3) ?? '-'),
     ...tasks.map((task) => auc[task]?.toFixed(4) ?? '-'),
   ];
+}
+
+function vectorLine(name: string, { length, mean, norm }: NonNullable<FieldDescription['vectors']>, names: readonly (typeof SPLITS)[number][]): string {
+  const each = (found: FieldDescription['drift']): string => names.map((split) => `${found[split]?.toPrecision(3) ?? '-'} on ${split}`).join(', ');
+  return `  ${name}: ${count(length)} numbers a row; mean ${each(mean)}; norm ${each(norm)}`;
 }
 
 function meanOf({ rows, mean }: { readonly rows: number; readonly mean: number }, all: number): string {

@@ -34,6 +34,19 @@ export type CellMeaning =
   /** The same number for every decimal number. */
   | { readonly kind: 'constant'; readonly value: number };
 
+/** How the numbers of a vector become columns, as data. */
+export interface VectorRule {
+  /** Numbers of a cell. */
+  readonly length: number;
+  /** Scalings one after the other, each of all places: of one that is affine, what is subtracted and divided by in every place. */
+  readonly steps: readonly VectorStep[];
+  /** What an empty cell is in every place. */
+  readonly empty: readonly number[] | 'refused';
+  /** Whether a column more says where a cell is empty. */
+  readonly hasIndicator: boolean;
+}
+export type VectorStep = { readonly kind: 'log1p' } | { readonly kind: 'affine'; readonly subtract: readonly number[]; readonly divide: readonly number[] };
+
 /** A rule in JSON: of its texts, how many there are. */
 export function ruleInJson(rule: CellRule): object {
   return rule.kind === 'text' ? { ...rule, texts: rule.texts.offsets.length - 1 } : rule;

@@ -1,6 +1,6 @@
 import type { CellOptions } from './cells.js';
 import type { Pooling } from '../tables/layout.js';
-import type { CellRule } from './cell-rule.js';
+import type { CellRule, VectorRule } from './cell-rule.js';
 
 export { BadValue } from '../bad-value.js';
 
@@ -25,6 +25,8 @@ export interface Encoder {
   readonly width?: number;
   /** How the numbers of a vector are encoded, in place of `encode`. */
   readonly vector?: VectorEncoder;
+  /** What `vector` does, as data. */
+  readonly vectorRule?: VectorRule;
   /** What train decided about the column, in a few words for people; missing where the config says it all. */
   readonly decision?: string;
 }

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { userError } from '../errors.js';
 import type { OptionsOf } from '../part.js';
-import { checkScaling, scaleBeforeFit, scaleOf, scalingOption, startScalingFit } from '../scaling.js';
+import { checkScaling, scaleBeforeFit, scaleOf, scaleSteps, scalingOption, startScalingFit, type ScaleStep } from '../scaling.js';
+import type { VectorStep } from './cell-rule.js';
 import { BadValue, type BagItems, type Encoder, type Field, type Fit, type VectorReading } from './feature.js';
 import { defineFieldGroup } from './field-group.js';
 import { parseNumber } from './parse.js';
@@ -145,7 +146,17 @@ function encoderOf({ length: given, scaling, missing, indicator }: VectorOptions
     }
     if (indicator === true) into[at + length] = Number(isEmpty);
   };
-  return { rows: 0, width: length + Number(indicator === true), vector, encode: noText, ...(given === undefined && { decision: `${length} numbers a row` }) };
+  const vectorRule = { length, steps: stepsOfPlaces(Array.from({ length }, (_, i) => scaleSteps(scaling, scalings?.[i]))), empty: isRefused(missing) ? ('refused' as const) : Array.from({ length }, (_, i) => scales[i]!(means?.[i] ?? 0)), hasIndicator: indicator === true };
+  return { rows: 0, width: length + Number(indicator === true), vector, vectorRule, encode: noText, ...(given === undefined && { decision: `${length} numbers a row` }) };
+}
+
+/** The steps of all places, which are of the same kinds. */
+function stepsOfPlaces(places: readonly (readonly ScaleStep[])[]): readonly VectorStep[] {
+  return places[0]!.map(({ kind }, at): VectorStep => {
+    if (kind === 'log1p') return { kind };
+    const of = (key: 'subtract' | 'divide'): readonly number[] => places.map((steps) => (steps[at] as Extract<ScaleStep, { kind: 'affine' }>)[key]);
+    return { kind, subtract: of('subtract'), divide: of('divide') };
+  });
 }
 
 function noText(): never {

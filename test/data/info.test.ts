@@ -64,6 +64,30 @@ describe('the description of data', () => {
   });
 });
 
+describe('the description of vectors', () => {
+  it('tells their length, mean and norm, empty cells, and drift where they turn, by split', async () => {
+    const random = randomStream(5, 'vectors');
+    const unit = (): number => random.uint32() / 2 ** 32;
+    const line = (turn: number): string => {
+      const angle = turn + unit() / 4;
+      return `0,${unit() < 0.1 ? '' : `${3 * Math.cos(angle)}|${3 * Math.sin(angle)}`}\n`;
+    };
+    const file = (turn: number): string => scratchFile('log.csv', `click,look\n${Array.from({ length: 2000 }, () => line(turn)).join('')}`);
+    const of = rowFormatOf({ tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }], groups: [featureTypes.schema.parse({ type: 'vector', fields: ['look'], missing: 'mean', indicator: true })] });
+    const { fields, warnings } = await describeData(dataOptions.parse({ train: file(0), valid: file(0), test: file(1.5) }), of, { cache: { folder: scratchFolder() } });
+    const [{ kind, vectors, blanks, drift }] = fields as [(typeof fields)[number]];
+    expect([kind, vectors!.length]).toEqual(['vector', 2]);
+    for (const split of ['train', 'valid', 'test'] as const) {
+      expect(Math.abs(vectors!.norm[split]! - 3)).toBeLessThan(0.05);
+      expect(Math.abs(blanks[split]! - 0.1)).toBeLessThan(0.03);
+    }
+    expect(vectors!.mean.train).toBeCloseTo((3 * (Math.sin(0.25) + 1 - Math.cos(0.25))) / 0.5, 1);
+    expect(drift.valid!).toBeLessThan(0.1);
+    expect(drift.test!).toBeGreaterThan(1);
+    expect(warnings).toEqual([expect.stringMatching(/^field 'look' drifts from train: a stability index of .* on test/)]);
+  });
+});
+
 describe('drift', () => {
   it('is the index of the shares, grows with the difference, and is nothing where there is none', () => {
     const tallyOf = (counts: readonly number[]) => {

@@ -1,3 +1,4 @@
+import type { EncodedField } from '../../features/feature-types.js';
 import { SPLITS, type DataOptions, type Split } from '../options.js';
 import type { BadRow, RejectPolicy } from '../rows/rejects.js';
 import { encodedFormat, type EncodedFormat, type RowFormat } from '../rows/row-format.js';
@@ -6,6 +7,7 @@ import type { Access } from '../sources/source.js';
 import { openData } from '../sources/splits.js';
 import { driftOf } from './drift.js';
 import { aucOfRates } from './leak.js';
+import { vectorDrift } from './vector-tally.js';
 import { classifications, createSplitCounter, taskSums, type SplitCounts } from './split-counts.js';
 
 /** What is known of some data. JSON. */
@@ -30,13 +32,15 @@ export interface SplitDescription {
 /** A field. Shares are of rows, by split. */
 export interface FieldDescription {
   readonly name: string;
-  readonly kind: 'id' | 'number' | 'bag';
-  /** Different values on train; of numbers, different bins. */
-  readonly values: number;
+  readonly kind: 'id' | 'number' | 'bag' | 'vector';
+  /** Different values on train; of numbers, different bins. Missing for vectors. */
+  readonly values?: number;
+  /** Of vectors, as the model gets them: the numbers of each, their mean by split, and the mean of their Euclidean lengths. */
+  readonly vectors?: { readonly length: number; readonly mean: BySplit; readonly norm: BySplit };
   readonly blanks: BySplit;
   /** Ids, or items of bags, that are the unknown. */
   readonly unknown: BySplit;
-  /** The population stability index against train. */
+  /** The population stability index against train; of vectors, the mean of those of their places, or of 16 of them. */
   readonly drift: BySplit;
   /** By classification: the AUC of the rates of its values alone. */
   readonly auc: Readonly<Record<string, number>>;
@@ -74,7 +78,7 @@ export async function describeData(data: DataOptions, format: RowFormat, access:
     splits.push(describeSplit(split, counter.counts, own.count, leftOut));
     for (const { path, line, column, expected } of own.first) warnings.push(`${path}:${line}: bad row: ${column === undefined ? '' : `column '${column}': `}expected ${expected}`);
   }
-  const fields = encoded.fields.flatMap(({ name, kind, columns: names, direct }): FieldDescription[] => (kind === 'vector' ? [] : [describeField(name, kind, names, counts, encoded, direct?.cell === 'id')]));
+  const fields = encoded.fields.map((field): FieldDescription => (field.vectorRule === undefined ? describeField(field, counts, encoded) : describeVectors(field.name, field.columns, field.vectorRule.length, counts)));
   return { splits, fields, warnings: [...warnings, ...fields.flatMap(warningsOf)] };
 }
 
@@ -88,13 +92,9 @@ function describeSplit(split: Split, { rows, tasks }: SplitCounts, badRows: numb
   };
 }
 
-function describeField(name: string, kind: FieldDescription['kind'], columns: readonly string[], counts: ReadonlyMap<Split, SplitCounts>, format: EncodedFormat, isId: boolean): FieldDescription {
+function describeField({ name, kind, columns, direct }: EncodedField, counts: ReadonlyMap<Split, SplitCounts>, format: EncodedFormat): FieldDescription {
   const tallyOf = (split: Split) => counts.get(split)?.tallies.get(name);
   const train = tallyOf('train')!;
-  const bySplit = (of: (split: Split, found: SplitCounts) => number | undefined): BySplit => Object.fromEntries([...counts].flatMap(([split, found]) => {
-    const value = of(split, found);
-    return value === undefined ? [] : [[split, value]];
-  }));
   const held = tallyOf('valid') ?? tallyOf('test');
   const aucs = held === undefined || kind === 'bag' ? [] : classifications(format).flatMap((task, i) => {
     const auc = aucOfRates(train, held, taskSums(i));
@@ -104,12 +104,38 @@ function describeField(name: string, kind: FieldDescription['kind'], columns: re
     name,
     kind,
     values: train.keys.length,
-    blanks: columns.length > 1 ? {} : bySplit((_, found) => (found.rows === 0 ? undefined : found.blanks.get(columns[0]!)! / found.rows)),
+    blanks: blanksOf(columns, counts),
     // A cell that is an id already may be a 0 with a meaning of its own.
-    unknown: kind === 'number' || isId ? {} : bySplit((split) => (tallyOf(split)!.total === 0 ? undefined : tallyOf(split)!.count(0) / tallyOf(split)!.total)),
-    drift: bySplit((split) => (split === 'train' ? undefined : driftOf(train, tallyOf(split)!))),
+    unknown: kind === 'number' || direct?.cell === 'id' ? {} : bySplit(counts, (split) => (tallyOf(split)!.total === 0 ? undefined : tallyOf(split)!.count(0) / tallyOf(split)!.total)),
+    drift: bySplit(counts, (split) => (split === 'train' ? undefined : driftOf(train, tallyOf(split)!))),
     auc: Object.fromEntries(aucs),
   };
+}
+
+function describeVectors(name: string, columns: readonly string[], length: number, counts: ReadonlyMap<Split, SplitCounts>): FieldDescription {
+  const tallyOf = (found: SplitCounts) => found.vectors.get(name)!;
+  const train = tallyOf(counts.get('train')!);
+  return {
+    name,
+    kind: 'vector',
+    vectors: { length, mean: bySplit(counts, (_, found) => tallyOf(found).mean), norm: bySplit(counts, (_, found) => tallyOf(found).norm) },
+    blanks: blanksOf(columns, counts),
+    unknown: {},
+    drift: bySplit(counts, (split, found) => (split === 'train' ? undefined : vectorDrift(train, tallyOf(found)))),
+    auc: {},
+  };
+}
+
+function bySplit(counts: ReadonlyMap<Split, SplitCounts>, of: (split: Split, found: SplitCounts) => number | undefined): BySplit {
+  return Object.fromEntries([...counts].flatMap(([split, found]) => {
+    const value = of(split, found);
+    return value === undefined ? [] : [[split, value]];
+  }));
+}
+
+/** Shares of rows with an empty cell, of a field of one column. */
+function blanksOf(columns: readonly string[], counts: ReadonlyMap<Split, SplitCounts>): BySplit {
+  return columns.length > 1 ? {} : bySplit(counts, (_, found) => (found.rows === 0 ? undefined : found.blanks.get(columns[0]!)! / found.rows));
 }
 
 function warningsOf({ name, auc, drift, unknown, values }: FieldDescription): readonly string[] {

@@ -4,12 +4,15 @@ import type { EncodedFormat } from '../rows/row-format.js';
 import { taskColumns, type Task } from '../../tasks.js';
 import type { LabelSums } from './leak.js';
 import { createTally, type Tally } from './tally.js';
+import { createVectorTally, type VectorTally } from './vector-tally.js';
 
 /** What is counted of the rows of a split. */
 export interface SplitCounts {
   readonly rows: number;
   /** By field: its ids, the items of its bags, or its numbers in bins; with two sums a classification, `taskSums` says which. */
   readonly tallies: ReadonlyMap<string, Tally>;
+  /** By field of vectors. */
+  readonly vectors: ReadonlyMap<string, VectorTally>;
   /** By column of the fields: rows with nothing in it. */
   readonly blanks: ReadonlyMap<string, number>;
   readonly tasks: ReadonlyMap<string, TaskCounts>;
@@ -46,6 +49,7 @@ export function createSplitCounter(format: EncodedFormat, columns: readonly stri
   const { tasks } = format.spec;
   const classes = classifications(format).map((task) => taskColumns(task, tasks));
   const tallies = new Map(format.fields.flatMap(({ name, kind }) => (kind === 'vector' ? [] : [[name, createTally(kind === 'bag' ? 0 : 2 * classes.length)]])));
+  const vectors = new Map(format.fields.flatMap(({ name, vectorRule }) => (vectorRule === undefined ? [] : [[name, createVectorTally(vectorRule.length)] as const])));
   const blanks = new Map(columns.map((name) => [name, 0]));
   const taskCounts = new Map(tasks.map((task) => [task.name, { ...taskColumns(task, tasks), rows: 0, sum: 0 }]));
   let rows = 0;
@@ -56,6 +60,7 @@ export function createSplitCounter(format: EncodedFormat, columns: readonly stri
         return rows;
       },
       tallies,
+      vectors,
       blanks,
       tasks: taskCounts,
     },
@@ -63,6 +68,7 @@ export function createSplitCounter(format: EncodedFormat, columns: readonly stri
       rows += batch.rows;
       for (const counts of taskCounts.values()) countTask(batch, counts);
       for (const [c, name] of columns.entries()) blanks.set(name, blanks.get(name)! + blanksOf(kept[c]!, skipped));
+      for (const [name, tally] of vectors) tally.add(column(batch.vectors!, name), batch.rows);
       for (let r = 0; r < batch.rows; r++) {
         for (const [c, { label, mask }] of classes.entries()) {
           const isMeasured = mask === undefined || batch.labels.get(mask)![r] === 1;
