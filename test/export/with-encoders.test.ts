@@ -82,6 +82,43 @@ describe('mtl export --format onnx --with-encoders', () => {
     }
   });
 
+  it('takes words that mean blank, cells to be trimmed, columns that auto found to be ids, and lists of numbers, as the loaded model does', async () => {
+    const cwd = scratchFolder();
+    const [run2, out] = [join(cwd, 'run'), join(cwd, 'model.onnx')];
+    const rowOf = (i: number): Record<string, string> => ({
+      click: String(i % 2), user: String(1 + (i % 9)), city: ['Bonn', ' Bonn', 'New York', '', '?', 'Ulm  '][i % 6]!, plan: ['a', '?', 'b '][i % 3]!, price: ['1.5', '-1', '-1.0', 'NA', '7', ' 3 ', ''][i % 7]!,
+      seen: ['x:2|none|y', 'none', '', 'y|z:0.5|x:9', 'z|none:3', '?'][i % 6]!, look: i % 5 === 0 ? '' : `${i / 7}|-${i % 3}|0.5`,
+    });
+    const all = Array.from({ length: 80 }, (_, i) => rowOf(i));
+    writeFileSync(join(cwd, 'rows.csv'), [Object.keys(all[0]!), ...all.map((row) => Object.values(row))].map((cells) => `${cells.join(',')}\n`).join(''));
+    writeFileSync(join(cwd, 'config.yaml'), `
+data: { train: rows.csv, valid: rows.csv, blank: ['?'] }
+features:
+  who: { type: categorical, fields: [user], encoding: auto, width: 4 }
+  place: { type: categorical, fields: [{ name: city, missing: token }, plan], encoding: tokens, trim: true, width: 4 }
+  prices: { type: numeric, fields: [price], blank: [-1, NA], trim: true, scaling: [log1p, standard], missing: mean, indicator: true }
+  items: { type: bag, fields: [seen], encoding: tokens, blank: [none], width: 4, maxItems: 2, format: separated, pooling: sum }
+  met: { type: cross, fields: [[city, plan]], encoding: tokens, trim: true, width: 4 }
+  looks: { type: vector, fields: [look], scaling: [standard], missing: mean, indicator: true }
+tasks: { ctr: { label: click } }
+model: { name: shared-bottom }
+training: { epochs: 2, batchSize: 16, optimizer: { embeddings: { learningRate: 0.1 } } }
+`);
+    await train(join(cwd, 'config.yaml'), { runDir: run2, device: 'cpu', threads: 1 });
+    await exportModel({ path: run2, spec: formatSpec('onnx', { withEncoders: true }), out, device: 'cpu', threads: 1, onNotice: () => undefined, signal: new AbortController().signal });
+    const session = await InferenceSession.create(out, { logSeverityLevel: 4 });
+    const model = await loadModel(run2);
+    const feeds = (rows: readonly Record<string, string>[]) => {
+      const looks = rows.flatMap(({ look }) => (look === '' ? [NaN, NaN, NaN] : look!.split('|').map(Number)));
+      return { ...feedsOf(session.inputNames.filter((name) => name !== 'look'), rows), look: new Tensor('float32', Float32Array.from(looks), [rows.length, 3]) };
+    };
+    const unseen = all.map((row, i) => ({ ...row, ...(i % 3 === 0 && { user: ['x', '', '007', '99'][i % 4]!, city: 'Rome', look: '1e3|0|-2' }) }));
+    for (const rows of [all, unseen, all.slice(0, 1)]) expectNear(await runOnnx(session, feeds(rows)), new Map(Object.entries(model.predict(rows))));
+    model.dispose();
+    // What these operators cannot tell is refused.
+    for (const [column, cell] of [['city', ' New York '], ['price', '0x1'], ['look', '1|NaN|2']] as const) await expect(runOnnx(session, feeds([{ ...all[1]!, [column]: cell }])), column).rejects.toThrow('expected of');
+  });
+
   it('says which options have no say then', () => {
     expect(() => formatSpec('onnx', { withEncoders: true, bags: 'padded' })).toThrow('--bags: says how encoded items are handed over');
   });

@@ -1,5 +1,5 @@
-import type { CellRule } from '../../features/cell-rule.js';
 import type { ScaleStep } from '../../scaling.js';
+import type { CellRule, VectorStep } from '../../features/cell-rule.js';
 import { textReader } from '../../features/vocabulary/texts.js';
 import { checked, emitNumbers, type Cells } from './cells.js';
 import { ELEMENT_TYPES } from './messages.js';
@@ -39,15 +39,16 @@ export function emitRule(rule: CellRule, cells: Cells): string {
 export function unwritable(rule: CellRule | undefined): Unwritable | undefined {
   if (rule?.kind === 'hashed') return { message: 'is hashed by MurmurHash3, for which ONNX has no operator', fix: 'leave out --with-encoders and hand over its ids, or train it with another encoding' };
   if (rule?.kind === 'time' && fixedOffset(rule.timeZone) === undefined) return { message: `is counted in the time zone ${rule.timeZone}, whose clocks change, and ONNX has no operator that knows when`, fix: 'leave out --with-encoders and hand over its ids, or train it with a timeZone as +01:00' };
-  return rule === undefined || 'clean' in rule || 'others' in rule ? { message: 'is read in a way for which ONNX has no operators', fix: 'leave out --with-encoders and hand over what it becomes' } : undefined;
+  return rule === undefined ? { message: 'is read in a way for which ONNX has no operators', fix: 'leave out --with-encoders and hand over what it becomes' } : undefined;
 }
 
 const isNumber = ({ kind }: CellRule): boolean => kind === 'number' || kind === 'between' || kind === 'constant';
 
 const WRITTEN: Written<Exclude<Kind, 'hashed'>> & Partial<Written<Kind>> = {
-  id({ size, beyond }, { onnx, field, texts, isEmpty }) {
+  id({ size, beyond, others }, { onnx, field, texts, isEmpty }) {
     const matches = onnx.node('RegexFullMatch', [texts], { pattern: ID });
     const id = onnx.node('Cast', [onnx.node('Where', [matches, texts, onnx.text('0')])], { to: ELEMENT_TYPES.int64 });
+    if (others === 'unknown') return onnx.node('Where', [onnx.node('And', [matches, onnx.node('Less', [id, onnx.number(size, 'int64')])]), id, onnx.number(0, 'int64')]);
     const bound = beyond === 'refused' ? size : LARGEST_ID + 1;
     const isId = onnx.node('And', [matches, onnx.node('Less', [id, onnx.number(bound, 'int64')])]);
     const known = beyond === 'refused' ? id : onnx.node('Where', [onnx.node('Less', [id, onnx.number(size, 'int64')]), id, onnx.number(0, 'int64')]);
@@ -102,8 +103,10 @@ function countAtMost(onnx: OnnxGraph, rising: readonly number[], numbers: string
   return count;
 }
 
-function scaled(step: ScaleStep, x: string, { onnx, field }: Cells): string {
-  if (step.kind === 'affine') return onnx.node('Div', [onnx.node('Sub', [x, onnx.number(step.subtract, 'double')]), onnx.number(step.divide, 'double')]);
+/** What a step of a scaling makes of numbers of 64 bits; of vectors, of each place for itself. */
+export function scaled(step: ScaleStep | VectorStep, x: string, { onnx, field }: Omit<Cells, 'texts' | 'isEmpty'>): string {
+  const constant = (value: number | readonly number[]): string => (typeof value === 'number' ? onnx.number(value, 'double') : onnx.doubles(value));
+  if (step.kind === 'affine') return onnx.node('Div', [onnx.node('Sub', [x, constant(step.subtract)]), constant(step.divide)]);
   const one = onnx.number(1, 'double');
   const number = checked(onnx, x, 'double', onnx.node('Greater', [x, onnx.number(-1, 'double')]), `${field}: a number above -1, for log(1 + x)`);
   // log(u) x / (u - 1) with u the rounded 1 + x, which takes away what the rounding costs (Kahan).

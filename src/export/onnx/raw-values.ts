@@ -4,9 +4,11 @@ import type { EncodedField } from '../../features/feature-types.js';
 import { BATCH, paddedBag } from './bags.js';
 import { emitRule, unwritable } from './cell-rules.js';
 import { checked, checkedTexts, emitNumbers, type Cells } from './cells.js';
+import { cleanedCells, isEmptyText } from './clean-cells.js';
 import type { FieldValues } from './features.js';
 import { ELEMENT_TYPES } from './messages.js';
 import type { OnnxGraph } from './onnx-graph.js';
+import { emitVectors } from './vectors.js';
 
 /**
  * Cells as they stand in data: an input of texts for each column.
@@ -15,22 +17,22 @@ import type { OnnxGraph } from './onnx-graph.js';
 export function rawValues(onnx: OnnxGraph, fields: readonly EncodedField[]): FieldValues {
   const problems = fields.flatMap((field) => {
     const { name, rule } = field;
-    const problem = field.kind === 'bag' && field.form.format === 'json' ? IN_JSON : unwritable(rule);
+    const problem = field.kind === 'bag' && field.form.format === 'json' ? IN_JSON : field.kind === 'vector' ? undefined : unwritable(rule);
     return problem === undefined ? [] : [{ where: '--with-encoders', key: `field '${name}'`, ...problem }];
   });
   if (problems.length > 0) throw new UserError('usage', problems);
   const byName = new Map(fields.map((field) => [field.name, field]));
   const ruleOf = (name: string) => byName.get(name)!.rule!;
   const cellsOf = (name: string): Cells => {
-    const cells = byName.get(name)!.columns.map((column) => cellsOfColumn(onnx, name, column));
+    const cells = byName.get(name)!.columns.map((column) => cleanedCells(cellsOfColumn(onnx, name, column), ruleOf(name).clean));
     return cells.length === 1 ? cells[0]! : joinedCells(cells);
   };
   return {
     ids: (name) => emitRule(ruleOf(name), cellsOf(name)),
     numbers: (name) => onnx.node('Cast', [emitRule(ruleOf(name), cellsOf(name))], { to: ELEMENT_TYPES.float }),
-    // A vector has no rule, and is refused above.
     vectors(name) {
-      throw new Error(`'${name}' is a list of numbers`);
+      const { columns, vectorRule } = byName.get(name)!;
+      return emitVectors(onnx, name, columns[0]!, vectorRule!);
     },
     bag(name) {
       const field = byName.get(name)!;
@@ -41,8 +43,6 @@ export function rawValues(onnx: OnnxGraph, fields: readonly EncodedField[]): Fie
 }
 
 const IN_JSON = { message: 'is written as lists in JSON, which ONNX has no operators to take apart', fix: 'leave out --with-encoders and hand over ids and weights' };
-
-const isEmptyText = (onnx: OnnxGraph, texts: string): string => onnx.node('Equal', [texts, onnx.text('')]);
 
 function cellsOfColumn(onnx: OnnxGraph, field: string, column: string): Cells {
   const texts = onnx.input({ name: column, type: 'string', shape: [BATCH], about: 'cells as they stand in the data; a text without characters for an empty one' });
@@ -64,27 +64,35 @@ function emitBag({ onnx, field, texts, isEmpty }: Cells, { form, rule }: Encoded
   const split = (text: string, delimiter: string): readonly string[] => onnx.nodeOf(undefined, 'StringSplit', [text], { delimiter }, 2);
   const suffixed = (text: string, suffix: string): string => onnx.node('StringConcat', [text, onnx.text(suffix)]);
   // An item more that counts nothing: a dimension of length 0 is what few operators take.
-  const [items, numItems] = split(suffixed(texts, `${form.items}0`), form.items);
-  const longest = onnx.node('Squeeze', [onnx.node('Slice', [onnx.node('Shape', [items!]), one, onnx.ints(2)])]);
+  const [written, numItems] = split(suffixed(texts, `${form.items}0`), form.items);
+  const longest = onnx.node('Squeeze', [onnx.node('Slice', [onnx.node('Shape', [written!]), one, onnx.ints(2)])]);
   const places = onnx.node('Range', [onnx.number(0, 'int64'), longest, onnx.number(1, 'int64')]);
   const isBefore = onnx.node('Less', [places, onnx.node('Unsqueeze', [onnx.node('Sub', [numItems!, onnx.number(1, 'int64')]), one])]);
-  const isThere = onnx.node('And', [isBefore, onnx.node('Not', [onnx.node('Unsqueeze', [isEmpty, one])])]);
+  const isWritten = onnx.node('And', [isBefore, onnx.node('Not', [onnx.node('Unsqueeze', [isEmpty, one])])]);
+  const cleaned = (cells: string): Cells => cleanedCells({ onnx, field, texts: cells, isEmpty: isEmptyText(onnx, cells) }, rule!.clean);
+  const { texts: items, isEmpty: isNothing } = cleaned(written!);
+  // An item that stands for nothing is none; one without a character is an error.
+  const isDropped = onnx.node('And', [isNothing, onnx.node('Not', [isEmptyText(onnx, written!)])]);
+  const isThere = rule!.clean === undefined ? isWritten : onnx.node('And', [isWritten, onnx.node('Not', [isDropped])]);
   const isAbsent = onnx.node('Not', [isThere]);
 
   // With a weight behind each, the first of one or two is the item's.
-  const [parts, numParts] = split(suffixed(items!, `${form.weight}1`), form.weight);
+  const [parts, numParts] = split(suffixed(items, `${form.weight}1`), form.weight);
   const part = (at: number): string => onnx.node('Gather', [parts!, onnx.number(at, 'int64')], { axis: 2 });
   const ids = part(0);
+  const { texts: keys, isEmpty: isNoKey } = cleaned(ids);
   const isNoList = form.format === 'separated' ? [] : [onnx.node('Not', [onnx.node('Unsqueeze', [onnx.node('RegexFullMatch', [texts], { pattern: '(?s)\\[.*\\]' }), one])])];
   const isItem = [...isNoList, onnx.node('Not', [isEmptyText(onnx, ids)]), onnx.node('LessOrEqual', [numParts!, onnx.number(3, 'int64')])].reduce((all, each) => onnx.node('And', [all, each]));
-  const id = emitRule({ ...rule!, empty: 0 }, { onnx, field, texts: ids, isEmpty: isAbsent });
+  const isOut = rule!.clean === undefined ? isAbsent : onnx.node('Or', [isAbsent, isNoKey]);
+  const id = emitRule({ ...rule!, empty: 0 }, { onnx, field, texts: keys, isEmpty: isOut });
   const rows = checked(onnx, id, 'int64', onnx.node('Or', [isAbsent, isItem]), `${field}: an id in every item, with '${form.items}' between items, and '${form.weight}' before a weight alone`);
 
   const numbers = emitNumbers({ onnx, field, texts: part(1), isEmpty: isAbsent });
   const zero = onnx.number(0, 'double');
   const taken = form.negative === 'taken' ? numbers : checked(onnx, numbers, 'double', onnx.node('Or', [isAbsent, onnx.node('GreaterOrEqual', [numbers, zero])]), `${field}: weights of at least 0, of which a mean can be taken`);
   const ranks = onnx.node('Where', [isThere, taken, onnx.number(-Infinity, 'double')]);
-  return heaviest(onnx, { rows: onnx.node('Where', [isThere, rows, onnx.number(0, 'int64')]), weights: onnx.node('Where', [isThere, taken, zero]), ranks }, form);
+  // A key that stands for nothing takes its place among those that are kept, and counts nothing there.
+  return heaviest(onnx, { rows: onnx.node('Where', [isOut, onnx.number(0, 'int64'), rows]), weights: onnx.node('Where', [isOut, zero, taken]), ranks }, form);
 }
 
 /** The items that are kept, with their weights. */
