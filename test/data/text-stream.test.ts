@@ -2,11 +2,11 @@ import { spawnSync } from 'node:child_process';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createByteHash } from '../../src/byte-hash.js';
 import type { TextEncoding } from '../../src/data/dialect.js';
 import { textStream } from '../../src/data/files/text-stream.js';
 import { needsPython, python } from '../support/python.js';
 import { scratchFile } from '../support/scratch.js';
+import { storedFrame } from '../support/zstd-frame.js';
 
 /** What a stream of these bytes holds, whose pieces have so many bytes. */
 async function textOf(bytes: Uint8Array, encoding?: TextEncoding, pieceBytes = 7): Promise<string> {
@@ -22,22 +22,6 @@ const TEXT = `a,b\n${Array.from({ length: 60 }, (_, i) => `${i},${i % 7}\n`).joi
 // As zstd -19 of version 1.5 writes it: a compressed block and a checksum.
 const ZSTD = Buffer.from('KLUv/WQmALUEAGaSJA7ApcX+zW2NSGR3kXDAMB8AIAAfAM43yjaKa7xptGesZaQDZ0B5KBbep23WJU3OoywOCwG0lHNAygApHuQtSPvI2ki6yJlIeUixkHcw2sBYj5EWE59JmzmXKZMpHvMW0w7KGijpUc6ilK8UW3lXaVNZTxnWwUkD5zxOWZziO2877TprOuk5ZznlwBQD5j1MW5gVAJkFq30=', 'base64');
 
-/** A frame of blocks that are stored as they are, or as one byte and how often it stands there. */
-async function storedFrame(blocks: readonly (Buffer | { readonly byte: number; readonly times: number })[], { window = 0, dictionary = 0 } = {}): Promise<Buffer> {
-  const hash = await createByteHash();
-  const parts = [Buffer.of(0x28, 0xb5, 0x2f, 0xfd, 4 + (dictionary > 0 ? 1 : 0), window), ...(dictionary > 0 ? [Buffer.of(dictionary)] : [])];
-  for (const [i, block] of blocks.entries()) {
-    const isRun = 'times' in block;
-    const content = isRun ? Buffer.alloc(block.times, block.byte) : Buffer.from(block);
-    hash.update(content);
-    const header = Buffer.alloc(3);
-    header.writeUIntLE((content.length << 3) + (isRun ? 2 : 0) + (i === blocks.length - 1 ? 1 : 0), 0, 3);
-    parts.push(header, isRun ? Buffer.of(block.byte) : content);
-  }
-  const checksum = Buffer.alloc(4);
-  checksum.writeUInt32LE(parseInt(hash.content().hash.slice(-8), 16));
-  return Buffer.concat([...parts, checksum]);
-}
 /** A frame that is skipped. */
 const SKIPPED = Buffer.from([0x53, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3]);
 

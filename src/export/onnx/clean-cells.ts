@@ -48,7 +48,7 @@ function isBlankWord({ onnx, field, texts }: Cells, { blank = [] }: CellOptions)
   if (numbers.length === 0) return isWord.length === 0 ? undefined : { holds: either(isWord), texts };
   const isNumber = onnx.node('RegexFullMatch', [texts], { pattern: NUMBER });
   const number = onnx.node('Cast', [onnx.node('Where', [isNumber, texts, onnx.text('0')])], { to: ELEMENT_TYPES.double });
-  const isOne = either(numbers.map((each) => onnx.node('Equal', [number, onnx.number(Number(each), 'double')])));
+  const isOne = either(numbers.map((each) => onnx.node('Equal', [number, onnx.number(each, 'double')])));
   const isUsual = onnx.node('Not', [onnx.node('RegexFullMatch', [texts], { pattern: ODD_NUMBER })]);
   return { holds: either([...isWord, onnx.node('And', [isNumber, isOne])]), texts: checkedTexts(onnx, texts, isUsual, `${field}: a number in digits, where numbers stand for nothing`) };
 }
