@@ -4,7 +4,7 @@
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { writeKernelSignatures } from './kernel-signatures.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -23,6 +23,11 @@ for (const [name, features] of [['kernels', 'simd,threads,bulk-memory'], ['kerne
     // Compiling them takes as long as all the rest: the last build's serve where no kernel is newer.
     cpSync(last, resolve(root, out, `${name}.wasm`), { preserveTimestamps: true });
   } else run('node_modules/assemblyscript/bin/asc.js', 'src/kernels/index.ts', ...flags, '--enable', features, '-o', `${out}/${name}.wasm`);
+}
+// What editors complete configs by. Outside this folder, what the config's own code stands on would not be found.
+if (resolve(root, out).startsWith(resolve(root))) {
+  const { jsonSchema } = await import(pathToFileURL(resolve(root, out, 'config', 'json-schema.js')).href);
+  writeFileSync(resolve(root, out, 'config.schema.json'), `${JSON.stringify(jsonSchema())}\n`);
 }
 // By its time, setup.js sees whether a source is newer.
 writeFileSync(resolve(root, out, '.built'), '');

@@ -21,6 +21,7 @@ import { isDivergence } from './training/divergence.js';
 import { firstLoopState, loopSection } from './training/loop-state.js';
 import { trainLoop } from './training/loop.js';
 import { measurementOf, stoppingOf } from './training/monitor.js';
+import { watchForNonsense } from './training/nonsense.js';
 import type { TrainObserver, TrainResult } from './training/observer.js';
 import { stepPlanOf, stepRows } from './training/step-plan.js';
 import { createStepper } from './training/stepper.js';
@@ -46,17 +47,14 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
   const start = startOf(experiment, format.fields);
   const config = dumpConfig(experiment);
   const tell = (notice: string): void => observer.onNotice(notice);
-  const run = await openRun({ ...options, configName: experiment.name, source, config, engine, compareConfig: comparisonWith(experiment), originOf: start.originOf }, tell);
+  const run = await openRun({ ...options, configName: experiment.name, runs: experiment.runs, source, config, engine, compareConfig: comparisonWith(experiment), originOf: start.originOf }, tell);
   const { folder, log } = run;
 
   const policy = data.onBadRow === 'skip' ? skipBadRows(log.rejectsPath, data.maxRejects) : refuseBadRows;
   const loop = run.state.of(loopSection, firstLoopState);
+  const nonsense = watchForNonsense(tasks, tell);
   const metrics: Record<string, TrainResult['metrics'][string]> = {};
-  const finish = (end: TrainResult['end']): TrainResult => {
-    const { bestEpoch, bestStep, allSkippedBatches: numSkippedBatches } = loop;
-    log.event('end', { end, bestEpoch, bestStep, numRejects: policy.count, numSkippedBatches });
-    return { run: folder, end, bestEpoch, bestStep, metrics, numRejects: policy.count, numSkippedBatches };
-  };
+  const finish = (end: TrainResult['end']): Promise<TrainResult> => log.end({ end, name: experiment.name, model: model.name, seed, monitor: training.monitor, metrics, numRejects: policy.count }, loop);
   /** Saves where training stands, while it does. */
   let saver: Saver | undefined;
   let dispose: (() => void) | undefined;
@@ -68,7 +66,7 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
     const layout = layoutOf(encoded.fields, { groups: experiment.features, embeddingParts: embeddingParts(model, tasks) });
     const graph = buildModel(model, layout, tasks, { ...training, ...data.sampling, ...facts });
     const plan = { graph, layout, seed, ...stepPlanOf(training) };
-    const begun = { run: folder, model: model.name, engine: engine.description, epochs: training.epochs, ...planSize(plan, engine, vocabularyBytes(encoded.fields)) };
+    const begun = { run: folder, model: model.name, engine: engine.description, epochs: training.epochs, epochSteps: Math.ceil(trainSet.rows / stepRows(training)), ...planSize(plan, engine, vocabularyBytes(encoded.fields)) };
     observer.onStart(begun);
     log.event('start', begun);
     const program = engine.compile(plan, tell);
@@ -79,7 +77,7 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
     const measured = (rows: typeof trainSet) => evaluateBatches(program, rows.batches(EVALUATION_BATCH_ROWS), { ...what, keyTexts: rows.keyTexts, terms: graph.terms }, signal);
 
     saver = await openSaver({ ...checkpoints, run, loop, goals, snapshot: () => ({ program: program.state(), sections: run.state.sections(), fitted: encoded.fitted, config }) }, tell);
-    await log.begin({ unknown });
+    await run.begin({ unknown });
     const end = await trainLoop({
       ...training, program, stepper, signal,
       state: loop,
@@ -96,6 +94,7 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
         await log.milestone(milestone);
         await saver?.atMilestone(milestone);
         observer.onMilestone(milestone);
+        nonsense.milestone(milestone);
       },
     });
     await saver.now();
@@ -105,12 +104,13 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
     if (loop.bestReport !== null) metrics['valid'] = loop.bestReport;
     if (testSet !== undefined) metrics['test'] = (await measured(testSet)).report;
     await log.results(metrics, loop.bestEpoch);
-    return finish(end);
+    nonsense.results(metrics);
+    return await finish(end);
   } catch (error) {
     const isInterrupted = signal.aborted && error === signal.reason;
     const errors = isInterrupted ? [] : [error];
     if (isInterrupted || isDivergence(error)) await saver?.now().catch((unsaved: unknown) => errors.push(unsaved));
-    if (errors.length === 0) return finish('interrupted');
+    if (errors.length === 0) return await finish('interrupted');
     for (const each of errors) log.failure(each);
     throw errors[0];
   } finally {

@@ -73,6 +73,12 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'export.ts': ['engines', 'evaluate', 'export', 'runs', 'trained-model'],
   predict: ['data', 'engines', 'evaluation'],
   'predict.ts': ['data', 'engines', 'evaluation', 'predict', 'trained-model'],
+  check: ['config', 'data', 'engines', 'features', 'models', 'training'],
+  'check.ts': ['check', 'config', 'data', 'engines', 'evaluation', 'runs', 'warm-start'],
+  init: ['data', 'features'],
+  'init.ts': ['config', 'data', 'init', 'models'],
+  doctor: ['engines', 'runs'],
+  'doctor.ts': ['doctor'],
   importance: ['data', 'engines', 'evaluation', 'features', 'graph'],
   'propose-config': ['config', 'data', 'importance', 'runs'],
   crosses: ['data', 'features'],
@@ -83,7 +89,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   prepare: ['data', 'features'],
   'prepare.ts': ['prepare'],
   'synth.ts': ['evaluation', 'synth'],
-  cli: ['config', 'crosses.ts', 'data', 'engines', 'evaluation', 'runs', 'importance', 'importance.ts', 'predict', 'predict.ts', 'prepare', 'prepare.ts', 'serve.ts', 'synth', 'synth.ts', 'train', 'evaluate', 'export', 'export.ts', 'training'],
+  cli: ['check.ts', 'config', 'crosses.ts', 'doctor.ts', 'data', 'engines', 'evaluation', 'runs', 'importance', 'importance.ts', 'init.ts', 'predict', 'predict.ts', 'prepare', 'prepare.ts', 'serve.ts', 'synth', 'synth.ts', 'train', 'evaluate', 'export', 'export.ts', 'training'],
 };
 
 /** In the order of the flow: a room of the data path may import those that stand before it. */
@@ -94,7 +100,7 @@ function importsOf({ path, text }: { path: string; text: string }): string[] {
 }
 
 /** Verbs whose room has their name. */
-const VERBS = ['crosses.ts', 'export.ts', 'importance.ts', 'predict.ts', 'prepare.ts', 'serve.ts', 'synth.ts'];
+const VERBS = ['check.ts', 'crosses.ts', 'doctor.ts', 'export.ts', 'importance.ts', 'init.ts', 'predict.ts', 'prepare.ts', 'serve.ts', 'synth.ts'];
 const roomKey = (path: string): string => VERBS.find((verb) => path.replace(/\.js$/, '.ts') === verb) ?? roomOf(path);
 
 describe('the house', () => {

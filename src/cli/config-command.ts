@@ -1,6 +1,5 @@
-import { z } from 'zod';
 import { dumpConfig } from '../config/dump.js';
-import { experimentSchema } from '../config/experiment.js';
+import { jsonSchema } from '../config/json-schema.js';
 import { loadConfig } from '../config/load.js';
 import { parseOverride } from '../config/overrides.js';
 import { EXIT_CODES } from '../errors.js';
@@ -13,9 +12,7 @@ export async function runConfigShow(config: string, set: readonly string[]): Pro
 }
 
 /** `mtl config schema`: the JSON Schema of a config file, for editors. */
-export function runConfigSchema(): number {
-  // The file's own name stands in where the key is left out.
-  const schema = z.toJSONSchema(experimentSchema.partial({ name: true }), { io: 'input' });
-  process.stdout.write(`${JSON.stringify(schema, null, 2)}\n`);
-  return EXIT_CODES.done;
+export function runConfigSchema(): Promise<number> {
+  process.stdout.write(`${JSON.stringify(jsonSchema(), null, 2)}\n`);
+  return Promise.resolve(EXIT_CODES.done);
 }

@@ -5,7 +5,7 @@ import { EXIT_CODES } from '../errors.js';
 import { count, percent, table } from './format.js';
 import { createOutput } from './output.js';
 import type { Screen } from './screen.js';
-import { listenForStop } from './signals.js';
+import { untilStopped } from './signals.js';
 
 /** The arguments of `mtl crosses`. */
 export interface CrossesArguments {
@@ -24,19 +24,13 @@ export interface CrossesArguments {
 export async function runCrosses({ config, set, json, ...options }: CrossesArguments): Promise<number> {
   const { experiment } = await loadConfig(config, set.map(parseOverride));
   const { screen, notice, result } = createOutput(json);
-  const stop = listenForStop((signal) => screen.print(`${signal}: stopping`));
-  try {
+  return untilStopped((signal) => screen.print(`${signal}: stopping`), async (stop) => {
     const found = await findCrosses({ experiment, ...options, onNotice: notice, onProgress: ({ what, share }) => screen.live(() => `${what}: ${percent(share)}`), signal: stop.signal });
     screen.print(`${found.task}: ${count(found.rows)} rows, of ${count(found.ofRows)} of train; ${count(found.pairs)} pairs of columns; log loss ${found.loss.toFixed(4)} without any`);
     screen.print(found.crosses.length === 0 ? 'no pair says more together than both columns for themselves, as far as these rows can tell' : `${crossTable(found, screen)}\n\n${found.yaml.trimEnd()}`);
     result({ config, ...found });
     return EXIT_CODES.done;
-  } catch (error) {
-    if (stop.received !== undefined && error === stop.signal.reason) return EXIT_CODES[stop.received];
-    throw error;
-  } finally {
-    stop.release();
-  }
+  });
 }
 
 /** What each adds beyond all fields and the crosses above it. */

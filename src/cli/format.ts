@@ -1,3 +1,4 @@
+import type { PlanSize } from '../engines/plan-size.js';
 import type { Report } from '../evaluation/evaluation.js';
 import type { Milestone, StepProgress } from '../training/loop.js';
 import type { TrainStart } from '../training/observer.js';
@@ -27,11 +28,16 @@ export function bytes(value: number): string {
 }
 
 /** What a run is made of. */
-export function startLines({ run, model, engine, ...size }: TrainStart): string {
+export function startLines({ run, ...size }: TrainStart): string {
+  return `run     ${run}\n${sizeLines(size)}`;
+}
+
+/** How large a model is, and where it is computed. */
+export function sizeLines({ model, engine, ...size }: PlanSize & Pick<TrainStart, 'model' | 'engine'>): string {
   const tables = `${count(size.numTables)} embedding tables with ${count(size.numTableRows)} rows (${count(size.numTableWeights)} numbers)`;
   const vocabularies = size.vocabularyBytes > 0 ? `, vocabularies ${bytes(size.vocabularyBytes)}` : '';
   const memory = `tables and weights ${bytes(size.weightBytes)}, optimizer ${bytes(size.optimizerBytes)}, activations ${bytes(size.activationBytes)}${vocabularies}`;
-  return [`run     ${run}`, `model   ${model}: ${count(size.numWeights)} weights, ${tables}`, `memory  ${memory}`, `engine  ${engine}`].join('\n');
+  return [`model   ${model}: ${count(size.numWeights)} weights, ${tables}`, `memory  ${memory}`, `engine  ${engine}`].join('\n');
 }
 
 /** The live line of a step. */

@@ -6,7 +6,7 @@ import { writeFileAtomic } from '../disk.js';
 import { count, percent, table } from './format.js';
 import { createOutput } from './output.js';
 import type { Screen } from './screen.js';
-import { listenForStop } from './signals.js';
+import { untilStopped } from './signals.js';
 
 /** The arguments of `mtl importance`. */
 export interface ImportanceArguments extends Pick<ImportanceOptions, 'path' | 'data' | 'rows' | 'repeats' | 'seed' | 'byGroup' | 'rank' | 'dropWorst' | 'verifyData' | 'device' | 'threads'> {
@@ -20,8 +20,7 @@ export async function runImportance({ out, config, json, ...options }: Importanc
   if (config !== undefined && options.dropWorst === undefined) throw userError('usage', { where: '--config', message: 'is for --drop-worst alone', fix: 'say how many fields are left out, as in --drop-worst 3' });
   const write = out === undefined ? undefined : openFindings(out, `What ${options.path} owes to its ${options.byGroup ? 'groups' : 'fields'}`);
   const { screen, notice, result } = createOutput(json);
-  const stop = listenForStop((signal) => screen.print(`${signal}: stopping; nothing is written`));
-  try {
+  return untilStopped((signal) => screen.print(`${signal}: stopping; nothing is written`), async (stop) => {
     const found = await importance({ ...options, onNotice: notice, onProgress: ({ what, share }) => screen.live(() => `${what}: ${percent(share)}`), signal: stop.signal });
     screen.print(`checkpoint ${found.checkpoint}, after ${count(found.step)} steps; ${found.split}: ${count(found.rows)} of ${count(found.ofRows)} rows, ${found.repeats} ${found.repeats === 1 ? 'permutation' : 'permutations'} each, seed ${found.seed}`);
     screen.print(fallTable(found, options.byGroup, screen));
@@ -35,12 +34,7 @@ export async function runImportance({ out, config, json, ...options }: Importanc
     }
     result({ run: options.path, out, ...found });
     return EXIT_CODES.done;
-  } catch (error) {
-    if (stop.received !== undefined && error === stop.signal.reason) return EXIT_CODES[stop.received];
-    throw error;
-  } finally {
-    stop.release();
-  }
+  });
 }
 
 /** How much worse each measure is without each field, the values as they are above. */

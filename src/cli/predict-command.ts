@@ -4,7 +4,7 @@ import { predict, type PredictOptions } from '../predict.js';
 import type { RankOptions } from '../predict/top-rows.js';
 import { count, duration, percent } from './format.js';
 import { createOutput } from './output.js';
-import { listenForStop } from './signals.js';
+import { untilStopped } from './signals.js';
 
 /** The arguments of `mtl predict`. */
 export interface PredictArguments extends Pick<PredictOptions, 'path' | 'data' | 'format' | 'keep' | 'prefix' | 'onBadRow' | 'device' | 'threads'> {
@@ -20,9 +20,8 @@ export async function runPredict({ out, top, by, rank, json, ...options }: Predi
   const isStdout = out === '-';
   if (isStdout && json) throw userError('usage', { where: '--json', message: 'wants standard output, which --out - takes for the rows', fix: 'write the rows to a file, or leave --json out' });
   const { screen, notice, result } = createOutput(json || isStdout);
-  const stop = listenForStop((signal) => screen.print(`${signal}: stopping; nothing is written`));
   const startMs = monotonicMs();
-  try {
+  return untilStopped((signal) => screen.print(`${signal}: stopping; nothing is written`), async (stop) => {
     const done = await predict({
       ...options,
       out: isStdout ? process.stdout : out,
@@ -30,20 +29,18 @@ export async function runPredict({ out, top, by, rank, json, ...options }: Predi
       onProgress: ({ what, share }) => screen.live(() => `${what}: ${percent(share)}`),
       onNotice: notice,
       signal: stop.signal,
+    }).catch((error: unknown) => {
+      // Whoever read the rows has seen enough.
+      if (isStdout && error instanceof Error && 'code' in error && error.code === 'EPIPE') return undefined;
+      throw error;
     });
+    if (done === undefined) return EXIT_CODES.done;
     if (done.numRejects > 0) screen.print(`${count(done.numRejects)} bad rows have no prediction`);
     const elapsedMs = monotonicMs() - startMs;
     screen.print(`${count(done.rows)} rows in ${duration(elapsedMs)} (${count((done.rows / elapsedMs) * 1000)} rows/s)${isStdout ? '' : `, written to ${out}`}: ${done.columns.join(', ')}`);
     if (!isStdout) result({ run: options.path, out, ...done });
     return EXIT_CODES.done;
-  } catch (error) {
-    if (stop.received !== undefined && error === stop.signal.reason) return EXIT_CODES[stop.received];
-    // Whoever read the rows has seen enough.
-    if (isStdout && error instanceof Error && 'code' in error && error.code === 'EPIPE') return EXIT_CODES.done;
-    throw error;
-  } finally {
-    stop.release();
-  }
+  });
 }
 
 function rankOf(top: number | undefined, by: string | undefined, rank: string | undefined): RankOptions | undefined {

@@ -6,7 +6,7 @@ import type { Summary } from '../prepare/summary.js';
 import { count, duration, percent, table } from './format.js';
 import { createOutput } from './output.js';
 import type { Screen } from './screen.js';
-import { listenForStop } from './signals.js';
+import { untilStopped } from './signals.js';
 
 /** The arguments of `mtl prepare`. */
 export interface PrepareArguments {
@@ -27,8 +27,7 @@ export async function runPrepare({ json, ...args }: PrepareArguments): Promise<n
   const { screen, result } = createOutput(json);
   checkFields('--min-count', args.minCounts, FIELDS);
   checkFields('--cap', args.caps, [...BAG_FIELDS]);
-  const stop = listenForStop((signal) => screen.print(`${signal}: stopping; the same command goes on from here`));
-  try {
+  return untilStopped((signal) => screen.print(`${signal}: stopping; the same command goes on from here`), async (stop) => {
     const summary = await prepare({ ...args, signal: stop.signal }, ({ phase, share, leftMs }) =>
       screen.live(() => `${percent(share)}  ${phase}  ${duration(leftMs)} left`),
     );
@@ -36,12 +35,7 @@ export async function runPrepare({ json, ...args }: PrepareArguments): Promise<n
     screen.print(`ready: mtl train ${args.out}/config.yaml`);
     result({ out: args.out, ...summary });
     return EXIT_CODES.done;
-  } catch (error) {
-    if (stop.received !== undefined && error === stop.signal.reason) return EXIT_CODES[stop.received];
-    throw error;
-  } finally {
-    stop.release();
-  }
+  });
 }
 
 function checkFields(option: string, counts: PerField | undefined, fields: readonly string[]): void {

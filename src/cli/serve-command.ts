@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os';
 import { EXIT_CODES, printable, userError } from '../errors.js';
 import { serve } from '../serve.js';
 import { createOutput } from './output.js';
-import { listenForStop } from './signals.js';
+import { untilStopped } from './signals.js';
 
 /** The arguments of `mtl serve`. */
 export interface ServeArguments {
@@ -31,8 +31,7 @@ export async function runServe({ paths, name, host, port, workers, reload, reloa
   const token = process.env[TOKEN];
   if (token?.trim() === '') throw userError('usage', { where: TOKEN, message: 'is set, and empty', fix: 'unset it, or put a token into it' });
   const { screen, notice, result } = createOutput(json);
-  const stop = listenForStop((signal) => screen.print(`${signal}: answering what was asked; once more to quit at once`));
-  try {
+  return untilStopped((signal) => screen.print(`${signal}: answering what was asked; once more to quit at once`), async (stop) => {
     const server = await serve({
       paths,
       names: name?.split(','),
@@ -54,9 +53,7 @@ export async function runServe({ paths, name, host, port, workers, reload, reloa
     if (!stop.signal.aborted) await once(stop.signal, 'abort');
     await server.drain();
     return EXIT_CODES.done;
-  } finally {
-    stop.release();
-  }
+  });
 }
 
 function isLoopback(host: string): boolean {

@@ -5,10 +5,13 @@ import { parseOverride } from '../config/overrides.js';
 import type { Device } from '../engines/device.js';
 import { EXIT_CODES, userError } from '../errors.js';
 import { AUTO } from '../runs/open-run.js';
+import { missingRun } from '../runs/run-folder.js';
+import { RESOLVED } from '../runs/run-log.js';
+import { runPath } from '../runs/runs-root.js';
 import { train } from '../train.js';
 import { count, milestoneLines, reportTable, startLines, stepLine } from './format.js';
 import { createOutput } from './output.js';
-import { listenForStop } from './signals.js';
+import { untilStopped } from './signals.js';
 
 /** The arguments of `mtl train`. */
 export interface TrainArguments {
@@ -28,9 +31,8 @@ export interface TrainArguments {
 export async function runTrain({ config, set, device, threads, name, runDir, resume, verifyData, json }: TrainArguments): Promise<number> {
   const { screen, notice, result } = createOutput(json);
   const loaded = await loadConfig(config ?? configOf(resume), set.map(parseOverride));
-  const stop = listenForStop((signal) => screen.print(`${signal}: ending after this step; once more to quit at once`));
   let epochs = 0;
-  try {
+  return untilStopped((signal) => screen.print(`${signal}: ending after this step; once more to quit at once`), async (stop) => {
     const trained = await train(loaded, { device, threads, name, runDir, resume, verifyData, overrides: set, signal: stop.signal }, {
       onRead: ({ what, share }) => screen.live(() => `${what}: ${Math.round(share * 100)}%`),
       onNotice: notice,
@@ -48,7 +50,7 @@ export async function runTrain({ config, set, device, threads, name, runDir, res
     if (stop.received !== undefined && end === 'interrupted') {
       const last = join(run, 'checkpoints', 'last');
       screen.print(`stopped by ${stop.received}; ${existsSync(last) ? `saved as ${last}` : 'there was nothing to save yet'}`);
-      result({ run, end, metrics, numRejects, numSkippedBatches });
+      result(trained);
       return EXIT_CODES[stop.received];
     }
     if (end === 'stopped early') screen.print('stopped early: valid no longer improves');
@@ -56,20 +58,22 @@ export async function runTrain({ config, set, device, threads, name, runDir, res
       screen.print(`${screen.bold('test')}, with the weights of epoch ${bestEpoch}, step ${count(bestStep)}\n${reportTable('test', metrics['test'], screen)}`);
     }
     screen.print(`run folder ${run}`);
-    result({ run, end, metrics, numRejects, numSkippedBatches });
+    result(trained);
     return EXIT_CODES.done;
-  } finally {
-    stop.release();
-  }
+  });
 }
 
-/** The config of the run that goes on. */
-function configOf(resume: string | undefined): string {
+/**
+ * The config of the run that goes on.
+ * @throws UserError (usage) where there is none
+ */
+export function configOf(resume: string | undefined): string {
   if (resume !== undefined && resume !== AUTO) {
-    const config = join(resume, 'config.resolved.yaml');
+    const run = runPath(resume);
+    const config = join(run, RESOLVED);
     if (existsSync(config)) return config;
-    const message = existsSync(resume) ? 'is not the folder of a run: it holds no config.resolved.yaml' : 'there is no such folder';
-    throw userError('usage', { where: `--resume ${resume}`, message, fix: 'name a run, as in runs/latest or runs/esmm/001' });
+    const problem = existsSync(run) ? { message: `is not the folder of a run: it holds no ${RESOLVED}` } : missingRun(run);
+    throw userError('usage', { where: `--resume ${resume}`, fix: 'name a run, as in runs/latest or runs/esmm/001', ...problem });
   }
   throw userError('usage', { where: 'mtl train', message: 'expected a config', fix: 'write mtl train configs/esmm.yaml, or --resume RUN' });
 }

@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, extname, resolve } from 'node:path';
-import { systemCode, UserError, userError } from '../errors.js';
+import { systemCode, UserError, userError, type Problem } from '../errors.js';
 import { SPLITS } from '../data/options.js';
 import { isThere } from '../data/sources/find-files.js';
 import { crossChecks, experimentSchema, type Experiment } from './experiment.js';
+import { findKeys } from './find-keys.js';
 import { issuesOf, toProblem, type Issue } from './issues.js';
 import { applyOverrides, type Override } from './overrides.js';
 import { schemaKeys } from './schema-keys.js';
@@ -21,23 +22,38 @@ export interface LoadedConfig {
  * @throws UserError (config) with all problems at once, each with its place
  */
 export async function loadConfig(path: string, overrides: readonly Override[] = []): Promise<LoadedConfig> {
+  const source = await readSource(path);
+  return { experiment: parseConfig(source, path, overrides), source };
+}
+
+/**
+ * The sections of a config that are right for themselves, where not all are: to look at the data that they tell of nevertheless.
+ * @throws UserError (config) for what is no config at all
+ */
+export async function loadSections(path: string, overrides: readonly Override[]): Promise<Partial<Experiment>> {
+  const sections = sectionsOf(applyOverrides(parseYaml(await readSource(path), path).value, overrides) as object);
+  return { ...sections, ...(sections.data !== undefined && { data: withNames(resolvedPaths(sections.data, dirname(path))) }) };
+}
+
+async function readSource(path: string): Promise<string> {
   const bytes = await readFile(path).catch((error: unknown) => {
     const reason = systemCode(error) === 'ENOENT' ? 'there is no such file' : `cannot be read (${systemCode(error) ?? String(error)})`;
     throw userError('config', { where: path, message: reason, fix: 'expected the path of a config, as in configs/esmm.yaml' }, error);
   });
-  let source: string;
   try {
-    source = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (error) {
     throw userError('config', { where: path, message: 'is not UTF-8 text', fix: 'save it as UTF-8' }, error);
   }
-  return { experiment: parseConfig(source, path, overrides), source };
 }
 
 /** The same for a text; `path` names it in problems, and its folder is where relative paths start. */
 export function parseConfig(text: string, path: string, overrides: readonly Override[] = []): Experiment {
   const yaml = parseYaml(text, path);
-  const raw = { name: basename(path, extname(path)), ...(applyOverrides(yaml.value, overrides) as object) };
+  const changed = applyOverrides(yaml.value, overrides);
+  const raw: object = { name: defaultName(path, modelOf(yaml.value), modelOf(changed)), ...(changed as object) };
+  // It is for editors alone.
+  Reflect.deleteProperty(raw, '$schema');
   const parsed = experimentSchema.safeParse(raw, { reportInput: true });
   const issues: Issue[] = parsed.success ? [] : [...issuesOf(parsed.error.issues, (at) => schemaKeys(experimentSchema, at, raw))];
   for (const { path: at, message } of crossChecks(parsed.success ? parsed.data : sectionsOf(raw))) {
@@ -50,12 +66,35 @@ export function parseConfig(text: string, path: string, overrides: readonly Over
       const override = overrides.findLast(({ path: set }) => set.every((step, i) => (i < at.length ? step === String(at[i]) : isMade)));
       return override === undefined ? yaml.locate(at, what) : `--set ${override.text}`;
     };
-    throw new UserError('config', issues.map((issue) => toProblem(issue, locate)));
+    throw new UserError('config', issues.map((issue) => withPlace(toProblem(issue, locate), issue)));
   }
   const experiment = parsed.data!;
-  const { data, initFrom } = experiment;
+  const { data, initFrom, runs } = experiment;
   const folder = dirname(path);
-  return { ...experiment, data: withNames(resolvedPaths(data, folder)), ...(initFrom !== undefined && { initFrom: { ...initFrom, checkpoint: resolvedPath(initFrom.checkpoint, folder) } }) };
+  return { ...experiment, ...(runs !== undefined && { runs: resolve(folder, runs) }), data: withNames(resolvedPaths(data, folder)), ...(initFrom !== undefined && { initFrom: { ...initFrom, checkpoint: resolvedPath(initFrom.checkpoint, folder) } }) };
+}
+
+/** A problem that also tells where the key belongs, where one that is not known at the top stands somewhere below. */
+function withPlace(problem: Problem, { path, what }: Issue): Problem {
+  const keys = what === 'key' && path.length === 1 ? findKeys(String(path[0])) : [];
+  if (keys.length === 0) return problem;
+  const [, value] = /^--set [^=]*=([^]*)/.exec(problem.where ?? '') ?? [];
+  return { ...problem, message: 'unknown key', fix: value === undefined ? `did you mean ${keys.map((key) => `'${key}'`).join(' or ')}?` : `write ${keys.map((key) => `--set ${key}=${value}`).join(' or ')}` };
+}
+
+/** The name of a config that says none: that of its file, and of the model where an override makes it another. */
+function defaultName(path: string, written: string | undefined, now: string | undefined): string {
+  const name = basename(path, extname(path));
+  if (now === undefined || now === written || !/^[\w.-]{1,40}$/.test(now)) return name;
+  // A file that is called after its model.
+  return written !== undefined && name.includes(written) ? name.replace(written, now) : `${name}-${now}`;
+}
+
+/** The model that a config names, as far as it does. */
+function modelOf(config: unknown): string | undefined {
+  const model: unknown = typeof config === 'object' && config !== null && 'model' in config ? config.model : undefined;
+  const name: unknown = typeof model === 'object' && model !== null && 'name' in model ? model.name : undefined;
+  return typeof name === 'string' ? name : undefined;
 }
 
 /** The sections that parse, where the whole does not. */

@@ -1,6 +1,6 @@
 import type { Split } from '../data/options.js';
 import { dataSection, firstDataState, splitsByContent } from '../data/sources/data-state.js';
-import { joined, printable, UserError, type Problem } from '../errors.js';
+import { printable, UserError, type Problem } from '../errors.js';
 import type { RunState } from '../runs/run-state.js';
 import type { Experiment } from './experiment.js';
 import { parseConfig } from './load.js';
@@ -24,7 +24,7 @@ export function comparisonWith(now: Experiment): (stored: string, path: string, 
 }
 
 /** Keys that a run may change when it goes on: how long, how often and with what care, but nothing that decides a number. */
-const MAY_CHANGE = ['name', 'checkpoints', 'data.test', 'data.cache', 'data.maxRejects', 'training.epochs', 'training.earlyStopping', 'training.onDivergence', 'training.logEverySteps'];
+const MAY_CHANGE = ['name', 'runs', 'checkpoints', 'data.test', 'data.cache', 'data.maxRejects', 'training.epochs', 'training.earlyStopping', 'training.onDivergence', 'training.logEverySteps'];
 
 /**
  * Compares the config of a run that goes on with the one that it was trained with.
@@ -52,7 +52,7 @@ export function checkChanges(stored: Experiment, now: Experiment, byContent: rea
   }
   if (problems.length === 0) return changes;
   const fix = `a run that goes on may change ${MAY_CHANGE.join(', ')}; and the files of data.train, data.valid and data.source may move; for anything else, start a new one`;
-  throw new UserError('config', problems.map((problem) => ({ ...problem, message: joined(problem.message, fix) })));
+  throw new UserError('config', problems.map((problem) => ({ ...problem, fix })));
 }
 
 function mayChange(key: string): boolean {

@@ -42,6 +42,9 @@ export function parseYaml(text: string, file: string): YamlSource {
     return `${file}:${line}:${col}`;
   };
 
+  const tabbed = document.errors.some(({ code }) => code === 'TAB_AS_INDENT') ? tabbedLines(text) : [];
+  // One tab is told as many errors, in the parser's words.
+  if (tabbed.length > 0) fail({ where: `${file}:${tabbed[0]!}:1`, message: `is indented with a tab, which YAML does not take${tabbed.length > 1 ? `; so are lines ${listed(tabbed.slice(1))}` : ''}`, fix: 'write spaces in their place, two for each tab' });
   const problems: Problem[] = [...document.errors, ...document.warnings].map((error) => ({
     where: place(error.pos[0]),
     message: syntaxMessage(error, text),
@@ -65,6 +68,16 @@ export function parseYaml(text: string, file: string): YamlSource {
     has: (path) => document.hasIn(path),
     locate: (path, what = 'value') => place(offsetOf(document, path, what)),
   };
+}
+
+/** The numbers of lines that have a tab before their first word. */
+function tabbedLines(text: string): readonly number[] {
+  return text.split(/\r?\n/).flatMap((line, i) => (/^ *\t\s*[^\s#]/.test(line) ? [i + 1] : []));
+}
+
+/** Some numbers for people, the first of many. */
+function listed(numbers: readonly number[]): string {
+  return numbers.length <= 5 ? numbers.join(', ') : `${numbers.slice(0, 5).join(', ')} and ${numbers.length - 5} more`;
 }
 
 /** The parser's message, in our words where its own speak of its API. */

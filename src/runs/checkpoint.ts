@@ -12,7 +12,9 @@ import { sizeOf, type HostTensor } from '../tensor.js';
 import { refuseNotFinite } from '../training/divergence.js';
 import { parseState, stateText } from './checkpoint-state.js';
 import { checkSize, damaged, FILES, MANIFEST, manifestText, parseJson, readManifest, readText, type Digests } from './manifest.js';
+import { missingRun } from './run-folder.js';
 import type { Sections } from './run-state.js';
+import { runPath } from './runs-root.js';
 
 /** Everything that a checkpoint holds. */
 export interface Checkpoint {
@@ -141,7 +143,7 @@ function stored(tensors: ReadonlyMap<string, HostTensor>): ReadonlyMap<string, S
  */
 export function findCheckpoint(path: string): string {
   try {
-    return lookForCheckpoint(path);
+    return lookForCheckpoint(runPath(path));
   } catch (error) {
     const code = systemCode(error);
     if (code === undefined) throw error;
@@ -163,8 +165,8 @@ function lookForCheckpoint(path: string): string {
     if (!NAME.test(target)) throw userError('checkpoint', { where: linked, message: `expected a link to a checkpoint beside it, found one to ${quoted(target)}` });
     return join(folder, target);
   }
-  const message = existsSync(path) ? `holds no checkpoint: neither ${FILES.weights} nor checkpoints/best or last` : 'there is no such folder';
-  throw userError('checkpoint', { where: path, message, fix: NAME_ONE });
+  const problem = existsSync(path) ? { message: `holds no checkpoint: neither ${FILES.weights} nor checkpoints/best or last` } : missingRun(path);
+  throw userError('checkpoint', { where: path, fix: NAME_ONE, ...problem });
 }
 
 /**

@@ -85,6 +85,18 @@ function parseOwner(text: string): Owner | undefined {
   }
 }
 
+/** Whether a process has the folder of a run: one of this machine that lives, or one of another, of which nobody here can tell. */
+export function isTaken(run: string): boolean {
+  let text: string;
+  try {
+    text = readFileSync(join(run, LOCK), 'utf8');
+  } catch {
+    return false;
+  }
+  const owner = parseOwner(text);
+  return owner !== undefined && (owner.host !== os.hostname() || isAlive(owner.pid, owner.process));
+}
+
 function refuseIfAlive(run: string, path: string, { pid, host, startedAt, process: identity }: Owner): void {
   const since = `process ${pid} of host '${host}' since ${startedAt}`;
   if (host !== os.hostname()) {

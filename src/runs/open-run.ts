@@ -1,17 +1,18 @@
-import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { isTemporary, removeTemporary } from '../disk.js';
 import type { Program, ProgramState } from '../engines/engine.js';
-import { userError } from '../errors.js';
+import { systemCode, UserError, userError } from '../errors.js';
 import type { Fitted } from '../features/feature-types.js';
 import { firstLoopState, loopSection } from '../training/loop-state.js';
 import { checkpointsFolder, readNewestCheckpoint, restoreLinks, type Checkpoint } from './checkpoint.js';
 import { LOCK, lockRun } from './lock.js';
 import { FILES } from './manifest.js';
 import { originSection, type Origin } from './origin.js';
-import { createRunFolder, namedFolder, runsFolder, type RunPlace } from './run-folder.js';
-import { logSection, openRunLog, RESULTS, SOURCE, type LogRequest, type RunLog } from './run-log.js';
+import { createRunFolder, missingRun, namedFolder, pointLatest, removeRunFolder, runsFolder, type RunPlace } from './run-folder.js';
+import { logSection, openRunLog, REJECTS, RESOLVED, RESULTS, SOURCE, type LogRequest, type RunLog } from './run-log.js';
 import { createRunState, sectionOf, type RunState } from './run-state.js';
+import { runPath, runsRoot, shownPath } from './runs-root.js';
 
 /** Which run is wanted, a new one or one that goes on, and what is asked of it. */
 export interface RunRequest extends RunPlace, Omit<LogRequest, 'origin'> {
@@ -32,6 +33,8 @@ export interface RunRequest extends RunPlace, Omit<LogRequest, 'origin'> {
 
 /** Stands for the folder that is named or else the newest run of the config that has not ended. */
 export const AUTO = 'auto';
+/** Reasons why a run is not gone on with. */
+const MOST_TOLD = 3;
 
 /** What a run that goes on takes from its checkpoint. */
 export interface Resumed {
@@ -51,7 +54,13 @@ export interface OpenRun {
   readonly resumed: Resumed | undefined;
   /** Names of its checkpoints that cannot be read. */
   readonly damaged: readonly string[];
-  /** Lets others have it. */
+  /**
+   * The run takes its first step now: nothing can refuse it any more, its folder stays, and runs/latest points to a new one.
+   * @param data what is known of its data
+   * @throws UserError (disk)
+   */
+  begin(data: object): Promise<void>;
+  /** Lets others have it. The folder of a new run that never began is taken away, unless bad rows are listed in it. */
   release(): Promise<void>;
 }
 
@@ -63,17 +72,29 @@ export interface OpenRun {
  */
 export async function openRun(request: RunRequest, tell: (notice: string) => void): Promise<OpenRun> {
   const { resume } = request;
-  const found = resume === undefined ? undefined : resume === AUTO ? findUnfinished(request) : existing(resume);
+  const found = resume === undefined ? undefined : resume === AUTO ? findUnfinished(request, tell) : existing(resume);
   if (resume !== undefined && found === undefined) tell('there is no run to resume: starting a new one');
   const originOfNew = found === undefined ? await request.originOf?.() : undefined;
   const folder = found ?? (await createRunFolder(request));
-  const release = await lockRun(folder);
+  const root = runsRoot(request.runs);
+  const unlock = await lockRun(folder);
+  let hasBegun = false;
+  const release = async (): Promise<void> => {
+    const isOfNoUse = found === undefined && !hasBegun && !existsSync(checkpointsFolder(folder)) && !existsSync(join(folder, REJECTS));
+    if (isOfNoUse) await removeRunFolder(folder, root);
+    await unlock();
+  };
   try {
     const { state, resumed, damaged } = found === undefined ? { state: createRunState({}, folder), resumed: undefined, damaged: [] } : await goOn(folder, request, tell);
     const origin = originOfNew ?? (resumed === undefined ? await request.originOf?.() : undefined);
     if (origin !== undefined) state.of(originSection, () => origin);
     const log = await openRunLog(folder, { ...request, origin }, state.of(logSection, () => ({ metricsBytes: 0 })), resumed === undefined);
-    return { folder, log, state, resumed, damaged, release };
+    const begin: OpenRun['begin'] = async (data) => {
+      await log.begin(data);
+      if (resumed === undefined) await pointLatest(folder, root);
+      hasBegun = true;
+    };
+    return { folder, log, state, resumed, damaged, begin, release };
   } catch (error) {
     await release();
     throw error;
@@ -113,29 +134,48 @@ function resumedFrom({ program: saved, fitted }: Checkpoint): Resumed {
   };
 }
 
-/** The folder that is named, if it is there; else the newest run of the config without results, if it has a checkpoint. */
-function findUnfinished(place: RunPlace): string | undefined {
-  const named = namedFolder(place);
+/** The folder that is named, if it is there; else the newest run of the config without results, if it has a checkpoint and was trained with this config. */
+function findUnfinished(request: RunRequest, tell: (notice: string) => void): string | undefined {
+  const named = namedFolder(request);
   if (named !== undefined) return existsSync(named) ? existing(named) : undefined;
-  const parent = runsFolder(place);
+  const parent = runsFolder(request);
   const startedMs = (run: string): number => statSync(join(run, SOURCE), { throwIfNoEntry: false })?.mtimeMs ?? 0;
   const runs = existsSync(parent) ? readdirSync(parent).map((name) => join(parent, name)).filter((run) => startedMs(run) > 0) : [];
-  const newest = runs.filter((run) => !existsSync(join(run, RESULTS))).sort((a, b) => startedMs(b) - startedMs(a))[0];
-  return newest !== undefined && existsSync(checkpointsFolder(newest)) ? newest : undefined;
+  const unfinished = runs.filter((run) => !existsSync(join(run, RESULTS)) && existsSync(checkpointsFolder(run))).sort((a, b) => startedMs(b) - startedMs(a));
+  for (const run of unfinished) {
+    const reason = refusalOf(run, request);
+    if (reason === undefined) return run;
+    tell(`${run} has not ended, and is not gone on with: ${reason}`);
+  }
+  return undefined;
+}
+
+/** Why a run is not the one that is asked for; undefined where it is. */
+function refusalOf(run: string, { compareConfig }: RunRequest): string | undefined {
+  const path = join(run, RESOLVED);
+  try {
+    // Files that moved may hold something else: who means them names the run.
+    compareConfig(readFileSync(path, 'utf8'), path, createRunState({}, run));
+    return undefined;
+  } catch (error) {
+    if (error instanceof UserError) return error.problems.map(({ key, message }) => [key, message].filter(Boolean).join(': ')).slice(0, MOST_TOLD).join('; ');
+    if (systemCode(error) !== undefined) return `${path} cannot be read (${systemCode(error)})`;
+    throw error;
+  }
 }
 
 /**
  * The folder of a run that exists, with links followed: what runs/latest points to may change.
  * @throws UserError (usage) where there is none, or another thing
  */
-function existing(path: string): string {
+function existing(named: string): string {
+  const path = runPath(named);
   const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
   // A run that died at its start may have left no more than its folder, a lock and half a write.
   const isJustBegun = (): boolean => readdirSync(path).every((name) => name === LOCK || isTemporary(name));
   if (!isFolder || !(existsSync(join(path, SOURCE)) || existsSync(checkpointsFolder(path)) || isJustBegun())) {
-    const message = existsSync(path) ? 'is no folder of a run' : 'there is no such folder';
-    throw userError('usage', { where: path, message, fix: `name a run, as in --resume runs/latest, or write --resume ${AUTO}` });
+    const problem = existsSync(path) ? { message: 'is no folder of a run' } : missingRun(path);
+    throw userError('usage', { where: path, fix: `name a run, as in --resume runs/latest, or write --resume ${AUTO}`, ...problem });
   }
-  const real = relative(process.cwd(), realpathSync(path));
-  return real.startsWith('..') ? realpathSync(path) : real === '' ? '.' : real;
+  return shownPath(realpathSync(path));
 }

@@ -1,16 +1,16 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir, readdir, rm, rmdir } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { systemCode, userError } from '../errors.js';
 import { makeFolder, onDisk, pointLink, syncFolder } from '../disk.js';
-
-/** Where all runs are, unless told otherwise. */
-const RUNS_ROOT = 'runs';
+import { linkTarget, runsRoot, shownPath } from './runs-root.js';
 
 /** Which folder a run asks for. */
 export interface RunPlace {
   /** The config's name: the folder of its runs. */
   readonly configName: string;
+  /** Where the config wants all runs. */
+  readonly runs?: string | undefined;
   /** A name in place of the next number. */
   readonly name?: string | undefined;
   /** The very folder. */
@@ -18,8 +18,10 @@ export interface RunPlace {
 }
 
 /** The link to the newest run. */
-const LATEST = 'latest';
+export const LATEST = 'latest';
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
+/** Others may take a folder away while it is made in. */
+const TRIES = 3;
 
 /**
  * Makes the folder of a new run: `runs/<config>/<NNN>`, `runs/<config>/<name>` or the very one that is asked for.
@@ -27,14 +29,15 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
  * @throws UserError (usage) if it exists already or the name is none; (disk) if it cannot be made
  */
 export async function createRunFolder(place: RunPlace): Promise<string> {
-  const { configName, name, runDir } = place;
+  const { configName, name, runDir, runs } = place;
   if (configName === LATEST) {
     throw userError('config', { key: 'name', message: `'${LATEST}' is the link to the newest run`, fix: 'call the config otherwise' });
   }
   if (name !== undefined && !NAME.test(name)) {
     throw userError('usage', { where: `--name ${name}`, message: 'expected a folder name: letters, digits, dots, - and _' });
   }
-  if (runDir !== undefined && [RUNS_ROOT, join(RUNS_ROOT, LATEST), '.'].some((taken) => resolve(taken) === resolve(runDir))) {
+  const root = runsRoot(runs);
+  if (runDir !== undefined && [root, join(root, LATEST), resolve('.')].includes(resolve(runDir))) {
     throw userError('usage', { where: `--run-dir ${runDir}`, message: 'expected a folder for this run alone', fix: 'write --run-dir runs/mine' });
   }
   const asked = namedFolder(place);
@@ -43,13 +46,12 @@ export async function createRunFolder(place: RunPlace): Promise<string> {
     const option = runDir === undefined ? `--name ${name}` : `--run-dir ${runDir}`;
     throw userError('usage', { where: option, message: `${asked} exists already`, fix: 'choose another, or go on with it by --resume; a new run never writes into an old one' });
   }
-  await pointLatest(path);
   return path;
 }
 
 /** The folder of a config's runs. */
-export function runsFolder({ configName }: RunPlace): string {
-  return join(RUNS_ROOT, configName);
+export function runsFolder({ configName, runs }: RunPlace): string {
+  return shownPath(join(runsRoot(runs), configName));
 }
 
 /** The folder that is asked for by name; undefined for the next number. */
@@ -70,21 +72,41 @@ async function nextNumbered(parent: string): Promise<string> {
 /** Makes a folder that must be new; undefined if it is there. */
 async function make(path: string): Promise<string | undefined> {
   return onDisk(path, async () => {
-    await makeFolder(dirname(path));
-    try {
-      await mkdir(path);
-      await syncFolder(dirname(path));
-      return path;
-    } catch (error) {
-      if (systemCode(error) === 'EEXIST') return undefined;
-      throw error;
+    for (let attempt = 1; ; attempt++) {
+      await makeFolder(dirname(path));
+      try {
+        await mkdir(path);
+        await syncFolder(dirname(path));
+        return path;
+      } catch (error) {
+        if (systemCode(error) === 'EEXIST') return undefined;
+        if (systemCode(error) !== 'ENOENT' || attempt === TRIES) throw error;
+      }
     }
   });
 }
 
-/** Points `runs/latest` at a run below `runs`. */
-async function pointLatest(path: string): Promise<void> {
-  const target = relative(resolve(RUNS_ROOT), resolve(path));
+/** Takes the folder of a run away, and those above it that are left empty, up to where all runs are; what cannot be removed stays. */
+export async function removeRunFolder(path: string, root: string): Promise<void> {
+  await rm(path, { recursive: true, force: true }).catch(() => undefined);
+  for (let above = dirname(resolve(path)); `${above}${sep}`.startsWith(`${root}${sep}`); above = dirname(above)) {
+    // One that holds something else refuses.
+    if (!(await rmdir(above).then(() => true, () => false))) return;
+  }
+}
+
+/** Points `runs/latest` at a run, where it lies below `runs`. */
+export async function pointLatest(path: string, root: string): Promise<void> {
+  const target = relative(root, resolve(path));
   if (target.startsWith('..') || target.startsWith(sep)) return;
-  await pointLink(join(RUNS_ROOT, LATEST), target);
+  await pointLink(join(root, LATEST), target);
+}
+
+/** What is wrong with the path of a run where nothing is: a link that leads nowhere says where it led. */
+export function missingRun(path: string): { readonly message: string; readonly fix?: string } {
+  for (let part = path; dirname(part) !== part; part = dirname(part)) {
+    const target = linkTarget(part);
+    if (target !== undefined && !existsSync(part)) return { message: `${part === path ? '' : `${part} `}points to ${target}, which is gone`, fix: 'name another run; mtl runs lists those that there are' };
+  }
+  return { message: 'there is no such folder' };
 }

@@ -1,18 +1,22 @@
-import { appendFileSync, existsSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { appendFile, open, rename, rm, stat, truncate } from 'node:fs/promises';
 import os from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { z } from 'zod';
-import { wallClockMs } from '../clock.js';
-import { csvText } from '../csv-text.js';
+import { monotonicMs, wallClockMs } from '../clock.js';
 import type { Report } from '../evaluation/evaluation.js';
 import type { StateSection } from '../state-section.js';
 import type { DiagnosisReport } from '../training/diagnostics.js';
 import type { Milestone, StepReport } from '../training/loop.js';
+import type { LoopState } from '../training/loop-state.js';
+import type { TrainResult } from '../training/observer.js';
 import { onDisk, onDiskSync, writeFileAtomic } from '../disk.js';
 import { ENVIRONMENT, type Origin } from './origin.js';
+import { METRICS, readMetricLines, trainedIn } from './metric-lines.js';
 import { packageVersion } from './package-version.js';
+import { resultsTable } from './results-table.js';
+import { SUMMARY, writeSummary } from './summary.js';
 
 /** What was asked for, in full. */
 export interface LogRequest {
@@ -29,12 +33,16 @@ export interface LogRequest {
 
 /** The config as it stood: the first file of a run, by which its folder is known for one. */
 export const SOURCE = 'config.source.yaml';
+/** With overrides and defaults. */
+export const RESOLVED = 'config.resolved.yaml';
+/** What happened, an event a line. */
+export const LOG = 'log.jsonl';
 /** What was set for it, a `--set` a line. */
 export const OVERRIDES = 'overrides.txt';
-/** What a run found in the end; a run without it has not ended. */
+/** What a run found, written in the end; a run without it has not ended. */
 export const RESULTS = 'results.csv';
 /** The bad rows that were skipped. */
-const REJECTS = 'rejects.csv';
+export const REJECTS = 'rejects.csv';
 
 const logStateSchema = z.strictObject({
   /** So much of the run's metrics.jsonl belongs to what is behind. */
@@ -68,7 +76,15 @@ export interface RunLog {
   diagnosis(report: DiagnosisReport): void;
   /** The metrics of the best weights: the last line of `metrics.jsonl`, and `results.csv`. */
   results(metrics: Readonly<Record<string, Report>>, bestEpoch: number): Promise<void>;
+  /**
+   * The run ends, though not with an error.
+   * @returns what came of it, which is also written into `summary.json`
+   */
+  end(facts: RunFacts, loop: LoopState): Promise<TrainResult>;
 }
+
+/** What a run knows of its end, beside what the log and the loop know. */
+export type RunFacts = Pick<TrainResult, 'end' | 'name' | 'model' | 'seed' | 'monitor' | 'metrics' | 'numRejects'>;
 
 /**
  * Opens the log, and writes down what is asked of a new run (config.source.yaml, config.resolved.yaml, overrides.txt,
@@ -79,21 +95,23 @@ export interface RunLog {
 export async function openRunLog(run: string, { source, config, overrides, engine, origin }: LogRequest, state: LogState, isNew: boolean): Promise<RunLog> {
   const overridesPath = join(run, OVERRIDES);
   const overridesText = overrides.map((text) => `${text}\n`).join('');
-  const resolvedPath = join(run, 'config.resolved.yaml');
-  const metricsPath = join(run, 'metrics.jsonl');
+  const resolvedPath = join(run, RESOLVED);
+  const metricsPath = join(run, METRICS);
+  const startMs = monotonicMs();
   const resultsPath = join(run, RESULTS);
+  const summaryPath = join(run, SUMMARY);
   const finalRejectsPath = join(run, REJECTS);
   const rejectsPath = isNew ? finalRejectsPath : join(run, `.${REJECTS}.tmp`);
   if (isNew) {
     // What a run without a checkpoint left, which starts anew.
-    for (const path of [resultsPath, finalRejectsPath, metricsPath]) await onDisk(path, () => rm(path, { force: true }));
+    for (const path of [resultsPath, finalRejectsPath, metricsPath, summaryPath]) await onDisk(path, () => rm(path, { force: true }));
     await writeFileAtomic(join(run, SOURCE), source);
     await writeFileAtomic(resolvedPath, config);
     await writeFileAtomic(overridesPath, overridesText);
     await writeFileAtomic(join(run, ENVIRONMENT), `${JSON.stringify({ ...environment(engine), ...(origin !== undefined && { initFrom: origin }) }, null, 2)}\n`);
   }
 
-  const logPath = join(run, 'log.jsonl');
+  const logPath = join(run, LOG);
   const logger = onDiskSync(logPath, () =>
     pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ dest: logPath, sync: true })),
   );
@@ -117,12 +135,15 @@ export async function openRunLog(run: string, { source, config, overrides, engin
     state.metricsBytes += bytes.length;
   };
   const event: RunLog['event'] = (name, details) => onDiskSync(logPath, () => logger.info({ event: name, ...details }));
+  /** A run that goes on stays as it is until it begins. */
+  let isOurs = isNew;
   if (!isNew) event('resume', { overrides, ...environment(engine) });
   return {
     async begin(data) {
       await writeFileAtomic(join(run, 'data.json'), `${JSON.stringify(data, null, 2)}\n`);
       if (isNew) return;
-      await onDisk(resultsPath, () => rm(resultsPath, { force: true }));
+      isOurs = true;
+      for (const path of [resultsPath, summaryPath]) await onDisk(path, () => rm(path, { force: true }));
       state.metricsBytes = await cut(metricsPath, state.metricsBytes);
       await onDisk(finalRejectsPath, () => (existsSync(rejectsPath) ? rename(rejectsPath, finalRejectsPath) : rm(finalRejectsPath, { force: true })));
       await writeFileAtomic(resolvedPath, config);
@@ -149,7 +170,30 @@ export async function openRunLog(run: string, { source, config, overrides, engin
     },
     async results(metrics, bestEpoch) {
       await append({ bestEpoch, metrics });
-      await writeFileAtomic(resultsPath, csvText([['split', 'task', 'metric', 'value'], ...resultRows(metrics)]));
+      await writeFileAtomic(resultsPath, resultsTable(readMetricLines(run)));
+    },
+    async end(facts, loop) {
+      const { epoch: epochs, step: steps, bestEpoch, bestStep, allSkippedBatches: numSkippedBatches, stopping } = loop;
+      const behind = trainedIn(readMetricLines(run).milestones);
+      const [rows, elapsedMs] = [behind.rows + loop.rows, Math.round(behind.elapsedMs + loop.elapsedMs)];
+      const result: TrainResult = {
+        run,
+        ...facts,
+        changes: readFileSync(overridesPath, 'utf8').split('\n').filter((line) => line !== ''),
+        epochs,
+        steps,
+        bestEpoch,
+        bestStep,
+        monitored: stopping.best,
+        numSkippedBatches,
+        elapsedMs,
+        rowsPerSecond: elapsedMs === 0 ? 0 : Math.round((1000 * rows) / elapsedMs),
+        totalMs: Math.round(monotonicMs() - startMs),
+        peakMemoryBytes: 1024 * process.resourceUsage().maxRSS,
+      };
+      event('end', { end: facts.end, bestEpoch, bestStep, numRejects: facts.numRejects, numSkippedBatches });
+      if (isOurs) await writeSummary(run, result);
+      return result;
     },
   };
 }
@@ -162,14 +206,6 @@ async function cut(path: string, bytes: number): Promise<number> {
     if (size > bytes) await truncate(path, bytes);
     return Math.min(size, bytes);
   });
-}
-
-function resultRows(metrics: Readonly<Record<string, Report>>): (string | number)[][] {
-  return Object.entries(metrics).flatMap(([split, report]) =>
-    Object.entries(report).flatMap(([task, values]) =>
-      Object.entries(values).flatMap(([metric, value]) => (typeof value === 'object' && value !== null ? [] : [[split, task, metric, value ?? '']])),
-    ),
-  );
 }
 
 function environment(engine: LogRequest['engine']): object {

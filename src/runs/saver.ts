@@ -7,6 +7,7 @@ import type { LoopState } from '../training/loop-state.js';
 import { checkpointBytes, saveCheckpoint, type Checkpoint, type CheckpointLink } from './checkpoint.js';
 import type { OpenRun } from './open-run.js';
 import type { CheckpointOptions } from './options.js';
+import { mostCheckpoints } from './room.js';
 
 /** Saves a run as it goes, when its config says so; what holds a number that is not finite is refused (diverged). */
 export interface Saver {
@@ -44,8 +45,7 @@ export async function openSaver(options: SaverOptions, tell: (notice: string) =>
 
   const bytes = checkpointBytes(snapshot());
   await checkRoom(folder, bytes, 'a checkpoint');
-  // The newest, the best ones, and the one that is written before an old one goes.
-  const most = (keepLast + alsoBest.length + 2) * bytes;
+  const most = mostCheckpoints({ keepLast, alsoBest }) * bytes;
   const free = await freeBytes(folder);
   if (free < most) tell(`checkpoints may come to need ${most} bytes, ${free} are free on this disk`);
 

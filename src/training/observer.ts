@@ -8,6 +8,8 @@ export interface TrainStart extends PlanSize {
   readonly model: string;
   readonly engine: string;
   readonly epochs: number;
+  /** Steps of an epoch, where none is skipped. */
+  readonly epochSteps: number;
 }
 
 /** Who is told what happens in a run. */
@@ -21,17 +23,35 @@ export interface TrainObserver {
   onMilestone(milestone: Milestone): void;
 }
 
-/** How a run ended. */
+/** How a run ended, and what came of it: what is printed with `--json`, and what summary.json holds. */
 export interface TrainResult {
   readonly run: string;
   readonly end: LoopEnd | 'interrupted';
+  /** Of the config. */
+  readonly name: string;
+  readonly model: string;
+  readonly seed: number;
+  /** What was set for the run beside its config, `--set` texts. */
+  readonly changes: readonly string[];
+  /** Whole epochs that are behind, and steps. */
+  readonly epochs: number;
+  readonly steps: number;
   /** The epoch and the step whose weights were evaluated and kept; 0 where none was measured. */
   readonly bestEpoch: number;
   readonly bestStep: number;
+  /** What chose the best epoch, and its value there; null where valid was not measured. */
+  readonly monitor: string;
+  readonly monitored: number | null;
   /** By split, of the best weights. */
   readonly metrics: Readonly<Record<string, Report>>;
   /** Bad rows that were skipped. */
   readonly numRejects: number;
   /** Batches whose update was skipped since their loss was not finite. */
   readonly numSkippedBatches: number;
+  /** Of training alone, without evaluation, from the first epoch on. */
+  readonly elapsedMs: number;
+  readonly rowsPerSecond: number;
+  /** Of this process, from the beginning of the run or since it went on. */
+  readonly totalMs: number;
+  readonly peakMemoryBytes: number;
 }

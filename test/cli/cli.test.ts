@@ -29,7 +29,7 @@ describe('mtl train', () => {
     expect(stdout).toMatch(/run {5}runs\/esmm\/001\n(.|\n)*epoch 1\/2(.|\n)*epoch 2\/2(.|\n)*test, with the weights of epoch \d(.|\n)*ctcvr(.|\n)*run folder runs\/esmm\/001\n$/);
 
     const run = join(cwd, 'runs', 'latest');
-    expect(readdirSync(run).sort()).toEqual(['checkpoints', 'config.resolved.yaml', 'config.source.yaml', 'data.json', 'environment.json', 'log.jsonl', 'metrics.jsonl', 'overrides.txt', 'results.csv']);
+    expect(readdirSync(run).sort()).toEqual(['checkpoints', 'config.resolved.yaml', 'config.source.yaml', 'data.json', 'environment.json', 'log.jsonl', 'metrics.jsonl', 'overrides.txt', 'results.csv', 'summary.json']);
     expect(readFileSync(join(run, 'config.source.yaml'), 'utf8')).toBe(readFileSync(config, 'utf8'));
     expect(readFileSync(join(run, 'overrides.txt'), 'utf8')).toContain('training.epochs=2\n');
     expect(parse(readFileSync(join(run, 'config.resolved.yaml'), 'utf8'))).toMatchObject({ name: 'esmm', training: { epochs: 2 } });
@@ -39,7 +39,7 @@ describe('mtl train', () => {
       { epoch: 2, step: 12 },
       { metrics: { test: { ctr: { rows: 500 } } } },
     ]);
-    expect(readFileSync(join(run, 'results.csv'), 'utf8')).toMatch(/^split,task,metric,value\n(.|\n)*test,ctcvr,auc,0\.\d+\n/);
+    expect(readFileSync(join(run, 'results.csv'), 'utf8')).toMatch(/^epoch,step,split,isBest,train\.loss,.*ctcvr\.auc.*\n1,6,valid,(.|\n)*,test,(.|\n)*\n$/);
     const events = readFileSync(join(run, 'log.jsonl'), 'utf8').trimEnd().split('\n').map((line) => (JSON.parse(line) as { event: string }).event);
     expect(events).toEqual(['start', 'epoch', 'epoch', 'end']);
     expect(JSON.parse(readFileSync(join(run, 'environment.json'), 'utf8'))).toMatchObject({ mtl: expect.any(String) as string, engine: { name: 'simd' } });
@@ -73,7 +73,7 @@ describe('mtl train', () => {
 
   it('gives the same numbers for the same seed, and others for another', async () => {
     const cwd = scratchFolder();
-    const metrics = async (...args: string[]): Promise<string> => (await mtl(cwd, ['train', config, ...small(), '--set=training.epochs=1', '--json', ...args])).stdout.replace(/"run":"[^"]*"/, '');
+    const metrics = async (...args: string[]): Promise<string> => JSON.stringify((JSON.parse((await mtl(cwd, ['train', config, ...small(), '--set=training.epochs=1', '--json', ...args])).stdout) as { metrics: unknown }).metrics);
     const [first, second, other] = await Promise.all([metrics('--name', 'a'), metrics('--name', 'b'), metrics('--name', 'c', '--set=seed=1')]);
     expect(first).toMatch(/auc/);
     expect(second).toBe(first);
@@ -129,7 +129,11 @@ describe('what the user did wrong', () => {
     ['an unknown command', ['trian', 'x'], 2, /unknown command; did you mean 'train'\?\n$/],
     ['an unknown command with --help', ['trian', '--help'], 2, /unknown command; did you mean 'train'\?\n$/],
     ['an unknown command of a command with -h', ['data', 'infos', '-h'], 2, /unknown command; did you mean 'info'\?\n$/],
-    ['an unknown option', ['train', config, '--epochs', '3'], 2, /Unknown argument: epochs/],
+    ['an unknown option that is a key', ['train', config, '--epochs', '3'], 2, /^error: --epochs: is no option; it is a key of the config: write --set training\.epochs=3\n$/],
+    ['an unknown option by another name of a key', ['train', config, '--lr=0.1'], 2, /^error: --lr: is no option; it is a key of the config: write --set training\.optimizer\.dense\.learningRate=0\.1 or --set training\.optimizer\.embeddings\.learningRate=0\.1\n$/],
+    ['an unknown option that is nothing', ['train', config, '--zzz', '3'], 2, /^error: --zzz: is no option; see mtl train --help\n$/],
+    ['a word that is no command', ['zzzzz', '--help'], 2, /^error: zzzzz: is no command or argument here; see mtl --help\n$/],
+    ['a key without what is above it', ['train', config, '--set', 'epochs=5'], 2, /^error: --set epochs=5: epochs: unknown key; write --set training\.epochs=5\n$/],
     ['an argument too few', ['prepare', 'ali-ccp', 'raw'], 2, /^error: an argument is missing: expected mtl prepare <data> <raw> <out>; see mtl prepare --help\n$/],
     ['a command of a command too few', ['data'], 2, /^error: an argument is missing: expected mtl data <command>; see mtl data --help\n$/],
     ['an option without a value', ['train', config, '--threads'], 2, /^error: --threads: expected a value/],
@@ -161,6 +165,11 @@ describe('what the user did wrong', () => {
     expect([finished.code, finished.stdout]).toEqual([code, '']);
   });
 
+  it('with --json is one object on stdout, too', async () => {
+    const { code, stdout } = await mtl(scratchFolder(), ['train', config, '--set', 'modle.name=x', '--json']);
+    expect([code, JSON.parse(stdout)]).toEqual([2, { error: { kind: 'config', exitCode: 2, problems: [{ where: '--set modle.name=x', key: 'modle', message: "unknown key; did you mean 'model'?" }] } }]);
+  });
+
   it('a broken CSV: file, line, column and value, before a checkpoint is written', async () => {
     const cwd = scratchFolder();
     const rows = readFileSync(join(world, 'train.csv'), 'utf8').split('\n');
@@ -172,11 +181,11 @@ describe('what the user did wrong', () => {
     const { code, stderr } = await mtl(cwd, ['train', config, ...broken]);
     expect(stderr).toMatch(/error: .*train\.csv:701: column "101": expected an id: a whole number in digits, found "oops"; correct the row, or where ids are texts, give the field encoding: { name: tokens }/);
     expect(code).toBe(3);
-    expect(existsSync(join(cwd, 'runs', 'latest', 'checkpoints'))).toBe(false);
+    expect(existsSync(join(cwd, 'runs'))).toBe(false);
 
     const skipped = await mtl(cwd, ['train', config, ...broken, '--set=data.onBadRow=skip']);
     expect(skipped.code).toBe(0);
-    expect(skipped.stdout).toContain('1 bad rows were skipped; they are in runs/esmm/002/rejects.csv');
+    expect(skipped.stdout).toContain('1 bad rows were skipped; they are in runs/esmm/001/rejects.csv');
     expect(readFileSync(join(cwd, 'runs', 'latest', 'rejects.csv'), 'utf8')).toMatch(/train\.csv,701,101,oops,/);
   });
 
@@ -237,7 +246,7 @@ describe('mtl config', () => {
   it('prints a JSON Schema that knows every model', async () => {
     const { stdout } = await mtl(scratchFolder(), ['config', 'schema']);
     const schema = JSON.parse(stdout) as { properties: Record<string, unknown>; required: string[] };
-    expect(Object.keys(schema.properties)).toEqual(['name', 'seed', 'data', 'features', 'tasks', 'model', 'training', 'checkpoints', 'initFrom']);
+    expect(Object.keys(schema.properties)).toEqual(['name', '$schema', 'runs', 'seed', 'data', 'features', 'tasks', 'model', 'training', 'checkpoints', 'initFrom']);
     expect(schema.required).toEqual(['data', 'features', 'tasks', 'model']);
     for (const name of models.names) expect(stdout).toContain(`"${name}"`);
   });

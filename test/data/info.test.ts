@@ -55,7 +55,7 @@ describe('the description of data', () => {
     expect(Math.abs(field('user').auc['ctr']! - 0.5)).toBeLessThan(0.1);
     expect(warnings.filter((line) => line.includes("'user'") || line.includes("'seen'"))).toEqual([]);
     expect(warnings).toEqual(expect.arrayContaining([
-      expect.stringMatching(/log\.csv:3002: bad row: column 'price': expected a decimal number/),
+      expect.stringMatching(/log\.csv:3002: column 'price': bad row: expected a decimal number/),
       expect.stringMatching(/^field 'receipt' alone predicts cvr with an AUC of 1\.0000/),
       expect.stringMatching(/^field 'day' drifts from train: a stability index of .* on valid, .* on test/),
       expect.stringMatching(/^field 'day': a share of 1\.00 on valid, 1\.00 on test is unknown/),

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { appendFileSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { appendFileSync, copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -298,13 +298,22 @@ describe('--resume auto', () => {
   });
 
   it('starts anew in the folder that is named, where that has no checkpoint yet', async () => {
-    const controller = new AbortController();
-    const stopped = await trainSmall(configOf('esmm'), { runDir: 'run', set: [`data.cache=${join(cwd, 'cache')}`], signal: controller.signal, on: { onRead: () => controller.abort(new Error('enough')) } });
-    expect([stopped.end, existsSync('run/checkpoints')]).toEqual(['interrupted', false]);
+    // As a kill leaves it while data is read.
+    mkdirSync('run');
+    writeFileSync('run/config.source.yaml', '');
     await expect(trainSmall(configOf('esmm'), { resume: 'run' })).rejects.toMatchObject({ exitCode: 4 });
     const { run, notices } = await auto({ runDir: 'run' });
-    expect([run, notices]).toEqual(['run', ['run has no checkpoint yet: starting it anew']]);
+    expect([run, notices[0]]).toEqual(['run', 'run has no checkpoint yet: starting it anew']);
     expect(traceOf('run')).toEqual(whole.get('esmm'));
+  });
+
+  it('leaves a run of another config alone, says why, and takes the newest that is of this one', async () => {
+    for (const set of [[], ['seed=5']]) {
+      const stop = abortAtStep(5);
+      await trainSmall(configOf('esmm'), { set, signal: stop.signal, on: stop.on });
+    }
+    const { run, notices } = await auto({ set: ['training.epochs=1'] });
+    expect([run, notices[0]]).toEqual(['runs/esmm/001', 'runs/esmm/002 has not ended, and is not gone on with: seed: the run was trained with 5, now it is 11']);
   });
 
   it('never takes a folder that is no run', async () => {

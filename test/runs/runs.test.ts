@@ -2,14 +2,15 @@ import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ProgramState } from '../../src/engines/engine.js';
 import { encodedFields, featureTypes, fieldsOf } from '../../src/features/feature-types.js';
 import { createTextTable } from '../../src/features/vocabulary/text-table.js';
 import { listOf, textsFrom } from '../../src/features/vocabulary/texts.js';
 import { checkpointBytes, findCheckpoint, readCheckpoint, saveCheckpoint, type Checkpoint } from '../../src/runs/checkpoint.js';
 import { onDisk, pointLink, writeFileAtomic, writeFolder } from '../../src/disk.js';
-import { createRunFolder } from '../../src/runs/run-folder.js';
+import { createRunFolder, pointLatest, removeRunFolder } from '../../src/runs/run-folder.js';
+import { runPath, runsRoot } from '../../src/runs/runs-root.js';
 import { firstLoopState } from '../../src/training/loop-state.js';
 import { scratchFolder } from '../support/scratch.js';
 
@@ -18,14 +19,12 @@ describe('run folders', () => {
   beforeEach(() => process.chdir(scratchFolder()));
   afterEach(() => process.chdir(home));
 
-  it('are numbered, and runs/latest points to the newest', async () => {
+  it('are numbered', async () => {
     expect(await createRunFolder({ configName: 'esmm' })).toBe('runs/esmm/001');
     expect(await createRunFolder({ configName: 'esmm' })).toBe('runs/esmm/002');
     mkdirSync('runs/esmm/041');
     expect(await createRunFolder({ configName: 'esmm' })).toBe('runs/esmm/042');
-    expect(readlinkSync('runs/latest')).toBe('esmm/042');
     expect(await createRunFolder({ configName: 'mmoe', name: 'wide' })).toBe('runs/mmoe/wide');
-    expect(readlinkSync('runs/latest')).toBe('mmoe/wide');
   });
 
   it('are each their own, however many start at once', async () => {
@@ -40,9 +39,42 @@ describe('run folders', () => {
     await expect(createRunFolder({ configName: 'esmm', runDir: 'there' })).rejects.toMatchObject({ exitCode: 2 });
   });
 
-  it('may lie anywhere, without becoming the latest of runs', async () => {
+  it('may lie anywhere, and are the latest of runs only where they lie below', async () => {
     expect(await createRunFolder({ configName: 'esmm', runDir: 'a/b/c' })).toBe('a/b/c');
+    await pointLatest('a/b/c', runsRoot());
     expect(readdirSync('.')).toEqual(['a']);
+    const below = await createRunFolder({ configName: 'esmm', runDir: 'runs/mine/x' });
+    await pointLatest(below, runsRoot());
+    expect(readlinkSync('runs/latest')).toBe('mine/x');
+  });
+
+  it('lie where MTL_RUNS says, else where the config says, else in the project, from whatever folder of it', async () => {
+    const here = process.cwd();
+    const elsewhere = scratchFolder();
+    mkdirSync('project/deep/down', { recursive: true });
+    writeFileSync('project/package.json', '{}');
+    process.chdir('project/deep/down');
+    expect(await createRunFolder({ configName: 'esmm' })).toBe(join(here, 'project/runs/esmm/001'));
+    expect(runPath('runs/esmm/001')).toBe(join(here, 'project/runs/esmm/001'));
+    expect(await createRunFolder({ configName: 'esmm', runs: join(here, 'kept') })).toBe(join(here, 'kept/esmm/001'));
+    vi.stubEnv('MTL_RUNS', elsewhere);
+    expect(await createRunFolder({ configName: 'esmm', runs: join(here, 'kept') })).toBe(join(elsewhere, 'esmm/001'));
+    expect(runPath('runs/esmm/001')).toBe(join(elsewhere, 'esmm/001'));
+    vi.unstubAllEnvs();
+    // A folder that has had runs is a project, too.
+    process.chdir(here);
+    mkdirSync('old/below', { recursive: true });
+    await pointLatest(await createRunFolder({ configName: 'esmm', runDir: 'old/runs/esmm/001' }), join(here, 'old/runs'));
+    process.chdir('old/below');
+    expect(runsRoot()).toBe(join(here, 'old/runs'));
+  });
+
+  it('that a link leads to and that are gone are told as that', async () => {
+    await pointLatest(await createRunFolder({ configName: 'esmm' }), runsRoot());
+    await removeRunFolder('runs/esmm/001', runsRoot());
+    expect(readdirSync('runs')).toEqual(['latest']);
+    expect(() => findCheckpoint('runs/latest')).toThrow('runs/latest: points to esmm/001, which is gone; name another run; mtl runs lists those that there are');
+    expect(() => findCheckpoint('runs/latest/checkpoints/last')).toThrow('runs/latest points to esmm/001, which is gone');
   });
 
   it.each(['runs', 'runs/latest', '.', ''])('are not made at %j', async (runDir) => {

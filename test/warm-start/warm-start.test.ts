@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { appendFileSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -142,12 +142,15 @@ describe('a run that starts from another', () => {
     expect((await readCheckpoint('old/checkpoints/last', false)).sections).not.toHaveProperty('initFrom');
   });
 
-  it('starts from what a run that failed was to start from, and says so', async () => {
+  it('starts from the run before one that failed at its start, and from what one that was killed was to start from', async () => {
     await trainSmall('config.yaml', { name: 'first', set: ['training.epochs=1'] });
-    appendFileSync('day-1.csv', '3,item-1,oops,1,1\n');
-    const failing = trainSmall('config.yaml', { name: 'failed', set: ['initFrom.checkpoint=runs/latest', 'data.train=day-1.csv'] });
-    await expect(failing).rejects.toThrow(/day-1\.csv:602: column "price"/);
-    expect(existsSync('runs/latest/checkpoints')).toBe(false);
+    writeFileSync('bad.csv', `${readFileSync('day-1.csv', 'utf8')}3,item-1,oops,1,1\n`);
+    const failing = trainSmall('config.yaml', { name: 'failed', set: ['initFrom.checkpoint=runs/latest', 'data.train=bad.csv'] });
+    await expect(failing).rejects.toThrow(/bad\.csv:602: column "price"/);
+    expect(readlinkSync('runs/latest')).toBe('config/first');
+    await trainSmall('config.yaml', { name: 'killed', set: ['initFrom.checkpoint=runs/latest', 'data.train=day-1.csv', 'training.epochs=1'] });
+    // As it is while the first epoch is trained.
+    rmSync('runs/config/killed/checkpoints', { recursive: true });
     const { notices } = await warm(['initFrom.checkpoint=runs/latest', 'data.train=day-2.csv', 'training.epochs=1']);
     expect(notices[0]).toMatch(/runs\/latest has no checkpoint: what it was to start from is taken$/);
     expect(notices[1]).toMatch(/^starts from runs\/config\/first\/checkpoints\/step-/);

@@ -1,10 +1,11 @@
+import { problemLine, quoted, type Problem } from '../../errors.js';
 import type { EncodedField } from '../../features/feature-types.js';
 import { SPLITS, type DataOptions, type Split } from '../options.js';
 import type { BadRow, RejectPolicy } from '../rows/rejects.js';
 import { encodedFormat, type EncodedFormat, type RowFormat } from '../rows/row-format.js';
 import type { LeftOut } from '../rows/row-rule.js';
 import type { Access } from '../sources/source.js';
-import { openData } from '../sources/splits.js';
+import { openData, type OpenedData } from '../sources/splits.js';
 import { driftOf } from './drift.js';
 import { aucOfRates } from './leak.js';
 import { vectorDrift } from './vector-tally.js';
@@ -14,6 +15,8 @@ import { classifications, createSplitCounter, taskSums, type SplitCounts } from 
 export interface DataDescription {
   readonly splits: readonly SplitDescription[];
   readonly fields: readonly FieldDescription[];
+  /** The first rows that could not be read. */
+  readonly badRows: readonly Problem[];
   /** What is likely to be wrong, a line each. */
   readonly warnings: readonly string[];
 }
@@ -61,8 +64,12 @@ const MAX_TOLD = 5;
  * @throws UserError (data) for files that cannot be read; bad rows are counted
  */
 export async function describeData(data: DataOptions, format: RowFormat, access: Access): Promise<DataDescription> {
-  const sources = await openData(data, format);
-  const warnings: string[] = [];
+  return describeSources(await openData(data, format), format, access);
+}
+
+/** Describes the rows of sources that were opened. */
+export async function describeSources(sources: OpenedData, format: RowFormat, access: Access): Promise<DataDescription> {
+  const badRows: Problem[] = [];
   const policy = countingPolicy();
   const encoded = encodedFormat(format, await sources.train.fit(format, { ...access, policy }));
   const columns = [...new Set(encoded.fields.flatMap((field) => field.columns))];
@@ -76,10 +83,13 @@ export async function describeData(data: DataOptions, format: RowFormat, access:
     const leftOut = await source.stream(encoded, columns, { ...access, policy: own }, (rows) => Promise.resolve(counter.add(rows)));
     counts.set(split, counter.counts);
     splits.push(describeSplit(split, counter.counts, own.count, leftOut));
-    for (const { path, line, column, expected } of own.first) warnings.push(`${path}:${line}: bad row: ${column === undefined ? '' : `column '${column}': `}expected ${expected}`);
+    for (const { path, line, column, value, expected, cure } of own.first) {
+      const found = value === undefined ? '' : `, found ${quoted(value)}`;
+      badRows.push({ where: `${path}:${line}`, ...(column !== undefined && { key: `column '${column}'` }), message: `bad row: expected ${expected}${found}`, ...(cure !== undefined && { fix: cure }) });
+    }
   }
   const fields = encoded.fields.map((field): FieldDescription => (field.vectorRule === undefined ? describeField(field, counts, encoded) : describeVectors(field.name, field.columns, field.vectorRule.length, counts)));
-  return { splits, fields, warnings: [...warnings, ...fields.flatMap(warningsOf)] };
+  return { splits, fields, badRows, warnings: [...badRows.map(problemLine), ...fields.flatMap(warningsOf)] };
 }
 
 function describeSplit(split: Split, { rows, tasks }: SplitCounts, badRows: number, leftOut: LeftOut): SplitDescription {

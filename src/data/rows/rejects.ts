@@ -22,7 +22,12 @@ export interface RejectPolicy {
   reject(row: BadRow): void;
   /** Bad rows that were skipped, each counted once however often its file is read. */
   readonly count: number;
+  /** The same by what was expected of which column. */
+  readonly reasons?: ReadonlyMap<string, number>;
 }
+
+/** Reasons that are told one by one. */
+const MOST_REASONS = 10;
 
 /** Every bad row is an error. */
 export const refuseBadRows: RejectPolicy = {
@@ -39,15 +44,19 @@ export const refuseBadRows: RejectPolicy = {
  */
 export function skipBadRows(path: string | undefined, maxRejects: number): RejectPolicy {
   const seen = new Set<string>();
+  const reasons = new Map<string, number>();
   return {
     get count() {
       return seen.size;
     },
+    reasons,
     reject(row) {
       const place = `${row.path}:${row.line}`;
       // A file is read once an epoch; a row of it is told once.
       if (seen.has(place)) return;
       seen.add(place);
+      const reason = `${row.column === undefined ? '' : `column ${quoted(row.column)}: `}expected ${row.expected}`;
+      reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
       if (path !== undefined) writeReject(path, row, seen.size === 1);
       if (seen.size > maxRejects) {
         const all = path === undefined ? '' : `; all are in ${path}`;
@@ -56,6 +65,16 @@ export function skipBadRows(path: string | undefined, maxRejects: number): Rejec
       }
     },
   };
+}
+
+/** What to tell of rows that were skipped, when all have been read: a line a reason, the most frequent first. */
+export function rejectNotices({ count, reasons = new Map() }: RejectPolicy): readonly string[] {
+  if (count === 0) return [];
+  const lines = [...reasons].sort(([, a], [, b]) => b - a);
+  const width = String(lines[0]![1]).length;
+  const rest = lines.slice(MOST_REASONS).reduce((sum, [, rows]) => sum + rows, 0);
+  const told = lines.slice(0, MOST_REASONS).map(([reason, rows]) => `  ${String(rows).padStart(width)}  ${reason}`);
+  return [[`bad rows that were skipped, by reason:`, ...told, ...(rest > 0 ? [`  ${String(rest).padStart(width)}  for other reasons`] : [])].join('\n')];
 }
 
 function writeReject(path: string, { path: file, line, column, value, expected, cells }: BadRow, isFirst: boolean): void {

@@ -63,6 +63,12 @@ export async function rememberData(state: DataState, sources: Sources, trainRows
   for (const split of TRAINED_BY) state.fingerprints[split] = await sources[split]?.fingerprint(access);
 }
 
+/** What to tell of a valid that holds what train holds, so that the best epoch is the one that learned it by heart; a split of one source is none of these. */
+export function sameNotices({ fingerprints: { train, valid } }: DataState, isDivided: boolean): readonly string[] {
+  if (isDivided || train === undefined || valid === undefined || !isSameContent(train, valid)) return [];
+  return ['data.valid holds the same rows as data.train: it cannot tell when the model only learns these by heart, and the best epoch will be the last; give it rows of its own, as in source with split'];
+}
+
 const isOtherOrder = (known: readonly string[], now: readonly string[]): boolean => known.length > 1 && known.some((name, i) => name !== now[i]);
 
 const FIX = 'go on with the same data, or start a new run';

@@ -5,12 +5,13 @@ import { labelFacts } from '../batches/label-facts.js';
 import { wideLabelNotices } from '../batches/wide-labels.js';
 import type { LabelFacts } from '../../tasks.js';
 import { SPLITS, splitFilesOf, type DataOptions, type Paths, type Split } from '../options.js';
-import type { RowFilter } from '../rows/row-filter.js';
+import { rejectNotices } from '../rows/rejects.js';
+import { OTHER_PART, type RowFilter } from '../rows/row-filter.js';
 import { columnsOf, trainedFormat, unsampled, withFilter, type EncodedFormat, type RowFormat } from '../rows/row-format.js';
 import { decisionNotices } from './decision-notices.js';
 import { filteredSource } from './filtered-source.js';
 import { leftOutNotices } from './left-out-notices.js';
-import { refuseOtherContent, rememberData, type DataState } from './data-state.js';
+import { refuseOtherContent, rememberData, sameNotices, type DataState } from './data-state.js';
 import { isThere } from './find-files.js';
 import { openSource } from './open-source.js';
 import type { Reading, Source } from './source.js';
@@ -18,6 +19,9 @@ import { unknownNotices, unknownShares, type UnknownShares } from './unknown-ids
 
 /** The path of each split that there is. */
 export type SplitFiles = { readonly [S in Split]?: Paths | undefined };
+
+/** Opens files and finds the columns that are read. */
+export type OpenSource = (paths: Paths, columns: readonly string[], dialect: DialectOptions) => Promise<Source>;
 
 /** What a config's data is, opened. */
 export interface OpenedData {
@@ -34,16 +38,17 @@ export type Splits<Files extends SplitFiles> = { readonly [S in keyof Files & Sp
  * @param fix what to do about a file that is not there
  * @param dialect what is said of text files
  * @param rows which rows are wanted, where not all are
+ * @param open opens the files of a split
  * @throws UserError (data) with the problems of all files
  */
-export async function openSplits<Files extends SplitFiles>(files: Files, format: RowFormat, fix: string, dialect: DialectOptions = {}, rows: Pick<DataOptions, 'where' | 'split'> = {}): Promise<Splits<Files>> {
+export async function openSplits<Files extends SplitFiles>(files: Files, format: RowFormat, fix: string, dialect: DialectOptions = {}, rows: Pick<DataOptions, 'where' | 'split'> = {}, open: OpenSource = openSource): Promise<Splits<Files>> {
   const problems: Problem[] = [];
   const opened: Partial<Record<Split, Source>> = {};
   for (const split of SPLITS) {
     const paths = files[split];
     if (paths === undefined) continue;
     try {
-      opened[split] = await openPart(paths, format, dialect, { where: rows.where, split: rows.split, part: split });
+      opened[split] = await openPart(open, paths, format, dialect, { where: rows.where, split: rows.split, part: split });
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       const advice = [paths].flat().every(isThere) ? {} : { fix };
@@ -67,13 +72,13 @@ function keepingDays(opened: Partial<Record<Split, Source>>): Partial<Record<Spl
  * Opens the splits of a config's data.
  * @throws UserError (data) with the problems of all files
  */
-export function openData(data: DataOptions, format: RowFormat): Promise<OpenedData> {
-  return openSplits(splitFilesOf(data), format, 'paths are taken from the folder of the config, else from the working directory', dialectOf(data), data);
+export function openData(data: DataOptions, format: RowFormat, open?: OpenSource): Promise<OpenedData> {
+  return openSplits(splitFilesOf(data), format, 'paths are taken from the folder of the config, else from the working directory', dialectOf(data), data, open);
 }
 
-async function openPart(paths: Paths, format: RowFormat, dialect: DialectOptions, filter: RowFilter): Promise<Source> {
-  if (filter.where === undefined && filter.split === undefined) return openSource(paths, columnsOf(format), dialect);
-  const source = await openSource(paths, columnsOf(withFilter(format, filter)), dialect);
+async function openPart(open: OpenSource, paths: Paths, format: RowFormat, dialect: DialectOptions, filter: RowFilter): Promise<Source> {
+  if (filter.where === undefined && filter.split === undefined) return open(paths, columnsOf(format), dialect);
+  const source = await open(paths, columnsOf(withFilter(format, filter)), dialect);
   return filteredSource(source, filter);
 }
 
@@ -99,7 +104,7 @@ export async function openDatasets(sources: OpenedData, format: EncodedFormat, r
   const wide = state.trainRows === null ? await wideLabelNotices(datasets.train, format.spec.tasks) : [];
   await rememberData(state, sources, datasets.train.rows, reading);
   const unknown = unknownShares(datasets);
-  for (const notice of [...decisionNotices(format.fields), ...leftOutNotices(datasets, format.spec.tasks), ...unknownNotices(unknown, format.fields), ...wide]) reading.onNotice?.(notice);
+  for (const notice of [...decisionNotices(format.fields), ...leftOutNotices(datasets, format.spec.tasks), ...unknownNotices(unknown, format.fields), ...sameNotices(state, datasets.train.leftOut.has(OTHER_PART)), ...wide, ...rejectNotices(reading.policy)]) reading.onNotice?.(notice);
   const learned = state.labelScales ?? {};
   const facts = await labelFacts(datasets.train, format.spec.tasks, learned);
   if (Object.keys(learned).length > 0) state.labelScales = learned;

@@ -1,0 +1,35 @@
+import { check } from './check.js';
+import type { Command } from './command.js';
+import { config } from './config.js';
+import { crosses } from './crosses.js';
+import { data } from './data.js';
+import { doctor } from './doctor.js';
+import { evaluate } from './eval.js';
+import { exportModel } from './export.js';
+import { importance } from './importance.js';
+import { init } from './init.js';
+import { predict } from './predict.js';
+import { prepare } from './prepare.js';
+import { runs } from './runs.js';
+import { serve } from './serve.js';
+import { synth } from './synth.js';
+import { train } from './train.js';
+
+/** Every command, in the order in which help shows them: that in which people need them. */
+export const commands: readonly Command[] = [
+  init,
+  check,
+  train,
+  runs,
+  evaluate,
+  predict,
+  importance,
+  crosses,
+  exportModel,
+  serve,
+  config,
+  data,
+  prepare,
+  synth,
+  doctor,
+];

@@ -1,0 +1,20 @@
+import { deviceOption, jsonOption, setOption, threadsOption, whole } from '../options.js';
+import { defineCommand } from './command.js';
+
+export const check = defineCommand({
+  usage: 'check <config>',
+  summary: 'find all that is wrong with a config and its data, and take one step, without writing anything',
+  options: (y) =>
+    y
+      .positional('config', { type: 'string', demandOption: true, describe: 'YAML file' })
+      .option('set', setOption)
+      .option('first-rows', whole('--first-rows', 100_000, 'about so many rows of each split are looked at'))
+      .option('device', deviceOption)
+      .option('threads', threadsOption)
+      .option('json', jsonOption)
+      .example('$0 check configs/esmm.yaml', ''),
+  async run({ config, set = [], firstRows, device, threads, json }) {
+    const { runCheck } = await import('../check-command.js');
+    return runCheck({ path: config, set, firstRows, device, threads, json });
+  },
+});

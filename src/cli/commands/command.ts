@@ -1,0 +1,51 @@
+import type { ArgumentsCamelCase, Argv } from 'yargs';
+
+/** Waits for a command and keeps its exit code. */
+export type Finish = (run: Promise<number>) => Promise<void>;
+
+/** A command, or a command of commands. */
+export interface Command {
+  /** The word by which it is called. */
+  readonly name: string;
+  /** Words that may follow it, each a command of its own. */
+  readonly commands: readonly string[];
+  register(cli: Argv, finish: Finish): Argv;
+}
+
+/** What a command is declared by. */
+interface CommandParts<Options> {
+  /** Its word and its positional arguments, as in `eval <path>`. */
+  readonly usage: string;
+  readonly summary: string;
+  /** Its options and examples. */
+  options(cli: Argv): Argv<Options>;
+  /** Loads what does the work, so that help costs nothing, and gives the exit code. */
+  run(args: ArgumentsCamelCase<Options>): Promise<number>;
+}
+
+/** Declares a command; its options decide the types of its arguments. `commands` may follow its word in the place of arguments. */
+export function defineCommand<Options>({ usage, summary, options, run }: CommandParts<Options>, commands: readonly Command[] = []): Command {
+  return {
+    name: nameOf(usage),
+    commands: commands.map(({ name }) => name),
+    register: (cli, finish) => cli.command(usage, summary, (y) => options(withAll(y, commands, finish)), (args) => finish(run(args))),
+  };
+}
+
+/** Declares a word that is only called with a command behind it. */
+export function defineCommandGroup(name: string, summary: string, commands: readonly Command[]): Command {
+  const names = commands.map((command) => command.name);
+  return {
+    name,
+    commands: names,
+    register: (cli, finish) => cli.command(`${name} <command>`, summary, (y) => withAll(y, commands, finish).demandCommand(1, `expected ${names.join(' or ')}`)),
+  };
+}
+
+function withAll(cli: Argv, commands: readonly Command[], finish: Finish): Argv {
+  return commands.reduce((all, command) => command.register(all, finish), cli);
+}
+
+function nameOf(usage: string): string {
+  return usage.split(' ')[0]!;
+}

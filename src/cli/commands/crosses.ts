@@ -1,0 +1,12 @@
+import { crossesOptions } from '../crosses-options.js';
+import { defineCommand } from './command.js';
+
+export const crosses = defineCommand({
+  usage: 'crosses <config>',
+  summary: 'find pairs of columns that say more of a label together than each for itself',
+  options: crossesOptions,
+  async run({ config, set = [], task, top, rows, seed, threads, verifyData, json }) {
+    const { runCrosses } = await import('../crosses-command.js');
+    return runCrosses({ config, set, task, top, rows, seed, threads, verifyData, json });
+  },
+});

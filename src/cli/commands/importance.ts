@@ -1,0 +1,12 @@
+import { importanceOptions } from '../importance-options.js';
+import { defineCommand } from './command.js';
+
+export const importance = defineCommand({
+  usage: 'importance <path>',
+  summary: 'measure what a run or a checkpoint owes to each field',
+  options: importanceOptions,
+  async run({ groups: byGroup, path, data, rows, repeats, rank, seed, out, dropWorst, config, verifyData, device, threads, json }) {
+    const { runImportance } = await import('../importance-command.js');
+    return runImportance({ path, data, rows, repeats, byGroup, rank, seed, out, dropWorst, config, verifyData, device, threads, json });
+  },
+});

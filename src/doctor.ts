@@ -1,0 +1,9 @@
+import * as all from './doctor/all.js';
+import type { Health } from './doctor/health.js';
+
+/** Looks at all that mtl can use on this machine; nothing is installed or changed. */
+export async function doctor(): Promise<readonly (Health & { readonly name: string })[]> {
+  const found = [];
+  for (const { name, look } of Object.values(all)) found.push({ name, ...(await look()) });
+  return found;
+}

@@ -1,0 +1,29 @@
+import { cp, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { makeFolder, onDisk } from '../disk.js';
+import { userError } from '../errors.js';
+import { PACKAGE, refuseTaken, schemaFor, writeConfig } from './place.js';
+
+const SAMPLE = 'data/sample';
+const FILES = ['train.csv', 'valid.csv', 'test.csv'];
+
+/**
+ * Writes the package's sample into a folder `sample` beside a config, and the config of a model for it.
+ * @returns what was written
+ * @throws UserError (usage) where something is in the way, or the model has no config for the sample; (disk)
+ */
+export async function writeSample(model: string, path: string, force: boolean): Promise<readonly string[]> {
+  const source = await readFile(join(PACKAGE, 'configs', `${model}.yaml`), 'utf8').catch((error: unknown) => {
+    throw userError('usage', { where: `--model ${model}`, message: 'there is no config of this model for the sample', fix: 'name another, or data of your own with --data' }, error);
+  });
+  const folder = join(dirname(path), 'sample');
+  const files = FILES.map((file) => join(folder, file));
+  for (const file of [path, ...files]) refuseTaken(file, force);
+  const text = source.replaceAll(`../${SAMPLE}/`, 'sample/').replaceAll(`configs/${model}.yaml`, path);
+  await onDisk(folder, async () => {
+    await makeFolder(folder);
+    for (const file of FILES) await cp(join(PACKAGE, SAMPLE, file), join(folder, file));
+  });
+  await writeConfig(path, `# yaml-language-server: $schema=${schemaFor(path)}\n${text}`, force);
+  return [path, ...files];
+}

@@ -1,0 +1,77 @@
+import { existsSync, lstatSync, readdirSync, readlinkSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { onDisk } from '../disk.js';
+import { UserError } from '../errors.js';
+import { checkpointsFolder, listCheckpoints } from './checkpoint.js';
+import { isTaken } from './lock.js';
+import { LATEST, pointLatest, removeRunFolder } from './run-folder.js';
+import { describeRun, findRuns, hasCheckpoint } from './run-list.js';
+import { linkTarget, shownPath } from './runs-root.js';
+
+/** What was removed, and the bytes that are free for it. */
+export interface Removed {
+  readonly paths: readonly string[];
+  readonly bytes: number;
+}
+
+/**
+ * Removes runs. Where runs/latest pointed to one of them, it points to the newest that is left.
+ * @param root of all runs
+ * @throws UserError (usage) where one of them is being trained; then none is removed
+ */
+export async function removeRuns(folders: readonly string[], root: string, nowMs: number): Promise<Removed> {
+  refuseTaken(folders);
+  let bytes = 0;
+  for (const folder of folders) {
+    bytes += bytesOf(folder);
+    await onDisk(folder, () => rm(folder, { recursive: true, force: true }));
+    await removeRunFolder(folder, root);
+  }
+  const latest = join(root, LATEST);
+  if (linkTarget(latest) !== undefined && !existsSync(latest)) await moveLatest(root, nowMs);
+  return { paths: folders.map(shownPath), bytes };
+}
+
+/**
+ * Removes checkpoints that no name points at, the best and the last being two of these names.
+ * @param folders of runs
+ * @param isDry whether it is only told what would be removed
+ * @throws UserError (usage) where one of the runs is being trained; then nothing is removed
+ */
+export async function thinCheckpoints(folders: readonly string[], isDry: boolean): Promise<Removed> {
+  refuseTaken(folders);
+  const removed: string[] = [];
+  let bytes = 0;
+  for (const folder of folders) {
+    const checkpoints = checkpointsFolder(folder);
+    const names = existsSync(checkpoints) ? readdirSync(checkpoints) : [];
+    const linked = new Set(names.filter((name) => lstatSync(join(checkpoints, name)).isSymbolicLink()).map((name) => readlinkSync(join(checkpoints, name))));
+    // Without a name there would be nothing to tell which one counts.
+    for (const name of linked.size === 0 ? [] : (await listCheckpoints(folder)).filter((each) => !linked.has(each))) {
+      const path = join(checkpoints, name);
+      bytes += bytesOf(path);
+      removed.push(shownPath(path));
+      if (!isDry) await onDisk(path, () => rm(path, { recursive: true, force: true }));
+    }
+  }
+  return { paths: removed, bytes };
+}
+
+function refuseTaken(folders: readonly string[]): void {
+  const taken = folders.filter(isTaken);
+  if (taken.length > 0) throw new UserError('usage', taken.map((folder) => ({ where: shownPath(folder), message: 'is being trained', fix: 'wait for it, or end it' })));
+}
+
+async function moveLatest(root: string, nowMs: number): Promise<void> {
+  const left = findRuns(root).filter(hasCheckpoint).map((folder) => ({ folder, startedAt: describeRun(folder, nowMs).startedAt ?? '' })).sort((a, b) => (a.startedAt < b.startedAt ? 1 : -1));
+  const [newest] = left;
+  if (newest === undefined) await onDisk(root, () => rm(join(root, LATEST), { force: true }));
+  else await pointLatest(newest.folder, root);
+}
+
+function bytesOf(path: string): number {
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  if (stats?.isDirectory() !== true) return stats?.size ?? 0;
+  return readdirSync(path).reduce((sum, name) => sum + bytesOf(join(path, name)), 0);
+}

@@ -1,0 +1,33 @@
+import { csvText } from '../csv-text.js';
+import type { Report } from '../evaluation/evaluation.js';
+import type { MetricLines } from './metric-lines.js';
+
+type Cells = Readonly<Record<string, string | number>>;
+
+/**
+ * The text of results.csv: a row for each time that valid was measured or an epoch ended, with the losses of train, and one for test, with
+ * the weights of the best epoch. It holds no times, so that a run that is repeated has the same.
+ */
+export function resultsTable({ milestones, results }: MetricLines): string {
+  const rows = milestones.map(({ epoch, step, train, valid, isBest }): Cells => ({
+    epoch,
+    step,
+    split: valid === undefined ? 'train' : 'valid',
+    isBest: String(isBest),
+    'train.loss': train.loss,
+    ...Object.fromEntries(Object.entries(train.terms).map(([term, loss]) => [`train.${term}`, loss])),
+    ...(valid !== undefined && { loss: valid.loss, ...cellsOf(valid.metrics) }),
+  }));
+  const best = milestones.findLast(({ isBest }) => isBest);
+  const test = results?.metrics['test'];
+  if (test !== undefined) rows.push({ epoch: results!.bestEpoch, step: best?.step ?? '', split: 'test', ...cellsOf(test) });
+  const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  return csvText([columns, ...rows.map((row) => columns.map((column) => row[column] ?? ''))]);
+}
+
+/** Each number of a report, as `ctr.auc`. */
+function cellsOf(report: Report): Cells {
+  return Object.fromEntries(
+    Object.entries(report).flatMap(([space, values]) => Object.entries(values).flatMap(([metric, value]) => (typeof value === 'number' ? [[`${space}.${metric}`, value] as const] : []))),
+  );
+}

@@ -1,0 +1,28 @@
+import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { freeBytes } from '../disk.js';
+import type { CheckpointOptions } from './options.js';
+
+/** What the checkpoints of a run take of the disk, in bytes. */
+export interface Room {
+  /** Of one. */
+  readonly checkpointBytes: number;
+  /** Of all that lie there together. */
+  readonly mostBytes: number;
+  readonly freeBytes: number;
+}
+
+/** Checkpoints that lie beside each other: the newest, the best ones, and the one that is written before an old one goes. */
+export function mostCheckpoints({ keepLast, alsoBest }: Pick<CheckpointOptions, 'keepLast' | 'alsoBest'>): number {
+  return keepLast + alsoBest.length + 2;
+}
+
+/**
+ * The room for checkpoints where runs will be.
+ * @param folder of runs, which need not be there
+ */
+export async function roomFor(folder: string, checkpointBytes: number, options: Pick<CheckpointOptions, 'keepLast' | 'alsoBest'>): Promise<Room> {
+  let there = folder;
+  while (!existsSync(there) && dirname(there) !== there) there = dirname(there);
+  return { checkpointBytes, mostBytes: mostCheckpoints(options) * checkpointBytes, freeBytes: await freeBytes(there) };
+}

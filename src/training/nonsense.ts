@@ -1,0 +1,63 @@
+import { auc as aucMetric } from '../evaluation/auc.js';
+import type { Report, SpaceReport } from '../evaluation/evaluation.js';
+import { pcoc as pcocMetric } from '../evaluation/pcoc.js';
+import { predictedSpaces, spacesOf } from '../evaluation/spaces.js';
+import type { Task } from '../tasks.js';
+import type { Milestone } from './loop.js';
+
+/** Standard errors that an AUC has to be away from a half to be more than chance. */
+const CHANCE_ERRORS = 2;
+/** Predictions that are so many times too high, or too low, are told. */
+const FAR_FROM_CALIBRATED = 1.5;
+/** Positives that it takes to say so. */
+const LEAST_POSITIVES = 50;
+/** A loss that is so many times its first is rising for good. */
+const RISING = 1.3;
+
+/** Looks at what is measured for what makes no sense, though it is no error. */
+export interface NonsenseWatch {
+  /** Of an epoch, or part of one. */
+  milestone(milestone: Pick<Milestone, 'epoch' | 'isEpochEnd' | 'loss'>): void;
+  /** Of the best weights, by split. */
+  results(metrics: Readonly<Record<string, Report>>): void;
+}
+
+/**
+ * A watch over a run.
+ * @param tell told what looks wrong, and what to do about it, each once
+ */
+export function watchForNonsense(tasks: readonly Task[], tell: (notice: string) => void): NonsenseWatch {
+  // What is predicted where a task is given another's label is of no use elsewhere.
+  const spaces = predictedSpaces(spacesOf(tasks)).map(({ name }) => name);
+  let least: number | undefined;
+  let isTold = false;
+  return {
+    milestone({ epoch, isEpochEnd, loss: { total } }) {
+      if (!isEpochEnd) return;
+      const before = least;
+      least = Math.min(total, least ?? Infinity);
+      if (before === undefined || isTold || total <= RISING * before || before <= 0) return;
+      isTold = true;
+      tell(`the loss of train rises: ${before.toFixed(4)} before, ${total.toFixed(4)} in epoch ${epoch}; the learning rate is likely too high, try a tenth of it: --set training.optimizer.dense.learningRate=… --set training.optimizer.embeddings.learningRate=…`);
+    },
+    results(metrics) {
+      const [split, report] = Object.entries(metrics).findLast(([, each]) => Object.keys(each).length > 0) ?? [];
+      for (const space of spaces) for (const notice of report?.[space] === undefined ? [] : noticesOf(`${split} ${space}`, report[space])) tell(notice);
+    },
+  };
+}
+
+function* noticesOf(where: string, { rows, positives, ...values }: SpaceReport): Generator<string> {
+  const [auc, pcoc] = [values[aucMetric.name], values[pcocMetric.name]];
+  if (positives === undefined) return;
+  const negatives = rows - positives;
+  if (typeof auc === 'number' && positives > 0 && negatives > 0) {
+    // Of the AUC of a prediction that knows nothing (Mann & Whitney 1947).
+    const error = Math.sqrt((rows + 1) / (12 * positives * negatives));
+    if (auc < 0.5 - CHANCE_ERRORS * error) yield `${where}: an AUC of ${auc.toFixed(4)} ranks worse than chance: the label may be turned round, or mean another thing there than on train`;
+    else if (auc < 0.5 + CHANCE_ERRORS * error) yield `${where}: an AUC of ${auc.toFixed(4)} is no better than chance on ${positives} positives: the fields may say nothing of it, the learning rate may be too low or the epochs too few, or labels and rows may not belong together`;
+  }
+  if (typeof pcoc === 'number' && positives >= LEAST_POSITIVES && (pcoc > FAR_FROM_CALIBRATED || pcoc < 1 / FAR_FROM_CALIBRATED)) {
+    yield `${where}: predictions are ${pcoc > 1 ? `${pcoc.toFixed(1)} times as high as` : `${(100 * pcoc).toFixed(0)}% of`} what happens (PCOC ${pcoc.toFixed(2)}): its rate may be another than on train, or train may be sampled or weighted; what ranks is not touched by it`;
+  }
+}
