@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { BadValue } from './bad-value.js';
 import { columnName, conditionColumns, conditionSchema } from './conditions.js';
 import { scaleBeforeFit, scalingOption, type ScaleStep } from './scaling.js';
 
@@ -21,15 +22,24 @@ export const taskOptions = z.strictObject({
     .optional()
     .describe('a label column, or a task: this one is trained and measured where that label is 1'),
   missing: z.enum(MISSING).default('error').describe('a blank label where the task is defined: an error, no row of this task (mask), no row at all (drop), or 0 (negative); where the given label is not 1, a blank costs nothing'),
+  loss: z.union([z.string(), z.looseObject({ name: z.string() })]).optional().describe('what is made small: its name, or its name with options; cross-entropy of a class and squared of a regression where it is not given'),
   scaling: scalingOption.optional().describe('how the label of a regression is scaled for its loss, one way or several in a row; what is predicted is scaled back'),
   weight: z.number().min(0).default(1).describe("factor of the task's loss"),
   sampleWeight: columnName.optional().describe("a column of numbers, 0 or more: factors of the rows' losses"),
   positiveWeight: z.union([z.number().positive(), z.literal('balanced')], "expected a number above 0, or 'balanced'").optional().describe('factor of the loss of rows whose label is 1; balanced: so many times as there are 0s for a 1 in train'),
 });
 
+/** Labels that a loss can be computed of. */
+export interface LabelRange {
+  readonly atLeast: number;
+  readonly atMost?: number;
+}
+
 /** One thing to predict. */
 export interface Task extends z.output<typeof taskOptions> {
   readonly name: string;
+  /** Of a regression whose loss does not take every number. */
+  readonly labelRange?: LabelRange | undefined;
 }
 
 /** What a task is given. */
@@ -119,8 +129,13 @@ export function weightColumn(column: string): string {
 /**
  * What a label must be beside a number: a function that refuses what is not, with BadValue; none where any number will do.
  */
-export function labelCheck({ scaling }: Pick<Task, 'scaling'>): ((value: number) => void) | undefined {
-  return scaling === undefined ? undefined : scaleBeforeFit(scaling);
+export function labelCheck({ name, scaling, labelRange }: Pick<Task, 'name' | 'scaling' | 'labelRange'>): ((value: number) => void) | undefined {
+  if (labelRange === undefined) return scaling === undefined ? undefined : scaleBeforeFit(scaling);
+  const { atLeast, atMost = Infinity } = labelRange;
+  const expected = `a number ${atMost === Infinity ? `of ${atLeast} or more` : `from ${atLeast} to ${atMost}`}, for the loss of ${name}`;
+  return (value) => {
+    if (value < atLeast || value > atMost) throw new BadValue(expected, `correct the row, or take another loss below the task`);
+  };
 }
 
 /** The columns of the data that the labels of a list of tasks are read from, each once. */

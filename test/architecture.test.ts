@@ -5,6 +5,7 @@ import * as bottoms from '../src/bottoms/all.js';
 import * as encodings from '../src/features/encodings/all.js';
 import * as formats from '../src/export/all.js';
 import * as features from '../src/features/all.js';
+import * as losses from '../src/losses/all.js';
 import * as metrics from '../src/evaluation/all.js';
 import * as models from '../src/models/all.js';
 import * as optimizers from '../src/optimizers/all.js';
@@ -49,7 +50,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'row-key': [],
   graph: [],
   bottoms: ['graph'],
-  models: ['bottoms', 'graph'],
+  losses: ['graph'],
+  models: ['bottoms', 'graph', 'losses'],
   optimizers: [],
   schedules: [],
   weightings: [],
@@ -62,7 +64,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   training: ['engines', 'evaluation', 'graph', 'optimizers', 'schedules', 'weightings'],
   runs: ['engines', 'evaluation', 'features', 'training'],
   synth: [],
-  config: ['data', 'evaluation', 'features', 'graph', 'models', 'runs', 'training'],
+  config: ['data', 'evaluation', 'features', 'graph', 'losses', 'models', 'runs', 'training'],
   'warm-start': ['config', 'data', 'engines', 'features', 'graph', 'models', 'optimizers', 'runs', 'trained-model'],
   train: ['config', 'data', 'engines', 'evaluation', 'features', 'models', 'runs', 'training', 'warm-start'],
   evaluate: ['data', 'engines', 'evaluation', 'trained-model', 'training'],
@@ -172,7 +174,7 @@ describe('the house', () => {
   });
 
   it('quotes the name of a part in the file of the part alone', () => {
-    const parts: Record<string, { name: string }>[] = [bottoms, formats, models, optimizers, schedules, weightings, encodings, metrics, features];
+    const parts: Record<string, { name: string }>[] = [bottoms, formats, losses, models, optimizers, schedules, weightings, encodings, metrics, features];
     // A column of the model's input is an id, a bag, a number or a vector, whatever type of feature it comes from; a weight starts constant or drawn;
     // of many a thing there may be none; a rule of optimizers is for embeddings or for what is dense; what is a date is one in Parquet too; and
     // auto leaves a choice to whoever can make it; people's folders are at home.

@@ -8,6 +8,7 @@ import { spacesOf } from '../evaluation/spaces.js';
 import { checkFeatures } from '../features/check.js';
 import { featureTypes } from '../features/feature-types.js';
 import { inputsOf } from '../graph/features.js';
+import { lossOf, lossOption, lossPartOf, losses } from '../losses/losses.js';
 import { models, termNames, type ModelSpec } from '../models/models.js';
 import type { Finding } from '../part.js';
 import { checkpointOptions } from '../runs/options.js';
@@ -32,7 +33,7 @@ export const experimentSchema = z.strictObject({
   seed: z.int().min(0).max(2 ** 32 - 1).default(2026).describe('decides the first weights, the order of rows and dropout'),
   data: dataOptions,
   features: z.record(name, featureTypes.schema).describe('groups of columns; their order is the order of the input'),
-  tasks: z.record(name, taskOptions).describe('what to predict'),
+  tasks: z.record(name, taskOptions.extend({ loss: lossOption.optional().describe(taskOptions.shape.loss.description!) })).describe('what to predict'),
   model: models.schema,
   training: trainingOptions.prefault({}),
   evaluation: evaluationSection.optional(),
@@ -45,7 +46,10 @@ export type Experiment = z.output<typeof experimentSchema>;
 
 /** The tasks of a config as a list. */
 export function tasksOf(experiment: Pick<Experiment, 'tasks'>): readonly Task[] {
-  return Object.entries(experiment.tasks).map(([name, options]) => ({ name, ...options }));
+  return Object.entries(experiment.tasks).map(([name, options]) => {
+    const { range, taskTypes } = lossPartOf(options);
+    return { name, ...options, ...(options.type === 'regression' && taskTypes.includes('regression') && range !== undefined && { labelRange: range }) };
+  });
 }
 
 /** What no section can know alone; sections that did not parse are left out, so that the others are still checked. */
@@ -101,8 +105,14 @@ function* checkTasks(tasks: readonly Task[], model: ModelSpec | undefined): Gene
     if (given !== undefined && (given.named === task.label || (given.named === task.name && tasksGiven(task, tasks).length === 0))) {
       yield { path: ['tasks', task.name, 'given', ...(typeof task.given === 'object' ? ['label'] : [])], message: 'expected another column than the label' };
     }
+    if (!lossPartOf(task).taskTypes.includes(task.type)) {
+      const others = losses.parts.filter(({ taskTypes }) => taskTypes.some((type) => type === task.type)).map((part) => part.name);
+      yield { path: ['tasks', task.name, 'loss'], message: `${lossPartOf(task).name} is not for a ${task.type}; take ${others.join(', ')}` };
+    }
     if (task.scaling !== undefined) {
       if (task.type === 'classification') yield { path: ['tasks', task.name, 'scaling'], message: 'a class is 1 or 0, and nothing to scale; leave it out, or take type: regression' };
+      const { name: loss, takesScaling } = lossPartOf(task);
+      if (task.type === 'regression' && !takesScaling) yield { path: ['tasks', task.name, 'scaling'], message: `${loss} means the label as it is; leave scaling out, or take another loss` };
       for (const { path, message } of checkLabelScaling(task.scaling)) yield { path: ['tasks', task.name, 'scaling', ...path], message };
     }
     if (task.type === 'regression') {
@@ -123,5 +133,6 @@ function* checkSampling(tasks: readonly Task[]): Generator<Finding> {
   const roots = rootTasks(tasks);
   const fix = 'leave sampling out, or sample before and give the rows a sampleWeight';
   if (roots.length !== 1) yield { path: ['data', 'sampling'], message: `expected one task that all others are given, as in click, cart, pay, since predictions are corrected by it; found ${roots.length}: ${roots.map(({ name }) => name).join(', ')}; ${fix}` };
+  else if (lossPartOf(roots[0]!).says === 'score') yield { path: ['data', 'sampling'], message: `predictions of '${roots[0]!.name}' are no probabilities with the loss ${lossOf(roots[0]!).name}, and could not be corrected; ${fix}` };
   else if (roots[0]!.type !== 'classification') yield { path: ['data', 'sampling'], message: `'${roots[0]!.name}' is a regression, which has no negatives; ${fix}` };
 }

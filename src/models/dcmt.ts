@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import type { Term } from '../graph/graph.js';
 import { tower } from '../graph/mlp.js';
+import { meanOf } from '../losses/loss.js';
 import { counterfactualOptions, globalTerms, inversePropensity, selfNormalised } from './counterfactual.js';
 import { checkFunnel, funnelEmbeddingParts, funnelOf, funnelOptions } from './funnel.js';
-import { defineModel } from './model.js';
+import { defineModel, termOf } from './model.js';
 import { towerOf } from './task-towers.js';
 
 /**
@@ -35,8 +36,8 @@ export const dcmt = defineModel({
       const excess = g.affine(g.add(g.activation(logit, 'sigmoid', `${name}.factual`), g.activation(twin, 'sigmoid', `${name}.counterfactual`)), -1, 1);
       const { mask } = task.countedInChain;
       return [
-        { name, weight, loss: g.binaryCrossEntropy(logit, labelValue, { mask, weights: factual }) },
-        { name: `${name}.counterfactual`, weight, loss: g.binaryCrossEntropy(twin, g.affine(labelValue, -1, 1), { mask, weights: counterfactual }) },
+        termOf(g, task, logit, { mask, weights: factual }),
+        { name: `${name}.counterfactual`, weight, loss: meanOf(g, task.taskLoss, twin, g.affine(labelValue, -1, 1), { mask, weights: counterfactual }) },
         { name: `${name}.agreement`, weight: weight * options.counterfactualWeight, loss: g.mean(g.add(g.clip(excess, 0, 1), g.clip(g.affine(excess, -1, 0), 0, 1))) },
       ];
     });

@@ -33,7 +33,7 @@ export const escm2Dr = defineModel({
       // log(1 + e^x) is the log loss of the label 0.
       const never = g.affine(task.labelValue, 0, 0);
       const imputed = g.crossEntropy(tower(g, input, options.imputationTower, `imputations.${task.name}`, firstLossBias(task.firstBias)), never);
-      const error: Value = g.add(g.crossEntropy(logit, task.labelValue), g.affine(imputed, -1, 0));
+      const error: Value = g.add(task.taskLoss.rows(g, logit, task.labelValue), g.affine(imputed, -1, 0));
       const { mask } = task.countedInChain;
       return [
         { name: task.name, weight: task.weight, loss: g.mean(g.add(imputed, g.multiply(weights, error)), { mask }) },

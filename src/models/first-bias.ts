@@ -1,3 +1,4 @@
+import type { TaskLoss } from '../losses/loss.js';
 import type { LabelSum, Task } from '../tasks.js';
 
 /** Where the biases of heads start: at what train's labels are on average, or drawn like all others. */
@@ -15,12 +16,14 @@ export function positiveWeightOf({ positiveWeight = 1 }: Pick<Task, 'positiveWei
 
 /**
  * What a head should say before it knows any feature: the mean of a number, or the logit of how probable a 1 is (Lin et al. 2017,
- * section 3.3, https://arxiv.org/abs/1708.02002, where a rare class begins at its prior), which counts as often as the loss weighs it.
+ * section 3.3, https://arxiv.org/abs/1708.02002, where a rare class begins at its prior), which counts as often as the loss weighs it. Undefined where a
+ * loss takes more than such a number.
  */
-export function firstBiasOf(task: Pick<Task, 'type' | 'positiveWeight'>, sums: LabelSum): number {
+export function firstBiasOf(task: Pick<Task, 'type' | 'positiveWeight'>, loss: Pick<TaskLoss, 'outputs' | 'ofMean'>, sums: LabelSum): number | undefined {
   const { weight, sum } = sums;
+  if (loss.outputs > 1) return undefined;
   if (weight === 0) return 0;
-  if (task.type === 'regression') return sum / weight;
+  if (task.type === 'regression') return loss.ofMean?.(sum / weight);
   const rate = Math.min(Math.max(sum / weight, LEAST_RATE), 1 - LEAST_RATE);
   return Math.log((positiveWeightOf(task, sums) * rate) / (1 - rate));
 }

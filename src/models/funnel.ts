@@ -5,7 +5,8 @@ import { mlpOptions, tower, type MlpOptions } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
 import type { Finding, OptionsOf } from '../part.js';
 import { chainOf, givenOf, type Task } from '../tasks.js';
-import type { ModelContext, ModelTask } from './model.js';
+import { checkProbability } from './check-probability.js';
+import { termOf, type ModelContext, type ModelTask } from './model.js';
 import { checkTaskTowers, taskTowerOptions, towerOf } from './task-towers.js';
 
 const towerOptions = mlpOptions.extend({ hidden: mlpOptions.shape.hidden.default([16, 8]) }).prefault({});
@@ -26,8 +27,8 @@ export function* checkFunnel(model: string, tasks: readonly Task[], options: Fun
   const example = 'ctr: { label: click } and cvr: { label: purchase, given: click }';
   if (tasks.every(({ given }) => given === undefined)) yield { path: ['tasks'], message: `${model} needs a task that is given another one's label, as in ${example}` };
   for (const task of tasks) {
-    const { name, type } = task;
-    if (type !== 'classification') yield { path: ['tasks', name, 'type'], message: `${model} multiplies probabilities, and ${quoted(name)} is a ${type}; leave it to another model, as mmoe` };
+    const { name } = task;
+    yield* checkProbability(model, 'multiplies', task);
     if (chainOf(task, tasks) !== undefined) continue;
     const known = tasks.filter((other) => other.name !== name).map((other) => (typeof other.label === 'string' ? other.label : other.name));
     const { named } = givenOf(task)!;
@@ -83,7 +84,7 @@ export function funnelOf({ g, input, fields, tasks }: ModelContext, options: Fun
   const term = (chain: readonly ModelTask[]): Term => {
     const task = chain.at(-1)!;
     const logit = chain.map((each): Value => logits.get(each)!).reduce((above, own) => g.productLogit(above, own));
-    return { name: chain.length === 1 ? task.name : `ct${task.name}`, weight: task.weight, loss: g.binaryCrossEntropy(logit, task.labelValue, task.countedInChain) };
+    return termOf(g, task, logit, task.countedInChain, chain.length === 1 ? task.name : `ct${task.name}`);
   };
   const down = chains.filter((chain) => chain.length > 1);
   return {

@@ -3,14 +3,15 @@ import type { Term } from '../graph/graph.js';
 import type { Value } from '../graph/operations.js';
 import type { Finding } from '../part.js';
 import { givenOf, tasksGiven, type Task } from '../tasks.js';
-import type { ModelContext, ModelOutput } from './model.js';
+import { checkProbability } from './check-probability.js';
+import { termOf, type ModelContext, type ModelOutput } from './model.js';
 
 /** What is wrong with the tasks of a model, called `model`, in which each takes from the one before it in the order of the funnel. */
 export function* checkInOrder(model: string, tasks: readonly Task[]): Iterable<Finding> {
   if (tasks.length < 2) yield { path: ['tasks'], message: `${model} needs two tasks or more, in the order of the funnel` };
   for (const [t, task] of tasks.entries()) {
-    const { name, type } = task;
-    if (type !== 'classification') yield { path: ['tasks', name, 'type'], message: `${model} compares probabilities, and ${quoted(name)} is a ${type}; leave it to another model, as mmoe` };
+    const { name } = task;
+    yield* checkProbability(model, 'compares', task);
     const before = tasks[t - 1];
     const given = givenOf(task)?.named;
     if (given !== undefined && (before === undefined || !tasksGiven(task, tasks).includes(before))) {
@@ -30,7 +31,7 @@ export interface InOrder extends ModelOutput {
  */
 export function inOrder({ g, tasks }: Pick<ModelContext, 'g' | 'tasks'>, logits: readonly Value[]): InOrder {
   const probabilities = logits.map((logit, t) => g.activation(logit, 'sigmoid', `${tasks[t]!.name}.probability`));
-  const terms = tasks.map(({ name, given, weight, labelValue, countedInChain }, t): Term => ({ name: given === undefined ? name : `ct${name}`, weight, loss: g.binaryCrossEntropy(logits[t]!, labelValue, countedInChain) }));
+  const terms = tasks.map((task, t): Term => termOf(g, task, logits[t]!, task.countedInChain, task.given === undefined ? task.name : `ct${task.name}`));
   const conditional = (t: number): Value => g.clip(g.multiply(probabilities[t]!, g.reciprocal(probabilities[t - 1]!)), 0, 1);
   return { probabilities, terms, predictions: new Map(tasks.map(({ name, given }, t) => [name, given === undefined ? probabilities[t]! : conditional(t)])) };
 }

@@ -4,10 +4,13 @@ import type { Features } from '../graph/features.js';
 import type { Graph, Term } from '../graph/graph.js';
 import type { Value } from '../graph/operations.js';
 import type { Finding, OptionsOf, Part } from '../part.js';
+import { meanOf, type TaskLoss } from '../losses/loss.js';
 import type { Task } from '../tasks.js';
 
 /** A task as a model meets it: with its label, and how its rows count. */
 export interface ModelTask extends Task {
+  /** What `loss` names, built. */
+  readonly taskLoss: TaskLoss;
   readonly labelValue: Value;
   /** What its loss counts: the rows where it is defined, each with its weight. */
   readonly counted: LossOptions;
@@ -41,12 +44,12 @@ export function defineModel<const Name extends string, Shape extends z.ZodRawSha
   return model;
 }
 
-/** The prediction and the loss term that a task's type asks for, from one number a row. */
+/** The term of a task's loss of the numbers that a tower says, over the rows that count. */
+export function termOf(g: GraphBuilder, task: ModelTask, out: Value, counted: LossOptions = task.counted, name = task.name): Term {
+  return { name, weight: task.weight, loss: meanOf(g, task.taskLoss, out, task.labelValue, counted) };
+}
+
+/** The prediction and the term that a task's loss makes of the numbers that a tower says. */
 export function head(g: GraphBuilder, task: ModelTask, out: Value): { readonly prediction: Value; readonly term: Term } {
-  return task.type === 'regression'
-    ? { prediction: out, term: { name: task.name, weight: task.weight, loss: g.squaredError(out, task.labelValue, task.counted) } }
-    : {
-        prediction: g.activation(out, 'sigmoid', `${task.name}.probability`),
-        term: { name: task.name, weight: task.weight, loss: g.binaryCrossEntropy(out, task.labelValue, task.counted) },
-      };
+  return { prediction: task.taskLoss.predict(g, out, task.name), term: termOf(g, task, out) };
 }

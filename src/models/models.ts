@@ -1,6 +1,7 @@
 import { GraphBuilder, type LossOptions } from '../graph/builder.js';
 import { inputsOf, type InputField } from '../graph/features.js';
 import type { Graph } from '../graph/graph.js';
+import { lossOf, losses } from '../losses/losses.js';
 import { registry } from '../part.js';
 import type { Value } from '../graph/operations.js';
 import { rootTasks, taskColumns, type LabelFacts, type LabelSum, type Task } from '../tasks.js';
@@ -64,6 +65,7 @@ export function buildModel(spec: ModelSpec, inputLayout: ModelInput, tasks: read
   const modelTasks = tasks.map((task): ModelTask => {
     const columns = taskColumns(task, tasks);
     const labelValue = scaled(g, label(columns.label), scales.get(task.name));
+    const taskLoss = losses.build(lossOf(task));
     const { own, chain } = sums?.get(task.name) ?? {};
     const options = (maskColumn: string | undefined, sum: LabelSum | undefined) => once((): LossOptions => {
       const ofPositives = positiveWeightOf(task, sum);
@@ -71,10 +73,10 @@ export function buildModel(spec: ModelSpec, inputLayout: ModelInput, tasks: read
       const ofRow = optional(columns.sampleWeight);
       return { mask: optional(maskColumn), weights: ofClass !== undefined && ofRow !== undefined ? g.multiply(ofClass, ofRow) : (ofClass ?? ofRow) };
     });
-    const first = (sum: LabelSum | undefined): number | undefined => (sum === undefined || firstBias === 'drawn' ? undefined : firstBiasOf(task, sum));
+    const first = (sum: LabelSum | undefined): number | undefined => (sum === undefined || firstBias === 'drawn' ? undefined : firstBiasOf(task, taskLoss, sum));
     const [counted, countedInChain] = [options(columns.mask, own), options(columns.chainKnown, chain)];
     // No model asks for all of it, and what nobody asks for is not in the graph.
-    return { ...task, labelValue, firstBias: first(own), firstBiasInChain: first(chain), get counted() { return counted(); }, get countedInChain() { return countedInChain(); } };
+    return { ...task, labelValue, taskLoss, firstBias: first(own), firstBiasInChain: first(chain), get counted() { return counted(); }, get countedInChain() { return countedInChain(); } };
   });
   const output = models.build(spec, { g, input, fields: inputLayout.columns, tasks: modelTasks });
   const terms = output.terms.map((term) => (Object.hasOwn(termWeights, term.name) ? { ...term, weight: term.weight * termWeights[term.name]! } : term));

@@ -36,7 +36,7 @@ export function towerOf({ tower, towers }: TaskTowers, task: string): MlpOptions
  * @param inputOf what the tower of a task stands on
  */
 export function taskTowers({ g, tasks }: ModelContext, options: TaskTowers, inputOf: (task: ModelTask) => Value): ModelOutput {
-  const heads = tasks.map((task) => head(g, task, tower(g, inputOf(task), towerOf(options, task.name), `towers.${task.name}`, task.firstBias)));
+  const heads = tasks.map((task) => head(g, task, tower(g, inputOf(task), towerOf(options, task.name), `towers.${task.name}`, task.firstBias, task.taskLoss.outputs)));
   return {
     predictions: new Map(tasks.map(({ name }, t) => [name, heads[t]!.prediction])),
     terms: heads.map(({ term }) => term),

@@ -29,6 +29,12 @@ describe('tasks', () => {
     ['a scaling that nobody knows', ['ms: { label: ms, type: regression, scaling: standrd }'], "tasks.ms.scaling: expected none, log1p, min-max, standard, found \"standrd\"; did you mean 'standard'?"],
     ['two scalings that are fitted', ['ms: { label: ms, type: regression, scaling: [standard, min-max] }'], 'tasks.ms.scaling.1: min-max undoes what standard does before it'],
     ['a logarithm of what is fitted', ['ms: { label: ms, type: regression, scaling: [standard, log1p] }'], 'tasks.ms.scaling.1: log1p would refuse labels that standard has not seen on train; put it before, as in [log1p, standard]'],
+    ['a loss that nobody knows', ['ctr: { label: click, loss: focl }'], "tasks.ctr.loss: expected cross-entropy, focal, hinge, squared, absolute, huber, poisson, ziln, found \"focl\"; did you mean 'focal'?"],
+    ['a loss with options that nobody knows', ['ctr: { label: click, loss: { name: focl } }'], "did you mean 'focal'?"],
+    ['an option that a loss does not have', ['ctr: { label: click, loss: { name: focal, gama: 1 } }'], "tasks.ctr.loss.gama: unknown key; did you mean 'gamma'?"],
+    ['a loss of the other type of task', ['ctr: { label: click, loss: huber }'], 'tasks.ctr.loss: huber is not for a classification; take cross-entropy, focal, hinge'],
+    ['a class for a loss of numbers', ['ms: { label: ms, type: regression, loss: focal }'], 'tasks.ms.loss: focal is not for a regression; take cross-entropy, squared, absolute, huber, poisson, ziln'],
+    ['a scaling of counts', ['n: { label: n, type: regression, loss: poisson, scaling: standard }'], 'tasks.n.scaling: poisson means the label as it is; leave scaling out, or take another loss'],
     ['a weight of positives of 0', ['ctr: { label: click, positiveWeight: 0 }'], 'tasks.ctr.positiveWeight: expected'],
     ['a weight of positives that nobody knows', ['ctr: { label: click, positiveWeight: even }'], 'tasks.ctr.positiveWeight: expected'],
     ['a sample weight that is no column', ['ctr: { label: click, sampleWeight: 0.5 }'], 'tasks.ctr.sampleWeight: expected'],
@@ -46,6 +52,16 @@ describe('tasks', () => {
   it.each(['0', '1.5', '-0.1', 'few'])('are not learned from a share of %s of the negatives', (share) => {
     const said = configOf(['ctr: { label: click }']).replace('a.csv', `a.csv, sampling: { negatives: ${share} }`);
     expect(() => parseConfig(said, 'bad.yaml')).toThrow('data.sampling.negatives: expected');
+  });
+
+  it.each(['esmm', 'aitm', 'escm2-dr'])('are refused by %s with a loss that says no logit of a probability', (model) => {
+    const lines = ['ctr: { label: click, loss: hinge }', 'cvr: { label: buy, given: click, loss: focal }'];
+    expect(() => parseConfig(configOf(lines, 'training: { monitor: loss }', model), 'bad.yaml')).toThrow(/tasks\.ctr\.loss: \S+ (multiplies|compares) probabilities, and hinge does not say the logit of one; take cross-entropy or focal, or another model, as mmoe/);
+  });
+
+  it('are not learned from a sample with a loss whose predictions could not be corrected', () => {
+    const said = configOf(['ctr: { label: click, loss: hinge }']).replace('a.csv', 'a.csv, sampling: { negatives: 0.1 }');
+    expect(() => parseConfig(said, 'bad.yaml')).toThrow("data.sampling: predictions of 'ctr' are no probabilities with the loss hinge");
   });
 
   it('may be given each other by name, in esmm too', () => {

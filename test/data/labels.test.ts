@@ -4,11 +4,11 @@ import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-f
 import { leftOutNotices } from '../../src/data/sources/left-out-notices.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { featureTypes } from '../../src/features/feature-types.js';
-import { taskOptions, type Task } from '../../src/tasks.js';
+import { taskOptions, type LabelRange, type Task } from '../../src/tasks.js';
 import { scratchFile } from '../support/scratch.js';
 
 const groups = [featureTypes.schema.parse({ type: 'categorical', fields: ['id'] })];
-const tasksOf = (tasks: Readonly<Record<string, object>>): readonly Task[] => Object.entries(tasks).map(([name, options]) => ({ name, ...taskOptions.parse(options) }));
+const tasksOf = (tasks: Readonly<Record<string, object>>): readonly Task[] => Object.entries(tasks).map(([name, { labelRange, ...options }]: [string, { readonly labelRange?: LabelRange }]) => ({ name, ...taskOptions.parse(options), labelRange }));
 
 /** What becomes of the rows of a CSV: its label columns, what is left out, and what is refused. Read plainly and where a parser is needed. */
 async function read(tasks: Readonly<Record<string, object>>, header: string, rows: readonly string[]): Promise<{ readonly labels: Record<string, readonly number[]>; readonly leftOut: readonly string[]; readonly refused: readonly string[] }> {
@@ -54,6 +54,14 @@ describe('a label', () => {
     const { labels, refused } = await read({ long: { label: { column: 'ms', above: 7000 } } }, 'ms', ['8000', 'fast', '1']);
     expect(labels).toEqual({ 'tasks.long.label': [1, 0] });
     expect(refused).toEqual(['3: ms: a number, which above: 7000 compares with']);
+  });
+});
+
+describe('the label of a regression', () => {
+  it('is a bad row where its loss cannot be computed of it', async () => {
+    const { labels, refused } = await read({ n: { label: 'n', type: 'regression', labelRange: { atLeast: 0, atMost: 1 } }, m: { label: 'm', type: 'regression' } }, 'n,m', ['0,-1', '1,5', '1.5,0', '-0.5,0']);
+    expect(labels).toEqual({ n: [0, 1], m: [-1, 5] });
+    expect(refused).toEqual(['4: a number from 0 to 1, for the loss of n: correct the row, or take another loss below the task', '5: a number from 0 to 1, for the loss of n: correct the row, or take another loss below the task']);
   });
 });
 

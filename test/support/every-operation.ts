@@ -1,4 +1,6 @@
 import type { GraphBuilder } from '../../src/graph/builder.js';
+import { meanOf } from '../../src/losses/loss.js';
+import { losses } from '../../src/losses/losses.js';
 import { ACTIVATIONS, FUNCTIONS, type Activation, type LossName, type LossValue, type OperationName, type Value } from '../../src/graph/operations.js';
 
 type Body = (g: GraphBuilder, x: Value, name: string) => Value;
@@ -56,9 +58,19 @@ const out = (g: GraphBuilder, input: Value, name: string): Value => g.linear(inp
 const given = (g: GraphBuilder, column: string): Value => g.input({ kind: 'label', column }, 1);
 const computed = (g: GraphBuilder, input: Value, name: string): Value => g.activation(g.linear(input, 1, name), 'sigmoid', name);
 
+/** Every loss of a task, with its options as they are and with others. */
+const TASK_LOSSES = [...losses.names.map((name) => ({ name })), { name: 'cross-entropy', smoothing: 0.1 }, { name: 'focal', gamma: 0.7, alpha: 0.3 }].map((spec): readonly [string, LossCase] => [
+  `of the task's loss ${JSON.stringify(spec)}`,
+  (g, input, label, to) => {
+    const loss = losses.build(losses.schema.parse(spec));
+    return meanOf(g, loss, g.linear(input, loss.outputs, `${to}.a`), label, { mask: given(g, 'mask'), weights: given(g, 'weight') });
+  },
+]);
+
 /** Every operation and every loss, with all that a loss may take, by what it is. */
 export const LOSS_CASES: ReadonlyMap<string, LossCase> = new Map([
   ...bodies.map(([name, body]) => [`through ${name}`, throughBody(body)] as const),
+  ...TASK_LOSSES,
   ...Object.entries(LOSSES).flatMap(([name, build]): (readonly [string, LossCase])[] => [
     [`of ${name}`, (g, input, label, to) => build(g, { x: out(g, input, to), label })],
     [`of ${name} with mask and weights`, (g, input, label, to) => build(g, { x: out(g, input, to), label, mask: given(g, 'mask'), weights: given(g, 'weight') })],

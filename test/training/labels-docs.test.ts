@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
+import { losses } from '../../src/losses/losses.js';
 import { MISSING, taskOptions, VIOLATIONS } from '../../src/tasks.js';
 import { conditionSchema } from '../../src/conditions.js';
 import { randomStream } from '../../src/random.js';
@@ -21,7 +22,7 @@ function log(rows: number, seed: number): string {
     const cells = {
       user: random.below(9), item: random.below(9), click, cart, pay: cart * happens(0.5), buy: click * happens(0.4), odd_buy: row % 20 === 0 ? 1 : click * happens(0.4),
       play_ms: random.below(60_000), income: happens(0.3) === 1 ? '>50K' : '<=50K', rating: 1 + random.below(5), spend: 10 * random.uniform(), age: 10 + random.below(70),
-      share: happens(0.2), at: `2026-11-0${1 + random.below(9)} 12:00:00`, w: 0.5 + random.uniform(), maybe_like: row % 3 === 0 ? '' : happens(0.5), maybe_spend: row % 4 === 0 ? '' : random.uniform(),
+      share: happens(0.2), watched: random.uniform().toFixed(3), items: random.below(4), at: `2026-11-0${1 + random.below(9)} 12:00:00`, w: 0.5 + random.uniform(), maybe_like: row % 3 === 0 ? '' : happens(0.5), maybe_spend: row % 4 === 0 ? '' : random.uniform(),
     };
     return cells;
   });
@@ -47,6 +48,7 @@ describe('docs/labels.md', () => {
 
   it('tells of every key of a task and of a condition, and of every choice', () => {
     const keys = [...Object.keys(taskOptions.shape), ...Object.keys((conditionSchema as unknown as { readonly shape: object }).shape)];
-    for (const word of [...keys, ...MISSING, ...VIOLATIONS]) expect(page).toMatch(new RegExp(`\`${word}\`|\\b${word}:`));
+    const ofLosses = losses.parts.flatMap(({ name, options }) => [name, ...Object.keys(options)]);
+    for (const word of [...keys, ...ofLosses, ...MISSING, ...VIOLATIONS]) expect(page).toMatch(new RegExp(`\`${word}\`|\\b${word}:`));
   });
 });

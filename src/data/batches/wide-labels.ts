@@ -7,7 +7,7 @@ const WIDE = 10;
 
 /** What to tell of regressions whose label spreads far and is not scaled, a line each: from the first rows of train. */
 export async function wideLabelNotices(dataset: Dataset, tasks: readonly Task[]): Promise<readonly string[]> {
-  const watched = tasks.filter(({ type, scaling }) => type === 'regression' && scaling === undefined).map((task) => {
+  const watched = tasks.filter(({ type, scaling, labelRange }) => type === 'regression' && scaling === undefined && labelRange === undefined).map((task) => {
     const sums = { of: 0, ofSquares: 0 };
     const watch = watchNumbers(task, tasks, (value) => {
       sums.of += value;

@@ -103,10 +103,10 @@ export function encodedFormat(format: RowFormat, fitted: Fitted): EncodedFormat 
 export function recipeOf({ labels, funnels, keys, spec }: RowFormat): unknown {
   // What is no plain column, and what its blanks and violations are, is said by the tasks; those that say nothing are as they ever were.
   const said = spec.tasks.flatMap((task) => {
-    const { name, label, given, missing, scaling } = task;
+    const { name, label, given, missing, scaling, labelRange } = task;
     const isChecked = labelCheck(task) !== undefined;
     const isPlain = typeof label === 'string' && (given === undefined || (typeof given === 'string' && givenColumn(task, spec.tasks) === given)) && missing === 'error' && !isChecked;
-    return isPlain ? [] : [{ name, label, given, missing, ...(isChecked && { scaling }) }];
+    return isPlain ? [] : [{ name, label, given, missing, ...(isChecked && { scaling, labelRange }) }];
   });
   const blanks = labels.filter(({ mayBeBlank }) => mayBeBlank).map(({ name }) => name);
   const isCleaned = spec.cells !== undefined && cleanOf(spec.cells) !== undefined;

@@ -1,0 +1,20 @@
+import { defineLoss, distance } from './loss.js';
+
+/** |prediction - label|. What is predicted is the median. */
+export const absolute = defineLoss({
+  name: 'absolute',
+  summary: 'absolute error: predicts the median, and minds outliers less',
+  options: {},
+  taskTypes: ['regression'],
+  says: 'number',
+  takesScaling: true,
+  build: () => ({
+    outputs: 1,
+    predict: (_, out) => out,
+    ofMean: (mean) => mean,
+    rows(g, out, label) {
+      const d = distance(g, out, label);
+      return g.multiply(d, g.map(d, 'sign'));
+    },
+  }),
+});

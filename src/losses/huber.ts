@@ -1,0 +1,25 @@
+import { z } from 'zod';
+import { defineLoss, distance } from './loss.js';
+
+/**
+ * Huber's loss (1964, https://doi.org/10.1214/aoms/1177703732), as PyTorch's `HuberLoss`: d² / 2 up to δ, and δ (|d| - δ / 2) beyond. With c
+ * the distance kept within ±δ, both are c (d - c / 2).
+ */
+export const huber = defineLoss({
+  name: 'huber',
+  summary: 'squared error near the label, absolute error far from it',
+  options: { delta: z.number().positive().default(1).describe('distance from which on the error is absolute; of the scaled label, where it is scaled') },
+  taskTypes: ['regression'],
+  says: 'number',
+  takesScaling: true,
+  build: ({ delta }) => ({
+    outputs: 1,
+    predict: (_, out) => out,
+    ofMean: (mean) => mean,
+    rows(g, out, label) {
+      const d = distance(g, out, label);
+      const c = g.clip(d, -delta, delta);
+      return g.multiply(c, g.add(d, g.affine(c, -0.5, 0)));
+    },
+  }),
+});

@@ -1,0 +1,77 @@
+import type { z } from 'zod';
+import type { GraphBuilder, LossOptions } from '../graph/builder.js';
+import type { LossValue, Value } from '../graph/operations.js';
+import type { Part } from '../part.js';
+import type { LabelRange, Task } from '../tasks.js';
+
+/** What a loss makes of the numbers that a tower says of each row. */
+export interface TaskLoss {
+  /** How many numbers these are. */
+  readonly outputs: number;
+  /**
+   * What is predicted, `[B, 1]`.
+   * @param out `[B, outputs]`
+   * @param task its name
+   */
+  predict(g: GraphBuilder, out: Value, task: string): Value;
+  /** The loss of each row, `[B, 1]`. The label is never differentiated. */
+  rows(g: GraphBuilder, out: Value, label: Value): Value;
+  /** The mean of that over the rows that count, where one operation is both. */
+  mean?(g: GraphBuilder, out: Value, label: Value, counted: LossOptions): LossValue;
+  /** Of a regression: the one number of a tower with which the label's mean is predicted. */
+  ofMean?(mean: number): number;
+}
+
+/** A loss as a part. */
+export interface LossPart<Name extends string, Shape extends z.ZodRawShape> extends Part<Name, Shape, [], TaskLoss> {
+  /** The types of tasks that may take it. */
+  readonly taskTypes: readonly Task['type'][];
+  /**
+   * What its numbers are: one logit of a probability, from which products of probabilities can be made; more numbers that are a probability
+   * together; a score whose sigmoid ranks and is no probability; or a number.
+   */
+  readonly says: 'logit' | 'probability' | 'score' | 'number';
+  /** Labels that it can be computed of, where not all are; of a regression. */
+  readonly range?: LabelRange;
+  /** Whether a label may be scaled before it is compared: not where its size means something. */
+  readonly takesScaling: boolean;
+}
+
+/** Declares a loss; the identity, for the sake of its types. */
+export function defineLoss<const Name extends string, Shape extends z.ZodRawShape>(loss: LossPart<Name, Shape>): LossPart<Name, Shape> {
+  return loss;
+}
+
+/** The mean of a loss over the rows that count. */
+export function meanOf(g: GraphBuilder, loss: TaskLoss, out: Value, label: Value, counted: LossOptions): LossValue {
+  return loss.mean?.(g, out, label, counted) ?? g.mean(loss.rows(g, out, label), counted);
+}
+
+/** A probability from its logit. */
+export function probability(g: GraphBuilder, logit: Value, task: string): Value {
+  return g.activation(logit, 'sigmoid', `${task}.probability`);
+}
+
+/** How far what is predicted lies above the label. */
+export function distance(g: GraphBuilder, prediction: Value, label: Value): Value {
+  return g.add(prediction, g.affine(g.stopGradient(label), -1, 0));
+}
+
+/** A logit turned so that it should be large: as it is where the label is 1, with the other sign where it is 0. */
+export function margin(g: GraphBuilder, logit: Value, label: Value): Value {
+  return g.multiply(logit, g.stopGradient(g.affine(label, 2, -1)));
+}
+
+/** A mean of what is 0 or more is not held to be nearer to the ends of its range before it was learned. */
+const LEAST_MEAN = 1e-6;
+
+/** The logit of a mean from 0 to 1. */
+export function logitOf(mean: number): number {
+  const p = Math.min(Math.max(mean, LEAST_MEAN), 1 - LEAST_MEAN);
+  return Math.log(p / (1 - p));
+}
+
+/** The logarithm of a mean of 0 or more. */
+export function logOf(mean: number): number {
+  return Math.log(Math.max(mean, LEAST_MEAN));
+}
