@@ -1,6 +1,10 @@
+export { adatt } from './adatt.js';
 export { cgc } from './cgc.js';
+export { home } from './home.js';
 export { mlp } from './mlp.js';
 export { mmoe } from './mmoe.js';
 export { none } from './none.js';
 export { omoe } from './omoe.js';
+export { pepnet } from './pepnet.js';
 export { ple } from './ple.js';
+export { stem } from './stem.js';

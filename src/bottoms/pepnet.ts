@@ -1,0 +1,50 @@
+import { z } from 'zod';
+import type { GraphBuilder } from '../graph/builder.js';
+import { inputOption, ofGroups } from '../graph/features.js';
+import { block, mlpOptions } from '../graph/mlp.js';
+import type { Value } from '../graph/operations.js';
+import { defineBottom } from './bottom.js';
+
+const gateUnit = (looksAt: string) =>
+  z.strictObject({
+    input: inputOption(looksAt),
+    hidden: z.int().min(1).max(65_536).default(16).describe('width of the layer between what it looks at and the factors'),
+  });
+
+/**
+ * PEPNet (Chang et al. 2023, https://arxiv.org/abs/2302.01115): factors between 0 and 2 that depend on a few features of great weight.
+ * EPNet multiplies all embeddings by factors that it makes of the domain's (`epnet.input`: the scene, its statistics), PPNet the input
+ * and every hidden layer of each task by factors of who and what it is about (`ppnet.input`: user, item, author). Both see, beside these, all
+ * features, into which their gates send no gradient. A gate unit is a layer with ReLU, then one with 2 · sigmoid; a task has its own.
+ *
+ * Where no groups are named, a gate looks at all features, so that only its share of the gradient tells the two halves apart. The paper reads a
+ * task's number off the last gated layer: a tower without layers (`tower: { hidden: [] }`) does that. Its gates stand on a layer after its activation,
+ * and so do these: behind the whole block of linear, batch norm, activation and dropout.
+ */
+export const pepnet = defineBottom({
+  name: 'pepnet',
+  summary: 'PEPNet: domain features gate the embeddings, features of user and item gate the layers of each task',
+  options: {
+    epnet: gateUnit('gate the embeddings: those of the domain').prefault({}).describe('the gate of the embeddings'),
+    ppnet: gateUnit('gate the layers: those of user, item and author').prefault({}).describe("the gates of a task's layers"),
+    layers: mlpOptions.extend({ hidden: mlpOptions.shape.hidden.min(1).default([32, 16]) }).prefault({}).describe('layers of each task, which are gated'),
+  },
+
+  build({ epnet, ppnet, layers }, { g, tasks, ...features }) {
+    const { input } = features;
+    const domain = g.concat([ofGroups(g, features, epnet.input).input, g.stopGradient(input)]);
+    const personal = g.multiply(factors(g, domain, input.width, epnet.hidden, 'epnet'), input);
+    const prior = g.concat([ofGroups(g, features, ppnet.input).input, g.stopGradient(personal)]);
+    const outputs = new Map(tasks.map((task): [string, Value] => {
+      const gate = (x: Value, layer: number): Value => g.multiply(factors(g, prior, x.width, ppnet.hidden, `ppnet.${task}.${layer}`), x);
+      return [task, layers.hidden.reduce((x, width, layer) => gate(block(g, x, width, layers, `layers.${task}.${layer}`), layer + 1), gate(personal, 0))];
+    }));
+    return { outputs };
+  },
+});
+
+/** A gate unit: factors from 0 to 2. */
+function factors(g: GraphBuilder, x: Value, width: number, hidden: number, name: string): Value {
+  const h = g.activation(g.linear(x, hidden, `${name}.hidden`), 'relu', `${name}.relu`);
+  return g.affine(g.activation(g.linear(h, width, `${name}.factors`), 'sigmoid', `${name}.sigmoid`), 2, 0);
+}

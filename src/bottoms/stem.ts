@@ -1,0 +1,67 @@
+import { z } from 'zod';
+import { embeddingPart, ofGroups, type Features } from '../graph/features.js';
+import type { Gate } from '../graph/graph.js';
+import { mlp } from '../graph/mlp.js';
+import type { Value } from '../graph/operations.js';
+import { defineBottom, gated, type Experts } from './bottom.js';
+import { checkExperts, expertOptions, gateOptions } from './expert-options.js';
+
+/**
+ * Shared and Task-specific EMbeddings (STEM-Net; Su et al. 2024, https://arxiv.org/abs/2308.13537): every field has an embedding for
+ * each task and a shared one, each as wide as the config says, and so have the experts that read them. All forward, task-specific
+ * backward: a task's gate weighs the experts of all tasks and the shared ones, but no gradient of the task goes into those of others.
+ *
+ * Gates look at the sum of the task's and the shared embeddings, as in the authors' code (https://github.com/LiangcaiSu/STEM), where a gate may
+ * also have hidden layers; here it is one layer. With several levels, one more gate, of all experts and without a stop, makes what the shared experts
+ * of the next level read; the code makes it for the last level too, where nothing reads it. Numbers have no embeddings: all experts read them.
+ */
+export const stem = defineBottom({
+  name: 'stem',
+  summary: 'Shared and Task-specific Embeddings: embeddings and experts of each task’s own, which other tasks see but do not train',
+  options: {
+    levels: z.int().min(1).max(64).default(1).describe('levels of experts, one on the other'),
+    experts: expertOptions
+      .extend({
+        shared: z.int().min(1).max(1024).default(1).describe('experts that all tasks see and train'),
+        perTask: z.int().min(1).max(1024).default(1).describe("experts of each task's own"),
+      })
+      .prefault({})
+      .describe('the experts of a level'),
+    gate: gateOptions(false),
+    stopGradient: z.boolean().default(true).describe('whether a task leaves the experts of other tasks as they are'),
+  },
+  check: checkExperts,
+  embeddingParts: (_, tasks) => [...tasks, 'shared'],
+
+  build({ levels, experts: { shared, perTask, ...expert }, gate, stopGradient }, { g, tasks, ...features }) {
+    const parts = (given: Features): readonly Value[] => [...tasks, undefined].map((_, i) => embeddingPart(g, given, i, tasks.length + 1).input);
+    const seen = gate.input && parts(ofGroups(g, features, gate.input));
+    const gates = new Map<string, Gate>();
+    let inputs = parts(features);
+    for (let level = 0; level < levels; level++) {
+      const prefix = `levels.${level}`;
+      const expertsOf = (name: string, count: number, x: Value): Experts => {
+        const names = Array.from({ length: count }, (_, e) => `${prefix}.${name}.${e}`);
+        return { names, values: names.map((each) => mlp(g, x, expert, each)) };
+      };
+      const all = [...tasks.map((task, t) => expertsOf(`tasks.${task}`, perTask, inputs[t]!)), expertsOf('shared', shared, inputs.at(-1)!)];
+      const names = all.flatMap((each) => each.names);
+      const looked = seen ?? inputs;
+      const isLast = level === levels - 1;
+      const outputs = tasks.map((task, t) => {
+        const isForeign = (unit: number): boolean => stopGradient && unit !== t && unit < tasks.length;
+        const values = all.flatMap((each, unit) => (isForeign(unit) ? each.values.map((value): Value => g.stopGradient(value)) : each.values));
+        const found = gated(g, g.add(looked[t]!, looked.at(-1)!), { names, values }, gate, `${prefix}.gates.${task}`);
+        gates.set(levels === 1 ? task : `${task}, level ${level + 1}`, found.gate);
+        return found.mixture;
+      });
+      if (!isLast) {
+        const found = gated(g, looked.at(-1)!, { names, values: all.flatMap((each) => each.values) }, gate, `${prefix}.sharedGate`);
+        gates.set(`shared, level ${level + 1}`, found.gate);
+        outputs.push(found.mixture);
+      }
+      inputs = outputs;
+    }
+    return { outputs: new Map(tasks.map((task, t) => [task, inputs[t]!])), gates };
+  },
+});

@@ -1,0 +1,5 @@
+import { home as bottom } from '../bottoms/home.js';
+import { towersOn } from './towers-on.js';
+
+/** Hierarchy of Multi-gate Experts (Wang et al. 2024), with a tower for every task. */
+export const home = towersOn(bottom);

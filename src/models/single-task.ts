@@ -1,0 +1,50 @@
+import { z } from 'zod';
+import { bottomEmbeddingParts, bottomSchema, buildBottom, checkBottom } from '../bottoms/bottoms.js';
+import { mlp } from '../bottoms/mlp.js';
+import { embeddingPart } from '../graph/features.js';
+import type { Gate } from '../graph/graph.js';
+import type { Value } from '../graph/operations.js';
+import { defineModel } from './model.js';
+import { checkTaskTowers, taskTowerOptions, taskTowers } from './task-towers.js';
+
+/**
+ * Single-Task, what multi-task models are compared with (in Ma et al. 2018, https://dl.acm.org/doi/10.1145/3219819.3220007, as
+ * in Tang et al. 2020, https://dl.acm.org/doi/10.1145/3383313.3412236): a model for each task, and nothing between them. Each has embeddings,
+ * layers and a tower of its own; they have in common when steps are taken, what `training.clip` measures, and the epoch
+ * that is kept, since they train in one run. `embeddings: shared` lets them share embeddings alone. Like any model here,
+ * that of a task which is given another's label sees all rows, and its loss counts those where the task is defined.
+ */
+export const singleTask = defineModel({
+  name: 'single-task',
+  summary: 'a model for each task, with embeddings of its own: nothing is shared',
+  options: {
+    bottom: bottomSchema.prefault({ name: mlp.name }).describe('layers below the tower, for each task its own'),
+    embeddings: z.enum(['own', 'shared']).default('own').describe('whether each task has embeddings of its own, or all the same'),
+    ...taskTowerOptions,
+  },
+  *checkTasks(tasks, options) {
+    yield* checkTaskTowers(tasks, options);
+    for (const task of tasks) yield* checkBottom(options.bottom, [task]);
+  },
+  embeddingParts: ({ bottom, embeddings }, tasks) => {
+    if (embeddings === 'shared') return bottomEmbeddingParts(bottom, tasks.slice(0, 1));
+    return tasks.flatMap((task) => {
+      const parts = bottomEmbeddingParts(bottom, [task]);
+      return parts.length === 0 ? [task] : parts;
+    });
+  },
+
+  build({ bottom, embeddings, ...towers }, context) {
+    const { g, input, fields, tasks } = context;
+    const outputs = new Map<string, Value>();
+    const gates = new Map<string, Gate>();
+    for (const [t, { name }] of tasks.entries()) {
+      const features = embeddings === 'own' ? embeddingPart(g, { input, fields }, t, tasks.length) : { input, fields };
+      const prefix = `tasks.${name}`;
+      const own = buildBottom(bottom, { g: g.within(prefix), ...features, tasks: [name] });
+      outputs.set(name, own.outputs.get(name)!);
+      for (const [gate, { shares, experts }] of own.gates ?? []) gates.set(`${name}: ${gate}`, { shares, experts: experts.map((expert) => `${prefix}.${expert}`) });
+    }
+    return { ...taskTowers(context, towers, ({ name }) => outputs.get(name)!), gates };
+  },
+});

@@ -1,0 +1,234 @@
+import { describe, expect, it } from 'vitest';
+import { expectLikeFloat64 } from '../support/like-float64.js';
+import { byHand, dot, funnel, mixed, plus, relu, sigmoid, smallBatch, smallPlan, softmax, swish, task, times, type ByHand, type Row } from '../support/by-hand.js';
+import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { logLoss } from '../support/reference.js';
+
+// Models beside their papers' formulas, written again over plain numbers; batch norm, which needs a whole batch, is off.
+
+const layers = (...hidden: number[]) => ({ hidden, batchNorm: false });
+const rowsOf = ({ batch }: ByHand): readonly number[] => Array.from({ length: batch.rows }, (_, row) => row);
+
+/** Holds predictions to a formula, row by row, and losses and gradients to doubles. */
+async function expectFormula(model: ByHand, formula: (row: number) => Readonly<Record<string, number>>): Promise<void> {
+  const { program, plan, batch } = model;
+  const predicted = await program.predict(batch);
+  for (const row of rowsOf(model)) for (const [name, value] of Object.entries(formula(row))) expect(predicted.get(name)![row], `${name} of row ${row}`).toBeCloseTo(value, 5);
+  await expectLikeFloat64(program, plan, batch, 3e-5);
+  program.dispose();
+}
+
+describe('single-task', () => {
+  const spec = { name: 'single-task', bottom: { name: 'mlp', ...layers(5) }, tower: layers(3) };
+
+  it('is a model for each task on embeddings of its own', async () => {
+    const model = byHand(spec);
+    await expectFormula(model, (row) => Object.fromEntries(['ctr', 'cvr'].map((name, t) => {
+      const h = relu(model.linear(model.features(row, t, 2), `tasks.${name}.bottom.0`));
+      return [name, sigmoid(model.linear(relu(model.linear(h, `towers.${name}.0`)), `towers.${name}.out`)[0]!)];
+    })));
+  });
+
+  it('shares nothing: the loss of a task moves no number that another reads, tables included', async () => {
+    const { program, batch } = byHand(spec, [funnel[0]!, { ...funnel[1]!, weight: 0 }]);
+    const { gradients } = await program.inspect(batch);
+    const users = [...gradients.get('embeddings.user')!.data];
+    expect(users.every((d, i) => i % 4 < 2 || d === 0)).toBe(true);
+    expect(users.some((d) => d !== 0)).toBe(true);
+    for (const [name, { data }] of gradients) if (name.includes('.cvr.')) expect(data.every((d) => d === 0), name).toBe(true);
+    program.dispose();
+  });
+
+  it('has any shared layers for each task, and embeddings for all where they are shared', () => {
+    const { graph, layout } = smallPlan({ name: 'single-task', embeddings: 'shared', bottom: { name: 'mmoe', experts: { count: 2 } } });
+    expect(layout.width).toBe(6);
+    expect([...graph.gates!].map(([name, { experts }]) => [name, experts])).toEqual([['ctr: ctr', ['tasks.ctr.experts.0', 'tasks.ctr.experts.1']], ['cvr: cvr', ['tasks.cvr.experts.0', 'tasks.cvr.experts.1']]]);
+    expect(smallPlan({ name: 'single-task', bottom: { name: 'stem' } }).layout.width).toBe(4 * 5 + 1);
+  });
+});
+
+describe('dbmtl', () => {
+  it('reads a task off its own state and those of the tasks that it depends on', async () => {
+    const tasks = [...funnel, task('spend', { label: 'spend', type: 'regression' })];
+    const model = byHand({ name: 'dbmtl', bottom: { name: 'mlp', ...layers(5) }, tower: layers(4), relation: layers(3), parents: { spend: ['cvr', 'ctr'] } }, tasks);
+    await expectFormula(model, (row) => {
+      const h = relu(model.linear(model.features(row), 'bottom.0'));
+      const own = (name: string): Row => relu(model.linear(h, `towers.${name}.0`));
+      const state = (name: string, ...above: readonly Row[]): Row => relu(model.linear([...own(name), ...above.flat()], `relations.${name}.0`));
+      const out = (name: string, of: Row): number => model.linear(of, `relations.${name}.out`)[0]!;
+      const ctr = state('ctr');
+      const cvr = state('cvr', ctr);
+      return { ctr: sigmoid(out('ctr', ctr)), cvr: sigmoid(out('cvr', cvr)), spend: out('spend', state('spend', cvr, ctr)) };
+    });
+  });
+});
+
+describe('resflow', () => {
+  it('adds layers and logits of a task to those of the next, on and on', async () => {
+    const tasks = [task('ctr', { label: 'click' }), task('cart', { label: 'cart', given: 'click' }), task('pay', { label: 'pay', given: 'cart' })];
+    const model = byHand({ name: 'resflow', tower: layers(4, 3) }, tasks);
+    const probabilities = (row: number): Row => {
+      let above: readonly Row[] = [[0, 0, 0, 0], [0, 0, 0], [0]];
+      return tasks.map(({ name }) => {
+        const first = plus(relu(model.linear(model.features(row), `towers.${name}.0`)), above[0]!);
+        const second = plus(relu(model.linear(first, `towers.${name}.1`)), above[1]!);
+        const logit = plus(model.linear(second, `towers.${name}.out`), above[2]!);
+        above = [first, second, logit];
+        return sigmoid(logit[0]!);
+      });
+    };
+    const { losses } = await model.program.inspect(model.batch);
+    const labels = (name: string): readonly number[] => [...model.batch.labels.get(name)!];
+    expect([...losses.keys()]).toEqual(['ctr', 'ctcart', 'ctpay']);
+    for (const [t, [term, label]] of ([['ctr', 'click'], ['ctcart', 'cart'], ['ctpay', 'pay']] as const).entries()) expect(losses.get(term)!.mean).toBeCloseTo(logLoss(labels(label), rowsOf(model).map((row) => probabilities(row)[t]!)), 5);
+    await expectFormula(model, (row) => {
+      const [ctr, cart, pay] = probabilities(row) as [number, number, number];
+      return { ctr, cart: Math.min(cart / ctr, 1), pay: Math.min(pay / cart, 1) };
+    });
+  });
+});
+
+describe('adatt', () => {
+  /** A level: what each unit says, from what each reads; shared experts where there are. */
+  const level = (model: ByHand, at: number, units: readonly string[], reads: ReadonlyMap<string, Row>, counts: readonly number[]): Map<string, Row> => {
+    const experts = units.map((unit, u) => Array.from({ length: counts[u]! }, (_, e) => relu(model.linear(reads.get(unit)!, `levels.${at}.${unit}.${e}.0`))));
+    return new Map(units.filter((unit) => at === 0 || unit !== 'shared').map((unit) => {
+      const fused = mixed(softmax(model.linear(reads.get(unit)!, `levels.${at}.gates.${unit.replace('tasks.', '')}`)), experts.flat());
+      const own = experts[units.indexOf(unit)]!;
+      const native = own.length === 1 ? own[0]! : mixed(model.weight(`levels.${at}.native.${unit}.weight`).map((w) => w / Math.sqrt(own.length)), own);
+      return [unit, plus(fused, native)];
+    }));
+  };
+
+  it.each([[0, ['tasks.ctr', 'tasks.cvr']], [1, ['tasks.ctr', 'tasks.cvr', 'shared']]] as const)('weighs all experts and adds native ones whole, with %s shared', async (shared, units) => {
+    const model = byHand({ name: 'adatt', experts: { perTask: 2, shared, ...layers(4) }, tower: layers() });
+    const counts = [2, 2, shared];
+    await expectFormula(model, (row) => {
+      const first = level(model, 0, units, new Map(units.map((unit) => [unit, model.features(row)])), counts);
+      const second = level(model, 1, units, first, counts);
+      return Object.fromEntries(['ctr', 'cvr'].map((name) => [name, sigmoid(model.linear(second.get(`tasks.${name}`)!, `towers.${name}.out`)[0]!)]));
+    });
+  });
+});
+
+describe('stem', () => {
+  it('weighs experts over embeddings of each task and shared ones, level by level', async () => {
+    const model = byHand({ name: 'stem', levels: 2, experts: { perTask: 2, shared: 1, ...layers(4) }, tower: layers() });
+    await expectFormula(model, (row) => {
+      let inputs: readonly Row[] = [0, 1, 2].map((part) => model.features(row, part, 3));
+      for (const at of [0, 1]) {
+        const experts = [['tasks.ctr', 0, 2], ['tasks.cvr', 1, 2], ['shared', 2, 1]] as const;
+        const values = experts.flatMap(([unit, part, count]) => Array.from({ length: count }, (_, e) => relu(model.linear(inputs[part]!, `levels.${at}.${unit}.${e}.0`))));
+        const fused = (x: Row, name: string): Row => mixed(softmax(model.linear(x, `levels.${at}.${name}`)), values);
+        const tasks = ['ctr', 'cvr'].map((name, t) => fused(plus(inputs[t]!, inputs[2]!), `gates.${name}`));
+        inputs = at === 0 ? [...tasks, fused(inputs[2]!, 'sharedGate')] : tasks;
+      }
+      return Object.fromEntries(['ctr', 'cvr'].map((name, t) => [name, sigmoid(model.linear(inputs[t]!, `towers.${name}.out`)[0]!)]));
+    });
+  });
+
+  it.each([[true, false], [false, true]])('lets a task train the experts and embeddings of another where stopGradient is %s: %s', async (stopGradient, isTrained) => {
+    const { program, batch } = byHand({ name: 'stem', stopGradient, experts: layers(4) }, [funnel[0]!, { ...funnel[1]!, weight: 0 }]);
+    const { gradients } = await program.inspect(batch);
+    expect(gradients.get('levels.0.tasks.cvr.0.0.weight')!.data.some((d) => d !== 0)).toBe(isTrained);
+    // Rows of the table hold what is ctr's, cvr's and shared, two numbers each.
+    expect([...gradients.get('embeddings.user')!.data].some((d, i) => Math.floor((i % 6) / 2) === 1 && d !== 0)).toBe(isTrained);
+    expect([...gradients.get('embeddings.user')!.data].some((d, i) => Math.floor((i % 6) / 2) === 2 && d !== 0)).toBe(true);
+    program.dispose();
+  });
+});
+
+describe('pepnet', () => {
+  it('multiplies embeddings and layers by factors, whose gates send no gradient into what they see beside their own groups', async () => {
+    const model = byHand({ name: 'pepnet', epnet: { input: ['item'], hidden: 3 }, ppnet: { input: ['user'], hidden: 4 }, layers: layers(5, 3), tower: layers() });
+    const factors = (x: Row, name: string): Row => model.linear(relu(model.linear(x, `${name}.hidden`)), `${name}.factors`).map((v) => 2 * sigmoid(v));
+    await expectFormula(model, (row) => {
+      const all = model.features(row);
+      const [user, item] = [all.slice(0, 2), all.slice(2)];
+      const personal = times(factors([...item, ...all], 'epnet'), all);
+      const prior = [...user, ...personal];
+      return Object.fromEntries(['ctr', 'cvr'].map((name) => {
+        const gate = (x: Row, layer: number): Row => times(factors(prior, `ppnet.${name}.${layer}`), x);
+        const first = gate(relu(model.linear(gate(personal, 0), `layers.${name}.0`)), 1);
+        const second = gate(relu(model.linear(first, `layers.${name}.1`)), 2);
+        return [name, sigmoid(model.linear(second, `towers.${name}.out`)[0]!)];
+      }));
+    });
+  });
+});
+
+describe('home', () => {
+  it('has meta experts of categories and shared ones below those of tasks, each with its view of its input', async () => {
+    const tasks = [...funnel, task('again', { label: 'click' })];
+    const model = byHand({ name: 'home', categories: { sales: ['cvr'] }, experts: { shared: 1, perCategory: 2, perTask: 1, ...layers(4) }, featureGate: { rank: 2 }, tower: layers() }, tasks);
+    const expert = (x: Row, name: string): Row => swish(model.linear(times(model.linear(model.linear(x, `${name}.featureGate.down`), `${name}.featureGate.up`).map((v) => 2 * sigmoid(v)), x), `${name}.0`));
+    const own = (scores: Row): Row => (scores.length === 1 ? scores.map(sigmoid) : softmax(scores));
+    const unit = (name: string, looksAt: Row, all: readonly Row[], experts: readonly Row[], reads: Row): Row =>
+      plus(mixed(softmax(model.linear(looksAt, `gates.${name}`)), all), mixed(own(model.linear(reads, `selfGates.${name}`)), experts));
+    await expectFormula(model, (row) => {
+      const x = model.features(row);
+      const metaShared = [expert(x, 'meta.shared.0')];
+      const meta = (category: string): readonly Row[] => [0, 1].map((e) => expert(x, `meta.categories.${category}.${e}`));
+      const meantByAll = unit('meta.shared', x, [...meta('sales'), ...meta('others'), ...metaShared], metaShared, x);
+      const ofAll = [expert(meantByAll, 'experts.shared.0')];
+      const predicted = (name: string, category: string): number => {
+        const meant = unit(`meta.categories.${category}`, x, [...meta(category), ...metaShared], meta(category), x);
+        const ofTask = [expert(meant, `experts.tasks.${name}.0`)];
+        const state = unit(name, [...meant, ...meantByAll], [...ofTask, ...[0, 1].map((e) => expert(meant, `experts.categories.${category}.${e}`)), ...ofAll], ofTask, meant);
+        return sigmoid(model.linear(state, `towers.${name}.out`)[0]!);
+      };
+      return { ctr: predicted('ctr', 'others'), cvr: predicted('cvr', 'sales'), again: predicted('again', 'others') };
+    });
+  });
+});
+
+describe('ddpo', () => {
+  const model = (): ByHand => byHand({ name: 'ddpo', layers: layers(4), ctrTower: layers(3), cvrTower: layers(3), maxWeight: 3 });
+  /** Click, conversion and what is guessed of it, by the formulas. */
+  const probabilities = ({ linear, features, weight }: ByHand, row: number) => {
+    const state = (name: string): Row => relu(linear(features(row), `states.${name}.0`));
+    const transfer = (of: Row, own: Row, name: string): Row => {
+      const tokens = [relu(linear(of, name)), own];
+      const product = (x: Row, matrix: Row): Row => x.map((_, c) => x.reduce((sum, v, k) => sum + v * matrix[k * x.length + c]!, 0));
+      const [q, k, v] = ['query', 'key', 'value'].map((role) => tokens.map((token) => product(token, weight(`${name}.attention.${role}`)))) as [Row[], Row[], Row[]];
+      return mixed(softmax(q.map((each, t) => dot(each, k[t]!) / Math.sqrt(4))), v);
+    };
+    const [click, own, guess] = ['ctr', 'cvr', 'cvr.propensity'].map(state) as [Row, Row, Row];
+    const stands = relu(linear([...transfer(click, own, 'transfers.cvr.click'), ...transfer(guess, own, 'transfers.cvr.propensity')], 'transfers.cvr'));
+    const tower = (x: Row, name: string): number => sigmoid(linear(relu(linear(x, `${name}.0`)), `${name}.out`)[0]!);
+    return { ctr: tower(click, 'towers.ctr'), cvr: tower(stands, 'towers.cvr'), guess: tower(guess, 'propensities.cvr') };
+  };
+
+  it('stands a conversion on what its click and its propensity know', async () => {
+    const made = model();
+    await expectFormula(made, (row) => {
+      const { ctr, cvr } = probabilities(made, row);
+      return { ctr, cvr };
+    });
+  });
+
+  it('learns a conversion on all rows, by labels that a second network makes of those without a click', async () => {
+    const made = model();
+    const { losses } = await made.program.inspect(made.batch);
+    const rows = rowsOf(made).map((row) => ({ ...probabilities(made, row), o: made.batch.labels.get('click')![row]!, y: made.batch.labels.get('purchase')![row]! }));
+    const mean = (of: (row: (typeof rows)[number]) => number): number => rows.reduce((sum, row) => sum + of(row), 0) / rows.length;
+    const soft = (label: number, p: number): number => label * logLoss([1], [p]) + (1 - label) * logLoss([0], [p]);
+    const normalised = (weight: (row: (typeof rows)[number]) => number, loss: (row: (typeof rows)[number]) => number): number => mean((row) => weight(row) * loss(row)) / mean(weight);
+    expect([...losses.keys()]).toEqual(['ctr', 'cvr', 'cvr.unclicked', 'cvr.propensity', 'ctcvr']);
+    expect(losses.get('cvr')!.mean).toBeCloseTo(normalised(({ o, ctr }) => Math.min(o / ctr, 3), ({ y, guess, cvr }) => soft(Math.min(y + guess, 1), cvr)), 5);
+    expect(losses.get('cvr.unclicked')!.mean).toBeCloseTo(normalised(({ o, ctr }) => Math.min((1 - o) / (1 - ctr), 3), ({ guess, cvr }) => soft(guess, cvr)), 5);
+    expect(losses.get('cvr.propensity')!.mean).toBeCloseTo(mean(({ o, y, guess }) => o * soft(y, guess)) / mean(({ o }) => o), 5);
+    expect(losses.get('ctcvr')!.mean).toBeCloseTo(mean(({ y, ctr, cvr }) => soft(y, ctr * cvr)), 5);
+    made.program.dispose();
+  });
+});
+
+describe('shared layers below a funnel', () => {
+  it.each(['adatt', 'stem', 'pepnet', 'home'])('may be %s', async (name) => {
+    const program = createSimdEngine().compile(smallPlan({ name: 'esmm', bottom: { name } }));
+    const { losses } = await program.trainStep(smallBatch());
+    expect([...losses.keys()]).toEqual(['ctr', 'ctcvr']);
+    expect([...losses.values()].every(({ mean }) => Number.isFinite(mean))).toBe(true);
+    program.dispose();
+  });
+});

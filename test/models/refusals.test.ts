@@ -1,0 +1,53 @@
+import { describe, expect, it } from 'vitest';
+import { parseConfig } from '../../src/config/load.js';
+import { UserError } from '../../src/errors.js';
+
+/** What is wrong with a model, in a config with groups user and item and the tasks of a shop. */
+function problems(model: string, tasks = '{ ctr: { label: click }, cvr: { label: buy, given: click } }'): readonly string[] {
+  const text = `data: { train: a.csv }\nfeatures:\n  user: { type: categorical, fields: [u] }\n  item: { type: categorical, fields: [i] }\ntasks: ${tasks}\nmodel: ${model}\n`;
+  try {
+    parseConfig(text, 'x.yaml');
+    return [];
+  } catch (error) {
+    if (error instanceof UserError) return error.problems.map(({ key, message }) => `${key}: ${message}`);
+    throw error;
+  }
+}
+
+describe('groups of features given to a part of a model', () => {
+  it('are refused where there are none of that name, wherever they stand, and twice', () => {
+    expect(problems('{ name: mmoe, input: [user, itm], gate: { input: [shop] } }')).toEqual([
+      "model.gate.input.0: expected a group of features (user, item), found 'shop'",
+      "model.input.1: expected a group of features (user, item), found 'itm'; did you mean 'item'?",
+    ]);
+    expect(problems('{ name: esmm, bottom: { name: pepnet, epnet: { input: [user, user] } } }')).toEqual(["model.bottom.epnet.input.1: 'user' stands there twice"]);
+    expect(problems('{ name: mmoe, input: [] }')).toEqual(['model.input: expected at least 1 items, found []']);
+    expect(problems('{ name: ple, input: [item], gate: { input: [user] } }')).toEqual([]);
+  });
+});
+
+describe('a model that tasks do not fit', () => {
+  it('says so of the network of dbmtl: what is not there, what is a circle, what has no arrow', () => {
+    expect(problems('{ name: dbmtl, parents: { cvr: [ctrr], spend: [ctr] } }')).toEqual(["model.parents.cvr.0: no task is called \"ctrr\"; did you mean 'ctr'?", 'model.parents.spend: no task is called "spend"']);
+    expect(problems('{ name: dbmtl, parents: { ctr: [cvr] } }')).toEqual([
+      'model.parents.ctr: "ctr" depends, through others, on itself; leave out one of the arrows',
+      'tasks.cvr.given: "cvr" depends, through others, on itself; leave out one of the arrows',
+    ]);
+    expect(problems('{ name: dbmtl }', '{ like: { label: like }, share: { label: share } }')).toEqual(['model.parents: dbmtl needs a task that depends on another, as in parents: { share: [like] }; without one, take shared-bottom']);
+    expect(problems('{ name: dbmtl, parents: { share: [like] } }', '{ like: { label: like }, share: { label: share }, spend: { label: spend, type: regression } }')).toEqual([]);
+  });
+
+  it('says so of the categories of home', () => {
+    expect(problems('{ name: home, categories: { a: [ctr, cv], b: [ctr] } }')).toEqual([
+      'model.categories.a.0: "ctr" stands in two places; leave it in one',
+      "model.categories.a.1: no task is called \"cv\"; did you mean 'cvr'?",
+      'model.categories.b.0: "ctr" stands in two places; leave it in one',
+    ]);
+    expect(problems('{ name: esmm, bottom: { name: home, categories: { a: [x] } } }')).toEqual(['model.bottom.categories.a.0: no task is called "x"']);
+  });
+
+  it('says so of tasks that are not in the order of the funnel, or no probabilities', () => {
+    expect(problems('{ name: resflow }', '{ cvr: { label: buy, given: click }, ctr: { label: click } }')).toEqual(['tasks.cvr.given: expected nothing, since it comes first, found "click"; resflow takes tasks in their order']);
+    expect(problems('{ name: resflow }', '{ ctr: { label: click }, spend: { label: spend, type: regression } }')).toEqual(['tasks.spend.type: resflow compares probabilities, and "spend" is a regression; leave it to another model, as mmoe']);
+  });
+});
