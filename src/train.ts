@@ -101,9 +101,7 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
     saver = undefined;
 
     program.restore((await readCheckpoint(findCheckpoint(folder), false)).program);
-    if (loop.bestReport !== null) metrics['valid'] = loop.bestReport;
-    if (testSet !== undefined) metrics['test'] = (await measured(testSet)).report;
-    await log.results(metrics, loop.bestEpoch);
+    Object.assign(metrics, await log.results(loop, testSet && (await measured(testSet))));
     nonsense.results(metrics);
     return await finish(end);
   } catch (error) {

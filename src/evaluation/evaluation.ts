@@ -5,6 +5,7 @@ import type { KeyNumbers } from './key-numbers.js';
 import type { TableRow } from './metric.js';
 import { keysOf, measuringOf, type Measuring } from './options.js';
 import { createRowStore, type Block, type StoredRows } from './row-store.js';
+import { binScores, type ScoreBins } from './score-bins.js';
 import { sumOf, type Scores } from './scores.js';
 import { segmentsOf } from './segments.js';
 import { scoresOf } from './space-scores.js';
@@ -39,6 +40,8 @@ export interface Collector {
    * @param texts by column, for the names of segments
    */
   report(texts?: ReadonlyMap<string, KeyTexts>): Report;
+  /** Of the predictions of all rows that were added, by space that is a classification. */
+  scoreBins(): Readonly<Record<string, ScoreBins>>;
 }
 
 /**
@@ -76,6 +79,7 @@ export function createCollector(spaces: readonly Space[], measuring: Measuring =
       }
       return report;
     },
+    scoreBins: () => Object.fromEntries(spaces.filter(({ type }) => type === 'classification').map((space) => [space.name, binScores(scoresOf(space, { blocks, keys }))])),
   };
 }
 

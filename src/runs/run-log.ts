@@ -9,6 +9,7 @@ import type { Report } from '../evaluation/evaluation.js';
 import type { StateSection } from '../state-section.js';
 import type { DiagnosisReport } from '../training/diagnostics.js';
 import type { Milestone, StepReport } from '../training/loop.js';
+import type { Evaluation } from '../training/monitor.js';
 import type { LoopState } from '../training/loop-state.js';
 import type { TrainResult } from '../training/observer.js';
 import { onDisk, onDiskSync, writeFileAtomic } from '../disk.js';
@@ -16,6 +17,7 @@ import { ENVIRONMENT, type Origin } from './origin.js';
 import { METRICS, readMetricLines, trainedIn } from './metric-lines.js';
 import { packageVersion } from './package-version.js';
 import { resultsTable } from './results-table.js';
+import { readScores, SCORES, writeScores, type ScoreFile } from './score-file.js';
 import { SUMMARY, writeSummary } from './summary.js';
 
 /** What was asked for, in full. */
@@ -74,8 +76,12 @@ export interface RunLog {
   steps(report: StepReport): void;
   /** The same of a step that was diagnosed. */
   diagnosis(report: DiagnosisReport): void;
-  /** The metrics of the best weights: the last line of `metrics.jsonl`, and `results.csv`. */
-  results(metrics: Readonly<Record<string, Report>>, bestEpoch: number): Promise<void>;
+  /**
+   * What was measured with the best weights: the last line of `metrics.jsonl`, and `results.csv`.
+   * @param test of it, where there is one
+   * @returns metrics by split
+   */
+  results(best: Pick<LoopState, 'bestEpoch' | 'bestStep' | 'bestReport'>, test: Evaluation | undefined): Promise<Readonly<Record<string, Report>>>;
   /**
    * The run ends, though not with an error.
    * @returns what came of it, which is also written into `summary.json`
@@ -100,11 +106,12 @@ export async function openRunLog(run: string, { source, config, overrides, engin
   const startMs = monotonicMs();
   const resultsPath = join(run, RESULTS);
   const summaryPath = join(run, SUMMARY);
+  const scoresPath = join(run, SCORES);
   const finalRejectsPath = join(run, REJECTS);
   const rejectsPath = isNew ? finalRejectsPath : join(run, `.${REJECTS}.tmp`);
   if (isNew) {
     // What a run without a checkpoint left, which starts anew.
-    for (const path of [resultsPath, finalRejectsPath, metricsPath, summaryPath]) await onDisk(path, () => rm(path, { force: true }));
+    for (const path of [resultsPath, finalRejectsPath, metricsPath, summaryPath, scoresPath]) await onDisk(path, () => rm(path, { force: true }));
     await writeFileAtomic(join(run, SOURCE), source);
     await writeFileAtomic(resolvedPath, config);
     await writeFileAtomic(overridesPath, overridesText);
@@ -137,6 +144,7 @@ export async function openRunLog(run: string, { source, config, overrides, engin
   const event: RunLog['event'] = (name, details) => onDiskSync(logPath, () => logger.info({ event: name, ...details }));
   /** A run that goes on stays as it is until it begins. */
   let isOurs = isNew;
+  let scores: ScoreFile = {};
   if (!isNew) event('resume', { overrides, ...environment(engine) });
   return {
     async begin(data) {
@@ -145,6 +153,10 @@ export async function openRunLog(run: string, { source, config, overrides, engin
       isOurs = true;
       for (const path of [resultsPath, summaryPath]) await onDisk(path, () => rm(path, { force: true }));
       state.metricsBytes = await cut(metricsPath, state.metricsBytes);
+      // Predictions of an epoch that is taken again are none of the best that is known.
+      const { valid } = readScores(run);
+      if (valid !== undefined && valid.step === readMetricLines(run).milestones.findLast(({ isBest }) => isBest)?.step) scores = { valid };
+      await writeScores(run, scores);
       await onDisk(finalRejectsPath, () => (existsSync(rejectsPath) ? rename(rejectsPath, finalRejectsPath) : rm(finalRejectsPath, { force: true })));
       await writeFileAtomic(resolvedPath, config);
       await onDisk(overridesPath, () => appendFile(overridesPath, overridesText));
@@ -167,10 +179,16 @@ export async function openRunLog(run: string, { source, config, overrides, engin
     async milestone({ epoch, isEpochEnd, step, rows, elapsedMs, loss, skippedBatches, valid, isBest }) {
       if (isEpochEnd) event('epoch', { epoch, step, loss: loss.total });
       await append({ epoch, ...(!isEpochEnd && { isEpochEnd }), step, rows, ...(skippedBatches > 0 && { skippedBatches }), elapsedMs: Math.round(elapsedMs), train: { loss: loss.total, terms: loss.terms }, ...(valid && { valid: { loss: valid.loss, metrics: valid.report } }), isBest });
+      if (!isBest || valid === undefined) return;
+      scores = { valid: { step, spaces: valid.scoreBins } };
+      await writeScores(run, scores);
     },
-    async results(metrics, bestEpoch) {
+    async results({ bestEpoch, bestStep, bestReport }, test) {
+      const metrics = { ...(bestReport !== null && { valid: bestReport }), ...(test !== undefined && { test: test.report }) };
       await append({ bestEpoch, metrics });
+      if (test !== undefined) await writeScores(run, (scores = { ...scores, test: { step: bestStep, spaces: test.scoreBins } }));
       await writeFileAtomic(resultsPath, resultsTable(readMetricLines(run)));
+      return metrics;
     },
     async end(facts, loop) {
       const { epoch: epochs, step: steps, bestEpoch, bestStep, allSkippedBatches: numSkippedBatches, stopping } = loop;

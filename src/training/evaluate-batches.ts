@@ -2,13 +2,14 @@ import { setImmediate } from 'node:timers/promises';
 import { monotonicMs } from '../clock.js';
 import type { BatchRead } from '../batch.js';
 import type { Program } from '../engines/engine.js';
-import { createCollector, type Report } from '../evaluation/evaluation.js';
+import { createCollector } from '../evaluation/evaluation.js';
 import type { Measuring } from '../evaluation/options.js';
 import type { Space } from '../evaluation/spaces.js';
 import type { KeyTexts } from '../row-key.js';
 import type { LoopState } from './loop-state.js';
 import { YIELD_EVERY_MS } from './loop.js';
 import { addLosses, meanLoss, type WeightedTerm } from './loss-sums.js';
+import type { Evaluation } from './monitor.js';
 
 /** Rows of a batch in evaluation, whatever training uses: a row's prediction does not depend on the others. */
 export const EVALUATION_BATCH_ROWS = 4096;
@@ -28,7 +29,7 @@ export interface Evaluated {
  * Evaluates all batches, with the average of the weights where one is kept, and measures them together.
  * @param signal aborted to give up; its reason is thrown
  */
-export async function evaluateBatches(program: Program, batches: AsyncIterable<BatchRead>, { spaces, measuring, keyTexts, terms }: Evaluated, signal: AbortSignal): Promise<{ readonly report: Report; readonly loss: number }> {
+export async function evaluateBatches(program: Program, batches: AsyncIterable<BatchRead>, { spaces, measuring, keyTexts, terms }: Evaluated, signal: AbortSignal): Promise<Evaluation> {
   const collector = createCollector(spaces, measuring);
   const sums: LoopState['sums'] = {};
   let yieldedMs = monotonicMs();
@@ -43,5 +44,5 @@ export async function evaluateBatches(program: Program, batches: AsyncIterable<B
       yieldedMs = monotonicMs();
     }
   });
-  return { report: collector.report(keyTexts), loss: meanLoss(sums, terms).total };
+  return { report: collector.report(keyTexts), loss: meanLoss(sums, terms).total, scoreBins: collector.scoreBins() };
 }

@@ -1,15 +1,22 @@
 import type { Report } from '../evaluation/evaluation.js';
 import type { Goals } from '../evaluation/goals.js';
+import type { ScoreBins } from '../evaluation/score-bins.js';
 import type { LoopState } from './loop-state.js';
 import { directionOf, parseMonitor } from './monitor-sum.js';
 import type { TrainingOptions } from './options.js';
 import { createStopping, type Stopping } from './stopping.js';
 
-/** What was measured on valid. */
-export interface Measurement {
+/** What was measured of a split. */
+export interface Evaluation {
   readonly report: Report;
   /** What training minimises: the mean of each term, times its weight in the config. */
   readonly loss: number;
+  /** Of the predictions, by space that is a classification. */
+  readonly scoreBins: Readonly<Record<string, ScoreBins>>;
+}
+
+/** What was measured on valid. */
+export interface Measurement extends Evaluation {
   /** The value that chooses the best epoch, or null where it is not defined. */
   readonly monitored: number | null;
 }
@@ -26,12 +33,12 @@ export function goalOfMonitor(monitor: string, goals: Goals): 'higher' | 'lower'
 }
 
 /** What was measured, with the value that `monitor` names. */
-export function measurementOf(found: Pick<Measurement, 'report' | 'loss'>, monitor: string): Measurement {
+export function measurementOf(found: Evaluation, monitor: string): Measurement {
   return { ...found, monitored: monitoredOf(found, monitor) };
 }
 
 /** The value of what was measured that `monitor` names (`loss`, `task.metric` or a weighted sum of these), or null where a part of it is not defined. */
-export function monitoredOf({ report, loss }: Pick<Measurement, 'report' | 'loss'>, monitor: string): number | null {
+export function monitoredOf({ report, loss }: Pick<Evaluation, 'report' | 'loss'>, monitor: string): number | null {
   let sum = 0;
   for (const { factor, space, metric } of parseMonitor(monitor) ?? []) {
     const value = space === undefined ? loss : report[space]?.[metric];

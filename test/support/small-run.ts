@@ -72,5 +72,6 @@ export function traceOf(run: string): Record<string, string> {
     state: withoutTimes(read('checkpoints/last/state.json')).replace(/"metricsBytes":\d+/, ''),
     metrics: withoutTimes(read('metrics.jsonl')),
     results: read('results.csv'),
+    scores: read('scores.json'),
   };
 }

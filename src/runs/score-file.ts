@@ -1,0 +1,40 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { writeFileAtomic } from '../disk.js';
+import type { ScoreBins } from '../evaluation/score-bins.js';
+
+/** How predictions of the best weights lie, by split: what curves are drawn from. */
+export const SCORES = 'scores.json';
+
+/** Predictions of one split. */
+export interface SplitScores {
+  /** Behind which they were made. */
+  readonly step: number;
+  readonly spaces: Readonly<Record<string, ScoreBins>>;
+}
+
+/** What scores.json holds: valid of the best epoch so far, and test in the end. */
+export type ScoreFile = Readonly<Record<string, SplitScores>>;
+
+const counts = z.array(z.number());
+const scoresSchema = z.record(z.string(), z.strictObject({
+  step: z.number(),
+  spaces: z.record(z.string(), z.strictObject({ rows: z.number(), positives: z.number(), predicted: z.number(), at: counts, negatives: counts, truths: counts })),
+}));
+
+/** Writes how predictions lie. */
+export async function writeScores(run: string, scores: ScoreFile): Promise<void> {
+  await writeFileAtomic(join(run, SCORES), `${JSON.stringify(scores)}\n`);
+}
+
+/** How predictions of a run lie; nothing where none were kept, or the file is damaged: it is for pictures alone. */
+export function readScores(run: string): ScoreFile {
+  const path = join(run, SCORES);
+  if (!existsSync(path)) return {};
+  try {
+    return scoresSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
+  } catch {
+    return {};
+  }
+}

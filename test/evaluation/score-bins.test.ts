@@ -1,0 +1,80 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { createCollector } from '../../src/evaluation/evaluation.js';
+import { BINS_PER_UNIT, middleOf, type ScoreBins } from '../../src/evaluation/score-bins.js';
+import { randomStream } from '../../src/random.js';
+import { batchOf, spacesOfType } from '../support/measured.js';
+
+/** The bins of some rows, which are given in pieces, and their AUC. */
+function binsOf(labels: readonly number[], predictions: readonly number[], pieceRows = labels.length): { bins: ScoreBins; auc: number | null } {
+  const collector = createCollector(spacesOfType('classification'));
+  for (let begin = 0; begin < labels.length; begin += pieceRows) {
+    const end = Math.min(labels.length, begin + pieceRows);
+    collector.add(batchOf({ labels, predictions }, begin, end), new Map([['y', Float32Array.from(predictions.slice(begin, end))]]));
+  }
+  return { bins: collector.scoreBins()['y']!, auc: collector.report()['y']!['auc'] as number | null };
+}
+
+/** The AUC of bins, ties half, and how far from the exact one it may be at most: half of the pairs that share a bin. */
+function aucOfBins({ positives, rows, negatives, truths }: ScoreBins): { auc: number; within: number } {
+  let [below, right, shared] = [0, 0, 0];
+  for (const [i, negative] of negatives.entries()) {
+    right += truths[i]! * (below + negative / 2);
+    shared += truths[i]! * negative;
+    below += negative;
+  }
+  const pairs = positives * (rows - positives);
+  return { auc: right / pairs, within: shared / 2 / pairs };
+}
+
+const uniform = randomStream(8, 'bins');
+const predictions = Array.from({ length: 20_000 }, () => Math.fround(uniform.uniform() ** 6));
+const labels = predictions.map((p) => Number(uniform.uniform() < p));
+
+describe('bins of predictions', () => {
+  it('give the AUC, but for pairs that share a bin', () => {
+    const { bins, auc } = binsOf(labels, predictions);
+    const { auc: binned, within } = aucOfBins(bins);
+    expect(Math.abs(binned - auc!)).toBeLessThanOrEqual(within);
+    expect(within).toBeLessThan(0.002);
+    expect(within).toBeGreaterThan(0);
+  });
+
+  it('are the same in whatever order and pieces rows come', () => {
+    const { bins } = binsOf(labels, predictions);
+    expect(binsOf([...labels].reverse(), [...predictions].reverse(), 777).bins).toEqual(bins);
+  });
+
+  it('hold every row once, and the sum of the predictions', () => {
+    const { bins } = binsOf(labels, predictions);
+    const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
+    expect(bins.rows).toBe(predictions.length);
+    expect(bins.positives).toBe(sum(labels));
+    expect(sum(bins.truths)).toBe(bins.positives);
+    expect(sum(bins.negatives)).toBe(bins.rows - bins.positives);
+    expect(bins.predicted).toBeCloseTo(sum(predictions), 6);
+    expect(bins.at).toEqual([...bins.at].sort((a, b) => a - b));
+  });
+
+  it('have a prediction within one width of their middle', () => {
+    fc.assert(fc.property(fc.double({ min: 1e-6, max: 1 - 1e-6, noNaN: true }), (value) => {
+      const p = Math.fround(value);
+      const { at } = binsOf([1], [p]).bins;
+      expect(at).toHaveLength(1);
+      const logit = (q: number): number => Math.log(q / (1 - q));
+      expect(Math.abs(logit(middleOf(at[0]!)) - logit(p))).toBeLessThanOrEqual(0.51 / BINS_PER_UNIT);
+    }));
+  });
+
+  it('take 0, 1 and what is no probability into the outermost', () => {
+    const { bins } = binsOf([0, 1, 1, 0], [0, 1, 1.5, -0.25]);
+    expect(bins).toMatchObject({ rows: 4, negatives: [2, 0], truths: [0, 2] });
+    expect(bins.at[0]).toBe(-bins.at[1]! - 1);
+  });
+
+  it('are no matter of regressions', () => {
+    const collector = createCollector(spacesOfType('regression'));
+    collector.add(batchOf({ labels: [3.5], predictions: [2] }), new Map([['y', Float32Array.of(2)]]));
+    expect(collector.scoreBins()).toEqual({});
+  });
+});
