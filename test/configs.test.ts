@@ -40,9 +40,9 @@ describe('every config that is shipped', () => {
     });
   }
 
-  it('and the one that README explains is read', () => {
-    const [, yaml] = /## A config, line by line[\s\S]*?```yaml\n([\s\S]*?)```/.exec(readFileSync(join(root, 'README.md'), 'utf8'))!;
-    const experiment = parseConfig(yaml!, join(folder, 'readme.yaml'));
+  it('and the one that is explained line by line is read', () => {
+    const [, yaml] = /```yaml\n([\s\S]*?)```/.exec(readFileSync(join(root, 'docs', 'config-by-example.md'), 'utf8'))!;
+    const experiment = parseConfig(yaml!, join(folder, 'explained.yaml'));
     expect(Object.keys(experiment.features)).toEqual(['user', 'item', 'shop', 'history', 'crosses', 'prices', 'counts']);
   });
 

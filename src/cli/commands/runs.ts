@@ -1,3 +1,4 @@
+import { userError } from '../../errors.js';
 import { jsonOption, whole, wholeOrNone } from '../options.js';
 import { defineCommand } from './command.js';
 
@@ -40,12 +41,12 @@ export const runs = defineCommand(
         .option('last', wholeOrNone('--last', 'only so many: the newest, or with --sort the best'))
         .option('csv', { type: 'boolean', default: false, describe: 'print a CSV with all metrics on stdout' })
         .option('json', jsonOption)
-        .conflicts('csv', 'json')
         .example('$0 runs --sort ctcvr.auc --last 5', '')
         .example('$0 runs esmm training.epochs=8', '')
         .example('$0 runs rm runs/esmm/001 runs/esmm/002', '')
         .example('$0 runs gc --keep 5', ''),
     async run({ filters: asked, state, sort, last, csv, json }) {
+      if (csv && json) throw userError('usage', { where: '--csv', message: 'is not for --json: both say what stdout has', fix: 'leave one of them out' });
       const { runRuns } = await import('../runs-command.js');
       return runRuns({ filters: asked, state, sort, last, csv, json });
     },
