@@ -2,31 +2,56 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { it } from 'vitest';
-import { measureConfig, type Trained } from './models/measure.js';
-import { LOGS, plantedLog, type LogName } from './models/planted.js';
+import { keptConfig, keptSpeed, measureConfig, measureSpeed } from './models/measure.js';
+import { LOGS, plantedLog, type LogName, type PlantedLog } from './models/planted.js';
 import { modelsTable, withSection } from './models/table.js';
-import { benchOptions, describeMachine } from './results.js';
+import { benchOptions, count, describeMachine } from './results.js';
 
 const ROOT = join(import.meta.dirname, '..');
+const KEPT = join(ROOT, 'runs', 'bench-models');
 const FIRST_SEED = 1;
+/** What is learned of speed from more says nothing new. */
+const SPEED_ROWS = 200_000;
 const A_DAY = 86_400_000;
 
+const { rows = 2_000_000, seeds = 3, only, threads, log, write, set, speed, kept } = benchOptions();
+const names = readdirSync(join(ROOT, 'configs')).filter((file) => file.endsWith('.yaml')).map((file) => file.slice(0, -'.yaml'.length));
+const configs = names.filter((name) => only.length === 0 || only.includes(name)).map((name) => join(ROOT, 'configs', `${name}.yaml`));
+
 it('models', async () => {
-  const { rows = 2_000_000, seeds = 3, only, threads, log, write, set } = benchOptions();
-  const configs = readdirSync(join(ROOT, 'configs')).filter((file) => file.endsWith('.yaml')).map((file) => file.slice(0, -5));
-  const unknown = only.filter((name) => !configs.includes(name));
-  if (unknown.length > 0) throw new Error(`no config '${unknown.join("', '")}'; there are ${configs.join(', ')}`);
+  const unknown = only.filter((name) => !names.includes(name));
+  if (unknown.length > 0) throw new Error(`no config '${unknown.join("', '")}'; there are ${names.join(', ')}`);
+  if (speed) return measureSpeeds();
   for (const name of (log === undefined ? Object.keys(LOGS) : [log]) as LogName[]) {
-    const planted = await plantedLog(join(ROOT, 'runs', 'bench-models'), name, rows);
-    const trainings: Trained[][] = [];
-    for (const config of configs.filter((each) => only.length === 0 || only.includes(each))) {
-      const runs: Trained[] = [];
-      for (let seed = FIRST_SEED; seed < FIRST_SEED + seeds; seed++) runs.push(await measureConfig(join(ROOT, 'configs', `${config}.yaml`), planted, { seed, threads, set }));
-      trainings.push(runs);
-      console.log(modelsTable(name, planted, [runs]).split('\n').at(-1));
-    }
-    const table = modelsTable(name, planted, trainings);
+    const planted = await plantedLog(KEPT, name, rows);
+    if (!kept) await trainAll(name, planted);
+    const lines = configs.map((config) => ({
+      config,
+      runs: seedsOf().flatMap((seed) => keptConfig(config, planted, { seed, threads, set }) ?? []),
+      rowsPerSecond: keptSpeed(config, planted, { seed: FIRST_SEED, threads, set }),
+    }));
+    const table = modelsTable(name, planted, lines);
     console.log(`\n${name}: ${rows} rows, ${seeds} seeds, ${describeMachine()}\n${table}\n`);
     if (write !== undefined) writeFileSync(write, withSection(readFileSync(write, 'utf8'), `${name} log`, table));
   }
 }, A_DAY);
+
+function seedsOf(): readonly number[] {
+  return Array.from({ length: seeds }, (_, i) => FIRST_SEED + i);
+}
+
+/** Every config with one seed first, so that there is soon something to see of each. */
+async function trainAll(name: LogName, planted: PlantedLog): Promise<void> {
+  for (const seed of seedsOf()) {
+    for (const config of configs) {
+      const trained = await measureConfig(config, planted, { seed, threads, set });
+      console.log(modelsTable(name, planted, [{ config, runs: [trained], rowsPerSecond: undefined }]).split('\n').at(-1));
+    }
+  }
+}
+
+async function measureSpeeds(): Promise<void> {
+  const planted = await plantedLog(KEPT, 'plain', SPEED_ROWS);
+  for (const config of configs) console.log(`${config}: ${count(await measureSpeed(config, planted, { seed: FIRST_SEED, threads, set }))} rows/s`);
+  console.log(describeMachine());
+}

@@ -13,14 +13,18 @@ export interface BenchOptions {
   readonly log: string | undefined;
   readonly write: string | undefined;
   readonly set: readonly string[];
+  /** Of models: measure rows/s alone. */
+  readonly speed: boolean;
+  /** Of models: train nothing, and make the tables of what earlier calls kept. */
+  readonly kept: boolean;
 }
 
 /** Reads what run.js hands over. */
 export function benchOptions(): BenchOptions {
-  const values = JSON.parse(process.env['MTL_BENCH_OPTIONS'] ?? '{}') as Readonly<Record<'only' | 'rows' | 'seeds' | 'threads' | 'log' | 'write', string | undefined>> & { readonly set?: readonly string[] };
+  const values = JSON.parse(process.env['MTL_BENCH_OPTIONS'] ?? '{}') as Readonly<Record<'only' | 'rows' | 'seeds' | 'threads' | 'log' | 'write', string | undefined>> & { readonly set?: readonly string[]; readonly speed?: boolean; readonly kept?: boolean };
   const whole = (text: string | undefined): number | undefined => (text === undefined ? undefined : Number(text));
-  const { only = '', rows, seeds, threads, log, write, set = [] } = values;
-  return { only: only.split(',').filter((name) => name !== ''), rows: whole(rows), seeds: whole(seeds), threads: whole(threads), log, write, set };
+  const { only = '', rows, seeds, threads, log, write, set = [], speed = false, kept = false } = values;
+  return { only: only.split(',').filter((name) => name !== ''), rows: whole(rows), seeds: whole(seeds), threads: whole(threads), log, write, set, speed, kept };
 }
 
 /** What numbers of speed depend on. */

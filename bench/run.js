@@ -31,6 +31,8 @@ ${lines([
   ['--log NAME', 'of models: plain or biased; both where it is left out'],
   ['--threads N', 'of models: workers of a training; one a core where it is left out'],
   ['--set KEY=VALUE', 'of models: changes to each config, as for mtl train; repeatable'],
+  ['--speed', 'of models: measures rows/s alone, in minutes; close what else is running'],
+  ['--kept', 'of models: trains nothing, and makes the tables of what earlier calls measured'],
   ['--write FILE', 'of models: puts the tables between the marks of this page, as in docs/models.md'],
   ['--help', 'this'],
 ])}
@@ -44,7 +46,7 @@ function fail(message) {
 
 function readArguments() {
   const text = { type: 'string' };
-  const options = { peers: { type: 'boolean', default: false }, only: text, rows: text, seeds: text, log: text, threads: text, set: { type: 'string', multiple: true }, write: text, help: { type: 'boolean', default: false } };
+  const options = { peers: { type: 'boolean', default: false }, only: text, rows: text, seeds: text, log: text, threads: text, set: { type: 'string', multiple: true }, speed: { type: 'boolean' }, kept: { type: 'boolean' }, write: text, help: { type: 'boolean', default: false } };
   try {
     return parseArgs({ options, allowPositionals: true });
   } catch (error) {

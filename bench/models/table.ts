@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import type { Report } from '../../src/evaluation/evaluation.js';
 import { count } from '../results.js';
 import type { Trained } from './measure.js';
@@ -17,40 +18,57 @@ const COLUMNS: Readonly<Record<LogName, readonly Column[]>> = {
   biased: [onTest('ctr'), onTest('cvr', 'cvr, where clicked'), { title: 'cvr, were all clicked', space: 'cvr', oracleFile: 'test-clicked', of: ({ clicked }) => clicked }, onTest('ctcvr')],
 };
 
+/** What was measured of a config. */
+export interface Line {
+  /** Its file. */
+  readonly config: string;
+  /** None yet, or one a seed. */
+  readonly runs: readonly Trained[];
+  readonly rowsPerSecond: number | undefined;
+}
+
 const TEN_THOUSAND = 10_000;
-const aucOf = (report: Report | undefined, space: string): number | undefined => {
-  const value = report?.[space]?.['auc'];
+const NOT_MEASURED = '–';
+const numberOf = (report: Report | undefined, space: string, name: string): number | undefined => {
+  const value = report?.[space]?.[name];
   return typeof value === 'number' ? value : undefined;
 };
 
 /**
- * What models scored on a log beside the truth, in Markdown: a line a config in the given order, its trainings averaged. Behind an
- * AUC stands how far it is from that of the true probabilities and, of several seeds, their standard deviation, in ten-thousandths.
+ * What models scored on a log beside the truth, in Markdown: a line a config in the given order, its trainings averaged. An AUC stands
+ * with half its 95% interval; behind it, in ten-thousandths, how far it is from that of the true probabilities on the same rows and, of
+ * several seeds, their standard deviation.
  */
-export function modelsTable(log: LogName, { oracle }: PlantedLog, trainings: readonly (readonly Trained[])[]): string {
+export function modelsTable(log: LogName, { oracle }: PlantedLog, lines: readonly Line[]): string {
   const columns = COLUMNS[log];
-  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
-  const truth = columns.map(({ space, oracleFile }) => aucOf(oracle[oracleFile], space)?.toFixed(4) ?? '–');
-  const rows = trainings.map((runs) => {
-    const [first] = runs;
-    const scores = columns.map(({ space, oracleFile, of }) => score(runs.map((run) => aucOf(of(run), space)), aucOf(oracle[oracleFile], space)));
-    return line([first!.config, ...scores, count(first!.numWeights), `${mean(runs.map((run) => run.bestEpoch)).toFixed(1)} of ${mean(runs.map((run) => run.epochs)).toFixed(1)}`, count(mean(runs.map((run) => run.rowsPerSecond)) / 1000) + ',000', mean(runs.map((run) => run.seconds)).toFixed(0)]);
-  });
+  const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  const truthOf = ({ oracleFile, space }: Column): number | undefined => numberOf(oracle[oracleFile], space, 'auc');
   return [
-    line(['', ...columns.map(({ title }) => title), 'parameters', 'epochs', 'rows/s', 'seconds']),
-    line(['---', ...columns.map(() => '---'), '---:', '---:', '---:', '---:']),
-    line(['the true probabilities', ...truth, '', '', '', '']),
-    ...rows,
+    row(['', ...columns.map(({ title }) => title), 'seeds', 'best epoch', 'parameters', 'rows/s']),
+    row(['---', ...columns.map(() => '---'), '---:', '---:', '---:', '---:']),
+    row(['the true probabilities', ...columns.map((column) => truthOf(column)?.toFixed(4) ?? NOT_MEASURED), '', '', '', '']),
+    ...lines.map(({ config, runs, rowsPerSecond }) =>
+      row([
+        basename(config, '.yaml'),
+        ...columns.map((column) => score(runs.map(column.of), column.space, truthOf(column))),
+        String(runs.length),
+        runs.length === 0 ? NOT_MEASURED : mean(runs.map((run) => run.bestEpoch)).toFixed(1),
+        runs.length === 0 ? NOT_MEASURED : count(runs[0]!.numWeights),
+        rowsPerSecond === undefined ? NOT_MEASURED : `${count(rowsPerSecond / 1000)},000`,
+      ]),
+    ),
   ].join('\n');
 }
 
-function score(values: readonly (number | undefined)[], truth: number | undefined): string {
-  const known = values.filter((value) => value !== undefined);
-  if (known.length === 0 || truth === undefined) return '–';
-  const average = mean(known);
-  const deviation = Math.sqrt(known.reduce((sum, value) => sum + (value - average) ** 2, 0) / Math.max(1, known.length - 1));
+function score(reports: readonly Report[], space: string, truth: number | undefined): string {
+  const values = reports.flatMap((report) => numberOf(report, space, 'auc') ?? []);
+  if (values.length === 0 || truth === undefined) return NOT_MEASURED;
+  const half = mean(reports.map((report) => (numberOf(report, space, 'auc_high')! - numberOf(report, space, 'auc_low')!) / 2));
+  const average = mean(values);
+  const deviation = Math.sqrt(values.reduce((sum, value) => sum + (value - average) ** 2, 0) / Math.max(1, values.length - 1));
   const from = Math.round((average - truth) * TEN_THOUSAND);
-  return `${average.toFixed(4)} (${from < 0 ? '−' : '+'}${Math.abs(from)}${known.length > 1 ? ` ± ${(deviation * TEN_THOUSAND).toFixed(0)}` : ''})`;
+  const spread = values.length > 1 ? ` ± ${(deviation * TEN_THOUSAND).toFixed(0)}` : '';
+  return `${average.toFixed(4)} ± ${half.toFixed(4)} (${from < 0 ? '−' : '+'}${Math.abs(from)}${spread})`;
 }
 
 function mean(values: readonly number[]): number {

@@ -1,9 +1,10 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { measureConfig } from '../../bench/models/measure.js';
+import { keptConfig, keptSpeed, measureConfig, measureSpeed } from '../../bench/models/measure.js';
 import { plantedLog } from '../../bench/models/planted.js';
 import { modelsTable, withSection } from '../../bench/models/table.js';
+import { count } from '../../bench/results.js';
 import { scratchFolder } from '../support/scratch.js';
 
 const config = join(import.meta.dirname, '..', '..', 'configs', 'esmm.yaml');
@@ -18,17 +19,37 @@ describe('npm run bench -- models', () => {
     expect(first).toMatchObject({ config: 'esmm', seed: 1, epochs: 2, test: { ctr: { rows: 2000 }, ctcvr: { rows: 2000 } }, clicked: { cvr: { rows: 2000 } } });
     expect(first!.test['cvr']!.rows).toBeLessThan(1000);
     expect(first!.numWeights).toBeGreaterThan(10_000);
-    // Of the second call nothing is trained: the time is that of the first. Another seed and other changes are other trainings.
-    expect(await measureConfig(config, log, { seed: 1, ...options })).toEqual(first);
+    // Another seed and other changes are other trainings; a comment is not.
+    const commented = join(scratchFolder(), 'esmm.yaml');
+    writeFileSync(commented, `# Another header.\n${readFileSync(config, 'utf8')}`);
+    expect(keptConfig(commented, log, { seed: 1, ...options })).toEqual(first);
+    expect(keptConfig(config, log, { seed: 3, ...options })).toBeUndefined();
+    expect(keptConfig(config, log, { seed: 1, threads: 1 })).toBeUndefined();
+    // Of a second call nothing is trained: what is kept is what is given.
+    const kept = readdirSync(join(log.folder, 'measured')).find((file) => file.startsWith('esmm-1-'))!;
+    writeFileSync(join(log.folder, 'measured', kept), JSON.stringify({ ...first, bestEpoch: 77 }));
+    expect(await measureConfig(config, log, { seed: 1, ...options })).toEqual({ ...first, bestEpoch: 77 });
     expect(runs[1]!.test['ctr']!['auc']).not.toBe(first!.test['ctr']!['auc']);
     expect(existsSync(join(log.folder, 'runs', 'esmm'))).toBe(false);
 
-    const [head, , truth, line] = modelsTable('biased', log, [runs]).split('\n').map((row) => row.split('|').map((cell) => cell.trim()).slice(1, -1));
+    const [head, , truth, line, none] = modelsTable('biased', log, [{ config, runs, rowsPerSecond: 123_400 }, { config: 'none.yaml', runs: [], rowsPerSecond: undefined }]).split('\n').map((row) => row.split('|').map((cell) => cell.trim()).slice(1, -1));
     expect(head!.slice(1, 5)).toEqual(['ctr', 'cvr, where clicked', 'cvr, were all clicked', 'ctcvr']);
     expect(truth![3]).toBe((log.oracle['test-clicked']!['cvr']!['auc'] as number).toFixed(4));
     expect(line![0]).toBe('esmm');
     const mean = ((runs[0]!.clicked['cvr']!['auc'] as number) + (runs[1]!.clicked['cvr']!['auc'] as number)) / 2;
-    expect(line![3]).toMatch(new RegExp(`^${mean.toFixed(4).replace('.', '\\.')} \\([−+]\\d+ ± \\d+\\)$`));
+    expect(line![3]).toMatch(new RegExp(`^${mean.toFixed(4).replace('.', '\\.')} ± 0\\.0\\d{3} \\([−+]\\d+ ± \\d+\\)$`));
+    expect(line!.slice(5)).toEqual(['2', expect.stringMatching(/^[12]\.[05]$/), count(first!.numWeights), '123,000']);
+    expect(none).toEqual(['none', '–', '–', '–', '–', '0', '–', '–', '–']);
+  });
+
+  it('measures speed apart, and keeps it for the table', async () => {
+    const log = await plantedLog(scratchFolder(), 'plain', 3000);
+    const options = { seed: 1, threads: 1 };
+    expect(keptSpeed(config, log, options)).toBeUndefined();
+    const rowsPerSecond = await measureSpeed(config, log, options);
+    expect(rowsPerSecond).toBeGreaterThan(0);
+    // Of a log with more rows too: a speed is no matter of the log.
+    expect(keptSpeed(config, await plantedLog(join(log.folder, '..'), 'plain', 4000), options)).toBe(rowsPerSecond);
   });
 
   it('writes its tables between the marks of a page', () => {
