@@ -51,7 +51,7 @@ export async function exportModel({ path, spec, out, ...options }: ExportOptions
 /** What of a trained model leaves the house. */
 export async function exportedModel({ folder, checkpoint, experiment, format, layout, graph, spaces }: TrainedModel): Promise<ExportedModel> {
   const about = { version: packageVersion(), model: experiment.model.name, step: checkpoint.program.step, checkpoint: await manifestDigest(folder) };
-  return { about, graph, layout, fields: format.fields, spaces, weights: checkpoint.program.weights };
+  return { about, graph, layout, fields: format.fields, decimal: experiment.data.decimal, spaces, weights: checkpoint.program.weights };
 }
 
 /** Measures a model with its own weights and with others, where its data can be read. */

@@ -73,7 +73,7 @@ export async function loadGivenModel(path: string): Promise<GivenModel> {
   const { folder, checkpoint, experiment, format: { fields } } = trained;
   let program: Program | undefined = compileTrained(trained, await createEngine({ device: 'cpu', threads: 1 }), () => undefined);
   const spaces = predictedSpaces(trained.spaces);
-  const encoder = createValueEncoder(fields);
+  const encoder = createValueEncoder(fields, experiment.data.decimal);
 
   const predictGiven = (given: GivenRows, { onBadRow }: PredictRowsOptions = {}): Predictions => {
     if (program?.predictSync === undefined) throw userError('usage', { where: folder, message: 'the model was disposed of', fix: 'load it again' });

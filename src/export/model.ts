@@ -11,6 +11,8 @@ export interface ExportedModel {
   readonly graph: Graph;
   readonly layout: InputLayout;
   readonly fields: readonly EncodedField[];
+  /** What texts have before the decimals of a number; a dot where it is not given. */
+  readonly decimal?: ',' | '.' | undefined;
   readonly spaces: readonly Space[];
   /** Parameters of the graph by their names, and the tables by theirs (`tableTensor`). */
   readonly weights: ReadonlyMap<string, HostTensor>;

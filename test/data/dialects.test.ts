@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/load.js';
 import type { Dialect, DialectOptions } from '../../src/data/dialect.js';
 import { readRows } from '../../src/data/encoding/fill-blocks.js';
+import { withDecimal } from '../../src/data/rows/decimal-comma.js';
 import { columnIndices } from '../../src/data/files/column-indices.js';
 import { openCsv } from '../../src/data/files/csv.js';
 import { parseCells } from '../../src/data/files/csv-cells.js';
@@ -85,6 +86,15 @@ describe('what is said of a CSV', () => {
     const content = 'text;n\n1,5;1,5\n1.5;-12\n,;0,25\n;,5\n';
     expect(await read(content, { decimal: ',' }, ['n'])).toEqual([['1,5', 1.5], ['1.5', -12], [',', 0.25], ['', 0.5]]);
     await expect(read('text;n\na;1.500\n', { decimal: ',' }, ['n'])).rejects.toThrow(/data\.csv:2: column "n": expected a number with a comma before its decimals, as data\.decimal says, and no dot, found "1\.500"/);
+  });
+
+  it('leaves blanks around numbers with a decimal comma, and words that may mean blank, to who trims and knows them', () => {
+    const taken: string[] = [];
+    const reader = { columns: ['n'], read: (text: string) => void taken.push(text) };
+    const readers = [{ ...reader, numberColumns: ['n'] }, { ...reader, direct: { cell: 'number' as const, encode: undefined, into: new Float64Array(1) } }];
+    for (const { read } of withDecimal(readers, ',')) for (const text of [' 1,5 ', 'n.a.', '.', ',', '']) read(text);
+    expect(taken).toEqual([' 1.5 ', 'n.a.', '.', ',', '', ' 1.5 ', 'n.a.', '.', ',', '']);
+    for (const { read } of withDecimal(readers, ',')) expect(() => read(' 1.500 ')).toThrow();
   });
 
   it('compares numbers with a decimal comma, and texts as they are', async () => {

@@ -8,7 +8,7 @@ import { readRows } from '../../src/data/encoding/fill-blocks.js';
 import type { BadRow, RejectPolicy } from '../../src/data/rows/rejects.js';
 import { appendRows, blockColumns, blockReaders, createRowBlock, type RowBlock } from '../../src/data/rows/row-block.js';
 import { encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
-import { withDecimal } from '../../src/data/files/decimal-comma.js';
+import { withDecimal } from '../../src/data/rows/decimal-comma.js';
 import { rowReader, type RowSource } from '../../src/data/files/row-reader.js';
 import { startRules } from '../../src/data/rows/row-rule.js';
 import { featureTypes } from '../../src/features/feature-types.js';
@@ -49,7 +49,7 @@ function readPlainly(path: string, bytes: Buffer, dialect: Dialect): Found {
   const rejects: BadRow[] = [];
   const block = newBlock(500);
   const source = { csv: { path, header: COLUMNS, dialect }, indices } as unknown as RowSource;
-  const readRow = rowReader(source, withDecimal(blockReaders(block, format.fields, format.labels), dialect), startRules(format.rules, block).others.settle, keeping(rejects));
+  const readRow = rowReader(source, withDecimal(blockReaders(block, format.fields, format.labels), dialect.decimal), startRules(format.rules, block).others.settle, keeping(rejects));
   const { rows, lines } = parseCells(bytes, 1, dialect);
   rows.slice(1).forEach((cells, r) => {
     if (readRow(cells, lines[r + 1]!)) block.rows++;

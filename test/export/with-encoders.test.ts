@@ -119,6 +119,41 @@ training: { epochs: 2, batchSize: 16, optimizer: { embeddings: { learningRate: 0
     for (const [column, cell] of [['city', ' New York '], ['price', '0x1'], ['look', '1|NaN|2']] as const) await expect(runOnnx(session, feeds([{ ...all[1]!, [column]: cell }])), column).rejects.toThrow('expected of');
   });
 
+  it('takes numbers with a decimal comma where the data has them, as the loaded model does', async () => {
+    const cwd = scratchFolder();
+    const [commas, dots] = [join(cwd, 'commas'), join(cwd, 'dots')];
+    const rows = Array.from({ length: 80 }, (_, i) => ({ click: String(i % 2), price: ['12,50', ',5', '', '7', '+1,5e1', ' 3,25 ', 'n.a.', '-1,0'][i % 8]!, kind: ['a,b', '1,5', '1.5'][i % 3]! }));
+    for (const [run2, decimal] of [[commas, ','], [dots, '.']] as const) {
+      const cellOf = (text: string): string => (decimal === ',' ? text : text.replace(',', '.'));
+      writeFileSync(join(cwd, 'rows.csv'), `click;price;kind\n${rows.map(({ click, price, kind }) => `${click};${cellOf(price)};${kind}\n`).join('')}`);
+      writeFileSync(join(cwd, 'config.yaml'), `
+data: { train: rows.csv, valid: rows.csv, decimal: '${decimal}', trim: true, blank: [n.a., -1] }
+features:
+  price: { type: numeric, fields: [price], scaling: standard, missing: mean, indicator: true }
+  range: { type: bucketized, fields: [price], quantiles: 4, width: 4, missing: token }
+  smooth: { type: piecewise-linear, fields: [price], bins: 4, width: 4, missing: token }
+  kind: { type: categorical, fields: [kind], encoding: tokens, width: 4 }
+tasks: { ctr: { label: click } }
+model: { name: shared-bottom }
+training: { epochs: 2, batchSize: 16, optimizer: { embeddings: { learningRate: 0.1 } } }
+`);
+      await train(join(cwd, 'config.yaml'), { runDir: run2, device: 'cpu', threads: 1 });
+    }
+    const [model, plain] = [await loadModel(commas), await loadModel(dots)];
+    const found = model.predict(rows);
+    expect(found).toEqual(plain.predict(rows.map((row) => ({ ...row, price: row.price.replace(',', '.') }))));
+    expect(model.predict([{ ...rows[0]!, price: 12.5 }])['ctr']).toEqual(found['ctr']!.subarray(0, 1));
+    expect(() => model.predict([{ ...rows[0]!, price: '1.500' }])).toThrow(/rows\[0\]: column "price": expected a number with a comma before its decimals.*found "1\.500"/);
+
+    const out = join(cwd, 'model.onnx');
+    await exportModel({ path: commas, spec: formatSpec('onnx', { withEncoders: true }), out, device: 'cpu', threads: 1, onNotice: () => undefined, signal: new AbortController().signal });
+    const session = await InferenceSession.create(out, { logSeverityLevel: 4 });
+    expectNear(await runOnnx(session, feedsOf(session.inputNames, rows)), new Map(Object.entries(found)));
+    for (const price of ['1.500', '1,5,0']) await expect(runOnnx(session, feedsOf(session.inputNames, [{ ...rows[0]!, price }])), price).rejects.toThrow('expected of price');
+    model.dispose();
+    plain.dispose();
+  });
+
   it('says which options have no say then', () => {
     expect(() => formatSpec('onnx', { withEncoders: true, bags: 'padded' })).toThrow('--bags: says how encoded items are handed over');
   });

@@ -9,7 +9,7 @@ import type { ColumnReader } from '../rows/column-reader.js';
 import { withConstants } from '../files/constant-columns.js';
 import { columnsReader } from '../files/columns-reader.js';
 import { createScanner, type Scanner } from '../files/scan.js';
-import { withDecimal } from '../files/decimal-comma.js';
+import { withDecimal } from '../rows/decimal-comma.js';
 
 /** What rows are read into. */
 export interface RowTarget {
@@ -76,7 +76,7 @@ export function createFiller(source: RowShape, { format, readers, block, capacit
 function withoutConstants(source: RowShape, { readers, needsLine, settle }: RulesInTurn, before: { readonly lines: number }): RulesInTurn {
   const { readers: cellReaders, readConstants } = withConstants(source, readers);
   const ofLine = needsLine === true ? (line: number): boolean => settle(before.lines + line) : settle;
-  return { readers: withDecimal(cellReaders, source.csv.dialect), settle: readConstants === undefined ? ofLine : (line) => (readConstants(), ofLine(line)) };
+  return { readers: withDecimal(cellReaders, source.csv.dialect?.decimal), settle: readConstants === undefined ? ofLine : (line) => (readConstants(), ofLine(line)) };
 }
 
 /**

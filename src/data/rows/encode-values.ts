@@ -1,6 +1,8 @@
 import type { Batch } from '../../batch.js';
 import { BadValue, CELL_SEPARATOR, type BagItems } from '../../features/feature.js';
 import type { EncodedField } from '../../features/feature-types.js';
+import type { DialectOptions } from '../dialect.js';
+import { withDecimal } from './decimal-comma.js';
 import type { ColumnReader } from './column-reader.js';
 import { createRowBlock, fieldReader, type RowBlock } from './row-block.js';
 
@@ -30,8 +32,11 @@ export interface ValueEncoder {
   encode(rows: number, begin: number, cellsOf: (column: string) => (row: number) => unknown, onBad: (bad: BadCell) => void): Batch;
 }
 
-/** An encoder of values for these fields. Its memory is that of the largest batch so far. */
-export function createValueEncoder(fields: readonly EncodedField[]): ValueEncoder {
+/**
+ * An encoder of values for these fields. Its memory is that of the largest batch so far.
+ * @param decimal what texts have before the decimals of a number; a dot where it is not given
+ */
+export function createValueEncoder(fields: readonly EncodedField[], decimal?: DialectOptions['decimal']): ValueEncoder {
   let capacity = 0;
   let block = createRowBlock([], 0);
   let takes: readonly FieldTake[] = [];
@@ -39,7 +44,7 @@ export function createValueEncoder(fields: readonly EncodedField[]): ValueEncode
     if (rows <= capacity) return;
     capacity = Math.max(rows, 2 * capacity);
     block = createRowBlock(fields, capacity);
-    takes = fields.map((field) => takeOf(field, block));
+    takes = fields.map((field) => takeOf(field, block, decimal));
   };
   return {
     encode(rows, begin, cellsOf, onBad) {
@@ -74,10 +79,10 @@ interface FieldTake {
 
 const NO_ITEMS: BagItems = { ids: [], weights: [], begin: 0, end: 0 };
 
-function takeOf(field: EncodedField, block: RowBlock): FieldTake {
+function takeOf(field: EncodedField, block: RowBlock, decimal: DialectOptions['decimal']): FieldTake {
   const { name, columns, kind } = field;
   const reader = fieldReader(block, field);
-  const take = columns.length > 1 ? (values: unknown) => reader.read((values as readonly unknown[]).map(textOf).join(CELL_SEPARATOR)) : takeCell(reader, block);
+  const take = columns.length > 1 ? (values: unknown) => reader.read((values as readonly unknown[]).map(textOf).join(CELL_SEPARATOR)) : takeCell(reader, block, decimal);
   if (kind === 'bag') return { columns, take, clear: () => reader.readItems!(NO_ITEMS) };
   if (kind === 'vector') {
     const { width, data } = block.vectors.get(name)!;
@@ -87,11 +92,12 @@ function takeOf(field: EncodedField, block: RowBlock): FieldTake {
   return { columns, take, clear: () => void (into[block.rows] = 0) };
 }
 
-function takeCell(reader: ColumnReader, block: RowBlock): (value: unknown) => void {
+function takeCell(reader: ColumnReader, block: RowBlock, decimal: DialectOptions['decimal']): (value: unknown) => void {
+  const [ofText] = withDecimal([reader], decimal) as [ColumnReader];
   const takeNumber = numberTake(reader, block);
   const takeItems = itemsTake(reader);
   return (value) => {
-    if (typeof value === 'string') reader.read(value);
+    if (typeof value === 'string') ofText.read(value);
     else if (typeof value === 'number') takeNumber(value);
     else if (reader.readNumbers !== undefined && isNumbers(value)) reader.readNumbers(value);
     else if (Array.isArray(value)) takeItems(value);

@@ -42,6 +42,11 @@ export function unwritable(rule: CellRule | undefined): Unwritable | undefined {
   return rule === undefined ? { message: 'is read in a way for which ONNX has no operators', fix: 'leave out --with-encoders and hand over what it becomes' } : undefined;
 }
 
+/** Whether cells are decimal numbers, whatever becomes of them. */
+export function isOfNumbers(rule: CellRule): boolean {
+  return rule.kind === 'range' || isNumber(rule);
+}
+
 const isNumber = ({ kind }: CellRule): boolean => kind === 'number' || kind === 'between' || kind === 'constant';
 
 const WRITTEN: Written<Exclude<Kind, 'hashed'>> & Partial<Written<Kind>> = {

@@ -41,3 +41,18 @@ export function emitNumbers({ onnx, field, texts, isEmpty }: Cells): string {
   const isFinite = onnx.node('Less', [onnx.node('Abs', [number]), onnx.number(LEAST_INFINITE, 'double')]);
   return checked(onnx, number, 'double', onnx.node('Or', [isEmpty, onnx.node('And', [matches, isFinite])]), `${field}: a decimal number within the range of a 32-bit float`);
 }
+
+/** What is a number as people write it, with either sign before its decimals. */
+const WRITTEN_NUMBER = '\\s*[+-]?[.,]*[0-9][0-9.,]*(?:[eE][+-]?[0-9]+)?\\s*';
+
+/** Cells of numbers that have a comma before their decimals, with a dot in its place. Running the graph fails for a number with a dot. */
+export function withDots(cells: Cells): Cells {
+  const { onnx, field, texts } = cells;
+  const isNumberWith = (pattern: string): string => onnx.node('And', [WRITTEN_NUMBER, pattern].map((each) => onnx.node('RegexFullMatch', [texts], { pattern: each })));
+  // With a comma behind it, the first two of all parts are there.
+  const [parts] = onnx.nodeOf(undefined, 'StringSplit', [onnx.node('StringConcat', [texts, onnx.text(',')])], { delimiter: ',' }, 2);
+  const part = (at: number): string => onnx.node('Gather', [parts!, onnx.number(at, 'int64')], { axis: -1 });
+  const dotted = onnx.node('StringConcat', [onnx.node('StringConcat', [part(0), onnx.text('.')]), part(1)]);
+  const read = onnx.node('Where', [isNumberWith('[^,]*,[^,]*'), dotted, texts]);
+  return { ...cells, texts: checkedTexts(onnx, read, onnx.node('Not', [isNumberWith('(?s).*[.].*')]), `${field}: a number with a comma before its decimals, and no dot`) };
+}

@@ -37,7 +37,7 @@ export function emitModel(model: ExportedModel, { bags, quantize }: EmitOptions)
   const inputs = isRaw ? model.fields.flatMap(({ columns }) => columns) : inputNames(layout);
   const outputNames = new Map(spaces.map(({ name }) => [name, inputs.includes(name) ? `${name}.prediction` : name]));
   const onnx = new OnnxGraph([...inputs, ...outputNames.values()]);
-  const features = emitFeatures(onnx, layout, tableLookup(onnx, model, quantize !== undefined), isRaw ? rawValues(onnx, model.fields) : encodedValues(onnx, bags));
+  const features = emitFeatures(onnx, layout, tableLookup(onnx, model, quantize !== undefined), isRaw ? rawValues(onnx, model.fields, model.decimal) : encodedValues(onnx, bags));
 
   const valueOf = emitterOf(model, onnx, features);
   const predictions = new Map([...graph.predictions].map(([task, value]) => [task, valueOf(value)]));

@@ -2,8 +2,9 @@ import { UserError } from '../../errors.js';
 import { CELL_SEPARATOR, type BagForm } from '../../features/feature.js';
 import type { EncodedField } from '../../features/feature-types.js';
 import { BATCH, paddedBag } from './bags.js';
-import { emitRule, unwritable } from './cell-rules.js';
-import { checked, checkedTexts, emitNumbers, type Cells } from './cells.js';
+import type { ExportedModel } from '../model.js';
+import { emitRule, isOfNumbers, unwritable } from './cell-rules.js';
+import { checked, checkedTexts, emitNumbers, withDots, type Cells } from './cells.js';
 import { cleanedCells, isEmptyText } from './clean-cells.js';
 import type { FieldValues } from './features.js';
 import { ELEMENT_TYPES } from './messages.js';
@@ -12,9 +13,10 @@ import { emitVectors } from './vectors.js';
 
 /**
  * Cells as they stand in data: an input of texts for each column.
+ * @param decimal what they have before the decimals of a number
  * @throws UserError (usage) with all fields that ONNX has no operators for
  */
-export function rawValues(onnx: OnnxGraph, fields: readonly EncodedField[]): FieldValues {
+export function rawValues(onnx: OnnxGraph, fields: readonly EncodedField[], decimal?: ExportedModel['decimal']): FieldValues {
   const problems = fields.flatMap((field) => {
     const { name, rule } = field;
     const problem = field.kind === 'bag' && field.form.format === 'json' ? IN_JSON : field.kind === 'vector' ? undefined : unwritable(rule);
@@ -24,7 +26,11 @@ export function rawValues(onnx: OnnxGraph, fields: readonly EncodedField[]): Fie
   const byName = new Map(fields.map((field) => [field.name, field]));
   const ruleOf = (name: string) => byName.get(name)!.rule!;
   const cellsOf = (name: string): Cells => {
-    const cells = byName.get(name)!.columns.map((column) => cleanedCells(cellsOfColumn(onnx, name, column), ruleOf(name).clean));
+    const rule = ruleOf(name);
+    const cells = byName.get(name)!.columns.map((column) => {
+      const written = cellsOfColumn(onnx, name, column);
+      return cleanedCells(decimal === ',' && isOfNumbers(rule) ? withDots(written) : written, rule.clean);
+    });
     return cells.length === 1 ? cells[0]! : joinedCells(cells);
   };
   return {
