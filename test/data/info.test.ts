@@ -64,6 +64,18 @@ describe('the description of data', () => {
   });
 });
 
+describe('blanks in the description of data', () => {
+  it('are what a field takes for empty: words for nothing and blanks, as training does', async () => {
+    const spec = { tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }], cells: { blank: ['?'], trim: true }, groups: [
+      { type: 'categorical', fields: ['city', { name: 'plan', missing: 'token' }], encoding: { name: 'tokens' } },
+      { type: 'numeric', fields: ['price'], missing: 'mean', blank: [-1] },
+    ].map((group) => featureTypes.schema.parse(group)) };
+    const source = scratchFile('log.csv', 'click,city,plan,price\n1,Bonn,?,2\n0, ?,a,-1.0\n1, ,b,\n0,Ulm,?, 3\n');
+    const { fields } = await describeData(dataOptions.parse({ train: source, valid: source }), rowFormatOf(spec), { cache: { folder: scratchFolder() } });
+    expect(fields.map(({ name, blanks }) => [name, blanks.train])).toEqual([['city', 0.5], ['plan', 0.5], ['price', 0.5]]);
+  });
+});
+
 describe('the description of vectors', () => {
   it('tells their length, mean and norm, empty cells, and drift where they turn, by split', async () => {
     const random = randomStream(5, 'vectors');

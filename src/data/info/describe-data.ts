@@ -114,7 +114,7 @@ function describeField({ name, kind, columns, direct }: EncodedField, counts: Re
     name,
     kind,
     values: train.keys.length,
-    blanks: blanksOf(columns, counts),
+    blanks: blanksOf(name, columns, counts),
     // A cell that is an id already may be a 0 with a meaning of its own.
     unknown: kind === 'number' || direct?.cell === 'id' ? {} : bySplit(counts, (split) => (tallyOf(split)!.total === 0 ? undefined : tallyOf(split)!.count(0) / tallyOf(split)!.total)),
     drift: bySplit(counts, (split) => (split === 'train' ? undefined : driftOf(train, tallyOf(split)!))),
@@ -129,7 +129,7 @@ function describeVectors(name: string, columns: readonly string[], length: numbe
     name,
     kind: 'vector',
     vectors: { length, mean: bySplit(counts, (_, found) => tallyOf(found).mean), norm: bySplit(counts, (_, found) => tallyOf(found).norm) },
-    blanks: blanksOf(columns, counts),
+    blanks: blanksOf(name, columns, counts),
     unknown: {},
     drift: bySplit(counts, (split, found) => (split === 'train' ? undefined : vectorDrift(train, tallyOf(found)))),
     auc: {},
@@ -144,8 +144,8 @@ function bySplit(counts: ReadonlyMap<Split, SplitCounts>, of: (split: Split, fou
 }
 
 /** Shares of rows with an empty cell, of a field of one column. */
-function blanksOf(columns: readonly string[], counts: ReadonlyMap<Split, SplitCounts>): BySplit {
-  return columns.length > 1 ? {} : bySplit(counts, (_, found) => (found.rows === 0 ? undefined : found.blanks.get(columns[0]!)! / found.rows));
+function blanksOf(name: string, columns: readonly string[], counts: ReadonlyMap<Split, SplitCounts>): BySplit {
+  return columns.length > 1 ? {} : bySplit(counts, (_, found) => (found.rows === 0 ? undefined : (found.blanks.get(name) ?? 0) / found.rows));
 }
 
 function warningsOf({ name, auc, drift, unknown, values }: FieldDescription): readonly string[] {

@@ -1,5 +1,6 @@
 import { column, type Batch } from '../../batch.js';
 import type { StreamedRows } from '../encoding/stream-rows.js';
+import { cleanOf, type Clean } from '../../features/cells.js';
 import type { EncodedFormat } from '../rows/row-format.js';
 import { taskColumns, type Task } from '../../tasks.js';
 import type { LabelSums } from './leak.js';
@@ -13,7 +14,7 @@ export interface SplitCounts {
   readonly tallies: ReadonlyMap<string, Tally>;
   /** By field of vectors. */
   readonly vectors: ReadonlyMap<string, VectorTally>;
-  /** By column of the fields: rows with nothing in it. */
+  /** By field of one column: rows with nothing in it, or a word for that. */
   readonly blanks: ReadonlyMap<string, number>;
   readonly tasks: ReadonlyMap<string, TaskCounts>;
 }
@@ -50,7 +51,8 @@ export function createSplitCounter(format: EncodedFormat, columns: readonly stri
   const classes = classifications(format).map((task) => taskColumns(task, tasks));
   const tallies = new Map(format.fields.flatMap(({ name, kind }) => (kind === 'vector' ? [] : [[name, createTally(kind === 'bag' ? 0 : 2 * classes.length)]])));
   const vectors = new Map(format.fields.flatMap(({ name, vectorRule }) => (vectorRule === undefined ? [] : [[name, createVectorTally(vectorRule.length)] as const])));
-  const blanks = new Map(columns.map((name) => [name, 0]));
+  const blanks = new Map<string, number>();
+  const cellReaders = format.fields.filter((field) => field.columns.length === 1).map(({ name, columns: [own], cells }) => ({ name, column: columns.indexOf(own!), clean: cleanOf(cells ?? {}) }));
   const taskCounts = new Map(tasks.map((task) => [task.name, { ...taskColumns(task, tasks), rows: 0, sum: 0 }]));
   let rows = 0;
   const amounts = new Array<number>(2 * classes.length).fill(0);
@@ -67,7 +69,7 @@ export function createSplitCounter(format: EncodedFormat, columns: readonly stri
     add({ batch, kept, skipped }) {
       rows += batch.rows;
       for (const counts of taskCounts.values()) countTask(batch, counts);
-      for (const [c, name] of columns.entries()) blanks.set(name, blanks.get(name)! + blanksOf(kept[c]!, skipped));
+      for (const { name, column, clean } of cellReaders) blanks.set(name, (blanks.get(name) ?? 0) + blanksOf(kept[column]!, skipped, clean));
       for (const [name, tally] of vectors) tally.add(column(batch.vectors!, name), batch.rows);
       for (let r = 0; r < batch.rows; r++) {
         for (const [c, { label, mask }] of classes.entries()) {
@@ -92,9 +94,9 @@ function countTask({ rows, labels }: Batch, counts: { readonly label: string; re
 }
 
 /** Empty cells of the rows that were read. */
-function blanksOf(cells: readonly string[], skipped: readonly number[]): number {
+function blanksOf(cells: readonly string[], skipped: readonly number[], clean: Clean = (cell) => cell): number {
   const isSkipped = new Set(skipped.map((before, i) => before + i));
-  return cells.reduce((sum, cell, i) => (cell === '' && !isSkipped.has(i) ? sum + 1 : sum), 0);
+  return cells.reduce((sum, cell, i) => (clean(cell) === '' && !isSkipped.has(i) ? sum + 1 : sum), 0);
 }
 
 function tallyRow({ ids, numbers, bags }: Batch, name: string, r: number, tally: Tally, amounts: readonly number[]): void {
