@@ -9,6 +9,13 @@ export interface Finding {
   readonly message: string;
 }
 
+/** Thrown while a part is built that does not fit what it is built on, though each of them is right alone; the path starts at the config's root. */
+export class Misfit extends Error {
+  constructor(readonly finding: Finding) {
+    super(finding.message);
+  }
+}
+
 /** One interchangeable piece of the house: a model, an optimizer, a feature type. It owns its options. */
 export interface Part<Name extends string, Shape extends z.ZodRawShape, Args extends readonly unknown[], Built> {
   readonly name: Name;

@@ -1,5 +1,7 @@
 export { adatt } from './adatt.js';
 export { cgc } from './cgc.js';
+export { dcn } from './dcn.js';
+export { fm } from './fm.js';
 export { home } from './home.js';
 export { mlp } from './mlp.js';
 export { mmoe } from './mmoe.js';

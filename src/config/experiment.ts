@@ -6,11 +6,11 @@ import { goalsOf } from '../evaluation/goals.js';
 import { checkEvaluation, evaluationSection, measuringOf } from '../evaluation/options.js';
 import { spacesOf } from '../evaluation/spaces.js';
 import { checkFeatures } from '../features/check.js';
-import { featureTypes } from '../features/feature-types.js';
+import { featureTypes, layoutOf } from '../features/feature-types.js';
 import { inputsOf } from '../graph/features.js';
 import { lossOf, lossOption, lossPartOf, losses } from '../losses/losses.js';
-import { models, termNames, type ModelSpec } from '../models/models.js';
-import type { Finding } from '../part.js';
+import { buildModel, embeddingParts, models, type ModelSpec } from '../models/models.js';
+import { Misfit, type Finding } from '../part.js';
 import { checkpointOptions } from '../runs/options.js';
 import { initFromOptions } from '../runs/origin.js';
 import { checkLabelScaling } from '../scaling.js';
@@ -55,11 +55,13 @@ export function tasksOf(experiment: Pick<Experiment, 'tasks'>): readonly Task[] 
 /** What no section can know alone; sections that did not parse are left out, so that the others are still checked. */
 export function* crossChecks({ data, features, tasks: taskOptions, model, training, evaluation, checkpoints }: Partial<Experiment>): Generator<Finding> {
   const tasks = taskOptions && tasksOf({ tasks: taskOptions });
-  if (features !== undefined) yield* checkFeatures(features, labelColumns(tasks ?? []));
-  const wrongTasks = tasks === undefined ? [] : [...checkTasks(tasks, model)];
-  yield* wrongTasks;
-  if (features !== undefined && model !== undefined) yield* checkInputs(model, Object.keys(features));
-  const terms = tasks !== undefined && model !== undefined && wrongTasks.length === 0 ? termNames(model, tasks) : undefined;
+  const wrong = [
+    ...(features === undefined ? [] : checkFeatures(features, labelColumns(tasks ?? []))),
+    ...(tasks === undefined ? [] : checkTasks(tasks, model)),
+    ...(features === undefined || model === undefined ? [] : checkInputs(model, Object.keys(features))),
+  ];
+  yield* wrong;
+  const terms = features !== undefined && tasks !== undefined && model !== undefined && wrong.length === 0 ? yield* builtTerms(model, features, tasks) : undefined;
   if (data?.sampling !== undefined && tasks !== undefined && tasks.length > 0) yield* checkSampling(tasks);
   if (training !== undefined) for (const { path, message } of checkTraining(training, terms)) yield { path: ['training', ...path], message };
   if (tasks !== undefined) {
@@ -94,6 +96,19 @@ function* checkInputs(model: ModelSpec, known: readonly string[]): Generator<Fin
       if (!known.includes(group)) yield { path: at, message: joined(`expected a group of features (${known.join(', ')}), found '${group}'`, didYouMean(group, known)) };
       else if (groups.indexOf(group) < i) yield { path: at, message: `'${group}' stands there twice` };
     }
+  }
+}
+
+/** Builds the model, which may not fit the features; gives the names of the terms of its loss where it does. */
+function* builtTerms(model: ModelSpec, groups: Experiment['features'], tasks: readonly Task[]): Generator<Finding, readonly string[] | undefined> {
+  // How wide a vector is may be known of train alone.
+  const fields = Object.values(groups).flatMap((group) => featureTypes.build(group)).map((field) => ({ ...field, width: Math.max(field.width, 1) }));
+  try {
+    return buildModel(model, layoutOf(fields, { groups, embeddingParts: embeddingParts(model, tasks) }), tasks).terms.map(({ name }) => name);
+  } catch (error) {
+    if (!(error instanceof Misfit)) throw error;
+    yield error.finding;
+    return undefined;
   }
 }
 

@@ -1,5 +1,5 @@
 import { GraphBuilder, type LossOptions } from '../graph/builder.js';
-import { inputsOf, type InputField } from '../graph/features.js';
+import type { InputField } from '../graph/features.js';
 import type { Graph } from '../graph/graph.js';
 import { lossOf, losses } from '../losses/losses.js';
 import { registry } from '../part.js';
@@ -40,17 +40,10 @@ export function embeddingParts(spec: ModelSpec, tasks: readonly Task[]): readonl
   return parts.length === 0 ? ['all'] : parts;
 }
 
-/** Names of the terms of a model's loss, which do not depend on the features. */
-export function termNames(spec: ModelSpec, tasks: readonly Task[]): readonly string[] {
-  const groups = [undefined, ...new Set([...inputsOf(spec)].flatMap((each) => each.groups))];
-  const { length: width } = embeddingParts(spec, tasks);
-  const columns = groups.map((group, i): InputField => ({ field: `field ${i}`, group, offset: i * width, width, kind: 'id' }));
-  return buildModel(spec, { width: columns.length * width, columns }, tasks).terms.map(({ name }) => name);
-}
-
 /**
  * Builds the graph of a model.
  * @param inputLayout of the features, with the parts of embeddings that the model wants (`withEmbeddingParts`)
+ * @throws Misfit where the model does not fit these features
  */
 export function buildModel(spec: ModelSpec, inputLayout: ModelInput, tasks: readonly Task[], { termWeights = {}, negatives = 1, sums, scales = new Map(), firstBias = 'drawn' }: GraphOptions = {}): Graph {
   const g = new GraphBuilder();

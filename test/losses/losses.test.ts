@@ -72,8 +72,8 @@ describe('every loss', () => {
     const spec = models.schema.parse({ name });
     const tasksWith = (loss?: object): readonly Task[] => [{ name: 'ctr', ...taskOptions.parse({ label: 'click', loss }) }, { name: 'cvr', ...taskOptions.parse({ label: 'purchase', given: 'click', loss }) }];
     const fused = (tasks: readonly Task[]): number => {
-      const columns = [{ field: 'f', offset: 0, width: 4, kind: 'id' as const, group: 'user' }];
-      return buildModel(spec, { width: 4, columns }, tasks).terms.filter(({ loss }) => loss.op === 'binaryCrossEntropy').length;
+      const columns = ['e', 'f'].map((field, i) => ({ field, offset: 6 * i, width: 6, kind: 'id' as const, group: 'user' }));
+      return buildModel(spec, { width: 12, columns }, tasks).terms.filter(({ loss }) => loss.op === 'binaryCrossEntropy').length;
     };
     expect(fused(tasksWith())).toBeGreaterThan(0);
     for (const part of losses.parts.filter(({ taskTypes }) => taskTypes.some((type) => type === 'classification'))) {

@@ -182,6 +182,52 @@ describe('home', () => {
   });
 });
 
+describe('fm', () => {
+  const deep = (model: ByHand, x: Row): Row => relu(model.linear(x, 'deep.0'));
+  const pairs = (model: ByHand, row: number): Row => {
+    const all = model.features(row);
+    const [user, item, price] = [all.slice(0, 2), all.slice(2, 4), model.linear(all.slice(4), 'factors.price')];
+    return plus(times(user, item), times(user, price), times(item, price));
+  };
+
+  it.each(['parallel', 'stacked'])('adds up the products of any two fields, of a number by factors that it learns, with deep layers %s', async (structure) => {
+    const model = byHand({ name: 'fm', structure, deep: layers(4), tower: layers() }, funnel, 2);
+    await expectFormula(model, (row) => {
+      const products = pairs(model, row);
+      const stands = structure === 'stacked' ? deep(model, products) : [...products, ...deep(model, model.features(row))];
+      return Object.fromEntries(['ctr', 'cvr'].map((name) => [name, sigmoid(model.linear(stands, `towers.${name}.out`)[0]!)]));
+    });
+  });
+
+  it('tells half of what the square of the sum is more than the sum of the squares', () => {
+    const model = byHand({ name: 'fm', structure: 'stacked', deep: layers(), tower: layers() }, funnel, 2);
+    const all = model.features(0);
+    const fields = [all.slice(0, 2), all.slice(2, 4), model.linear(all.slice(4), 'factors.price')];
+    const squares = (x: Row): Row => times(x, x);
+    pairs(model, 0).forEach((v, i) => expect(v).toBeCloseTo((squares(plus(...fields))[i]! - plus(...fields.map(squares))[i]!) / 2, 6));
+    model.program.dispose();
+  });
+});
+
+describe('dcn', () => {
+  it.each([
+    ['stacked', undefined],
+    ['parallel', undefined],
+    ['stacked', 2],
+  ])('multiplies the features, layer on layer, by what it makes of them, with deep layers %s and rank %s', async (structure, rank) => {
+    const model = byHand({ name: 'dcn', layers: 2, ...(rank !== undefined && { rank }), structure, deep: layers(4), tower: layers() });
+    const weighted = (x: Row, name: string): Row => (rank === undefined ? model.linear(x, name) : model.linear(model.linear(x, `${name}.down`), `${name}.up`));
+    if (rank !== undefined) expect([model.weight('cross.0.down.weight').length, model.weight('cross.0.up.weight').length]).toEqual([12, 12]);
+    await expectFormula(model, (row) => {
+      const x0 = model.features(row);
+      const x = [0, 1].reduce((below, layer) => plus(times(x0, weighted(below, `cross.${layer}`)), below), x0);
+      const deep = (of: Row): Row => relu(model.linear(of, 'deep.0'));
+      const stands = structure === 'stacked' ? deep(x) : [...x, ...deep(x0)];
+      return Object.fromEntries(['ctr', 'cvr'].map((name) => [name, sigmoid(model.linear(stands, `towers.${name}.out`)[0]!)]));
+    });
+  });
+});
+
 describe('ddpo', () => {
   const model = (): ByHand => byHand({ name: 'ddpo', layers: layers(4), ctrTower: layers(3), cvrTower: layers(3), maxWeight: 3 });
   /** Click, conversion and what is guessed of it, by the formulas. */
@@ -224,8 +270,8 @@ describe('ddpo', () => {
 });
 
 describe('shared layers below a funnel', () => {
-  it.each(['adatt', 'stem', 'pepnet', 'home'])('may be %s', async (name) => {
-    const program = createSimdEngine().compile(smallPlan({ name: 'esmm', bottom: { name } }));
+  it.each(['adatt', 'dcn', 'fm', 'stem', 'pepnet', 'home'])('may be %s', async (name) => {
+    const program = createSimdEngine().compile(smallPlan({ name: 'esmm', bottom: { name } }, funnel, 2));
     const { losses } = await program.trainStep(smallBatch());
     expect([...losses.keys()]).toEqual(['ctr', 'ctcvr']);
     expect([...losses.values()].every(({ mean }) => Number.isFinite(mean))).toBe(true);

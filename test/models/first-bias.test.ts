@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { firstLossBias } from '../../src/models/first-bias.js';
-import { buildModel, models, type GraphOptions } from '../../src/models/models.js';
+import { buildModel, embeddingParts, models, type GraphOptions } from '../../src/models/models.js';
 import { denseOptimizers } from '../../src/optimizers/optimizers.js';
+import { withEmbeddingParts } from '../../src/tables/layout.js';
 import { taskOptions, type LabelSums, type Task } from '../../src/tasks.js';
 
 const task = (name: string, options: object): Task => ({ name, ...taskOptions.parse(options) });
@@ -16,12 +17,12 @@ const sums = new Map<string, LabelSums>([
 /** What a model predicts for one row while its last layers have no weights, only biases. */
 async function silentPredictions(name: string, tasks: readonly Task[], options: GraphOptions) {
   const sgd = denseOptimizers.schema.parse({ learningRate: 0.1 });
-  const layout = { width: 2, tables: [], columns: [0, 1].map((offset) => ({ field: `x${offset}`, offset, width: 1, kind: 'number' as const })) };
-  const program = createSimdEngine().compile({ graph: buildModel(models.schema.parse({ name }), layout, tasks, options), layout, optimizers: { dense: sgd, embeddings: { ...sgd, lazy: true } }, seed: 3 });
+  const spec = models.schema.parse({ name });
+  const layout = withEmbeddingParts({ width: 3, tables: [{ name: 'id', rows: 2, width: 2 }], columns: [{ field: 'id', offset: 0, width: 2, kind: 'id', table: 'id' }, { field: 'x', offset: 2, width: 1, kind: 'number' }] }, embeddingParts(spec, tasks).length);
+  const program = createSimdEngine().compile({ graph: buildModel(spec, layout, tasks, options), layout, optimizers: { dense: sgd, embeddings: { ...sgd, lazy: true } }, seed: 3 });
   const { weights } = program.state();
   program.restore({ step: 0, optimizer: new Map(), weights: new Map([...weights].map(([key, { shape, data }]) => [key, { shape, data: key.endsWith('.out.weight') ? new Float32Array(data.length) : data }])) });
-  const numbers = new Map(layout.columns.map(({ field }) => [field, Float32Array.of(0.3)]));
-  const predictions = await program.predict({ rows: 1, ids: new Map(), bags: new Map(), numbers, labels: new Map() });
+  const predictions = await program.predict({ rows: 1, ids: new Map([['id', Uint32Array.of(1)]]), bags: new Map(), numbers: new Map([['x', Float32Array.of(0.3)]]), labels: new Map() });
   program.dispose();
   return (of: string) => predictions.get(of)![0]!;
 }

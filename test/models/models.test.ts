@@ -23,7 +23,7 @@ function planOf(spec: unknown, tasks: readonly Task[] = funnel): Plan {
     columns: [
       { field: 'user', group: 'user', offset: 0, width: 4, kind: 'id', table: 'user' },
       { field: 'item', group: 'item', offset: 4, width: 4, kind: 'id', table: 'item' },
-      { field: 'price', group: 'item', offset: 8, width: 1, kind: 'number' },
+      { field: 'price', group: 'user', offset: 8, width: 1, kind: 'number' },
     ],
   }, embeddingParts(parsed, tasks).length);
   const graph = buildModel(parsed, layout, tasks);

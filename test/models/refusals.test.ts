@@ -26,6 +26,33 @@ describe('groups of features given to a part of a model', () => {
   });
 });
 
+describe('a model that the features do not fit', () => {
+  const found = (features: string, model: string): readonly string[] => {
+    try {
+      parseConfig(`data: { train: a.csv }\nfeatures:\n${features}tasks: { ctr: { label: click }, cvr: { label: buy, given: click } }\nmodel: ${model}\n`, 'x.yaml');
+      return [];
+    } catch (error) {
+      if (error instanceof UserError) return error.problems.map(({ where, message }) => `${where}: ${message}`);
+      throw error;
+    }
+  };
+  const user = '  user: { type: categorical, fields: [u], width: 8 }\n';
+  const item = (width: number): string => `  item: { type: categorical, fields: [i, { name: j, width: ${width} }], width: 8 }\n`;
+
+  it('says so of embeddings that fm cannot multiply, with what to change, wherever it stands', () => {
+    const one = '  item: { type: categorical, fields: [i], width: 4 }\n';
+    expect(found(user + one, '{ name: esmm, bottom: { name: fm } }')).toEqual(['x.yaml:4:9: fm multiplies embeddings with each other, and that of "i" has width 4, that of "u" 8; give them one width, or let it read groups of one width, as in input: [user]']);
+    expect(found(user + item(4), '{ name: fm, input: [item] }')).toEqual(['x.yaml:4:9: fm multiplies embeddings with each other, and that of "j" has width 4, that of "i" 8; give them one width']);
+    expect(found(user + item(8), '{ name: single-task, bottom: { name: fm } }')).toEqual([]);
+    expect(found(user + item(4), '{ name: dcn }')).toEqual([]);
+  });
+
+  it('says so where fm has nothing to multiply', () => {
+    expect(found(user + item(8), '{ name: fm, input: [user] }')).toEqual(['x.yaml:6:8: fm multiplies fields with each other, and reads "u" alone; let it read more']);
+    expect(found('  n: { type: numeric, fields: [x, y] }\n', '{ name: fm }')).toEqual(['x.yaml:5:8: fm multiplies embeddings, and reads numbers alone; give them embeddings, as fields of type bucketized or piecewise-linear have, or let it read more groups']);
+  });
+});
+
 describe('a model that tasks do not fit', () => {
   it('says so of the network of dbmtl: what is not there, what is a circle, what has no arrow', () => {
     expect(problems('{ name: dbmtl, parents: { cvr: [ctrr], spend: [ctr] } }')).toEqual(["model.parents.cvr.0: no task is called \"ctrr\"; did you mean 'ctr'?", 'model.parents.spend: no task is called "spend"']);

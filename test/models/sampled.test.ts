@@ -5,9 +5,10 @@ import type { Batch } from '../../src/batch.js';
 import { parseConfig } from '../../src/config/load.js';
 import type { Plan } from '../../src/engines/engine.js';
 import { evaluate } from '../../src/evaluate.js';
-import { buildModel, models } from '../../src/models/models.js';
+import { buildModel, embeddingParts, models } from '../../src/models/models.js';
 import { denseOptimizers } from '../../src/optimizers/optimizers.js';
 import { randomStream } from '../../src/random.js';
+import { withEmbeddingParts } from '../../src/tables/layout.js';
 import { taskOptions, type Task } from '../../src/tasks.js';
 import { engines } from '../support/engines.js';
 import { scratchFolder } from '../support/scratch.js';
@@ -19,15 +20,16 @@ const tasks: readonly Task[] = [
 ];
 const adam = denseOptimizers.schema.parse({ learningRate: 0.01 });
 function planOf(name: string, negatives?: number): Plan {
-  const layout = { width: 2, tables: [], columns: [{ field: 'a', offset: 0, width: 1, kind: 'number' as const }, { field: 'b', offset: 1, width: 1, kind: 'number' as const }] };
-  return { graph: buildModel(models.schema.parse({ name }), layout, tasks, { negatives }), layout, optimizers: { dense: adam, embeddings: { ...adam, lazy: true } }, seed: 3 };
+  const spec = models.schema.parse({ name });
+  const layout = withEmbeddingParts({ width: 3, tables: [{ name: 'a', rows: 4, width: 2 }], columns: [{ field: 'a', offset: 0, width: 2, kind: 'id', table: 'a' }, { field: 'b', offset: 2, width: 1, kind: 'number' }] }, embeddingParts(spec, tasks).length);
+  return { graph: buildModel(spec, layout, tasks, { negatives }), layout, optimizers: { dense: adam, embeddings: { ...adam, lazy: true } }, seed: 3 };
 }
 
 function batchOf(): Batch {
   const random = randomStream(1, 'rows');
   const floats = (value: () => number): Float32Array => Float32Array.from({ length: 40 }, value);
   const click = floats(() => random.below(2));
-  return { rows: 40, ids: new Map(), bags: new Map(), numbers: new Map([['a', floats(() => 3 * random.normal())], ['b', floats(() => random.normal())]]), labels: new Map([['click', click], ['purchase', click.map((y) => y * random.below(2))]]) };
+  return { rows: 40, ids: new Map([['a', Uint32Array.from({ length: 40 }, () => random.below(4))]]), bags: new Map(), numbers: new Map([['b', floats(() => random.normal())]]), labels: new Map([['click', click], ['purchase', click.map((y) => y * random.below(2))]]) };
 }
 
 describe.each(engines)('in $name', ({ create }) => {

@@ -37,17 +37,17 @@ export function task(name: string, options: object): Task {
   return { name, ...taskOptions.parse(options) };
 }
 
-/** The plan of a model over a user with an embedding of 2, an item with one of 3, and a price. */
-export function smallPlan(spec: unknown, tasks: readonly Task[] = funnel): Plan {
+/** The plan of a model over a user with an embedding of 2, an item with one of 3 or another width, and a price. */
+export function smallPlan(spec: unknown, tasks: readonly Task[] = funnel, itemWidth = 3): Plan {
   const parsed = models.schema.parse(spec);
   const layout = withEmbeddingParts(
     {
-      width: 6,
-      tables: [{ name: 'user', rows: 4, width: 2 }, { name: 'item', rows: 3, width: 3 }],
+      width: 3 + itemWidth,
+      tables: [{ name: 'user', rows: 4, width: 2 }, { name: 'item', rows: 3, width: itemWidth }],
       columns: [
         { field: 'user', group: 'user', offset: 0, width: 2, kind: 'id', table: 'user' },
-        { field: 'item', group: 'item', offset: 2, width: 3, kind: 'id', table: 'item' },
-        { field: 'price', group: 'item', offset: 5, width: 1, kind: 'number' },
+        { field: 'item', group: 'item', offset: 2, width: itemWidth, kind: 'id', table: 'item' },
+        { field: 'price', group: 'item', offset: 2 + itemWidth, width: 1, kind: 'number' },
       ],
     },
     embeddingParts(parsed, tasks).length,
@@ -85,8 +85,8 @@ export interface ByHand {
 }
 
 /** Compiles a model and gives it random weights. */
-export function byHand(spec: unknown, tasks: readonly Task[] = funnel): ByHand {
-  const plan = smallPlan(spec, tasks);
+export function byHand(spec: unknown, tasks: readonly Task[] = funnel, itemWidth = 3): ByHand {
+  const plan = smallPlan(spec, tasks, itemWidth);
   const program = createSimdEngine().compile(plan);
   const random = randomStream(5, 'stir');
   const { weights, optimizer } = program.state();
@@ -112,7 +112,7 @@ export function byHand(spec: unknown, tasks: readonly Task[] = funnel): ByHand {
         const begin = batch.ids.get(field)![row]! * width * parts + part * width;
         return weight(`embeddings.${field}`).slice(begin, begin + width);
       };
-      return [...embedding('user', 2), ...embedding('item', 3), batch.numbers.get('price')![row]!];
+      return [...embedding('user', 2), ...embedding('item', itemWidth), batch.numbers.get('price')![row]!];
     },
   };
 }
