@@ -28,6 +28,8 @@ export interface MeasureOptions extends EngineOptions, Pick<Access, 'verifyData'
 export interface EvaluateOptions extends MeasureOptions {
   /** A run or a checkpoint. */
   readonly path: string;
+  /** Measures what the model predicts itself, not as it is calibrated. */
+  readonly raw?: boolean | undefined;
 }
 
 /** What was measured. */
@@ -46,8 +48,8 @@ export interface EvaluateResult extends Measured {
 }
 
 /** Measures a checkpoint on valid and test, or on other data; the same numbers that training printed. */
-export async function evaluate({ path, ...options }: EvaluateOptions): Promise<EvaluateResult> {
-  const model = await readTrainedModel(path);
+export async function evaluate({ path, raw, ...options }: EvaluateOptions): Promise<EvaluateResult> {
+  const model = await readTrainedModel(path, { raw });
   return { checkpoint: model.folder, step: model.checkpoint.program.step, ...(await measure(model, options)) };
 }
 

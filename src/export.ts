@@ -15,6 +15,8 @@ import { readTrainedModel, type TrainedModel } from './trained-model.js';
 export interface ExportOptions extends EngineOptions {
   /** A run or a checkpoint. */
   readonly path: string;
+  /** Exports what the model predicts itself, not as it is calibrated. */
+  readonly raw?: boolean | undefined;
   readonly spec: FormatSpec;
   /** A file, or a folder where the format has several. */
   readonly out: string;
@@ -35,9 +37,9 @@ export interface ExportResult {
 }
 
 /** Writes a model in a format that others read. */
-export async function exportModel({ path, spec, out, ...options }: ExportOptions): Promise<ExportResult> {
+export async function exportModel({ path, raw, spec, out, ...options }: ExportOptions): Promise<ExportResult> {
   checkTarget(spec, out);
-  const model = await readTrainedModel(path);
+  const model = await readTrainedModel(path, { raw });
   const exporter = formats.build(spec, await exportedModel(model), resolve(out));
   const folder = dirname(resolve(out));
   await onDisk(folder, () => makeFolder(folder));
@@ -55,7 +57,7 @@ export async function exportedModel({ folder, checkpoint, experiment, format, la
 }
 
 /** Measures a model with its own weights and with others, where its data can be read. */
-async function compare(model: TrainedModel, weights: ReadonlyMap<string, HostTensor>, options: Omit<ExportOptions, 'path' | 'spec' | 'out'>): Promise<ExportResult['measured']> {
+async function compare(model: TrainedModel, weights: ReadonlyMap<string, HostTensor>, options: Omit<ExportOptions, 'path' | 'raw' | 'spec' | 'out'>): Promise<ExportResult['measured']> {
   const { checkpoint } = model;
   try {
     const exact = await measure(model, options);

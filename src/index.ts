@@ -10,13 +10,14 @@ import type { TrainObserver, TrainResult } from './training/observer.js';
 // The package as a library: all that a program may import. docs/api.md is made of the texts here.
 
 export { loadModel } from './load-model.js';
-export type { Model, ModelInput, Predictions, PredictRowsOptions } from './load-model.js';
+export type { LoadOptions, Model, ModelInput, Predictions, PredictRowsOptions } from './load-model.js';
 export type { BadRow, Columns, Row } from './data/rows/object-rows.js';
 export type { Cell, Item } from './data/rows/encode-values.js';
 export { UserError } from './errors.js';
 export type { ErrorKind, Problem } from './errors.js';
 export type { EvaluateResult } from './evaluate.js';
-export type { Report, SpaceReport } from './evaluation/evaluation.js';
+export type { Report } from './evaluation/evaluation.js';
+export type { CalibrationReport, SpaceReport } from './evaluation/space-report.js';
 export type { TableRow } from './evaluation/metric.js';
 export type { PredictResult } from './predict.js';
 export type { RankOptions } from './predict/top-rows.js';

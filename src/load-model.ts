@@ -18,6 +18,12 @@ export interface PredictRowsOptions {
   onBadRow?(bad: BadRow): void;
 }
 
+/** How a model is loaded. */
+export interface LoadOptions {
+  /** Predicts what the model does itself, not as it is calibrated. */
+  readonly raw?: boolean | undefined;
+}
+
 /** A trained model that predicts rows of this process. */
 export interface Model {
   /** The folder of its checkpoint. */
@@ -62,14 +68,14 @@ const PIECE_ROWS = 4096;
  * model.dispose();
  * @throws UserError (checkpoint) where there is none, or it is not whole
  */
-export async function loadModel(path: string): Promise<Model> {
-  const { checkpoint, step, inputs, outputs, predict, predictColumns, dispose } = await loadGivenModel(path);
+export async function loadModel(path: string, options: LoadOptions = {}): Promise<Model> {
+  const { checkpoint, step, inputs, outputs, predict, predictColumns, dispose } = await loadGivenModel(path, options);
   return { checkpoint, step, inputs, outputs, predict, predictColumns, dispose };
 }
 
 /** The same, for a server. */
-export async function loadGivenModel(path: string): Promise<GivenModel> {
-  const trained = await readTrainedModel(path);
+export async function loadGivenModel(path: string, { raw }: LoadOptions): Promise<GivenModel> {
+  const trained = await readTrainedModel(path, { raw });
   const { folder, checkpoint, experiment, format: { fields } } = trained;
   let program: Program | undefined = compileTrained(trained, await createEngine({ device: 'cpu', threads: 1 }), () => undefined);
   const spaces = predictedSpaces(trained.spaces);

@@ -22,6 +22,8 @@ export interface PredictOptions extends EngineOptions, ColumnOptions {
   readonly path: string;
   /** Files, folders or globs of CSV, JSON Lines or Parquet, or shards, with or without labels; - for a text from standard input. */
   readonly data: Paths;
+  /** Writes what the model predicts itself, not as it is calibrated. */
+  readonly raw?: boolean | undefined;
   /** In place of what the config says of text files. */
   readonly format?: DialectOptions['format'];
   /** A file, whose ending says what it is, or a stream that takes CSV. */
@@ -53,8 +55,8 @@ export interface PredictResult {
 }
 
 /** Predicts every row of some data and writes what was predicted, in the order of rows, in memory of one size. */
-export async function predict({ path, data, format: textFormat, out, keep, prefix, top, onBadRow, onProgress, onNotice, signal, ...engineOptions }: PredictOptions): Promise<PredictResult> {
-  const model = await readTrainedModel(path);
+export async function predict({ path, data, raw, format: textFormat, out, keep, prefix, top, onBadRow, onProgress, onNotice, signal, ...engineOptions }: PredictOptions): Promise<PredictResult> {
+  const model = await readTrainedModel(path, { raw });
   const { folder, checkpoint, experiment } = model;
   // What is to be predicted is not asked for.
   const format = encodedFormat(rowFormatOf({ ...model.format.spec, tasks: [], keys: [], lossKeys: [] }), checkpoint.fitted);

@@ -12,6 +12,8 @@ export interface ServeOptions {
   readonly paths: readonly string[];
   /** What the models are called, in the order of `paths`; undefined calls them what their configs are called. */
   readonly names?: readonly string[] | undefined;
+  /** Answers what the models predict themselves, not as they are calibrated. */
+  readonly raw?: boolean | undefined;
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
@@ -49,10 +51,10 @@ const DRAIN_EVERY_MS = 50;
  * Serves trained models over HTTP, until it is drained.
  * @throws UserError (usage) for names and ports that cannot be, (checkpoint) for what cannot be loaded
  */
-export async function serve({ paths, names, host, port, token, workers, reloadMs, limits, timeoutMs, onNotice, onBug }: ServeOptions): Promise<Server> {
+export async function serve({ paths, names, raw, host, port, token, workers, reloadMs, limits, timeoutMs, onNotice, onBug }: ServeOptions): Promise<Server> {
   const facts = (): readonly ModelFacts[] => models.names.map((name) => models.pool(name).facts);
   const metrics = createMetrics(facts);
-  const models = await loadServedModels(paths, names, limits, { workers, timeoutMs, onNotice, onBundle: (...counted) => metrics.countBundle(...counted) });
+  const models = await loadServedModels(paths, names, limits, { workers, raw, timeoutMs, onNotice, onBundle: (...counted) => metrics.countBundle(...counted) });
   let isDraining = false;
   const app = createApp({ models, metrics, limits, timeoutMs, token, isDraining: () => isDraining, onBug });
   let url: string;

@@ -9,10 +9,11 @@ import type { Access, ReadProgress } from './data/sources/source.js';
 import { openData, openDatasets } from './data/sources/splits.js';
 import { createEngine, type EngineOptions } from './engines/engines.js';
 import { planSize } from './engines/plan-size.js';
+import { createCalibration } from './evaluation/calibration/calibration.js';
 import { measuredSpaces } from './evaluation/measured-spaces.js';
 import { layoutOf, vocabularyBytes } from './features/feature-types.js';
 import { buildModel, embeddingParts } from './models/models.js';
-import { findCheckpoint, readCheckpoint } from './runs/checkpoint.js';
+import { readBest } from './runs/calibrated-spaces.js';
 import { openRun, type RunRequest } from './runs/open-run.js';
 import { openSaver, type Saver } from './runs/saver.js';
 import { evaluateBatches, EVALUATION_BATCH_ROWS } from './training/evaluate-batches.js';
@@ -74,17 +75,15 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
     if (run.resumed === undefined) start.begin(program, log, tell);
     else run.resumed.restore(program);
     const stepper = createStepper({ program, training, seed, terms: graph.terms, stateOf: run.state.of });
-    const measured = (rows: typeof trainSet) => evaluateBatches(program, rows.batches(EVALUATION_BATCH_ROWS), { ...what, keyTexts: rows.keyTexts, terms: graph.terms }, signal);
+    const calibration = createCalibration({ section: experiment.calibration, spaces: what.spaces, stateOf: run.state.of }, tell);
+    const measured = (rows: typeof trainSet, spaces = what.spaces) => evaluateBatches(program, rows.batches(EVALUATION_BATCH_ROWS), { ...what, spaces, keyTexts: rows.keyTexts, terms: graph.terms }, signal);
 
     saver = await openSaver({ ...checkpoints, run, loop, goals, snapshot: () => ({ program: program.state(), sections: run.state.sections(), fitted: encoded.fitted, config }) }, tell);
     await run.begin({ unknown });
     const end = await trainLoop({
-      ...training, program, stepper, signal,
-      state: loop,
-      terms: graph.terms,
-      stopping: stoppingOf(training, loop, goals),
+      ...training, program, stepper, signal, state: loop, terms: graph.terms, stopping: stoppingOf(training, loop, goals),
       batches: (epoch, skipBatches) => trainSet.batches(stepRows(training), training.shuffle ? { seed, epoch, window: training.shuffleWindow } : undefined, { skipBatches }),
-      validate: validSet && (async () => measurementOf(await measured(validSet), training.monitor)),
+      validate: validSet && (async () => measurementOf(calibration.fitted(await measured(validSet), loop.step), training.monitor)),
       beforeStep: () => saver?.beforeStep(),
       onStep: (progress) => observer.onStep(progress),
       onSteps: (report) => log.steps(report),
@@ -100,8 +99,10 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
     await saver.now();
     saver = undefined;
 
-    program.restore((await readCheckpoint(findCheckpoint(folder), false)).program);
-    Object.assign(metrics, await log.results(loop, testSet && (await measured(testSet))));
+    const best = await readBest(folder, what.spaces);
+    program.restore(best.program);
+    const valid = validSet && experiment.calibration && (await measured(validSet, best.spaces));
+    Object.assign(metrics, await log.results(loop, { valid, test: testSet && (await measured(testSet, best.spaces)) }));
     nonsense.results(metrics);
     return await finish(end);
   } catch (error) {

@@ -13,6 +13,7 @@ import type { Graph } from './graph/graph.js';
 import { buildModel, embeddingParts } from './models/models.js';
 import { denseOptimizers, embeddingOptimizerSchema } from './optimizers/optimizers.js';
 import { sgd } from './optimizers/sgd.js';
+import { calibratedSpaces } from './runs/calibrated-spaces.js';
 import { findCheckpoint, readCheckpoint, type Checkpoint } from './runs/checkpoint.js';
 import { FILES } from './runs/manifest.js';
 import { sectionOf } from './runs/run-state.js';
@@ -39,10 +40,10 @@ export interface TrainedModel {
 
 /**
  * Reads the model of a run (its best checkpoint) or of a checkpoint.
- * @param options whether the optimizer's state is needed too
- * @throws UserError (checkpoint) where there is none, or it is not whole
+ * @param options whether the optimizer's state is needed too, and whether predictions are wanted as the model makes them, not calibrated
+ * @throws UserError (checkpoint) where there is none, or it is not whole; or where it is to be calibrated, and what it has is for other weights
  */
-export async function readTrainedModel(path: string, { withOptimizer = false } = {}): Promise<TrainedModel> {
+export async function readTrainedModel(path: string, { withOptimizer = false, raw = false } = {}): Promise<TrainedModel> {
   const folder = findCheckpoint(path);
   const checkpoint = await readCheckpoint(folder, withOptimizer);
   const experiment = storedExperiment(checkpoint.config, join(folder, 'config.yaml'));
@@ -51,7 +52,8 @@ export async function readTrainedModel(path: string, { withOptimizer = false } =
   const layout = layoutOf(format.fields, { groups: experiment.features, embeddingParts: embeddingParts(experiment.model, tasks) });
   const learned = tasks.some(({ scaling }) => scaling !== undefined) ? sectionOf(checkpoint.sections, dataSection, join(folder, FILES.state)).labelScales : undefined;
   const graph = buildModel(experiment.model, layout, tasks, { ...experiment.training, ...experiment.data.sampling, scales: labelScales(tasks, learned ?? {}) });
-  return { folder, checkpoint, experiment, tasks, spaces: spacesOf(tasks), measuring: measuringOf(experiment.evaluation), format, layout, graph };
+  const spaces = raw ? spacesOf(tasks) : calibratedSpaces(spacesOf(tasks), checkpoint, folder);
+  return { folder, checkpoint, experiment, tasks, spaces, measuring: measuringOf(experiment.evaluation), format, layout, graph };
 }
 
 /** What keeps nothing beside the weights: a model in use is trained no further. */

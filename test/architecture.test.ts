@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import * as bottoms from '../src/bottoms/all.js';
+import * as calibrations from '../src/evaluation/calibration/all.js';
 import * as encodings from '../src/features/encodings/all.js';
 import * as formats from '../src/export/all.js';
 import * as features from '../src/features/all.js';
@@ -174,7 +175,7 @@ describe('the house', () => {
   });
 
   it('quotes the name of a part in the file of the part alone', () => {
-    const parts: Record<string, { name: string }>[] = [bottoms, formats, losses, models, optimizers, schedules, weightings, encodings, metrics, features];
+    const parts: Record<string, { name: string }>[] = [bottoms, calibrations, formats, losses, models, optimizers, schedules, weightings, encodings, metrics, features];
     // A column of the model's input is an id, a bag, a number or a vector, whatever type of feature it comes from; a weight starts constant or drawn;
     // of many a thing there may be none; a rule of optimizers is for embeddings or for what is dense; what is a date is one in Parquet too; and
     // auto leaves a choice to whoever can make it; people's folders are at home.

@@ -14,15 +14,16 @@ export interface ExportArguments {
   readonly out: string;
   /** Options of the format; undefined where they are not given. */
   readonly asked: Readonly<Record<string, unknown>>;
+  readonly raw: boolean;
   readonly device: Device;
   readonly threads: number | undefined;
   readonly json: boolean;
 }
 
 /** `mtl export`: runs it, prints what was written, and gives the exit code. */
-export async function runExport({ path, format, out, asked, device, threads, json }: ExportArguments): Promise<number> {
+export async function runExport({ path, format, out, asked, raw, device, threads, json }: ExportArguments): Promise<number> {
   const { screen, notice, result } = createOutput(json);
-  const exported = await exportModel({ path, spec: formatSpec(format, asked), out, device, threads, onNotice: notice, signal: new AbortController().signal });
+  const exported = await exportModel({ path, spec: formatSpec(format, asked), out, raw, device, threads, onNotice: notice, signal: new AbortController().signal });
   screen.print(`checkpoint ${exported.checkpoint}`);
   if (exported.measured !== undefined) screen.print(lossTable(exported.measured, screen));
   screen.print(`${exported.files.join(', ')}: ${bytes(exported.bytes)}`);

@@ -58,12 +58,21 @@ export function milestoneLines(milestone: Milestone, epochs: number, screen: Scr
 
 /** Metrics as a table, a line a task; what has no value is a dash, with the reason below. */
 export function reportTable(split: string, report: Report, screen: Screen): string {
-  const names = [...new Set(Object.values(report).flatMap((space) => Object.keys(space)))].filter((name) => name !== 'reasons' && name !== 'bins');
+  const names = [...new Set(Object.values(report).flatMap((space) => Object.keys(space)))].filter((name) => !['reasons', 'bins', 'calibration'].includes(name));
   const rows = Object.entries(report).map(([task, values]) => [task, ...names.map((name) => cell(name, values[name]))]);
   const reasons = Object.entries(report).flatMap(([task, { reasons: byMetric = {} }]) =>
     Object.entries(byMetric).map(([metric, reason]) => `  ${task}.${metric}: ${reason}`),
   );
-  return [table([split, ...names], rows, screen), ...reasons.map((line) => screen.dim(line))].join('\n');
+  return [table([split, ...names], rows, screen), ...reasons.map((line) => screen.dim(line)), ...calibrationTable(report, screen)].join('\n');
+}
+
+/** What calibration did, a line a space that has one; nothing where none has. */
+function calibrationTable(report: Report, screen: Screen): readonly string[] {
+  const found = Object.entries(report).flatMap(([space, { calibration }]) => (calibration === undefined ? [] : [{ space, ...calibration }]));
+  if (found.length === 0) return [];
+  const names = Object.keys(found[0]!.before).filter((name) => typeof found[0]!.before[name] !== 'object' && !COUNTS.test(name));
+  const rows = found.map(({ space, method, before, after }) => [space, method, ...names.map((name) => `${cell(name, before[name])} > ${cell(name, after[name])}`)]);
+  return [table(['calibrated', 'by', ...names], rows, screen)];
 }
 
 /** Rows below a header; the first column is text, the others are numbers. */

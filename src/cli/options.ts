@@ -32,6 +32,8 @@ export const threadsOption = {
 } as const;
 /** Whether data is trusted to be what it was where nothing says that it was touched. */
 export const verifyDataOption = { type: 'boolean', default: false, describe: 'read data files to see that they hold what the cache kept of them, also where size, times and inode are the same' } as const;
+/** Whether predictions are wanted as the model makes them. */
+export const rawOption = { type: 'boolean', default: false, describe: 'what the model predicts itself, not as the config has it calibrated' } as const;
 /** For programs that read what a command found. */
 export const jsonOption = { type: 'boolean', default: false, describe: 'print one JSON object on stdout and all else on stderr' } as const;
 

@@ -7,7 +7,7 @@ import { createOutput } from './output.js';
 import { untilStopped } from './signals.js';
 
 /** The arguments of `mtl predict`. */
-export interface PredictArguments extends Pick<PredictOptions, 'path' | 'data' | 'format' | 'keep' | 'prefix' | 'onBadRow' | 'device' | 'threads'> {
+export interface PredictArguments extends Pick<PredictOptions, 'path' | 'data' | 'format' | 'keep' | 'prefix' | 'onBadRow' | 'raw' | 'device' | 'threads'> {
   readonly out: string;
   readonly top: number | undefined;
   readonly by: string | undefined;

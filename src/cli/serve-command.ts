@@ -20,6 +20,7 @@ export interface ServeArguments {
   readonly maxBody: number;
   readonly maxRows: number;
   readonly timeout: number;
+  readonly raw: boolean;
   readonly json: boolean;
 }
 
@@ -27,7 +28,7 @@ export interface ServeArguments {
 const TOKEN = 'MTL_TOKEN';
 
 /** `mtl serve`: serves until it is told to end, and gives the exit code. */
-export async function runServe({ paths, name, host, port, workers, reload, reloadEvery, maxBody, maxRows, timeout, json }: ServeArguments): Promise<number> {
+export async function runServe({ paths, name, host, port, workers, reload, reloadEvery, maxBody, maxRows, timeout, raw, json }: ServeArguments): Promise<number> {
   const token = process.env[TOKEN];
   if (token?.trim() === '') throw userError('usage', { where: TOKEN, message: 'is set, and empty', fix: 'unset it, or put a token into it' });
   const { screen, notice, result } = createOutput(json);
@@ -35,6 +36,7 @@ export async function runServe({ paths, name, host, port, workers, reload, reloa
     const server = await serve({
       paths,
       names: name?.split(','),
+      raw,
       host,
       port,
       token,

@@ -4,6 +4,7 @@ import { checkData, dataOptions, splitFilesOf } from '../data/options.js';
 import { didYouMean, joined } from '../errors.js';
 import { goalsOf } from '../evaluation/goals.js';
 import { checkEvaluation, evaluationSection, measuringOf } from '../evaluation/options.js';
+import { calibrationSection, checkCalibration } from '../evaluation/calibration/options.js';
 import { spacesOf } from '../evaluation/spaces.js';
 import { checkFeatures } from '../features/check.js';
 import { featureTypes, layoutOf } from '../features/feature-types.js';
@@ -37,6 +38,7 @@ export const experimentSchema = z.strictObject({
   model: models.schema,
   training: trainingOptions.prefault({}),
   evaluation: evaluationSection.optional(),
+  calibration: calibrationSection.optional(),
   checkpoints: checkpointOptions.prefault({}),
   initFrom: initFromOptions.optional(),
 });
@@ -53,7 +55,7 @@ export function tasksOf(experiment: Pick<Experiment, 'tasks'>): readonly Task[] 
 }
 
 /** What no section can know alone; sections that did not parse are left out, so that the others are still checked. */
-export function* crossChecks({ data, features, tasks: taskOptions, model, training, evaluation, checkpoints }: Partial<Experiment>): Generator<Finding> {
+export function* crossChecks({ data, features, tasks: taskOptions, model, training, evaluation, calibration, checkpoints }: Partial<Experiment>): Generator<Finding> {
   const tasks = taskOptions && tasksOf({ tasks: taskOptions });
   const wrong = [
     ...(features === undefined ? [] : checkFeatures(features, labelColumns(tasks ?? []))),
@@ -78,8 +80,10 @@ export function* crossChecks({ data, features, tasks: taskOptions, model, traini
     }
   }
   if (evaluation !== undefined) for (const { path, message } of checkEvaluation(evaluation)) yield { path: ['evaluation', ...path], message };
+  if (calibration !== undefined && tasks !== undefined) for (const { path, message } of checkCalibration(calibration, tasks)) yield { path: ['calibration', ...path], message };
   if (data !== undefined) for (const { path, message } of [...checkDialect(data), ...checkData(data)]) yield { path: ['data', ...path], message };
   if (data !== undefined && splitFilesOf(data).valid === undefined) {
+    if (calibration !== undefined) yield { path: ['calibration'], message: 'needs data.valid to be fitted on' };
     if (training?.earlyStopping !== undefined) yield { path: ['training', 'earlyStopping'], message: 'needs data.valid to look at' };
     if (training?.evaluation !== undefined) yield { path: ['training', 'evaluation'], message: 'needs data.valid to look at' };
     if (training !== undefined && looksAtValid(training.schedule)) yield { path: ['training', 'schedule'], message: `${training.schedule.name} needs data.valid to look at` };

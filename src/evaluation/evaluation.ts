@@ -2,25 +2,16 @@ import { column, type Batch } from '../batch.js';
 import { userError } from '../errors.js';
 import type { KeyTexts } from '../row-key.js';
 import type { KeyNumbers } from './key-numbers.js';
-import type { TableRow } from './metric.js';
 import { keysOf, measuringOf, type Measuring } from './options.js';
 import { createRowStore, type Block, type StoredRows } from './row-store.js';
 import { binScores, type ScoreBins } from './score-bins.js';
-import { sumOf, type Scores } from './scores.js';
+import type { Scores } from './scores.js';
 import { segmentsOf } from './segments.js';
+import { measure, measureCalibration, type SpaceReport } from './space-report.js';
 import { scoresOf } from './space-scores.js';
 import type { Space } from './spaces.js';
 
-/** The metrics of one space: a number, or null with its reason under `reasons`. */
-export interface SpaceReport {
-  readonly rows: number;
-  /** Rows with label 1; absent for a regression. */
-  readonly positives?: number;
-  readonly reasons?: Readonly<Record<string, string>>;
-  /** By metric that has some: bins of predictions. */
-  readonly bins?: Readonly<Record<string, readonly TableRow[]>>;
-  readonly [metric: string]: number | null | undefined | Readonly<Record<string, string>> | Readonly<Record<string, readonly TableRow[]>>;
-}
+export type { SpaceReport };
 
 /** Metrics by space; those of a segment under names as `ctr[hour=13]`. */
 export type Report = Readonly<Record<string, SpaceReport>>;
@@ -35,6 +26,8 @@ export interface Collector {
   readonly keys: ReadonlyMap<string, KeyNumbers>;
   /** Takes the rows of a collector of the same spaces: the report is that of one collector that saw all rows, to the last bit. */
   merge(other: StoredRows): void;
+  /** The rows of a space so far, with its predictions. */
+  scores(space: Space): Scores;
   /**
    * Metrics of all rows that were added.
    * @param texts by column, for the names of segments
@@ -57,7 +50,9 @@ export function createCollector(spaces: readonly Space[], measuring: Measuring =
     keysOf(measuring),
   );
   const { blocks, keys } = store;
+  const scores = (space: Space): Scores => scoresOf(space, { blocks, keys });
   return {
+    scores,
     blocks,
     keys,
     add(batch, predictions) {
@@ -71,7 +66,7 @@ export function createCollector(spaces: readonly Space[], measuring: Measuring =
     merge: (rows) => store.take(rows),
     report(texts = new Map()) {
       const report: Record<string, SpaceReport> = {};
-      for (const space of spaces) report[space.name] = measure(space, measuring, scoresOf(space, { blocks, keys }));
+      for (const space of spaces) report[space.name] = { ...measure(space, measuring, scores(space)), ...measureCalibration(space, scores) };
       for (const by of measuring.by) {
         for (const { name, places } of segmentsOf(by, blocks, keys.get(by)!, texts.get(by))) {
           for (const space of spaces) report[`${space.name}[${name}]`] = measure(space, measuring, scoresOf(space, { blocks, keys, places }));
@@ -79,34 +74,11 @@ export function createCollector(spaces: readonly Space[], measuring: Measuring =
       }
       return report;
     },
-    scoreBins: () => Object.fromEntries(spaces.filter(({ type }) => type === 'classification').map((space) => [space.name, binScores(scoresOf(space, { blocks, keys }))])),
+    scoreBins: () => Object.fromEntries(spaces.filter(({ type }) => type === 'classification').map((space) => [space.name, binScores(scores(space))])),
   };
 }
 
 function areFinite(values: Float32Array, count: number): boolean {
   for (let row = 0; row < count; row++) if (!Number.isFinite(values[row]!)) return false;
   return true;
-}
-
-function measure({ type }: Space, { metrics }: Measuring, scores: Scores): SpaceReport {
-  const numbers: Record<string, number | null> = {};
-  const reasons: Record<string, string> = {};
-  const bins: Record<string, readonly TableRow[]> = {};
-  for (const { taskType, values, compute, tabulate } of metrics) {
-    if (taskType !== type) continue;
-    const found = scores.rows === 0 ? { reason: 'no rows' } : compute(scores);
-    for (const [v, { name }] of values.entries()) {
-      const value = 'reason' in found ? found : found[v]!;
-      numbers[name] = typeof value === 'number' ? value : null;
-      if (typeof value !== 'number') reasons[name] = value.reason;
-    }
-    if (tabulate !== undefined && scores.rows > 0) bins[values[0].name] = tabulate(scores);
-  }
-  return {
-    rows: scores.rows,
-    ...(type === 'classification' ? { positives: sumOf(scores, 'labels') } : {}),
-    ...numbers,
-    ...(Object.keys(bins).length > 0 ? { bins } : {}),
-    ...(Object.keys(reasons).length > 0 ? { reasons } : {}),
-  };
 }

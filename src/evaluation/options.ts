@@ -43,4 +43,4 @@ export function* checkEvaluation(section: EvaluationSection): Generator<Finding>
 }
 
 /** What a report of a space holds beside metrics. */
-const OWN: readonly string[] = ['rows', 'positives', 'reasons', 'bins'];
+const OWN: readonly string[] = ['rows', 'positives', 'reasons', 'bins', 'calibration'];

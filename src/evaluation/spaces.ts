@@ -1,5 +1,6 @@
 import { column } from '../batch.js';
 import { chainOf, taskColumns, type Task } from '../tasks.js';
+import { applyCurve, type Calibrator } from './calibration/curve.js';
 import type { Block } from './row-store.js';
 
 /** A prediction with the rows and the label that it is measured on. */
@@ -11,6 +12,8 @@ export interface Space {
   readonly where: string | undefined;
   /** Tasks whose predictions are multiplied. */
   readonly factors: readonly string[];
+  /** What is told in the place of their product, where it is calibrated. */
+  readonly calibrator?: Calibrator | undefined;
 }
 
 /**
@@ -32,18 +35,24 @@ export function spacesOf(tasks: readonly Task[]): readonly Space[] {
 
 /** Of the spaces with the same predictions, which only count other rows, the first: what is told where nothing is measured. */
 export function predictedSpaces(spaces: readonly Space[]): readonly Space[] {
+  return spaces.filter((space) => predictedSpaceOf(space, spaces) === space);
+}
+
+/** The first of the spaces that have the predictions of one. */
+export function predictedSpaceOf(space: Space, spaces: readonly Space[]): Space {
   const keyOf = ({ factors }: Space): string => JSON.stringify(factors);
-  return spaces.filter((space, i) => spaces.findIndex((other) => keyOf(other) === keyOf(space)) === i);
+  return spaces.find((other) => keyOf(other) === keyOf(space))!;
 }
 
 /**
- * The predictions of a space for some rows: the product of its tasks'.
+ * The predictions of a space for some rows: the product of its tasks', as its calibrator tells it.
  * @param predictions by task, of at least `rows` rows
  * @param into where they go
  */
-export function predictionsOf({ factors }: Space, predictions: Block['predictions'], rows: number, into = new Float32Array(rows)): Float32Array {
+export function predictionsOf({ factors, calibrator }: Space, predictions: Block['predictions'], rows: number, into = new Float32Array(rows)): Float32Array {
   const [first, ...others] = factors.map((task) => column(predictions, task));
   into.set(first!.subarray(0, rows));
   for (const other of others) for (let row = 0; row < rows; row++) into[row]! *= other[row]!;
+  if (calibrator !== undefined) applyCurve(calibrator.curve, into, rows);
   return into;
 }

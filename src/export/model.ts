@@ -53,7 +53,7 @@ function describeFields({ fields, layout }: Pick<ExportedModel, 'fields' | 'layo
  */
 export function modelMetadata(model: ExportedModel, outputOf?: (space: string) => string): Readonly<Record<string, string>> {
   const { about, spaces } = model;
-  const predictions = predictedSpaces(spaces).map(({ name, type, factors }) => ({ name, ...(outputOf && { output: outputOf(name) }), type, factors }));
+  const predictions = predictedSpaces(spaces).map(({ name, type, factors, calibrator }) => ({ name, ...(outputOf && { output: outputOf(name) }), type, factors, ...(calibrator && { calibrator }) }));
   return {
     'mtl.version': about.version,
     'mtl.model': about.model,

@@ -78,15 +78,21 @@ export interface RunLog {
   diagnosis(report: DiagnosisReport): void;
   /**
    * What was measured with the best weights: the last line of `metrics.jsonl`, and `results.csv`.
-   * @param test of it, where there is one
+   * @param found what is not yet known of them
    * @returns metrics by split
    */
-  results(best: Pick<LoopState, 'bestEpoch' | 'bestStep' | 'bestReport'>, test: Evaluation | undefined): Promise<Readonly<Record<string, Report>>>;
+  results(best: Pick<LoopState, 'bestEpoch' | 'bestStep' | 'bestReport'>, found: BestFound): Promise<Readonly<Record<string, Report>>>;
   /**
    * The run ends, though not with an error.
    * @returns what came of it, which is also written into `summary.json`
    */
   end(facts: RunFacts, loop: LoopState): Promise<TrainResult>;
+}
+
+/** What was measured with the best weights, in the end; valid is that of the best epoch where it is not measured anew. */
+export interface BestFound {
+  readonly valid?: Evaluation | undefined;
+  readonly test?: Evaluation | undefined;
 }
 
 /** What a run knows of its end, beside what the log and the loop know. */
@@ -183,10 +189,12 @@ export async function openRunLog(run: string, { source, config, overrides, engin
       scores = { valid: { step, spaces: valid.scoreBins } };
       await writeScores(run, scores);
     },
-    async results({ bestEpoch, bestStep, bestReport }, test) {
-      const metrics = { ...(bestReport !== null && { valid: bestReport }), ...(test !== undefined && { test: test.report }) };
+    async results({ bestEpoch, bestStep: step, bestReport }, { valid, test }) {
+      const validReport = valid?.report ?? bestReport;
+      const metrics = { ...(validReport !== null && { valid: validReport }), ...(test !== undefined && { test: test.report }) };
       await append({ bestEpoch, metrics });
-      if (test !== undefined) await writeScores(run, (scores = { ...scores, test: { step: bestStep, spaces: test.scoreBins } }));
+      scores = { ...scores, ...(valid !== undefined && { valid: { step, spaces: valid.scoreBins } }), ...(test !== undefined && { test: { step, spaces: test.scoreBins } }) };
+      if (valid !== undefined || test !== undefined) await writeScores(run, scores);
       await writeFileAtomic(resultsPath, resultsTable(readMetricLines(run)));
       return metrics;
     },

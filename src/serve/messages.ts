@@ -47,6 +47,8 @@ export interface PredictorSpec {
   /** What the model is called; what its config says where it is left out. */
   readonly name: string | undefined;
   readonly limits: BodyLimits;
+  /** Whether the model's own predictions are answered, not as they are calibrated. */
+  readonly raw?: boolean | undefined;
 }
 
 /** What a request may ask for at the most. */

@@ -7,8 +7,8 @@ import type { Bundle, ModelFacts, PredictorSpec } from './messages.js';
 // A thread that holds a model and answers bundles of requests.
 
 // Given by `openPool`.
-const { folder, name, limits } = workerData as PredictorSpec;
-const loading = loadGivenModel(folder).then((model) => {
+const { folder, name, limits, raw } = workerData as PredictorSpec;
+const loading = loadGivenModel(folder, { raw }).then((model) => {
   const facts: ModelFacts = { name: name ?? model.name, version: String(model.step), checkpoint: model.checkpoint, inputs: model.inputs, outputs: model.outputs };
   return { model, facts };
 });

@@ -1,7 +1,7 @@
 import { realpathSync } from 'node:fs';
 import { didYouMean, quoted, systemCode, UserError, userError } from '../errors.js';
 import { findCheckpoint } from '../runs/checkpoint.js';
-import type { BodyLimits } from './messages.js';
+import type { BodyLimits, PredictorSpec } from './messages.js';
 import { openPool, type Pool, type PoolOptions } from './pool.js';
 import { refusal } from './refusal.js';
 
@@ -31,6 +31,9 @@ export interface ServedModels {
   close(): Promise<void>;
 }
 
+/** How models are served. */
+export interface ServedOptions extends PoolOptions, Pick<PredictorSpec, 'raw'> {}
+
 /** What a name in a URL may be. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
@@ -40,10 +43,10 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
  * @param names of the models in the same order; those of their configs where they are left out
  * @throws UserError (usage) for names that are none or the same, (checkpoint) for what cannot be loaded
  */
-export async function loadServedModels(paths: readonly string[], names: readonly string[] | undefined, limits: BodyLimits, options: PoolOptions): Promise<ServedModels> {
+export async function loadServedModels(paths: readonly string[], names: readonly string[] | undefined, limits: BodyLimits, options: ServedOptions): Promise<ServedModels> {
   checkNames(paths, names);
   const folderOf = (path: string): string => realpathSync(findCheckpoint(path));
-  const open = (path: string, name: string | undefined): Promise<Pool> => openPool({ folder: folderOf(path), name, limits }, options);
+  const open = (path: string, name: string | undefined): Promise<Pool> => openPool({ folder: folderOf(path), name, limits, raw: options.raw }, options);
   const models: ServedModel[] = [];
   const close = async (): Promise<void> => {
     await Promise.all(models.map(({ pool }) => pool.close()));

@@ -4,6 +4,7 @@ import type { BatchRead } from '../batch.js';
 import type { Program } from '../engines/engine.js';
 import { createCollector } from '../evaluation/evaluation.js';
 import type { Measuring } from '../evaluation/options.js';
+import type { Scores } from '../evaluation/scores.js';
 import type { Space } from '../evaluation/spaces.js';
 import type { KeyTexts } from '../row-key.js';
 import type { LoopState } from './loop-state.js';
@@ -25,11 +26,17 @@ export interface Evaluated {
   readonly terms: readonly WeightedTerm[];
 }
 
+/** What was found, with the rows themselves: whoever keeps it keeps all rows. */
+export interface EvaluatedRows extends Evaluation {
+  /** Those of a space, with its predictions. */
+  scores(space: Space): Scores;
+}
+
 /**
  * Evaluates all batches, with the average of the weights where one is kept, and measures them together.
  * @param signal aborted to give up; its reason is thrown
  */
-export async function evaluateBatches(program: Program, batches: AsyncIterable<BatchRead>, { spaces, measuring, keyTexts, terms }: Evaluated, signal: AbortSignal): Promise<Evaluation> {
+export async function evaluateBatches(program: Program, batches: AsyncIterable<BatchRead>, { spaces, measuring, keyTexts, terms }: Evaluated, signal: AbortSignal): Promise<EvaluatedRows> {
   const collector = createCollector(spaces, measuring);
   const sums: LoopState['sums'] = {};
   let yieldedMs = monotonicMs();
@@ -44,5 +51,5 @@ export async function evaluateBatches(program: Program, batches: AsyncIterable<B
       yieldedMs = monotonicMs();
     }
   });
-  return { report: collector.report(keyTexts), loss: meanLoss(sums, terms).total, scoreBins: collector.scoreBins() };
+  return { report: collector.report(keyTexts), loss: meanLoss(sums, terms).total, scoreBins: collector.scoreBins(), scores: (space) => collector.scores(space) };
 }

@@ -33,8 +33,8 @@ export function goalOfMonitor(monitor: string, goals: Goals): 'higher' | 'lower'
 }
 
 /** What was measured, with the value that `monitor` names. */
-export function measurementOf(found: Evaluation, monitor: string): Measurement {
-  return { ...found, monitored: monitoredOf(found, monitor) };
+export function measurementOf({ report, loss, scoreBins }: Evaluation, monitor: string): Measurement {
+  return { report, loss, scoreBins, monitored: monitoredOf({ report, loss }, monitor) };
 }
 
 /** The value of what was measured that `monitor` names (`loss`, `task.metric` or a weighted sum of these), or null where a part of it is not defined. */

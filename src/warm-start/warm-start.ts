@@ -100,7 +100,7 @@ interface Opened {
 async function open(initFrom: InitFromOptions, experiment: Experiment, fields: readonly Field[]): Promise<Opened> {
   const { found, notices } = find(initFrom.checkpoint);
   const folder = realpathSync(found);
-  const before = await readTrainedModel(folder, { withOptimizer: initFrom.optimizer === 'keep' });
+  const before = await readTrainedModel(folder, { withOptimizer: initFrom.optimizer === 'keep', raw: true });
   const partsOf = ({ model, ...rest }: Experiment): readonly string[] => embeddingParts(model, tasksOf(rest));
   const parts = partsOf(experiment);
   const tasks = tasksOf(experiment);

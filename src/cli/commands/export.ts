@@ -1,4 +1,4 @@
-import { deviceOption, jsonOption, threadsOption } from '../options.js';
+import { deviceOption, jsonOption, rawOption, threadsOption } from '../options.js';
 import { defineCommand } from './command.js';
 
 export const exportModel = defineCommand({
@@ -13,13 +13,14 @@ export const exportModel = defineCommand({
       .option('with-encoders', { type: 'boolean', describe: 'onnx: take cells as they stand in the data, with vocabularies and scales in the file' })
       .option('files', { type: 'string', requiresArg: true, describe: "embeddings: parquet, projector (TensorBoard's), or both (the default)" })
       .option('quantize', { type: 'string', requiresArg: true, describe: 'int8: tables in 8 bits with a scale a row; what that costs in AUC is measured and printed' })
+      .option('raw', rawOption)
       .option('device', deviceOption)
       .option('threads', threadsOption)
       .option('json', jsonOption)
       .example('$0 export runs/latest --format onnx --with-encoders --out model.onnx', '')
       .example('$0 export runs/latest --format embeddings --out embeddings/', ''),
-  async run({ path, format, out, bags, withEncoders, files, quantize, device, threads, json }) {
+  async run({ path, format, out, bags, withEncoders, files, quantize, raw, device, threads, json }) {
     const { runExport } = await import('../export-command.js');
-    return runExport({ path, format, out, asked: { bags, withEncoders, files, quantize }, device, threads, json });
+    return runExport({ path, format, out, asked: { bags, withEncoders, files, quantize }, raw, device, threads, json });
   },
 });

@@ -1,4 +1,4 @@
-import { deviceOption, filesOption, jsonOption, threadsOption, wholeOrNone } from '../options.js';
+import { deviceOption, filesOption, jsonOption, rawOption, threadsOption, wholeOrNone } from '../options.js';
 import { defineCommand } from './command.js';
 
 export const predict = defineCommand({
@@ -16,14 +16,15 @@ export const predict = defineCommand({
       .option('by', { type: 'string', requiresArg: true, describe: 'with --top: the column whose cells are the groups' })
       .option('rank', { type: 'string', requiresArg: true, describe: 'with --top: the prediction that decides which rows are the best; the last one where it is left out' })
       .option('on-bad-row', { choices: ['error', 'skip'] as const, describe: 'in place of data.onBadRow; skip leaves the prediction of a bad row empty' })
+      .option('raw', rawOption)
       .option('device', deviceOption)
       .option('threads', threadsOption)
       .option('json', jsonOption)
       .example('$0 predict runs/latest --data today.csv --out scores.csv --keep user item', '')
       .example('cat today.jsonl | $0 predict runs/latest --data - --out - --keep all', '')
       .example('$0 predict runs/latest --data today.csv --out best.csv --top 10 --by user --keep item', ''),
-  async run({ path, data, format, out, keep, prefix, top, by, rank, onBadRow, device, threads, json }) {
+  async run({ path, data, format, out, keep, prefix, top, by, rank, onBadRow, raw, device, threads, json }) {
     const { runPredict } = await import('../predict-command.js');
-    return runPredict({ path, data, format, out, keep, prefix, top, by, rank, onBadRow, device, threads, json });
+    return runPredict({ path, data, format, out, keep, prefix, top, by, rank, onBadRow, raw, device, threads, json });
   },
 });

@@ -1,4 +1,4 @@
-import { jsonOption, whole, wholeOrNone } from '../options.js';
+import { jsonOption, rawOption, whole, wholeOrNone } from '../options.js';
 import { defineCommand } from './command.js';
 
 export const serve = defineCommand({
@@ -16,12 +16,13 @@ export const serve = defineCommand({
       .option('max-body', whole('--max-body', 16, 'megabytes of a request', 1024))
       .option('max-rows', whole('--max-rows', 10_000, 'rows of a request', 10_000_000))
       .option('timeout', whole('--timeout', 30, 'seconds that a request may take', 3600))
+      .option('raw', rawOption)
       .option('json', jsonOption)
       .epilogue('With MTL_TOKEN in the environment, requests have to bring it: Authorization: Bearer TOKEN. The first SIGTERM or SIGINT answers what was asked and ends.')
       .example('$0 serve runs/latest', '')
       .example('$0 serve runs/esmm/003 runs/mmoe/001 --port 80 --host 0.0.0.0 --reload', ''),
-  async run({ paths, name, host, port, workers, reload, reloadEvery, maxBody, maxRows, timeout, json }) {
+  async run({ paths, name, host, port, workers, reload, reloadEvery, maxBody, maxRows, timeout, raw, json }) {
     const { runServe } = await import('../serve-command.js');
-    return runServe({ paths, name, host, port, workers, reload, reloadEvery, maxBody, maxRows, timeout, json });
+    return runServe({ paths, name, host, port, workers, reload, reloadEvery, maxBody, maxRows, timeout, raw, json });
   },
 });

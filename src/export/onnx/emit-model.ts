@@ -3,6 +3,7 @@ import { neededFor, operandsOf } from '../../graph/graph.js';
 import type { Value } from '../../graph/operations.js';
 import { modelMetadata, weightsOf, type ExportedModel } from '../model.js';
 import { BATCH, type BagForm } from './bags.js';
+import { emitCurve } from './curves.js';
 import { emitFeatures, encodedValues, inputNames } from './features.js';
 import type { Initializer, OnnxModel } from './messages.js';
 import { OnnxGraph } from './onnx-graph.js';
@@ -80,7 +81,8 @@ function emitterOf(model: ExportedModel, onnx: OnnxGraph, features: string): (va
   return emission.of;
 }
 
-/** The predictions of a space, as `predictionsOf` computes them: the product of its tasks'. */
-function emitSpace(onnx: OnnxGraph, { factors }: Space, predictions: ReadonlyMap<string, string>): string {
-  return factors.map((task) => predictions.get(task)!).reduce((product, factor) => onnx.node('Mul', [product, factor]));
+/** The predictions of a space, as `predictionsOf` computes them: the product of its tasks', as its calibrator tells it. */
+function emitSpace(onnx: OnnxGraph, { name, factors, calibrator }: Space, predictions: ReadonlyMap<string, string>): string {
+  const product = factors.map((task) => predictions.get(task)!).reduce((before, factor) => onnx.node('Mul', [before, factor]));
+  return calibrator === undefined ? product : emitCurve(onnx, calibrator.curve, product, `${name}.calibration`);
 }

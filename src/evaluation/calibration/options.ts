@@ -1,0 +1,66 @@
+import { z } from 'zod';
+import { didYouMean, joined } from '../../errors.js';
+import { registry, type Finding } from '../../part.js';
+import { predictedSpaceOf, predictedSpaces, spacesOf, type Space } from '../spaces.js';
+import type { Task } from '../../tasks.js';
+import * as all from './all.js';
+import type { Fit } from './method.js';
+
+/** Every method by its name in the YAML. */
+export const methods = registry(all, 'method');
+
+/** What leaves a space as it is predicted. */
+const NONE = 'none';
+
+/** A method in the YAML: a name with options, or a name alone. */
+const ofSpace = z.union([methods.schema, z.enum(methods.names).transform((method): unknown => ({ method })).pipe(methods.schema), z.literal(NONE)]);
+
+/** The `calibration` section of a config. */
+export const calibrationSection = methods
+  .schemaWith({
+    on: z.literal('valid').default('valid').describe('the split that it is fitted on, which the weights were not'),
+    spaces: z.record(z.string(), ofSpace).optional().describe('by space: another method, or none, as in { ctcvr: isotonic, cvr: none }'),
+  })
+  .describe('maps what is predicted to what happens, once training has found the weights');
+export type CalibrationSection = z.output<typeof calibrationSection>;
+
+/** How the predictions of a space are calibrated. */
+export interface SpaceMethod {
+  readonly space: Space;
+  /** The name of the method. */
+  readonly method: string;
+  readonly fit: Fit;
+}
+
+/** What the section does, space by space; those that only count other rows of a prediction go with it. */
+export function methodsOf(section: CalibrationSection, spaces: readonly Space[]): readonly SpaceMethod[] {
+  const own = section.spaces ?? {};
+  return calibratable(spaces).flatMap((space): readonly SpaceMethod[] => {
+    const spec = Object.hasOwn(own, space.name) ? own[space.name]! : section;
+    return spec === NONE ? [] : [{ space, method: spec.method, fit: methods.build(spec) }];
+  });
+}
+
+/** What the keys of the section say together that cannot be. */
+export function* checkCalibration(section: CalibrationSection, tasks: readonly Task[]): Generator<Finding> {
+  const spaces = spacesOf(tasks);
+  const known = calibratable(spaces).map(({ name }) => name);
+  if (known.length === 0) {
+    yield { path: [], message: 'is of probabilities, and no task is a classification; leave it out' };
+    return;
+  }
+  for (const name of Object.keys(section.spaces ?? {})) {
+    const space = spaces.find((each) => each.name === name);
+    if (known.includes(name)) continue;
+    const path = ['spaces', name];
+    if (space === undefined) yield { path, message: joined(`expected one of ${known.join(', ')}, found '${name}'`, didYouMean(name, known)) };
+    else if (space.type === 'regression') yield { path, message: `'${name}' is a regression and predicts no probability; leave it out` };
+    else yield { path, message: `'${name}' is what is predicted as '${predictedSpaceOf(space, spaces).name}', of other rows; name that one` };
+  }
+  if (methodsOf(section, spaces).length === 0) yield { path: ['spaces'], message: 'leaves nothing to calibrate; leave calibration out' };
+}
+
+/** Spaces of probabilities, each prediction once. */
+function calibratable(spaces: readonly Space[]): readonly Space[] {
+  return predictedSpaces(spaces).filter(({ type }) => type === 'classification');
+}

@@ -1,0 +1,17 @@
+import { fitLogistic } from './fit-logistic.js';
+import { defineMethod } from './method.js';
+
+/**
+ * A slope and an intercept of the logit (Platt 1999, "Probabilistic outputs for support vector machines"). The labels of N₊ and N₋ rows are taken for
+ * (N₊ + 1) / (N₊ + 2) and 1 / (N₋ + 2), as there, so that few rows do not make it too sure.
+ */
+export const platt = defineMethod({
+  name: 'platt',
+  summary: 'a slope and an intercept of the logit',
+  options: {},
+  build: () => (ranked) => {
+    const [numNegatives, numPositives] = [ranked.negatives.length, ranked.positives.length];
+    const targets = { positive: (numPositives + 1) / (numPositives + 2), negative: 1 / (numNegatives + 2) };
+    return fitLogistic(ranked, { targets, hasIntercept: true, slopes: { least: -Infinity, most: Infinity } });
+  },
+});

@@ -1,0 +1,16 @@
+import { fitLogistic } from './fit-logistic.js';
+import { defineMethod } from './method.js';
+
+/** Temperatures are looked for from one over it to it: beyond them, predictions are all sure or all one half. */
+const MOST = 1000;
+
+/**
+ * The logit over a temperature, which makes predictions more or less sure and leaves one half where it is (Guo et al. 2017,
+ * https://arxiv.org/abs/1706.04599). It cannot mend a rate that is wrong.
+ */
+export const temperature = defineMethod({
+  name: 'temperature',
+  summary: 'the logit over one number: surer or less sure, with one half where it is',
+  options: {},
+  build: () => (ranked) => fitLogistic(ranked, { targets: { positive: 1, negative: 0 }, hasIntercept: false, slopes: { least: 1 / MOST, most: MOST } }),
+});
