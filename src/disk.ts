@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat, statfs, symlink } from 'node:fs/promises';
+import { link, mkdir, open, readdir, rename, rm, stat, statfs, symlink } from 'node:fs/promises';
+import os from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { createByteHash, type Content } from './byte-hash.js';
 import { systemCode, UserError, userError } from './errors.js';
@@ -66,9 +67,9 @@ export async function makeFolder(path: string): Promise<void> {
 
 let numTemporaries = 0;
 
-/** A name beside a path that nothing else uses, in this process or another; hidden, and told apart by its ending. */
+/** A name beside a path that nothing else uses, in this process or another, of this machine or one that shares the disk; hidden, and told apart by its ending. */
 function temporaryName(path: string): string {
-  return join(dirname(path), `.${basename(path)}.${process.pid}-${++numTemporaries}.tmp`);
+  return join(dirname(path), `.${basename(path)}.${os.hostname()}-${process.pid}-${++numTemporaries}.tmp`);
 }
 
 /** Whether a name is one of those under which a write prepares what it puts in place. */
@@ -102,6 +103,31 @@ export async function replace(path: string, make: (temporary: string) => Promise
 /** Writes a file whole or not at all. */
 export async function writeFileAtomic(path: string, content: string): Promise<void> {
   await replace(path, (temporary) => writeSynced(temporary, content));
+}
+
+/**
+ * Writes a file whole or not at all where there is none of that name; of many processes that do so at once, on one machine or several that
+ * share a file system, one does it.
+ * @returns whether it was this one
+ */
+export async function createFileAtomic(path: string, content: string): Promise<boolean> {
+  return onDisk(path, async () => {
+    const temporary = temporaryName(path);
+    try {
+      await writeSynced(temporary, content);
+      try {
+        await link(temporary, path);
+      } catch (error) {
+        // Of a shared file system the answer may be lost, though the link was made (open(2), O_EXCL).
+        if (systemCode(error) !== 'EEXIST') throw error;
+        if ((await stat(temporary)).nlink !== 2) return false;
+      }
+      await syncFolder(dirname(path));
+      return true;
+    } finally {
+      await rm(temporary, { force: true }).catch(() => undefined);
+    }
+  });
 }
 
 /** Fills a folder, whole or not at all; nothing may be at `path`. */

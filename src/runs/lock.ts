@@ -1,24 +1,13 @@
 import { open, readFile, rename, rm, copyFile } from 'node:fs/promises';
 import { constants, readFileSync } from 'node:fs';
-import os from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { z } from 'zod';
-import { wallClockMs } from '../clock.js';
 import { onDisk } from '../disk.js';
 import { systemCode, userError } from '../errors.js';
+import { hasEnded, ownerSchema, thisProcess, type Owner } from './owner.js';
 
 /** The file that says which process trains in a run's folder. */
 export const LOCK = 'run.lock';
-
-const ownerSchema = z.strictObject({
-  pid: z.int().min(1),
-  host: z.string(),
-  startedAt: z.string(),
-  /** Tells two processes of one number apart, where the system tells. */
-  process: z.string().nullable(),
-});
-type Owner = z.output<typeof ownerSchema>;
 
 /** A lock that says nothing is looked at so often, in case its owner is just writing it. */
 const LOOKS = 5;
@@ -31,7 +20,7 @@ const LOOK_AGAIN_MS = 100;
  */
 export async function lockRun(run: string): Promise<() => Promise<void>> {
   const path = join(run, LOCK);
-  const own = `${JSON.stringify({ pid: process.pid, host: os.hostname(), startedAt: new Date(wallClockMs()).toISOString(), process: identityOf(process.pid) ?? null } satisfies Owner)}\n`;
+  const own = `${JSON.stringify(thisProcess())}\n`;
   for (;;) {
     if (await create(path, own)) break;
     const seen = await readOwner(path);
@@ -94,43 +83,23 @@ export function isTaken(run: string): boolean {
     return false;
   }
   const owner = parseOwner(text);
-  return owner !== undefined && (owner.host !== os.hostname() || isAlive(owner.pid, owner.process));
+  return owner !== undefined && hasEnded(owner) !== true;
 }
 
-function refuseIfAlive(run: string, path: string, { pid, host, startedAt, process: identity }: Owner): void {
-  const since = `process ${pid} of host '${host}' since ${startedAt}`;
-  if (host !== os.hostname()) {
+function refuseIfAlive(run: string, path: string, owner: Owner): void {
+  const since = `process ${owner.pid} of host '${owner.host}' since ${owner.startedAt}`;
+  const isOver = hasEnded(owner);
+  if (isOver === undefined) {
     throw userError('usage', { where: run, message: `is taken by ${since}, which cannot be seen from here`, fix: `if that process has ended, remove ${path}` });
   }
-  if (isAlive(pid, identity)) throw userError('usage', { where: run, message: `is being trained by ${since}`, fix: 'wait for it, or end it' });
+  if (!isOver) throw userError('usage', { where: run, message: `is being trained by ${since}`, fix: 'wait for it, or end it' });
 }
 
-/** Whether the process that has this number is there, and is the one that is meant. */
-function isAlive(pid: number, identity: string | null): boolean {
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    // Not allowed to signal it: it is there, and another user's.
-    if (systemCode(error) !== 'EPERM') return false;
-  }
-  const found = identityOf(pid);
-  return identity === null || found === undefined || found === identity;
-}
-
-/**
- * What a process can be told by beside its number: the boot of the machine and the tick at which it started, where the system
- * has them in /proc (proc(5): field 22 of `stat`). A process that has ended and waits for its parent is 'ended'.
- */
-function identityOf(pid: number): string | undefined {
-  try {
-    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The name of the command, in parentheses, may hold anything.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === 'Z' || fields[0] === 'X' ? 'ended' : `${boot} ${fields[19]}`;
-  } catch {
-    return undefined;
-  }
+/** Takes away the lock of a process of another machine that is known to have ended. */
+export async function dropForeignLock(run: string): Promise<void> {
+  const path = join(run, LOCK);
+  const seen = await readOwner(path);
+  if (seen?.owner !== undefined && hasEnded(seen.owner) === undefined) await remove(path, seen.text);
 }
 
 /** Takes a dead process's lock away; another process may do the same at this moment and have made its own. */

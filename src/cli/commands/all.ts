@@ -12,6 +12,7 @@ import { predict } from './predict.js';
 import { prepare } from './prepare.js';
 import { runs } from './runs.js';
 import { serve } from './serve.js';
+import { sweep } from './sweep.js';
 import { synth } from './synth.js';
 import { train } from './train.js';
 
@@ -20,6 +21,7 @@ export const commands: readonly Command[] = [
   init,
   check,
   train,
+  sweep,
   runs,
   evaluate,
   predict,

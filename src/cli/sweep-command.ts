@@ -1,0 +1,101 @@
+import { parseOverride } from '../config/overrides.js';
+import type { Device } from '../engines/device.js';
+import { EXIT_CODES, userError } from '../errors.js';
+import { runPath, shownPath } from '../runs/runs-root.js';
+import type { ListedTrial } from '../study/leaderboard.js';
+import type { Study } from '../study/study.js';
+import { sweep, work } from '../sweep.js';
+import { count, duration, table } from './format.js';
+import { createOutput } from './output.js';
+import type { Screen } from './screen.js';
+import { untilStopped } from './signals.js';
+
+/** Rows of the table at the end. */
+const SHOWN = 10;
+
+/** The arguments of `mtl sweep`. */
+export interface SweepArguments {
+  readonly file: string | undefined;
+  readonly set: readonly string[];
+  readonly device: Device;
+  readonly threads: number | undefined;
+  readonly json: boolean;
+}
+
+/** `mtl sweep`: runs a study, prints it, and gives the exit code. */
+export async function runSweep({ file, set, device, threads, json }: SweepArguments): Promise<number> {
+  if (file === undefined) throw userError('usage', { where: 'mtl sweep', message: 'expected the YAML file of a study', fix: 'write mtl sweep sweeps/esmm.yaml' });
+  const { screen, result } = createOutput(json);
+  return untilStopped((signal) => screen.print(`${signal}: the workers save their trials and end; once more to quit at once`), async (stop) => {
+    const { study, end, board } = await sweep(file, { overrides: set.map(parseOverride), device, threads, signal: stop.signal }, {
+      onStart(begun, { isNew, numChecked, numOver, where }) {
+        screen.print(`study   ${shownPath(begun.folder)}, ${isNew ? 'new' : `goes on: ${count(numOver)} trials are over`}`);
+        screen.print(`space   ${begun.space.length} parameters${Number.isFinite(begun.numTrials) ? `, ${count(begun.numTrials)} trials` : ''}${begun.seeds.length > 1 ? ` of ${begun.seeds.length} runs` : ''}; ${count(numChecked)} configs checked`);
+        screen.print(`workers ${where}`);
+      },
+      onTrial: (begun, trial, all) => screen.print(trialLine(begun, trial, all[0]?.number === trial.number)),
+      onLook: (begun, all) => screen.live(() => stateLine(begun, all)),
+    });
+    if (board.length > 0) screen.print(boardTable(study, board.slice(0, SHOWN), screen));
+    if (stop.received !== undefined && end === 'interrupted') screen.print(`stopped by ${stop.received}; the same command goes on`);
+    result({ study: shownPath(study.folder), end, metric: study.options.metric, goal: study.goal, trials: board });
+    return stop.received !== undefined && end === 'interrupted' ? EXIT_CODES[stop.received] : EXIT_CODES.done;
+  });
+}
+
+/** `mtl sweep worker`: takes trials, and gives the exit code. */
+export async function runSweepWorker({ study, device, threads }: { readonly study: string; readonly device: Device; readonly threads: number | undefined }): Promise<number> {
+  const { screen } = createOutput(false);
+  return untilStopped((signal) => screen.print(`${signal}: saving the trial, to give it back`), async (stop) => {
+    // Of whoever started it and waits for it: without that one, nobody would end it.
+    const orphaned = new AbortController();
+    process.once('disconnect', () => orphaned.abort(new Error('whoever started this worker is gone')));
+    // To listen for it must not keep the process alive.
+    process.channel?.unref();
+    await work(runPath(study), { device, threads, signal: AbortSignal.any([stop.signal, orphaned.signal]), tell: (text) => screen.print(text) });
+    return stop.received === undefined ? EXIT_CODES.done : EXIT_CODES[stop.received];
+  });
+}
+
+function trialLine({ options }: Study, { number, value, deviation, point, message }: ListedTrial, isBest: boolean): string {
+  const found = value === null ? `failed: ${message ?? ''}` : `${options.metric} ${valueText(value, deviation)}${isBest ? '  best so far' : ''}`;
+  return `trial ${number}  ${found}  ${Object.entries(point).map(([name, set]) => `${name}=${cell(set)}`).join(' ')}`;
+}
+
+function stateLine({ numTrials }: Study, board: readonly ListedTrial[]): string {
+  const numOver = board.filter(({ state }) => state === 'finished' || state === 'failed').length;
+  const [best] = board;
+  const found = best?.value == null ? '' : `, best ${best.value.toFixed(4)} of trial ${best.number}`;
+  return `${count(numOver)}${Number.isFinite(numTrials) ? ` of ${count(numTrials)}` : ''} trials, ${board.filter(({ state }) => state === 'running').length} running${found}`;
+}
+
+/** Trials as a table, a column a parameter. */
+function boardTable({ options, space }: Study, board: readonly ListedTrial[], screen: Screen): string {
+  const names = space.map(({ name }) => name);
+  const rows = board.map(({ number, state, value, deviation, elapsedMs, point }) => [
+    `trial ${number}`,
+    state,
+    value === null ? '-' : valueText(value, deviation),
+    duration(elapsedMs),
+    ...names.map((name) => (Object.hasOwn(point, name) ? cell(point[name]) : '-')),
+  ]);
+  return table(['', 'state', options.metric, 'time', ...shortened(names)], rows, screen);
+}
+
+const valueText = (value: number, deviation: number | null): string => `${value.toFixed(4)}${deviation === null ? '' : ` ± ${deviation.toFixed(4)}`}`;
+
+function cell(value: unknown): string {
+  const text = typeof value === 'number' ? String(Number(value.toPrecision(4))) : typeof value === 'string' ? value : JSON.stringify(value);
+  return text.length > 24 ? `${text.slice(0, 23)}…` : text;
+}
+
+/** The last steps of each path that tell it from the others. */
+function shortened(paths: readonly string[]): readonly string[] {
+  return paths.map((path) => {
+    const steps = path.split('.');
+    for (let from = steps.length - 1; ; from--) {
+      const end = steps.slice(from).join('.');
+      if (from === 0 || paths.every((other) => other === path || !`.${other}`.endsWith(`.${end}`))) return end;
+    }
+  });
+}

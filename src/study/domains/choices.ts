@@ -1,0 +1,26 @@
+import { z } from 'zod';
+import { defineDomain } from './domain.js';
+
+/** One of a list: numbers, names, or whole sections of a config. */
+export const choices = defineDomain({
+  name: 'choices',
+  summary: 'One of a list, each as likely: numbers, names, or whole sections of a config; a list alone means the same',
+  options: { values: z.array(z.unknown()).min(1) },
+  *check({ values }) {
+    const texts = values.map((value) => JSON.stringify(value));
+    const twice = texts.findIndex((text, i) => texts.indexOf(text) < i);
+    if (twice >= 0) yield { path: ['values', twice], message: `${texts[twice]} stands there twice` };
+  },
+  build({ values }) {
+    const texts = values.map((value) => JSON.stringify(value));
+    return {
+      axis: { kind: 'list', count: values.length },
+      valueAt: (coordinate) => values[coordinate],
+      coordinateOf(value) {
+        const at = texts.indexOf(JSON.stringify(value));
+        return at < 0 ? undefined : at;
+      },
+      grid: values.map((_, i) => i),
+    };
+  },
+});

@@ -1,0 +1,40 @@
+import { z } from 'zod';
+import { defineDomain, evenly, type Domain } from './domain.js';
+import { checkEnds, steps } from './options.js';
+
+/** A grid lists no more of them than this unless it is told how many. */
+const MOST_LISTED = 1000;
+
+/** Whole numbers between two. A cell of the line, half a step to both sides, belongs to each, so that all are as likely. */
+export const int = defineDomain({
+  name: 'int',
+  summary: 'Whole numbers between two, both included',
+  options: {
+    low: z.int(),
+    high: z.int(),
+    step: z.int().min(1).default(1).describe('from one to the next'),
+    log: z.boolean().default(false).describe('each power of ten is as likely'),
+    steps,
+  },
+  *check({ low, high, step, log }) {
+    yield* checkEnds({ low, high });
+    if (log && low < 1) yield { path: ['low'], message: `expected 1 or more with log: true, found ${low}` };
+    if (log && step > 1) yield { path: ['log'], message: `expected a step of 1 with log: true, found ${step}` };
+    if ((high - low) % step !== 0) yield { path: ['high'], message: `expected a number that ${low} leads to in steps of ${step}, as ${high - ((high - low) % step)}, found ${high}` };
+  },
+  build({ low, high, step, log, steps }): Domain {
+    const [there, back] = log ? [Math.log, Math.exp] : [(x: number) => x, (x: number) => x];
+    const valueAt = (coordinate: number): number => Math.min(high, Math.max(low, low + step * Math.round((back(coordinate) - low) / step)));
+    const coordinateOf = (value: unknown): number | undefined => (typeof value === 'number' && value >= low && value <= high && (value - low) % step === 0 ? there(value) : undefined);
+    const count = (high - low) / step + 1;
+    const wanted = steps ?? count;
+    const grid = wanted > MOST_LISTED ? undefined : wanted >= count ? Array.from({ length: count }, (_, i) => there(low + i * step)) : evenly(there(low), there(high), wanted);
+    return {
+      axis: { kind: 'line', low: there(low - step / 2), high: there(high + step / 2), step: log ? 0 : step },
+      valueAt,
+      coordinateOf,
+      // Two points of a logarithmic line may round to one number.
+      grid: grid && [...new Set(grid.map(valueAt))].map(there),
+    };
+  },
+});

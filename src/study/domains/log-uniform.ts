@@ -1,0 +1,23 @@
+import { z } from 'zod';
+import { defineDomain, evenly } from './domain.js';
+import { checkEnds, steps } from './options.js';
+
+/** Digits of a value that is shown and set; its logarithm has no last digit that would matter. */
+const DIGITS = 6;
+
+/** Numbers between two whose logarithm is as likely everywhere: for learning rates and penalties. */
+export const logUniform = defineDomain({
+  name: 'log-uniform',
+  summary: 'Numbers between two, each power of ten as likely: for learning rates and penalties',
+  options: { low: z.number().positive(), high: z.number().positive(), steps },
+  check: checkEnds,
+  build({ low, high, steps }) {
+    const [from, to] = [Math.log(low), Math.log(high)];
+    return {
+      axis: { kind: 'line', low: from, high: to, step: 0 },
+      valueAt: (coordinate) => Math.min(high, Math.max(low, Number(Math.exp(coordinate).toPrecision(DIGITS)))),
+      coordinateOf: (value) => (typeof value === 'number' && value >= low && value <= high ? Math.log(value) : undefined),
+      grid: evenly(from, to, steps),
+    };
+  },
+});

@@ -1,0 +1,10 @@
+import { z } from 'zod';
+import type { Finding } from '../../part.js';
+
+/** The points that a grid has of a line. */
+export const steps = z.int().min(2).max(1000).optional().describe('values of a grid, the ends included');
+
+/** What is wrong with the ends of a line. */
+export function* checkEnds({ low, high }: { readonly low: number; readonly high: number }): Generator<Finding> {
+  if (low >= high) yield { path: ['high'], message: `expected more than low, which is ${low}, found ${high}` };
+}

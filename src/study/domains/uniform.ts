@@ -1,0 +1,17 @@
+import { z } from 'zod';
+import { defineDomain, evenly } from './domain.js';
+import { checkEnds, steps } from './options.js';
+
+/** Numbers between two, each as likely. */
+export const uniform = defineDomain({
+  name: 'uniform',
+  summary: 'Numbers between two, each as likely',
+  options: { low: z.number(), high: z.number(), steps },
+  check: checkEnds,
+  build: ({ low, high, steps }) => ({
+    axis: { kind: 'line', low, high, step: 0 },
+    valueAt: (coordinate) => Math.min(high, Math.max(low, coordinate)),
+    coordinateOf: (value) => (typeof value === 'number' && value >= low && value <= high ? value : undefined),
+    grid: evenly(low, high, steps),
+  }),
+});

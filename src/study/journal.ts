@@ -1,0 +1,102 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { z } from 'zod';
+import { wallClockMs } from '../clock.js';
+import { createFileAtomic, onDisk } from '../disk.js';
+import { systemCode, userError } from '../errors.js';
+import { thisProcess } from '../runs/owner.js';
+import type { Point } from './space.js';
+import { claimSchema, releaseSchema, resultSchema, trialSchema, type Claim, type Trial, type TrialResult } from './trial.js';
+
+/** The folder of a study's journal. */
+export const JOURNAL = 'journal';
+
+/** An entry's name: the trial's number, what it tells, and of claims and releases which one. */
+const ENTRY = /^(\d+)\.(trial|claim|release|result)(?:-(\d+))?\.json$/;
+const entryName = (number: number, kind: string, count?: number): string => `${String(number).padStart(6, '0')}.${kind}${count === undefined ? '' : `-${String(count).padStart(3, '0')}`}.json`;
+
+/**
+ * What happened in a study: small files, each written once and whole by whoever is first, so that any number of workers on any machine that
+ * shares the folder agree. Nothing in it is ever changed or taken away.
+ */
+export interface Journal {
+  /** Looks for what others have written; what was read before is not read again. */
+  refresh(): Promise<void>;
+  /** By number, from 1 on, as of the last look. */
+  readonly trials: readonly Trial[];
+  /** Begins a trial; false where another one has its number. */
+  begin(number: number, point: Point): Promise<boolean>;
+  /** Takes a trial for the next time; undefined where another worker was first. */
+  claim(trial: Trial): Promise<Claim | undefined>;
+  /** Gives a trial back that was taken for the last time. */
+  release(trial: Trial, reason: string): Promise<void>;
+  /** Ends a trial; false where it was over already. */
+  end(number: number, result: TrialResult): Promise<boolean>;
+}
+
+interface Noted {
+  begun?: z.output<typeof trialSchema>;
+  readonly claims: Claim[];
+  readonly released: Set<number>;
+  result?: TrialResult;
+}
+
+/** Opens the journal of a study, whose folder is there. */
+export async function openJournal(study: string): Promise<Journal> {
+  const folder = join(study, JOURNAL);
+  const read = new Set<string>();
+  const noted = new Map<number, Noted>();
+  let trials: readonly Trial[] = [];
+
+  const note = async (name: string): Promise<void> => {
+    const [, digits, kind, count] = ENTRY.exec(name) ?? [];
+    if (digits === undefined) return;
+    const path = join(folder, name);
+    const number = Number(digits);
+    const entry = noted.get(number) ?? { claims: [], released: new Set() };
+    noted.set(number, entry);
+    if (kind === 'trial') entry.begun = await readEntry(path, trialSchema);
+    if (kind === 'claim') entry.claims[Number(count) - 1] = { ...(await readEntry(path, claimSchema)), path, isReleased: false };
+    if (kind === 'release') entry.released.add(Number(count) - 1);
+    if (kind === 'result') entry.result = await readEntry(path, resultSchema);
+  };
+  const refresh = async (): Promise<void> => {
+    const names = await onDisk(folder, () => readdir(folder));
+    // A listing that others write into may miss a claim before one that it has; then the next look finds it.
+    const fresh = names.filter((name) => !read.has(name));
+    if (fresh.length === 0) return;
+    await Promise.all(fresh.map(note));
+    for (const name of fresh) read.add(name);
+    trials = [...noted.values()]
+      .flatMap(({ begun, claims, released, result }) => (begun === undefined ? [] : [{ ...begun, claims: claims.map((claim, i) => ({ ...claim, isReleased: released.has(i) })), result }]))
+      .sort((a, b) => a.number - b.number);
+  };
+  const write = (name: string, content: object): Promise<boolean> => createFileAtomic(join(folder, name), `${JSON.stringify(content)}\n`);
+
+  await refresh();
+  return {
+    refresh,
+    get trials() {
+      return trials;
+    },
+    begin: (number, point) => write(entryName(number, 'trial'), { number, point, createdAt: new Date(wallClockMs()).toISOString() } satisfies z.input<typeof trialSchema>),
+    async claim({ number, claims }) {
+      const name = entryName(number, 'claim', claims.length + 1);
+      const owner = thisProcess();
+      return (await write(name, { owner } satisfies z.input<typeof claimSchema>)) ? { owner, path: join(folder, name), isReleased: false } : undefined;
+    },
+    async release({ number, claims }, reason) {
+      await write(entryName(number, 'release', claims.length), { reason } satisfies z.input<typeof releaseSchema>);
+    },
+    end: (number, result) => write(entryName(number, 'result'), result),
+  };
+}
+
+async function readEntry<Schema extends z.ZodType>(path: string, schema: Schema): Promise<z.output<Schema>> {
+  try {
+    return schema.parse(JSON.parse(await readFile(path, 'utf8')));
+  } catch (error) {
+    const code = systemCode(error);
+    throw userError('disk', { where: path, message: code === undefined ? 'is no entry of a journal of this version' : `cannot be read (${code})`, fix: code === undefined ? 'nothing but mtl writes into a journal: put back what was there' : 'see what the disk has' }, error);
+  }
+}

@@ -1,0 +1,5 @@
+import { registry } from '../../part.js';
+import * as all from './all.js';
+
+/** Every launcher by its name in the YAML. */
+export const launchers = registry(all, 'name', all.local.name);

@@ -1,0 +1,46 @@
+import { hasEnded } from '../runs/owner.js';
+import type { Point } from './space.js';
+import type { StudyFacts } from './study.js';
+import { meanOf, type Trial } from './trial.js';
+
+/** A trial as people see it; JSON. */
+export interface ListedTrial {
+  readonly number: number;
+  /** Waiting: nobody has it now. */
+  readonly state: 'running' | 'waiting' | 'finished' | 'failed';
+  readonly value: number | null;
+  readonly deviation: number | null;
+  readonly point: Point;
+  /** Means over the runs, as `valid.ctcvr.auc`. */
+  readonly metrics: Readonly<Record<string, number>>;
+  /** Folders of runs, below the study's. */
+  readonly runs: readonly string[];
+  /** Of training, of all its runs. */
+  readonly elapsedMs: number;
+  readonly message?: string;
+}
+
+/** The trials of a study, the best first; then those without a value, by number. */
+export function leaderboard(trials: readonly Trial[], goal: StudyFacts['goal']): readonly ListedTrial[] {
+  const sign = goal === 'higher' ? -1 : 1;
+  const key = ({ value }: ListedTrial): number => (value === null ? Infinity : sign * value);
+  return trials.map(listed).sort((a, b) => (key(a) === key(b) ? a.number - b.number : key(a) < key(b) ? -1 : 1));
+}
+
+function listed({ number, point, claims, result }: Trial): ListedTrial {
+  const runs = result?.runs ?? [];
+  const names = Object.keys(runs[0]?.metrics ?? {}).filter((name) => runs.every(({ metrics }) => Object.hasOwn(metrics, name)));
+  const claim = claims.at(-1);
+  const isHeld = claim !== undefined && !claim.isReleased && hasEnded(claim.owner) !== true;
+  return {
+    number,
+    state: result?.end ?? (isHeld ? 'running' : 'waiting'),
+    value: result?.value ?? null,
+    deviation: result?.deviation ?? null,
+    point,
+    metrics: Object.fromEntries(names.map((name) => [name, meanOf(runs.map(({ metrics }) => metrics[name]!)).value])),
+    runs: runs.map(({ run }) => run),
+    elapsedMs: runs.reduce((sum, run) => sum + run.elapsedMs, 0),
+    ...(result?.message !== undefined && { message: result.message }),
+  };
+}

@@ -1,0 +1,100 @@
+import { readFile } from 'node:fs/promises';
+import { basename, dirname, extname, resolve } from 'node:path';
+import { tasksOf, type Experiment } from '../config/experiment.js';
+import { issuesOf, toProblem, type Issue } from '../config/issues.js';
+import { parseConfig } from '../config/load.js';
+import { applyOverrides, parseOverride, type Override } from '../config/overrides.js';
+import { schemaKeys } from '../config/schema-keys.js';
+import { parseYaml, type YamlSource } from '../config/yaml-source.js';
+import { systemCode, UserError, userError, type Problem } from '../errors.js';
+import { goalsOf } from '../evaluation/goals.js';
+import { measuringOf } from '../evaluation/options.js';
+import { spacesOf } from '../evaluation/spaces.js';
+import { goalOfMonitor } from '../training/monitor.js';
+import { checkStudy, studyOptions, type StudyOptions } from './options.js';
+import { searches } from './searches/searches.js';
+import { buildSpace, cornerPoints, gridPoints, type Point } from './space.js';
+import { settingsOf, type StudyFacts } from './study.js';
+
+/** A study as its file has it. */
+export interface LoadedStudy {
+  readonly facts: StudyFacts;
+  readonly source: string;
+  readonly configText: string;
+  /** Where the config wants all runs. */
+  readonly runs: string | undefined;
+  /** Configs that were checked. */
+  readonly numChecked: number;
+}
+
+/** So many problems are told of many configs that are wrong alike. */
+const MOST_TOLD = 20;
+
+/**
+ * Reads the YAML of a study and checks every config that a grid has, or those at the ends and with each choice of another space.
+ * @param overrides of the study's own keys
+ * @throws UserError (config) with all problems, each with its place in the study's file or in the config
+ */
+export async function loadStudy(path: string, overrides: readonly Override[]): Promise<LoadedStudy> {
+  const source = await read(path, 'expected the path of a study, as in sweeps/esmm.yaml');
+  const yaml = parseYaml(source, path);
+  const raw: object = { name: basename(path, extname(path)), ...(applyOverrides(yaml.value, overrides) as object) };
+  const locate = (at: readonly PropertyKey[], what: 'key' | 'value'): string => {
+    const override = overrides.findLast(({ path: set }) => set.every((step, i) => i >= at.length || step === String(at[i])));
+    return override === undefined ? yaml.locate(at, what) : `--set ${override.text}`;
+  };
+  const parsed = studyOptions.safeParse(raw, { reportInput: true });
+  const issues: readonly Issue[] = parsed.success
+    ? [...checkStudy(parsed.data)].map(({ path: at, message }) => ({ path: at, what: 'value' as const, message }))
+    : issuesOf(parsed.error.issues, (at) => schemaKeys(studyOptions, at, raw));
+  if (issues.length > 0) throw new UserError('config', issues.map((issue) => toProblem(issue, locate)));
+
+  const options = parsed.data!;
+  const config = resolve(dirname(path), options.config);
+  const configText = await read(config, `the study ${path} names it`);
+  const { experiment, numChecked } = checkConfigs(options, yaml, (point) => parseConfig(configText, config, settingsOf({ options, space: buildSpace(options.space) }, point).map(parseOverride)));
+  const goals = goalsOf(spacesOf(tasksOf(experiment)), measuringOf(experiment.evaluation));
+  const { seeds } = options;
+  const facts = { config, options, seeds: typeof seeds === 'number' ? Array.from({ length: seeds }, (_, i) => experiment.seed + i) : seeds, goal: goalOfMonitor(options.metric, goals), goals: Object.fromEntries(goals) };
+  return { facts, source, configText, runs: experiment.runs, numChecked };
+}
+
+/** Parses the configs of points, and gives the first. */
+function checkConfigs(options: StudyOptions, yaml: YamlSource, parse: (point: Point) => Experiment): { readonly experiment: Experiment; readonly numChecked: number } {
+  const space = buildSpace(options.space);
+  // A key that a parameter or the study sets is looked for where that is written.
+  const places = new Map<string, string>([
+    ['training.monitor', yaml.locate(['metric'])],
+    ...Object.keys(options.set).map((key) => [key, yaml.locate(['set', key], 'key')] as const),
+    ...space.flatMap(({ name, paths }) => paths.map((path) => [path, yaml.locate(['space', name], 'key')] as const)),
+  ]);
+  const problems = new Map<string, Problem>();
+  let experiment: Experiment | undefined;
+  let numChecked = 0;
+  for (const point of searches.partOf(options.search).needsGrid ? gridPoints(space) : cornerPoints(space)) {
+    if (numChecked >= (options.trials ?? Infinity) && experiment !== undefined && searches.partOf(options.search).needsGrid) break;
+    numChecked++;
+    try {
+      const parsed = parse(point);
+      experiment ??= parsed;
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      for (const problem of error.problems) {
+        const [, path] = /^--set ([^=]*)=/.exec(problem.where ?? '') ?? [];
+        const where = places.get(path ?? '') ?? problem.where;
+        problems.set(`${where} ${problem.message}`, { ...problem, ...(where !== undefined && { where }) });
+      }
+      if (problems.size >= MOST_TOLD) break;
+    }
+  }
+  if (problems.size > 0) throw new UserError('config', [...problems.values()]);
+  return { experiment: experiment!, numChecked };
+}
+
+async function read(path: string, fix: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    throw userError('config', { where: path, message: systemCode(error) === 'ENOENT' ? 'there is no such file' : `cannot be read (${systemCode(error) ?? String(error)})`, fix }, error);
+  }
+}

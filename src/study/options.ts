@@ -1,0 +1,50 @@
+import { z } from 'zod';
+import type { Finding } from '../part.js';
+import { parameterOptions } from './domains/domains.js';
+import { launchers } from './launchers/launchers.js';
+import { searches } from './searches/searches.js';
+import { buildSpace, checkSpace } from './space.js';
+
+const path = z.string().regex(/^[^.\s=]+(\.[^.\s=]+)*$/, 'the path of a key of the config, as in training.batchSize');
+
+/** The whole of a study's YAML. */
+export const studyOptions = z.strictObject({
+  name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'a name for a folder: letters, digits, dots, - and _').describe('names the folder of the study; the file name where it is not given'),
+  $schema: z.string().optional().describe('where an editor finds the schema of this file; mtl does not read it'),
+  config: z.string().min(1).describe('the config that is varied, from the folder of this file'),
+  metric: z.string().min(1).describe("what is searched for on valid, as in ctcvr.auc or a weighted sum; it is every trial's training.monitor, too"),
+  set: z.record(path, z.unknown()).default({}).describe('keys of the config that are the same in all trials'),
+  space: z.record(path, parameterOptions).describe('keys of the config that are varied'),
+  search: searches.schema.prefault({}).describe('how points of the space are chosen'),
+  seed: z.int().min(0).max(2 ** 32 - 1).default(0).describe('decides what a search draws'),
+  seeds: z
+    .union([z.int().min(1).max(1000), z.array(z.int().min(0).max(2 ** 32 - 1)).min(1)])
+    .default(1)
+    .describe("runs of a trial, of which the mean counts: so many from the config's seed on, or a list of seeds"),
+  trials: z.int().min(1).max(100_000).optional().describe('no trial is begun beyond so many'),
+  hours: z.number().positive().optional().describe('no trial is begun later than so long after the first'),
+  parallel: z.int().min(1).max(10_000).default(1).describe('workers'),
+  launcher: launchers.schema.prefault({}).describe('where workers are started'),
+  attempts: z.int().min(1).max(999).default(5).describe('a trial whose workers died so often without a word has failed; those that were told to end do not count'),
+  staleMinutes: z.number().positive().default(2).describe('a worker of another machine that says nothing for so long is dead'),
+});
+export type StudyOptions = z.output<typeof studyOptions>;
+
+/** Keys that are set by the study itself. */
+const OWN: Readonly<Record<string, string>> = { seed: 'write seeds: [1, 2, 3] in place of it', 'training.monitor': 'write metric: in place of it' };
+
+/** What no key of a study can know alone. */
+export function* checkStudy({ space: specs, search, set, trials, hours, seeds }: StudyOptions): Generator<Finding> {
+  const space = buildSpace(specs);
+  for (const { path: at, message } of checkSpace(space)) yield { path: ['space', ...at], message };
+  if (space.length === 0) yield { path: ['space'], message: 'expected at least one key of the config' };
+  for (const [section, names] of [['set', Object.keys(set)], ['space', space.flatMap(({ paths }) => paths)]] as const) {
+    for (const name of names.filter((one) => Object.hasOwn(OWN, one))) yield { path: [section, name], message: `is set by the study; ${OWN[name]}` };
+  }
+  for (const name of Object.keys(set)) if (Object.hasOwn(specs, name)) yield { path: ['set', name], message: 'is varied below space; leave it out here' };
+  const { needsGrid, name: method } = searches.partOf(search);
+  const endless = needsGrid ? space.filter(({ domain }) => domain.grid === undefined) : [];
+  for (const { name } of endless) yield { path: ['space', name], message: `a ${method} needs to know which values to take; give it steps: 5, or list values` };
+  if (!needsGrid && trials === undefined && hours === undefined) yield { path: ['search'], message: `a ${method} search has no end of its own; write trials: 20, or hours: 1` };
+  if (Array.isArray(seeds) && new Set(seeds).size < seeds.length) yield { path: ['seeds'], message: 'one stands there twice, and its runs would be the same' };
+}

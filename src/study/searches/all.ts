@@ -1,0 +1,2 @@
+export { random } from './random.js';
+export { grid } from './grid.js';

@@ -1,0 +1,14 @@
+import { gridPoints, type Point } from '../space.js';
+import { defineSearch } from './search.js';
+
+/** Every combination once. */
+export const grid = defineSearch({
+  name: 'grid',
+  summary: 'Every combination once, in the order of the space',
+  options: {},
+  needsGrid: true,
+  build(_, space) {
+    const points: Point[] = [...gridPoints(space)];
+    return { size: points.length, suggest: (number) => points[number - 1]! };
+  },
+});

@@ -1,0 +1,106 @@
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { wallClockMs } from '../clock.js';
+import { dropForeignLock } from '../runs/lock.js';
+import type { Journal } from './journal.js';
+import { runTrial, type TrainRun } from './run-trial.js';
+import { seenBy } from './seen.js';
+import { runFolderOf, streamOf, type Study } from './study.js';
+import type { Trial, TrialResult } from './trial.js';
+import { keepAlive, watchClaims, type ClaimWatch } from './watch-claims.js';
+
+/** How often a worker that has nothing to do looks whether there is something. */
+const LOOK_EVERY_MS = 1000;
+
+/** What a worker works with. */
+export interface WorkerOptions {
+  readonly train: TrainRun;
+  /** Aborted to give back what it has, saved, and end. */
+  readonly signal: AbortSignal;
+  /** Told what it does. */
+  tell(text: string): void;
+}
+
+/**
+ * Takes trials of a study until there is nothing left to do: those whose workers died first, then new ones. It stays while others have trials, in
+ * case they die.
+ * @throws UserError where the disk or the data refuse a trial, which others may then go on with
+ */
+export async function takeTrials(study: Study, journal: Journal, { train, signal, tell }: WorkerOptions): Promise<void> {
+  const watch = watchClaims(study.options.staleMinutes * 60_000);
+  while (!signal.aborted) {
+    await journal.refresh();
+    const trial = (await freeTrial(journal, watch)) ?? (await nextTrial(study, journal));
+    if (trial === undefined) {
+      if (isOver(study, journal.trials)) return;
+      await setTimeout(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined);
+      continue;
+    }
+    const claim = await journal.claim(trial);
+    if (claim === undefined) continue;
+    const mine: Trial = { ...trial, claims: [...trial.claims, claim] };
+    const died = trial.claims.filter(({ isReleased }) => !isReleased).length;
+    if (died >= study.options.attempts) {
+      await journal.end(trial.number, { end: 'failed', value: null, deviation: null, message: `its workers died ${died} times without a word`, runs: [] });
+      continue;
+    }
+    tell(`trial ${trial.number}${trial.claims.length === 0 ? '' : ', taken over'}: ${JSON.stringify(trial.point)}`);
+    // A process of another machine that had it is dead, whatever it has locked.
+    if (trial.claims.length > 0) for (const seed of study.seeds) await dropForeignLock(join(study.folder, runFolderOf(trial.number, seed)));
+    const result = await whileHeld(journal, mine, signal, tell, (held) => runTrial(study, mine, train, held));
+    if (result !== undefined) {
+      await journal.end(trial.number, result);
+      tell(`trial ${trial.number}: ${result.end === 'failed' ? `failed: ${result.message}` : `${study.options.metric} ${result.value}`}`);
+    }
+  }
+}
+
+/** Does something with a trial that is this worker's, and gives the trial back where that is cut short; undefined then, and where another one took it. */
+async function whileHeld(journal: Journal, trial: Trial, signal: AbortSignal, tell: WorkerOptions['tell'], run: (held: AbortSignal) => Promise<TrialResult | undefined>): Promise<TrialResult | undefined> {
+  const lost = new AbortController();
+  const stop = keepAlive(trial.claims.at(-1)!, async () => {
+    await journal.refresh();
+    if (journal.trials.find(({ number }) => number === trial.number)!.claims.length > trial.claims.length) lost.abort(new Error('taken over'));
+  });
+  try {
+    const result = await run(AbortSignal.any([signal, lost.signal]));
+    if (result === undefined && !lost.signal.aborted) await journal.release(trial, 'its worker was told to end');
+    if (lost.signal.aborted) tell(`trial ${trial.number}: another worker has taken it over, since this one did not seem to live`);
+    return result;
+  } catch (error) {
+    if (!lost.signal.aborted) await journal.release(trial, error instanceof Error ? error.message : String(error));
+    throw error;
+  } finally {
+    stop();
+  }
+}
+
+async function freeTrial(journal: Journal, watch: ClaimWatch): Promise<Trial | undefined> {
+  for (const trial of journal.trials) if (await watch.isFree(trial)) return trial;
+  return undefined;
+}
+
+/** Begins the next trial, if there is to be one. */
+async function nextTrial(study: Study, journal: Journal): Promise<Trial | undefined> {
+  while (mayBegin(study, journal.trials)) {
+    const number = (journal.trials.at(-1)?.number ?? 0) + 1;
+    const point = study.search.suggest(number, journal.trials.map((trial) => seenBy(trial, study.goal)), streamOf(study, number));
+    const isMine = await journal.begin(number, point);
+    await journal.refresh();
+    // Where another one began it, a search has more to see.
+    if (isMine) return journal.trials.find((trial) => trial.number === number);
+  }
+  return undefined;
+}
+
+/** Whether another trial may be begun. */
+export function mayBegin({ numTrials, options }: Study, trials: readonly Trial[]): boolean {
+  const [first] = trials;
+  const isLate = options.hours !== undefined && first !== undefined && wallClockMs() - Date.parse(first.createdAt) > options.hours * 3_600_000;
+  return (trials.at(-1)?.number ?? 0) < numTrials && !isLate;
+}
+
+/** Whether there is nothing left to do. */
+export function isOver(study: Study, trials: readonly Trial[]): boolean {
+  return trials.every(({ result }) => result !== undefined) && !mayBegin(study, trials);
+}

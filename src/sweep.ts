@@ -1,0 +1,110 @@
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { parseConfig } from './config/load.js';
+import { parseOverride, type Override } from './config/overrides.js';
+import type { EngineOptions } from './engines/engines.js';
+import { userError } from './errors.js';
+import { AUTO } from './runs/open-run.js';
+import { runsRoot, shownPath } from './runs/runs-root.js';
+import { openJournal } from './study/journal.js';
+import { launchers } from './study/launchers/launchers.js';
+import { leaderboard, type ListedTrial } from './study/leaderboard.js';
+import { loadStudy } from './study/load-study.js';
+import { openStudy, readStudy, type Study } from './study/study.js';
+import { isOver, takeTrials } from './study/take-trials.js';
+import type { Trial } from './study/trial.js';
+import { train } from './train.js';
+
+/** The command, which workers are started with. */
+const BIN = join(import.meta.dirname, '..', 'bin', 'mtl.js');
+/** How often the journal is looked at. */
+const LOOK_EVERY_MS = 500;
+
+/** What the command line adds to a study. */
+export interface SweepOptions extends EngineOptions {
+  /** Of the study's own keys. */
+  readonly overrides: readonly Override[];
+  /** Aborted to end the workers, saved, and leave the study to be gone on with. */
+  readonly signal: AbortSignal;
+}
+
+/** Who is told what happens in a study. */
+export interface SweepObserver {
+  onStart(study: Study, facts: { readonly isNew: boolean; readonly numChecked: number; readonly numOver: number; readonly where: string }): void;
+  /** A trial is over. */
+  onTrial(study: Study, trial: ListedTrial, board: readonly ListedTrial[]): void;
+  onLook(study: Study, board: readonly ListedTrial[]): void;
+}
+
+/** A study, as far as it is. */
+export interface SweepResult {
+  readonly study: Study;
+  readonly end: 'finished' | 'interrupted';
+  /** The best first. */
+  readonly board: readonly ListedTrial[];
+}
+
+/**
+ * Starts a study or goes on with it: checks its configs, starts workers, and follows them to the end.
+ * @throws UserError (config) where any config is wrong; what a launcher or the workers throw
+ */
+export async function sweep(path: string, { overrides, device, threads, signal }: SweepOptions, observer: SweepObserver): Promise<SweepResult> {
+  const { facts, source, configText, runs, numChecked } = await loadStudy(path, overrides);
+  const { study, isNew } = await openStudy(join(runsRoot(runs), facts.options.name), facts, source, configText);
+  const journal = await openJournal(study.folder);
+  const told = new Set(journal.trials.filter(({ result }) => result !== undefined).map(({ number }) => number));
+  const { launcher: spec, parallel } = study.options;
+  const count = Math.min(parallel, Math.max(1, study.numTrials - told.size));
+  const ownThreads = threads ?? (launchers.partOf(spec).isHere ? Math.max(1, Math.floor(availableParallelism() / count)) : undefined);
+  const command = [process.execPath, BIN, 'sweep', 'worker', study.folder, '--device', device, '--threads', String(ownThreads ?? 'auto')];
+
+  const isDone = isOver(study, journal.trials);
+  const workers = isDone ? undefined : await launchers.build(spec).launch({ study: study.folder, count, command });
+  observer.onStart(study, { isNew, numChecked, numOver: told.size, where: workers?.where ?? 'no workers: there is nothing left to do' });
+  try {
+    while (workers !== undefined && !signal.aborted) {
+      // Asked before the last look, so that what a worker wrote before it left is seen.
+      const areAlive = await workers.areAlive();
+      await journal.refresh();
+      tell(study, journal.trials, told, observer);
+      if (isOver(study, journal.trials)) break;
+      if (!areAlive) throw userError('usage', { where: shownPath(study.folder), message: 'the workers are gone, and trials are left', fix: 'start the study again; it goes on' });
+      await setTimeout(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined);
+    }
+  } finally {
+    await workers?.stop();
+  }
+  await journal.refresh();
+  tell(study, journal.trials, told, observer);
+  return { study, end: isOver(study, journal.trials) ? 'finished' : 'interrupted', board: leaderboard(journal.trials, study.goal) };
+}
+
+function tell(study: Study, trials: readonly Trial[], told: Set<number>, observer: SweepObserver): void {
+  const board = leaderboard(trials, study.goal);
+  for (const { number, result } of trials) {
+    if (result === undefined || told.has(number)) continue;
+    told.add(number);
+    observer.onTrial(study, board.find((trial) => trial.number === number)!, board);
+  }
+  observer.onLook(study, board);
+}
+
+/**
+ * Takes trials of a study until there is nothing left to do.
+ * @param signal aborted to give back what it has, saved, and end
+ */
+export async function work(folder: string, { device, threads, signal, tell }: EngineOptions & { readonly signal: AbortSignal; tell(text: string): void }): Promise<void> {
+  const study = readStudy(folder);
+  const { config, configText } = study;
+  await takeTrials(study, await openJournal(folder), {
+    signal,
+    tell,
+    train: (run) =>
+      train(
+        { experiment: parseConfig(configText, config, run.settings.map(parseOverride)), source: configText },
+        { device, threads, runDir: run.folder, resume: AUTO, overrides: run.settings, signal: run.signal },
+        { onRead: () => undefined, onStart: () => undefined, onStep: () => undefined, onMilestone: () => undefined, onNotice: tell },
+      ),
+  });
+}
