@@ -29,7 +29,7 @@ const withoutComments = (text: string): string => text.replace(/\/\*[\s\S]*?\*\/
 const roomOf = (path: string): string => (path.includes('/') ? path.slice(0, path.indexOf('/')) : path.replace(/\.(ts|js)$/, ''));
 
 /** Small files that everyone may use. */
-const FLOOR = ['part', 'random', 'errors', 'clock', 'tensor', 'dates', 'conditions', 'tasks', 'batch', 'disk', 'safetensors', 'byte-hash', 'csv-text', 'sort-by-count', 'thread', 'state-section', 'bad-value', 'scaling', 'row-key'];
+const FLOOR = ['part', 'random', 'errors', 'clock', 'tensor', 'dates', 'conditions', 'tasks', 'batch', 'disk', 'safetensors', 'byte-hash', 'csv-text', 'sort-by-count', 'thread', 'state-section', 'bad-value', 'scaling', 'row-key', 'chart', 'number-text'];
 
 /** Who may import whom, beside the floor and the room itself. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
@@ -52,6 +52,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'bad-value': [],
   scaling: [],
   'row-key': [],
+  chart: [],
+  'number-text': [],
   graph: [],
   bottoms: ['graph'],
   losses: ['graph'],
@@ -92,12 +94,14 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   crosses: ['data', 'features'],
   'crosses.ts': ['config', 'crosses', 'data'],
   'importance.ts': ['data', 'engines', 'evaluate', 'importance', 'propose-config', 'trained-model', 'training'],
+  report: ['evaluation', 'runs'],
+  'report.ts': ['config', 'report', 'runs'],
   serve: ['data', 'load-model', 'runs'],
   'serve.ts': ['serve'],
   prepare: ['data', 'features'],
   'prepare.ts': ['prepare'],
   'synth.ts': ['evaluation', 'synth'],
-  cli: ['check.ts', 'config', 'crosses.ts', 'doctor.ts', 'data', 'engines', 'evaluation', 'runs', 'importance', 'importance.ts', 'init.ts', 'predict', 'predict.ts', 'prepare', 'prepare.ts', 'serve.ts', 'study', 'sweep', 'synth', 'synth.ts', 'train', 'evaluate', 'export', 'export.ts', 'training'],
+  cli: ['check.ts', 'config', 'crosses.ts', 'doctor.ts', 'data', 'engines', 'evaluation', 'runs', 'importance', 'importance.ts', 'init.ts', 'predict', 'predict.ts', 'prepare', 'prepare.ts', 'report.ts', 'serve.ts', 'study', 'sweep', 'synth', 'synth.ts', 'train', 'evaluate', 'export', 'export.ts', 'training'],
 };
 
 /** In the order of the flow: a room of the data path may import those that stand before it. */
@@ -108,7 +112,7 @@ function importsOf({ path, text }: { path: string; text: string }): string[] {
 }
 
 /** Verbs whose room has their name. */
-const VERBS = ['check.ts', 'crosses.ts', 'doctor.ts', 'export.ts', 'importance.ts', 'init.ts', 'predict.ts', 'prepare.ts', 'serve.ts', 'synth.ts'];
+const VERBS = ['check.ts', 'crosses.ts', 'doctor.ts', 'export.ts', 'importance.ts', 'init.ts', 'predict.ts', 'prepare.ts', 'report.ts', 'serve.ts', 'synth.ts'];
 const roomKey = (path: string): string => VERBS.find((verb) => path.replace(/\.js$/, '.ts') === verb) ?? roomOf(path);
 
 describe('the house', () => {

@@ -1,31 +1,11 @@
 import type { PlanSize } from '../engines/plan-size.js';
 import type { Report } from '../evaluation/evaluation.js';
+import { bytes, count, duration } from '../number-text.js';
 import type { Milestone, StepProgress } from '../training/loop.js';
 import type { TrainStart } from '../training/observer.js';
 import type { Screen } from './screen.js';
 
-const integers = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
-
-/** A whole number with its thousands apart. */
-export function count(value: number): string {
-  return integers.format(value);
-}
-
-/** A duration in words: 950 ms, 12.3 s, 4 min 05 s, 2 h 07 min. */
-export function duration(ms: number): string {
-  const seconds = ms / 1000;
-  if (seconds < 1) return `${Math.round(ms)} ms`;
-  if (seconds < 60) return `${seconds.toFixed(1)} s`;
-  const minutes = Math.floor(seconds / 60);
-  const two = (value: number): string => String(Math.floor(value)).padStart(2, '0');
-  return minutes < 60 ? `${minutes} min ${two(seconds % 60)} s` : `${Math.floor(minutes / 60)} h ${two(minutes % 60)} min`;
-}
-
-/** A number of bytes in words: 512 kB, 12.3 MB, 1.2 GB. */
-export function bytes(value: number): string {
-  if (value < 1e6) return `${Math.ceil(value / 1e3)} kB`;
-  return value < 1e9 ? `${(value / 1e6).toFixed(1)} MB` : `${(value / 1e9).toFixed(1)} GB`;
-}
+export { bytes, count, duration, percent } from '../number-text.js';
 
 /** What a run is made of. */
 export function startLines({ run, ...size }: TrainStart): string {
@@ -81,11 +61,6 @@ export function table(header: readonly string[], rows: readonly (readonly string
   const widths = header.map((_, c) => Math.max(...all.map((row) => row[c]!.length)));
   const [first, ...lines] = all.map((row) => `  ${row.map((text, c) => (c === 0 ? text.padEnd(widths[c]!) : text.padStart(widths[c]!))).join('  ')}`);
   return [screen.dim(first!), ...lines].join('\n');
-}
-
-/** A share of one in percent, with as many digits as tell it from 0 and from 1. */
-export function percent(share: number): string {
-  return share === 0 || share === 1 ? `${100 * share}%` : `${(100 * share).toFixed(share < 0.1 || share > 0.999 ? 2 : 1)}%`;
 }
 
 /** Names of the columns that count rows or groups; the others are metrics. */

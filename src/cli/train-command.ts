@@ -24,11 +24,13 @@ export interface TrainArguments {
   readonly runDir: string | undefined;
   readonly resume: string | undefined;
   readonly verifyData: boolean;
+  /** Whether the run is drawn when it ends. */
+  readonly report: boolean;
   readonly json: boolean;
 }
 
 /** `mtl train`: runs it, prints it, and gives the exit code. */
-export async function runTrain({ config, set, device, threads, name, runDir, resume, verifyData, json }: TrainArguments): Promise<number> {
+export async function runTrain({ config, set, device, threads, name, runDir, resume, verifyData, report, json }: TrainArguments): Promise<number> {
   const { screen, notice, result } = createOutput(json);
   const loaded = await loadConfig(config ?? configOf(resume), set.map(parseOverride));
   let epochs = 0;
@@ -58,9 +60,21 @@ export async function runTrain({ config, set, device, threads, name, runDir, res
       screen.print(`${screen.bold('test')}, with the weights of epoch ${bestEpoch}, step ${count(bestStep)}\n${reportTable('test', metrics['test'], screen)}`);
     }
     screen.print(`run folder ${run}`);
+    if (report) await draw(run, screen.print, notice);
     result(trained);
     return EXIT_CODES.done;
   });
+}
+
+/** Draws a run that has ended; it has what it has, whatever becomes of its picture. */
+async function draw(run: string, print: (text: string) => void, notice: (text: string) => void): Promise<void> {
+  try {
+    // Loaded only then.
+    const { report } = await import('../report.js');
+    print(`report ${await report({ runs: [run] })}`);
+  } catch (error) {
+    notice(`the run could not be drawn: ${error instanceof Error ? error.message : String(error)}; mtl report ${run} tries again`);
+  }
 }
 
 /**

@@ -60,7 +60,7 @@ function mayChange(key: string): boolean {
 }
 
 /** Every value that is no map, by the path of its key, as JSON in full. */
-function leavesOf(value: object, path = ''): Map<string, string> {
+export function leavesOf(value: object, path = ''): Map<string, string> {
   const leaves = new Map<string, string>();
   for (const [key, child] of Object.entries(value)) {
     const childPath = path === '' ? key : `${path}.${key}`;

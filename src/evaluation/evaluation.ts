@@ -4,7 +4,7 @@ import type { KeyTexts } from '../row-key.js';
 import type { KeyNumbers } from './key-numbers.js';
 import { keysOf, measuringOf, type Measuring } from './options.js';
 import { createRowStore, type Block, type StoredRows } from './row-store.js';
-import { binScores, type ScoreBins } from './score-bins.js';
+import { binScores, sumScores, type ScoreBins, type ScoreSums } from './score-bins.js';
 import type { Scores } from './scores.js';
 import { segmentsOf } from './segments.js';
 import { measure, measureCalibration, type SpaceReport } from './space-report.js';
@@ -15,6 +15,13 @@ export type { SpaceReport };
 
 /** Metrics by space; those of a segment under names as `ctr[hour=13]`. */
 export type Report = Readonly<Record<string, SpaceReport>>;
+
+/** How predictions lie in spaces that are classifications, for pictures; JSON. */
+export interface Predicted {
+  readonly spaces: Readonly<Record<string, ScoreBins>>;
+  /** By column that is measured apart, by value in it, by space. */
+  readonly segments: Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, ScoreSums>>>>>>;
+}
 
 /** Labels and predictions of a data set, in memory: four bytes a row for each prediction and each key, one for each label of a class. */
 export interface Collector {
@@ -33,8 +40,8 @@ export interface Collector {
    * @param texts by column, for the names of segments
    */
   report(texts?: ReadonlyMap<string, KeyTexts>): Report;
-  /** Of the predictions of all rows that were added, by space that is a classification. */
-  scoreBins(): Readonly<Record<string, ScoreBins>>;
+  /** How the predictions of all rows lie that were added; `texts` as above. */
+  predicted(texts?: ReadonlyMap<string, KeyTexts>): Predicted;
 }
 
 /**
@@ -42,11 +49,11 @@ export interface Collector {
  * @param measuring what is measured; the metrics that are measured where nothing is said, where it is left out
  */
 export function createCollector(spaces: readonly Space[], measuring: Measuring = measuringOf()): Collector {
-  const classes = new Set(spaces.flatMap(({ type, label, where }) => [...(type === 'classification' ? [label] : []), ...(where === undefined ? [] : [where])]));
+  const classLabels = new Set(spaces.flatMap(({ type, label, where }) => [...(type === 'classification' ? [label] : []), ...(where === undefined ? [] : [where])]));
   const labels = new Set(spaces.flatMap(({ label, where }) => (where === undefined ? [label] : [label, where])));
   const store = createRowStore(
     spaces.flatMap(({ factors }) => factors),
-    [...labels].map((name) => ({ name, isClass: classes.has(name) })),
+    [...labels].map((name) => ({ name, isClass: classLabels.has(name) })),
     keysOf(measuring),
   );
   const { blocks, keys } = store;
@@ -74,7 +81,14 @@ export function createCollector(spaces: readonly Space[], measuring: Measuring =
       }
       return report;
     },
-    scoreBins: () => Object.fromEntries(spaces.filter(({ type }) => type === 'classification').map((space) => [space.name, binScores(scores(space))])),
+    predicted(texts = new Map()) {
+      const classes = spaces.filter(({ type }) => type === 'classification');
+      const bySpace = <Found>(of: (scores: Scores) => Found, places?: Uint32Array): Record<string, Found> =>
+        Object.fromEntries(classes.map((space) => [space.name, of(scoresOf(space, { blocks, keys, ...(places !== undefined && { places }) }))]));
+      const bySegment = (by: string): Predicted['segments'][string] =>
+        Object.fromEntries(segmentsOf(by, blocks, keys.get(by)!, texts.get(by)).map(({ name, places }) => [name.slice(by.length + 1), bySpace(sumScores, places)]));
+      return { spaces: bySpace(binScores), segments: Object.fromEntries(measuring.by.map((by) => [by, bySegment(by)])) };
+    },
   };
 }
 

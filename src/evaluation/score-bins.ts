@@ -1,5 +1,5 @@
 import { createExactSum } from './exact-sum.js';
-import type { Scores } from './scores.js';
+import { sumOf, type Scores } from './scores.js';
 
 /** Bins of one width in the logit ln(p / (1 - p)), so that rare events are told apart as finely as others: p differs by 1.6% at most within one. */
 export const BINS_PER_UNIT = 64;
@@ -8,12 +8,16 @@ const LARGEST_LOGIT = 16;
 const FIRST = -LARGEST_LOGIT * BINS_PER_UNIT;
 const COUNT = -2 * FIRST;
 
-/** How often each prediction was made in a space, and how often it came true: what curves are drawn from. JSON. */
-export interface ScoreBins {
+/** How many positives there were among some rows, and how many were predicted. JSON. */
+export interface ScoreSums {
   readonly rows: number;
   readonly positives: number;
-  /** The sum of all predictions: the positives that were expected. */
+  /** The sum of all predictions. */
   readonly predicted: number;
+}
+
+/** How often each prediction was made in a space, and how often it came true: what curves are drawn from. JSON. */
+export interface ScoreBins extends ScoreSums {
   /** Bins with a row, the lowest first: the logits of bin `at` begin at `at / BINS_PER_UNIT`. */
   readonly at: readonly number[];
   /** Rows of each of them, by class. */
@@ -46,6 +50,11 @@ export function binScores(scores: Scores): ScoreBins {
     negatives: filled.map((bin) => negatives[bin]!),
     truths: filled.map((bin) => truths[bin]!),
   };
+}
+
+/** Adds up the rows of a classification; the same in whatever order they come. */
+export function sumScores(scores: Scores): ScoreSums {
+  return { rows: scores.rows, positives: sumOf(scores, 'labels'), predicted: sumOf(scores, 'predictions') };
 }
 
 /** The number of the bin of a prediction. */

@@ -1,5 +1,5 @@
-import { parse, View } from 'vega';
-import { compile, type TopLevelSpec } from 'vega-lite';
+import type { TopLevelSpec } from 'vega-lite';
+import { drawChart } from '../chart.js';
 import type { Importance } from './ranking.js';
 
 /** Height of a bar with its gap, and width of a panel, in pixels. */
@@ -29,5 +29,5 @@ export async function importanceChart(importances: readonly Importance[], measur
     // What one measure falls by says nothing of another.
     resolve: { scale: { x: 'independent' } },
   };
-  return new View(parse(compile(spec).spec), { renderer: 'none' }).toSVG();
+  return drawChart(spec);
 }

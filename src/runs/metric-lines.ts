@@ -1,6 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Report } from '../evaluation/evaluation.js';
+import type { DiagnosisReport } from '../training/diagnostics.js';
+import type { StepReport } from '../training/loop.js';
 
 /** What a run measured, a line of JSON each. */
 export const METRICS = 'metrics.jsonl';
@@ -20,16 +22,23 @@ export interface MilestoneLine {
 }
 
 /** A line of steps within an epoch. */
-export interface StepsLine {
+export interface StepsLine extends Omit<StepReport, 'loss' | 'norms'> {
+  readonly train: { readonly loss: number; readonly terms: Readonly<Record<string, number>> };
+  readonly norms?: Readonly<Record<string, number>>;
+}
+
+/** A line of a step that was looked into. */
+export interface DiagnosisLine {
   readonly epoch: number;
   readonly step: number;
-  readonly train: { readonly loss: number };
+  readonly diagnosis: Pick<DiagnosisReport, 'cosines' | 'sharedNorms' | 'layers' | 'gates'>;
 }
 
 /** What is in a run's metrics.jsonl. */
 export interface MetricLines {
   readonly milestones: readonly MilestoneLine[];
   readonly steps: readonly StepsLine[];
+  readonly diagnoses: readonly DiagnosisLine[];
   /** The last line, of a run that has ended. */
   readonly results: { readonly bestEpoch: number; readonly metrics: Readonly<Record<string, Report>> } | undefined;
 }
@@ -42,6 +51,7 @@ export function readMetricLines(run: string): MetricLines {
     // The file is of our own making, and a line of each kind is told by a key that the others lack.
     milestones: lines.filter((line) => 'isBest' in line) as unknown as MilestoneLine[],
     steps: lines.filter((line) => 'rates' in line) as unknown as StepsLine[],
+    diagnoses: lines.filter((line) => 'diagnosis' in line) as unknown as DiagnosisLine[],
     results: lines.findLast((line) => 'bestEpoch' in line) as MetricLines['results'],
   };
 }

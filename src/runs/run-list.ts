@@ -95,15 +95,21 @@ function rateOf({ step, startedMs, nowMs, behind }: { readonly step: number; rea
 }
 
 /** An event of the log, as far as it is looked at. */
-interface LogEvent {
+export interface LogEvent {
   readonly event: string;
   readonly time: string;
   readonly model?: string;
   readonly epochs?: number;
   readonly epochSteps?: number;
+  readonly engine?: string;
+  readonly numWeights?: number;
+  readonly numTableWeights?: number;
+  readonly weightBytes?: number;
+  readonly optimizerBytes?: number;
 }
 
-function readEvents(folder: string): readonly LogEvent[] {
+/** The events of a run's log; a line that is cut short is left out. */
+export function readEvents(folder: string): readonly LogEvent[] {
   return linesOf(join(folder, LOG)).flatMap((line) => {
     const event = orUndefined(() => JSON.parse(line) as LogEvent);
     return event === undefined ? [] : [event];

@@ -186,14 +186,14 @@ export async function openRunLog(run: string, { source, config, overrides, engin
       if (isEpochEnd) event('epoch', { epoch, step, loss: loss.total });
       await append({ epoch, ...(!isEpochEnd && { isEpochEnd }), step, rows, ...(skippedBatches > 0 && { skippedBatches }), elapsedMs: Math.round(elapsedMs), train: { loss: loss.total, terms: loss.terms }, ...(valid && { valid: { loss: valid.loss, metrics: valid.report } }), isBest });
       if (!isBest || valid === undefined) return;
-      scores = { valid: { step, spaces: valid.scoreBins } };
+      scores = { valid: { step, ...valid.predicted } };
       await writeScores(run, scores);
     },
     async results({ bestEpoch, bestStep: step, bestReport }, { valid, test }) {
       const validReport = valid?.report ?? bestReport;
       const metrics = { ...(validReport !== null && { valid: validReport }), ...(test !== undefined && { test: test.report }) };
       await append({ bestEpoch, metrics });
-      scores = { ...scores, ...(valid !== undefined && { valid: { step, spaces: valid.scoreBins } }), ...(test !== undefined && { test: { step, spaces: test.scoreBins } }) };
+      scores = { ...scores, ...(valid !== undefined && { valid: { step, ...valid.predicted } }), ...(test !== undefined && { test: { step, ...test.predicted } }) };
       if (valid !== undefined || test !== undefined) await writeScores(run, scores);
       await writeFileAtomic(resultsPath, resultsTable(readMetricLines(run)));
       return metrics;

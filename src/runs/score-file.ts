@@ -2,25 +2,26 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { writeFileAtomic } from '../disk.js';
-import type { ScoreBins } from '../evaluation/score-bins.js';
+import type { Predicted } from '../evaluation/evaluation.js';
 
 /** How predictions of the best weights lie, by split: what curves are drawn from. */
 export const SCORES = 'scores.json';
 
 /** Predictions of one split. */
-export interface SplitScores {
+export interface SplitScores extends Predicted {
   /** Behind which they were made. */
   readonly step: number;
-  readonly spaces: Readonly<Record<string, ScoreBins>>;
 }
 
 /** What scores.json holds: valid of the best epoch so far, and test in the end. */
 export type ScoreFile = Readonly<Record<string, SplitScores>>;
 
+const sums = z.strictObject({ rows: z.number(), positives: z.number(), predicted: z.number() });
 const counts = z.array(z.number());
 const scoresSchema = z.record(z.string(), z.strictObject({
   step: z.number(),
-  spaces: z.record(z.string(), z.strictObject({ rows: z.number(), positives: z.number(), predicted: z.number(), at: counts, negatives: counts, truths: counts })),
+  spaces: z.record(z.string(), sums.extend({ at: counts, negatives: counts, truths: counts })),
+  segments: z.record(z.string(), z.record(z.string(), z.record(z.string(), sums))),
 }));
 
 /** Writes how predictions lie. */

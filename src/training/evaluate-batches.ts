@@ -51,5 +51,5 @@ export async function evaluateBatches(program: Program, batches: AsyncIterable<B
       yieldedMs = monotonicMs();
     }
   });
-  return { report: collector.report(keyTexts), loss: meanLoss(sums, terms).total, scoreBins: collector.scoreBins(), scores: (space) => collector.scores(space) };
+  return { report: collector.report(keyTexts), loss: meanLoss(sums, terms).total, predicted: collector.predicted(keyTexts), scores: (space) => collector.scores(space) };
 }

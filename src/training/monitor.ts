@@ -1,6 +1,5 @@
-import type { Report } from '../evaluation/evaluation.js';
+import type { Predicted, Report } from '../evaluation/evaluation.js';
 import type { Goals } from '../evaluation/goals.js';
-import type { ScoreBins } from '../evaluation/score-bins.js';
 import type { LoopState } from './loop-state.js';
 import { directionOf, parseMonitor } from './monitor-sum.js';
 import type { TrainingOptions } from './options.js';
@@ -11,8 +10,7 @@ export interface Evaluation {
   readonly report: Report;
   /** What training minimises: the mean of each term, times its weight in the config. */
   readonly loss: number;
-  /** Of the predictions, by space that is a classification. */
-  readonly scoreBins: Readonly<Record<string, ScoreBins>>;
+  readonly predicted: Predicted;
 }
 
 /** What was measured on valid. */
@@ -33,8 +31,8 @@ export function goalOfMonitor(monitor: string, goals: Goals): 'higher' | 'lower'
 }
 
 /** What was measured, with the value that `monitor` names. */
-export function measurementOf({ report, loss, scoreBins }: Evaluation, monitor: string): Measurement {
-  return { report, loss, scoreBins, monitored: monitoredOf({ report, loss }, monitor) };
+export function measurementOf({ report, loss, predicted }: Evaluation, monitor: string): Measurement {
+  return { report, loss, predicted, monitored: monitoredOf({ report, loss }, monitor) };
 }
 
 /** The value of what was measured that `monitor` names (`loss`, `task.metric` or a weighted sum of these), or null where a part of it is not defined. */

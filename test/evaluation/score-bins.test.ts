@@ -12,7 +12,7 @@ function binsOf(labels: readonly number[], predictions: readonly number[], piece
     const end = Math.min(labels.length, begin + pieceRows);
     collector.add(batchOf({ labels, predictions }, begin, end), new Map([['y', Float32Array.from(predictions.slice(begin, end))]]));
   }
-  return { bins: collector.scoreBins()['y']!, auc: collector.report()['y']!['auc'] as number | null };
+  return { bins: collector.predicted().spaces['y']!, auc: collector.report()['y']!['auc'] as number | null };
 }
 
 /** The AUC of bins, ties half, and how far from the exact one it may be at most: half of the pairs that share a bin. */
@@ -75,6 +75,6 @@ describe('bins of predictions', () => {
   it('are no matter of regressions', () => {
     const collector = createCollector(spacesOfType('regression'));
     collector.add(batchOf({ labels: [3.5], predictions: [2] }), new Map([['y', Float32Array.of(2)]]));
-    expect(collector.scoreBins()).toEqual({});
+    expect(collector.predicted()).toEqual({ spaces: {}, segments: {} });
   });
 });

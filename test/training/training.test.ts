@@ -111,7 +111,7 @@ describe('the training loop', () => {
 
   it('stops early and knows the best epoch', async () => {
     const losses = [0.5, 0.6, 0.1];
-    const { end, epochs } = await run({ validate: () => Promise.resolve({ report: {}, scoreBins: {}, loss: 0, monitored: losses.shift()! }) });
+    const { end, epochs } = await run({ validate: () => Promise.resolve({ report: {}, predicted: { spaces: {}, segments: {} }, loss: 0, monitored: losses.shift()! }) });
     expect(end).toBe('stopped early');
     expect(epochs.map(({ isBest }) => isBest)).toEqual([true, false]);
   });
@@ -128,7 +128,7 @@ describe('the training loop', () => {
       evaluation: { everySteps: 2 },
       batches: () => batches(10, 10, 10, 10, 10, 10),
       lossOf: (call) => (call === 3 || call === 4 ? NaN : 1),
-      validate: () => Promise.resolve({ report: {}, scoreBins: {}, loss: 0, monitored: 0 }),
+      validate: () => Promise.resolve({ report: {}, predicted: { spaces: {}, segments: {} }, loss: 0, monitored: 0 }),
       stopping: createStopping({ goal: 'lower', patience: undefined, minDelta: 0 }, firstLoopState().stopping),
     });
     expect(epochs.map(({ step, isEpochEnd, valid }) => [step, isEpochEnd, valid !== undefined])).toEqual([[2, false, true], [4, true, true]]);

@@ -10,6 +10,7 @@ import { importance } from './importance.js';
 import { init } from './init.js';
 import { predict } from './predict.js';
 import { prepare } from './prepare.js';
+import { report } from './report.js';
 import { runs } from './runs.js';
 import { serve } from './serve.js';
 import { sweep } from './sweep.js';
@@ -23,6 +24,7 @@ export const commands: readonly Command[] = [
   train,
   sweep,
   runs,
+  report,
   evaluate,
   predict,
   importance,

@@ -20,17 +20,18 @@ export const train = defineCommand({
       .option('init-from', { type: 'string', requiresArg: true, describe: 'start from the weights of this run or checkpoint: --set initFrom.checkpoint' })
       .option('verify-data', verifyDataOption)
       .option('dry-run', { type: 'boolean', default: false, describe: 'find all that is wrong, take one step and write nothing: mtl check' })
+      .option('report', { type: 'boolean', default: true, describe: 'draw report.html when the run ends; --no-report leaves it out' })
       .option('json', jsonOption)
       .example('$0 train configs/esmm.yaml --set training.epochs=10', '')
       .example('$0 train configs/esmm.yaml --init-from runs/latest', '')
       .example('$0 train --resume runs/latest', ''),
-  async run({ config, set = [], initFrom, device, threads, name, runDir, resume, verifyData, dryRun, json }) {
+  async run({ config, set = [], initFrom, device, threads, name, runDir, resume, verifyData, dryRun, report, json }) {
     const changes = initFrom === undefined ? set : [...set, `initFrom.checkpoint=${JSON.stringify(initFrom)}`];
     const { configOf, runTrain } = await import('../train-command.js');
     if (dryRun) {
       const { runCheck } = await import('../check-command.js');
       return runCheck({ path: config ?? configOf(resume), set: changes, firstRows: DRY_RUN_ROWS, device, threads, json });
     }
-    return runTrain({ config, set: changes, device, threads, name, runDir, resume, verifyData, json });
+    return runTrain({ config, set: changes, device, threads, name, runDir, resume, verifyData, report, json });
   },
 });

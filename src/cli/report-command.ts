@@ -1,0 +1,19 @@
+import { EXIT_CODES } from '../errors.js';
+import { report } from '../report.js';
+import { createOutput } from './output.js';
+
+/** The arguments of `mtl report`. */
+export interface ReportArguments {
+  readonly runs: readonly string[];
+  readonly out: string | undefined;
+  readonly json: boolean;
+}
+
+/** `mtl report`: draws runs, and gives the exit code. */
+export async function runReport({ runs, out, json }: ReportArguments): Promise<number> {
+  const { screen, result } = createOutput(json);
+  const path = await report({ runs, out });
+  screen.print(`written to ${path}`);
+  result({ runs, report: path });
+  return EXIT_CODES.done;
+}

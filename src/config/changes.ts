@@ -1,0 +1,59 @@
+import { z } from 'zod';
+import { experimentSchema, type Experiment } from './experiment.js';
+
+/** A value of a config that is not what it would be if nothing were said. */
+export interface Change {
+  /** As in `training.epochs`. */
+  readonly key: string;
+  readonly value: unknown;
+  /** What it is by default; undefined where it has none. */
+  readonly byDefault: unknown;
+}
+
+/** What a config says beside the defaults, in the order of its keys; lists are one value. */
+export function changesOf(experiment: Experiment): readonly Change[] {
+  return [...changesIn(experimentSchema, experiment, [], undefined)];
+}
+
+function* changesIn(schema: z.core.$ZodType | undefined, value: unknown, path: readonly string[], byDefault: unknown): Generator<Change> {
+  if (value === undefined || isSame(value, byDefault)) return;
+  const found = schema && membersOf(schema, value, byDefault);
+  const isMap = typeof value === 'object' && value !== null && !Array.isArray(value);
+  if (!isMap || Object.keys(value).length === 0) {
+    if (!isSame(value, found?.byDefault)) yield { key: path.join('.'), value, byDefault: found?.byDefault };
+    return;
+  }
+  const below = Object.entries(value).flatMap(([key, child]) => [...changesIn(found?.childOf(key), child, [...path, key], propertyOf(found?.byDefault, key))]);
+  // A section that would not be there is a change, though all in it may be as it is by default.
+  if (below.length === 0 && found?.byDefault === undefined) yield { key: path.join('.'), value, byDefault: undefined };
+  yield* below;
+}
+
+/** What is known of the keys below a value, and what it is by default. */
+interface Members {
+  childOf(key: string): z.core.$ZodType | undefined;
+  readonly byDefault: unknown;
+}
+
+/** Goes through what only adds a default, to the keys that the value has. */
+function membersOf(schema: z.core.$ZodType, value: unknown, byDefault: unknown): Members {
+  if (schema instanceof z.core.$ZodDefault || schema instanceof z.core.$ZodPrefault) return membersOf(schema._zod.def.innerType, value, byDefault ?? schema._zod.def.defaultValue);
+  if (schema instanceof z.core.$ZodOptional || schema instanceof z.core.$ZodNullable) return membersOf(schema._zod.def.innerType, value, byDefault);
+  if (schema instanceof z.core.$ZodLazy) return membersOf(schema._zod.def.getter(), value, byDefault);
+  if (schema instanceof z.core.$ZodPipe) return membersOf(schema._zod.def.in, value, byDefault);
+  if (schema instanceof z.core.$ZodUnion) {
+    const fitting = schema._zod.def.options.find((option) => z.safeParse(option, value).success);
+    return fitting === undefined ? { childOf: () => undefined, byDefault } : membersOf(fitting, value, byDefault);
+  }
+  if (schema instanceof z.core.$ZodObject) return { childOf: (key) => schema._zod.def.shape[key], byDefault };
+  if (schema instanceof z.core.$ZodRecord) return { childOf: () => schema._zod.def.valueType, byDefault };
+  return { childOf: () => undefined, byDefault };
+}
+
+function propertyOf(value: unknown, key: string): unknown {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[key] : undefined;
+}
+
+function isSame(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}

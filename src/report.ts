@@ -1,0 +1,77 @@
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { parse } from 'yaml';
+import { wallClockMs } from './clock.js';
+import { changesOf } from './config/changes.js';
+import { parseConfig } from './config/load.js';
+import { leavesOf } from './config/stored.js';
+import { writeFileAtomic } from './disk.js';
+import { userError } from './errors.js';
+import { reportPage } from './report/page.js';
+import { readReportedRun, type ReportedRun } from './report/reported-run.js';
+import { missingRun } from './runs/run-folder.js';
+import { RESOLVED, SOURCE } from './runs/run-log.js';
+import { runPath, shownPath } from './runs/runs-root.js';
+
+/** The page in the folder of a run. */
+export const REPORT = 'report.html';
+
+/** Which runs are shown, and where. */
+export interface ReportOptions {
+  readonly runs: readonly string[];
+  /** By default report.html, in the folder of the one run or in the working directory. */
+  readonly out?: string | undefined;
+}
+
+/**
+ * Draws what the folders of runs tell as a page that is whole in itself.
+ * @returns its path
+ * @throws UserError (usage) for what is no run; (disk)
+ */
+export async function report({ runs, out }: ReportOptions): Promise<string> {
+  const folders = [...new Set(runs.map(folderOf))];
+  const path = out ?? (folders.length === 1 ? join(folders[0]!, REPORT) : REPORT);
+  const names = namesOf(folders);
+  await writeFileAtomic(path, await reportPage(folders.map((folder, r) => readReportedRun(folder, names[r]!, askedOf(folder), wallClockMs()))));
+  return path;
+}
+
+/** The folder of a run, links followed. */
+function folderOf(named: string): string {
+  const path = runPath(named);
+  if (existsSync(join(path, SOURCE))) return shownPath(realpathSync(path));
+  const problem = existsSync(path) ? { message: `is no run: it holds no ${SOURCE}` } : missingRun(path);
+  throw userError('usage', { where: path, fix: 'name runs, as in runs/latest or runs/esmm/001', ...problem });
+}
+
+/** Names by which runs are told apart: the last two parts of their paths, or else all of them. */
+function namesOf(folders: readonly string[]): readonly string[] {
+  const short = folders.map((folder) => join(basename(dirname(folder)), basename(folder)));
+  return new Set(short).size === short.length ? short : folders;
+}
+
+/** What a run's config says; as it stands where it is none of this version's. */
+function askedOf(folder: string): Pick<ReportedRun, 'changes' | 'config'> {
+  const path = join(folder, RESOLVED);
+  const text = existsSync(path) ? readFileSync(path, 'utf8') : '{}';
+  try {
+    const experiment = parseConfig(text, path);
+    const changes = changesOf(experiment).map(({ key, value, byDefault }) => ({ key, value: shown(value), byDefault: byDefault === undefined ? undefined : shown(byDefault) }));
+    return { changes, config: new Map([...leavesOf(experiment)].map(([key, value]) => [key, shown(JSON.parse(value))])) };
+  } catch {
+    return { changes: [], config: configText(text) };
+  }
+}
+
+function configText(text: string): ReadonlyMap<string, string> {
+  try {
+    return new Map([...leavesOf(parse(text) as object)].map(([key, value]) => [key, shown(JSON.parse(value))]));
+  } catch {
+    return new Map();
+  }
+}
+
+/** A value as a config would say it. */
+function shown(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value).replace(/","/g, '", "');
+}

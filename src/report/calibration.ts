@@ -1,0 +1,46 @@
+import type { ScoreBins } from '../evaluation/score-bins.js';
+import { chartsBySpace } from './by-space.js';
+import { histogramPoints, reliabilityPoints } from './curve-points.js';
+import { html, type Html } from './html.js';
+import { linePlot, type LinePlot, type Series } from './plot.js';
+import { namesIn, shownScores, type ReportedRun } from './reported-run.js';
+import type { Section } from './section.js';
+
+/** Groups of rows of a reliability diagram. */
+const GROUPS = 12;
+/** What a logit is as a probability. */
+const AS_PROBABILITY = "format(1 / (1 + exp(-datum.value)), '.2~p')";
+
+/** Whether predictions are as high as what comes true. */
+export const calibration: Section = {
+  title: 'Calibration',
+  about: 'Points on the dashed line are predictions that come true as often as they say, with the interval that chance allows so many rows (95%); below it they are too high. The histograms show how predictions lie, of positives and of negatives.',
+  async draw(runs) {
+    const reliability = await chartsBySpace(runs, [
+      { title: 'reliability', pointsOf: (bins) => reliabilityPoints(bins, GROUPS), points: true, x: { title: 'mean prediction', format: '.2~p' }, y: { title: 'rate of positives', format: '.2~p' }, guideOf: diagonal },
+    ]);
+    if (reliability === undefined) return undefined;
+    return html`${reliability}<div class="charts">${await histograms(runs)}</div>`;
+  },
+};
+
+/** Where predictions come true, as far as there are any. */
+function diagonal(series: readonly Series[]): LinePlot['guide'] {
+  const end = Math.max(...series.flatMap(({ points }) => points.map(({ x, high }) => Math.max(x, high ?? 0))));
+  return [[0, 0], [end, end]];
+}
+
+/** Of the first split of each run, so that two colors are enough. */
+async function histograms(runs: readonly ReportedRun[]): Promise<readonly Html[]> {
+  const shown = runs.length === 1 ? shownScores(runs).slice(0, 1) : shownScores(runs);
+  const drawn: Html[] = [];
+  for (const space of namesIn(shown.map(({ spaces }) => spaces))) {
+    for (const { name, spaces } of shown) {
+      const bins: ScoreBins | undefined = spaces[space];
+      if (bins === undefined) continue;
+      const series = (['negatives', 'truths'] as const).map((kind) => ({ name: kind === 'truths' ? 'positives' : 'negatives', points: histogramPoints(bins, kind) }));
+      drawn.push(await linePlot({ title: `${space}: predictions, ${name}`, x: { title: 'prediction', label: AS_PROBABILITY }, y: { title: 'share of the class', format: '~%', zero: true }, interpolate: 'step-after', series }));
+    }
+  }
+  return drawn;
+}

@@ -1,0 +1,28 @@
+import { html, type Html } from './html.js';
+import { barPlot } from './plot.js';
+import { namesIn, type ReportedRun } from './reported-run.js';
+import type { Section } from './section.js';
+
+/** Fields that are drawn, those with the largest shares. */
+const MOST = 30;
+
+/** Which fields hold what train did not teach. */
+export const unknown: Section = {
+  title: 'Unknown ids',
+  about: 'The share of cells, by field, that train did not teach or that are too rare to have a row of their own. A share that is larger on test than on train says that the data moved.',
+  async draw(runs) {
+    const charts = (await Promise.all(runs.map((run) => chartOf(run, runs.length > 1)))).flatMap((chart) => chart ?? []);
+    return charts.length === 0 ? undefined : html`<div class="charts">${charts}</div>`;
+  },
+};
+
+async function chartOf({ name, unknown: bySplit }: ReportedRun, isNamed: boolean): Promise<Html | undefined> {
+  const splits = Object.keys(bySplit);
+  const largest = (field: string): number => Math.max(...splits.map((split) => bySplit[split]![field] ?? 0));
+  const fields = namesIn(Object.values(bySplit)).filter((field) => largest(field) > 0).sort((a, b) => largest(b) - largest(a));
+  if (fields.length === 0) return undefined;
+  const shown = fields.slice(0, MOST);
+  const bars = shown.flatMap((field) => splits.map((split, series) => ({ name: field, value: bySplit[split]![field] ?? 0, series })));
+  const title = `${isNamed ? `${name}: ` : ''}${fields.length > MOST ? `the ${MOST} most unknown of ${fields.length} fields` : 'fields with unknown ids'}`;
+  return barPlot({ title, axis: { title: 'share of cells', format: '~%', zero: true }, bars, series: splits });
+}

@@ -1,0 +1,56 @@
+import { describe, expect, it } from 'vitest';
+import { createCollector } from '../../src/evaluation/evaluation.js';
+import type { ScoreBins } from '../../src/evaluation/score-bins.js';
+import { randomStream } from '../../src/random.js';
+import { gainPoints, histogramPoints, liftPoints, precisionPoints, reliabilityPoints, rocPoints } from '../../src/report/curve-points.js';
+import { batchOf, measuring, spacesOfType } from '../support/measured.js';
+
+const uniform = randomStream(5, 'curves');
+const predictions = Array.from({ length: 30_000 }, () => Math.fround(0.9 * uniform.uniform() ** 4));
+const labels = predictions.map((p) => Number(uniform.uniform() < p));
+const collector = createCollector(spacesOfType('classification'), measuring({ metrics: ['auc', { name: 'lift', top: '5%' }, { name: 'precision', top: '10%' }] }));
+collector.add(batchOf({ labels, predictions }), new Map([['y', Float32Array.from(predictions)]]));
+const report = collector.report()['y']!;
+const bins = collector.predicted().spaces['y']!;
+
+/** The height of a line at a place between two of its points. */
+function heightAt(points: readonly { x: number; y: number }[], x: number): number {
+  const after = points.findIndex((point) => point.x >= x);
+  const [a, b] = [points[after - 1]!, points[after]!];
+  return a.y + ((b.y - a.y) * (x - a.x)) / (b.x - a.x);
+}
+
+describe('curves of binned predictions', () => {
+  it('have the area that the AUC is', () => {
+    const points = rocPoints(bins);
+    const area = points.slice(1).reduce((sum, { x, y }, i) => sum + ((x - points[i]!.x) * (y + points[i]!.y)) / 2, 0);
+    expect(area).toBeCloseTo(report['auc'] as number, 3);
+    expect([points[0], points.at(-1)]).toEqual([{ x: 0, y: 0 }, { x: 1, y: 1 }]);
+  });
+
+  it('have the lift and the precision that the metrics measure', () => {
+    expect(heightAt(liftPoints(bins), 0.05)).toBeCloseTo(report['lift@5%'] as number, 1);
+    const share = bins.positives / bins.rows;
+    const found = heightAt(gainPoints(bins), 0.1);
+    expect((found * share) / 0.1).toBeCloseTo(report['precision@10%'] as number, 2);
+    expect(heightAt(precisionPoints(bins), found)).toBeCloseTo(report['precision@10%'] as number, 2);
+  });
+
+  it('show a calibrated model on the diagonal, within its intervals', () => {
+    const points = reliabilityPoints(bins, 12);
+    expect(points).toHaveLength(12);
+    const hits = points.filter(({ x, low, high }) => low! <= x && x <= high!);
+    expect(hits.length).toBeGreaterThanOrEqual(10);
+    for (const { y, low, high } of points) expect(low! <= y && y <= high!).toBe(true);
+  });
+
+  it('divide each class into shares that make 1', () => {
+    for (const kind of ['negatives', 'truths'] as const) expect(histogramPoints(bins, kind).reduce((sum, { y }) => sum + y, 0)).toBeCloseTo(1, 9);
+  });
+
+  it('are left out where there is one class alone', () => {
+    const one: ScoreBins = { rows: 5, positives: 0, predicted: 1, at: [-90], negatives: [5], truths: [0] };
+    expect([rocPoints(one), precisionPoints(one), liftPoints(one), gainPoints(one), histogramPoints(one, 'truths')]).toEqual([[], [], [], [], []]);
+    expect(reliabilityPoints(one, 12)).toHaveLength(1);
+  });
+});
