@@ -11,6 +11,9 @@ export interface Issue {
 
 type ZodIssue = z.core.$ZodIssue;
 
+/** What zod says where a schema says nothing. */
+const UNSAID = 'Invalid input';
+
 /**
  * zod's issues in our words.
  * @param keysAt the keys that a map at a path may have, for 'did you mean'
@@ -65,6 +68,7 @@ function unionIssues(issue: z.core.$ZodIssueInvalidUnion, found: string, keysAt:
   const ofKind = issue.errors.filter((errors) => !errors.some((error) => isOfOtherKind(error)));
   const [nearest, ...others] = ofKind.length > 1 ? ofKind.filter((errors) => !errors.some(({ code, path }) => code === 'invalid_value' && path.length === 0)) : ofKind;
   if (nearest !== undefined && others.length === 0) return nearest.flatMap((error) => toIssues({ ...error, path: [...issue.path, ...error.path] }, keysAt));
+  if (issue.message !== UNSAID) return [{ path: issue.path, what: 'value', message: `${issue.message}, ${issue.input === undefined ? 'found nothing' : found}` }];
   const expected = issue.errors.map((errors) => errors[0]).map((first) => (first?.code === 'invalid_type' ? typeName(first.expected) : (first?.message ?? '')));
   return [{ path: issue.path, what: 'value', message: `${issue.input === undefined ? 'is missing; ' : ''}expected ${[...new Set(expected)].join(' or ')}${issue.input === undefined ? '' : `, ${found}`}` }];
 }

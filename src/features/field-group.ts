@@ -11,6 +11,8 @@ type FieldEntry = Readonly<Record<string, unknown>>;
 interface EntryColumn<Column> {
   readonly key: string;
   readonly schema: z.ZodType<Column>;
+  /** What is said where neither stands there. */
+  readonly expected?: string;
 }
 
 const oneColumn: EntryColumn<string> = { key: 'name', schema: columnName };
@@ -49,7 +51,7 @@ export function defineColumnGroup<const Name extends string, Shape extends z.Zod
 ): Part<Name, GroupShape<Shape, Column>, [], readonly Field[]> {
   const own = Object.fromEntries(Object.entries({ ...group.options, ...cellShape }).map(([key, schema]) => [key, withoutDefault(schema as z.ZodType).optional()]));
   const entry = z.strictObject({ [column.key]: column.schema, ...own });
-  const fields = z.array(z.union([column.schema, entry])).min(1).describe(`columns of the data; one with options of its own is a map, as in { ${column.key}: …, … }`);
+  const fields = z.array(z.union([column.schema, entry], column.expected)).min(1).describe(`columns of the data; one with options of its own is a map, as in { ${column.key}: …, … }`);
 
   const isReplaced = (key: string, said: FieldEntry): boolean => group.either?.includes(key) === true && group.either.some((other) => said[other] !== undefined);
 

@@ -78,10 +78,19 @@ function plainDecimal(text: string): number {
   return length === 1 ? NaN : digits / POWERS_OF_TEN[length - dot - 1]!;
 }
 
-/** A label of a classification: 0 or 1. */
-export function parseClass(text: string): number {
+/**
+ * A label of a classification: 0 or 1.
+ * @param column where it stands
+ */
+export function parseClass(text: string, column: string): number {
   if (text === '0' || text === '1') return text === '1' ? 1 : 0;
   const number = NUMBER.test(text) ? Number(text) : NaN;
-  if (number !== 0 && number !== 1) throw new BadValue('0 or 1', Number.isNaN(number) && text !== '' ? 'write the label as 1 and 0' : undefined);
+  if (number !== 0 && number !== 1) throw new BadValue('0 or 1', classCure(column, number));
   return number;
+}
+
+/** What to do about a label that is told in words, or by a number. */
+function classCure(column: string, number: number): string {
+  if (Number.isNaN(number)) return `correct the row, or say which text is a 1, as in label: { column: ${column}, equals: 'yes' }`;
+  return `correct the row, or say which numbers are a 1, as in label: { column: ${column}, above: 3 }; or type: regression where the number is to be predicted`;
 }

@@ -112,6 +112,7 @@ training:
     ['a cross of a label', withGroup('x: { type: cross, fields: [[101, click]], buckets: 10 }'), "features.x.fields.0: column 'click' is a label"],
     ['a cross twice', withGroup('x: { type: cross, fields: [[101, a], [101, a]], buckets: 10 }'), "features.x.fields.1: '101_X_a' is already a feature, in group 'x'"],
     ['a cross with itself', withGroup('x: { type: cross, fields: [[101, 101]], buckets: 10 }'), "bad.yaml:5:36: features.x.fields.0.1: column '101' is in this cross already"],
+    ['a cross of single columns', withGroup('x: { type: cross, fields: [101, 7], buckets: 10 }'), 'features.x.fields.0: expected a list of columns that are one together, as in fields: [[user, item]], or a map with columns, found 101'],
     ['a cross of one', withGroup('x: { type: cross, fields: [[101]], buckets: 10 }'), 'features.x.fields.0: expected at least 2 items, found ["101"]'],
     ['one separator for two things', withGroup("b: { type: bag, fields: [b], separators: { items: ':' } }"), "features.b.separators.weight: expected another character than the one between items, found ':' for both"],
     ['a digit as a separator', withGroup("b: { type: bag, fields: [b], separators: { items: '1' } }"), 'features.b.separators.items: expected one character that is no digit, letter, dot, sign, quote or end of a line, found "1"'],

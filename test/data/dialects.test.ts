@@ -70,6 +70,8 @@ describe('what is said of a CSV', () => {
 
   it.each<[string, string, RegExp]>([
     ['#a,b\n1,2\n', 'c', /it begins with #; where such lines are comments, set data\.comments: "#"/],
+    ['# made by night\na;b\n1;2\n', 'a', /data\.csv:1: expected a header .*it begins with #; where such lines are comments, set data\.comments: "#"$/],
+    ['sep=;\na;b\n1;2\n', 'a', /data\.csv:1: expected a header .*it begins with sep=, which Excel writes for itself; leave that line out/],
     ['a\0,b\0\n1,2\n', 'a', /where the file is UTF-16, set data\.encoding: utf-16le/],
     [Buffer.from('größe,b\n1,2\n', 'latin1').toString('latin1'), 'größe', /name the encoding of the file, as in data\.encoding: windows-1252/],
   ])('is likely to be missing for the header %j', async (header, wanted, cure) => {

@@ -149,9 +149,9 @@ describe('a hostile CSV', () => {
 
   it.each<[string, string, RegExp]>([
     ['texts for ids', '1,abc,a,0.5\n', /train\.csv:2: column "id": expected an id: a whole number in digits, found "abc"; correct the row, or where ids are texts, give the field encoding: { name: tokens }$/],
-    ['yes and no for labels', 'yes,7,a,0.5\n', /train\.csv:2: column "click": expected 0 or 1, found "yes"; write the label as 1 and 0$/],
+    ['yes and no for labels', 'yes,7,a,0.5\n', /train\.csv:2: column "click": expected 0 or 1, found "yes"; correct the row, or say which text is a 1, as in label: \{ column: click, equals: 'yes' \}$/],
     ['a negative id', '1,-7,a,0.5\n', /train\.csv:2: column "id": expected an id: .* found "-7"; correct the row, or set data\.onBadRow to 'skip'$/],
-    ['a label that is a count', '2,7,a,0.5\n', /train\.csv:2: column "click": expected 0 or 1, found "2"; correct the row/],
+    ['a label that is a count', '2,7,a,0.5\n', /train\.csv:2: column "click": expected 0 or 1, found "2"; correct the row, or say which numbers are a 1, as in label: \{ column: click, above: 3 \}; or type: regression/],
   ])('with %s is told the cure that is likely', async (_, content, message) => {
     const path = scratchFile('train.csv', HEADER + content);
     const format = rowFormatOf({ tasks, groups });

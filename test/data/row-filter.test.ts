@@ -148,7 +148,8 @@ describe('where', () => {
     const found = await parts({ source: logFile(), where: { column: 'row', below: 160 }, split: { by: 'date', column: 'ds', test: { from: '2026-11-04' } } });
     expect(found.test).toEqual(numbers(({ row }) => row >= 150 && row < 160));
     expect(found.told).toEqual(['data.test: 40 of 50 rows are left out: not what data.where asks for (40)']);
-    await expect(parts({ train: logFile(), where: { column: 'row', below: 0 } })).rejects.toThrow(/log\.csv: expected rows that are used, found none: all are left out: not what data\.where asks for \(200\)/);
+    await expect(parts({ train: logFile(), where: { column: 'row', below: 0 } })).rejects.toThrow(/log\.csv: expected rows of train that are used, found none: all are left out: not what data\.where asks for \(200\); look at data\.where$/);
+    await expect(parts({ source: logFile(), split: { by: 'date', column: 'ds', test: { from: '2027-01-01' } } })).rejects.toThrow(/expected rows of test that are used, found none: .*; look at data\.split$/);
   });
 
   it('refuses a cell that cannot be compared by its place, and a column that is not there', async () => {

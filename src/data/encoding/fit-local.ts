@@ -37,7 +37,7 @@ export async function fitLocalRows(locals: readonly Shards[], format: RowFormat,
     }
     countLeftOut(leftOut, [...leftOutOf(shards.manifest), ...(sampler?.leftOut ?? [])]);
   }
-  if (count === 0) throw noRows(paths, leftOut);
+  if (count === 0) throw noRows(paths, leftOut, format.spec.filter);
   return Object.fromEntries([...fits].map(([name, fit]) => [name, fit.finish()]));
 }
 

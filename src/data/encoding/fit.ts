@@ -7,6 +7,7 @@ import { blockColumns, blockRows, createRowBlock, labelReader } from '../rows/ro
 import type { RowSource } from '../files/row-reader.js';
 import type { ColumnReader, DirectCells } from '../rows/column-reader.js';
 import type { RejectPolicy } from '../rows/rejects.js';
+import type { RowFilter } from '../rows/row-filter.js';
 import type { RowFormat } from '../rows/row-format.js';
 import { samplingRule } from '../rows/sampling.js';
 import { countLeftOut, type LeftOut } from '../rows/row-rule.js';
@@ -56,7 +57,7 @@ export async function fitFeatures(
     count += found.count;
     countLeftOut(leftOut, found.leftOut);
   }
-  if (count === 0) throw noRows(sources.map(({ csv }) => csv.path), leftOut);
+  if (count === 0) throw noRows(sources.map(({ csv }) => csv.path), leftOut, format.spec.filter);
   return Object.fromEntries([...fits].map(([name, fit]) => [name, fit.finish()]));
 }
 
@@ -196,11 +197,14 @@ function bagColumn(field: Field & { readonly kind: 'bag' }, fit: Fit, block: Fit
 /**
  * The error for a data set without a usable row.
  * @param leftOut the rows that there are
+ * @param filter which of them are wanted
  */
-export function noRows(paths: readonly string[], leftOut: LeftOut = new Map()): Error {
+export function noRows(paths: readonly string[], leftOut: LeftOut = new Map(), filter?: RowFilter): Error {
   const [first, ...more] = paths;
   const where = `${first}${more.length > 0 ? ` and ${more.length} more` : ''}`;
   if (leftOut.size === 0) return userError('data', { where, message: 'expected rows below the header, found none that can be used' });
   const reasons = [...leftOut].map(([reason, rows]) => `${reason} (${rows})`);
-  return userError('data', { where, message: `expected rows that are used, found none: all are left out: ${reasons.join(', ')}` });
+  const message = `expected rows${filter?.part === undefined ? '' : ` of ${filter.part}`} that are used, found none: all are left out: ${reasons.join(', ')}`;
+  const sections = [...(filter?.split === undefined ? [] : ['data.split']), ...(filter?.where === undefined ? [] : ['data.where'])];
+  return userError('data', { where, message, ...(sections.length > 0 && { fix: `look at ${sections.join(' and ')}` }) });
 }

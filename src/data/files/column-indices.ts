@@ -17,6 +17,8 @@ export function columnIndices(file: Pick<CellFile, 'path' | 'header' | 'dialect'
   const isNamed = file.dialect?.header === false;
   const namer = isNamed ? 'data.columns' : 'the header';
   if (missing.length > 0) {
+    const cure = cureOf(header);
+    if (cure !== undefined && missing.length === wanted.length) throw userError('data', { where: `${path}:1`, message: 'expected a header with the names of columns, found none of those that the config asks for', fix: cure });
     if (!isNamed && missing.length === wanted.length && looksLikeRow(header)) throw noHeader(file, 'none of the columns that the config asks for');
     const [separator] = header.length === 1 ? (/::?|[,;\t| \x01]/.exec(header[0]!) ?? []) : [];
     if (separator !== undefined) {
@@ -28,7 +30,7 @@ export function columnIndices(file: Pick<CellFile, 'path' | 'header' | 'dialect'
         where: isNamed ? path : `${path}:1`,
         key: `column ${quoted(name)}`,
         message: `the config asks for it, ${namer} does not have it`,
-        fix: cureOf(header) ?? didYouMean(name, header) ?? `${namer} has ${header.length} columns: ${header.slice(0, 40).join(', ')}`,
+        fix: cure ?? didYouMean(name, header) ?? `${namer} has ${header.length} columns: ${header.slice(0, 40).join(', ')}`,
       })),
     );
   }
@@ -38,6 +40,7 @@ export function columnIndices(file: Pick<CellFile, 'path' | 'header' | 'dialect'
 /** What to do about a header that is none, or is in another encoding. */
 function cureOf([first = '', ...others]: readonly string[]): string | undefined {
   if (first.startsWith('#')) return 'it begins with #; where such lines are comments, set data.comments: "#"';
+  if (first.startsWith('sep=')) return 'it begins with sep=, which Excel writes for itself; leave that line out, as with tail -n +2';
   if ([first, ...others].some((name) => name.includes('\0'))) return 'it holds NUL bytes; where the file is UTF-16, set data.encoding: utf-16le';
   return [first, ...others].some(holdsNotText) ? 'it is no UTF-8; name the encoding of the file, as in data.encoding: windows-1252' : undefined;
 }

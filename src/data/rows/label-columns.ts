@@ -24,8 +24,10 @@ export interface LabelColumn {
   parse(text: string): number;
 }
 
-/** The cure of a blank label. */
-export const BLANK_CURE = "correct the row, or say what a blank label is: missing: mask (no row of this task), drop (no row) or negative (0) below the task";
+/** The cure of a blank label; a number has no 0 that stands for it. */
+export function blankCure(isClass: boolean): string {
+  return `correct the row, or say what a blank label is: missing: mask (no row of this task)${isClass ? ', drop (no row) or negative (0)' : ' or drop (no row)'} below the task`;
+}
 
 /**
  * The label columns that a list of tasks reads. A label is 0 or 1, or any number if only regressions read it; what a task is given
@@ -50,10 +52,9 @@ export function labelColumnsOf(tasks: readonly Task[]): readonly LabelColumn[] {
 }
 
 function plainColumn(name: string, isClass: boolean, mayBeBlank: boolean): LabelColumn {
-  const parseCell = isClass ? parseClass : parseNumber;
   const parse = (text: string): number => {
-    if (text === '') return blank(mayBeBlank, isClass ? '0 or 1' : 'a decimal number');
-    return parseCell(text);
+    if (text === '') return blank(mayBeBlank, isClass ? '0 or 1' : 'a decimal number', isClass);
+    return isClass ? parseClass(text, name) : parseNumber(text);
   };
   return { name, type: isClass ? 'class' : 'number', columns: [name], mayBeBlank, parse };
 }
@@ -65,14 +66,14 @@ function conditionColumn(name: string, condition: Condition, mayBeBlank: boolean
     const cells = columns.length === 1 ? [text] : text.split(CELL_SEPARATOR);
     if (cells.length !== columns.length) throw new BadValue('cells without the control character U+001F');
     const found = holds(cells);
-    return found === undefined ? blank(mayBeBlank, 'something to compare') : Number(found);
+    return found === undefined ? blank(mayBeBlank, 'something to compare', true) : Number(found);
   };
   return { name, type: 'class', columns, numberColumns: numberColumns(condition), mayBeBlank, parse };
 }
 
-function blank(mayBeBlank: boolean, expected: string): number {
+function blank(mayBeBlank: boolean, expected: string, isClass: boolean): number {
   if (mayBeBlank) return NaN;
-  throw new BadValue(expected, BLANK_CURE);
+  throw new BadValue(expected, blankCure(isClass));
 }
 
 /** A factor of a row's loss. */

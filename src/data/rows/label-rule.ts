@@ -1,6 +1,6 @@
 import { BadValue } from '../../features/feature.js';
 import { chainOf, givenColumn, givenOf, labelCheck, labelColumn, taskColumns, tasksGiven, type Task } from '../../tasks.js';
-import { BLANK_CURE, labelColumnsOf } from './label-columns.js';
+import { blankCure, labelColumnsOf } from './label-columns.js';
 import type { RowRule, RuleBlock } from './row-rule.js';
 
 /** What the labels of a row say together: of a task, whether it is defined, and whether its blank or its 1 can be there. */
@@ -82,7 +82,7 @@ function startTask(task: Task, tasks: readonly Task[], { labels }: RuleBlock): S
   const what = nameOfLabel(task);
   const check = labelCheck(task);
   const broken = new BadValue(`${given?.named} to be 1 where ${what} is 1`, given && `correct the row, or say what such rows are: given: { label: ${given.named}, violations: skip (left out) or keep } below the task`);
-  const isBlank = new BadValue(`${what} not to be blank${given === undefined ? '' : ` where ${given.named} is 1`}`, BLANK_CURE);
+  const isBlank = new BadValue(`${what} not to be blank${given === undefined ? '' : ` where ${given.named} is 1`}`, blankCure(task.type === 'classification'));
   const [reasonBroken, reasonBlank] = [violationReason(task), `${what} is blank`];
 
   const givenValue: Read | undefined = givenLabel && ((row) => (Number.isNaN(givenLabel[row]!) ? (condition?.missing === 'mask' ? undefined : 0) : givenLabel[row]!));

@@ -131,7 +131,7 @@ export async function openCellSource(files: readonly DataFile[], columns: readon
       const all: Shards[] = [];
       for (const part of parts) all.push(await shardsOf(part, format, reading));
       const shards = joinedShards(all);
-      if (shards.manifest.rows === 0) throw noRows(files.map((file) => file.path), leftOutOf(shards.manifest));
+      if (shards.manifest.rows === 0) throw noRows(files.map((file) => file.path), leftOutOf(shards.manifest), format.spec.filter);
       return shardDataset(shards, asStored(shards, blockColumns(format)), idCountsOf(shards.manifest), format.spec.lossKeys);
     },
 
