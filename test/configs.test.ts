@@ -38,6 +38,23 @@ describe('every config that is shipped', () => {
       for (const claim of ['paper', 'data', 'score', 'cost', 'command']) expect(header).toMatch(new RegExp(`^# ${claim} +\\S`, 'm'));
       expect(header).toContain(`npx mtl train configs/${file}`);
     });
+
+    it(`${file} says in its header how near to the truth the table of docs/models.md has it`, () => {
+      const name = file.replace('.yaml', '');
+      const [, table] = /<!-- plain log -->([\s\S]*?)<!-- \/plain log -->/.exec(readFileSync(join(root, 'docs', 'models.md'), 'utf8'))!;
+      const cells = table!.split('\n').find((row) => row.startsWith(`| ${name} |`))?.split(' | ') ?? [];
+      const [, large] = /^# large +(.*)$/m.exec(readFileSync(join(folder, file), 'utf8'))!;
+      const distances = cells.slice(1, 4).map((cell) => /\(([−+]\d+)/.exec(cell)?.[1]);
+      if (distances.every((distance) => distance === undefined)) {
+        expect(large).toBe('not measured yet on two million rows');
+        return;
+      }
+      const below = distances.map((distance) => -Number(distance!.replace('−', '-')));
+      // What a recipe is for: nearer to the truth than this.
+      expect(below.map((distance, space) => distance <= [15, 40, 30][space]!)).toEqual([true, true, true]);
+      const seeds = cells[4] === '1' ? 'seed 1' : `${cells[4]} seeds`;
+      expect(large).toBe(`${below.map((distance) => (distance / 10_000).toFixed(4)).join(' / ')} below the truth's AUC (ctr / cvr / ctcvr) on two million rows, ${seeds}: npm run bench -- models --only ${name} --log plain${cells[4] === '1' ? ' --seeds 1' : ''}`);
+    });
   }
 
   it('and the one that is explained line by line is read', () => {
