@@ -86,61 +86,82 @@ function put(out: usize, low: v128, high: v128, accumulate: i32): void {
   v128.store(out, high, 16);
 }
 
+/** Rows whose inputs and gradients stay in the second cache while all panels pass. */
+const BLOCK_ROWS: i32 = 128;
+
+/** Four sums where they go on, zeros where they begin. */
 // @ts-ignore: decorator
 @inline
-function putGradient(out: usize, low: v128, high: v128, accumulate: i32): void {
-  put(out, low, high, accumulate);
-  keep(look(look(f32x4.splat(0), v128.load(out)), v128.load(out, 16)));
+function sumsAt(at: usize, goesOn: bool): v128 {
+  return goesOn ? v128.load(at) : f32x4.splat(0);
+}
+
+// @ts-ignore: decorator
+@inline
+function putSums(out: usize, low: v128, high: v128, isWhole: bool): void {
+  v128.store(out, low);
+  v128.store(out, high, 16);
+  if (isWhole) keep(look(look(f32x4.splat(0), low), high));
 }
 
 /**
  * G[panel][k][8] = sum over b of X[b, k] · D[b, 8 columns]: the gradient of weights, in their own layout; inputs k are
- * shared among workers.
+ * shared among workers. Sums lie in G from one block of rows to the next, so their order is that of the rows.
+ * @param accumulate whether the sums begin with what is in G
  */
 export function gemmGradient(x: usize, ldx: i32, d: usize, ldd: i32, g: usize, rows: i32, k: i32, panels: i32, accumulate: i32): void {
   const begin = shareBegin(k, 4);
   const end = shareEnd(k, 4);
   const strideX = <usize>ldx << 2;
   const strideD = <usize>ldd << 2;
-  for (let p = 0; p < panels; p++) {
-    let i = begin;
-    for (; i + 4 <= end; i += 4) {
-      let s00 = f32x4.splat(0), s01 = s00, s10 = s00, s11 = s00, s20 = s00, s21 = s00, s30 = s00, s31 = s00;
-      let xb = x + (<usize>i << 2);
-      let db = d + (<usize>p << 5);
-      for (let b = 0; b < rows; b++) {
-        const d0 = v128.load(db), d1 = v128.load(db, 16);
-        let v = v128.load32_splat(xb);
-        s00 = multiplyAdd(v, d0, s00); s01 = multiplyAdd(v, d1, s01);
-        v = v128.load32_splat(xb, 4);
-        s10 = multiplyAdd(v, d0, s10); s11 = multiplyAdd(v, d1, s11);
-        v = v128.load32_splat(xb, 8);
-        s20 = multiplyAdd(v, d0, s20); s21 = multiplyAdd(v, d1, s21);
-        v = v128.load32_splat(xb, 12);
-        s30 = multiplyAdd(v, d0, s30); s31 = multiplyAdd(v, d1, s31);
-        xb += strideX;
-        db += strideD;
+  let first = 0;
+  do {
+    const count = min(BLOCK_ROWS, rows - first);
+    const goesOn = accumulate != 0 || first > 0, isWhole = first + count == rows;
+    const xBlock = x + <usize>first * strideX, dBlock = d + <usize>first * strideD;
+    for (let p = 0; p < panels; p++) {
+      let i = begin;
+      for (; i + 4 <= end; i += 4) {
+        const out = g + ((<usize>p * k + i) << 5);
+        let s00 = sumsAt(out, goesOn), s01 = sumsAt(out + 16, goesOn), s10 = sumsAt(out + 32, goesOn), s11 = sumsAt(out + 48, goesOn);
+        let s20 = sumsAt(out + 64, goesOn), s21 = sumsAt(out + 80, goesOn), s30 = sumsAt(out + 96, goesOn), s31 = sumsAt(out + 112, goesOn);
+        let xb = xBlock + (<usize>i << 2);
+        let db = dBlock + (<usize>p << 5);
+        for (let b = 0; b < count; b++) {
+          const d0 = v128.load(db), d1 = v128.load(db, 16);
+          let v = v128.load32_splat(xb);
+          s00 = multiplyAdd(v, d0, s00); s01 = multiplyAdd(v, d1, s01);
+          v = v128.load32_splat(xb, 4);
+          s10 = multiplyAdd(v, d0, s10); s11 = multiplyAdd(v, d1, s11);
+          v = v128.load32_splat(xb, 8);
+          s20 = multiplyAdd(v, d0, s20); s21 = multiplyAdd(v, d1, s21);
+          v = v128.load32_splat(xb, 12);
+          s30 = multiplyAdd(v, d0, s30); s31 = multiplyAdd(v, d1, s31);
+          xb += strideX;
+          db += strideD;
+        }
+        putSums(out, s00, s01, isWhole);
+        putSums(out + 32, s10, s11, isWhole);
+        putSums(out + 64, s20, s21, isWhole);
+        putSums(out + 96, s30, s31, isWhole);
       }
-      const out = g + ((<usize>p * k + i) << 5);
-      putGradient(out, s00, s01, accumulate);
-      putGradient(out + 32, s10, s11, accumulate);
-      putGradient(out + 64, s20, s21, accumulate);
-      putGradient(out + 96, s30, s31, accumulate);
-    }
-    for (; i < end; i++) {
-      let s0 = f32x4.splat(0), s1 = s0;
-      let xb = x + (<usize>i << 2);
-      let db = d + (<usize>p << 5);
-      for (let b = 0; b < rows; b++) {
-        const v = v128.load32_splat(xb);
-        s0 = multiplyAdd(v, v128.load(db), s0);
-        s1 = multiplyAdd(v, v128.load(db, 16), s1);
-        xb += strideX;
-        db += strideD;
+      for (; i < end; i++) {
+        const out = g + ((<usize>p * k + i) << 5);
+        let s0 = sumsAt(out, goesOn), s1 = sumsAt(out + 16, goesOn);
+        let xb = xBlock + (<usize>i << 2);
+        let db = dBlock + (<usize>p << 5);
+        for (let b = 0; b < count; b++) {
+          const v = v128.load32_splat(xb);
+          s0 = multiplyAdd(v, v128.load(db), s0);
+          s1 = multiplyAdd(v, v128.load(db, 16), s1);
+          xb += strideX;
+          db += strideD;
+        }
+        putSums(out, s0, s1, isWhole);
       }
-      putGradient(g + ((<usize>p * k + i) << 5), s0, s1, accumulate);
     }
-  }
+    first += count;
+  } while (first < rows);
 }
 
 /** T[K/8][8·panels][8]: the weights turned round, in panels of 8 inputs, for the gradient of the input; zero beyond K. */
