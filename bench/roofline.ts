@@ -83,7 +83,7 @@ async function bestOf(
   const compiled = compile(plan);
   const memory = createMemory(compiled.arena.bytes);
   const { train } = compiled.lists;
-  const team = createTeam({ module: loadKernels().module, memory, lists: { train, timed: choose(train) }, barrier: BEGIN, threads, rowWork: Infinity });
+  const team = createTeam({ kernels: loadKernels(), memory, lists: { train, timed: choose(train) }, barrier: BEGIN, threads, rowWork: Infinity });
   await setTimeout(500); // Until the workers are there.
   prepare(compiled, graph, new Float32Array(memory.buffer));
   // What is timed works on what a step has left.

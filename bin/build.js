@@ -12,6 +12,8 @@ const out = process.argv[2] ?? 'dist';
 const run = (script, ...args) => execFileSync(process.execPath, [script, ...args], { cwd: root, stdio: 'inherit' });
 
 writeKernelSignatures();
+// Those in C are built where they run.
+cpSync(join(root, 'src', 'kernels', 'native'), resolve(root, out, 'native'), { recursive: true });
 run('node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', out);
 const flags = ['-O3', '--noAssert', '--runtime', 'stub', '--importMemory', '--sharedMemory', '--maximumMemory', '65536'];
 const kernelFiles = readdirSync(join(root, 'src/kernels'), { recursive: true }).map((file) => join('src/kernels', file));

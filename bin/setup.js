@@ -4,7 +4,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const at = (...path) => join(root, ...path);
@@ -28,7 +28,16 @@ function run(command, args, why) {
   }
 }
 
-function main() {
+/** Builds the kernels in C, which are as good as WebAssembly's and faster; without a compiler, nothing is missing. */
+async function buildNative() {
+  const { buildAddon } = await import(pathToFileURL(at('dist', 'engines', 'simd', 'native', 'build.js')).href);
+  const begin = performance.now();
+  const built = buildAddon({ isInsistent: true });
+  if ('reason' in built) process.stderr.write(`mtl: no native kernels (${built.reason}): WebAssembly's do it all, with the same results\n`);
+  else if (built.isNew) process.stderr.write(`mtl: built native kernels in ${((performance.now() - begin) / 1000).toFixed(1)} s\n`);
+}
+
+async function main() {
   // An installed package has neither sources nor a lock file, and needs nothing.
   if (existsSync(at('src')) && existsSync(at('package-lock.json'))) {
     const installed = at('node_modules', '.installed');
@@ -44,6 +53,7 @@ function main() {
         run('npm', ['run', '--silent', 'build', '--', fresh], 'building');
         if (existsSync(at('dist'))) renameSync(at('dist'), at(old));
         renameSync(at(fresh), at('dist'));
+        await buildNative();
       } finally {
         for (const left of [fresh, old]) rmSync(at(left), { recursive: true, force: true });
       }
@@ -52,7 +62,7 @@ function main() {
 }
 
 try {
-  main();
+  await main();
 } catch (error) {
   process.stderr.write(`mtl: ${error.message}\n`);
   process.exit(1);

@@ -29,7 +29,7 @@ const withoutComments = (text: string): string => text.replace(/\/\*[\s\S]*?\*\/
 const roomOf = (path: string): string => (path.includes('/') ? path.slice(0, path.indexOf('/')) : path.replace(/\.(ts|js)$/, ''));
 
 /** Small files that everyone may use. */
-const FLOOR = ['part', 'random', 'errors', 'clock', 'tensor', 'dates', 'conditions', 'tasks', 'batch', 'disk', 'safetensors', 'byte-hash', 'csv-text', 'sort-by-count', 'thread', 'state-section', 'bad-value', 'scaling', 'row-key', 'chart', 'number-text'];
+const FLOOR = ['part', 'random', 'errors', 'clock', 'tensor', 'dates', 'conditions', 'tasks', 'batch', 'disk', 'safetensors', 'byte-hash', 'csv-text', 'sort-by-count', 'thread', 'state-section', 'bad-value', 'scaling', 'row-key', 'chart', 'number-text', 'user-cache'];
 
 /** Who may import whom, beside the floor and the room itself. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
@@ -54,6 +54,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'row-key': [],
   chart: [],
   'number-text': [],
+  'user-cache': [],
   graph: [],
   bottoms: ['graph'],
   losses: ['graph'],

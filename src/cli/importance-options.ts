@@ -1,5 +1,5 @@
 import type { Argv } from 'yargs';
-import { deviceOption, filesOption, jsonOption, threadsOption, verifyDataOption, whole, wholeOrNone } from './options.js';
+import { deviceOption, filesOption, jsonOption, kernelsOption, threadsOption, verifyDataOption, whole, wholeOrNone } from './options.js';
 
 /** What `mtl importance` takes. */
 export function importanceOptions(y: Argv) {
@@ -17,6 +17,7 @@ export function importanceOptions(y: Argv) {
     .option('verify-data', verifyDataOption)
     .option('device', deviceOption)
     .option('threads', threadsOption)
+    .option('kernels', kernelsOption)
     .option('json', jsonOption)
     .example('$0 importance runs/latest --out importance.svg', '')
     .example('$0 importance runs/latest --drop-worst 3 --config smaller.yaml', '');

@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import yargs, { type Argv } from 'yargs';
+import { KERNELS } from '../engines/kernel-choice.js';
 import { EXIT_CODES, userError } from '../errors.js';
 import { packageVersion } from '../runs/package-version.js';
 import { commands } from './commands/all.js';
@@ -59,6 +60,10 @@ function commandLine(cli: Argv, finish: Finish, onUnknown: OnUnknown): Argv {
   return commands
     .reduce((all, command) => command.register(all, finish), described)
     .demandCommand(1, 'expected a command')
+    .middleware(({ kernels }) => {
+      // Threads and processes that are started find it there too.
+      if (typeof kernels === 'string') process.env[KERNELS] = kernels;
+    })
     .strict()
     .check((args) => {
       // yargs makes a list of what is given twice.

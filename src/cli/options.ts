@@ -1,4 +1,5 @@
 import { DEVICES } from '../engines/device.js';
+import { KERNEL_CHOICES } from '../engines/kernel-choice.js';
 import { quoted, userError } from '../errors.js';
 import type { PerField } from '../prepare/fields.js';
 
@@ -30,6 +31,8 @@ export const threadsOption = {
     return number;
   },
 } as const;
+/** Which kernels, on a CPU; main.ts tells the engines. */
+export const kernelsOption = { choices: KERNEL_CHOICES, describe: 'kernels on a CPU: native ones, built by the C compiler of this machine on first use, or those in WebAssembly alone; results are the same (auto)' } as const;
 /** Whether data is trusted to be what it was where nothing says that it was touched. */
 export const verifyDataOption = { type: 'boolean', default: false, describe: 'read data files to see that they hold what the cache kept of them, also where size, times and inode are the same' } as const;
 /** Whether predictions are wanted as the model makes them. */

@@ -1,12 +1,16 @@
 import { createSimdEngine } from '../engines/simd/engine.js';
+import { loadKernels } from '../engines/simd/module.js';
 import type { HealthCheck } from './health.js';
 
-/** Whether the kernels of the default engine load, and which of their builds. */
+/** Whether the kernels of the default engine load, which of their builds, and whether some are native. */
 export const kernels: HealthCheck = {
   name: 'kernels',
   look() {
     try {
-      return { state: 'ok', message: createSimdEngine().description.replace(/, \d+ threads?$/, '') };
+      const { native } = loadKernels();
+      const message = createSimdEngine().description.replace(/, \d+ threads?$/, '');
+      if (!('reason' in native)) return { state: 'ok', message };
+      return { state: 'without', message: `${message}; no native ones (${native.reason}), which are faster and come to the same results`, fix: 'install a C compiler, gcc or clang' };
     } catch (error) {
       return { state: 'wrong', message: error instanceof Error ? error.message : String(error), fix: 'install mtl anew, or in a clone run npm run build' };
     }

@@ -37,6 +37,11 @@ export function watch(x: f32): void {
   watch4(f32x4.splat(x));
 }
 
+/** Keeps that a kernel outside of this module has seen such a number. */
+export function noteNotFinite(): void {
+  seen = f32x4.splat(NaN);
+}
+
 /** Puts 1 at `refused` where this worker has seen a number whose square is not finite since it was last asked. */
 export function refuseUnlessFinite(refused: usize): void {
   if (v128.any_true(f32x4.ne(seen, seen))) store<u32>(refused, 1);

@@ -15,7 +15,7 @@ export { gatherBagGradients, lookupBags, poolingFactors } from './bags';
 export { gatherGradients, lookup } from './tables';
 export { accumulate, clipNorm, combine, products } from './reduce';
 export { averageRows, averageWeights, exchangeRows, exchangeWeights } from './average';
-export { refuseUnlessFinite, watchAll } from './finite';
+export { noteNotFinite, refuseUnlessFinite, watchAll } from './finite';
 export { adamDense, adamTable } from './optimizers/adam';
 export { adagradDense, adagradTable } from './optimizers/adagrad';
 export { ftrlDense, ftrlTable } from './optimizers/ftrl';

@@ -16,7 +16,7 @@ function teamOf(): { readonly team: Team<'clear' | 'beyond'>; readonly words: In
     list.emit('clear', { y, ldy: 4, rows: ROWS, columns: 4 });
     return list.calls;
   }) as [ReturnType<typeof createCallList>['calls'], ReturnType<typeof createCallList>['calls']];
-  const team = createTeam({ module: loadKernels().module, memory, lists: { clear, beyond }, barrier: BARRIER, threads: 3, rowWork: 1, isPatient: true });
+  const team = createTeam({ kernels: loadKernels(), memory, lists: { clear, beyond }, barrier: BARRIER, threads: 3, rowWork: 1, isPatient: true });
   return { team, words: new Int32Array(memory.buffer, BARRIER, 16), column: new Float32Array(memory.buffer, AT, ROWS * 4) };
 }
 

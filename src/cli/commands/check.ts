@@ -1,4 +1,4 @@
-import { deviceOption, jsonOption, setOption, threadsOption, whole } from '../options.js';
+import { deviceOption, jsonOption, kernelsOption, setOption, threadsOption, whole } from '../options.js';
 import { defineCommand } from './command.js';
 
 export const check = defineCommand({
@@ -11,6 +11,7 @@ export const check = defineCommand({
       .option('first-rows', whole('--first-rows', 100_000, 'about so many rows of each split are looked at'))
       .option('device', deviceOption)
       .option('threads', threadsOption)
+      .option('kernels', kernelsOption)
       .option('json', jsonOption)
       .example('$0 check configs/esmm.yaml', ''),
   async run({ config, set = [], firstRows, device, threads, json }) {

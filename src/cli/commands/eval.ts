@@ -1,4 +1,4 @@
-import { deviceOption, filesOption, jsonOption, rawOption, threadsOption, verifyDataOption } from '../options.js';
+import { deviceOption, filesOption, jsonOption, kernelsOption, rawOption, threadsOption, verifyDataOption } from '../options.js';
 import { defineCommand } from './command.js';
 
 export const evaluate = defineCommand({
@@ -12,6 +12,7 @@ export const evaluate = defineCommand({
       .option('raw', rawOption)
       .option('device', deviceOption)
       .option('threads', threadsOption)
+      .option('kernels', kernelsOption)
       .option('verify-data', verifyDataOption)
       .option('json', jsonOption)
       .example('$0 eval runs/latest', ''),

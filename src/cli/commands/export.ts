@@ -1,4 +1,4 @@
-import { deviceOption, jsonOption, rawOption, threadsOption } from '../options.js';
+import { deviceOption, jsonOption, kernelsOption, rawOption, threadsOption } from '../options.js';
 import { defineCommand } from './command.js';
 
 export const exportModel = defineCommand({
@@ -16,6 +16,7 @@ export const exportModel = defineCommand({
       .option('raw', rawOption)
       .option('device', deviceOption)
       .option('threads', threadsOption)
+      .option('kernels', kernelsOption)
       .option('json', jsonOption)
       .example('$0 export runs/latest --format onnx --with-encoders --out model.onnx', '')
       .example('$0 export runs/latest --format embeddings --out embeddings/', ''),

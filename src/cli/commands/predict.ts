@@ -1,4 +1,4 @@
-import { deviceOption, filesOption, jsonOption, rawOption, threadsOption, wholeOrNone } from '../options.js';
+import { deviceOption, filesOption, jsonOption, kernelsOption, rawOption, threadsOption, wholeOrNone } from '../options.js';
 import { defineCommand } from './command.js';
 
 export const predict = defineCommand({
@@ -19,6 +19,7 @@ export const predict = defineCommand({
       .option('raw', rawOption)
       .option('device', deviceOption)
       .option('threads', threadsOption)
+      .option('kernels', kernelsOption)
       .option('json', jsonOption)
       .example('$0 predict runs/latest --data today.csv --out scores.csv --keep user item', '')
       .example('cat today.jsonl | $0 predict runs/latest --data - --out - --keep all', '')

@@ -1,4 +1,4 @@
-import { jsonOption, rawOption, whole, wholeOrNone } from '../options.js';
+import { jsonOption, kernelsOption, rawOption, whole, wholeOrNone } from '../options.js';
 import { defineCommand } from './command.js';
 
 export const serve = defineCommand({
@@ -11,6 +11,7 @@ export const serve = defineCommand({
       .option('port', whole('--port', 8080, 'to listen at; 0 for any that is free', 65_535, 0))
       .option('host', { type: 'string', requiresArg: true, default: '127.0.0.1', describe: 'address to listen at; 0.0.0.0 for all of this machine' })
       .option('workers', wholeOrNone('--workers', 'threads that predict, of each model; one fewer than cores where it is left out', 64))
+      .option('kernels', kernelsOption)
       .option('reload', { type: 'boolean', default: false, describe: 'take newer checkpoints as they come, without losing a request' })
       .option('reload-every', whole('--reload-every', 10, 'with --reload: seconds from one look to the next', 86_400))
       .option('max-body', whole('--max-body', 16, 'megabytes of a request', 1024))

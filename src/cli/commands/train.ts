@@ -1,4 +1,4 @@
-import { deviceOption, jsonOption, setOption, threadsOption, verifyDataOption } from '../options.js';
+import { deviceOption, jsonOption, kernelsOption, setOption, threadsOption, verifyDataOption } from '../options.js';
 import { defineCommand } from './command.js';
 
 /** Rows of each split that a dry run looks at. */
@@ -13,6 +13,7 @@ export const train = defineCommand({
       .option('set', setOption)
       .option('device', deviceOption)
       .option('threads', threadsOption)
+      .option('kernels', kernelsOption)
       .option('name', { type: 'string', requiresArg: true, describe: 'name of the run in place of the next number' })
       .conflicts('name', 'run-dir')
       .option('run-dir', { type: 'string', requiresArg: true, describe: 'the very folder of the run' })

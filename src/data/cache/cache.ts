@@ -1,9 +1,9 @@
 import { constants, existsSync } from 'node:fs';
 import { access } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { basename, dirname, isAbsolute, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { makeFolder, onDisk } from '../../disk.js';
 import { systemCode, UserError } from '../../errors.js';
+import { userCache } from '../../user-cache.js';
 import { isSameContent, keyOf, type FileStats, type Fingerprint } from '../files/fingerprint.js';
 import { ENTRY, entryText, keptUnderName, renewStats, VERSION, type CacheEntry } from './entry.js';
 
@@ -43,19 +43,6 @@ export function cacheFolders(source: string, configured: string | undefined, hom
   if (configured !== undefined) return [configured];
   const own = userCache();
   return [home, ...(own === undefined ? [] : [join(own, 'mtl')])];
-}
-
-/** The folder for what programs keep of a user's: paths that are empty or relative do not count (XDG Base Directory Specification). */
-function userCache(): string | undefined {
-  const given = process.env['XDG_CACHE_HOME'] ?? '';
-  if (isAbsolute(given)) return given;
-  try {
-    const home = homedir();
-    return isAbsolute(home) ? join(home, '.cache') : undefined;
-  } catch {
-    // A user whom the system does not know, as in containers.
-    return undefined;
-  }
 }
 
 /**

@@ -3,8 +3,8 @@ import { SIGNATURES } from './kernel-signatures.js';
 type Signatures = typeof SIGNATURES;
 /** A rule of an optimizer has two kernels, which are named after it: for dense weights, in any shares or tensor by tensor, and for tables. */
 type RuleKernel = Extract<keyof Signatures, `${string}Dense` | `${string}Tensor` | `${string}Table`>;
-/** What starts and ends a list is called by nobody else. */
-type OwnKernel = 'barrier' | 'join';
+/** What starts and ends a list, and what other kernels tell, stands in no list. */
+type OwnKernel = 'barrier' | 'join' | 'noteNotFinite';
 export type KernelName = Exclude<keyof Signatures, OwnKernel>;
 /** Rules that have a kernel for tables. */
 export type TableRule = RuleKernel extends infer Name ? (Name extends `${infer Rule}Table` ? Rule : never) : never;

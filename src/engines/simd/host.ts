@@ -58,7 +58,7 @@ export interface Host {
 }
 
 /** Lays out what a plan trains, without its graph, in a memory of the kernels. */
-export function createHost(plan: Plan, { module }: KernelModule = loadKernels()): Host {
+export function createHost(plan: Plan, kernels: KernelModule = loadKernels()): Host {
   const g = new GraphBuilder();
   const input = g.input({ kind: 'features' }, plan.layout.width);
   // Nothing computes with the parameters here, so each lies as it is.
@@ -95,7 +95,7 @@ export function createHost(plan: Plan, { module }: KernelModule = loadKernels())
   };
 
   const memory = createMemory(arena.bytes);
-  const team = createTeam<string>({ module, memory, lists, barrier: BEGIN, threads: 1, rowWork: 0 });
+  const team = createTeam<string>({ kernels, memory, lists, barrier: BEGIN, threads: 1, rowWork: 0 });
   const floats = new Float32Array(memory.buffer);
   const words = new Uint32Array(memory.buffer);
   const doubles = new Float64Array(memory.buffer);

@@ -54,6 +54,7 @@ export const SIGNATURES = {
   normalise: ['x', 'ldx', 'y', 'ldy', 'gain', 'shift', 'running', 'statistics', 'rows', 'columns', 'epsilon', 'momentum', 'slot', 'slots'],
   normaliseGradient: ['x', 'ldx', 'dy', 'ldy', 'gain', 'statistics', 'dx', 'dgain', 'dshift', 'rows', 'columns', 'accumulate', 'slot', 'slots'],
   normaliseRunning: ['x', 'ldx', 'y', 'ldy', 'gain', 'shift', 'running', 'rows', 'columns', 'epsilon'],
+  noteNotFinite: [],
   poolingFactors: ['bag', 'offsets', 'pooling', 'rows'],
   prelu: ['x', 'ldx', 'slope', 'y', 'ldy', 'rows', 'columns'],
   preluGradient: ['x', 'ldx', 'slope', 'dy', 'ldy', 'dx', 'rows', 'columns', 'accumulate'],

@@ -1,35 +1,50 @@
 import { readFileSync } from 'node:fs';
 import v8 from 'node:v8';
-import type { SIGNATURES } from './kernel-signatures.js';
+import { userError } from '../../errors.js';
+import { kernelChoice, type KernelChoice } from '../kernel-choice.js';
+import type { Kernels } from './kernels.js';
+import { findNative, openAddon, type NativeKernels } from './native/addon.js';
+import { attach } from './native/attach.js';
 
 /** Bytes of a page of WebAssembly memory, and the most that one memory can have. */
 export const PAGE_BYTES = 65_536;
 export const MAX_BYTES = 4 * 2 ** 30 - PAGE_BYTES;
 
-/** An instance's kernels, by name. */
-export type Kernels = Readonly<Record<keyof typeof SIGNATURES | 'heapBase', (...args: number[]) => number>>;
-
-/** The compiled kernels, and whether they fuse multiplications and additions. */
+/** The compiled kernels, whether they fuse multiplications and additions, and what is in the place of some, or why nothing is. */
 export interface KernelModule {
   readonly module: WebAssembly.Module;
   readonly isRelaxed: boolean;
+  readonly native: NativeKernels | { readonly reason: string };
 }
 
 /**
- * Compiles the kernels: with relaxed SIMD where this Node has it.
- * @param allowRelaxed false takes the plain build in any case
+ * Compiles the kernels: with relaxed SIMD where this Node has it. Native ones, which have its bits, take the place of some.
+ * @param allowRelaxed false takes the plain build in any case, alone
+ * @param choice which kernels do what native ones could do
+ * @throws UserError (usage) where native ones are asked for, and there are none
  */
-export function loadKernels(allowRelaxed = true): KernelModule {
+export function loadKernels(allowRelaxed = true, choice = kernelChoice()): KernelModule {
   if (allowRelaxed) {
     // Before 22, Node has it behind a flag, which later ones do not know.
     if (Number.parseInt(process.versions.node, 10) < 22) v8.setFlagsFromString('--experimental-wasm-relaxed-simd');
     try {
-      return { module: compileFile('kernels-relaxed.wasm'), isRelaxed: true };
+      const module = compileFile('kernels-relaxed.wasm');
+      return { module, isRelaxed: true, native: chooseNative(module, choice) };
     } catch (error) {
       if (!(error instanceof WebAssembly.CompileError)) throw error;
     }
   }
-  return { module: compileFile('kernels.wasm'), isRelaxed: false };
+  return { module: compileFile('kernels.wasm'), isRelaxed: false, native: { reason: 'plain SIMD has bits of its own' } };
+}
+
+/** What was found, which does not change while a process lives. */
+let found: KernelModule['native'] | undefined;
+
+function chooseNative(module: WebAssembly.Module, choice: KernelChoice): KernelModule['native'] {
+  if (choice === 'wasm') return { reason: "WebAssembly's are asked for" };
+  found ??= findNative((memory) => instantiateAlone(module, memory), choice === 'native');
+  if (choice === 'native' && 'reason' in found) throw userError('usage', { where: 'native kernels', message: found.reason, fix: 'install a C compiler (gcc or clang), or leave --kernels and MTL_KERNELS out' });
+  return found;
 }
 
 /** The build's folder is as far from the sources as from what is built of them. */
@@ -43,8 +58,13 @@ export function createMemory(bytes: number): WebAssembly.Memory {
   return new WebAssembly.Memory({ initial: pages, maximum: Math.max(pages, 65_536), shared: true });
 }
 
-/** An instance on a memory. */
-export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels {
+/** An instance on a memory, with the native kernels that were found. */
+export function instantiate({ module, native }: KernelModule, memory: WebAssembly.Memory): Kernels {
+  const kernels = instantiateAlone(module, memory);
+  return 'reason' in native ? kernels : attach(kernels, openAddon(native.path), native.family, memory);
+}
+
+function instantiateAlone(module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels {
   const abort = (): never => {
     throw new Error('a kernel gave up');
   };

@@ -18,19 +18,19 @@ import { createStore } from './store.js';
 import { createTeam, type TeamWatch } from './team.js';
 
 /** Compiles a plan into one memory and lists of kernel calls over it. */
-export function compileProgram({ module }: KernelModule, plan: Plan, threads: number, watch: TeamWatch): Program {
+export function compileProgram(kernels: KernelModule, plan: Plan, threads: number, watch: TeamWatch): Program {
   const { graph, seed } = plan;
   const compiled = compile(plan);
   const { arena, places, tables, lists, terms, areas, passRows, stepRows } = compiled;
   const clip = plan.step?.clip;
   const memory = createMemory(arena.bytes);
-  if (instantiate(module, memory).heapBase() > BEGIN) throw new Error('the kernels need more room of their own');
+  if (instantiate(kernels, memory).heapBase() > BEGIN) throw new Error('the kernels need more room of their own');
   const floats = new Float32Array(memory.buffer);
   const words = new Uint32Array(memory.buffer);
   const doubles = new Float64Array(memory.buffer);
   const view = (at: number, length: number): Float32Array => floats.subarray(at / WORD, at / WORD + length);
   const rowWork = places.groups.reduce((sum, { matrix }) => sum + 3 * matrix.inputs * matrix.panels * 8, 0);
-  const team = createTeam({ module, memory, lists, barrier: BEGIN, threads, rowWork, ...watch });
+  const team = createTeam({ kernels, memory, lists, barrier: BEGIN, threads, rowWork, ...watch });
   const load = createLoader(compiled, memory);
   const store = createStore(compiled, memory);
   const writeConstants = createConstantsWriter(compiled, floats);

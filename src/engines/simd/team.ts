@@ -2,12 +2,13 @@ import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_thread
 import { monotonicMs } from '../../clock.js';
 import { userError, type Problem, type UserError } from '../../errors.js';
 import { fewerThreads, GO_ON, threadProblem } from '../../thread.js';
-import { instantiate, type Kernels } from './module.js';
 import type { Call } from './call-list.js';
+import type { Kernels } from './kernels.js';
+import { instantiate, type KernelModule } from './module.js';
 
 /** What a team of workers runs, and on what. */
 export interface TeamOptions<List extends string = string> extends TeamWatch {
-  readonly module: WebAssembly.Module;
+  readonly kernels: KernelModule;
   readonly memory: WebAssembly.Memory;
   readonly lists: Readonly<Record<List, readonly Call[]>>;
   /** Address of the barrier's words, and of the command's behind them: 16 words in all. */
@@ -67,8 +68,8 @@ function timed(name: Call['kernel'], kernel: Kernels['barrier'], onCall: CallObs
 }
 
 /** Starts the workers. Results do not depend on how many there are. */
-export function createTeam<List extends string>({ module, memory, lists, barrier, threads, rowWork, onCall, isPatient = false, onNotice }: TeamOptions<List>): Team<List> {
-  const kernels = instantiate(module, memory);
+export function createTeam<List extends string>({ kernels: loaded, memory, lists, barrier, threads, rowWork, onCall, isPatient = false, onNotice }: TeamOptions<List>): Team<List> {
+  const kernels = instantiate(loaded, memory);
   // A command names a list by its place.
   const names = Object.keys(lists) as List[];
   const bound = names.map((name) => bind(lists[name], kernels, onCall));
@@ -79,7 +80,7 @@ export function createTeam<List extends string>({ module, memory, lists, barrier
   const startGuard = (): void => {
     // Threads run what was built, also where this file runs from its source.
     const guard = new Worker(new URL('../../../dist/engines/simd/guard.js', import.meta.url), {
-      workerData: { module, memory, lists, barrier, threads, port },
+      workerData: { kernels: loaded, memory, lists, barrier, threads, port },
       transferList: [port],
       execArgv: [],
     });

@@ -1,0 +1,62 @@
+// A vector of the family of processors that is compiled for, and how a row of 8 to 32 columns is held in some.
+// Loops over constants are unrolled, so that arrays of vectors are registers.
+
+#ifndef VECTOR_H
+#define VECTOR_H
+
+#include <stddef.h>
+
+#define INLINE static inline __attribute__((always_inline))
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
+// MOST_PANELS: panels of 8 columns that a tile has at the most, a power of 2; MOST_ROWS: its rows; together they fill the registers.
+// VECTORS: vectors that hold so many panels.
+
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#define NAME(kernel) kernel##_avx512
+#define MOST_PANELS 4
+#define MOST_ROWS 12
+#define VECTORS(panels) (((panels) + 1) / 2)
+typedef __m512 vector;
+INLINE vector splat(float x) { return _mm512_set1_ps(x); }
+INLINE vector multiply_add(vector a, vector b, vector c) { return _mm512_fmadd_ps(a, b, c); }
+/** The v-th vector of so many panels, which lie `gap` floats apart. */
+INLINE vector load(const float *at, size_t gap, const int panels, const int v) {
+  if (gap == 8 && 2 * v + 1 < panels) return _mm512_loadu_ps(at + 16 * v);
+  const __m512 low = _mm512_zextps256_ps512(_mm256_loadu_ps(at + 2 * v * gap));
+  return 2 * v + 1 < panels ? _mm512_insertf32x8(low, _mm256_loadu_ps(at + (2 * v + 1) * gap), 1) : low;
+}
+INLINE void store(float *at, size_t gap, const int panels, const int v, vector x) {
+  _mm256_storeu_ps(at + 2 * v * gap, _mm512_castps512_ps256(x));
+  if (2 * v + 1 < panels) _mm256_storeu_ps(at + (2 * v + 1) * gap, _mm512_extractf32x8_ps(x, 1));
+}
+#elif defined(__AVX2__)
+#include <immintrin.h>
+#define NAME(kernel) kernel##_avx2
+#define MOST_PANELS 2
+#define MOST_ROWS 6
+#define VECTORS(panels) (panels)
+typedef __m256 vector;
+INLINE vector splat(float x) { return _mm256_set1_ps(x); }
+INLINE vector multiply_add(vector a, vector b, vector c) { return _mm256_fmadd_ps(a, b, c); }
+INLINE vector load(const float *at, size_t gap, __attribute__((unused)) const int panels, const int v) { return _mm256_loadu_ps(at + v * gap); }
+INLINE void store(float *at, size_t gap, __attribute__((unused)) const int panels, const int v, vector x) { _mm256_storeu_ps(at + v * gap, x); }
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
+#define NAME(kernel) kernel##_neon
+#define MOST_PANELS 2
+#define MOST_ROWS 6
+#define VECTORS(panels) (2 * (panels))
+typedef float32x4_t vector;
+INLINE vector splat(float x) { return vdupq_n_f32(x); }
+INLINE vector multiply_add(vector a, vector b, vector c) { return vfmaq_f32(c, a, b); }
+INLINE vector load(const float *at, size_t gap, __attribute__((unused)) const int panels, const int v) { return vld1q_f32(at + (v / 2) * gap + 4 * (v % 2)); }
+INLINE void store(float *at, size_t gap, __attribute__((unused)) const int panels, const int v, vector x) { vst1q_f32(at + (v / 2) * gap + 4 * (v % 2), x); }
+#endif
+
+#endif

@@ -1,0 +1,158 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Kernels } from '../../src/engines/simd/kernels.js';
+import { instantiate, loadKernels } from '../../src/engines/simd/module.js';
+import { hasSameBits, openAddon } from '../../src/engines/simd/native/addon.js';
+import { attach, type Addon } from '../../src/engines/simd/native/attach.js';
+import { buildAddon } from '../../src/engines/simd/native/build.js';
+import { randomStream } from '../../src/random.js';
+import { ADDON, needsAddon } from '../support/native.js';
+import { scratchFolder } from '../support/scratch.js';
+
+const WASM = loadKernels(true, 'wasm');
+const PAGES = 40;
+
+const memoryOf = (): WebAssembly.Memory => new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared: true });
+const fill = (memory: WebAssembly.Memory, seed: number): void => {
+  const random = randomStream(seed, 'native');
+  new Float32Array(memory.buffer, 65_536).forEach((_, i, floats) => void (floats[i] = random.uniform() - 0.5));
+};
+
+/** A product of some shape, and how many workers share it. */
+const shapes = fc.record({
+  rows: fc.integer({ min: 1, max: 300 }),
+  inputs: fc.integer({ min: 1, max: 90 }),
+  panels: fc.integer({ min: 1, max: 9 }),
+  gap: fc.integer({ min: 0, max: 9 }),
+  threads: fc.integer({ min: 1, max: 5 }),
+  accumulate: fc.integer({ min: 0, max: 1 }),
+  hasBias: fc.boolean(),
+  seed: fc.nat(1000),
+});
+type Shape = typeof shapes extends fc.Arbitrary<infer Value> ? Value : never;
+
+/** The product and its gradient of a matrix, by every worker of several, one after the other. */
+function compute(kernels: Kernels, { rows, inputs, panels, gap, threads, accumulate, hasBias }: Shape): void {
+  const [ldx, ldy] = [inputs + gap, panels * 8 + gap];
+  const x = 65_536 + 4 * gap;
+  const y = x + 4 * rows * ldx;
+  const weights = y + 4 * rows * ldy;
+  const bias = weights + 4 * inputs * panels * 8;
+  const gradient = bias + 4 * panels * 8;
+  const all = Array.from({ length: threads }, (_, self) => self);
+  for (const self of all) {
+    kernels.join(self, threads, 0);
+    kernels.gemm(x, ldx, weights, hasBias ? bias : 0, y, ldy, rows, inputs, panels, accumulate);
+  }
+  for (const self of all) {
+    kernels.join(self, threads, 0);
+    kernels.gemmGradient(x, ldx, y, ldy, gradient, rows, inputs, panels, accumulate);
+  }
+}
+
+describe.each(ADDON.families)('the products for %s', (family) => {
+  const addon = openAddon(ADDON.path);
+
+  it("leave the bits of WebAssembly's in all of the memory, for any shape and number of workers", () => {
+    const [one, other] = [memoryOf(), memoryOf()];
+    const wasm = instantiate(WASM, one);
+    const native = attach(instantiate(WASM, other), addon, family, other);
+    fc.assert(
+      fc.property(shapes, (shape) => {
+        fill(one, shape.seed);
+        fill(other, shape.seed);
+        compute(wasm, shape);
+        compute(native, shape);
+        expect(Buffer.compare(new Uint8Array(one.buffer, 65_536), new Uint8Array(other.buffer, 65_536))).toBe(0);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it("refuse a gradient whose square is not finite, as WebAssembly's do, and only then", () => {
+    const refused = 65_536;
+    for (const [largest, isRefused] of [[1e9, 0], [2 ** 63, 0], [2 ** 64, 1], [3e38, 1], [Infinity, 1], [NaN, 1]] as const) {
+      for (const isNative of [false, true]) {
+        const memory = memoryOf();
+        const kernels = isNative ? attach(instantiate(WASM, memory), addon, family, memory) : instantiate(WASM, memory);
+        const [x, d, g] = [refused + 64, refused + 1088, refused + 4096];
+        const floats = new Float32Array(memory.buffer);
+        floats.fill(1, x / 4, x / 4 + 9 * 5);
+        floats[d / 4 + 13] = largest;
+        kernels.join(0, 1, 0);
+        kernels.gemmGradient(x, 5, d, 16, g, 9, 5, 2, 0);
+        kernels.refuseUnlessFinite(refused);
+        expect([largest, isNative, new Uint32Array(memory.buffer)[refused / 4]]).toEqual([largest, isNative, isRefused]);
+      }
+    }
+  });
+
+  it('are not used where they come to other bits', () => {
+    const instance = (memory: WebAssembly.Memory): Kernels => instantiate(WASM, memory);
+    expect(hasSameBits(addon, family, instance)).toBe(true);
+    for (const kernel of ['gemm', 'gemmGradient'] as const) {
+      const idle: Addon = { families: () => [family], attach: (...args) => ({ ...addon.attach(...args), [kernel]: () => true }) };
+      expect(hasSameBits(idle, family, instance), kernel).toBe(false);
+    }
+  });
+
+  it('are not called where an argument reaches beyond the memory', () => {
+    const memory = memoryOf();
+    const kernels = attach(instantiate(WASM, memory), addon, family, memory);
+    const end = PAGES * 65_536;
+    const fitting = [65_536, 8, 131_072, 0, 196_608, 8, 16, 8, 1, 0];
+    expect(() => kernels.gemm(...fitting)).not.toThrow();
+    for (const [place, value] of [[0, end - 64], [0, -4], [0, 2], [0, NaN], [2, end - 4], [3, end], [4, end - 64], [5, 1e6], [6, 1e6], [8, 1e6]] as const) {
+      expect(() => kernels.gemm(...fitting.with(place, value)), `argument ${place} = ${value}`).toThrow(RangeError);
+    }
+    for (const place of [0, 2, 4]) expect(() => kernels.gemmGradient(...[65_536, 8, 131_072, 8, 196_608, 16, 8, 1, 0].with(place, end - 64))).toThrow(RangeError);
+  });
+});
+
+describe('building the addon', () => {
+  it('is done once, and leaves nothing else', { timeout: 180_000 }, (context) => {
+    needsAddon(context);
+    const folder = scratchFolder();
+    const first = buildAddon({ folder });
+    expect(first).toMatchObject({ isNew: true });
+    expect(buildAddon({ folder })).toEqual({ ...first, isNew: false });
+    expect(readdirSync(folder)).toHaveLength(1);
+  });
+
+  it('at once in several processes leaves each of them a whole one', { timeout: 180_000 }, async (context) => {
+    needsAddon(context);
+    const folder = scratchFolder();
+    const script = `
+      const { buildAddon } = await import('${join(import.meta.dirname, '../../dist/engines/simd/native/build.js')}');
+      const { path } = buildAddon({ folder: ${JSON.stringify(folder)} });
+      process.exit(process.getBuiltinModule('module').createRequire(path)(path).families().length > 0 ? 0 : 1);`;
+    const processes = Array.from({ length: 3 }, () => spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: 'inherit' }));
+    for (const [code] of await Promise.all(processes.map((child) => once(child, 'exit')))) expect(code).toBe(0);
+    expect(readdirSync(folder)).toHaveLength(1);
+  });
+
+  it('does without a compiler, and looks for it the next time', () => {
+    const folder = scratchFolder();
+    const reason = "there is no C compiler ('/nowhere/cc')";
+    expect(buildAddon({ folder, compiler: '/nowhere/cc' })).toEqual({ reason });
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it('remembers for a day that a compiler failed, unless it is asked again', () => {
+    const folder = scratchFolder();
+    const [compiler, calls] = [join(folder, 'cc'), join(folder, 'calls')];
+    writeFileSync(compiler, `#!/bin/sh\necho >> ${calls}\necho 'fatal error: stdio.h: No such file' >&2\nexit 1\n`);
+    chmodSync(compiler, 0o755);
+    const kept = join(folder, 'kept');
+    const reason = 'fatal error: stdio.h: No such file';
+    expect(buildAddon({ folder: kept, compiler })).toEqual({ reason });
+    expect(buildAddon({ folder: kept, compiler })).toEqual({ reason });
+    expect(buildAddon({ folder: kept, compiler, isInsistent: true })).toEqual({ reason });
+    expect(execFileSync('wc', ['-l', calls], { encoding: 'utf8' })).toMatch(/^2 /);
+    expect(existsSync(kept)).toBe(true);
+  });
+});

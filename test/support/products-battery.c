@@ -1,0 +1,59 @@
+// The products of every family on buffers that end where the arguments say, held to the sums as they are written down: for
+// AddressSanitizer and UndefinedBehaviorSanitizer, which see nothing within one memory of WebAssembly.
+
+#include "kernels.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static unsigned state = 1;
+static float draw(void) { return (float)((state = state * 1664525u + 1013904223u) >> 8) / (1 << 23) - 1; }
+static size_t below(size_t n) { return (size_t)((state = state * 1664525u + 1013904223u) >> 8) % n; }
+static float *floats(size_t count) {
+  float *all = malloc(count * sizeof *all);
+  for (size_t i = 0; i < count; i++) all[i] = draw();
+  return all;
+}
+static float *copy(const float *from, size_t count) { return memcpy(malloc(count * sizeof *from), from, count * sizeof *from); }
+static int differ(const float *a, const float *b, size_t count) { return memcmp(a, b, count * sizeof *a) != 0; }
+
+static int try(const char *name, gemm_kernel *gemm, gemm_gradient_kernel *gemm_gradient) {
+  for (int run = 0; run < 400; run++) {
+    const size_t rows = 1 + below(280), k = 1 + below(70), panels = 1 + below(9), n = panels * 8, ldx = k + below(9), ldy = n + below(9);
+    const size_t begin = below(rows + 1), end = begin + below(rows + 1 - begin), first = below(k + 1), last = first + below(k + 1 - first);
+    const int accumulate = (int)below(2), has_bias = (int)below(2);
+    const size_t xs = (rows - 1) * ldx + k, ys = (rows - 1) * ldy + n;
+    float *x = floats(xs), *p = floats(n * k), *bias = floats(n), *y = floats(ys), *g = floats(n * k), *y2 = copy(y, ys), *g2 = copy(g, n * k);
+    gemm(x, ldx, p, has_bias ? bias : NULL, y, ldy, begin, end, k, panels, accumulate);
+    for (size_t b = begin; b < end; b++) {
+      for (size_t j = 0; j < n; j++) {
+        float sum = 0;
+        for (size_t i = 0; i < k; i++) sum = fmaf(x[b * ldx + i], p[(j / 8 * k + i) * 8 + j % 8], sum);
+        sum += has_bias ? bias[j] : 0;
+        y2[b * ldy + j] = accumulate ? sum + y2[b * ldy + j] : sum;
+      }
+    }
+    gemm_gradient(x, ldx, y, ldy, g, rows, first, last, k, panels, accumulate);
+    for (size_t i = first; i < last; i++) {
+      for (size_t j = 0; j < n; j++) {
+        float *out = g2 + (j / 8 * k + i) * 8 + j % 8;
+        float sum = accumulate ? *out : 0;
+        for (size_t b = 0; b < rows; b++) sum = fmaf(x[b * ldx + i], y[b * ldy + j], sum);
+        *out = sum;
+      }
+    }
+    if (differ(y, y2, ys) || differ(g, g2, n * k)) return printf("%s: other sums for %zu rows, %zu inputs, %zu panels\n", name, rows, k, panels), 1;
+    free(x), free(p), free(bias), free(y), free(g), free(y2), free(g2);
+  }
+  return printf("%s: the same sums\n", name), 0;
+}
+
+int main(void) {
+#if defined(__x86_64__)
+  const int is_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq");
+  return (is_avx512 && try("AVX-512", gemm_avx512, gemm_gradient_avx512)) || (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && try("AVX2", gemm_avx2, gemm_gradient_avx2));
+#else
+  return try("NEON", gemm_neon, gemm_gradient_neon);
+#endif
+}
