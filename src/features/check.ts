@@ -48,7 +48,7 @@ function nameOf({ name, columns }: Field): string {
 
 /** A field that looks into the table of another has its width and its encoding. */
 function* checkShared({ field, group, index }: Placed, byName: ReadonlyMap<string, Placed>, spec: FeatureSpec): Generator<Finding> {
-  const { name, width, encodedAs } = field;
+  const { name, width, kind, encodedAs } = field;
   const owner = byName.get(field.owner)?.field;
   const entry = spec.fields[index];
   const at = (option: string, ...path: readonly string[]): readonly PropertyKey[] => ['features', group, ...(isEntry(entry) && option in entry ? ['fields', index] : []), option, ...path];
@@ -62,7 +62,8 @@ function* checkShared({ field, group, index }: Placed, byName: ReadonlyMap<strin
   } else if (owner.owner !== owner.name) {
     yield { path: tablePath, message: `'${owner.name}' looks into the table of '${owner.owner}'; name that one` };
   } else {
-    if (width !== owner.width) yield { path: at('width'), message: `'${name}' has width ${width}, and '${owner.name}', whose table it shares, ${owner.width}` };
-    if (encodedAs !== owner.encodedAs) yield { path: at('encoding'), message: `'${name}' is encoded as ${encodedAs}, and '${owner.name}', whose table it shares, as ${owner.encodedAs}` };
+    const ownersEncoding = kind === 'bag' ? (owner.itemsEncodedAs ?? owner.encodedAs) : owner.encodedAs;
+    if (width !== owner.width) yield { path: at('width'), message: `'${name}' has width ${width}, and '${owner.name}', whose table it shares, ${owner.width}; give both the same` };
+    if (encodedAs !== ownersEncoding) yield { path: at('encoding'), message: `'${name}' is encoded as ${encodedAs}, and '${owner.name}', whose table it shares, as ${ownersEncoding}; give both the same` };
   }
 }

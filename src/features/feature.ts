@@ -63,6 +63,8 @@ export interface Fit {
 export interface Encoding {
   /** In words, without what is its owner's alone: fields that share a table must agree on them. */
   readonly encodedAs: string;
+  /** The same of items of bags, which are never empty; `encodedAs` where it is not given. */
+  readonly itemsEncodedAs?: string;
   /**
    * In words, all that decides which row or number a text becomes, beside what was learned: what a table or a weight has learned
    * from fields with another meaning is of no use to it.

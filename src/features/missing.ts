@@ -20,7 +20,7 @@ const NO_CELL = new BadValue('a cell that is not the control character U+001F, w
  */
 export function withMissing<Of extends Encoding>(encoding: Of, missing: z.output<typeof missingOption>): Of {
   if (missing === undefined) return encoding;
-  const said = { encodedAs: `${encoding.encodedAs}, missing ${missing}`, meaning: `${encoding.meaning}, missing ${missing}` };
+  const said = { encodedAs: `${encoding.encodedAs}, missing ${missing}`, itemsEncodedAs: encoding.encodedAs, meaning: `${encoding.meaning}, missing ${missing}` };
   if (missing === 'token') return { ...encoding, ...said, ...(encoding.learnsTexts === true ? withOwnText(encoding) : withLastRow(encoding)) };
   const onEmpty = missing === 'error' ? refuse : () => 0;
   return { ...encoding, ...said, startFit: () => fitWith(encoding.startFit(), onEmpty), encoder: (fitted) => encoderWith(encoding.encoder(fitted), onEmpty, missing === 'error' ? 'refused' : 0) };

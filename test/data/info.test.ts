@@ -69,10 +69,11 @@ describe('blanks in the description of data', () => {
     const spec = { tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }], cells: { blank: ['?'], trim: true }, groups: [
       { type: 'categorical', fields: ['city', { name: 'plan', missing: 'token' }], encoding: { name: 'tokens' } },
       { type: 'numeric', fields: ['price'], missing: 'mean', blank: [-1] },
+      { type: 'bag', fields: ['seen'], encoding: { name: 'tokens' } },
     ].map((group) => featureTypes.schema.parse(group)) };
-    const source = scratchFile('log.csv', 'click,city,plan,price\n1,Bonn,?,2\n0, ?,a,-1.0\n1, ,b,\n0,Ulm,?, 3\n');
+    const source = scratchFile('log.csv', 'click;city;plan;price;seen\n1;Bonn;?;2;[]\n0; ?;a;-1.0;b\n1; ;b;;\n0;Ulm;?; 3;a\n');
     const { fields } = await describeData(dataOptions.parse({ train: source, valid: source }), rowFormatOf(spec), { cache: { folder: scratchFolder() } });
-    expect(fields.map(({ name, blanks }) => [name, blanks.train])).toEqual([['city', 0.5], ['plan', 0.5], ['price', 0.5]]);
+    expect(fields.map(({ name, blanks }) => [name, blanks.train])).toEqual([['city', 0.5], ['plan', 0.5], ['price', 0.5], ['seen', 0.5]]);
   });
 });
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { featureTypes, fieldsOf } from '../../src/features/feature-types.js';
+import { checkFeatures } from '../../src/features/check.js';
+import { encodedFields, featureTypes, fieldsOf } from '../../src/features/feature-types.js';
 import { growFitted } from '../../src/features/grow-fitted.js';
 import { fieldOf, fittedField } from '../support/fitted-field.js';
 
@@ -63,6 +64,20 @@ describe('a token for empty cells', () => {
     expect(() => encode('\u001f')).toThrow(/U\+001F/);
     expect(direct?.cell === 'token' && direct.idOf(Uint8Array.of(0x1f), 0, 1)).toBe(0);
     expect(direct?.cell === 'token' && direct.idOf(Uint8Array.of(0x61), 0, 1)).toBe(encode('a'));
+  });
+});
+
+describe('a token of its own for empty cells', () => {
+  it.each([{ encoding: 'ids' }, { encoding: 'tokens' }, { encoding: { name: 'hash', buckets: 9 } }, { encoding: 'auto' }])('leaves bags the table of %j: their items are never empty', (encoding) => {
+    const groups = [{ type: 'categorical', fields: ['f'], missing: 'token', ...encoding }, { type: 'bag', fields: ['seen'], table: 'f', ...encoding }].map((group) => featureTypes.schema.parse(group));
+    expect([...checkFeatures({ one: groups[0]!, many: groups[1]! }, [])]).toEqual([]);
+    const fields = fieldsOf(groups);
+    const fit = fields[0]!.startFit();
+    for (const text of ['1', '', '2', '3', '3']) fit?.observe(text);
+    const [cell, item] = encodedFields(fields, fit === undefined ? {} : { f: fit.finish() });
+    expect(item!.rows).toBe(cell!.rows);
+    expect(['1', '2', '3'].map(item!.encode)).toEqual(['1', '2', '3'].map(cell!.encode));
+    expect(['1', '2', '3'].map(item!.encode)).not.toContain(cell!.encode(''));
   });
 });
 

@@ -143,6 +143,11 @@ describe('vectors in files', () => {
     const fromParquet = await read(parquet);
     expect(fromParquet.vectors).toEqual(vectors);
     expect(fromParquet.ready.fitted).toEqual(ready.fitted);
+    // Where the column is kept beside predictions, it is written as what is read again.
+    const keptLists: string[] = [];
+    await (await openSource(parquet, columnsOf(format), {})).stream(ready, ['emb'], { policy: refuseBadRows }, ({ kept: [lists] }) => Promise.resolve(void keptLists.push(...lists!)));
+    expect(keptLists[numbers.findIndex((values) => values === undefined)]).toBe('[]');
+    expect((await read(csvFile((values) => JSON.stringify(keptLists[numbers.findIndex((each) => each === values)])))).vectors).toEqual(vectors);
 
     for (const given of [numbers, numbers.map((values) => values && Float32Array.from(values)), numbers.map((values) => values?.join('|'))]) {
       const batch = createValueEncoder(ready.fields).encode(50, 0, () => (row) => given[row], (bad) => expect(bad).toBeUndefined());

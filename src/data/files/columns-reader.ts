@@ -65,7 +65,8 @@ export function columnsReader(
 function takeOf(reader: ColumnReader, columns: readonly CellColumn[], block: { readonly rows: number }, path: string): Take {
   const [first, ...rest] = columns as [CellColumn, ...CellColumn[]];
   const { items, vectors, numbers, text } = first;
-  if (reader.isKept === true) return items === undefined ? (row) => reader.read(text(row)) : (row) => reader.read(itemsJson(items(row)));
+  // The text of a list of numbers is a list of numbers in JSON.
+  if (reader.isKept === true) return items === undefined || vectors !== undefined ? (row) => reader.read(text(row)) : (row) => reader.read(itemsJson(items(row)));
   if (rest.length === 0 && vectors !== undefined && reader.readNumbers !== undefined) {
     const readNumbers = reader.readNumbers.bind(reader);
     return (row) => readNumbers(vectors(row));

@@ -1,6 +1,7 @@
 import { column, type Batch } from '../../batch.js';
 import type { StreamedRows } from '../encoding/stream-rows.js';
 import { cleanOf, type Clean } from '../../features/cells.js';
+import type { Field } from '../../features/feature.js';
 import type { EncodedFormat } from '../rows/row-format.js';
 import { taskColumns, type Task } from '../../tasks.js';
 import type { LabelSums } from './leak.js';
@@ -52,7 +53,7 @@ export function createSplitCounter(format: EncodedFormat, columns: readonly stri
   const tallies = new Map(format.fields.flatMap(({ name, kind }) => (kind === 'vector' ? [] : [[name, createTally(kind === 'bag' ? 0 : 2 * classes.length)]])));
   const vectors = new Map(format.fields.flatMap(({ name, vectorRule }) => (vectorRule === undefined ? [] : [[name, createVectorTally(vectorRule.length)] as const])));
   const blanks = new Map<string, number>();
-  const cellReaders = format.fields.filter((field) => field.columns.length === 1).map(({ name, columns: [own], cells }) => ({ name, column: columns.indexOf(own!), clean: cleanOf(cells ?? {}) }));
+  const cellReaders = format.fields.filter((field) => field.columns.length === 1).map(({ name, columns: [own], cells, kind }) => ({ name, column: columns.indexOf(own!), isBlank: blankTest(kind, cleanOf(cells ?? {})) }));
   const taskCounts = new Map(tasks.map((task) => [task.name, { ...taskColumns(task, tasks), rows: 0, sum: 0 }]));
   let rows = 0;
   const amounts = new Array<number>(2 * classes.length).fill(0);
@@ -69,7 +70,7 @@ export function createSplitCounter(format: EncodedFormat, columns: readonly stri
     add({ batch, kept, skipped }) {
       rows += batch.rows;
       for (const counts of taskCounts.values()) countTask(batch, counts);
-      for (const { name, column, clean } of cellReaders) blanks.set(name, (blanks.get(name) ?? 0) + blanksOf(kept[column]!, skipped, clean));
+      for (const { name, column, isBlank } of cellReaders) blanks.set(name, (blanks.get(name) ?? 0) + countBlanks(kept[column]!, skipped, isBlank));
       for (const [name, tally] of vectors) tally.add(column(batch.vectors!, name), batch.rows);
       for (let r = 0; r < batch.rows; r++) {
         for (const [c, { label, mask }] of classes.entries()) {
@@ -93,10 +94,16 @@ function countTask({ rows, labels }: Batch, counts: { readonly label: string; re
   }
 }
 
-/** Empty cells of the rows that were read. */
-function blanksOf(cells: readonly string[], skipped: readonly number[], clean: Clean = (cell) => cell): number {
+/** Whether there is nothing in a cell; a list may have no items. */
+function blankTest(kind: Field['kind'], clean: Clean = (cell) => cell): (cell: string) => boolean {
+  const isList = kind === 'bag' || kind === 'vector';
+  return (cell) => clean(cell) === '' || (isList && cell === '[]');
+}
+
+/** Blank cells of the rows that were read. */
+function countBlanks(cells: readonly string[], skipped: readonly number[], isBlank: (cell: string) => boolean): number {
   const isSkipped = new Set(skipped.map((before, i) => before + i));
-  return cells.reduce((sum, cell, i) => (clean(cell) === '' && !isSkipped.has(i) ? sum + 1 : sum), 0);
+  return cells.reduce((sum, cell, i) => (isBlank(cell) && !isSkipped.has(i) ? sum + 1 : sum), 0);
 }
 
 function tallyRow({ ids, numbers, bags }: Batch, name: string, r: number, tally: Tally, amounts: readonly number[]): void {
