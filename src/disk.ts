@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { link, mkdir, open, readdir, rename, rm, stat, statfs, symlink } from 'node:fs/promises';
+import { link, mkdir, open, readdir, rename, rm, stat, statfs, symlink, truncate } from 'node:fs/promises';
 import os from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { createByteHash, type Content } from './byte-hash.js';
@@ -197,6 +197,16 @@ export async function writeSynced(path: string, content: string | Iterable<Uint8
     await file.close();
   }
   return { ...hash.content(), sha256: sha256.digest('hex') };
+}
+
+/** Cuts a file to a length, if it is longer; gives the length that it has then, 0 where it is not there. */
+export async function cutFile(path: string, bytes: number): Promise<number> {
+  if (!existsSync(path)) return 0;
+  return onDisk(path, async () => {
+    const { size } = await stat(path);
+    if (size > bytes) await truncate(path, bytes);
+    return Math.min(size, bytes);
+  });
 }
 
 /** Bytes that are free for this user on the disk that a folder is on; Infinity where the file system does not tell. */

@@ -48,7 +48,7 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
   const start = startOf(experiment, format.fields);
   const config = dumpConfig(experiment);
   const tell = (notice: string): void => observer.onNotice(notice);
-  const run = await openRun({ ...options, configName: experiment.name, runs: experiment.runs, source, config, engine, compareConfig: comparisonWith(experiment), originOf: start.originOf }, tell);
+  const run = await openRun({ ...options, configName: experiment.name, runs: experiment.runs, track: experiment.track, source, config, engine, compareConfig: comparisonWith(experiment), originOf: start.originOf }, tell);
   const { folder, log } = run;
 
   const policy = data.onBadRow === 'skip' ? skipBadRows(log.rejectsPath, data.maxRejects) : refuseBadRows;

@@ -11,6 +11,7 @@ import * as metrics from '../src/evaluation/all.js';
 import * as models from '../src/models/all.js';
 import * as optimizers from '../src/optimizers/all.js';
 import * as schedules from '../src/schedules/all.js';
+import * as trackers from '../src/track/all.js';
 import * as domains from '../src/study/domains/all.js';
 import * as launchers from '../src/study/launchers/all.js';
 import * as searches from '../src/study/searches/all.js';
@@ -29,7 +30,7 @@ const withoutComments = (text: string): string => text.replace(/\/\*[\s\S]*?\*\/
 const roomOf = (path: string): string => (path.includes('/') ? path.slice(0, path.indexOf('/')) : path.replace(/\.(ts|js)$/, ''));
 
 /** Small files that everyone may use. */
-const FLOOR = ['part', 'random', 'errors', 'clock', 'tensor', 'dates', 'conditions', 'tasks', 'batch', 'disk', 'safetensors', 'byte-hash', 'csv-text', 'sort-by-count', 'thread', 'state-section', 'bad-value', 'scaling', 'row-key', 'chart', 'number-text', 'user-cache'];
+const FLOOR = ['part', 'random', 'errors', 'clock', 'tensor', 'dates', 'conditions', 'tasks', 'batch', 'disk', 'safetensors', 'byte-hash', 'csv-text', 'sort-by-count', 'thread', 'state-section', 'bad-value', 'scaling', 'row-key', 'chart', 'leaves', 'number-text', 'user-cache'];
 
 /** Who may import whom, beside the floor and the room itself. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
@@ -53,6 +54,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   scaling: [],
   'row-key': [],
   chart: [],
+  leaves: [],
   'number-text': [],
   'user-cache': [],
   graph: [],
@@ -69,9 +71,10 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   evaluation: [],
   // `options.ts` composes the options of optimizers, schedules and weightings.
   training: ['engines', 'evaluation', 'graph', 'optimizers', 'schedules', 'weightings'],
-  runs: ['engines', 'evaluation', 'features', 'training'],
+  track: ['evaluation', 'training'],
+  runs: ['engines', 'evaluation', 'features', 'track', 'training'],
   synth: [],
-  config: ['data', 'evaluation', 'features', 'graph', 'losses', 'models', 'runs', 'training'],
+  config: ['data', 'evaluation', 'features', 'graph', 'losses', 'models', 'runs', 'track', 'training'],
   'warm-start': ['config', 'data', 'engines', 'features', 'graph', 'models', 'optimizers', 'runs', 'trained-model'],
   train: ['config', 'data', 'engines', 'evaluation', 'features', 'models', 'runs', 'training', 'warm-start'],
   evaluate: ['data', 'engines', 'evaluation', 'trained-model', 'training'],
@@ -185,7 +188,7 @@ describe('the house', () => {
   });
 
   it('quotes the name of a part in the file of the part alone', () => {
-    const parts: Record<string, { name: string }>[] = [bottoms, calibrations, domains, encodings, features, formats, launchers, losses, metrics, models, optimizers, schedules, searches, weightings];
+    const parts: Record<string, { name: string }>[] = [bottoms, calibrations, domains, encodings, features, formats, launchers, losses, metrics, models, optimizers, schedules, trackers, searches, weightings];
     // A column of the model's input is an id, a bag, a number or a vector, whatever type of feature it comes from; a weight starts constant or drawn;
     // of many a thing there may be none; a rule of optimizers is for embeddings or for what is dense; what is a date is one in Parquet too; and
     // auto leaves a choice to whoever can make it; people's folders are at home; rows that were read here are local; and what is drawn may be uniform.

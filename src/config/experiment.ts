@@ -17,6 +17,7 @@ import { initFromOptions } from '../runs/origin.js';
 import { checkLabelScaling } from '../scaling.js';
 import { givenOf, labelColumns, rootTasks, taskOptions, tasksGiven, type Task } from '../tasks.js';
 import { checkTraining } from '../training/check-training.js';
+import { checkTrack, trackOptions } from '../track/trackers.js';
 import { trainingOptions } from '../training/options.js';
 import { wrongMonitor } from '../training/monitor-sum.js';
 import { looksAtValid } from '../training/stepper.js';
@@ -41,6 +42,7 @@ export const experimentSchema = z.strictObject({
   calibration: calibrationSection.optional(),
   checkpoints: checkpointOptions.prefault({}),
   initFrom: initFromOptions.optional(),
+  track: trackOptions.prefault({}),
 });
 
 /** A config that was parsed and checked: all defaults filled in. */
@@ -55,7 +57,7 @@ export function tasksOf(experiment: Pick<Experiment, 'tasks'>): readonly Task[] 
 }
 
 /** What no section can know alone; sections that did not parse are left out, so that the others are still checked. */
-export function* crossChecks({ data, features, tasks: taskOptions, model, training, evaluation, calibration, checkpoints }: Partial<Experiment>): Generator<Finding> {
+export function* crossChecks({ data, features, tasks: taskOptions, model, training, evaluation, calibration, checkpoints, track }: Partial<Experiment>): Generator<Finding> {
   const tasks = taskOptions && tasksOf({ tasks: taskOptions });
   const wrong = [
     ...(features === undefined ? [] : checkFeatures(features, labelColumns(tasks ?? []))),
@@ -81,6 +83,7 @@ export function* crossChecks({ data, features, tasks: taskOptions, model, traini
   }
   if (evaluation !== undefined) for (const { path, message } of checkEvaluation(evaluation)) yield { path: ['evaluation', ...path], message };
   if (calibration !== undefined && tasks !== undefined) for (const { path, message } of checkCalibration(calibration, tasks)) yield { path: ['calibration', ...path], message };
+  if (track !== undefined) for (const { path, message } of checkTrack(track)) yield { path: ['track', ...path], message };
   if (data !== undefined) for (const { path, message } of [...checkDialect(data), ...checkData(data)]) yield { path: ['data', ...path], message };
   if (data !== undefined && splitFilesOf(data).valid === undefined) {
     if (calibration !== undefined) yield { path: ['calibration'], message: 'needs data.valid to be fitted on' };

@@ -1,6 +1,7 @@
 import type { Split } from '../data/options.js';
 import { dataSection, firstDataState, splitsByContent } from '../data/sources/data-state.js';
 import { printable, UserError, type Problem } from '../errors.js';
+import { leavesOf } from '../leaves.js';
 import type { RunState } from '../runs/run-state.js';
 import type { Experiment } from './experiment.js';
 import { parseConfig } from './load.js';
@@ -24,7 +25,7 @@ export function comparisonWith(now: Experiment): (stored: string, path: string, 
 }
 
 /** Keys that a run may change when it goes on: how long, how often and with what care, but nothing that decides a number. */
-const MAY_CHANGE = ['name', 'runs', 'checkpoints', 'data.test', 'data.cache', 'data.maxRejects', 'training.epochs', 'training.earlyStopping', 'training.onDivergence', 'training.logEverySteps'];
+const MAY_CHANGE = ['name', 'runs', 'checkpoints', 'track', 'data.test', 'data.cache', 'data.maxRejects', 'training.epochs', 'training.earlyStopping', 'training.onDivergence', 'training.logEverySteps'];
 
 /**
  * Compares the config of a run that goes on with the one that it was trained with.
@@ -57,18 +58,6 @@ export function checkChanges(stored: Experiment, now: Experiment, byContent: rea
 
 function mayChange(key: string): boolean {
   return MAY_CHANGE.some((allowed) => key === allowed || key.startsWith(`${allowed}.`));
-}
-
-/** Every value that is no map, by the path of its key, as JSON in full. */
-export function leavesOf(value: object, path = ''): Map<string, string> {
-  const leaves = new Map<string, string>();
-  for (const [key, child] of Object.entries(value)) {
-    const childPath = path === '' ? key : `${path}.${key}`;
-    const isMap = typeof child === 'object' && child !== null && !Array.isArray(child) && Object.keys(child as object).length > 0;
-    if (isMap) for (const [below, text] of leavesOf(child as object, childPath)) leaves.set(below, text);
-    else if (child !== undefined) leaves.set(childPath, JSON.stringify(child));
-  }
-  return leaves;
 }
 
 /** Characters of a value that a message shows, and how many of them stand before what differs. */

@@ -1,9 +1,12 @@
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { parse } from 'yaml';
 import { isTemporary, removeTemporary } from '../disk.js';
 import type { Program, ProgramState } from '../engines/engine.js';
 import { systemCode, UserError, userError } from '../errors.js';
 import type { Fitted } from '../features/feature-types.js';
+import { leavesOf } from '../leaves.js';
+import { openTrackers, type TrackOptions } from '../track/trackers.js';
 import { firstLoopState, loopSection } from '../training/loop-state.js';
 import { checkpointsFolder, readNewestCheckpoint, restoreLinks, type Checkpoint } from './checkpoint.js';
 import { LOCK, lockRun } from './lock.js';
@@ -13,9 +16,12 @@ import { createRunFolder, missingRun, namedFolder, pointLatest, removeRunFolder,
 import { logSection, openRunLog, REJECTS, RESOLVED, RESULTS, SOURCE, type LogRequest, type RunLog } from './run-log.js';
 import { createRunState, sectionOf, type RunState } from './run-state.js';
 import { runPath, runsRoot, shownPath } from './runs-root.js';
+import { trackedLog } from './tracked-log.js';
 
 /** Which run is wanted, a new one or one that goes on, and what is asked of it. */
 export interface RunRequest extends RunPlace, Omit<LogRequest, 'origin'> {
+  /** Where else it is written down. */
+  readonly track: TrackOptions;
   /** The folder of a run that goes on, or AUTO. */
   readonly resume?: string | undefined;
   /**
@@ -88,17 +94,26 @@ export async function openRun(request: RunRequest, tell: (notice: string) => voi
     const { state, resumed, damaged } = found === undefined ? { state: createRunState({}, folder), resumed: undefined, damaged: [] } : await goOn(folder, request, tell);
     const origin = originOfNew ?? (resumed === undefined ? await request.originOf?.() : undefined);
     if (origin !== undefined) state.of(originSection, () => origin);
-    const log = await openRunLog(folder, { ...request, origin }, state.of(logSection, () => ({ metricsBytes: 0 })), resumed === undefined);
+    const plainLog = await openRunLog(folder, { ...request, origin }, state.of(logSection, () => ({ metricsBytes: 0 })), resumed === undefined);
+    const hparams = new Map([...leavesOf((parse(request.config) ?? {}) as object)].map(([key, text]) => [key, hparamOf(text)]));
+    const tracked = trackedLog(plainLog, openTrackers(request.track, { folder, name: request.configName, hparams, stateOf: state.of, tell }));
+    const { log } = tracked;
     const begin: OpenRun['begin'] = async (data) => {
       await log.begin(data);
       if (resumed === undefined) await pointLatest(folder, root);
       hasBegun = true;
     };
-    return { folder, log, state, resumed, damaged, begin, release };
+    return { folder, log, state, resumed, damaged, begin, release: () => tracked.release().finally(release) };
   } catch (error) {
     await release();
     throw error;
   }
+}
+
+/** A value of a config, from JSON, as other tools take it: a list as a text. */
+function hparamOf(json: string): string | number | boolean {
+  const value: unknown = JSON.parse(json);
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? value : json;
 }
 
 /** The checkpoint from which a run goes on, and what there is to say about it. */

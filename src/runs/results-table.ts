@@ -16,17 +16,17 @@ export function resultsTable({ milestones, results }: MetricLines): string {
     isBest: String(isBest),
     'train.loss': train.loss,
     ...Object.fromEntries(Object.entries(train.terms).map(([term, loss]) => [`train.${term}`, loss])),
-    ...(valid !== undefined && { loss: valid.loss, ...cellsOf(valid.metrics) }),
+    ...(valid !== undefined && { loss: valid.loss, ...numbersOf(valid.metrics) }),
   }));
   const best = milestones.findLast(({ isBest }) => isBest);
   const test = results?.metrics['test'];
-  if (test !== undefined) rows.push({ epoch: results!.bestEpoch, step: best?.step ?? '', split: 'test', ...cellsOf(test) });
+  if (test !== undefined) rows.push({ epoch: results!.bestEpoch, step: best?.step ?? '', split: 'test', ...numbersOf(test) });
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   return csvText([columns, ...rows.map((row) => columns.map((column) => row[column] ?? ''))]);
 }
 
 /** Each number of a report, as `ctr.auc`. */
-function cellsOf(report: Report): Cells {
+export function numbersOf(report: Report): Readonly<Record<string, number>> {
   return Object.fromEntries(
     Object.entries(report).flatMap(([space, values]) => Object.entries(values).flatMap(([metric, value]) => (typeof value === 'number' ? [[`${space}.${metric}`, value] as const] : []))),
   );

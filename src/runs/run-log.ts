@@ -1,5 +1,5 @@
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
-import { appendFile, open, rename, rm, stat, truncate } from 'node:fs/promises';
+import { appendFile, open, rename, rm } from 'node:fs/promises';
 import os from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
@@ -12,7 +12,7 @@ import type { Milestone, StepReport } from '../training/loop.js';
 import type { Evaluation } from '../training/monitor.js';
 import type { LoopState } from '../training/loop-state.js';
 import type { TrainResult } from '../training/observer.js';
-import { onDisk, onDiskSync, writeFileAtomic } from '../disk.js';
+import { cutFile, onDisk, onDiskSync, writeFileAtomic } from '../disk.js';
 import { ENVIRONMENT, type Origin } from './origin.js';
 import { METRICS, readMetricLines, trainedIn } from './metric-lines.js';
 import { packageVersion } from './package-version.js';
@@ -158,7 +158,7 @@ export async function openRunLog(run: string, { source, config, overrides, engin
       if (isNew) return;
       isOurs = true;
       for (const path of [resultsPath, summaryPath]) await onDisk(path, () => rm(path, { force: true }));
-      state.metricsBytes = await cut(metricsPath, state.metricsBytes);
+      state.metricsBytes = await cutFile(metricsPath, state.metricsBytes);
       // Predictions of an epoch that is taken again are none of the best that is known.
       const { valid } = readScores(run);
       if (valid !== undefined && valid.step === readMetricLines(run).milestones.findLast(({ isBest }) => isBest)?.step) scores = { valid };
@@ -222,16 +222,6 @@ export async function openRunLog(run: string, { source, config, overrides, engin
       return result;
     },
   };
-}
-
-/** Cuts a file to a length, if it is longer; gives the length that it has then. */
-async function cut(path: string, bytes: number): Promise<number> {
-  if (!existsSync(path)) return 0;
-  return onDisk(path, async () => {
-    const { size } = await stat(path);
-    if (size > bytes) await truncate(path, bytes);
-    return Math.min(size, bytes);
-  });
 }
 
 function environment(engine: LogRequest['engine']): object {

@@ -1,0 +1,1 @@
+export { tensorboard } from './tensorboard.js';

@@ -1,0 +1,84 @@
+import protobuf from 'protobufjs/minimal.js';
+import { BINS_PER_UNIT, middleOf, type ScoreBins } from '../evaluation/score-bins.js';
+
+// The messages of TensorBoard's event files that are written here, with the numbers of their fields: tensorboard/compat/proto/event.proto,
+// summary.proto, histogram.proto, and plugins/hparams/plugin_data.proto.
+
+type Message = protobuf.Writer;
+const message = (): Message => protobuf.Writer.create();
+const bytesField = (writer: Message, field: number, value: Message): Message => writer.uint32((field << 3) | 2).bytes(value.finish());
+const textField = (writer: Message, field: number, value: string): Message => writer.uint32((field << 3) | 2).string(value);
+const doubleField = (writer: Message, field: number, value: number): Message => writer.uint32((field << 3) | 1).double(value);
+const intField = (writer: Message, field: number, value: number): Message => writer.uint32(field << 3).int64(value);
+
+function event(seconds: number, step: number): Message {
+  return intField(doubleField(message(), 1, seconds), 2, step);
+}
+
+/** The first record of a file. */
+export function versionEvent(seconds: number): Uint8Array {
+  return textField(event(seconds, 0), 3, 'brain.Event:2').finish();
+}
+
+/** Some scalars behind a step. */
+export function scalarsEvent(seconds: number, step: number, values: Readonly<Record<string, number>>): Uint8Array {
+  const summary = message();
+  for (const [tag, value] of Object.entries(values)) bytesField(summary, 1, textField(message(), 1, tag).uint32((2 << 3) | 5).float(value));
+  return bytesField(event(seconds, step), 5, summary).finish();
+}
+
+/** Fine bins that one of a histogram holds. */
+const COARSE = BINS_PER_UNIT / 4;
+
+/** How the predictions of some spaces lie, behind a step: buckets end at probabilities, which are apart as their logits are. */
+export function histogramsEvent(seconds: number, step: number, histograms: Readonly<Record<string, ScoreBins>>): Uint8Array {
+  const summary = message();
+  for (const [tag, bins] of Object.entries(histograms)) bytesField(summary, 1, bytesField(textField(message(), 1, tag), 5, histogram(bins)));
+  return bytesField(event(seconds, step), 5, summary).finish();
+}
+
+function histogram({ rows, predicted, at, negatives, truths }: ScoreBins): Message {
+  const counts = new Map<number, number>();
+  let squares = 0;
+  for (const [i, bin] of at.entries()) {
+    const count = negatives[i]! + truths[i]!;
+    const bucket = Math.floor(bin / COARSE);
+    counts.set(bucket, (counts.get(bucket) ?? 0) + count);
+    squares += count * middleOf(bin) ** 2;
+  }
+  // A bucket reaches from the limit before it to its own: empty ones between keep others from reaching over them.
+  const [first, last] = [Math.floor(at[0]! / COARSE), Math.floor(at.at(-1)! / COARSE)];
+  const buckets = Array.from({ length: last - first + 1 }, (_, i) => first + i);
+  const written = message();
+  for (const [i, value] of [middleOf(at[0]!), middleOf(at.at(-1)!), rows, predicted, squares].entries()) doubleField(written, i + 1, value);
+  const packed = (field: number, values: readonly number[]): Message => bytesField(written, field, values.reduce((writer, value) => writer.double(value), message()));
+  packed(6, buckets.map((bucket) => 1 / (1 + Math.exp((-(bucket + 1) * COARSE) / BINS_PER_UNIT))));
+  return packed(7, buckets.map((bucket) => counts.get(bucket) ?? 0));
+}
+
+/** What a run was asked for, for the plugin that compares runs by it. */
+export function sessionStartEvent(seconds: number, hparams: ReadonlyMap<string, string | number | boolean>): Uint8Array {
+  const start = message();
+  for (const [key, value] of hparams) bytesField(start, 1, bytesField(textField(message(), 1, key), 2, valueOf(value)));
+  return hparamsEvent(seconds, '_hparams_/session_start_info', 3, doubleField(start, 5, seconds));
+}
+
+/** How a run ended: 1 well, 2 not. */
+export function sessionEndEvent(seconds: number, status: 1 | 2): Uint8Array {
+  return hparamsEvent(seconds, '_hparams_/session_end_info', 4, doubleField(intField(message(), 1, status), 2, seconds));
+}
+
+/** A value of `google.protobuf.Value`. */
+function valueOf(value: string | number | boolean): Message {
+  if (typeof value === 'number') return doubleField(message(), 2, value);
+  return typeof value === 'string' ? textField(message(), 3, value) : message().uint32(4 << 3).bool(value);
+}
+
+/** A summary without a number of its own: what it tells lies in the data of the plugin; the tensor is one 0. */
+function hparamsEvent(seconds: number, tag: string, field: number, data: Message): Uint8Array {
+  const plugin = bytesField(textField(message(), 1, 'hparams'), 2, bytesField(message(), field, data));
+  const shape = bytesField(message(), 2, intField(message(), 1, 1));
+  const tensor = bytesField(intField(message(), 1, 1), 2, shape).uint32((5 << 3) | 5).float(0);
+  const value = bytesField(bytesField(textField(message(), 1, tag), 8, tensor), 9, bytesField(message(), 1, plugin));
+  return bytesField(event(seconds, 0), 5, bytesField(message(), 1, value)).finish();
+}

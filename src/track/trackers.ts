@@ -1,0 +1,31 @@
+import { z } from 'zod';
+import type { Finding } from '../part.js';
+import * as all from './all.js';
+import type { TrackedRun, Tracker, TrackerPart } from './tracker.js';
+
+/** The `track` section of a config: the keys of all trackers. */
+export const trackOptions = z.strictObject(all.tensorboard.keys).describe('where else a run is written down, for other tools');
+export type TrackOptions = z.output<typeof trackOptions>;
+
+// Each gets the whole section, of which it reads its own keys.
+const parts = Object.values(all) as unknown as readonly TrackerPart<string, z.ZodRawShape>[];
+
+/** What the keys of the section say together that cannot be. */
+export function* checkTrack(options: TrackOptions): Generator<Finding> {
+  for (const part of parts) yield* part.check?.(options) ?? [];
+}
+
+/** All trackers that the section asks for, as one. */
+export function openTrackers(options: TrackOptions, run: TrackedRun): Tracker {
+  const trackers = parts.flatMap((part) => part.open(options, run) ?? []);
+  const each = async (tell: (tracker: Tracker) => Promise<void>): Promise<void> => {
+    for (const tracker of trackers) await tell(tracker);
+  };
+  return {
+    begin: () => each((tracker) => tracker.begin()),
+    scalars: (...told) => trackers.forEach((tracker) => tracker.scalars(...told)),
+    predictions: (...told) => trackers.forEach((tracker) => tracker.predictions(...told)),
+    flush: () => each((tracker) => tracker.flush()),
+    end: (how) => each((tracker) => tracker.end(how)),
+  };
+}
