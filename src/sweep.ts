@@ -100,11 +100,16 @@ export async function work(folder: string, { device, threads, signal, tell }: En
   await takeTrials(study, await openJournal(folder), {
     signal,
     tell,
-    train: (run) =>
-      train(
-        { experiment: parseConfig(configText, config, run.settings.map(parseOverride)), source: configText },
-        { device, threads, runDir: run.folder, resume: AUTO, overrides: run.settings, signal: run.signal },
-        { onRead: () => undefined, onStart: () => undefined, onStep: () => undefined, onMilestone: () => undefined, onNotice: tell },
-      ),
+    train(run) {
+      const experiment = parseConfig(configText, config, run.settings.map(parseOverride));
+      return train({ experiment, source: configText }, { device, threads, runDir: run.folder, resume: AUTO, overrides: run.settings, signal: run.signal }, {
+        onRead: () => undefined,
+        onStart: () => undefined,
+        onStep: () => undefined,
+        onNotice: tell,
+        // At its last end, a run needs no stopping.
+        onMilestone: ({ isEpochEnd, epoch, valid }) => (isEpochEnd && epoch < experiment.training.epochs ? run.onEpoch(epoch, valid?.monitored ?? null) : undefined),
+      });
+    },
   });
 }

@@ -92,7 +92,7 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
       onMilestone: async (milestone) => {
         await log.milestone(milestone);
         await saver?.atMilestone(milestone);
-        observer.onMilestone(milestone);
+        await observer.onMilestone(milestone);
         nonsense.milestone(milestone);
       },
     });

@@ -63,7 +63,7 @@ function trialLine({ options }: Study, { number, value, deviation, point, messag
 }
 
 function stateLine({ numTrials }: Study, board: readonly ListedTrial[]): string {
-  const numOver = board.filter(({ state }) => state === 'finished' || state === 'failed').length;
+  const numOver = board.filter(({ state }) => state !== 'running' && state !== 'waiting').length;
   const [best] = board;
   const found = best?.value == null ? '' : `, best ${best.value.toFixed(4)} of trial ${best.number}`;
   return `${count(numOver)}${Number.isFinite(numTrials) ? ` of ${count(numTrials)}` : ''} trials, ${board.filter(({ state }) => state === 'running').length} running${found}`;

@@ -6,13 +6,13 @@ import { createFileAtomic, onDisk } from '../disk.js';
 import { systemCode, userError } from '../errors.js';
 import { thisProcess } from '../runs/owner.js';
 import type { Point } from './space.js';
-import { claimSchema, releaseSchema, resultSchema, trialSchema, type Claim, type Trial, type TrialResult } from './trial.js';
+import { claimSchema, releaseSchema, resultSchema, rungSchema, trialSchema, type Claim, type Trial, type TrialResult } from './trial.js';
 
 /** The folder of a study's journal. */
 export const JOURNAL = 'journal';
 
-/** An entry's name: the trial's number, what it tells, and of claims and releases which one. */
-const ENTRY = /^(\d+)\.(trial|claim|release|result)(?:-(\d+))?\.json$/;
+/** An entry's name: the trial's number, what it tells, and of claims, releases and rungs which one. */
+const ENTRY = /^(\d+)\.(trial|claim|release|rung|result)(?:-(\d+))?\.json$/;
 const entryName = (number: number, kind: string, count?: number): string => `${String(number).padStart(6, '0')}.${kind}${count === undefined ? '' : `-${String(count).padStart(3, '0')}`}.json`;
 
 /**
@@ -30,6 +30,8 @@ export interface Journal {
   claim(trial: Trial): Promise<Claim | undefined>;
   /** Gives a trial back that was taken for the last time. */
   release(trial: Trial, reason: string): Promise<void>;
+  /** Notes what a trial is worth at a rung, counted from 0; what was noted first stays. */
+  reach(number: number, rung: number, at: z.input<typeof rungSchema>): Promise<void>;
   /** Ends a trial; false where it was over already. */
   end(number: number, result: TrialResult): Promise<boolean>;
 }
@@ -38,6 +40,7 @@ interface Noted {
   begun?: z.output<typeof trialSchema>;
   readonly claims: Claim[];
   readonly released: Set<number>;
+  readonly rungs: number[];
   result?: TrialResult;
 }
 
@@ -53,11 +56,12 @@ export async function openJournal(study: string): Promise<Journal> {
     if (digits === undefined) return;
     const path = join(folder, name);
     const number = Number(digits);
-    const entry = noted.get(number) ?? { claims: [], released: new Set() };
+    const entry = noted.get(number) ?? { claims: [], released: new Set(), rungs: [] };
     noted.set(number, entry);
     if (kind === 'trial') entry.begun = await readEntry(path, trialSchema);
     if (kind === 'claim') entry.claims[Number(count) - 1] = { ...(await readEntry(path, claimSchema)), path, isReleased: false };
     if (kind === 'release') entry.released.add(Number(count) - 1);
+    if (kind === 'rung') entry.rungs[Number(count) - 1] = (await readEntry(path, rungSchema)).value;
     if (kind === 'result') entry.result = await readEntry(path, resultSchema);
   };
   const refresh = async (): Promise<void> => {
@@ -68,7 +72,7 @@ export async function openJournal(study: string): Promise<Journal> {
     await Promise.all(fresh.map(note));
     for (const name of fresh) read.add(name);
     trials = [...noted.values()]
-      .flatMap(({ begun, claims, released, result }) => (begun === undefined ? [] : [{ ...begun, claims: claims.map((claim, i) => ({ ...claim, isReleased: released.has(i) })), result }]))
+      .flatMap(({ begun, claims, released, rungs, result }) => (begun === undefined ? [] : [{ ...begun, claims: claims.map((claim, i) => ({ ...claim, isReleased: released.has(i) })), rungs: [...rungs], result }]))
       .sort((a, b) => a.number - b.number);
   };
   const write = (name: string, content: object): Promise<boolean> => createFileAtomic(join(folder, name), `${JSON.stringify(content)}\n`);
@@ -87,6 +91,9 @@ export async function openJournal(study: string): Promise<Journal> {
     },
     async release({ number, claims }, reason) {
       await write(entryName(number, 'release', claims.length), { reason } satisfies z.input<typeof releaseSchema>);
+    },
+    async reach(number, rung, at) {
+      await write(entryName(number, 'rung', rung + 1), at);
     },
     end: (number, result) => write(entryName(number, 'result'), result),
   };

@@ -1,4 +1,5 @@
 import { hasEnded } from '../runs/owner.js';
+import { costOf } from './seen.js';
 import type { Point } from './space.js';
 import type { StudyFacts } from './study.js';
 import { meanOf, type Trial } from './trial.js';
@@ -7,7 +8,7 @@ import { meanOf, type Trial } from './trial.js';
 export interface ListedTrial {
   readonly number: number;
   /** Waiting: nobody has it now. */
-  readonly state: 'running' | 'waiting' | 'finished' | 'failed';
+  readonly state: 'running' | 'waiting' | 'finished' | 'stopped' | 'failed';
   readonly value: number | null;
   readonly deviation: number | null;
   readonly point: Point;
@@ -20,11 +21,10 @@ export interface ListedTrial {
   readonly message?: string;
 }
 
-/** The trials of a study, the best first; then those without a value, by number. */
+/** The trials of a study: those that finished, the best first; then those that were stopped; then those without a value, by number. */
 export function leaderboard(trials: readonly Trial[], goal: StudyFacts['goal']): readonly ListedTrial[] {
-  const sign = goal === 'higher' ? -1 : 1;
-  const key = ({ value }: ListedTrial): number => (value === null ? Infinity : sign * value);
-  return trials.map(listed).sort((a, b) => (key(a) === key(b) ? a.number - b.number : key(a) < key(b) ? -1 : 1));
+  const group = ({ state, value }: ListedTrial): number => (value === null ? 2 : state === 'stopped' ? 1 : 0);
+  return trials.map(listed).sort((a, b) => group(a) - group(b) || (a.value === null || b.value === null ? 0 : costOf(a.value, goal) - costOf(b.value, goal)) || a.number - b.number);
 }
 
 function listed({ number, point, claims, result }: Trial): ListedTrial {

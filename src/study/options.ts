@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Finding } from '../part.js';
+import { ashaOptions } from './asha.js';
 import { parameterOptions } from './domains/domains.js';
 import { launchers } from './launchers/launchers.js';
 import { searches } from './searches/searches.js';
@@ -16,6 +17,7 @@ export const studyOptions = z.strictObject({
   set: z.record(path, z.unknown()).default({}).describe('keys of the config that are the same in all trials'),
   space: z.record(path, parameterOptions).describe('keys of the config that are varied'),
   search: searches.schema.prefault({}).describe('how points of the space are chosen'),
+  asha: ashaOptions.optional(),
   seed: z.int().min(0).max(2 ** 32 - 1).default(0).describe('decides what a search draws'),
   seeds: z
     .union([z.int().min(1).max(1000), z.array(z.int().min(0).max(2 ** 32 - 1)).min(1)])
@@ -45,6 +47,6 @@ export function* checkStudy({ space: specs, search, set, trials, hours, seeds }:
   const { needsGrid, name: method } = searches.partOf(search);
   const endless = needsGrid ? space.filter(({ domain }) => domain.grid === undefined) : [];
   for (const { name } of endless) yield { path: ['space', name], message: `a ${method} needs to know which values to take; give it steps: 5, or list values` };
-  if (!needsGrid && trials === undefined && hours === undefined) yield { path: ['search'], message: `a ${method} search has no end of its own; write trials: 20, or hours: 1` };
+  if (!needsGrid && trials === undefined && hours === undefined) yield { path: ['search'], message: `a search by ${method} has no end of its own; write trials: 20, or hours: 1` };
   if (Array.isArray(seeds) && new Set(seeds).size < seeds.length) yield { path: ['seeds'], message: 'one stands there twice, and its runs would be the same' };
 }

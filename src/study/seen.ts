@@ -3,7 +3,12 @@ import type { StudyFacts } from './study.js';
 import type { Trial } from './trial.js';
 
 /** A trial as a search sees it: its value turned so that lower is better. */
-export function seenBy({ point, result }: Trial, goal: StudyFacts['goal']): SeenTrial {
-  if (result === undefined) return { point, cost: undefined };
-  return { point, cost: result.value === null ? null : goal === 'higher' ? -result.value : result.value };
+export function seenBy({ point, rungs, result }: Trial, goal: StudyFacts['goal']): SeenTrial {
+  const rung = result?.end === 'stopped' ? rungs.length - 1 : Infinity;
+  return { point, cost: result === undefined ? undefined : result.value === null ? null : costOf(result.value, goal), rung };
+}
+
+/** A value turned so that lower is better. */
+export function costOf(value: number, goal: StudyFacts['goal']): number {
+  return goal === 'higher' ? -value : value;
 }

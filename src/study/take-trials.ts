@@ -2,9 +2,10 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { wallClockMs } from '../clock.js';
 import { dropForeignLock } from '../runs/lock.js';
+import { goesOn, rungOf } from './asha.js';
 import type { Journal } from './journal.js';
 import { runTrial, type TrainRun } from './run-trial.js';
-import { seenBy } from './seen.js';
+import { costOf, seenBy } from './seen.js';
 import { runFolderOf, streamOf, type Study } from './study.js';
 import type { Trial, TrialResult } from './trial.js';
 import { keepAlive, watchClaims, type ClaimWatch } from './watch-claims.js';
@@ -47,7 +48,7 @@ export async function takeTrials(study: Study, journal: Journal, { train, signal
     tell(`trial ${trial.number}${trial.claims.length === 0 ? '' : ', taken over'}: ${JSON.stringify(trial.point)}`);
     // A process of another machine that had it is dead, whatever it has locked.
     if (trial.claims.length > 0) for (const seed of study.seeds) await dropForeignLock(join(study.folder, runFolderOf(trial.number, seed)));
-    const result = await whileHeld(journal, mine, signal, tell, (held) => runTrial(study, mine, train, held));
+    const result = await whileHeld(journal, mine, signal, tell, (held) => runTrial(study, mine, train, (epoch, value) => isOutdone(study, journal, mine, epoch, value), held));
     if (result !== undefined) {
       await journal.end(trial.number, result);
       tell(`trial ${trial.number}: ${result.end === 'failed' ? `failed: ${result.message}` : `${study.options.metric} ${result.value}`}`);
@@ -73,6 +74,15 @@ async function whileHeld(journal: Journal, trial: Trial, signal: AbortSignal, te
   } finally {
     stop();
   }
+}
+
+/** Notes what a trial is worth where an epoch is a rung, and tells whether others have done so much better that it ends there. */
+async function isOutdone({ options: { asha }, goal }: Study, journal: Journal, { number }: Trial, epoch: number, value: number): Promise<boolean> {
+  const rung = asha && rungOf(asha, epoch);
+  if (rung === undefined) return false;
+  await journal.reach(number, rung, { epoch, value });
+  await journal.refresh();
+  return !goesOn(costOf(value, goal), journal.trials.flatMap(({ rungs }) => (rungs[rung] === undefined ? [] : [costOf(rungs[rung], goal)])), asha!.factor);
 }
 
 async function freeTrial(journal: Journal, watch: ClaimWatch): Promise<Trial | undefined> {

@@ -15,6 +15,9 @@ export const claimSchema = z.strictObject({ owner: ownerSchema });
 /** Who gave a trial back before it was over, to let others go on with it. */
 export const releaseSchema = z.strictObject({ reason: z.string() });
 
+/** Where a trial stood when it came to a rung: written once. */
+export const rungSchema = z.strictObject({ epoch: z.int().min(1), value: z.number() });
+
 const reportSchema = z.record(z.string(), z.number());
 
 /** One run of a trial: that of one seed. */
@@ -34,8 +37,8 @@ export type TrialRun = z.output<typeof trialRunSchema>;
 
 /** What came of a trial: written once. */
 export const resultSchema = z.strictObject({
-  /** Whether its runs came to their ends, or what ended it. */
-  end: z.enum(['finished', 'failed']),
+  /** Whether its runs came to their ends, or were stopped since others did better, or failed. */
+  end: z.enum(['finished', 'stopped', 'failed']),
   /** The mean over its runs, and the deviation from it: null where there is none, or for one run alone. */
   value: z.number().nullable(),
   deviation: z.number().nullable(),
@@ -49,6 +52,8 @@ export type TrialResult = z.output<typeof resultSchema>;
 export interface Trial extends z.output<typeof trialSchema> {
   /** Each time that it was taken, in order; the last has it. */
   readonly claims: readonly Claim[];
+  /** Values at the rungs that it came to, from the first on. */
+  readonly rungs: readonly number[];
   readonly result: TrialResult | undefined;
 }
 

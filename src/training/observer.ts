@@ -20,7 +20,8 @@ export interface TrainObserver {
   onNotice(text: string): void;
   onStart(start: TrainStart): void;
   onStep(progress: StepProgress): void;
-  onMilestone(milestone: Milestone): void;
+  /** What it gives is waited for before the next step. */
+  onMilestone(milestone: Milestone): unknown;
 }
 
 /** How a run ended, and what came of it: what is printed with `--json`, and what summary.json holds. */

@@ -119,6 +119,23 @@ describe('mtl sweep', () => {
     for (const table of ['dense', 'embeddings']) expect(changes).toContain(`training.optimizer.${table}.learningRate=${String(rate)}\n`);
   });
 
+  it('stops trials at a rung where others do better, and leaves runs that can go on', { timeout: 120_000 }, async () => {
+    const study = writeStudy('space: { training.optimizer.dense.learningRate: [0.01, 1.0e-6, 1.0e-7, 1.0e-8], training.firstBias: [drawn] }\nsearch: { name: grid }\nasha: { firstRung: 1, factor: 2 }\n');
+    const cwd = scratchFolder();
+    const { code, stdout } = await mtl(cwd, ['sweep', study, '--json']);
+    expect(code).toBe(0);
+    const { trials } = swept(stdout);
+    const stopped = trials.filter(({ state }) => state === 'stopped');
+    expect(trials[0]!.state).toBe('finished');
+    expect(stopped.length).toBeGreaterThanOrEqual(1);
+    for (const { runs } of stopped) {
+      const folder = join(cwd, 'runs', 'small', runs[0]!);
+      expect(JSON.parse(readFileSync(join(folder, 'summary.json'), 'utf8'))).toMatchObject({ end: 'interrupted', epochs: 1 });
+      const went = await mtl(cwd, ['train', '--resume', folder, '--json']);
+      expect(JSON.parse(went.stdout)).toMatchObject({ end: 'finished', epochs: 2 });
+    }
+  });
+
   it('notes a trial that diverges as failed, and goes on', { timeout: 60_000 }, async () => {
     const study = writeStudy('space: { training.optimizer.dense.learningRate: [1.0e+300, 0.01] }\nsearch: { name: grid }\n');
     const { code, stdout } = await mtl(scratchFolder(), ['sweep', study, '--json']);
@@ -149,7 +166,7 @@ describe('a study that is wrong', () => {
     ['the end of a line out of what the config takes', 'space:\n  model.ctrTower.dropout: { type: uniform, low: 0, high: 1.5 }\ntrials: 5\n', 'small.yaml:5:3: model.ctrTower.dropout: expected less than 1, found 1.5'],
     ['ends the wrong way round', 'space: { model.ctrTower.dropout: { type: uniform, low: 0.5, high: 0.1 } }\ntrials: 5\n', 'expected more than low, which is 0.5, found 0.1'],
     ['a grid without values', 'space: { model.ctrTower.dropout: { type: uniform, low: 0, high: 0.5 } }\nsearch: { name: grid }\n', 'a grid needs to know which values to take; give it steps: 5, or list values'],
-    ['no end', 'space: { training.batchSize: [64] }\n', 'a random search has no end of its own; write trials: 20, or hours: 1'],
+    ['no end', 'space: { training.batchSize: [64] }\n', 'a search by tpe has no end of its own; write trials: 20, or hours: 1'],
     ['a condition on what is not there', 'space: { training.batchSize: { type: choices, values: [64], when: { model.nam: esmm } } }\ntrials: 1\n', 'expected a parameter that stands above; there is none'],
     ['the seed', 'space: { seed: [1, 2] }\ntrials: 1\n', 'is set by the study; write seeds: [1, 2, 3] in place of it'],
   ])('for %s is told where', async (_, text, expected) => {

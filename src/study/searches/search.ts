@@ -8,6 +8,8 @@ export interface SeenTrial {
   readonly point: Point;
   /** Lower is better; null where it failed, undefined while it runs. */
   readonly cost: number | null | undefined;
+  /** The rung at which it was stopped; Infinity where it was not. */
+  readonly rung: number;
 }
 
 /** Chooses the points of trials. */

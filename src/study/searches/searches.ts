@@ -2,4 +2,4 @@ import { registry } from '../../part.js';
 import * as all from './all.js';
 
 /** Every way to search by its name in the YAML. */
-export const searches = registry(all, 'name', all.random.name);
+export const searches = registry(all, 'name', all.tpe.name);
