@@ -12,7 +12,7 @@ import { planSize } from './engines/plan-size.js';
 import { createCalibration } from './evaluation/calibration/calibration.js';
 import { measuredSpaces } from './evaluation/measured-spaces.js';
 import { layoutOf, vocabularyBytes } from './features/feature-types.js';
-import { buildModel, embeddingParts } from './models/models.js';
+import { buildModel, lookupsOf } from './models/models.js';
 import { readBest } from './runs/calibrated-spaces.js';
 import { openRun, type RunRequest } from './runs/open-run.js';
 import { openSaver, type Saver } from './runs/saver.js';
@@ -64,7 +64,7 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
     const encoded = encodedFormat(format, run.resumed?.fitted ?? start.grow(await sources.train.fit(format, reading)));
     const { train: trainSet, valid: validSet, test: testSet, unknown, facts } = await openDatasets(sources, encoded, reading, start.keepScales(run.state.of(dataSection, firstDataState)));
 
-    const layout = layoutOf(encoded.fields, { groups: experiment.features, embeddingParts: embeddingParts(model, tasks) });
+    const layout = layoutOf(encoded.fields, { groups: experiment.features, ...lookupsOf(model, tasks) });
     const graph = buildModel(model, layout, tasks, { ...training, ...data.sampling, ...facts });
     const plan = { graph, layout, seed, ...stepPlanOf(training) };
     const begun = { run: folder, model: model.name, engine: engine.description, epochs: training.epochs, epochSteps: Math.ceil(trainSet.rows / stepRows(training)), ...planSize(plan, engine, vocabularyBytes(encoded.fields)) };

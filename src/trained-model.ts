@@ -10,7 +10,7 @@ import { measuringOf, type Measuring } from './evaluation/options.js';
 import { spacesOf, type Space } from './evaluation/spaces.js';
 import { layoutOf, vocabularyBytes } from './features/feature-types.js';
 import type { Graph } from './graph/graph.js';
-import { buildModel, embeddingParts } from './models/models.js';
+import { buildModel, lookupsOf } from './models/models.js';
 import { denseOptimizers, embeddingOptimizerSchema } from './optimizers/optimizers.js';
 import { sgd } from './optimizers/sgd.js';
 import { calibratedSpaces } from './runs/calibrated-spaces.js';
@@ -49,7 +49,7 @@ export async function readTrainedModel(path: string, { withOptimizer = false, ra
   const experiment = storedExperiment(checkpoint.config, join(folder, 'config.yaml'));
   const tasks = tasksOf(experiment);
   const format = encodedFormat(rowFormatOf({ tasks, groups: Object.values(experiment.features), cells: experiment.data }), checkpoint.fitted);
-  const layout = layoutOf(format.fields, { groups: experiment.features, embeddingParts: embeddingParts(experiment.model, tasks) });
+  const layout = layoutOf(format.fields, { groups: experiment.features, ...lookupsOf(experiment.model, tasks) });
   const learned = tasks.some(({ scaling }) => scaling !== undefined) ? sectionOf(checkpoint.sections, dataSection, join(folder, FILES.state)).labelScales : undefined;
   const graph = buildModel(experiment.model, layout, tasks, { ...experiment.training, ...experiment.data.sampling, scales: labelScales(tasks, learned ?? {}) });
   const spaces = raw ? spacesOf(tasks) : calibratedSpaces(spacesOf(tasks), checkpoint, folder);

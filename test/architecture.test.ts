@@ -75,7 +75,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   runs: ['engines', 'evaluation', 'features', 'track', 'training'],
   synth: [],
   config: ['data', 'evaluation', 'features', 'graph', 'losses', 'models', 'runs', 'track', 'training'],
-  'warm-start': ['config', 'data', 'engines', 'features', 'graph', 'models', 'optimizers', 'runs', 'trained-model'],
+  'warm-start': ['config', 'data', 'engines', 'features', 'graph', 'models', 'optimizers', 'runs', 'tables', 'trained-model'],
   train: ['config', 'data', 'engines', 'evaluation', 'features', 'models', 'runs', 'training', 'warm-start'],
   evaluate: ['data', 'engines', 'evaluation', 'trained-model', 'training'],
   'trained-model': ['config', 'data', 'engines', 'evaluation', 'features', 'graph', 'models', 'optimizers', 'runs', 'tables'],

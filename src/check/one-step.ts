@@ -6,7 +6,7 @@ import type { Source } from '../data/sources/source.js';
 import { createEngine, type EngineOptions } from '../engines/engines.js';
 import { planSize, type PlanSize } from '../engines/plan-size.js';
 import { layoutOf, vocabularyBytes } from '../features/feature-types.js';
-import { buildModel, embeddingParts } from '../models/models.js';
+import { buildModel, lookupsOf } from '../models/models.js';
 import { addLosses, meanLoss, type EpochLoss } from '../training/loss-sums.js';
 import { stepPlanOf } from '../training/step-plan.js';
 import { createStepper } from '../training/stepper.js';
@@ -33,7 +33,7 @@ export async function oneStep(experiment: Experiment, format: RowFormat, train: 
   const policy = data.onBadRow === 'skip' ? skipBadRows(undefined, Infinity) : refuseBadRows;
   const encoded = encodedFormat(format, await train.fit(format, { policy }));
   const tasks = tasksOf(experiment);
-  const layout = layoutOf(encoded.fields, { groups: experiment.features, embeddingParts: embeddingParts(model, tasks) });
+  const layout = layoutOf(encoded.fields, { groups: experiment.features, ...lookupsOf(model, tasks) });
   const graph = buildModel(model, layout, tasks, { ...training, ...data.sampling });
   const engine = await createEngine(options);
   const plan = { graph, layout, seed, ...stepPlanOf(training) };

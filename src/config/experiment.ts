@@ -10,7 +10,7 @@ import { checkFeatures } from '../features/check.js';
 import { featureTypes, layoutOf } from '../features/feature-types.js';
 import { inputsOf } from '../graph/features.js';
 import { lossOf, lossOption, lossPartOf, losses } from '../losses/losses.js';
-import { buildModel, embeddingParts, models, type ModelSpec } from '../models/models.js';
+import { buildModel, lookupsOf, models, type ModelSpec } from '../models/models.js';
 import { Misfit, type Finding } from '../part.js';
 import { checkpointOptions } from '../runs/options.js';
 import { initFromOptions } from '../runs/origin.js';
@@ -110,8 +110,15 @@ function* checkInputs(model: ModelSpec, known: readonly string[]): Generator<Fin
 function* builtTerms(model: ModelSpec, groups: Experiment['features'], tasks: readonly Task[]): Generator<Finding, readonly string[] | undefined> {
   // How wide a vector is may be known of train alone.
   const fields = Object.values(groups).flatMap((group) => featureTypes.build(group)).map((field) => ({ ...field, width: Math.max(field.width, 1) }));
+  const layout = layoutOf(fields, { groups, ...lookupsOf(model, tasks) });
+  const names = layout.tables.map(({ name }) => name);
+  const twice = names.find((name, i) => names.indexOf(name) < i);
+  if (twice !== undefined) {
+    yield { path: ['model', 'wide'], message: `makes a table called '${twice}' beside that of the field '${twice}'; give that field another name` };
+    return undefined;
+  }
   try {
-    return buildModel(model, layoutOf(fields, { groups, embeddingParts: embeddingParts(model, tasks) }), tasks).terms.map(({ name }) => name);
+    return buildModel(model, layout, tasks).terms.map(({ name }) => name);
   } catch (error) {
     if (!(error instanceof Misfit)) throw error;
     yield error.finding;

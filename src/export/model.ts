@@ -42,8 +42,9 @@ function describeFields({ fields, layout }: Pick<ExportedModel, 'fields' | 'layo
   return fields.map((encoded, i) => {
     const { columns, encodedAs, rule } = encoded;
     const { field, ...place } = layout.columns[i]!;
+    const wide = layout.columns.find((each) => each.isWide === true && each.field === field);
     const rows = 'table' in place ? { rows: layout.tables.find((table) => table.name === place.table)!.rows } : {};
-    return { name: field, columns, encodedAs, ...place, ...rows, ...(rule && { rule: ruleInJson(rule) }), ...(encoded.kind === 'bag' && { form: encoded.form }) };
+    return { name: field, columns, encodedAs, ...place, ...rows, ...(wide !== undefined && 'table' in wide && { wide: { table: wide.table, offset: wide.offset, width: wide.width } }), ...(rule && { rule: ruleInJson(rule) }), ...(encoded.kind === 'bag' && { form: encoded.form }) };
   });
 }
 

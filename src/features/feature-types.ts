@@ -1,5 +1,5 @@
 import { UserError } from '../errors.js';
-import { withEmbeddingParts, type InputColumns, type InputLayout } from '../tables/layout.js';
+import { withEmbeddingParts, withWidePart, type InputColumns, type InputLayout, type WidePart } from '../tables/layout.js';
 import { registry } from '../part.js';
 import * as all from './all.js';
 import { joinCells, type CellOptions } from './cells.js';
@@ -60,10 +60,12 @@ interface LayoutOptions {
   readonly groups?: Readonly<Record<string, FeatureSpec>>;
   /** What the parts of embeddings are for that the model wants. */
   readonly embeddingParts?: readonly string[];
+  /** What its heads add up, if anything. */
+  readonly wide?: WidePart | undefined;
 }
 
 /** How the fields lie side by side in the model's input. Before they are encoded, their tables have no rows. */
-export function layoutOf(fields: readonly (Field & { readonly rows?: number })[], { groups = {}, embeddingParts }: LayoutOptions = {}): InputLayout {
+export function layoutOf(fields: readonly (Field & { readonly rows?: number })[], { groups = {}, embeddingParts, wide }: LayoutOptions = {}): InputLayout {
   const groupOf = new Map(Object.entries(groups).flatMap(([group, spec]) => featureTypes.build(spec).map(({ name }) => [name, group] as const)));
   let width = 0;
   const columns = fields.map((field): InputColumns => {
@@ -75,7 +77,8 @@ export function layoutOf(fields: readonly (Field & { readonly rows?: number })[]
     return field.kind === 'id' ? { ...place, kind: 'id', table: field.owner } : { ...place, kind: field.kind };
   });
   const tables = fields.filter((field) => hasTable(field) && field.owner === field.name).map(({ name, rows = 0, width }) => ({ name, rows, width }));
-  return withEmbeddingParts({ width, columns, tables }, embeddingParts?.length ?? 1);
+  const features = withEmbeddingParts({ width, columns, tables }, embeddingParts?.length ?? 1);
+  return wide === undefined ? features : withWidePart(features, wide);
 }
 
 /** Bytes of memory that the vocabularies of fields take. */

@@ -20,8 +20,11 @@ export function featureReaders(graph: Graph): ReadonlySet<string> {
     // Behind a layer, columns are its own.
     if (value.op !== 'linear') isOfFeatures.add(value);
   };
+  const { featureWidth = Infinity } = graph;
   for (const value of graph.values) {
     const isInput = value.op === 'input' && value.source.kind === 'features';
+    // What is looked up for the wide part is of tasks, whichever features it is added up over.
+    if (value.op === 'slice' && value.x.op === 'input' && value.begin >= featureWidth) continue;
     if (isInput || operandsOf(value).some((operand) => isOfFeatures.has(operand))) readFor(value);
   }
   // What is laid on columns of features has their columns too, and so has what that is made of, back to the layer that made it.

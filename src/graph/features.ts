@@ -51,6 +51,12 @@ export function embeddingPart(g: GraphBuilder, { input, fields }: Features, part
   return picked(g, input, own);
 }
 
+/** The numbers and vectors among features, side by side; undefined where there are none. */
+export function withoutEmbeddings(g: GraphBuilder, { input, fields }: Features): Value | undefined {
+  const numbers = fields.filter((field) => !hasEmbedding(field));
+  return numbers.length === 0 ? undefined : picked(g, input, numbers).input;
+}
+
 /** The columns of each field as a value of its own, in their order: what a model looks at that multiplies fields. */
 export function fieldValues(g: GraphBuilder, { input, fields }: Features): readonly Value[] {
   return fields.map(({ offset, width }) => columns(g, input, offset, width));

@@ -23,6 +23,8 @@ export interface Graph {
   /** By task: a probability, or the predicted number of a regression; width 1. */
   readonly predictions: ReadonlyMap<string, Value>;
   readonly terms: readonly Term[];
+  /** Columns of the looked-up input that are features; what lies behind is looked up for a wide part. All are where it is not given. */
+  readonly featureWidth?: number;
   /** By name, mostly that of a task: what a diagnosis looks at beside gradients. */
   readonly gates?: ReadonlyMap<string, Gate>;
 }

@@ -24,9 +24,9 @@ export function block(g: GraphBuilder, x: Value, width: number, options: Omit<Ml
 }
 
 /**
- * A tower: the blocks, then one number a row, or as many as a loss takes.
+ * A tower that is no task's: the blocks, then one number a row.
  * @param firstBias of that number; drawn where it is undefined
  */
-export function tower(g: GraphBuilder, x: Value, options: MlpOptions, name: string, firstBias?: number, outputs = 1): Value {
-  return g.linear(mlp(g, x, options, name), outputs, `${name}.out`, { firstBias });
+export function tower(g: GraphBuilder, x: Value, options: MlpOptions, name: string, firstBias?: number): Value {
+  return g.linear(mlp(g, x, options, name), 1, `${name}.out`, { firstBias });
 }

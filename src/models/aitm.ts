@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { inputOption, ofGroups } from '../graph/features.js';
 import type { Term } from '../graph/graph.js';
-import { mlp, mlpOptions, tower } from '../graph/mlp.js';
+import { mlp, mlpOptions } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
 import { checkInOrder, inOrder } from './in-order.js';
 import { defineModel } from './model.js';
-import { checkTaskTowers, taskTowerOptions, towerOf } from './task-towers.js';
+import { checkTaskTowers, taskTower, taskTowerOptions, towerOf } from './task-towers.js';
 
 /**
  * Adaptive Information Transfer Multi-task (Xi et al. 2021, https://arxiv.org/abs/2105.08489): tasks stand in the order of the
@@ -40,7 +40,7 @@ export const aitm = defineModel({
     for (const task of tasks) {
       const own = mlp(g, input, bottom, `bottoms.${task.name}`);
       const state: Value = passed === undefined ? own : g.attend([own, mlp(g, passed, { hidden: [width], activation: 'relu', dropout: 0, batchNorm: gate.batchNorm }, `gates.${task.name}`)], `attention.${task.name}`);
-      logits.push(tower(g, state, towerOf(options, task.name), `towers.${task.name}`, task.firstBiasInChain));
+      logits.push(taskTower(g, task, state, towerOf(options, task.name), task.firstBiasInChain));
       passed = state;
     }
     const { probabilities, ...output } = inOrder({ g, tasks }, logits);

@@ -6,7 +6,7 @@ import { mlp, mlpOptions } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
 import type { Finding } from '../part.js';
 import { tasksGiven, type Task } from '../tasks.js';
-import { defineModel, head } from './model.js';
+import { defineModel, head, lastLayer } from './model.js';
 import { checkTaskTowers, taskTowerOptions, towerOf } from './task-towers.js';
 
 /** By task: what it depends on. */
@@ -50,7 +50,7 @@ export const dbmtl = defineModel({
       states.set(task.name, state);
       return state;
     };
-    const heads = tasks.map((task) => head(g, task, g.linear(stateOf(task), 1, `relations.${task.name}.out`, { firstBias: task.firstBias })));
+    const heads = tasks.map((task) => head(g, task, lastLayer(g, task, stateOf(task), `relations.${task.name}`, task.firstBias)));
     return { gates, predictions: new Map(tasks.map(({ name }, t) => [name, heads[t]!.prediction])), terms: heads.map(({ term }) => term) };
   },
 });

@@ -1,13 +1,13 @@
 import { bottomEmbeddingParts, bottomSchema, buildBottom, checkBottom } from '../bottoms/bottoms.js';
 import { didYouMean, joined, quoted } from '../errors.js';
 import type { Gate, Term } from '../graph/graph.js';
-import { mlpOptions, tower, type MlpOptions } from '../graph/mlp.js';
+import { mlpOptions, type MlpOptions } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
 import type { Finding, OptionsOf } from '../part.js';
 import { chainOf, givenOf, type Task } from '../tasks.js';
 import { checkProbability } from './check-probability.js';
 import { termOf, type ModelContext, type ModelTask } from './model.js';
-import { checkTaskTowers, taskTowerOptions, towerOf } from './task-towers.js';
+import { checkTaskTowers, taskTower, taskTowerOptions, towerOf } from './task-towers.js';
 
 const towerOptions = mlpOptions.extend({ hidden: mlpOptions.shape.hidden.default([16, 8]) }).prefault({});
 
@@ -74,7 +74,7 @@ export function funnelOf({ g, input, fields, tasks }: ModelContext, options: Fun
   const { outputs: below, gates = new Map() } = buildBottom(options.bottom, { g, input, fields, tasks: tasks.map(({ name }) => name) });
   const outputs = between(below);
   const optionsOf = ({ name, given }: ModelTask): MlpOptions => towerOf({ tower: given === undefined ? options.ctrTower : options.cvrTower, towers: options.towers }, name);
-  const logits = new Map(tasks.map((task) => [task, tower(g, outputs.get(task.name)!, optionsOf(task), `towers.${task.name}`, task.firstBias)]));
+  const logits = new Map(tasks.map((task) => [task, taskTower(g, task, outputs.get(task.name)!, optionsOf(task), task.firstBias)]));
   const probabilities = new Map(tasks.map((task) => [task, g.activation(logits.get(task)!, 'sigmoid', `${task.name}.probability`)]));
   const chains = tasks.map((task) => {
     const chain = chainOf(task, tasks);

@@ -20,6 +20,8 @@ export interface ModelTask extends Task {
   readonly firstBias: number | undefined;
   /** The same for a head that tells it over all rows, of the chain. */
   readonly firstBiasInChain: number | undefined;
+  /** What the wide part adds to the numbers that its head says; nothing where there is none. */
+  readonly wide: Value | undefined;
 }
 
 /** What a model is built from: the features are those of the whole config, of which its parts take what they are given with `ofGroups`. */
@@ -42,6 +44,17 @@ export interface ModelPart<Name extends string, Shape extends z.ZodRawShape> ext
 /** Declares a model; the identity, for the sake of its types. */
 export function defineModel<const Name extends string, Shape extends z.ZodRawShape>(model: ModelPart<Name, Shape>): ModelPart<Name, Shape> {
   return model;
+}
+
+/**
+ * The last layer of a task's tower: as many numbers as its loss takes, to which the wide part adds its own. Every model reads
+ * what it predicts of a task off this.
+ * @param name of the tower
+ * @param firstBias of these numbers; drawn where it is undefined
+ */
+export function lastLayer(g: GraphBuilder, task: ModelTask, x: Value, name: string, firstBias: number | undefined): Value {
+  const out = g.linear(x, task.taskLoss.outputs, `${name}.out`, { firstBias });
+  return task.wide === undefined ? out : g.add(out, task.wide);
 }
 
 /** The term of a task's loss of the numbers that a tower says, over the rows that count. */

@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import { GraphBuilder, type LossOptions } from '../graph/builder.js';
 import type { InputField } from '../graph/features.js';
 import type { Graph } from '../graph/graph.js';
@@ -8,11 +9,14 @@ import { rootTasks, taskColumns, type LabelFacts, type LabelSum, type Task } fro
 import { firstBiasOf, positiveWeightOf, type FirstBias } from './first-bias.js';
 import { scaled, unscaled } from './label-units.js';
 import type { ModelTask } from './model.js';
+import { widePartOf, wideOption, wideSums } from './wide.js';
 import * as all from './all.js';
 
-/** Every model by its name in the YAML. */
-export const models = registry(all);
-export type ModelSpec = Parameters<typeof models.build>[0];
+const parts = registry(all);
+
+/** Every model by its name in the YAML, with what all of them take. */
+export const models = { ...parts, schema: parts.schemaWith({ wide: wideOption }) };
+export type ModelSpec = z.output<typeof models.schema>;
 
 /**
  * What a graph is built for, beside its model and its tasks. Where the sums of a label are not given, balanced ones weigh 1 and
@@ -30,7 +34,12 @@ export interface GraphOptions extends Partial<LabelFacts> {
 /** How the features lie side by side. */
 export interface ModelInput {
   readonly width: number;
-  readonly columns: readonly InputField[];
+  readonly columns: readonly (InputField & { readonly isWide?: true })[];
+}
+
+/** What a model looks up, beside one embedding of every field as wide as the config says. */
+export function lookupsOf(spec: ModelSpec, tasks: readonly Task[]) {
+  return { embeddingParts: embeddingParts(spec, tasks), wide: widePartOf(spec.wide, tasks) };
 }
 
 /** What the parts of every field's embedding are for, by name, where a model wants several; each is as wide as the config says. */
@@ -42,12 +51,16 @@ export function embeddingParts(spec: ModelSpec, tasks: readonly Task[]): readonl
 
 /**
  * Builds the graph of a model.
- * @param inputLayout of the features, with the parts of embeddings that the model wants (`withEmbeddingParts`)
+ * @param inputLayout of the features, with all that the model looks up (`lookupsOf`)
  * @throws Misfit where the model does not fit these features
  */
 export function buildModel(spec: ModelSpec, inputLayout: ModelInput, tasks: readonly Task[], { termWeights = {}, negatives = 1, sums, scales = new Map(), firstBias = 'drawn' }: GraphOptions = {}): Graph {
   const g = new GraphBuilder();
-  const input = g.input({ kind: 'features' }, inputLayout.width);
+  const fields = inputLayout.columns.filter(({ isWide }) => isWide !== true);
+  const featureWidth = fields.reduce((sum, { width }) => sum + width, 0);
+  const looked = g.input({ kind: 'features' }, inputLayout.width);
+  const input = featureWidth === looked.width ? looked : g.slice(looked, 0, featureWidth);
+  const wide = wideSums(g, spec.wide, tasks, featureWidth === looked.width ? undefined : g.slice(looked, featureWidth, looked.width - featureWidth), { input, fields });
   const labels = new Map<string, Value>();
   const label = (column: string): Value => {
     const value = labels.get(column) ?? g.input({ kind: 'label', column }, 1);
@@ -69,13 +82,13 @@ export function buildModel(spec: ModelSpec, inputLayout: ModelInput, tasks: read
     const first = (sum: LabelSum | undefined): number | undefined => (sum === undefined || firstBias === 'drawn' ? undefined : firstBiasOf(task, taskLoss, sum));
     const [counted, countedInChain] = [options(columns.mask, own), options(columns.chainKnown, chain)];
     // No model asks for all of it, and what nobody asks for is not in the graph.
-    return { ...task, labelValue, taskLoss, firstBias: first(own), firstBiasInChain: first(chain), get counted() { return counted(); }, get countedInChain() { return countedInChain(); } };
+    return { ...task, labelValue, taskLoss, firstBias: first(own), firstBiasInChain: first(chain), wide: wide.get(task.name), get counted() { return counted(); }, get countedInChain() { return countedInChain(); } };
   });
-  const output = models.build(spec, { g, input, fields: inputLayout.columns, tasks: modelTasks });
+  const output = models.build(spec, { g, input, fields, tasks: modelTasks });
   const terms = output.terms.map((term) => (Object.hasOwn(termWeights, term.name) ? { ...term, weight: term.weight * termWeights[term.name]! } : term));
   const inUnits = new Map([...output.predictions].map(([name, prediction]) => [name, unscaled(g, prediction, scales.get(name))]));
   const predictions = negatives === 1 ? inUnits : correctedPredictions(g, inUnits, rootTasks(tasks), negatives);
-  return { values: g.values, parameters: g.parameters, ...output, predictions, terms };
+  return { values: g.values, parameters: g.parameters, featureWidth, ...output, predictions, terms };
 }
 
 /** Makes something when it is first asked for. */

@@ -2,7 +2,7 @@ import { bottomEmbeddingParts, bottomSchema, buildBottom, checkBottom } from '..
 import { block, mlpOptions } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
 import { checkInOrder, inOrder } from './in-order.js';
-import { defineModel } from './model.js';
+import { defineModel, lastLayer } from './model.js';
 
 /**
  * ResFlow, the Residual Multi-Task Learner (Fu et al. 2024, https://arxiv.org/abs/2411.09705): tasks stand in the order of the funnel, and
@@ -31,7 +31,8 @@ export const resflow = defineModel({
   build({ bottom, tower }, { g, input, fields, tasks }) {
     const { outputs, gates = new Map() } = buildBottom(bottom, { g, input, fields, tasks: tasks.map(({ name }) => name) });
     let above: readonly Value[] | undefined;
-    const logits = tasks.map(({ name, firstBiasInChain }, t) => {
+    const logits = tasks.map((task, t) => {
+      const { name, firstBiasInChain } = task;
       const states: Value[] = [];
       const flow = (own: Value): Value => {
         states.push(above === undefined ? own : g.add(above[states.length]!, own));
@@ -40,7 +41,7 @@ export const resflow = defineModel({
       const top = tower.hidden.reduce((x, width, layer) => flow(block(g, x, width, tower, `towers.${name}.${layer}`)), outputs.get(name)!);
       // What comes from above is there already.
       const firstBias = firstBiasInChain === undefined ? undefined : firstBiasInChain - (tasks[t - 1]?.firstBiasInChain ?? 0);
-      const logit = flow(g.linear(top, 1, `towers.${name}.out`, { firstBias }));
+      const logit = flow(lastLayer(g, task, top, `towers.${name}`, firstBias));
       above = states;
       return logit;
     });

@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { didYouMean, joined } from '../errors.js';
 import type { Value } from '../graph/operations.js';
-import { mlpOptions, tower, type MlpOptions } from '../graph/mlp.js';
+import type { GraphBuilder } from '../graph/builder.js';
+import { mlp, mlpOptions, type MlpOptions } from '../graph/mlp.js';
 import type { Finding } from '../part.js';
 import type { Task } from '../tasks.js';
-import { head, type ModelContext, type ModelOutput, type ModelTask } from './model.js';
+import { head, lastLayer, type ModelContext, type ModelOutput, type ModelTask } from './model.js';
 
 /** Options of a model with a tower for every task. */
 export const taskTowerOptions = {
@@ -31,12 +32,18 @@ export function towerOf({ tower, towers }: TaskTowers, task: string): MlpOptions
   return Object.hasOwn(towers, task) ? towers[task]! : tower;
 }
 
+/** The tower of a task: blocks, then its last layer, whose first bias it is told. */
+export function taskTower(g: GraphBuilder, task: ModelTask, x: Value, options: MlpOptions, firstBias: number | undefined): Value {
+  const name = `towers.${task.name}`;
+  return lastLayer(g, task, mlp(g, x, options, name), name, firstBias);
+}
+
 /**
  * A tower for every task, with the prediction and the loss term that its type asks for.
  * @param inputOf what the tower of a task stands on
  */
 export function taskTowers({ g, tasks }: ModelContext, options: TaskTowers, inputOf: (task: ModelTask) => Value): ModelOutput {
-  const heads = tasks.map((task) => head(g, task, tower(g, inputOf(task), towerOf(options, task.name), `towers.${task.name}`, task.firstBias, task.taskLoss.outputs)));
+  const heads = tasks.map((task) => head(g, task, taskTower(g, task, inputOf(task), towerOf(options, task.name), task.firstBias)));
   return {
     predictions: new Map(tasks.map(({ name }, t) => [name, heads[t]!.prediction])),
     terms: heads.map(({ term }) => term),

@@ -6,8 +6,8 @@ import type { InputLayout } from './layout.js';
  * row 4 with 0.25, and a whole number is that row alone. What it gives is valid until it is called for other rows.
  */
 export function bagsBetweenRows({ columns }: InputLayout): (batch: Batch) => Batch {
-  const fields = columns.flatMap((each) => (each.kind === 'bag' && each.isBetweenRows === true ? [each.field] : []));
-  if (fields.length === 0) return (batch) => batch;
+  const fields = new Set(columns.flatMap((each) => (each.kind === 'bag' && each.isBetweenRows === true ? [each.field] : [])));
+  if (fields.size === 0) return (batch) => batch;
   const memory = new Map<string, BagColumn>();
   const roomFor = (field: string, rows: number): BagColumn => {
     const known = memory.get(field);

@@ -3,6 +3,8 @@ export interface TableSpec {
   readonly name: string;
   readonly rows: number;
   readonly width: number;
+  /** The field whose ids its rows are of, where it is not called so. */
+  readonly idsOf?: string;
 }
 
 /**
@@ -20,6 +22,8 @@ export type InputColumns = {
   /** First column, and how many. */
   readonly offset: number;
   readonly width: number;
+  /** Whether these are no feature, but what heads add up: they lie behind all features. */
+  readonly isWide?: true;
 } & (
   | { readonly kind: 'id'; readonly table: string }
   /** Its items are in the batch, or they are the two rows that a number lies between, which are summed by how near they are. */
@@ -44,4 +48,26 @@ export function withEmbeddingParts({ columns, tables }: InputLayout, parts: numb
     return { ...column, ...place };
   });
   return { width, columns: placed, tables: tables.map((table) => ({ ...table, width: table.width * parts })) };
+}
+
+/** What the heads of a model add up: numbers for each id of some groups of fields, or of all where none are named. */
+export interface WidePart {
+  readonly groups?: readonly string[] | undefined;
+  /** Numbers for an id. */
+  readonly width: number;
+}
+
+/**
+ * The layout for a model with a wide part: behind the features, each field that has a table is looked up in another one, of its own.
+ */
+export function withWidePart({ width: featureWidth, columns, tables }: InputLayout, { groups, width }: WidePart): InputLayout {
+  const read = columns.filter((column) => 'table' in column).filter(({ group }) => groups === undefined || (group !== undefined && groups.includes(group)));
+  const wide = read.map((column, f): InputColumns => ({ ...column, table: wideTable(column.field), offset: featureWidth + f * width, width, isWide: true }));
+  const wideTables = read.map(({ field, table }): TableSpec => ({ name: wideTable(field), rows: tables.find(({ name }) => name === table)!.rows, width, idsOf: table }));
+  return { width: featureWidth + wide.length * width, columns: [...columns, ...wide], tables: [...tables, ...wideTables] };
+}
+
+/** What the table of a field is called that heads add up. */
+export function wideTable(field: string): string {
+  return `wide.${field}`;
 }

@@ -1,5 +1,4 @@
 import type { Experiment } from '../config/experiment.js';
-import { tableTensor } from '../engines/engine.js';
 import { didYouMean, joined, type Problem } from '../errors.js';
 import { hasTable, type Field } from '../features/feature.js';
 import { optimizers } from '../optimizers/optimizers.js';
@@ -37,16 +36,25 @@ export function* checkShapes(names: readonly string[], had: Shapes, has: Shapes)
   }
 }
 
-/** The rows of a table that is taken are as wide as they were, and of the same ids. */
-export function* checkTable(was: Field, is: Field): Generator<Problem> {
-  const key = `field '${is.name}'`;
-  if (was.width !== is.width) yield { key, message: `its embeddings have width ${was.width} in the checkpoint, here ${is.width}`, fix: `give it width: ${was.width}, or ${leaveOut(tableTensor(is.name))}` };
-  if (was.meaning !== is.meaning) yield { key, message: `is encoded as ${was.meaning} in the checkpoint, here as ${is.meaning}, so that its rows mean something else`, fix: `give it the encoding that it had, or ${leaveOut(tableTensor(is.name))}` };
+/** A table of a model. */
+export interface Table {
+  /** Name of its tensor. */
+  readonly tensor: string;
+  /** The field whose ids its rows are of. */
+  readonly ids: Field;
+  /** What the parts of a row are for, and how wide each is. */
+  readonly parts: readonly string[];
+  readonly width: number;
 }
 
-/** The parts of a row that is taken are of use to what had them. */
-export function* checkParts(field: Field, was: readonly string[], is: readonly string[]): Generator<Problem> {
-  if (was.join() !== is.join()) yield { key: `field '${field.name}'`, message: `its embeddings have parts for ${was.join(', ')} in the checkpoint, here for ${is.join(', ')}`, fix: `take the model and the tasks that it had, or ${leaveOut(tableTensor(field.name))}` };
+/** The rows of a table that is taken are as wide as they were, of the same ids, and their parts are of use to what had them. */
+export function* checkTable(was: Table, is: Table): Generator<Problem> {
+  const key = `field '${is.ids.name}'`;
+  const or = `or ${leaveOut(is.tensor)}`;
+  if (was.ids.name !== is.ids.name) yield { key, message: `${is.tensor} has the ids of '${was.ids.name}' in the checkpoint, here its own`, fix: `let it share the table that it shared, ${or}` };
+  else if (was.ids.meaning !== is.ids.meaning) yield { key, message: `is encoded as ${was.ids.meaning} in the checkpoint, here as ${is.ids.meaning}, so that its rows mean something else`, fix: `give it the encoding that it had, ${or}` };
+  if (was.width !== is.width) yield { key, message: `its embeddings have width ${was.width} in the checkpoint, here ${is.width}`, fix: `give it width: ${was.width}, ${or}` };
+  if (was.parts.join() !== is.parts.join()) yield { key, message: `the rows of ${is.tensor} have parts for ${was.parts.join(', ')} in the checkpoint, here for ${is.parts.join(', ')}`, fix: `take the model and the tasks that it had, ${or}` };
 }
 
 /** What layers read must lie where it lay, and mean what it meant. */

@@ -5,9 +5,11 @@ import { hasTable, type Field } from '../features/feature.js';
 import { featureReaders } from '../graph/feature-readers.js';
 import type { Graph } from '../graph/graph.js';
 import { lastLayers } from '../graph/last-layers.js';
+import type { lookupsOf } from '../models/models.js';
 import type { InitFromOptions } from '../runs/origin.js';
+import type { InputLayout } from '../tables/layout.js';
 import type { Task } from '../tasks.js';
-import { checkInput, checkOptimizers, checkParts, checkPatterns, checkScale, checkShapes, checkTable, type Shapes } from './checks.js';
+import { checkInput, checkOptimizers, checkPatterns, checkScale, checkShapes, checkTable, type Shapes, type Table } from './checks.js';
 import { isTable, listed, matcherOf } from './names.js';
 
 /** A model of which weights are taken, or that takes them. */
@@ -16,8 +18,9 @@ export interface Side {
   readonly fields: readonly Field[];
   readonly tasks: readonly Task[];
   readonly graph: Graph;
-  /** What the parts of every embedding are for. */
-  readonly embeddingParts: readonly string[];
+  /** Its tables have no rows yet. */
+  readonly layout: InputLayout;
+  readonly lookups: ReturnType<typeof lookupsOf>;
 }
 
 /** Which tensors a run starts with. */
@@ -28,6 +31,8 @@ export interface Taken {
   readonly drawn: readonly string[];
   /** Names of weights that stay in the checkpoint. */
   readonly left: readonly string[];
+  /** Of these, the tables whose rows are of a field's ids. */
+  tablesOf(field: string): readonly string[];
   /** Whether what was learned for a field on train is taken with what has learned from it. */
   keepsFitted(field: Field): boolean;
   /** Whether the label of a task stays scaled as it was, since a layer is taken that has learned to say it. */
@@ -43,17 +48,20 @@ export function decideTaken(options: InitFromOptions, before: Side, now: Side): 
   const wanted = wantedBy(options.take);
   const names = new Set([...has.keys()].filter((name) => had.has(name) && wanted(name)));
   const readers = featureReaders(now.graph);
-  const tables = now.fields.filter((field) => hasTable(field) && field.owner === field.name && names.has(tableTensor(field.name)));
+  const tables = tablesOf(now).filter(({ tensor }) => names.has(tensor));
   const readersTaken = [...names].filter((name) => readers.has(name));
   const problems: Problem[] = [...checkPatterns(options.take, had, has)];
-  for (const field of tables) problems.push(...checkTable(before.fields.find(({ name }) => name === field.name)!, field), ...checkParts(field, before.embeddingParts, now.embeddingParts));
+  const hadTables = tablesOf(before);
+  for (const table of tables) problems.push(...checkTable(hadTables.find(({ tensor }) => tensor === table.tensor)!, table));
   const ofInput = readersTaken.length > 0 ? [...checkInput(before.fields, now.fields, readersTaken)] : [];
   // Where the input lies otherwise, the shape of what reads it is no news.
   const dense = [...names].filter((name) => !isTable(name) && !(ofInput.length > 0 && readers.has(name)));
   problems.push(...ofInput, ...checkShapes(dense, had, has));
   const sayersTaken = ({ name }: Task): readonly string[] => {
     const [was, is] = [before.graph, now.graph].map(({ predictions }) => predictions.get(name));
-    return was === undefined || is === undefined ? [] : [...lastLayers(is)].filter((each) => names.has(each) && lastLayers(was).has(each));
+    if (was === undefined || is === undefined) return [];
+    const added = wideTables(now).filter((each) => names.has(each));
+    return [...[...lastLayers(is)].filter((each) => names.has(each) && lastLayers(was).has(each)), ...added];
   };
   for (const task of now.tasks) problems.push(...checkScale(before.tasks.find(({ name }) => name === task.name), task, sayersTaken(task)));
   if (options.optimizer === 'keep') problems.push(...checkOptimizers(before.training, now.training, tables.length > 0, names.size > tables.length));
@@ -64,15 +72,28 @@ export function decideTaken(options: InitFromOptions, before: Side, now: Side): 
     drawn: [...has.keys()].filter((name) => !names.has(name)),
     left: [...had.keys()].filter((name) => !names.has(name)),
     keepsScale: (task) => sayersTaken(task).length > 0,
-    keepsFitted: (field) => (hasTable(field) ? names.has(tableTensor(field.name)) : readersTaken.length > 0),
+    tablesOf: (field) => tables.filter(({ ids }) => ids.name === field).map(({ tensor }) => tensor),
+    keepsFitted: (field) => (hasTable(field) ? tables.some(({ ids }) => ids.name === field.name) : readersTaken.length > 0),
   };
 }
 
+/** All tables, those of embeddings and those that heads add up. */
+function tablesOf({ fields, layout, lookups: { embeddingParts, wide } }: Side): readonly Table[] {
+  return layout.tables.map(({ name, idsOf }): Table => {
+    const ids = fields.find((field) => field.name === (idsOf ?? name))!;
+    return { tensor: tableTensor(name), ids, ...(idsOf === undefined ? { parts: embeddingParts, width: ids.width } : { parts: wide?.parts ?? [], width: 1 }) };
+  });
+}
+
+function wideTables({ layout }: Side): readonly string[] {
+  return layout.tables.filter(({ idsOf }) => idsOf !== undefined).map(({ name }) => tableTensor(name));
+}
+
 /** Shapes in words by tensor name; of a table, whose rows are not known yet, it is the width. */
-function tensorsOf({ fields, graph, embeddingParts }: Side): Shapes {
-  const tables = fields.filter((field) => hasTable(field) && field.owner === field.name);
+function tensorsOf(side: Side): Shapes {
+  const { graph } = side;
   return new Map([
-    ...tables.map(({ name, width }) => [tableTensor(name), String(width * embeddingParts.length)] as const),
+    ...tablesOf(side).map(({ tensor, width, parts }) => [tensor, String(width * parts.length)] as const),
     ...graph.parameters.map(({ name, shape }) => [name, `[${shape.join(', ')}]`] as const),
   ]);
 }

@@ -2,12 +2,12 @@ import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { tasksOf, type Experiment } from '../config/experiment.js';
 import { dataSection, type DataState } from '../data/sources/data-state.js';
-import { tableTensor, type Program } from '../engines/engine.js';
+import type { Program } from '../engines/engine.js';
 import { UserError, type Problem } from '../errors.js';
-import { hasTable, type Field, type Grown } from '../features/feature.js';
+import type { Field, Grown } from '../features/feature.js';
 import { encodedFields, layoutOf, type Fitted } from '../features/feature-types.js';
 import { growFitted, type GrownFitted } from '../features/grow-fitted.js';
-import { buildModel, embeddingParts } from '../models/models.js';
+import { buildModel, lookupsOf } from '../models/models.js';
 import { findCheckpoint } from '../runs/checkpoint.js';
 import { FILES, manifestDigest } from '../runs/manifest.js';
 import { originOfRun, type InitFromOptions, type Origin } from '../runs/origin.js';
@@ -76,7 +76,7 @@ export function startOf(experiment: Experiment, fields: readonly Field[]): Start
       const { before, taken, notices, origin: from } = opened();
       const { changes, kept } = grown!;
       const saved = before.checkpoint.program;
-      const cleared = new Map([...changes].map(([name, change]): [string, Grown['cleared']] => [tableTensor(name), change.cleared]));
+      const cleared = new Map([...changes].flatMap(([name, change]) => taken.tablesOf(name).map((tensor): [string, Grown['cleared']] => [tensor, change.cleared])));
       const drawn = program.state();
       program.restore(mergedState(drawn, saved, taken.names, cleared));
       origin = undefined;
@@ -101,16 +101,16 @@ async function open(initFrom: InitFromOptions, experiment: Experiment, fields: r
   const { found, notices } = find(initFrom.checkpoint);
   const folder = realpathSync(found);
   const before = await readTrainedModel(folder, { withOptimizer: initFrom.optimizer === 'keep', raw: true });
-  const partsOf = ({ model, ...rest }: Experiment): readonly string[] => embeddingParts(model, tasksOf(rest));
-  const parts = partsOf(experiment);
   const tasks = tasksOf(experiment);
+  const lookups = lookupsOf(experiment.model, tasks);
   // How wide a vector is may be known only when train is read; until then, any width will do.
   const wide = fields.map((field) => (field.width === 0 ? { ...field, width: 1 } : field));
-  const graph = buildModel(experiment.model, layoutOf(wide, { groups: experiment.features, embeddingParts: parts }), tasks);
+  const layout = layoutOf(wide, { groups: experiment.features, ...lookups });
+  const graph = buildModel(experiment.model, layout, tasks);
   const taken = decideTaken(
     initFrom,
-    { training: before.experiment.training, fields: before.format.fields, tasks: before.tasks, graph: before.graph, embeddingParts: partsOf(before.experiment) },
-    { training: experiment.training, fields, tasks, graph, embeddingParts: parts },
+    { training: before.experiment.training, fields: before.format.fields, tasks: before.tasks, graph: before.graph, layout: before.layout, lookups: lookupsOf(before.experiment.model, before.tasks) },
+    { training: experiment.training, fields, tasks, graph, layout, lookups },
   );
   return { origin: { checkpoint: folder, sha256: await manifestDigest(folder) }, notices, before, taken };
 }
@@ -131,12 +131,13 @@ function find(path: string): { readonly found: string; readonly notices: readonl
 }
 
 /** A table that is taken has the rows that it had, and more only where these then lie where they lay. */
-function refuseFewerRows({ checkpoint }: TrainedModel, { names }: Taken, fields: readonly Field[], fitted: Fitted): void {
+function refuseFewerRows({ checkpoint }: TrainedModel, taken: Taken, fields: readonly Field[], fitted: Fitted): void {
   const problems = encodedFields(fields, fitted).flatMap((field): Problem[] => {
     const { name, owner, rows, grow } = field;
-    const had = hasTable(field) && owner === name && names.has(tableTensor(name)) ? checkpoint.program.weights.get(tableTensor(name))!.shape[0]! : rows;
+    const tables = owner === name ? taken.tablesOf(name) : [];
+    const had = tables.length > 0 ? checkpoint.program.weights.get(tables[0]!)!.shape[0]! : rows;
     if (rows === had || (rows > had && grow !== undefined)) return [];
-    const fix = rows > had ? `give it the ${had} rows that it had, or leave it out: ${allBut(tableTensor(name))}` : `give it ${had} ids in encoding.sizes, or leave its size out, so that it is counted`;
+    const fix = rows > had ? `give it the ${had} rows that it had, or leave it out: ${allBut(...tables)}` : `give it ${had} ids in encoding.sizes, or leave its size out, so that it is counted`;
     return [{ key: `field '${name}'`, message: `has ${had} rows in the checkpoint, here ${rows}`, fix }];
   });
   if (problems.length > 0) throw new UserError('config', problems);

@@ -4,6 +4,7 @@ import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet';
 import { describe, expect, it } from 'vitest';
 import { tableTensor } from '../../src/engines/engine.js';
 import { formats, formatSpec } from '../../src/export/formats.js';
+import { withWidePart } from '../../src/tables/layout.js';
 import { exportedTables, TOKENS } from '../support/exported-tables.js';
 import { needsPython, python } from '../support/python.js';
 import { scratchFolder } from '../support/scratch.js';
@@ -23,6 +24,18 @@ describe('mtl export --format embeddings', () => {
     const list = JSON.parse(readFileSync(join(out, 'tables.json'), 'utf8')) as { tables: object[]; files: string[] };
     expect(list).toMatchObject({ model: 'test', step: 2, checkpoint: 'ab', tables: [{ name: 'word', rows: 9, width: 2, fields: ['word', 'words'], parquet: 'word.parquet' }, { name: 'id/Ä', rows: 3, width: 1 }] });
     expect([...list.files].sort()).toEqual(readdirSync(out).sort());
+  });
+
+  it('calls the rows of a table that heads add up by the ids of its field', async () => {
+    const out = join(scratchFolder(), 'tables');
+    const model = exportedTables();
+    const layout = withWidePart(model.layout, { width: 1 });
+    const weights = new Map([...model.weights, ...layout.tables.filter(({ idsOf }) => idsOf !== undefined).map(({ name, rows, width }) => [tableTensor(name), { shape: [rows, width], data: new Float32Array(rows * width) }] as const)]);
+    await write(out, {}, { ...model, layout, weights });
+    const list = JSON.parse(readFileSync(join(out, 'tables.json'), 'utf8')) as { tables: { name: string; fields: string[] }[] };
+    expect(list.tables.map(({ name, fields }) => [name, fields])).toEqual([['word', ['word', 'words']], ['id/Ä', ['id/Ä']], ['wide.word', ['word']], ['wide.words', ['words']], ['wide.id/Ä', ['id/Ä']]]);
+    const rows = await parquetReadObjects({ file: await asyncBufferFromFile(join(out, 'wide%2Ewords.parquet')) });
+    expect(rows.map(({ name }) => name as string)).toEqual(['unknown', ...TOKENS]);
   });
 
   it("writes the files of TensorBoard's projector, a line a row whatever tokens hold, and numbers that are read as the same", async () => {

@@ -3,10 +3,10 @@ import type { Batch } from '../../src/batch.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import type { Plan, Program } from '../../src/engines/engine.js';
 import { spacesOf } from '../../src/evaluation/spaces.js';
-import { buildModel, embeddingParts, models } from '../../src/models/models.js';
+import { buildModel, lookupsOf, models } from '../../src/models/models.js';
 import { denseOptimizers } from '../../src/optimizers/optimizers.js';
 import { randomStream } from '../../src/random.js';
-import { POOLINGS, withEmbeddingParts, type InputLayout } from '../../src/tables/layout.js';
+import { POOLINGS, withEmbeddingParts, withWidePart, type InputLayout } from '../../src/tables/layout.js';
 import { taskOptions, type Task } from '../../src/tasks.js';
 import { LOSS_CASES } from '../support/every-operation.js';
 import { numericBatch, planOf } from '../support/graph-plan.js';
@@ -108,10 +108,12 @@ describe('fields in ONNX', () => {
 describe('a model in ONNX', () => {
   const tasks = [task('ctr', { label: 'click' }), task('cvr', { label: 'purchase', given: 'click' })];
 
-  it.each(models.names)('%s predicts what the engine predicts in every space, for batches of any size', async (name) => {
+  it.each(models.names.flatMap((name) => [[name, ''], [name, ', with a wide part,']] as const))('%s%s predicts what the engine predicts in every space, for batches of any size', async (name, withPart) => {
     const adam = denseOptimizers.schema.parse({});
-    const spec = models.schema.parse({ name });
-    const layout = withEmbeddingParts(mixed, embeddingParts(spec, tasks).length);
+    const spec = models.schema.parse({ name, wide: withPart !== '' });
+    const { embeddingParts, wide } = lookupsOf(spec, tasks);
+    const features = withEmbeddingParts(mixed, embeddingParts.length);
+    const layout = wide === undefined ? features : withWidePart(features, wide);
     const plan = { graph: buildModel(spec, layout, tasks), layout, optimizers: { dense: adam, embeddings: { ...adam, lazy: true } }, seed: 3 };
     const program = await trained(plan, bagBatch(64, layout));
     const session = await openOnnx({ ...exportedModel(plan, program), spaces: spacesOf(tasks) });

@@ -27,7 +27,7 @@ features:
 tasks:
   ctr: { label: click }
   cvr: { label: purchase, given: click }
-model: { name: esmm, ctrTower: { hidden: [8] }, cvrTower: { hidden: [8] } }
+model: { name: esmm, wide: true, ctrTower: { hidden: [8] }, cvrTower: { hidden: [8] } }
 training: { epochs: 1, batchSize: 64, optimizer: { embeddings: { learningRate: 0.05 } } }
 `;
 

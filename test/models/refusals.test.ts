@@ -53,6 +53,14 @@ describe('a model that the features do not fit', () => {
   });
 });
 
+describe('a wide part', () => {
+  it('adds up groups that there are, and is not called like a field', () => {
+    expect(problems('{ name: esmm, wide: { input: [itm] } }')).toEqual(["model.wide.input.0: expected a group of features (user, item), found 'itm'; did you mean 'item'?"]);
+    expect(problems('{ name: esmm, wide: { input: [item] } }')).toEqual([]);
+    expect(() => parseConfig('data: { train: a.csv }\nfeatures: { a: { type: categorical, fields: [u, wide.u] } }\ntasks: { ctr: { label: click } }\nmodel: { name: mmoe, wide: true }\n', 'x.yaml')).toThrow("x.yaml:4:28: model.wide: makes a table called 'wide.u' beside that of the field 'wide.u'; give that field another name");
+  });
+});
+
 describe('a model that tasks do not fit', () => {
   it('says so of the network of dbmtl: what is not there, what is a circle, what has no arrow', () => {
     expect(problems('{ name: dbmtl, parents: { cvr: [ctrr], spend: [ctr] } }')).toEqual(["model.parents.cvr.0: no task is called \"ctrr\"; did you mean 'ctr'?", 'model.parents.spend: no task is called "spend"']);

@@ -1,10 +1,10 @@
 import type { Batch } from '../../src/batch.js';
 import type { Plan, Program } from '../../src/engines/engine.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
-import { buildModel, embeddingParts, models } from '../../src/models/models.js';
+import { buildModel, lookupsOf, models } from '../../src/models/models.js';
 import { denseOptimizers } from '../../src/optimizers/optimizers.js';
 import { randomStream } from '../../src/random.js';
-import { withEmbeddingParts } from '../../src/tables/layout.js';
+import { withEmbeddingParts, withWidePart } from '../../src/tables/layout.js';
 import { taskOptions, type Task } from '../../src/tasks.js';
 
 // What models are held to: their formulas over plain lists of numbers, a row at a time, from a program's weights.
@@ -40,7 +40,8 @@ export function task(name: string, options: object): Task {
 /** The plan of a model over a user with an embedding of 2, an item with one of 3 or another width, and a price. */
 export function smallPlan(spec: unknown, tasks: readonly Task[] = funnel, itemWidth = 3): Plan {
   const parsed = models.schema.parse(spec);
-  const layout = withEmbeddingParts(
+  const { embeddingParts, wide } = lookupsOf(parsed, tasks);
+  const features = withEmbeddingParts(
     {
       width: 3 + itemWidth,
       tables: [{ name: 'user', rows: 4, width: 2 }, { name: 'item', rows: 3, width: itemWidth }],
@@ -50,8 +51,9 @@ export function smallPlan(spec: unknown, tasks: readonly Task[] = funnel, itemWi
         { field: 'price', group: 'item', offset: 2 + itemWidth, width: 1, kind: 'number' },
       ],
     },
-    embeddingParts(parsed, tasks).length,
+    embeddingParts.length,
   );
+  const layout = wide === undefined ? features : withWidePart(features, wide);
   const sgd = denseOptimizers.schema.parse({ name: 'sgd', learningRate: 0.1 });
   return { graph: buildModel(parsed, layout, tasks), layout, optimizers: { dense: sgd, embeddings: { ...sgd, lazy: true } }, seed: 3 };
 }

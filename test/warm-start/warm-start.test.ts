@@ -189,6 +189,23 @@ describe('what is taken', () => {
     expect(rowOf(sums, 1 + vocabularyOf('old').indexOf('item-30'))).toEqual(new Array(8).fill(0));
   });
 
+  it('keeps of a wide part what it knows of each id, as of embeddings, and draws what is new', async () => {
+    const wide = ['model.wide=true', 'training.epochs=1'];
+    await trainSmall('config.yaml', { runDir: 'first', set: wide });
+    shortDay();
+    const { checkpoint } = await warm([...wide, 'initFrom.checkpoint=first', 'data.train=short.csv']);
+    const before = await readCheckpoint('first/checkpoints/best', true);
+    const touched = ['item-20', 'item-21'].map((item) => vocabularyOf('first').indexOf(item) + 1);
+    const numRows = vocabularyOf('first').length + 1;
+    const changed = Array.from({ length: numRows }, (_, row) => row).filter((row) => rowOf(weight(checkpoint, 'embeddings.wide.item'), row).join() !== rowOf(weight(before, 'embeddings.wide.item'), row).join());
+    expect(changed).toEqual(touched.sort((a, b) => a - b));
+    await trainSmall('config.yaml', { runDir: 'grown', set: [...FROM_OLD, ...wide, 'initFrom.checkpoint=first'] });
+    const grown = await readCheckpoint('grown/checkpoints/last', true);
+    expect(weight(grown, 'embeddings.wide.item').shape).toEqual([weight(grown, 'embeddings.item').shape[0], 2]);
+    expect(weight(grown, 'embeddings.item').shape[0]).toBeGreaterThan(numRows);
+    await expect(warm([...wide, 'initFrom.checkpoint=first', 'tasks.again={ label: click }'], { runDir: 'other' })).rejects.toThrow(/field 'user': the rows of embeddings\.wide\.user have parts for ctr, cvr in the checkpoint, here for ctr, cvr, again; take the model and the tasks that it had, or leave it out: take: \['\*', '!embeddings\.wide\.user'\]/);
+  });
+
   it('takes the average of the weights along', async () => {
     const average = ['training.average={ decay: 0.9 }'];
     await trainSmall('config.yaml', { runDir: 'averaged', set: average });

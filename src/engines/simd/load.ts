@@ -13,8 +13,9 @@ const NO_VECTORS: ReadonlyMap<string, VectorColumn> = new Map();
 export function createLoader({ graph, layout, arena, places, tables }: Laid, memory: WebAssembly.Memory): Loader {
   const floats = new Float32Array(memory.buffer);
   const words = new Uint32Array(memory.buffer);
+  // A field may be looked up in several tables.
   const fieldsOf = (kind: 'id' | 'number'): { field: string; at: number }[] =>
-    layout.columns.flatMap((columns) => (columns.kind === kind ? [{ field: columns.field, at: tables.column(kind, columns.field) / WORD }] : []));
+    [...new Set(layout.columns.flatMap((columns) => (columns.kind === kind ? [columns.field] : [])))].map((field) => ({ field, at: tables.column(kind, field) / WORD }));
   const [idFields, numberFields] = [fieldsOf('id'), fieldsOf('number')];
   const vectorFields = layout.columns.flatMap(({ kind, field, width }) => (kind === 'vector' ? [{ field, width, at: tables.column('number', field, width) / WORD }] : []));
   const labels = graph.values.flatMap((value) => (value.op === 'input' && value.source.kind === 'label' ? [{ name: value.source.column, at: places.of(value).at / WORD }] : []));

@@ -86,6 +86,7 @@ export function placeTables(layout: InputLayout, arena: Arena, bags: ReadonlyMap
 
 /** Fills the model's input: rows of tables, pooled bags, numbers and vectors side by side. */
 export function lowerLookup({ columns }: InputLayout, tables: TablePlaces, input: Place, list: CallList): void {
+  const pooled = new Set<string>();
   for (const each of columns) {
     const at = input.at + each.offset * WORD;
     if (!('table' in each)) {
@@ -99,7 +100,9 @@ export function lowerLookup({ columns }: InputLayout, tables: TablePlaces, input
       continue;
     }
     const { addresses: bag, offsets } = tables.bags.get(each.field)!;
-    if (each.pooling !== 'sum') list.emit('poolingFactors', { bag, offsets, pooling: POOLING_NUMBERS[each.pooling], rows: ROWS });
+    // Factors stand in the place of weights: a field that is looked up in several tables has them once.
+    if (each.pooling !== 'sum' && !pooled.has(each.field)) list.emit('poolingFactors', { bag, offsets, pooling: POOLING_NUMBERS[each.pooling], rows: ROWS });
+    pooled.add(each.field);
     list.emit('lookupBags', { bag, offsets, table, stride, width, y: at, ldy: input.ld, rows: ROWS });
   }
 }

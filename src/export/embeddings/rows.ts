@@ -1,5 +1,4 @@
 import { tableTensor } from '../../engines/engine.js';
-import { hasTable } from '../../features/feature.js';
 import { rowNames, type RowName } from '../../features/row-names.js';
 import { weightsOf, type ExportedModel } from '../model.js';
 
@@ -17,14 +16,14 @@ export interface NamedTable {
 /** All tables of a model. */
 export function namedTables(model: ExportedModel): readonly NamedTable[] {
   const { layout, fields } = model;
-  return layout.tables.map(({ name, rows, width }) => {
+  return layout.tables.map(({ name, rows, width, idsOf = name }) => {
     const { data } = weightsOf(model, tableTensor(name));
     return {
       name,
       rows,
       width,
-      fields: fields.filter((field) => field.owner === name && hasTable(field)).map((field) => field.name),
-      nameOf: rowNames(fields.find((field) => field.name === name)!),
+      fields: layout.columns.flatMap((column) => ('table' in column && column.table === name ? [column.field] : [])),
+      nameOf: rowNames(fields.find((field) => field.name === idsOf)!),
       vectorOf: (row) => data.subarray(row * width, (row + 1) * width),
     };
   });
