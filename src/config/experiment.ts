@@ -67,6 +67,7 @@ export function* crossChecks({ data, features, tasks: taskOptions, model, traini
   yield* wrong;
   const terms = features !== undefined && tasks !== undefined && model !== undefined && wrong.length === 0 ? yield* builtTerms(model, features, tasks) : undefined;
   if (data?.sampling !== undefined && tasks !== undefined && tasks.length > 0) yield* checkSampling(tasks);
+  if (training?.optimizer.wide !== undefined && model?.wide === false) yield { path: ['training', 'optimizer', 'wide'], message: 'the model has no wide part; give it one, as in model.wide: true, or leave this out' };
   if (training !== undefined) for (const { path, message } of checkTraining(training, terms)) yield { path: ['training', ...path], message };
   if (tasks !== undefined) {
     const goals = goalsOf(spacesOf(tasks), measuringOf(evaluation));

@@ -1,5 +1,5 @@
 import type { Batch } from '../batch.js';
-import type { InputLayout } from '../tables/layout.js';
+import type { InputLayout, TableSpec } from '../tables/layout.js';
 import type { Graph } from '../graph/graph.js';
 import type { DenseOptimizerSpec, EmbeddingOptimizerSpec } from '../optimizers/optimizers.js';
 import type { HostTensor } from '../tensor.js';
@@ -9,7 +9,12 @@ import type { Diagnosis } from './diagnosis.js';
 export interface Plan {
   readonly graph: Graph;
   readonly layout: InputLayout;
-  readonly optimizers: { readonly dense: DenseOptimizerSpec; readonly embeddings: EmbeddingOptimizerSpec };
+  readonly optimizers: {
+    readonly dense: DenseOptimizerSpec;
+    readonly embeddings: EmbeddingOptimizerSpec;
+    /** Of tables that heads add up; that of embeddings where it is not given. */
+    readonly wide?: EmbeddingOptimizerSpec | undefined;
+  };
   /** Decides the first weights and every dropout mask. */
   readonly seed: number;
   /** Whether the tables' first rows are not drawn, but 0: of a program that is restored before it is used, drawing is most of the time to start it. */
@@ -168,4 +173,9 @@ export function refusedLosses(losses: ReadonlyMap<string, TermLoss>): Map<string
 /** The name of a table's tensor in a state. */
 export function tableTensor(table: string): string {
   return `embeddings.${table}`;
+}
+
+/** The optimizer of a table. */
+export function tableOptimizer({ embeddings, wide = embeddings }: Plan['optimizers'], { isWide }: Pick<TableSpec, 'isWide'>): EmbeddingOptimizerSpec {
+  return isWide === true ? wide : embeddings;
 }

@@ -5,7 +5,7 @@ import { optimizers } from '../optimizers/optimizers.js';
 import type { TableSpec } from '../tables/layout.js';
 import { sizeOf } from '../tensor.js';
 import { averageWords } from './average.js';
-import type { Engine, Plan } from './engine.js';
+import { tableOptimizer, type Engine, type Plan } from './engine.js';
 
 /** How large a model is. */
 export interface PlanSize {
@@ -37,9 +37,9 @@ export function planSize(plan: Plan, engine: Pick<Engine, 'activationBytes' | 'm
   const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
   const numWeights = sum(graph.parameters.filter(({ isTrainable }) => isTrainable).map(({ shape }) => sizeOf(shape)));
   const numTableWeights = sum(tables.map(({ rows, width }) => rows * width));
-  const [dense, sparse] = [optimizers.build(specs.dense), optimizers.build(specs.embeddings)];
+  const dense = optimizers.build(specs.dense);
   const isAveraged = plan.step?.average !== undefined;
-  const keptWordsOf = ({ rows, width }: TableSpec): number => rows * (slotWords(sparse, width) + (isAveraged ? averageWords(width) : 0));
+  const keptWordsOf = (table: TableSpec): number => table.rows * (slotWords(optimizers.build(tableOptimizer(specs, table)), table.width) + (isAveraged ? averageWords(table.width) : 0));
   const size: PlanSize = {
     numWeights,
     numTables: tables.length,

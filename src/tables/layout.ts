@@ -5,6 +5,8 @@ export interface TableSpec {
   readonly width: number;
   /** The field whose ids its rows are of, where it is not called so. */
   readonly idsOf?: string;
+  /** Whether it is of no embeddings, but of what heads add up. */
+  readonly isWide?: true;
 }
 
 /**
@@ -63,7 +65,7 @@ export interface WidePart {
 export function withWidePart({ width: featureWidth, columns, tables }: InputLayout, { groups, width }: WidePart): InputLayout {
   const read = columns.filter((column) => 'table' in column).filter(({ group }) => groups === undefined || (group !== undefined && groups.includes(group)));
   const wide = read.map((column, f): InputColumns => ({ ...column, table: wideTable(column.field), offset: featureWidth + f * width, width, isWide: true }));
-  const wideTables = read.map(({ field, table }): TableSpec => ({ name: wideTable(field), rows: tables.find(({ name }) => name === table)!.rows, width, idsOf: table }));
+  const wideTables = read.map(({ field, table }): TableSpec => ({ name: wideTable(field), rows: tables.find(({ name }) => name === table)!.rows, width, idsOf: table, isWide: true }));
   return { width: featureWidth + wide.length * width, columns: [...columns, ...wide], tables: [...tables, ...wideTables] };
 }
 

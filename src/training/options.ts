@@ -18,6 +18,7 @@ export const trainingOptions = z
       .strictObject({
         dense: denseOptimizers.schema.prefault({}).describe('for the weights of the model'),
         embeddings: embeddingOptimizerSchema.prefault({}).describe('for the embedding tables'),
+        wide: embeddingOptimizerSchema.optional().describe("for the tables of a model's wide part; that of the embeddings where it is not given"),
       })
       .prefault({}),
     schedule: scheduleSchema.prefault({}).describe('how the learning rates change from step to step'),

@@ -45,6 +45,7 @@ export interface Table {
   /** What the parts of a row are for, and how wide each is. */
   readonly parts: readonly string[];
   readonly width: number;
+  readonly isWide: boolean;
 }
 
 /** The rows of a table that is taken are as wide as they were, of the same ids, and their parts are of use to what had them. */
@@ -95,17 +96,24 @@ function leaveOut(...patterns: readonly string[]): string {
   return `leave it out: ${allBut(...patterns)}`;
 }
 
-/** What the rules keep must be what they kept. */
-export function* checkOptimizers(before: Training, now: Training, takesTables: boolean, takesDense: boolean): Generator<Problem> {
+/** What has a rule of its own. */
+type Ruled = 'embeddings' | 'wide' | 'dense';
+
+/**
+ * What the rules keep must be what they kept.
+ * @param isTaken whether anything is taken that a rule is for
+ */
+export function* checkOptimizers(before: Training, now: Training, isTaken: Readonly<Record<Ruled, boolean>>): Generator<Problem> {
   const [was, is] = [keptBy(before), keptBy(now)];
-  for (const [part, isTaken] of [['embeddings', takesTables], ['dense', takesDense]] as const) {
-    if (!isTaken || was[part] === is[part]) continue;
+  for (const part of ['embeddings', 'wide', 'dense'] as const) {
+    if (!isTaken[part] || was[part] === is[part]) continue;
     const fix = 'write initFrom.optimizer: reset, or train with the optimizer and the average that the checkpoint was trained with';
     yield { key: `training.optimizer.${part}`, message: `keeps ${is[part]}, the checkpoint has ${was[part]}`, fix };
   }
 }
 
-function keptBy({ optimizer, average }: Training): { readonly dense: string; readonly embeddings: string } {
+function keptBy({ optimizer, average }: Training): Readonly<Record<Ruled, string>> {
   const inWords = (slots: readonly { readonly name: string; readonly per: string }[]): string => (slots.map(({ name, per }) => `${name} per ${per}`).join(', ') || 'nothing') + (average === undefined ? '' : ' and an average');
-  return { dense: inWords(optimizers.build(optimizer.dense).slots), embeddings: inWords(optimizers.build(optimizer.embeddings).slots) };
+  const { dense, embeddings, wide = embeddings } = optimizer;
+  return { dense: inWords(optimizers.build(dense).slots), embeddings: inWords(optimizers.build(embeddings).slots), wide: inWords(optimizers.build(wide).slots) };
 }

@@ -60,11 +60,11 @@ export function decideTaken(options: InitFromOptions, before: Side, now: Side): 
   const sayersTaken = ({ name }: Task): readonly string[] => {
     const [was, is] = [before.graph, now.graph].map(({ predictions }) => predictions.get(name));
     if (was === undefined || is === undefined) return [];
-    const added = wideTables(now).filter((each) => names.has(each));
+    const added = tables.filter(({ isWide }) => isWide).map(({ tensor }) => tensor);
     return [...[...lastLayers(is)].filter((each) => names.has(each) && lastLayers(was).has(each)), ...added];
   };
   for (const task of now.tasks) problems.push(...checkScale(before.tasks.find(({ name }) => name === task.name), task, sayersTaken(task)));
-  if (options.optimizer === 'keep') problems.push(...checkOptimizers(before.training, now.training, tables.length > 0, names.size > tables.length));
+  if (options.optimizer === 'keep') problems.push(...checkOptimizers(before.training, now.training, { embeddings: tables.some(({ isWide }) => !isWide), wide: tables.some(({ isWide }) => isWide), dense: names.size > tables.length }));
   if (problems.length === 0 && names.size === 0) problems.push({ key: 'initFrom.take', message: 'nothing that is to be taken is in both the checkpoint and this model', fix: `the checkpoint has ${listed([...had.keys()])}; the model ${listed([...has.keys()])}` });
   if (problems.length > 0) throw new UserError('config', problems.map((problem) => ({ where: options.checkpoint, ...problem })));
   return {
@@ -79,14 +79,10 @@ export function decideTaken(options: InitFromOptions, before: Side, now: Side): 
 
 /** All tables, those of embeddings and those that heads add up. */
 function tablesOf({ fields, layout, lookups: { embeddingParts, wide } }: Side): readonly Table[] {
-  return layout.tables.map(({ name, idsOf }): Table => {
-    const ids = fields.find((field) => field.name === (idsOf ?? name))!;
-    return { tensor: tableTensor(name), ids, ...(idsOf === undefined ? { parts: embeddingParts, width: ids.width } : { parts: wide?.parts ?? [], width: 1 }) };
+  return layout.tables.map(({ name, idsOf = name, isWide = false }): Table => {
+    const ids = fields.find((field) => field.name === idsOf)!;
+    return { tensor: tableTensor(name), ids, isWide, ...(isWide ? { parts: wide!.parts, width: 1 } : { parts: embeddingParts, width: ids.width }) };
   });
-}
-
-function wideTables({ layout }: Side): readonly string[] {
-  return layout.tables.filter(({ idsOf }) => idsOf !== undefined).map(({ name }) => tableTensor(name));
 }
 
 /** Shapes in words by tensor name; of a table, whose rows are not known yet, it is the width. */

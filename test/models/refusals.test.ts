@@ -57,6 +57,8 @@ describe('a wide part', () => {
   it('adds up groups that there are, and is not called like a field', () => {
     expect(problems('{ name: esmm, wide: { input: [itm] } }')).toEqual(["model.wide.input.0: expected a group of features (user, item), found 'itm'; did you mean 'item'?"]);
     expect(problems('{ name: esmm, wide: { input: [item] } }')).toEqual([]);
+    expect(problems('{ name: esmm }\ntraining: { optimizer: { wide: { name: ftrl } } }')).toEqual(['training.optimizer.wide: the model has no wide part; give it one, as in model.wide: true, or leave this out']);
+    expect(problems('{ name: esmm, wide: true }\ntraining: { optimizer: { wide: { name: ftrl } } }')).toEqual([]);
     expect(() => parseConfig('data: { train: a.csv }\nfeatures: { a: { type: categorical, fields: [u, wide.u] } }\ntasks: { ctr: { label: click } }\nmodel: { name: mmoe, wide: true }\n', 'x.yaml')).toThrow("x.yaml:4:28: model.wide: makes a table called 'wide.u' beside that of the field 'wide.u'; give that field another name");
   });
 });

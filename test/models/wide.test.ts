@@ -4,7 +4,7 @@ import type { Plan, Program } from '../../src/engines/engine.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { featureReaders } from '../../src/graph/feature-readers.js';
 import { buildModel, lookupsOf, models } from '../../src/models/models.js';
-import { denseOptimizers } from '../../src/optimizers/optimizers.js';
+import { denseOptimizers, embeddingOptimizerSchema } from '../../src/optimizers/optimizers.js';
 import { randomStream } from '../../src/random.js';
 import { POOLINGS, withWidePart, type InputLayout } from '../../src/tables/layout.js';
 import { byHand, dot, funnel, smallBatch, smallPlan, task } from '../support/by-hand.js';
@@ -135,6 +135,46 @@ describe.each(engines)('in $name, a wide part of every kind of field', ({ create
     for (let step = 0; step < 5; step++) await program.trainStep(batchOf(200 + step));
     await expectLikeFloat64(program, plan, batchOf(64), 2e-3);
     program.dispose();
+  });
+});
+
+/** The plan with another optimizer of what heads add up, and limits and averages that touch all tables. */
+function ruled(wide: object | undefined, step?: Plan['step']): Plan {
+  const plan = planOf();
+  return { ...plan, optimizers: { ...plan.optimizers, wide: wide === undefined ? undefined : embeddingOptimizerSchema.parse(wide) }, ...(step !== undefined && { step }) };
+}
+
+describe.each(engines)('in $name, an optimizer of its own', ({ create }) => {
+  it('updates what heads add up, and leaves embeddings to theirs', async () => {
+    // So much L1 leaves nothing but zeros.
+    const plan = ruled({ name: 'ftrl', l1: 1000 });
+    const program = (await create()).compile(plan);
+    const first = new Map([...program.state().weights].map(([name, { data }]) => [name, data.slice()]));
+    const batch = batchOf(300);
+    for (let step = 0; step < 3; step++) await program.trainStep(batch);
+    const { weights, optimizer } = program.state();
+    const touched = new Set(batch.ids.get('item'));
+    const wide = weights.get('embeddings.wide.item')!.data;
+    for (let row = 0; row < 30; row++) for (const t of [0, 1]) expect(wide[2 * row + t] === 0).toBe(touched.has(row));
+    expect(weights.get('embeddings.item')!.data.some((w, i) => w !== first.get('embeddings.item')![i] && w !== 0)).toBe(true);
+    expect([...optimizer.keys()].filter((name) => name.startsWith('embeddings.') && name.includes('user')).sort()).toEqual(['embeddings.user.firstMoment', 'embeddings.user.secondMoment', 'embeddings.wide.user.linear', 'embeddings.wide.user.squares']);
+    program.dispose();
+  });
+
+  it.each([
+    ['as it is', {}],
+    ['where gradients are limited', { clip: { norm: 0.01, apart: false } }],
+    ['where they are limited apart', { clip: { norm: 0.01, apart: true } }],
+    ['where an average is kept', { average: { decay: 0.9 } }],
+  ] as const)('that is the one of embeddings comes to the same bits, %s', async (_, step) => {
+    const runs = [];
+    for (const wide of [undefined, { learningRate: 0.01 }]) {
+      const program = (await create()).compile(ruled(wide, step));
+      for (let s = 0; s < 4; s++) await program.trainStep(batchOf(200 + s));
+      runs.push(new Map([...program.state().weights].map(([name, { data }]) => [name, data.slice()])));
+      program.dispose();
+    }
+    expect(runs[1]).toEqual(runs[0]);
   });
 });
 

@@ -2,11 +2,11 @@ import type { CallList } from './call-list.js';
 import type { Laid } from './lay-out.js';
 
 /** Brings the average of all rows that the next update changes up to the step before it. */
-export function lowerRowAverages({ average, tables, refused, plan: { optimizers } }: Laid, list: CallList): void {
+export function lowerRowAverages({ average, tables, refused }: Laid, list: CallList): void {
   if (average === undefined) return;
   const { clock } = average;
-  for (const { at: table, rows, stride, width, average: at, distinct, count: countAt } of tables.all) {
-    list.emit('averageRows', { table, stride, width, average: at, distinct, countAt, clock, refused, tableRows: optimizers.embeddings.lazy ? 0 : rows });
+  for (const { at: table, rows, stride, width, average: at, distinct, count: countAt, update: { isLazy } } of tables.all) {
+    list.emit('averageRows', { table, stride, width, average: at, distinct, countAt, clock, refused, tableRows: isLazy ? 0 : rows });
   }
 }
 

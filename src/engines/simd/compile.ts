@@ -1,4 +1,4 @@
-import { denseOptimizers, optimizers } from '../../optimizers/optimizers.js';
+import { denseOptimizers } from '../../optimizers/optimizers.js';
 import type { Plan } from '../engine.js';
 import { lowerExchange, lowerRowAverages, lowerWeightAverage } from './average.js';
 import { createCallList, type Call, type CallList } from './call-list.js';
@@ -11,11 +11,11 @@ import { lowerTableUpdates } from './tables.js';
 
 /** Updates all weights by the gradients of a step, unless it is refused. */
 export function lowerUpdate(laid: Laid, list: CallList): void {
-  const { plan: { optimizers: specs, step }, tables, constants, refused } = laid;
+  const { plan: { step }, tables, refused } = laid;
   if (laid.areas > 1) lowerCombination(laid, laid.sharedWeights, laid.ownWeights, list);
   if (step?.clip !== undefined) lowerClip(laid, step.clip, list);
   lowerRowAverages(laid, list);
-  lowerTableUpdates(tables, optimizers.partOf(specs.embeddings).kernel, specs.embeddings.lazy, constants.tables, refused, list);
+  lowerTableUpdates(tables, refused, list);
   lowerDenseUpdate(laid, list);
   lowerWeightAverage(laid, list);
 }

@@ -11,6 +11,7 @@ export function createConstantsWriter(laid: Laid, floats: Float32Array): (step: 
   const rules = [
     { optimizer: optimizers.build(specs.dense), at: constants.dense / WORD, side: 'dense' },
     { optimizer: optimizers.build(specs.embeddings), at: constants.tables / WORD, side: 'embeddings' },
+    ...(specs.wide === undefined ? [] : [{ optimizer: optimizers.build(specs.wide), at: constants.wide / WORD, side: 'embeddings' } as const]),
   ] as const;
   const limit = stepPlan?.clip?.value ?? Infinity;
   return (step, factors) => {

@@ -25,13 +25,13 @@ export function lowerTensorProducts(laid: Laid, list: CallList): ProductsReader 
 /**
  * Keeps the weights that a step may move, whose gradients are there; what is returned gives the squares of their changes, by layer.
  */
-export function watchUpdates({ plan: { graph, optimizers }, tables }: Laid, store: Store, memory: WebAssembly.Memory): () => ReadonlyMap<string, number> {
+export function watchUpdates({ plan: { graph }, tables }: Laid, store: Store, memory: WebAssembly.Memory): () => ReadonlyMap<string, number> {
   const floats = new Float32Array(memory.buffer);
   const words = new Uint32Array(memory.buffer);
   const before = trainedOf(graph).map((parameter) => ({ parameter, data: store.tensorOf(parameter, 0).data.slice() }));
   const rows = tables.all.map((table) => {
     // A lazy optimizer moves the rows that have a gradient and no others.
-    const numbers = optimizers.embeddings.lazy ? words.slice(table.distinct / WORD, table.distinct / WORD + words[table.count / WORD]!) : undefined;
+    const numbers = table.update.isLazy ? words.slice(table.distinct / WORD, table.distinct / WORD + words[table.count / WORD]!) : undefined;
     return { table, numbers, data: copyRows(floats, table, numbers) };
   });
   return () => {

@@ -2,12 +2,13 @@ import type { Graph } from '../../graph/graph.js';
 import { slotWords } from '../../optimizers/optimizer.js';
 import { optimizers } from '../../optimizers/optimizers.js';
 import { sizeOf } from '../../tensor.js';
-import type { Plan } from '../engine.js';
+import type { TableSpec } from '../../tables/layout.js';
+import { tableOptimizer, type Plan } from '../engine.js';
 import { createArena, WORD } from './arena.js';
 import { placeBags } from './bags.js';
 import type { PassPlan } from './passes.js';
 import { createPlaces, type Places } from './places.js';
-import { placeTables } from './tables.js';
+import { placeTables, type TableUpdate } from './tables.js';
 
 /** Below this lies what belongs to the kernels themselves. */
 export const BEGIN = 65_536;
@@ -22,8 +23,8 @@ export interface Laid extends PassPlan {
   /** Rows that pass at once, and rows of a step. */
   readonly passRows: number;
   readonly stepRows: number;
-  /** Constants of an optimizer's step: CONSTANT_WORDS each. */
-  readonly constants: { readonly dense: number; readonly tables: number };
+  /** Constants of an optimizer's step: CONSTANT_WORDS each. Those of wide tables are those of all tables where they have no optimizer of their own. */
+  readonly constants: { readonly dense: number; readonly tables: number; readonly wide: number };
   /** Slots of the dense weights: each lies as the weights do, `gap` bytes from one to the next. */
   readonly denseSlots: { readonly at: number; readonly gap: number; readonly bytes: number };
   /** Where an average is kept: that of the dense weights lies as they do; its clock is two doubles, the decay and the steps taken. */
@@ -56,14 +57,20 @@ export function layOut(plan: Plan, graph: Graph = plan.graph): Laid {
   const places = createPlaces(arena, graph, maxRows);
   const numSlotWords = slotWords(optimizers.build(specs.dense), places.weightsCount);
   const areaBytes = places.weightsCount * WORD;
+  const tableConstants = arena.take('table constants', CONSTANT_WORDS);
+  const constants = { dense: arena.take('dense constants', CONSTANT_WORDS), tables: tableConstants, wide: specs.wide === undefined ? tableConstants : arena.take('wide constants', CONSTANT_WORDS) };
+  const updateOf = (table: TableSpec): TableUpdate => {
+    const spec = tableOptimizer(specs, table);
+    return { rule: optimizers.partOf(spec).kernel, optimizer: optimizers.build(spec), isLazy: spec.lazy, constants: table.isWide === true ? constants.wide : constants.tables };
+  };
   const gradientsOf = (name: string): PassPlan['passGradients'] => ({ at: arena.take(name, room * places.weightsCount), areaBytes });
   const passGradients = gradientsOf('dense gradients');
   return {
     plan, graph, layout, arena, places, areas, termAreas, passRows, stepRows, passGradients,
     gradients: stepRows > passRows ? gradientsOf('dense gradients of a step') : passGradients,
     denseSlots: { at: arena.take('dense slots', numSlotWords), gap: places.weightsCount * WORD, bytes: numSlotWords * WORD },
-    constants: { dense: arena.take('dense constants', CONSTANT_WORDS), tables: arena.take('table constants', CONSTANT_WORDS) },
-    tables: placeTables(layout, arena, placeBags(layout, arena, maxRows), optimizers.build(specs.embeddings), maxRows, { stepRows, areas: room, isAveraged: step?.average !== undefined }),
+    constants,
+    tables: placeTables(layout, arena, placeBags(layout, arena, maxRows), updateOf, maxRows, { stepRows, areas: room, isAveraged: step?.average !== undefined }),
     average: step?.average && { decay: step.average.decay, weights: arena.take('average', places.weightsCount), clock: arena.take('clock', 4) },
     norms: arena.take('norms', 4),
     sharedWeights: arena.take('shared weights', areas),

@@ -79,11 +79,10 @@ export function lowerClip(laid: Laid, clip: Clip, list: CallList): void {
   const { at: sums } = lowerProducts([...dense, ...tables], 1, 'norm', arena, list);
   list.separate();
   const most = clip.norm ?? Infinity;
-  if (clip.apart) {
-    list.emit('clipNorm', { sums, count: dense.length, most, norm: norms, scale: constants.dense, otherScale: constants.dense });
-    list.emit('clipNorm', { sums: sums + dense.length * 8, count: tables.length, most, norm: norms + 8, scale: constants.tables, otherScale: constants.tables });
-  } else {
-    list.emit('clipNorm', { sums, count: dense.length + tables.length, most, norm: norms, scale: constants.dense, otherScale: constants.tables });
-  }
+  const ofDense = { sums, count: dense.length, most, norm: norms };
+  const ofTables = { sums: sums + dense.length * 8, count: tables.length, most, norm: norms + 8 };
+  const ofAll = { sums, count: dense.length + tables.length, most, norm: norms };
+  list.emit('clipNorm', { ...(clip.apart ? ofDense : ofAll), scale: constants.dense, otherScale: constants.dense });
+  list.emit('clipNorm', { ...(clip.apart ? ofTables : ofAll), scale: constants.tables, otherScale: constants.wide });
   list.separate();
 }

@@ -1,4 +1,3 @@
-import type { Optimizer } from '../../optimizers/optimizer.js';
 import { shareLeft } from './average.js';
 import { WORD } from './arena.js';
 import type { TablePlace } from './tables.js';
@@ -25,7 +24,7 @@ export interface RowTensors {
  * The tensors that lie in the rows of a table after so many steps.
  * @param decay of the average, where there is one
  */
-export function rowTensors({ width, average }: TablePlace, { slots }: Optimizer, floats: Float32Array, decay: number | undefined, step: number): RowTensors {
+export function rowTensors({ width, average, update: { optimizer: { slots } } }: TablePlace, floats: Float32Array, decay: number | undefined, step: number): RowTensors {
   let end = 0;
   const numbers = (suffix: string, count: number, first = 0, begin = end): RowTensor => {
     end = begin + count;

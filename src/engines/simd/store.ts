@@ -24,7 +24,7 @@ export interface Store {
 /** Draws first weights, and gives the way to all tensors. */
 export function createStore({ plan: { optimizers: specs, seed, isRestored = false }, graph, places, tables, denseSlots, average }: Laid, memory: WebAssembly.Memory): Store {
   const floats = new Float32Array(memory.buffer);
-  const [dense, sparse] = [optimizers.build(specs.dense), optimizers.build(specs.embeddings)];
+  const dense = optimizers.build(specs.dense);
   const trained = graph.parameters.filter(({ isTrainable }) => isTrainable);
   const view = (at: number, length: number): Float32Array => floats.subarray(at / WORD, at / WORD + length);
   const elementAt = (at: number, inputs: number, n: number, k: number): number => at / WORD + ((n >> 3) * inputs + k) * 8 + (n & 7);
@@ -49,7 +49,7 @@ export function createStore({ plan: { optimizers: specs, seed, isRestored = fals
     }
   };
 
-  const tensorsOf = (table: TablePlace, step: number): RowTensors => rowTensors(table, sparse, floats, average?.decay, step);
+  const tensorsOf = (table: TablePlace, step: number): RowTensors => rowTensors(table, floats, average?.decay, step);
   const writeRows = ({ at, rows, stride }: TablePlace, tensor: RowTensor, data: Float32Array): void => {
     for (let row = 0; row < rows; row++) tensor.write(at / WORD + row * stride, data.subarray(row * tensor.width, (row + 1) * tensor.width));
   };

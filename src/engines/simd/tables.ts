@@ -8,8 +8,19 @@ import type { Place } from './places.js';
 
 type TableColumns = Extract<InputColumns, { readonly table: string }>;
 
+/** How the rows of a table are updated. */
+export interface TableUpdate {
+  readonly rule: TableRule;
+  readonly optimizer: Optimizer;
+  /** Whether rows that no batch touches stay as they are. */
+  readonly isLazy: boolean;
+  /** Where the constants of a step lie. */
+  readonly constants: number;
+}
+
 /** Where one table and what belongs to it lie. */
 export interface TablePlace extends TableSpec {
+  readonly update: TableUpdate;
   /** The columns of the input that are looked up in it. */
   readonly fields: readonly TableColumns[];
   /** Floats from row to row: the weights, what the optimizer keeps, then the average and the steps that it covers, if there is one. */
@@ -51,19 +62,21 @@ export interface TableRoom {
 }
 
 /** Lays out the tables of a layout. */
-export function placeTables(layout: InputLayout, arena: Arena, bags: ReadonlyMap<string, BagPlace>, optimizer: Optimizer, maxRows: number, { stepRows, areas, isAveraged }: TableRoom): TablePlaces {
+export function placeTables(layout: InputLayout, arena: Arena, bags: ReadonlyMap<string, BagPlace>, updateOf: (table: TableSpec) => TableUpdate, maxRows: number, { stepRows, areas, isAveraged }: TableRoom): TablePlaces {
   const fieldsOf = new Map(layout.tables.map(({ name }) => [name, [] as TableColumns[]]));
   for (const columns of layout.columns) if ('table' in columns) fieldsOf.get(columns.table)!.push(columns);
   const claims = arena.take('claims', layout.tables.length);
-  const all = layout.tables.map(({ name, rows, width }, t): TablePlace => {
+  const all = layout.tables.map((table, t): TablePlace => {
+    const { name, rows, width } = table;
+    const update = updateOf(table);
     const fields = fieldsOf.get(name)!;
     // How many items a bag has is not known before there is a batch.
     const most = fields.some(({ kind }) => kind === 'bag') ? rows : Math.min(rows, stepRows * fields.length);
-    const average = width + slotWords(optimizer, width);
+    const average = width + slotWords(update.optimizer, width);
     const stride = average + (isAveraged ? averageWords(width) : 0);
     const take = (what: string, words: number): number => arena.take(`table ${what} ${name}`, words);
     return {
-      name, rows, width, fields, stride,
+      name, rows, width, fields, stride, update,
       average: average * WORD,
       at: take('rows', rows * stride),
       claim: claims + t * WORD,
@@ -125,8 +138,8 @@ export function lowerGather(tables: TablePlaces, input: Place, area: number, are
 }
 
 /** Updates the rows that a step touched, or all of them where the tables are not lazy. */
-export function lowerTableUpdates(tables: TablePlaces, rule: TableRule, isLazy: boolean, constants: number, refused: number, list: CallList): void {
-  for (const { at: table, rows, stride, width, hash, distinct, gradients, count } of tables.all) {
+export function lowerTableUpdates(tables: TablePlaces, refused: number, list: CallList): void {
+  for (const { at: table, rows, stride, width, hash, distinct, gradients, count, update: { rule, isLazy, constants } } of tables.all) {
     list.emit(`${rule}Table`, { table, stride, width, hash, distinct, gradients, countAt: count, constants, refused, tableRows: isLazy ? 0 : rows });
   }
 }
