@@ -67,7 +67,7 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
     const layout = layoutOf(encoded.fields, { groups: experiment.features, ...lookupsOf(model, tasks) });
     const graph = buildModel(model, layout, tasks, { ...training, ...data.sampling, ...facts });
     const plan = { graph, layout, seed, ...stepPlanOf(training) };
-    const begun = { run: folder, model: model.name, engine: engine.description, epochs: training.epochs, epochSteps: Math.ceil(trainSet.rows / stepRows(training)), ...planSize(plan, engine, vocabularyBytes(encoded.fields)) };
+    const begun = { run: folder, model: model.name, engine: engine.description, epochs: training.epochs, epochSteps: Math.ceil(trainSet.rows / stepRows(training)), monitor: training.monitor, learningRate: training.optimizer.dense.learningRate, ...planSize(plan, engine, vocabularyBytes(encoded.fields)) };
     observer.onStart(begun);
     log.event('start', begun);
     const program = engine.compile(plan, tell);

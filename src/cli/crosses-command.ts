@@ -2,7 +2,7 @@ import { parseOverride } from '../config/overrides.js';
 import { loadConfig } from '../config/load.js';
 import { findCrosses, type CrossesResult } from '../crosses.js';
 import { EXIT_CODES } from '../errors.js';
-import { count, percent, table } from './format.js';
+import { count, percent, shareLine, table } from './format.js';
 import { createOutput } from './output.js';
 import type { Screen } from './screen.js';
 import { untilStopped } from './signals.js';
@@ -25,7 +25,7 @@ export async function runCrosses({ config, set, json, ...options }: CrossesArgum
   const { experiment } = await loadConfig(config, set.map(parseOverride));
   const { screen, notice, result } = createOutput(json);
   return untilStopped((signal) => screen.print(`${signal}: stopping`), async (stop) => {
-    const found = await findCrosses({ experiment, ...options, onNotice: notice, onProgress: ({ what, share }) => screen.live(() => `${what}: ${percent(share)}`), signal: stop.signal });
+    const found = await findCrosses({ experiment, ...options, onNotice: notice, onProgress: ({ what, share }) => screen.live(() => shareLine(what, share)), signal: stop.signal });
     screen.print(`${found.task}: ${count(found.rows)} rows, of ${count(found.ofRows)} of train; ${count(found.pairs)} pairs of columns; log loss ${found.loss.toFixed(4)} without any`);
     screen.print(found.crosses.length === 0 ? 'no pair says more together than both columns for themselves, as far as these rows can tell' : `${crossTable(found, screen)}\n\n${found.yaml.trimEnd()}`);
     result({ config, ...found });

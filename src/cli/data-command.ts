@@ -11,7 +11,7 @@ import type { ReadProgress } from '../data/sources/source.js';
 import { readManifest } from '../data/shards/manifest.js';
 import { EXIT_CODES, userError } from '../errors.js';
 import { dataReport } from './data-report.js';
-import { count, percent } from './format.js';
+import { count, shareLine } from './format.js';
 import { createOutput } from './output.js';
 
 /** The arguments of `mtl data info` and `mtl data clean`. */
@@ -35,7 +35,7 @@ export async function runDataInfo({ path, json }: DataArguments): Promise<number
   if (isConfig(path)) {
     const { experiment } = await loadConfig(path);
     const format = rowFormatOf({ tasks: tasksOf(experiment), groups: Object.values(experiment.features), cells: experiment.data });
-    const onProgress = ({ what, share }: ReadProgress): void => screen.live(() => `${what}: ${percent(share)}`);
+    const onProgress = ({ what, share }: ReadProgress): void => screen.live(() => shareLine(what, share));
     const description = await describeData(experiment.data, format, { cache: { folder: experiment.data.cache, onNotice: notice }, onProgress });
     screen.print(dataReport(description, screen));
     result({ path, ...description, kept });

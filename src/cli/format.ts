@@ -3,7 +3,7 @@ import type { Report } from '../evaluation/evaluation.js';
 import { bytes, count, duration } from '../number-text.js';
 import type { Milestone, StepProgress } from '../training/loop.js';
 import type { TrainStart } from '../training/observer.js';
-import type { Screen } from './screen.js';
+import { fitting, type Screen } from './screen.js';
 
 export { bytes, count, duration, percent } from '../number-text.js';
 
@@ -20,20 +20,35 @@ export function sizeLines({ model, engine, ...size }: PlanSize & Pick<TrainStart
   return [`model   ${model}: ${count(size.numWeights)} weights, ${tables}`, `memory  ${memory}`, `engine  ${engine}`].join('\n');
 }
 
-/** The live line of a step. */
-export function stepLine({ epoch, rows, totalRows, elapsedMs }: StepProgress, epochs: number): string {
-  const left = (elapsedMs / rows) * Math.max(0, totalRows - rows);
-  const rate = `${count((rows / elapsedMs) * 1000)} rows/s`;
-  return `epoch ${epoch}/${epochs}  ${count(rows)} of ${count(totalRows)} rows  ${rate}  ${duration(left)} left`;
+/** The live line of work of which a share is done: the share stands where it is never cut off. */
+export function shareLine(what: string, share: number): string {
+  return `${percent(share).padStart(6)}  ${what}`;
 }
 
-/** An epoch that is behind, or part of it, with what was measured on valid. */
-export function milestoneLines(milestone: Milestone, epochs: number, screen: Screen): string {
-  const { epoch, isEpochEnd, step, rows, elapsedMs, loss, valid, isBest } = milestone;
+/** The live line of a step: as much of it as there is room for. */
+export function stepLine({ epoch, rows, totalRows, elapsedMs, loss, rates }: StepProgress, { epochs, learningRate }: Pick<TrainStart, 'epochs' | 'learningRate'>, columns: number): string {
+  const left = (elapsedMs / rows) * Math.max(0, totalRows - rows);
+  const share = Math.floor((100 * rows) / Math.max(rows, totalRows));
+  return fitting([
+    `epoch ${epoch}/${epochs}  ${share}%`,
+    `${duration(left)} left`,
+    `loss ${loss.toFixed(4)}`,
+    `${count((rows / elapsedMs) * 1000)} rows/s`,
+    `${count(rows)} of ${count(totalRows)} rows`,
+    `learning rate ${Number((learningRate * rates.dense).toPrecision(3))}`,
+  ], columns);
+}
+
+/** An epoch that is behind, or part of it, with what was measured on valid and which value chose the best. */
+export function milestoneLines(milestone: Milestone, { epochs, monitor }: Pick<TrainStart, 'epochs' | 'monitor'>, screen: Screen): string {
+  const { epoch, isEpochEnd, step, rows, elapsedMs, loss, valid, isBest, best } = milestone;
   const speed = `${count(rows)} rows in ${duration(elapsedMs)} (${count((rows / elapsedMs) * 1000)} rows/s)`;
   const losses = valid === undefined ? `loss ${loss.total.toFixed(4)}` : `loss ${loss.total.toFixed(4)}, valid ${valid.loss.toFixed(4)}`;
-  const title = `${screen.bold(`epoch ${epoch}/${epochs}${isEpochEnd ? '' : `, step ${count(step)}`}`)}  ${speed}  ${losses}${isBest && valid !== undefined ? '  best so far' : ''}`;
-  return valid === undefined ? title : `${title}\n${reportTable('valid', valid.report, screen)}`;
+  const title = `${screen.bold(`epoch ${epoch}/${epochs}${isEpochEnd ? '' : `, step ${count(step)}`}`)}  ${speed}  ${losses}`;
+  if (valid === undefined) return title;
+  const decimals = (value: number | null): string => value?.toFixed(4) ?? 'has no value';
+  const choice = isBest ? screen.bold('the best so far') : best.value === null ? 'nor had any' : `best ${decimals(best.value)} of epoch ${best.epoch}`;
+  return `${title}\n${reportTable('valid', valid.report, screen)}\n  ${monitor} ${decimals(valid.monitored)}, ${choice}`;
 }
 
 /** Metrics as a table, a line a task; what has no value is a dash, with the reason below. */

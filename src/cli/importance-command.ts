@@ -3,7 +3,7 @@ import { importance, type ImportanceOptions, type ImportanceResult } from '../im
 import type { Interval } from '../importance/interval.js';
 import { openFindings } from '../importance/output.js';
 import { writeFileAtomic } from '../disk.js';
-import { count, percent, table } from './format.js';
+import { count, shareLine, table } from './format.js';
 import { createOutput } from './output.js';
 import type { Screen } from './screen.js';
 import { untilStopped } from './signals.js';
@@ -21,7 +21,7 @@ export async function runImportance({ out, config, json, ...options }: Importanc
   const write = out === undefined ? undefined : openFindings(out, `What ${options.path} owes to its ${options.byGroup ? 'groups' : 'fields'}`);
   const { screen, notice, result } = createOutput(json);
   return untilStopped((signal) => screen.print(`${signal}: stopping; nothing is written`), async (stop) => {
-    const found = await importance({ ...options, onNotice: notice, onProgress: ({ what, share }) => screen.live(() => `${what}: ${percent(share)}`), signal: stop.signal });
+    const found = await importance({ ...options, onNotice: notice, onProgress: ({ what, share }) => screen.live(() => shareLine(what, share)), signal: stop.signal });
     screen.print(`checkpoint ${found.checkpoint}, after ${count(found.step)} steps; ${found.split}: ${count(found.rows)} of ${count(found.ofRows)} rows, ${found.repeats} ${found.repeats === 1 ? 'permutation' : 'permutations'} each, seed ${found.seed}`);
     screen.print(fallTable(found, options.byGroup, screen));
     await write?.(found);

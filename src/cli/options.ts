@@ -2,6 +2,7 @@ import { DEVICES } from '../engines/device.js';
 import { KERNEL_CHOICES } from '../engines/kernel-choice.js';
 import { quoted, userError } from '../errors.js';
 import type { PerField } from '../prepare/fields.js';
+import { LOG_LEVELS, type LogLevel } from './output.js';
 
 // The options that commands share, and the kinds of numbers that they take.
 
@@ -37,6 +38,13 @@ export const kernelsOption = { choices: KERNEL_CHOICES, describe: 'kernels on a 
 export const verifyDataOption = { type: 'boolean', default: false, describe: 'read data files to see that they hold what the cache kept of them, also where size, times and inode are the same' } as const;
 /** Whether predictions are wanted as the model makes them. */
 export const rawOption = { type: 'boolean', default: false, describe: 'what the model predicts itself, not as the config has it calibrated' } as const;
+/** How much a command tells people; of --quiet and --log-level one may be given. */
+export const quietOption = { type: 'boolean', describe: 'tell only what should be known: --log-level warn', conflicts: 'log-level' } as const;
+export const logLevelOption = { choices: LOG_LEVELS, requiresArg: true, describe: 'error: only what ends it; warn: what should be known, too; info: how it goes, too' } as const;
+/** What the two come to. */
+export function logLevelOf({ quiet, logLevel }: { readonly quiet?: boolean | undefined; readonly logLevel?: LogLevel | undefined }): LogLevel {
+  return logLevel ?? (quiet === true ? 'warn' : 'info');
+}
 /** For programs that read what a command found. */
 export const jsonOption = { type: 'boolean', default: false, describe: 'print one JSON object on stdout and all else on stderr' } as const;
 

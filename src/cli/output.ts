@@ -11,14 +11,18 @@ export interface Output {
   result(value: unknown): void;
 }
 
+/** How much people are told, the least first: what ends the command, what they should know, and how it goes. */
+export const LOG_LEVELS = ['error', 'warn', 'info'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
 /** With `--json`, stdout holds the result alone and people are served on stderr. */
-export function createOutput(isJson: boolean): Output {
+export function createOutput(isJson: boolean, level: LogLevel = 'info'): Output {
   const screen = createScreen(isJson ? process.stderr : process.stdout, monotonicMs);
   const told = new Set<string>();
   return {
-    screen,
+    screen: level === 'info' ? screen : { ...screen, print: () => undefined, live: () => undefined },
     notice(text) {
-      if (!told.has(text)) screen.print(printable(text));
+      if (level !== 'error' && !told.has(text)) screen.print(printable(text));
       told.add(text);
     },
     result(value) {

@@ -2,8 +2,8 @@ import { monotonicMs } from '../clock.js';
 import { EXIT_CODES, userError } from '../errors.js';
 import { predict, type PredictOptions } from '../predict.js';
 import type { RankOptions } from '../predict/top-rows.js';
-import { count, duration, percent } from './format.js';
-import { createOutput } from './output.js';
+import { count, duration, shareLine } from './format.js';
+import { createOutput, type LogLevel } from './output.js';
 import { untilStopped } from './signals.js';
 
 /** The arguments of `mtl predict`. */
@@ -12,21 +12,22 @@ export interface PredictArguments extends Pick<PredictOptions, 'path' | 'data' |
   readonly top: number | undefined;
   readonly by: string | undefined;
   readonly rank: string | undefined;
+  readonly level: LogLevel;
   readonly json: boolean;
 }
 
 /** `mtl predict`: predicts, says what it wrote, and gives the exit code. */
-export async function runPredict({ out, top, by, rank, json, ...options }: PredictArguments): Promise<number> {
+export async function runPredict({ out, top, by, rank, level, json, ...options }: PredictArguments): Promise<number> {
   const isStdout = out === '-';
   if (isStdout && json) throw userError('usage', { where: '--json', message: 'wants standard output, which --out - takes for the rows', fix: 'write the rows to a file, or leave --json out' });
-  const { screen, notice, result } = createOutput(json || isStdout);
+  const { screen, notice, result } = createOutput(json || isStdout, level);
   const startMs = monotonicMs();
-  return untilStopped((signal) => screen.print(`${signal}: stopping; nothing is written`), async (stop) => {
+  return untilStopped((signal) => notice(`${signal}: stopping; nothing is written`), async (stop) => {
     const done = await predict({
       ...options,
       out: isStdout ? process.stdout : out,
       top: rankOf(top, by, rank),
-      onProgress: ({ what, share }) => screen.live(() => `${what}: ${percent(share)}`),
+      onProgress: ({ what, share }) => screen.live(() => shareLine(what, share)),
       onNotice: notice,
       signal: stop.signal,
     }).catch((error: unknown) => {
@@ -35,7 +36,7 @@ export async function runPredict({ out, top, by, rank, json, ...options }: Predi
       throw error;
     });
     if (done === undefined) return EXIT_CODES.done;
-    if (done.numRejects > 0) screen.print(`${count(done.numRejects)} bad rows have no prediction`);
+    if (done.numRejects > 0) notice(`${count(done.numRejects)} bad rows have no prediction`);
     const elapsedMs = monotonicMs() - startMs;
     screen.print(`${count(done.rows)} rows in ${duration(elapsedMs)} (${count((done.rows / elapsedMs) * 1000)} rows/s)${isStdout ? '' : `, written to ${out}`}: ${done.columns.join(', ')}`);
     if (!isStdout) result({ run: options.path, out, ...done });

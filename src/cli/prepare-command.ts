@@ -4,7 +4,7 @@ import { BAG_FIELDS, FIELDS, type PerField } from '../prepare/fields.js';
 import type { RecipeName } from '../prepare/recipes.js';
 import type { Summary } from '../prepare/summary.js';
 import { count, duration, percent, table } from './format.js';
-import { createOutput } from './output.js';
+import { createOutput, type LogLevel } from './output.js';
 import type { Screen } from './screen.js';
 import { untilStopped } from './signals.js';
 
@@ -19,15 +19,16 @@ export interface PrepareArguments {
   readonly maxBadRows: number;
   readonly seed: number;
   readonly threads: number | undefined;
+  readonly level: LogLevel;
   readonly json: boolean;
 }
 
 /** `mtl prepare`: prepares, prints what came of it, and gives the exit code. */
-export async function runPrepare({ json, ...args }: PrepareArguments): Promise<number> {
-  const { screen, result } = createOutput(json);
+export async function runPrepare({ level, json, ...args }: PrepareArguments): Promise<number> {
+  const { screen, notice, result } = createOutput(json, level);
   checkFields('--min-count', args.minCounts, FIELDS);
   checkFields('--cap', args.caps, [...BAG_FIELDS]);
-  return untilStopped((signal) => screen.print(`${signal}: stopping; the same command goes on from here`), async (stop) => {
+  return untilStopped((signal) => notice(`${signal}: stopping; the same command goes on from here`), async (stop) => {
     const summary = await prepare({ ...args, signal: stop.signal }, ({ phase, share, leftMs }) =>
       screen.live(() => `${percent(share)}  ${phase}  ${duration(leftMs)} left`),
     );

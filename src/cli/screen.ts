@@ -3,8 +3,11 @@ import { styleText } from 'node:util';
 /** Where people read: lines, and on a terminal one live line below them. */
 export interface Screen {
   print(text: string): void;
-  /** Shows `text()` on the live line, or as a line of its own now and then where there is no terminal. */
-  live(text: () => string): void;
+  /**
+   * Shows a text on the live line, or as a line of its own now and then where there is no terminal.
+   * @param text given the characters that there is room for
+   */
+  live(text: (columns: number) => string): void;
   bold(text: string): string;
   dim(text: string): string;
 }
@@ -12,16 +15,20 @@ export interface Screen {
 const LIVE_EVERY_MS = 100;
 const PLAIN_EVERY_MS = 10_000;
 const CLEAR_LINE = '\r\u001b[K';
+/** Of a terminal that does not say how wide it is. */
+const USUAL_COLUMNS = 80;
 
 /**
  * A screen on a stream.
  * @param nowMs a clock for the pace of the live line
  */
 export function createScreen(stream: NodeJS.WriteStream, nowMs: () => number): Screen {
-  const isTerminal = stream.isTTY;
+  const isTerminal = stream.isTTY && process.env['TERM'] !== 'dumb';
   let shownMs = nowMs();
   let isLive = false;
-  const styled = (style: 'bold' | 'dim', text: string): string => (isTerminal && process.env['NO_COLOR'] === undefined ? styleText(style, text) : text);
+  // See https://no-color.org: an empty one asks for nothing.
+  const hasColor = isTerminal && (process.env['NO_COLOR'] ?? '') === '';
+  const styled = (style: 'bold' | 'dim', text: string): string => (hasColor ? styleText(style, text, { validateStream: false }) : text);
   return {
     print(text) {
       stream.write(`${isLive ? CLEAR_LINE : ''}${text}\n`);
@@ -30,11 +37,29 @@ export function createScreen(stream: NodeJS.WriteStream, nowMs: () => number): S
     live(text) {
       if (nowMs() - shownMs < (isTerminal ? LIVE_EVERY_MS : PLAIN_EVERY_MS)) return;
       shownMs = nowMs();
-      if (isTerminal) stream.write(`${CLEAR_LINE}${text().slice(0, (stream.columns || 80) - 1)}`);
-      else stream.write(`${text()}\n`);
+      // The last column stays free: some terminals begin a new line behind it.
+      const columns = (stream.columns || USUAL_COLUMNS) - 1;
+      if (isTerminal) stream.write(`${CLEAR_LINE}${shortened(text(columns), columns)}`);
+      else stream.write(`${text(Infinity)}\n`);
       isLive = isTerminal;
     },
     bold: (text) => styled('bold', text),
     dim: (text) => styled('dim', text),
   };
 }
+
+function shortened(text: string, columns: number): string {
+  return text.length <= columns ? text : `${text.slice(0, Math.max(0, columns - 1))}…`;
+}
+
+/** As many of some parts as there is room for, from the first on: each is there in whole or not at all. */
+export function fitting(parts: readonly string[], columns: number): string {
+  let text = parts[0] ?? '';
+  for (const part of parts.slice(1)) {
+    if (text.length + SPACE.length + part.length > columns) return text;
+    text += SPACE + part;
+  }
+  return text;
+}
+
+const SPACE = '  ';

@@ -9,8 +9,9 @@ import { missingRun } from '../runs/run-folder.js';
 import { RESOLVED } from '../runs/run-log.js';
 import { runPath } from '../runs/runs-root.js';
 import { train } from '../train.js';
-import { count, milestoneLines, reportTable, startLines, stepLine } from './format.js';
-import { createOutput } from './output.js';
+import type { TrainStart } from '../training/observer.js';
+import { count, milestoneLines, reportTable, shareLine, startLines, stepLine } from './format.js';
+import { createOutput, type LogLevel } from './output.js';
 import { untilStopped } from './signals.js';
 
 /** The arguments of `mtl train`. */
@@ -26,32 +27,33 @@ export interface TrainArguments {
   readonly verifyData: boolean;
   /** Whether the run is drawn when it ends. */
   readonly report: boolean;
+  readonly level: LogLevel;
   readonly json: boolean;
 }
 
 /** `mtl train`: runs it, prints it, and gives the exit code. */
-export async function runTrain({ config, set, device, threads, name, runDir, resume, verifyData, report, json }: TrainArguments): Promise<number> {
-  const { screen, notice, result } = createOutput(json);
+export async function runTrain({ config, set, device, threads, name, runDir, resume, verifyData, report, level, json }: TrainArguments): Promise<number> {
+  const { screen, notice, result } = createOutput(json, level);
   const loaded = await loadConfig(config ?? configOf(resume), set.map(parseOverride));
-  let epochs = 0;
-  return untilStopped((signal) => screen.print(`${signal}: ending after this step; once more to quit at once`), async (stop) => {
+  let start: TrainStart | undefined;
+  return untilStopped((signal) => notice(`${signal}: ending after this step; once more to quit at once`), async (stop) => {
     const trained = await train(loaded, { device, threads, name, runDir, resume, verifyData, overrides: set, signal: stop.signal }, {
-      onRead: ({ what, share }) => screen.live(() => `${what}: ${Math.round(share * 100)}%`),
+      onRead: ({ what, share }) => screen.live(() => shareLine(what, share)),
       onNotice: notice,
-      onStart: (start) => {
-        epochs = start.epochs;
-        screen.print(startLines(start));
+      onStart: (begun) => {
+        start = begun;
+        screen.print(startLines(begun));
       },
-      onStep: (progress) => screen.live(() => stepLine(progress, epochs)),
-      onMilestone: (milestone) => screen.print(milestoneLines(milestone, epochs, screen)),
+      onStep: (progress) => screen.live((columns) => stepLine(progress, start!, columns)),
+      onMilestone: (milestone) => screen.print(milestoneLines(milestone, start!, screen)),
     });
 
     const { run, end, bestEpoch, bestStep, metrics, numRejects, numSkippedBatches } = trained;
-    if (numSkippedBatches > 0) screen.print(`${count(numSkippedBatches)} batches were skipped since their loss was not finite; log.jsonl names them`);
-    if (numRejects > 0) screen.print(`${count(numRejects)} bad rows were skipped; they are in ${join(run, 'rejects.csv')}`);
+    if (numSkippedBatches > 0) notice(`${count(numSkippedBatches)} batches were skipped since their loss was not finite; log.jsonl names them`);
+    if (numRejects > 0) notice(`${count(numRejects)} bad rows were skipped; they are in ${join(run, 'rejects.csv')}`);
     if (stop.received !== undefined && end === 'interrupted') {
       const last = join(run, 'checkpoints', 'last');
-      screen.print(`stopped by ${stop.received}; ${existsSync(last) ? `saved as ${last}` : 'there was nothing to save yet'}`);
+      notice(`stopped by ${stop.received}; ${existsSync(last) ? `saved as ${last}` : 'there was nothing to save yet'}`);
       result(trained);
       return EXIT_CODES[stop.received];
     }

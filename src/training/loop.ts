@@ -26,6 +26,8 @@ export interface Milestone {
   /** Undefined where nothing was measured. */
   readonly valid: Measurement | undefined;
   readonly isBest: boolean;
+  /** The epoch that is the best so far, this one included, with the monitored value: null where it has none. */
+  readonly best: { readonly epoch: number; readonly value: number | null };
 }
 
 /** A step, as progress shows it. */
@@ -34,6 +36,10 @@ export interface StepProgress {
   readonly rows: number;
   readonly totalRows: number;
   readonly elapsedMs: number;
+  /** The mean since the epoch began or valid was last measured. */
+  readonly loss: number;
+  /** What the learning rates were multiplied by. */
+  readonly rates: { readonly dense: number; readonly embeddings: number };
 }
 
 /** Some steps, as they are logged. */
@@ -113,8 +119,9 @@ async function reach({ state, stepper, stopping, terms, validate, onMilestone }:
   const isBest = validate === undefined ? isEpochEnd : valid !== undefined && (stopping.observe(valid.monitored) || state.bestEpoch === 0);
   const epoch = state.epoch + 1;
   const { step, rows, elapsedMs, skippedBatches } = state;
-  const milestone = { epoch, isEpochEnd, step, rows, elapsedMs, loss: meanLoss(state.sums, terms), skippedBatches, valid, isBest };
   if (isBest) Object.assign(state, { bestEpoch: epoch, bestStep: step, bestReport: valid?.report ?? null });
+  const best = { epoch: state.bestEpoch, value: stopping.state().best };
+  const milestone = { epoch, isEpochEnd, step, rows, elapsedMs, loss: meanLoss(state.sums, terms), skippedBatches, valid, isBest, best };
   Object.assign(state, noInterval(), { stopping: stopping.state() });
   if (isMeasured) state.rowsSinceEvaluation = 0;
   if (isEpochEnd) Object.assign(state, noEpoch(), { epoch });
@@ -167,7 +174,14 @@ async function trainEpoch(options: LoopOptions, guard: DivergenceGuard): Promise
     state.rows += batch.rows;
     state.elapsedMs += nowMs - countedMs;
     countedMs = nowMs;
-    options.onStep({ epoch, rows: state.rows, totalRows, elapsedMs: state.elapsedMs });
+    const { sums } = state;
+    options.onStep({
+      epoch, rows: state.rows, totalRows, elapsedMs: state.elapsedMs, rates,
+      // Most steps are never looked at.
+      get loss() {
+        return meanLoss(sums, options.terms).total;
+      },
+    });
     if (nowMs - yieldedMs > YIELD_EVERY_MS) {
       await setImmediate();
       yieldedMs = nowMs;

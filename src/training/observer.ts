@@ -10,6 +10,10 @@ export interface TrainStart extends PlanSize {
   readonly epochs: number;
   /** Steps of an epoch, where none is skipped. */
   readonly epochSteps: number;
+  /** What chooses the best epoch. */
+  readonly monitor: string;
+  /** Of dense weights, before the schedule. */
+  readonly learningRate: number;
 }
 
 /** Who is told what happens in a run. */

@@ -1,4 +1,4 @@
-import { deviceOption, filesOption, jsonOption, kernelsOption, rawOption, threadsOption, wholeOrNone } from '../options.js';
+import { deviceOption, filesOption, jsonOption, kernelsOption, logLevelOf, logLevelOption, quietOption, rawOption, threadsOption, wholeOrNone } from '../options.js';
 import { defineCommand } from './command.js';
 
 export const predict = defineCommand({
@@ -20,12 +20,14 @@ export const predict = defineCommand({
       .option('device', deviceOption)
       .option('threads', threadsOption)
       .option('kernels', kernelsOption)
+      .option('quiet', quietOption)
+      .option('log-level', logLevelOption)
       .option('json', jsonOption)
       .example('$0 predict runs/latest --data today.csv --out scores.csv --keep user item', '')
       .example('cat today.jsonl | $0 predict runs/latest --data - --out - --keep all', '')
       .example('$0 predict runs/latest --data today.csv --out best.csv --top 10 --by user --keep item', ''),
-  async run({ path, data, format, out, keep, prefix, top, by, rank, onBadRow, raw, device, threads, json }) {
+  async run({ path, data, format, out, keep, prefix, top, by, rank, onBadRow, raw, device, threads, quiet, logLevel, json }) {
     const { runPredict } = await import('../predict-command.js');
-    return runPredict({ path, data, format, out, keep, prefix, top, by, rank, onBadRow, raw, device, threads, json });
+    return runPredict({ path, data, format, out, keep, prefix, top, by, rank, onBadRow, raw, device, threads, level: logLevelOf({ quiet, logLevel }), json });
   },
 });

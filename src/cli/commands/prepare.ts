@@ -1,5 +1,5 @@
 import { RECIPE_NAMES } from '../../prepare/recipes.js';
-import { jsonOption, perField, shareOrZero, threadsOption, whole } from '../options.js';
+import { jsonOption, logLevelOf, logLevelOption, perField, quietOption, shareOrZero, threadsOption, whole } from '../options.js';
 import { defineCommand } from './command.js';
 
 export const prepare = defineCommand({
@@ -17,12 +17,14 @@ export const prepare = defineCommand({
       .option('max-bad-rows', whole('--max-bad-rows', 0, 'so many bad rows are dropped and listed in rejects.csv; one more is an error', undefined, 0))
       .option('seed', whole('--seed', 2026, 'decides which sessions become valid'))
       .option('threads', threadsOption)
+      .option('quiet', quietOption)
+      .option('log-level', logLevelOption)
       .option('json', jsonOption)
       .example('$0 prepare ali-ccp downloads/ data/ali-ccp', '')
       .example('$0 train data/ali-ccp/config.yaml', '')
       .example('$0 prepare ali-ccp downloads/ data/aitm --as aitm', ''),
-  async run({ as: recipe, raw, out, minCount, cap, validShare, maxBadRows, seed, threads, json }) {
+  async run({ as: recipe, raw, out, minCount, cap, validShare, maxBadRows, seed, threads, quiet, logLevel, json }) {
     const { runPrepare } = await import('../prepare-command.js');
-    return runPrepare({ raw, out, recipe, minCounts: minCount, caps: cap, validShare, maxBadRows, seed, threads, json });
+    return runPrepare({ raw, out, recipe, minCounts: minCount, caps: cap, validShare, maxBadRows, seed, threads, level: logLevelOf({ quiet, logLevel }), json });
   },
 });

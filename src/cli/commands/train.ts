@@ -1,4 +1,4 @@
-import { deviceOption, jsonOption, kernelsOption, setOption, threadsOption, verifyDataOption } from '../options.js';
+import { deviceOption, jsonOption, kernelsOption, logLevelOf, logLevelOption, quietOption, setOption, threadsOption, verifyDataOption } from '../options.js';
 import { defineCommand } from './command.js';
 
 /** Rows of each split that a dry run looks at. */
@@ -22,17 +22,19 @@ export const train = defineCommand({
       .option('verify-data', verifyDataOption)
       .option('dry-run', { type: 'boolean', default: false, describe: 'find all that is wrong, take one step and write nothing: mtl check' })
       .option('report', { type: 'boolean', default: true, describe: 'draw report.html when the run ends; --no-report leaves it out' })
+      .option('quiet', quietOption)
+      .option('log-level', logLevelOption)
       .option('json', jsonOption)
       .example('$0 train configs/esmm.yaml --set training.epochs=10', '')
       .example('$0 train configs/esmm.yaml --init-from runs/latest', '')
       .example('$0 train --resume runs/latest', ''),
-  async run({ config, set = [], initFrom, device, threads, name, runDir, resume, verifyData, dryRun, report, json }) {
+  async run({ config, set = [], initFrom, device, threads, name, runDir, resume, verifyData, dryRun, report, quiet, logLevel, json }) {
     const changes = initFrom === undefined ? set : [...set, `initFrom.checkpoint=${JSON.stringify(initFrom)}`];
     const { configOf, runTrain } = await import('../train-command.js');
     if (dryRun) {
       const { runCheck } = await import('../check-command.js');
       return runCheck({ path: config ?? configOf(resume), set: changes, firstRows: DRY_RUN_ROWS, device, threads, json });
     }
-    return runTrain({ config, set: changes, device, threads, name, runDir, resume, verifyData, report, json });
+    return runTrain({ config, set: changes, device, threads, name, runDir, resume, verifyData, report, level: logLevelOf({ quiet, logLevel }), json });
   },
 });
