@@ -89,6 +89,20 @@ export function dropoutMask(mask: Float32Array, rate: number, key: number): void
   for (let i = 0; i < mask.length; i++) mask[i] = mix(key + Math.imul(i, 0x9e3779b1)) < threshold ? 0 : keep;
 }
 
+/**
+ * Draws some of many things that come one by one, all choices equally likely (Knuth, The Art of Computer Programming 2, algorithm 3.4.2 S).
+ * @returns to be asked of each in turn, whether it is drawn; all are where no more are there than wanted
+ */
+export function drawing(wanted: number, total: number, random: Random): () => boolean {
+  let [left, open] = [Math.min(wanted, total), total];
+  return () => {
+    const isDrawn = left === open || (left > 0 && random.uniform() * open < left);
+    open--;
+    if (isDrawn) left--;
+    return isDrawn;
+  };
+}
+
 /** Puts the first `length` entries of `order` to 0 … length - 1 in random order (Fisher-Yates). */
 export function shuffledOrder(order: Uint32Array, length: number, random: Random): void {
   for (let i = 0; i < length; i++) {

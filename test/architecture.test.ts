@@ -91,6 +91,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'check.ts': ['check', 'config', 'data', 'engines', 'evaluation', 'runs', 'warm-start'],
   init: ['data', 'features'],
   'init.ts': ['config', 'data', 'init', 'models'],
+  diff: ['config', 'data', 'engines', 'evaluate', 'evaluation', 'runs', 'trained-model', 'training'],
+  'diff.ts': ['data', 'diff', 'evaluation', 'runs', 'trained-model'],
   doctor: ['engines', 'runs'],
   'doctor.ts': ['doctor'],
   importance: ['data', 'engines', 'evaluation', 'features', 'graph'],
@@ -105,7 +107,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   prepare: ['data', 'features'],
   'prepare.ts': ['prepare'],
   'synth.ts': ['evaluation', 'synth'],
-  cli: ['check.ts', 'config', 'crosses.ts', 'doctor.ts', 'data', 'engines', 'evaluation', 'runs', 'importance', 'importance.ts', 'init.ts', 'predict', 'predict.ts', 'prepare', 'prepare.ts', 'report.ts', 'serve.ts', 'study', 'sweep', 'synth', 'synth.ts', 'train', 'evaluate', 'export', 'export.ts', 'training'],
+  cli: ['check.ts', 'config', 'crosses.ts', 'diff', 'diff.ts', 'doctor.ts', 'data', 'engines', 'evaluation', 'runs', 'importance', 'importance.ts', 'init.ts', 'predict', 'predict.ts', 'prepare', 'prepare.ts', 'report.ts', 'serve.ts', 'study', 'sweep', 'synth', 'synth.ts', 'train', 'evaluate', 'export', 'export.ts', 'training'],
 };
 
 /** In the order of the flow: a room of the data path may import those that stand before it. */
@@ -116,7 +118,7 @@ function importsOf({ path, text }: { path: string; text: string }): string[] {
 }
 
 /** Verbs whose room has their name. */
-const VERBS = ['check.ts', 'crosses.ts', 'doctor.ts', 'export.ts', 'importance.ts', 'init.ts', 'predict.ts', 'prepare.ts', 'report.ts', 'serve.ts', 'synth.ts'];
+const VERBS = ['check.ts', 'crosses.ts', 'diff.ts', 'doctor.ts', 'export.ts', 'importance.ts', 'init.ts', 'predict.ts', 'prepare.ts', 'report.ts', 'serve.ts', 'synth.ts'];
 const roomKey = (path: string): string => VERBS.find((verb) => path.replace(/\.js$/, '.ts') === verb) ?? roomOf(path);
 
 describe('the house', () => {

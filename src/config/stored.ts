@@ -1,8 +1,8 @@
 import type { Split } from '../data/options.js';
 import { dataSection, firstDataState, splitsByContent } from '../data/sources/data-state.js';
 import { printable, UserError, type Problem } from '../errors.js';
-import { leavesOf } from '../leaves.js';
 import type { RunState } from '../runs/run-state.js';
+import { changedKeys } from './changed-keys.js';
 import type { Experiment } from './experiment.js';
 import { parseConfig } from './load.js';
 
@@ -34,15 +34,13 @@ const MAY_CHANGE = ['name', 'runs', 'checkpoints', 'track', 'data.test', 'data.c
  * @throws UserError (config) that names every key that may not change, with both values
  */
 export function checkChanges(stored: Experiment, now: Experiment, byContent: readonly Split[] = []): readonly string[] {
-  const before = leavesOf(stored);
-  const after = leavesOf(now);
-  const differing = [...new Set([...before.keys(), ...after.keys()])].filter((key) => before.get(key) !== after.get(key));
-  const changed = differing.filter((key) => !key.startsWith('initFrom.'));
+  const differing = changedKeys(stored, now);
+  const changed = differing.filter(({ key }) => !key.startsWith('initFrom.'));
   const problems: Problem[] = [];
   const changes: string[] = changed.length < differing.length ? ['initFrom, which a run that goes on does not read again'] : [];
-  for (const key of changed) {
-    const [was, is] = excerpts(before.get(key) ?? 'nothing', after.get(key) ?? 'nothing');
-    const isMoved = before.has(key) && after.has(key) && byContent.some((split) => key === `data.${split}` || (key === 'data.source' && split === 'train'));
+  for (const { key, before, after } of changed) {
+    const [was, is] = excerpts(before ?? 'nothing', after ?? 'nothing');
+    const isMoved = before !== undefined && after !== undefined && byContent.some((split) => key === `data.${split}` || (key === 'data.source' && split === 'train'));
     if (isMoved || mayChange(key)) changes.push(`${key}: ${was}, now ${is}`);
     else problems.push({ key, message: `the run was trained with ${was}, now it is ${is}` });
   }

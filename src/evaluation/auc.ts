@@ -1,5 +1,6 @@
 import { defineMetric, type NoValue } from './metric.js';
 import { normalQuantile } from './normal-quantile.js';
+import { pairedVariance } from './paired-auc.js';
 import { oneClass, walkUp, type Ranked } from './ranked.js';
 import { shareOption } from './share.js';
 
@@ -24,11 +25,21 @@ export const auc = defineMetric({
       const ranked = scores.ranked();
       const none = oneClass(ranked);
       if (none !== undefined) return none;
-      const value = rightPairs(ranked) / (2 * ranked.positives.length * ranked.negatives.length);
+      const value = areaOf(ranked);
       return interval === undefined ? [value] : [value, ...bounds(ranked, value, interval)];
+    },
+    standardError(scores, other) {
+      const ranked = scores.ranked();
+      const none = tooFew(ranked);
+      if (none !== undefined) return none;
+      return Math.sqrt(other === undefined ? varianceOf(ranked, areaOf(ranked)) : pairedVariance(scores, other));
     },
   }),
 });
+
+function areaOf(ranked: Ranked): number {
+  return rightPairs(ranked) / (2 * ranked.positives.length * ranked.negatives.length);
+}
 
 /** Twice the number of pairs that are ranked rightly, so that ties stay whole; below 2^53 up to 67 million of each class. */
 export function rightPairs(ranked: Ranked): number {
@@ -41,16 +52,24 @@ export function rightPairs(ranked: Ranked): number {
   return twice;
 }
 
-/**
- * The interval around an AUC from the variance of its placements (DeLong, DeLong & Clarke-Pearson 1988), which sorted rows give in one
- * pass (Sun & Xu 2014); within 0 and 1.
- */
+/** The interval around an AUC, within 0 and 1. */
 function bounds(ranked: Ranked, value: number, interval: number): readonly [number | NoValue, number | NoValue] {
+  const none = tooFew(ranked);
+  if (none !== undefined) return [none, none];
+  const variance = varianceOf(ranked, value);
+  const half = variance === 0 ? 0 : normalQuantile((1 + interval) / 2) * Math.sqrt(variance);
+  return [Math.max(0, value - half), Math.min(1, value + half)];
+}
+
+/** Why an AUC has no variance; undefined where it has. */
+function tooFew({ positives, negatives }: Ranked): NoValue | undefined {
+  if (Math.min(positives.length, negatives.length) >= 2) return undefined;
+  return { reason: `the variance needs two rows of each class, found ${positives.length} positives and ${negatives.length} negatives` };
+}
+
+/** The variance of an AUC from that of its placements (DeLong, DeLong & Clarke-Pearson 1988), which sorted rows give in one pass (Sun & Xu 2014). */
+function varianceOf(ranked: Ranked, value: number): number {
   const [numPositives, numNegatives] = [ranked.positives.length, ranked.negatives.length];
-  if (Math.min(numPositives, numNegatives) < 2) {
-    const none = { reason: `the variance needs two rows of each class, found ${numPositives} positives and ${numNegatives} negatives` };
-    return [none, none];
-  }
   let [below, positivesBelow] = [0, 0];
   let [ofPositives, ofNegatives] = [0, 0];
   walkUp(ranked, (negatives, positives) => {
@@ -60,7 +79,5 @@ function bounds(ranked: Ranked, value: number, interval: number): readonly [numb
     below += negatives;
     positivesBelow += positives;
   });
-  const variance = ofPositives / (numPositives - 1) / numPositives + ofNegatives / (numNegatives - 1) / numNegatives;
-  const half = variance === 0 ? 0 : normalQuantile((1 + interval) / 2) * Math.sqrt(variance);
-  return [Math.max(0, value - half), Math.min(1, value + half)];
+  return ofPositives / (numPositives - 1) / numPositives + ofNegatives / (numNegatives - 1) / numNegatives;
 }

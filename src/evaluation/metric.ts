@@ -30,6 +30,11 @@ export interface Metric {
    * @returns a number a value, in their order; one reason stands for all
    */
   compute(scores: Scores): readonly (number | NoValue)[] | NoValue;
+  /**
+   * Standard error of the number that the metric is known by, as an estimate of that of all rows that there could be, drawn one by one.
+   * @param other of the same rows with other predictions: the error is then that of the difference of the two numbers
+   */
+  standardError?(scores: Scores, other?: Scores): number | NoValue;
   /** What stands in reports beside the numbers: bins. */
   tabulate?(scores: Scores): readonly TableRow[];
 }
@@ -46,9 +51,9 @@ export function defineMetric<const Name extends string, Shape extends z.ZodRawSh
 }
 
 /** A metric of one number that is better one way. */
-export function singleMetric(name: string, taskType: Metric['taskType'], goal: MetricValue['goal'], compute: (scores: Scores) => number | NoValue): Metric {
+export function singleMetric(name: string, taskType: Metric['taskType'], goal: MetricValue['goal'], compute: (scores: Scores) => number | NoValue, standardError?: Metric['standardError']): Metric {
   const computed = (scores: Scores): readonly (number | NoValue)[] => [compute(scores)];
-  return { taskType, values: [{ name, goal }], compute: computed };
+  return { taskType, values: [{ name, goal }], compute: computed, ...(standardError !== undefined && { standardError }) };
 }
 
 /** The number that a metric is known by, on some rows; null where it has none. */

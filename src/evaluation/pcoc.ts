@@ -1,5 +1,6 @@
-import { defineMetric, singleMetric } from './metric.js';
-import { sumOf } from './scores.js';
+import { defineMetric, singleMetric, type NoValue } from './metric.js';
+import { sumOf, type Scores } from './scores.js';
+import { influenceError, type Influence } from './standard-error.js';
 
 /** Predicted clicks over clicks: the mean prediction over the mean label; 1 is calibrated. */
 export const pcoc = defineMetric({
@@ -8,8 +9,20 @@ export const pcoc = defineMetric({
   isDefault: true,
   options: {},
   build: () =>
-    singleMetric('pcoc', 'classification', 'none', (scores) => {
-      const positives = sumOf(scores, 'labels');
-      return positives === 0 ? { reason: `no positives among ${scores.rows} rows` } : sumOf(scores, 'predictions') / positives;
+    singleMetric('pcoc', 'classification', 'none', overPositives, (scores, other) => {
+      const value = overPositives(scores);
+      return typeof value === 'number' ? influenceError(influenceOf, scores, other) : value;
     }),
 });
+
+function overPositives(scores: Scores): number | NoValue {
+  const positives = sumOf(scores, 'labels');
+  return positives === 0 ? { reason: `no positives among ${scores.rows} rows` } : sumOf(scores, 'predictions') / positives;
+}
+
+/** Of a ratio of two means, here of predictions and labels; there are positives. */
+function influenceOf(scores: Scores): Influence {
+  const rate = sumOf(scores, 'labels') / scores.rows;
+  const value = sumOf(scores, 'predictions') / scores.rows / rate;
+  return (label, prediction) => (prediction - value * label) / rate;
+}

@@ -1,7 +1,20 @@
-import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 
 /** The version in the package's own package.json. */
 export function packageVersion(): string {
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
   return (JSON.parse(text) as { version: string }).version;
+}
+
+/** The commit of the clone that runs, with -dirty where it was edited since; null for an installed package, or where there is no git. */
+export function packageCommit(): string | null {
+  const root = fileURLToPath(new URL('../..', import.meta.url));
+  if (!existsSync(new URL('../../.git', import.meta.url))) return null;
+  try {
+    return execFileSync('git', ['-C', root, 'describe', '--always', '--dirty', '--exclude=*', '--abbrev=12'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+  } catch {
+    return null;
+  }
 }

@@ -15,7 +15,7 @@ import type { TrainResult } from '../training/observer.js';
 import { cutFile, onDisk, onDiskSync, writeFileAtomic } from '../disk.js';
 import { ENVIRONMENT, type Origin } from './origin.js';
 import { METRICS, readMetricLines, trainedIn } from './metric-lines.js';
-import { packageVersion } from './package-version.js';
+import { packageCommit, packageVersion } from './package-version.js';
 import { resultsTable } from './results-table.js';
 import { readScores, SCORES, writeScores, type ScoreFile } from './score-file.js';
 import { SUMMARY, writeSummary } from './summary.js';
@@ -228,6 +228,7 @@ function environment(engine: LogRequest['engine']): object {
   return {
     startedAt: new Date(wallClockMs()).toISOString(),
     mtl: packageVersion(),
+    commit: packageCommit(),
     node: process.version,
     command: process.argv.slice(2),
     workingDirectory: process.cwd(),

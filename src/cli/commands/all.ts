@@ -3,6 +3,7 @@ import type { Command } from './command.js';
 import { config } from './config.js';
 import { crosses } from './crosses.js';
 import { data } from './data.js';
+import { diff } from './diff.js';
 import { doctor } from './doctor.js';
 import { evaluate } from './eval.js';
 import { exportModel } from './export.js';
@@ -25,6 +26,7 @@ export const commands: readonly Command[] = [
   sweep,
   runs,
   report,
+  diff,
   evaluate,
   predict,
   importance,

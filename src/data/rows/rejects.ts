@@ -67,6 +67,19 @@ export function skipBadRows(path: string | undefined, maxRejects: number): Rejec
   };
 }
 
+/** A policy that takes down where the rows are that it lets pass. */
+export function noting(policy: RejectPolicy, places: Set<string>): RejectPolicy {
+  return {
+    get count() {
+      return policy.count;
+    },
+    reject(row) {
+      policy.reject(row);
+      places.add(`${row.path}:${row.line}`);
+    },
+  };
+}
+
 /** What to tell of rows that were skipped, when all have been read: a line a reason, the most frequent first. */
 export function rejectNotices({ count, reasons = new Map() }: RejectPolicy): readonly string[] {
   if (count === 0) return [];

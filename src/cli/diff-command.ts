@@ -1,0 +1,81 @@
+import { diff, type DiffOptions, type DiffResult } from '../diff.js';
+import type { DifferingKey } from '../diff/compared-run.js';
+import type { Difference } from '../diff/compare.js';
+import { EXIT_CODES, printable } from '../errors.js';
+import { count, shareLine, table } from './format.js';
+import { createOutput } from './output.js';
+import type { Screen } from './screen.js';
+import { untilStopped } from './signals.js';
+
+/** The arguments of `mtl diff`. */
+export interface DiffArguments extends Pick<DiffOptions, 'paths' | 'data' | 'limit' | 'isRecorded' | 'verifyData' | 'device' | 'threads'> {
+  readonly json: boolean;
+}
+
+/** `mtl diff`: compares, prints what differs, and gives the exit code. */
+export async function runDiff({ json, ...options }: DiffArguments): Promise<number> {
+  const { screen, notice, result } = createOutput(json);
+  return untilStopped((signal) => notice(`${signal}: stopping`), async (stop) => {
+    const found = await diff({ ...options, onNotice: notice, onProgress: ({ what, share }) => screen.live(() => shareLine(what, share)), signal: stop.signal });
+    screen.print(sections(found, screen).join('\n\n'));
+    result(found);
+    return EXIT_CODES.done;
+  });
+}
+
+function sections(found: DiffResult, screen: Screen): readonly string[] {
+  const { a, b, config, code, metrics } = found;
+  return [
+    table(['', 'run', 'model', 'seed', 'steps'], [['a', a], ['b', b]].map(([side, of]) => [side as string, ...describe(of as DiffResult['a'])]), screen),
+    changeTable('config', config, screen),
+    changeTable('code', code, screen),
+    `${screen.bold('data')}  ${dataLine(found.data)}`,
+    `${rowsLine(found, screen)}\n${metricTable(found.split, metrics, screen)}`,
+  ];
+}
+
+function describe({ run, model, seed, step }: DiffResult['a']): readonly string[] {
+  return [run, model, String(seed), count(step)];
+}
+
+/** Characters of a value that are shown. */
+const SHOWN = 40;
+
+function changeTable(what: string, changes: readonly DifferingKey[], screen: Screen): string {
+  if (changes.length === 0) return `${screen.bold(what)}  the same`;
+  const shown = (value: unknown): string => (value === null ? '-' : printable(typeof value === 'string' ? value : JSON.stringify(value), SHOWN));
+  return table([what, 'a', 'b'], changes.map(({ key, a, b }) => [key, shown(a), shown(b)]), screen);
+}
+
+function dataLine(data: DiffResult['data']): string {
+  const words = Object.entries(data).map(([split, isSame]) => `${split} ${isSame === null ? 'not known' : isSame ? 'the same' : 'other rows'}`);
+  return words.join(', ');
+}
+
+function rowsLine({ split, rows, predictedRows, unpaired }: DiffResult, screen: Screen): string {
+  const title = screen.bold(split);
+  if (rows === null || predictedRows === null) return `${title}  as the runs measured it`;
+  const drawn = predictedRows < rows ? `${count(predictedRows)} of ${count(rows)} rows, drawn` : `${count(rows)} rows`;
+  return `${title}  ${drawn}, predicted by both${unpaired === null ? ' and paired' : `; not paired: ${unpaired}`}`;
+}
+
+function metricTable(split: string, metrics: readonly Difference[], screen: Screen): string {
+  const decimals = (value: number | null): string => value?.toFixed(4) ?? '-';
+  const signed = (value: number | null): string => (value === null ? '-' : `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(4)}`);
+  const rows = metrics.map((each) => [
+    `${each.space}.${each.metric}`,
+    decimals(each.a),
+    decimals(each.b),
+    signed(each.difference),
+    each.low === null ? '-' : `${signed(each.low)} … ${signed(each.high)}`,
+    verdictOf(each),
+  ]);
+  return table([split, 'a', 'b', 'b − a', '95% interval', ''], rows, screen);
+}
+
+/** Which one is better, where the interval leaves no doubt. */
+function verdictOf({ goal, low, high }: Difference): string {
+  if (low === null || high === null || (low <= 0 && high >= 0)) return '';
+  if (goal === 'none') return 'differs';
+  return low > 0 === (goal === 'higher') ? 'b is better' : 'a is better';
+}

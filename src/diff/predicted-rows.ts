@@ -1,0 +1,54 @@
+import { column, type Batch } from '../batch.js';
+import type { Dataset } from '../data/batches/dataset.js';
+import type { Program } from '../engines/engine.js';
+import { createCollector, type Collector } from '../evaluation/evaluation.js';
+import type { Measuring } from '../evaluation/options.js';
+import type { Space } from '../evaluation/spaces.js';
+import { drawing, randomStream } from '../random.js';
+import { KEY_WORDS } from '../row-key.js';
+
+/** What is predicted, and how much of it is kept. */
+export interface PredictOptions {
+  readonly program: Program;
+  readonly dataset: Dataset;
+  readonly spaces: readonly Space[];
+  readonly measuring: Measuring;
+  /** Rows at the most, drawn from all: the same ones of data sets of as many rows. */
+  readonly limit: number;
+  readonly batchRows: number;
+  /** Called between batches, with the share that is done; it may give the event loop its turn. */
+  onShare(share: number): Promise<void>;
+}
+
+/** Predicts rows and keeps labels and predictions, some ten bytes a row, with the average of the weights where one is kept. */
+export async function predictRows({ program, dataset, spaces, measuring, limit, batchRows, onShare }: PredictOptions): Promise<Pick<Collector, 'blocks' | 'keys'>> {
+  const collector = createCollector(spaces, measuring);
+  const isDrawn = drawing(limit, dataset.rows, randomStream(0, 'diff rows'));
+  let seen = 0;
+  await program.averaged(async () => {
+    for await (const { batch } of dataset.batches(batchRows)) {
+      const drawn = Array.from({ length: batch.rows }, (_, row) => row).filter(isDrawn);
+      if (drawn.length > 0) {
+        const predictions = await program.predict(batch);
+        if (drawn.length === batch.rows) collector.add(batch, predictions);
+        else collector.add(labelsAt(batch, drawn), new Map(Array.from(predictions, ([task, values]) => [task, Float32Array.from(drawn, (row) => values[row]!)])));
+      }
+      seen += batch.rows;
+      await onShare(seen / dataset.rows);
+    }
+  });
+  return collector;
+}
+
+/** Some rows of a batch, without what models read. */
+function labelsAt({ labels, keys = new Map<string, Uint32Array>() }: Batch, rows: readonly number[]): Batch {
+  const words = rows.flatMap((row) => Array.from({ length: KEY_WORDS }, (_, word) => KEY_WORDS * row + word));
+  return {
+    rows: rows.length,
+    ids: new Map(),
+    numbers: new Map(),
+    bags: new Map(),
+    labels: new Map(Array.from(labels.keys(), (name) => [name, Float32Array.from(rows, (row) => column(labels, name)[row]!)])),
+    keys: new Map(Array.from(keys.keys(), (name) => [name, Uint32Array.from(words, (at) => column(keys, name)[at]!)])),
+  };
+}
