@@ -1,5 +1,6 @@
 import { check } from './check.js';
 import type { Command } from './command.js';
+import { completion } from './completion.js';
 import { config } from './config.js';
 import { crosses } from './crosses.js';
 import { data } from './data.js';
@@ -38,4 +39,5 @@ export const commands: readonly Command[] = [
   prepare,
   synth,
   doctor,
+  completion,
 ];

@@ -1,0 +1,21 @@
+import { EXIT_CODES } from '../../errors.js';
+import { COMPLETION_SCRIPTS } from '../completion-scripts.js';
+import { defineCommand } from './command.js';
+
+/** The shells that there is a script for. */
+const SHELLS = ['bash', 'zsh', 'fish'] as const satisfies readonly (keyof typeof COMPLETION_SCRIPTS)[];
+
+export const completion = defineCommand({
+  usage: 'completion <shell>',
+  summary: 'print what makes a shell complete commands, options and their values',
+  options: (y) =>
+    y
+      .positional('shell', { choices: SHELLS, demandOption: true, describe: 'the one that reads it' })
+      .example('$0 completion bash >> ~/.bashrc', '')
+      .example('$0 completion zsh >> ~/.zshrc', '')
+      .example('$0 completion fish > ~/.config/fish/completions/mtl.fish', ''),
+  run({ shell }) {
+    process.stdout.write(COMPLETION_SCRIPTS[shell]);
+    return Promise.resolve(EXIT_CODES.done);
+  },
+});
