@@ -16,7 +16,7 @@ const givenLabel = columnName.describe('a label column, or the task whose label 
 /** What a task of the YAML may say. */
 export const taskOptions = z.strictObject({
   label: z.union([columnName, conditionSchema]).describe('the column that holds the truth, or a condition that is the truth: 1 where it holds, 0 where not'),
-  type: z.enum(['classification', 'regression']).default('classification'),
+  type: z.enum(['classification', 'regression']).default('classification').describe('whether the label is 0 or 1, or a number'),
   given: z
     .union([givenLabel, z.strictObject({ label: givenLabel, violations: z.enum(VIOLATIONS).default('error').describe('rows whose label is 1 where the given one is not: an error, left out, or kept as they are') })])
     .optional()

@@ -12,7 +12,7 @@ export const expertOptions = mlpOptions.extend({ hidden: mlpOptions.shape.hidden
  */
 export function gateOptions(batchNorm: boolean) {
   return z
-    .strictObject({ batchNorm: z.boolean().default(batchNorm), input: inputOption('gates look at, in place of what their experts read') })
+    .strictObject({ batchNorm: z.boolean().default(batchNorm).describe('whether a batch norm stands before the softmax'), input: inputOption('gates look at, in place of what their experts read') })
     .prefault({})
     .describe('linear, batch norm, softmax over experts');
 }

@@ -29,7 +29,7 @@ export const home = defineBottom({
     categories: z.record(z.string(), z.array(z.string()).min(1)).default({}).describe('by name: tasks that belong together; those of none are one together'),
     experts: expertOptions
       .extend({
-        activation: expertOptions.shape.activation.unwrap().default('swish'),
+        activation: expertOptions.shape.activation.unwrap().default('swish').describe('of each layer'),
         shared: count('experts that all tasks see, on both levels'),
         perCategory: count('experts of each category, on both levels'),
         perTask: count("experts of each task's own"),

@@ -12,7 +12,7 @@ export const omoe = defineBottom({
   name: 'omoe',
   summary: 'One-gate Mixture-of-Experts: shared experts, and one gate for all tasks',
   options: {
-    experts: expertOptions.extend({ count: z.int().min(1).max(1024).default(8) }).prefault({}).describe('the shared experts'),
+    experts: expertOptions.extend({ count: z.int().min(1).max(1024).default(8).describe('how many there are') }).prefault({}).describe('the shared experts'),
     gate: gateOptions(true),
   },
   check: checkExperts,

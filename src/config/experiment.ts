@@ -36,7 +36,7 @@ export const experimentSchema = z.strictObject({
   data: dataOptions,
   features: z.record(name, featureTypes.schema).describe('groups of columns; their order is the order of the input'),
   tasks: z.record(name, taskOptions.extend({ loss: lossOption.optional().describe(taskOptions.shape.loss.description!) })).describe('what to predict'),
-  model: models.schema,
+  model: models.schema.describe('what is trained: its name and its options'),
   training: trainingOptions.prefault({}),
   evaluation: evaluationSection.optional(),
   calibration: calibrationSection.optional(),

@@ -17,9 +17,10 @@ export type Paths = string | readonly string[];
 
 const from = limitSchema.describe('the first date, or number, of the part');
 const to = limitSchema.optional().describe('the last one, all of that day where no time is given');
-const later = z.strictObject({ from, to }).optional();
+const later = (what: string) => z.strictObject({ from, to }).optional().describe(`which rows are ${what}; there is none where it is not given`);
 const share = z.number().gt(0).lt(1).optional();
-const shares = z.strictObject({ train: share.describe('what is left where it is not given'), valid: share, test: share }).describe('of the rows, or of the values of the column');
+const noneWithout = 'there is none where it is not given';
+const shares = z.strictObject({ train: share.describe('what is left where it is not given'), valid: share.describe(noneWithout), test: share.describe(noneWithout) }).describe('of the rows, or of the values of the column');
 const seed = z.int().min(0).max(2 ** 32 - 1).default(0).describe('decides which rows are in which part');
 
 /** How the rows of one source are divided. */
@@ -29,8 +30,8 @@ export const splitOptions = z
       by: z.literal('date'),
       column: columnName.describe('a column of dates, or of numbers that grow with time'),
       train: z.strictObject({ from: from.optional(), to }).optional().describe('all before valid and test where it is not given'),
-      valid: later,
-      test: later,
+      valid: later('valid'),
+      test: later('test'),
     }),
     z.strictObject({ by: z.literal('key'), column: columnName.describe('all rows with the same cell here are in the same part'), shares, seed }),
     z.strictObject({ by: z.literal('share'), shares, seed }),

@@ -17,7 +17,7 @@ export const bag = defineFieldGroup({
     ...embeddedOptions,
     pooling: z.enum(POOLINGS).default('mean').describe('sum of weight × embedding; mean divides it by the sum of weights, sqrtn by the root of the sum of their squares'),
     separators: z
-      .strictObject({ items: separator.default('|'), weight: separator.default(':') })
+      .strictObject({ items: separator.default('|').describe('between two items'), weight: separator.default(':').describe('between the id of an item and its weight') })
       .prefault({})
       .describe('between items, and between the id of an item and its weight'),
     format: z

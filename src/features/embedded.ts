@@ -11,7 +11,7 @@ export const embeddingWidth = z.int().min(1).max(4096).default(16).describe('wid
 /** What the fields of every type may say that has an encoding and a table. */
 export const embeddedOptions = {
   width: embeddingWidth,
-  encoding: encodingOption.prefault({}),
+  encoding: encodingOption.prefault({}).describe('how cells become rows of the table: its name, or its name with options'),
   table: z
     .union([columnName, z.record(z.string(), columnName)])
     .optional()

@@ -15,7 +15,7 @@ interface EntryColumn<Column> {
   readonly expected?: string;
 }
 
-const oneColumn: EntryColumn<string> = { key: 'name', schema: columnName };
+const oneColumn: EntryColumn<string> = { key: 'name', schema: columnName.describe('a column of the data') };
 
 /** A feature type whose groups list fields. What may be said of a field is said for its group, or for the field alone. */
 export interface FieldGroup<Name extends string, Shape extends z.ZodRawShape, Column> {
@@ -49,7 +49,7 @@ export function defineColumnGroup<const Name extends string, Shape extends z.Zod
   group: FieldGroup<Name, Shape, Column>,
   column: EntryColumn<Column>,
 ): Part<Name, GroupShape<Shape, Column>, [], readonly Field[]> {
-  const own = Object.fromEntries(Object.entries({ ...group.options, ...cellShape }).map(([key, schema]) => [key, withoutDefault(schema as z.ZodType).optional()]));
+  const own = Object.fromEntries(Object.entries({ ...group.options, ...cellShape }).map(([key, schema]) => [key, optional(schema as z.ZodType)]));
   const entry = z.strictObject({ [column.key]: column.schema, ...own });
   const fields = z.array(z.union([column.schema, entry], column.expected)).min(1).describe(`columns of the data; one with options of its own is a map, as in { ${column.key}: …, … }`);
 
@@ -103,7 +103,9 @@ export function isEntry(field: unknown): field is FieldEntry {
   return typeof field === 'object' && field !== null && !Array.isArray(field);
 }
 
-function withoutDefault(schema: z.ZodType): z.ZodType {
+/** The schema without its default, with what is said of it. */
+function optional(schema: z.ZodType): z.ZodType {
   // What a default is taken from is a schema of zod's outer kind, as everything is that a part says.
-  return schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault ? (schema.unwrap() as z.ZodType) : schema;
+  const bare = schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault ? (schema.unwrap() as z.ZodType).optional() : schema.optional();
+  return schema.description === undefined ? bare : bare.describe(schema.description);
 }

@@ -17,7 +17,7 @@ export const ftrl = defineOptimizer({
     learningRate: learningRateOption(0.1),
     beta: z.number().min(0).default(1).describe('added to the root of the squares: it keeps first steps small'),
     l1: z.number().min(0).default(0).describe('the more, the more weights are 0'),
-    l2: z.number().min(0).default(0),
+    l2: z.number().min(0).default(0).describe('L2 of the rule itself: how strongly a weight is drawn to 0'),
     initialAccumulator: z.number().min(0).default(0).describe('the sum of squares before the first step'),
   },
 

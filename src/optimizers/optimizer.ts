@@ -43,10 +43,10 @@ export function defineOptimizer<const Name extends string, const Kernel extends 
 }
 
 /** The learning rate of a rule that another one suits by default than most. */
-export const learningRateOption = (value: number) => z.number().positive().default(value);
+export const learningRateOption = (value: number) => z.number().positive().default(value).describe('how far a step goes; the schedule multiplies it');
 
 /** What keeps a division finite. Much less than its least is 0 in single precision. */
-export const epsilonOption = (value: number) => z.number().min(1e-30).default(value);
+export const epsilonOption = (value: number) => z.number().min(1e-30).default(value).describe('added to what is divided by, so that the quotient stays finite');
 
 /** Options that most rules share. */
 export const commonOptions = {

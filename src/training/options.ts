@@ -9,8 +9,8 @@ import { evaluationOptions } from './intervals.js';
 /** The `training` section of a config. */
 export const trainingOptions = z
   .strictObject({
-    epochs: z.int().min(1).default(1),
-    batchSize: z.int().min(1).max(1 << 20).default(1024),
+    epochs: z.int().min(1).default(1).describe('times that all rows of train are gone through, at the most'),
+    batchSize: z.int().min(1).max(1 << 20).default(1024).describe('rows of a batch'),
     firstBias: z.enum(['labels', 'drawn']).default('labels').describe("where the last bias of each task's tower starts: so that the mean prediction is the mean of the label on train, or drawn like other biases"),
     shuffle: z.boolean().default(true).describe('a new order every epoch, decided by the seed'),
     shuffleWindow: z.int().min(1).max(1 << 24).default(1 << 18).describe('rows that are shuffled together, in memory'),
@@ -20,7 +20,8 @@ export const trainingOptions = z
         embeddings: embeddingOptimizerSchema.prefault({}).describe('for the embedding tables'),
         wide: embeddingOptimizerSchema.optional().describe("for the tables of a model's wide part; that of the embeddings where it is not given"),
       })
-      .prefault({}),
+      .prefault({})
+      .describe('how weights move by their gradients'),
     schedule: scheduleSchema.prefault({}).describe('how the learning rates change from step to step'),
     weighting: weightings.schema.prefault({}).describe('how much the loss of each task counts'),
     termWeights: z.record(z.string(), z.number().min(0)).default({}).describe("factors of single terms of the loss, as in { ctcvr: 2 }, beside the tasks' own weights"),
