@@ -1,6 +1,6 @@
 import type { PlanSize } from '../engines/plan-size.js';
 import type { Report } from '../evaluation/evaluation.js';
-import { bytes, count, duration } from '../number-text.js';
+import { bytes, count, duration, percent } from '../number-text.js';
 import type { Milestone, StepProgress } from '../training/loop.js';
 import type { TrainStart } from '../training/observer.js';
 import { fitting, type Screen } from './screen.js';

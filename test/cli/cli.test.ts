@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { parse } from 'yaml';
+import { experimentSchema } from '../../src/config/experiment.js';
 import { models } from '../../src/models/models.js';
 import { BIN, mtl } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';
@@ -29,7 +30,7 @@ describe('mtl train', () => {
     expect(stdout).toMatch(/run {5}runs\/esmm\/001\n(.|\n)*epoch 1\/2(.|\n)*epoch 2\/2(.|\n)*test, with the weights of epoch \d(.|\n)*ctcvr(.|\n)*run folder runs\/esmm\/001\n$/);
 
     const run = join(cwd, 'runs', 'latest');
-    expect(readdirSync(run).sort()).toEqual(['checkpoints', 'config.resolved.yaml', 'config.source.yaml', 'data.json', 'environment.json', 'log.jsonl', 'metrics.jsonl', 'overrides.txt', 'results.csv', 'scores.json', 'summary.json']);
+    expect(readdirSync(run).sort()).toEqual(['checkpoints', 'config.resolved.yaml', 'config.source.yaml', 'data.json', 'environment.json', 'log.jsonl', 'metrics.jsonl', 'overrides.txt', 'report.html', 'results.csv', 'scores.json', 'summary.json']);
     expect(readFileSync(join(run, 'config.source.yaml'), 'utf8')).toBe(readFileSync(config, 'utf8'));
     expect(readFileSync(join(run, 'overrides.txt'), 'utf8')).toContain('training.epochs=2\n');
     expect(parse(readFileSync(join(run, 'config.resolved.yaml'), 'utf8'))).toMatchObject({ name: 'esmm', training: { epochs: 2 } });
@@ -246,7 +247,7 @@ describe('mtl config', () => {
   it('prints a JSON Schema that knows every model', async () => {
     const { stdout } = await mtl(scratchFolder(), ['config', 'schema']);
     const schema = JSON.parse(stdout) as { properties: Record<string, unknown>; required: string[] };
-    expect(Object.keys(schema.properties)).toEqual(['name', '$schema', 'runs', 'seed', 'data', 'features', 'tasks', 'model', 'training', 'evaluation', 'checkpoints', 'initFrom']);
+    expect(Object.keys(schema.properties)).toEqual(Object.keys(experimentSchema.shape));
     expect(schema.required).toEqual(['data', 'features', 'tasks', 'model']);
     for (const name of models.names) expect(stdout).toContain(`"${name}"`);
   });
