@@ -52,6 +52,7 @@ export function parseNumber(text: string): number {
 /** What to do about numbers as people write them. */
 function numberCure(text: string): string | undefined {
   if (/^[+-]?\d+,\d+$/.test(text)) return 'correct the row, or set data.decimal: "," where the comma stands before decimals (of a CSV; other files write a dot); thousands are written without a separator';
+  if (/^\p{L}/u.test(text)) return "correct the row, or name words that mean nothing, as in blank: ['NA']; a column of texts is categorical";
   return /^[+-]?\d{1,3}([.,' _\u00a0\u202f]\d{3})+([.,]\d+)?$/.test(text) ? 'write thousands without a separator' : undefined;
 }
 

@@ -72,11 +72,18 @@ describe('what is said of a CSV', () => {
     ['#a,b\n1,2\n', 'c', /it begins with #; where such lines are comments, set data\.comments: "#"/],
     ['# made by night\na;b\n1;2\n', 'a', /data\.csv:1: expected a header .*it begins with #; where such lines are comments, set data\.comments: "#"$/],
     ['sep=;\na;b\n1;2\n', 'a', /data\.csv:1: expected a header .*it begins with sep=, which Excel writes for itself; leave that line out/],
+    ['click,b\n1,2\n', 'click > 0', /column "click > 0".*; a condition is a map, as in \{ column: click, above: 3 \}/],
     ['a\0,b\0\n1,2\n', 'a', /where the file is UTF-16, set data\.encoding: utf-16le/],
     [Buffer.from('größe,b\n1,2\n', 'latin1').toString('latin1'), 'größe', /name the encoding of the file, as in data\.encoding: windows-1252/],
   ])('is likely to be missing for the header %j', async (header, wanted, cure) => {
     const csv = await openCsv(scratchFile('data.csv', Buffer.from(header, 'latin1')));
     expect(() => columnIndices(csv, [wanted])).toThrow(cure);
+  });
+
+  it('is told to be JSON Lines where a CSV holds an object, unless it is said to be a CSV', async () => {
+    const path = scratchFile('data.csv', '{"a":1}\n{"a":2}\n');
+    await expect(openCsv(path)).rejects.toThrow(/data\.csv:1: holds a JSON object, .*; set data\.format: jsonl/);
+    await expect(openCsv(path, { format: 'csv', quote: 'none' })).resolves.toMatchObject({ header: ['{"a":1}'] });
   });
 
   it('has names for columns that are asked for', async () => {

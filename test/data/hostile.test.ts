@@ -150,6 +150,7 @@ describe('a hostile CSV', () => {
   it.each<[string, string, RegExp]>([
     ['texts for ids', '1,abc,a,0.5\n', /train\.csv:2: column "id": expected an id: a whole number in digits, found "abc"; correct the row, or where ids are texts, give the field encoding: { name: tokens }$/],
     ['yes and no for labels', 'yes,7,a,0.5\n', /train\.csv:2: column "click": expected 0 or 1, found "yes"; correct the row, or say which text is a 1, as in label: \{ column: click, equals: 'yes' \}$/],
+    ['a word for a number', '1,7,a,none\n', /train\.csv:2: column "n": expected a decimal number, found "none"; correct the row, or name words that mean nothing, as in blank: \['NA'\]; a column of texts is categorical$/],
     ['a negative id', '1,-7,a,0.5\n', /train\.csv:2: column "id": expected an id: .* found "-7"; correct the row, or set data\.onBadRow to 'skip'$/],
     ['a label that is a count', '2,7,a,0.5\n', /train\.csv:2: column "click": expected 0 or 1, found "2"; correct the row, or say which numbers are a 1, as in label: \{ column: click, above: 3 \}; or type: regression/],
   ])('with %s is told the cure that is likely', async (_, content, message) => {

@@ -77,15 +77,24 @@ describe('blanks in the description of data', () => {
   });
 });
 
+describe('a label that is the same in all of train', () => {
+  it('is told, and not where it is the same on valid alone', async () => {
+    const of = rowFormatOf({ tasks: [['none', 'ja'], ['some', 'yes']].map(([name, equals]) => ({ name: name!, ...taskOptions.parse({ label: { column: 'click', equals } }) })), groups: [featureTypes.schema.parse({ type: 'categorical', fields: ['user'] })] });
+    const rows = (clicks: readonly string[]): string => scratchFile('log.csv', `user,click\n${clicks.map((click, i) => `${i % 3},${click}\n`).join('')}`);
+    const { warnings } = await describeData(dataOptions.parse({ train: rows(['yes', 'no', 'yes', 'no', 'no', 'no']), valid: rows(['no', 'no', 'no']) }), of, { cache: { folder: scratchFolder() } });
+    expect(warnings).toEqual([expect.stringMatching(/^task 'none': its label is a 1 in none of the rows of train, .*what a condition compares with$/)]);
+  });
+});
+
 describe('the description of vectors', () => {
   it('tells their length, mean and norm, empty cells, and drift where they turn, by split', async () => {
     const random = randomStream(5, 'vectors');
     const unit = (): number => random.uint32() / 2 ** 32;
-    const line = (turn: number): string => {
+    const line = (turn: number, click: number): string => {
       const angle = turn + unit() / 4;
-      return `0,${unit() < 0.1 ? '' : `${3 * Math.cos(angle)}|${3 * Math.sin(angle)}`}\n`;
+      return `${click},${unit() < 0.1 ? '' : `${3 * Math.cos(angle)}|${3 * Math.sin(angle)}`}\n`;
     };
-    const file = (turn: number): string => scratchFile('log.csv', `click,look\n${Array.from({ length: 2000 }, () => line(turn)).join('')}`);
+    const file = (turn: number): string => scratchFile('log.csv', `click,look\n${Array.from({ length: 2000 }, (_, i) => line(turn, i % 2)).join('')}`);
     const of = rowFormatOf({ tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }], groups: [featureTypes.schema.parse({ type: 'vector', fields: ['look'], missing: 'mean', indicator: true })] });
     const { fields, warnings } = await describeData(dataOptions.parse({ train: file(0), valid: file(0), test: file(1.5) }), of, { cache: { folder: scratchFolder() } });
     const [{ kind, vectors, blanks, drift }] = fields as [(typeof fields)[number]];

@@ -87,6 +87,14 @@ describe('a regression whose label is scaled', () => {
     expect(again.join()).not.toContain('spread far');
   });
 
+  it('has a class beside it whose condition no cell meets: that is told once, at the start of a run', async () => {
+    const told: string[] = [];
+    const on = { onNotice: (text: string) => void told.push(text) };
+    await trainSmall('config.yaml', { runDir: 'none', set: ['tasks.ctr.label={ column: click, equals: ja }', 'training.epochs=1'], on });
+    expect(told.filter((text) => text.startsWith("task 'ctr'"))).toEqual([expect.stringMatching(/its label is a 1 in none of the rows of train/)]);
+    expect(notices['raw']!.join()).not.toContain('of the rows of train, so that nothing');
+  });
+
   it('learns its scale from the rows that count, and keeps it in the checkpoint', async () => {
     await trainSmall('config.yaml', { runDir: 'given', set: ['tasks.weeks.label=after', 'tasks.weeks.given=click', 'tasks.weeks.scaling=standard', 'training.epochs=1'] });
     const counted = cells('train.csv', 4).filter((_, row) => cells('train.csv', 2)[row] === 1);

@@ -30,7 +30,7 @@ export function columnIndices(file: Pick<CellFile, 'path' | 'header' | 'dialect'
         where: isNamed ? path : `${path}:1`,
         key: `column ${quoted(name)}`,
         message: `the config asks for it, ${namer} does not have it`,
-        fix: cure ?? didYouMean(name, header) ?? `${namer} has ${header.length} columns: ${header.slice(0, 40).join(', ')}`,
+        fix: cure ?? conditionCure(name, header) ?? didYouMean(name, header) ?? `${namer} has ${header.length} columns: ${header.slice(0, 40).join(', ')}`,
       })),
     );
   }
@@ -43,6 +43,12 @@ function cureOf([first = '', ...others]: readonly string[]): string | undefined 
   if (first.startsWith('sep=')) return 'it begins with sep=, which Excel writes for itself; leave that line out, as with tail -n +2';
   if ([first, ...others].some((name) => name.includes('\0'))) return 'it holds NUL bytes; where the file is UTF-16, set data.encoding: utf-16le';
   return [first, ...others].some(holdsNotText) ? 'it is no UTF-8; name the encoding of the file, as in data.encoding: windows-1252' : undefined;
+}
+
+/** What to do about an expression where a column is asked for. */
+function conditionCure(name: string, header: readonly string[]): string | undefined {
+  const [, column] = /^\s*(.+?)\s*(?:[<>=!]=?|==)/.exec(name) ?? [];
+  return column !== undefined && header.includes(column) ? `a condition is a map, as in { column: ${column}, above: 3 } or { column: ${column}, equals: 'yes' }` : undefined;
 }
 
 /** What is rather a value than a name: nothing, or a number. */

@@ -8,6 +8,7 @@ import { findDelimiter } from './find-delimiter.js';
 const BYTE_ORDER_MARK = Buffer.of(0xef, 0xbb, 0xbf);
 /** Bytes that are looked at, however they are read; twice as many as long as the header goes on. */
 const HEAD_BYTES = 1 << 16;
+const OPENING_BRACE = 123;
 
 /** What the beginning of a CSV tells. */
 export interface CsvHeader {
@@ -47,6 +48,9 @@ export async function readHeader(path: string, chunks: ByteChunks, options: Dial
 function headerOf(path: string, head: Buffer, options: DialectOptions, isAll: boolean): CsvHeader | undefined {
   const begin = head.subarray(0, 3).equals(BYTE_ORDER_MARK) ? 3 : 0;
   const text = head.subarray(begin);
+  if (options.format === undefined && text[0] === OPENING_BRACE && isObject(text.toString('utf8', 0, (text.indexOf(10) + 1 || text.length + 1) - 1))) {
+    throw userError('data', { where: `${path}:1`, message: 'holds a JSON object, and the name of the file is that of a CSV', fix: 'set data.format: jsonl, or call the file .jsonl' });
+  }
   const dialect = { ...PLAIN_CSV, ...options, delimiter: options.delimiter ?? findDelimiter(path, isAll ? text : text.subarray(0, text.lastIndexOf(10) + 1), options) };
   const parsed = parseCells(text, 1, dialect, 1);
   const { rows: [first], ends: [end = 0], error } = parsed;
@@ -58,6 +62,14 @@ function headerOf(path: string, head: Buffer, options: DialectOptions, isAll: bo
   }
   if (isAll || (error !== undefined && error.code !== 'CSV_QUOTE_NOT_CLOSED')) checkParsed(path, text, dialect, parsed);
   return undefined;
+}
+
+function isObject(line: string): boolean {
+  try {
+    return typeof JSON.parse(line) === 'object';
+  } catch {
+    return false;
+  }
 }
 
 /** A first row of a file without a header. */

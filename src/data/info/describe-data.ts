@@ -6,6 +6,7 @@ import { encodedFormat, type EncodedFormat, type RowFormat } from '../rows/row-f
 import type { LeftOut } from '../rows/row-rule.js';
 import type { Access } from '../sources/source.js';
 import { openData, type OpenedData } from '../sources/splits.js';
+import { oneClassNotice } from '../batches/one-class.js';
 import { driftOf } from './drift.js';
 import { aucOfRates } from './leak.js';
 import { vectorDrift } from './vector-tally.js';
@@ -89,7 +90,16 @@ export async function describeSources(sources: OpenedData, format: RowFormat, ac
     }
   }
   const fields = encoded.fields.map((field): FieldDescription => (field.vectorRule === undefined ? describeField(field, counts, encoded) : describeVectors(field.name, field.columns, field.vectorRule.length, counts)));
-  return { splits, fields, badRows, warnings: [...badRows.map(problemLine), ...fields.flatMap(warningsOf)] };
+  return { splits, fields, badRows, warnings: [...badRows.map(problemLine), ...oneClassTasks(splits, encoded), ...fields.flatMap(warningsOf)] };
+}
+
+/** What is told of classifications that have one class on train. */
+function oneClassTasks(splits: readonly SplitDescription[], format: EncodedFormat): readonly string[] {
+  return classifications(format).flatMap(({ name }) => {
+    const train = splits.find(({ split }) => split === 'train')?.tasks[name];
+    const notice = train && oneClassNotice(name, train.rows, train.mean);
+    return notice === undefined ? [] : [notice];
+  });
 }
 
 function describeSplit(split: Split, { rows, tasks }: SplitCounts, badRows: number, leftOut: LeftOut): SplitDescription {

@@ -2,6 +2,7 @@ import { UserError, type Problem } from '../../errors.js';
 import { dialectOf, type DialectOptions } from '../dialect.js';
 import type { Dataset } from '../batches/dataset.js';
 import { labelFacts } from '../batches/label-facts.js';
+import { oneClassNotices } from '../batches/one-class.js';
 import { wideLabelNotices } from '../batches/wide-labels.js';
 import type { LabelFacts } from '../../tasks.js';
 import { SPLITS, splitFilesOf, type DataOptions, type Paths, type Split } from '../options.js';
@@ -101,12 +102,14 @@ export async function openDatasets(sources: OpenedData, format: EncodedFormat, r
   await refuseOtherContent(state, sources, reading);
   const { train, valid, test } = sources;
   const datasets = { train: await train.dataset(trainedFormat(format), reading), valid: await valid?.dataset(unsampled(format), reading), test: await test?.dataset(unsampled(format), reading) };
-  const wide = state.trainRows === null ? await wideLabelNotices(datasets.train, format.spec.tasks) : [];
+  const isNew = state.trainRows === null;
+  const wide = isNew ? await wideLabelNotices(datasets.train, format.spec.tasks) : [];
   await rememberData(state, sources, datasets.train.rows, reading);
   const unknown = unknownShares(datasets);
   for (const notice of [...decisionNotices(format.fields), ...leftOutNotices(datasets, format.spec.tasks), ...unknownNotices(unknown, format.fields), ...sameNotices(state, datasets.train.leftOut.has(OTHER_PART)), ...wide, ...rejectNotices(reading.policy)]) reading.onNotice?.(notice);
   const learned = state.labelScales ?? {};
   const facts = await labelFacts(datasets.train, format.spec.tasks, learned);
   if (Object.keys(learned).length > 0) state.labelScales = learned;
+  if (isNew) for (const notice of oneClassNotices(facts.sums, format.spec.tasks)) reading.onNotice?.(notice);
   return { ...datasets, unknown, facts };
 }
