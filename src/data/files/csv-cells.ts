@@ -19,7 +19,7 @@ const CLOSE_QUOTE = 'close it, or set data.quote: none where the file quotes not
 /** What it expected where a quote is out of place. */
 const QUOTE_ERRORS: Readonly<Record<string, (dialect: Dialect) => string>> = {
   CSV_INVALID_CLOSING_QUOTE: ({ delimiter }) => `${delimiter === ',' ? 'a comma' : quoted(delimiter)} or the end of the line behind a closing quote; a quote inside a quoted cell is written twice`,
-  INVALID_OPENING_QUOTE: () => 'quotes around the whole of a cell that holds a quote, and that one written twice',
+  INVALID_OPENING_QUOTE: () => 'quotes around the whole of a cell that holds a quote, and that one written twice (or data.quote: none, where the file quotes nothing)',
 };
 
 /** What csv-parse, the authority, makes of some bytes. */
