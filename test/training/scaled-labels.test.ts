@@ -136,7 +136,8 @@ describe('a regression whose label is scaled', () => {
     const { signal, on } = abortAtStep(17);
     await trainSmall('config.yaml', { runDir: 'stopped', set, signal, on });
     await trainSmall('config.yaml', { resume: 'stopped', set });
-    expect({ ...traceOf('stopped'), results: '' }).toEqual({ ...traceOf('log'), results: '' });
+    await trainSmall('config.yaml', { runDir: 'whole', set });
+    expect({ ...traceOf('stopped'), results: '' }).toEqual({ ...traceOf('whole'), results: '' });
   });
 
   it('goes on with the scale of the run that it starts from, where the layer that learned it is taken', async () => {
