@@ -16,7 +16,7 @@ export interface TaskLoss {
   predict(g: GraphBuilder, out: Value, task: string): Value;
   /** The loss of each row, `[B, 1]`. The label is never differentiated. */
   rows(g: GraphBuilder, out: Value, label: Value): Value;
-  /** The mean of that over the rows that count, where one operation is both. */
+  /** The mean of that over the rows that count, where one operation is both; it takes labels between 0 and 1 too. */
   mean?(g: GraphBuilder, out: Value, label: Value, counted: LossOptions): LossValue;
   /** Of a regression: the one number of a tower with which the label's mean is predicted. */
   ofMean?(mean: number): number;
@@ -45,6 +45,15 @@ export function defineLoss<const Name extends string, Shape extends z.ZodRawShap
 /** The mean of a loss over the rows that count. */
 export function meanOf(g: GraphBuilder, loss: TaskLoss, out: Value, label: Value, counted: LossOptions): LossValue {
   return loss.mean?.(g, out, label, counted) ?? g.mean(loss.rows(g, out, label), counted);
+}
+
+/** The same of a label that is a probability, and never differentiated: what the loss is on average where the label is 1 so often. */
+export function meanOfSoft(g: GraphBuilder, loss: TaskLoss, out: Value, label: Value, counted: LossOptions): LossValue {
+  // The log loss takes such labels as they are.
+  if (loss.mean !== undefined) return loss.mean(g, out, label, counted);
+  const soft = g.stopGradient(label);
+  const ofLabel = (value: number): Value => loss.rows(g, out, g.affine(soft, 0, value));
+  return g.mean(g.add(g.multiply(soft, ofLabel(1)), g.multiply(g.affine(soft, -1, 1), ofLabel(0))), counted);
 }
 
 /** A probability from its logit. */

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Term } from '../graph/graph.js';
 import { mlp, mlpOptions, tower } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
+import { meanOf, meanOfSoft } from '../losses/loss.js';
 import { tasksGiven } from '../tasks.js';
 import { counterfactualOptions, globalTerms, inversePropensity, selfNormalised } from './counterfactual.js';
 import { checkFunnel, funnelEmbeddingParts, funnelOf, funnelOptions } from './funnel.js';
@@ -64,9 +65,9 @@ export const ddpo = defineModel({
       const soft = options.softLabels ? g.clip(g.add(labelValue, guessed), 0, 1) : labelValue;
       const { mask } = task.countedInChain;
       return [
-        { name, weight, loss: g.binaryCrossEntropy(logit, soft, { mask, weights: weightsOf(seen, clicked) }) },
-        { name: `${name}.unclicked`, weight, loss: g.binaryCrossEntropy(logit, guessed, { mask, weights: weightsOf(g.affine(given, -1, 1), g.affine(clicked, -1, 1)) }) },
-        { name: `${name}.propensity`, weight: weight * options.propensityWeight, loss: g.binaryCrossEntropy(guess, labelValue, task.counted) },
+        { name, weight, loss: meanOfSoft(g, task.taskLoss, logit, soft, { mask, weights: weightsOf(seen, clicked) }) },
+        { name: `${name}.unclicked`, weight, loss: meanOfSoft(g, task.taskLoss, logit, guessed, { mask, weights: weightsOf(g.affine(given, -1, 1), g.affine(clicked, -1, 1)) }) },
+        { name: `${name}.propensity`, weight: weight * options.propensityWeight, loss: meanOf(g, task.taskLoss, guess, labelValue, task.counted) },
       ];
     });
     return { gates, predictions, terms: [...clicks, ...dual, ...globalTerms(products, options.globalWeight)] };

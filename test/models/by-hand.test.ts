@@ -269,6 +269,21 @@ describe('ddpo', () => {
   });
 });
 
+describe('ddpo with another loss', () => {
+  it('learns soft labels by what that loss is on average where the label is 1 so often', async () => {
+    const focal = { name: 'focal', gamma: 2 };
+    const tasks = [task('ctr', { label: 'click' }), { ...task('cvr', { label: 'purchase', given: 'click' }), loss: focal }];
+    const { program, plan, batch } = byHand({ name: 'ddpo', layers: layers(4), ctrTower: layers(3), cvrTower: layers(3), maxWeight: 1e6 }, tasks);
+    await expectLikeFloat64(program, plan, batch, 3e-4);
+    const { losses, predictions } = await program.inspect(batch);
+    const p = [...predictions.get('cvr')!];
+    const most = Math.max(...p.map((q) => Math.max(-((1 - q) ** 2) * Math.log(q), -(q ** 2) * Math.log(1 - q))));
+    expect(losses.get('cvr.unclicked')!.mean).toBeGreaterThan(0);
+    expect(losses.get('cvr.unclicked')!.mean).toBeLessThan(most);
+    program.dispose();
+  });
+});
+
 describe('shared layers below a funnel', () => {
   it.each(['adatt', 'dcn', 'fm', 'stem', 'pepnet', 'home'])('may be %s', async (name) => {
     const program = createSimdEngine().compile(smallPlan({ name: 'esmm', bottom: { name } }, funnel, 2));
