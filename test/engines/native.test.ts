@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -110,6 +110,25 @@ describe.each(ADDON.families)('the products for %s', (family) => {
       expect(() => kernels.gemm(...fitting.with(place, value)), `argument ${place} = ${value}`).toThrow(RangeError);
     }
     for (const place of [0, 2, 4]) expect(() => kernels.gemmGradient(...[65_536, 8, 131_072, 8, 196_608, 16, 8, 1, 0].with(place, end - 64))).toThrow(RangeError);
+  });
+});
+
+describe('a memory with native kernels', () => {
+  it('lies in huge pages where it is large', ({ skip }) => {
+    if (ADDON.families.length === 0 || !existsSync('/sys/kernel/mm/transparent_hugepage')) skip('no native kernels, or a system without huge pages');
+    const numHuge = (): number => readFileSync('/proc/self/smaps', 'utf8').match(/^VmFlags:.* hg\b/gm)?.length ?? 0;
+    const attached = (pages: number): WebAssembly.Memory => {
+      const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+      attach(instantiate(WASM, memory), openAddon(ADDON.path), ADDON.families[0]!, memory);
+      return memory;
+    };
+    const before = numHuge();
+    const small = attached(PAGES);
+    expect(numHuge()).toBe(before);
+    const large = attached(1024);
+    expect(numHuge()).toBe(before + 1);
+    // Both are there until now.
+    expect(large.buffer).not.toBe(small.buffer);
   });
 });
 
