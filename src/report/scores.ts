@@ -14,11 +14,11 @@ export const scores: Section = {
 function ofOne({ about: { metrics } }: ReportedRun): Html | undefined {
   const splits = Object.entries(metrics);
   if (splits.length === 0) return undefined;
-  return html`${splits.map(([split, report]) => {
+  return html`<div class="beside">${splits.map(([split, report]) => {
     const spaces = wholeSpaces(report);
     const names = metricsIn(spaces.map(([, values]) => values));
-    return html`${tableOf([split, ...names], spaces.map(([space, values]) => [space, ...names.map((name) => cell(name, values[name]))]))}${reasons(spaces)}`;
-  })}`;
+    return html`<div>${tableOf([split, ...names], spaces.map(([space, values]) => [space, ...names.map((name) => cell(name, values[name]))]))}${reasons(spaces)}</div>`;
+  })}</div>`;
 }
 
 /** Runs below each other, a column a metric. */

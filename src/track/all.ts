@@ -1,1 +1,2 @@
+export { mlflow } from './mlflow.js';
 export { tensorboard } from './tensorboard.js';

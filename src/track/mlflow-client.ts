@@ -1,0 +1,118 @@
+import { z } from 'zod';
+
+// MLflow's REST API, as far as it is used here: https://mlflow.org/docs/latest/rest-api.html.
+
+/** A number behind a step. */
+export interface MlflowMetric {
+  readonly key: string;
+  readonly value: number;
+  /** Milliseconds since the epoch. */
+  readonly timestamp: number;
+  readonly step: number;
+}
+
+/** What the server takes in one request. */
+export const METRICS_A_BATCH = 1000;
+const PARAMS_A_BATCH = 100;
+/** Characters of a parameter that servers of any age take. */
+const LONGEST_PARAM = 500;
+/** A server that has not answered until then is away. */
+const PATIENCE_MS = 10_000;
+
+/** A server. Every call throws an Error that says what went wrong. */
+export interface MlflowClient {
+  readonly url: string;
+  /** The experiment's id; it is made where it is not there. */
+  experimentId(name: string): Promise<string>;
+  createRun(experimentId: string, about: { readonly name: string; readonly startMs: number; readonly tags: Readonly<Record<string, string>> }): Promise<string>;
+  logParams(runId: string, params: ReadonlyMap<string, string | number | boolean>): Promise<void>;
+  logMetrics(runId: string, metrics: readonly MlflowMetric[]): Promise<void>;
+  /** Goes on with a run; gives the last step that it has of each metric. */
+  reopen(runId: string): Promise<ReadonlyMap<string, number>>;
+  endRun(runId: string, status: string, endMs: number): Promise<void>;
+}
+
+const experimentSchema = z.looseObject({ experiment_id: z.string() });
+const runSchema = z.looseObject({ run: z.looseObject({ info: z.looseObject({ run_id: z.string() }), data: z.looseObject({ metrics: z.array(z.looseObject({ key: z.string(), step: z.coerce.number().default(0) })).default([]) }).optional() }) });
+const refusalSchema = z.looseObject({ error_code: z.string(), message: z.string().default('') });
+
+/** Talks to a server; names and passwords are those that MLflow's own clients take from the environment. */
+export function createMlflowClient(address: string, environment: Readonly<Record<string, string | undefined>>): MlflowClient {
+  const url = address.replace(/\/+$/, '');
+  const { MLFLOW_TRACKING_TOKEN: token, MLFLOW_TRACKING_USERNAME: user, MLFLOW_TRACKING_PASSWORD: password = '' } = environment;
+  const authorization = token !== undefined ? `Bearer ${token}` : user !== undefined ? `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}` : undefined;
+  const headers = { 'content-type': 'application/json', ...(authorization !== undefined && { authorization }) };
+
+  const ask = async <Schema extends z.ZodType>(method: 'GET' | 'POST', path: string, content: Readonly<Record<string, unknown>>, schema: Schema): Promise<z.output<Schema>> => {
+    const query = method === 'GET' ? `?${new URLSearchParams(content as Record<string, string>).toString()}` : '';
+    const response = await fetch(`${url}/api/2.0/mlflow/${path}${query}`, { method, headers, signal: AbortSignal.timeout(PATIENCE_MS), ...(method === 'POST' && { body: JSON.stringify(content) }) }).catch((error: unknown) => {
+      throw new Error(reasonOf(error), { cause: error });
+    });
+    const text = await response.text();
+    if (!response.ok) throw refusal(response.status, text, path);
+    try {
+      return schema.parse(JSON.parse(text));
+    } catch (error) {
+      throw new Error(`${path} answers something that no MLflow server does`, { cause: error });
+    }
+  };
+  const anything = z.looseObject({});
+  return {
+    url,
+    async experimentId(name) {
+      const find = (): Promise<string> => ask('GET', 'experiments/get-by-name', { experiment_name: name }, z.looseObject({ experiment: experimentSchema })).then(({ experiment }) => experiment.experiment_id);
+      try {
+        return await find();
+      } catch (error) {
+        if (!(error instanceof MissingError)) throw error;
+      }
+      // Another run may make it in the same moment.
+      return ask('POST', 'experiments/create', { name }, experimentSchema).then(({ experiment_id: id }) => id, find);
+    },
+    async createRun(experimentId, { name, startMs, tags }) {
+      const { run } = await ask('POST', 'runs/create', { experiment_id: experimentId, run_name: name, start_time: startMs, tags: Object.entries(tags).map(([key, value]) => ({ key, value })) }, runSchema);
+      return run.info.run_id;
+    },
+    async logParams(runId, params) {
+      const all = Array.from(params, ([key, value]) => ({ key, value: shortened(String(value)) }));
+      for (let begin = 0; begin < all.length; begin += PARAMS_A_BATCH) await ask('POST', 'runs/log-batch', { run_id: runId, params: all.slice(begin, begin + PARAMS_A_BATCH) }, anything);
+    },
+    async logMetrics(runId, metrics) {
+      if (metrics.length > 0) await ask('POST', 'runs/log-batch', { run_id: runId, metrics }, anything);
+    },
+    async reopen(runId) {
+      await ask('POST', 'runs/update', { run_id: runId, status: 'RUNNING' }, anything);
+      const { run } = await ask('GET', 'runs/get', { run_id: runId }, runSchema);
+      return new Map((run.data?.metrics ?? []).map(({ key, step }) => [key, step]));
+    },
+    async endRun(runId, status, endMs) {
+      await ask('POST', 'runs/update', { run_id: runId, status, end_time: endMs }, anything);
+    },
+  };
+}
+
+/** What the server says is not there. */
+class MissingError extends Error {}
+
+function refusal(status: number, text: string, path: string): Error {
+  let code = `HTTP ${status}`;
+  let message = '';
+  try {
+    ({ error_code: code, message } = refusalSchema.parse(JSON.parse(text)));
+  } catch {
+    // Something before the server may answer in its place: a page is no reason.
+  }
+  const told = `${path} is refused: ${code}${message === '' ? '' : `, ${message}`}`;
+  return code === 'RESOURCE_DOES_NOT_EXIST' ? new MissingError(told) : new Error(told);
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof Error && error.name === 'TimeoutError') return `has not answered within ${PATIENCE_MS / 1000} s`;
+  const cause: unknown = error instanceof Error ? error.cause : undefined;
+  const code = typeof cause === 'object' && cause !== null && 'code' in cause ? String(cause.code) : error instanceof Error ? error.message : String(error);
+  return `cannot be reached (${code})`;
+}
+
+function shortened(value: string): string {
+  return value.length > LONGEST_PARAM ? `${value.slice(0, LONGEST_PARAM - 1)}…` : value;
+}

@@ -1,0 +1,101 @@
+import { z } from 'zod';
+import { wallClockMs } from '../clock.js';
+import { joined } from '../errors.js';
+import type { StateSection } from '../state-section.js';
+import { createMlflowClient, METRICS_A_BATCH, type MlflowClient, type MlflowMetric } from './mlflow-client.js';
+import { defineTracker, type RunEnd, type TrackedRun, type Tracker } from './tracker.js';
+
+const stateSchema = z.strictObject({ runId: z.string().nullable() });
+type MlflowState = z.output<typeof stateSchema>;
+const section: StateSection<MlflowState> = { name: 'mlflow', version: 1, schema: stateSchema };
+
+/** Numbers that wait for a server that is away; later ones are dropped, and counted. */
+const MOST_WAITING = 100_000;
+
+/** What MLflow calls an end. */
+const STATUS: Readonly<Record<RunEnd, string>> = { 'finished': 'FINISHED', 'stopped early': 'FINISHED', 'interrupted': 'KILLED', 'failed': 'FAILED' };
+
+/** A run of an MLflow server: parameters, metrics by step, and how it ended. */
+export const mlflow = defineTracker({
+  name: 'mlflow',
+  keys: {
+    mlflow: z.url({ protocol: /^https?$/, error: 'the address of an MLflow server, as in http://127.0.0.1:5000' }).optional().describe('address of an MLflow server to which the run is told too; MLFLOW_TRACKING_USERNAME and _PASSWORD, or _TOKEN, are sent along'),
+    experiment: z.string().min(1).max(250).optional().describe("the server's experiment; the config's name where it is not given"),
+  },
+  *check({ mlflow: url, experiment }) {
+    if (experiment !== undefined && url === undefined) yield { path: ['experiment'], message: 'is one of an MLflow server; name it too, as in mlflow: http://127.0.0.1:5000' };
+  },
+  open({ mlflow: url, experiment }, run) {
+    const state = run.stateOf(section, () => ({ runId: null }));
+    return url === undefined ? undefined : mlflowTracker(createMlflowClient(url, process.env), experiment ?? run.name, state, run);
+  },
+});
+
+/**
+ * Tells a server, as well as it listens: numbers are sent in the background, wait where it is away, and the run never does but for the first
+ * answer and the last.
+ */
+function mlflowTracker(client: MlflowClient, experiment: string, state: MlflowState, { name, folder, hparams, tell }: TrackedRun): Tracker {
+  let waiting: MlflowMetric[] = [];
+  let numDropped = 0;
+  /** By metric: the last step that the server had when it was last looked for: what is sent again is not there twice. */
+  let known: ReadonlyMap<string, number> = new Map();
+  let isFound = false;
+  /** A run that goes on has them, and MLflow takes no other value of a parameter. */
+  let hasParams = state.runId !== null;
+  let hasComplained = false;
+  /** What is being sent; one after the other. */
+  let sending = Promise.resolve();
+
+  /** Finds the run, or makes it, once the server answers. */
+  const find = async (): Promise<void> => {
+    if (isFound) return;
+    if (state.runId === null) state.runId = await client.createRun(await client.experimentId(experiment), { name, startMs: wallClockMs(), tags: { 'mtl.run': folder } });
+    else known = await client.reopen(state.runId);
+    if (!hasParams) await client.logParams(state.runId, hparams);
+    [hasParams, isFound] = [true, true];
+  };
+  const send = async (): Promise<void> => {
+    await find();
+    while (waiting.length > 0) {
+      const batch = waiting.slice(0, METRICS_A_BATCH);
+      await client.logMetrics(state.runId!, batch.filter(({ key, step }) => step > (known.get(key) ?? -1)));
+      waiting = waiting.slice(batch.length);
+    }
+  };
+  const complain = (error: unknown): void => {
+    if (!hasComplained) tell(`MLflow at ${client.url}: ${error instanceof Error ? error.message : String(error)}; the run goes on, and what it measures is told when the server answers`);
+    hasComplained = true;
+    // A server that did not answer may have taken what it was sent.
+    isFound = false;
+  };
+  const sendAside = (): Promise<void> => (sending = sending.then(send).catch(complain));
+  return {
+    begin: () => sendAside(),
+    scalars(step, values) {
+      const timestamp = wallClockMs();
+      for (const [key, value] of Object.entries(values)) {
+        if (waiting.length < MOST_WAITING) waiting.push({ key: keyOf(key), value, timestamp, step });
+        else numDropped++;
+      }
+      if (waiting.length >= METRICS_A_BATCH && isFound && !hasComplained) void sendAside();
+    },
+    // What MLflow draws are numbers by step.
+    predictions: () => undefined,
+    flush() {
+      void sendAside();
+      return Promise.resolve();
+    },
+    async end(how) {
+      await sendAside();
+      const numLost = waiting.length + numDropped;
+      if (numLost > 0) tell(joined(`MLflow at ${client.url} has not got ${numLost} numbers of this run`, `they are in ${folder}`));
+      if (isFound) await client.endRun(state.runId!, STATUS[how], wallClockMs()).catch(complain);
+    },
+  };
+}
+
+/** A name that MLflow takes: letters, digits, _ - . / and spaces. */
+function keyOf(name: string): string {
+  return name.replace(/[^\w./ -]/g, '_').slice(0, 250);
+}

@@ -1,0 +1,47 @@
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parse, stringify } from 'yaml';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseConfig } from '../../src/config/load.js';
+import { sections } from '../../src/report/all.js';
+import { codeBlocks } from '../support/code-blocks.js';
+import { mtl } from '../support/mtl.js';
+
+const page = readFileSync('docs/pictures.md', 'utf8');
+const commands = [...page.matchAll(/^ {4}npx mtl (.+)$/gm)].map(([, text]) => text!.split(' '));
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'mtl-pictures-'));
+  mkdirSync(join(folder, 'runs'));
+  for (const name of ['configs', 'data/sample']) cpSync(name, join(folder, name), { recursive: true });
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe('docs/pictures.md', () => {
+  it('has commands that run, and that leave what it says', async () => {
+    expect(commands.length).toBeGreaterThan(3);
+    for (const command of commands) {
+      const { code, stderr } = await mtl(folder, command);
+      expect([command, code, stderr]).toEqual([command, 0, '']);
+    }
+    for (const file of ['compared.html', 'runs/latest/report.html', 'runs/esmm/001/events.out.tfevents.0.mtl', 'runs/esmm/001/scores.json']) expect(existsSync(join(folder, file))).toBe(true);
+    expect(readFileSync(join(folder, 'compared.html'), 'utf8')).toContain('<h1>2 runs</h1>');
+  }, 120_000);
+
+  it('has parts of configs that a config may have', () => {
+    const blocks = codeBlocks(page).filter(({ language }) => language === 'yaml');
+    expect(blocks.length).toBeGreaterThan(1);
+    const base = parse(readFileSync('configs/mmoe.yaml', 'utf8')) as Record<string, object>;
+    for (const { text } of blocks) {
+      const part = parse(text) as Record<string, object>;
+      const merged = Object.fromEntries([...new Set([...Object.keys(base), ...Object.keys(part)])].map((key) => [key, typeof base[key] === 'object' ? { ...base[key], ...part[key] } : (part[key] ?? base[key])]));
+      expect(() => parseConfig(stringify(merged), 'configs/mmoe.yaml')).not.toThrow();
+    }
+  });
+
+  it('tells of every section', () => {
+    for (const { title } of sections) expect(page).toContain(`| ${title} |`);
+  });
+});

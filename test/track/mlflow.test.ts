@@ -1,0 +1,219 @@
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, type TestContext } from 'vitest';
+import { abortAtStep, smallWorld, trainSmall, type SmallRun } from '../support/small-run.js';
+
+const SET = ['training.logEverySteps=3', 'checkpoints.everySteps=4'];
+
+let world: string;
+const before = process.cwd();
+beforeAll(async () => {
+  world = mkdtempSync(join(tmpdir(), 'mtl-mlflow-'));
+  await smallWorld(world);
+  process.chdir(world);
+});
+afterAll(() => {
+  process.chdir(before);
+  rmSync(world, { recursive: true, force: true });
+});
+
+/** Trains with a server, and gives what was told to people. */
+async function trained(url: string, { set = [], ...options }: SmallRun): Promise<readonly string[]> {
+  const notices: string[] = [];
+  await trainSmall('esmm.yaml', { set: [...SET, `track.mlflow=${url}`, ...set], ...options, on: { ...options.on, onNotice: (text) => notices.push(text) } });
+  return notices.filter((text) => text.includes('MLflow'));
+}
+
+type Fault = 'none' | 'takes it and hangs up' | 'refuses' | 'talks nonsense' | 'answers with a page' | 'hangs up';
+interface Metric { readonly key: string; readonly value: number; readonly step: number }
+/** A server that keeps what it is told, and can be made to fail. */
+interface Fake {
+  readonly url: string;
+  readonly metrics: Metric[];
+  readonly params: { readonly key: string; readonly value: string }[];
+  readonly statuses: string[];
+  readonly runs: string[];
+  readonly authorizations: Set<string | undefined>;
+  fault: Fault;
+}
+
+async function bodyOf(request: IncomingMessage): Promise<Record<string, unknown>> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  return chunks.length === 0 ? {} : (JSON.parse(Buffer.concat(chunks).toString()) as Record<string, unknown>);
+}
+
+async function fakeServer(): Promise<Fake> {
+  const fake: Fake = { url: '', metrics: [], params: [], statuses: [], runs: [], authorizations: new Set(), fault: 'none' };
+  const experiments = new Set<string>();
+  const answer = (path: string, body: Record<string, unknown>, query: URLSearchParams): readonly [number, object] => {
+    switch (path) {
+      case 'experiments/get-by-name':
+        return experiments.has(query.get('experiment_name')!) ? [200, { experiment: { experiment_id: '7' } }] : [404, { error_code: 'RESOURCE_DOES_NOT_EXIST', message: 'no such experiment' }];
+      case 'experiments/create':
+        experiments.add(body['name'] as string);
+        return [200, { experiment_id: '7' }];
+      case 'runs/create':
+        fake.runs.push(`run-${fake.runs.length + 1}`);
+        return [200, { run: { info: { run_id: fake.runs.at(-1) }, data: {} } }];
+      case 'runs/log-batch': {
+        const metrics = (body['metrics'] ?? []) as Metric[];
+        const params = (body['params'] ?? []) as Fake['params'];
+        if (metrics.length > 1000 || params.length > 100) return [400, { error_code: 'INVALID_PARAMETER_VALUE', message: 'too many' }];
+        fake.metrics.push(...metrics);
+        fake.params.push(...params);
+        return [200, {}];
+      }
+      case 'runs/update':
+        fake.statuses.push(`${String(body['run_id'])} ${String(body['status'])}`);
+        return [200, {}];
+      case 'runs/get': {
+        const last = new Map(fake.metrics.map((metric) => [metric.key, metric]));
+        return [200, { run: { info: { run_id: query.get('run_id') }, data: { metrics: [...last.values()] } } }];
+      }
+      default:
+        return [404, { error_code: 'ENDPOINT_NOT_FOUND' }];
+    }
+  };
+  const server: Server = createServer((request, response) => {
+    void (async () => {
+      const { pathname, searchParams } = new URL(request.url!, 'http://x');
+      fake.authorizations.add(request.headers.authorization);
+      const body = await bodyOf(request);
+      if (fake.fault === 'hangs up') return void request.socket.destroy();
+      if (fake.fault === 'refuses') return void response.writeHead(500).end('{"error_code": "INTERNAL_ERROR", "message": "out of order"}');
+      if (fake.fault === 'talks nonsense') return void response.writeHead(200).end('<html>');
+      if (fake.fault === 'answers with a page') return void response.writeHead(503).end('<html>');
+      const [status, content] = answer(pathname.replace('/api/2.0/mlflow/', ''), body, searchParams);
+      if (fake.fault === 'takes it and hangs up') return void request.socket.destroy();
+      response.writeHead(status).end(JSON.stringify(content));
+    })();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return Object.assign(fake, { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` });
+}
+
+const lossesIn = (run: string): readonly number[][] =>
+  readFileSync(join(run, 'metrics.jsonl'), 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as { step: number; rates?: object; train: { loss: number } }).filter(({ rates }) => rates !== undefined).map(({ step, train }) => [step, train.loss]);
+const lossesAt = ({ metrics }: Fake): readonly number[][] => metrics.filter(({ key }) => key === 'train/loss').map(({ step, value }) => [step, value]);
+
+describe('a run that is told to MLflow', () => {
+  it('sends its config, every number once, and how it ended', async () => {
+    const fake = await fakeServer();
+    expect(await trained(`${fake.url}/`, { runDir: 'told', set: ['track.experiment=mine'] })).toEqual([]);
+    expect(lossesAt(fake)).toEqual(lossesIn('told'));
+    expect(new Set(fake.metrics.map(({ key, step }) => `${key} ${step}`)).size).toBe(fake.metrics.length);
+    expect(fake.params.find(({ key }) => key === 'model.name')).toEqual({ key: 'model.name', value: 'esmm' });
+    expect(fake.statuses).toEqual(['run-1 FINISHED']);
+  });
+
+  it('goes on in the same one, and sends nothing twice', async () => {
+    const fake = await fakeServer();
+    await trained(fake.url, { runDir: 'resumed', ...abortAtStep(14) });
+    expect(fake.statuses).toEqual(['run-1 KILLED']);
+    await trained(fake.url, { resume: 'resumed' });
+    expect(fake.runs).toEqual(['run-1']);
+    expect(fake.statuses.slice(1)).toEqual(['run-1 RUNNING', 'run-1 FINISHED']);
+    expect(lossesAt(fake)).toEqual(lossesIn('resumed'));
+  });
+
+  it.each<Fault>(['refuses', 'talks nonsense', 'answers with a page', 'hangs up'])('ends well where the server %s, with one notice and one at the end', async (fault) => {
+    const fake = await fakeServer();
+    fake.fault = fault;
+    const notices = await trained(fake.url, { runDir: fault.replaceAll(' ', '-') });
+    expect(notices).toHaveLength(2);
+    expect(notices[0]).toContain('the run goes on');
+    expect(notices[1]).toMatch(/has not got \d+ numbers of this run; they are in/);
+    expect(lossesIn(fault.replaceAll(' ', '-')).length).toBeGreaterThan(5);
+  });
+
+  it('ends well where nobody listens', async () => {
+    const notices = await trained('http://127.0.0.1:9', { runDir: 'nobody' });
+    expect(notices[0]).toMatch(/^MLflow at http:\/\/127\.0\.0\.1:9: cannot be reached/);
+  });
+
+  it('sends what a server has missed when it answers again', async () => {
+    const fake = await fakeServer();
+    fake.fault = 'hangs up';
+    let epochs = 0;
+    const notices = await trained(fake.url, { runDir: 'late', on: { onMilestone: () => (++epochs === 2 ? (fake.fault = 'none') : undefined) } });
+    expect(notices).toHaveLength(1);
+    expect(lossesAt(fake)).toEqual(lossesIn('late'));
+  });
+
+  it('sends nothing twice that a server took without an answer', async () => {
+    const fake = await fakeServer();
+    let epochs = 0;
+    const onMilestone = (): void => {
+      epochs++;
+      fake.fault = epochs === 1 ? 'takes it and hangs up' : 'none';
+    };
+    await trained(fake.url, { runDir: 'taken', on: { onMilestone } });
+    expect(lossesAt(fake)).toEqual(lossesIn('taken'));
+    expect(fake.runs).toEqual(['run-1']);
+  });
+
+  it('tells who it is as its own clients do', async () => {
+    const fake = await fakeServer();
+    process.env['MLFLOW_TRACKING_USERNAME'] = 'ann';
+    process.env['MLFLOW_TRACKING_PASSWORD'] = 'secret';
+    onTestFinished(() => {
+      Reflect.deleteProperty(process.env, 'MLFLOW_TRACKING_USERNAME');
+      Reflect.deleteProperty(process.env, 'MLFLOW_TRACKING_PASSWORD');
+    });
+    await trained(fake.url, { runDir: 'known', set: ['training.epochs=1'] });
+    expect([...fake.authorizations]).toEqual([`Basic ${Buffer.from('ann:secret').toString('base64')}`]);
+  });
+
+  it('is refused for what is no address, and for an experiment of no server', async () => {
+    await expect(trained('127.0.0.1:5000', { runDir: 'no' })).rejects.toThrow(/track\.mlflow: expected the address of an MLflow server/);
+    await expect(trainSmall('esmm.yaml', { runDir: 'no', set: ['track.experiment=mine'] })).rejects.toThrow(/track\.experiment: is one of an MLflow server/);
+  });
+});
+
+/** A real server on a port that is free; the test is skipped, with the reason, where MLflow is not there. */
+async function realServer({ skip }: Pick<TestContext, 'skip'>): Promise<string> {
+  const command = process.env['MTL_MLFLOW'] ?? 'mlflow';
+  if (spawnSync(command, ['--version'], { stdio: 'ignore' }).status !== 0) skip(`there is no ${command}: pip install mlflow, or name it with MTL_MLFLOW`);
+  const probe = createServer();
+  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
+  const { port } = probe.address() as AddressInfo;
+  await new Promise((resolve) => probe.close(resolve));
+  const folder = mkdtempSync(join(tmpdir(), 'mtl-mlflow-server-'));
+  const child: ChildProcess = spawn(command, ['server', '--host', '127.0.0.1', '--port', String(port), '--workers', '1', '--backend-store-uri', `sqlite:///${join(folder, 'runs.db')}`, '--default-artifact-root', join(folder, 'artifacts')], { cwd: folder, stdio: 'ignore', detached: true });
+  onTestFinished(() => {
+    process.kill(-child.pid!);
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  });
+  for (;;) {
+    if (await fetch(`http://127.0.0.1:${port}/health`).then(({ ok }) => ok, () => false)) return `http://127.0.0.1:${port}`;
+    await sleep(200);
+  }
+}
+
+describe('a real MLflow server', () => {
+  it('has the run, also one that was stopped and went on', async (context) => {
+    const url = await realServer(context);
+    const all = { set: ['track.experiment=real'] };
+    await trained(url, { ...all, runDir: 'real', ...abortAtStep(14) });
+    await trained(url, { ...all, resume: 'real' });
+    const get = async (path: string): Promise<Record<string, unknown>> => (await fetch(`${url}/api/2.0/mlflow/${path}`)).json() as Promise<Record<string, unknown>>;
+    const { experiment } = (await get('experiments/get-by-name?experiment_name=real')) as { experiment: { experiment_id: string } };
+    const { runs } = (await (await fetch(`${url}/api/2.0/mlflow/runs/search`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ experiment_ids: [experiment.experiment_id] }) })).json()) as { runs: { info: { run_id: string; status: string; run_name: string }; data: { params: { key: string; value: string }[] } }[] };
+    expect(runs).toHaveLength(1);
+    const [{ info, data }] = runs as [(typeof runs)[number]];
+    expect(info).toMatchObject({ status: 'FINISHED', run_name: 'esmm' });
+    expect(data.params).toContainEqual({ key: 'training.epochs', value: '4' });
+    const { metrics } = (await get(`metrics/get-history?run_id=${info.run_id}&metric_key=${encodeURIComponent('train/loss')}`)) as { metrics: { step: number; value: number }[] };
+    expect(metrics.map(({ step, value }) => [step, value]).sort(([a], [b]) => a! - b!)).toEqual(lossesIn('real'));
+  }, 240_000);
+});
