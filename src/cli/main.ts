@@ -86,6 +86,8 @@ function commandLine(cli: Argv, finish: Finish, onUnknown: OnUnknown): Argv {
       'Argument: %s, Given: %s, Choices: %s': '%s is %s, expected one of %s',
       'Arguments %s and %s are mutually exclusive': '--%s and --%s are mutually exclusive: leave one of them out',
       'Not enough arguments following: %s': '--%s: expected a value',
+      // yargs takes a count's two forms, whatever its types say.
+      'Missing required argument: %s': { one: '--%s is missing', other: '--%s are missing' } as unknown as string,
     })
     .fail((message, error: Error | undefined, help) => {
       // yargs gives either its own complaint or an error that a handler threw.

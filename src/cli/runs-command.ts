@@ -35,7 +35,7 @@ export function runRuns({ filters, state, sort, last, json, csv }: RunsArguments
   const shown = last === undefined ? runs : sort === undefined ? runs.slice(-last) : runs.slice(0, last);
   if (csv) process.stdout.write(csvOf(shown));
   else if (!json) screen.print(shown.length === 0 ? `no runs in ${shownPath(root)}${filters.length > 0 || state !== undefined ? ' that are asked for' : ''}` : tableOf(shown, sort, screen));
-  result({ root, runs: shown });
+  if (json) result({ root, runs: shown });
   return Promise.resolve(EXIT_CODES.done);
 }
 
@@ -106,7 +106,11 @@ function sortedBy(runs: readonly ListedRun[], by: string): readonly ListedRun[] 
   const known = [...new Set(runs.flatMap((run) => Object.keys(flat(run))))];
   const isField = Object.hasOwn(FIELDS, by);
   if (!isField && runs.length > 0 && runs.every((run) => valueOf(run, by) === undefined)) {
-    throw userError('usage', { where: `--sort ${by}`, message: `no run has it; they have ${[...Object.keys(FIELDS), ...known].slice(0, 40).join(', ')}`, ...(didYouMean(by, known) !== undefined && { fix: didYouMean(by, known)! }) });
+    const names = [...new Set(known.map((name) => name.slice(name.indexOf('.') + 1)))].filter((name) => !/\.(rows|positives)$/.test(name));
+    // Who writes `auc` means that of a space.
+    const meant = names.filter((name) => name.endsWith(`.${by}`));
+    const fix = meant.length > 0 ? `write ${meant.map((name) => `--sort ${name}`).join(' or ')}` : didYouMean(by, [...Object.keys(FIELDS), ...names]);
+    throw userError('usage', { where: `--sort ${by}`, message: `no run has it; they have ${[...Object.keys(FIELDS), ...names].slice(0, 40).join(', ')}`, ...(fix !== undefined && { fix }) });
   }
   const isDescending = isField ? FIELDS[by]! : !LOWER_IS_BETTER.has(by.split('.').at(-1)!);
   const keyOf = (run: ListedRun): number | string | null | undefined => (isField ? (run as unknown as Record<string, number | string | null>)[by] : valueOf(run, by));

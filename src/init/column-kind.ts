@@ -1,8 +1,8 @@
 import { readDate } from '../dates.js';
 import type { Column } from './read-columns.js';
 
-/** Cells that people write where nothing is known. */
-const BLANKS = ['NA', 'N/A', 'NaN', 'nan', 'null', 'NULL', 'None', 'none', '\\N', '?', '-', 'unknown'];
+/** Cells that people write where nothing is known, in small letters. */
+const BLANKS = ['na', 'n/a', '#n/a', 'nan', 'null', 'none', '\\n', '?', '-', 'unknown'];
 /** Pairs of cells that are no and yes. */
 const TRUTHS: readonly (readonly [string, string])[] = [['0', '1'], ['0.0', '1.0'], ['no', 'yes'], ['n', 'y'], ['false', 'true'], ['f', 't']];
 
@@ -40,7 +40,7 @@ interface Value {
 /** What a column is, as far as its cells and its name tell. */
 export function lookAt(column: Column): LookedAt {
   const all = column.values.map((text, i): Value => ({ text: text.trim(), rows: column.counts[i]! }));
-  const blankWords = BLANKS.filter((word) => all.some(({ text }) => text === word));
+  const blankWords = [...new Set(all.map(({ text }) => text))].filter((text) => BLANKS.includes(text.toLowerCase()));
   const held = all.filter(({ text }) => text !== '' && !blankWords.includes(text));
   const rows = column.codes.length;
   const heldRows = rowsOf(held);

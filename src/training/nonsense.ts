@@ -1,5 +1,6 @@
 import { auc as aucMetric } from '../evaluation/auc.js';
 import type { Report, SpaceReport } from '../evaluation/evaluation.js';
+import { logLoss as logLossMetric } from '../evaluation/log-loss.js';
 import { pcoc as pcocMetric } from '../evaluation/pcoc.js';
 import { predictedSpaces, spacesOf } from '../evaluation/spaces.js';
 import type { Task } from '../tasks.js';
@@ -11,6 +12,8 @@ const CHANCE_ERRORS = 2;
 const FAR_FROM_CALIBRATED = 1.5;
 /** Positives that it takes to say so. */
 const LEAST_POSITIVES = 50;
+/** A log loss that is so many times that of predicting the rate of positives is one of weights that ran away. */
+const FAR_WORSE_THAN_RATE = 1.3;
 /** A loss that is so many times its first is rising for good. */
 const RISING = 1.3;
 
@@ -55,9 +58,14 @@ function* noticesOf(where: string, { rows, positives, ...values }: SpaceReport):
     // Of the AUC of a prediction that knows nothing (Mann & Whitney 1947).
     const error = Math.sqrt((rows + 1) / (12 * positives * negatives));
     if (auc < 0.5 - CHANCE_ERRORS * error) yield `${where}: an AUC of ${auc.toFixed(4)} ranks worse than chance: the label may be turned round, or mean another thing there than on train`;
-    else if (auc < 0.5 + CHANCE_ERRORS * error) yield `${where}: an AUC of ${auc.toFixed(4)} is no better than chance on ${positives} positives: the fields may say nothing of it, the learning rate may be too low or the epochs too few, or labels and rows may not belong together`;
+    else if (auc < 0.5 + CHANCE_ERRORS * error) yield `${where}: an AUC of ${auc.toFixed(4)} is no better than chance on ${positives} positives: ${isFarOff(values[logLossMetric.name], positives / rows) ? 'its log loss is far above that of predicting the rate of positives for every row, so that the learning rate is likely too high: try a tenth of it' : 'the fields may say nothing of it, the learning rate may be too low or the epochs too few, or labels and rows may not belong together'}`;
   }
   if (typeof pcoc === 'number' && positives >= LEAST_POSITIVES && (pcoc > FAR_FROM_CALIBRATED || pcoc < 1 / FAR_FROM_CALIBRATED)) {
     yield `${where}: predictions are ${pcoc > 1 ? `${pcoc.toFixed(1)} times as high as` : `${(100 * pcoc).toFixed(0)}% of`} what happens (PCOC ${pcoc.toFixed(2)}): its rate may be another than on train, or train may be sampled or weighted; what ranks is not touched by it`;
   }
+}
+
+/** Whether a log loss is one of weights that ran away. */
+function isFarOff(loss: unknown, rate: number): boolean {
+  return typeof loss === 'number' && loss > FAR_WORSE_THAN_RATE * -(rate * Math.log(rate) + (1 - rate) * Math.log1p(-rate));
 }

@@ -1,4 +1,4 @@
-import { UserError, type Problem } from '../../errors.js';
+import { problemLine, UserError, type Problem } from '../../errors.js';
 import { dialectOf, type DialectOptions } from '../dialect.js';
 import type { Dataset } from '../batches/dataset.js';
 import { labelFacts } from '../batches/label-facts.js';
@@ -53,7 +53,9 @@ export async function openSplits<Files extends SplitFiles>(files: Files, format:
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       const advice = [paths].flat().every(isThere) ? {} : { fix };
-      problems.push(...error.problems.map((problem) => ({ key: `data.${split}`, ...advice, ...problem })));
+      const found = error.problems.map((problem) => ({ key: `data.${split}`, ...advice, ...problem }));
+      // Parts of one source have the same to say.
+      problems.push(...found.filter((problem) => !problems.some((told) => problemLine(told) === problemLine(problem))));
     }
   }
   if (problems.length > 0) throw new UserError('data', problems);

@@ -1,0 +1,42 @@
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { mtl } from '../support/mtl.js';
+import { smallWorld, trainSmall } from '../support/small-run.js';
+
+let world: string;
+beforeAll(async () => {
+  world = mkdtempSync(join(tmpdir(), 'mtl-cures-'));
+  await smallWorld(world);
+  for (const run of ['1', '2']) await trainSmall(join(world, 'esmm.yaml'), { runDir: join(world, 'runs', run), set: ['training.epochs=1', `seed=${run}`] });
+}, 60_000);
+
+describe('what is told of a mistake', () => {
+  it('is told once where the parts of one source have it in common', async () => {
+    const config = readFileSync(join(world, 'esmm.yaml'), 'utf8');
+    writeFileSync(join(world, 'split.yaml'), config.replace(/^data:.*$/m, 'data: { source: train.csv, split: { by: share, shares: { valid: 0.1, test: 0.1 } } }').replace('[205, 206]', '[205, 206, 207x]'));
+    const { code, stderr } = await mtl(world, ['train', 'split.yaml']);
+    expect([code, stderr]).toEqual([3, expect.stringMatching(/^error: .*train\.csv:1: column "207x": .*did you mean '207'\?\n$/) as string]);
+  });
+
+  it('names the metrics that a word may mean', async () => {
+    const { code, stderr } = await mtl(world, ['runs', '--sort', 'auc']);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/; write --sort ctr\.auc or --sort cvr\.auc or --sort cvr_all\.auc or --sort ctcvr\.auc\n$/) as string]);
+    expect((await mtl(world, ['runs', '--sort', 'ctcvr.acu'])).stderr).toMatch(/; did you mean 'ctcvr\.auc'\?\n$/);
+  });
+
+  it('says which option is missing', async () => {
+    expect((await mtl(world, ['predict', 'runs/1', '--data', 'test.csv'])).stderr).toBe('error: --out is missing; see mtl predict --help\n');
+  });
+});
+
+describe('mtl runs --csv', () => {
+  it('prints a table of all runs and nothing else', async () => {
+    const { code, stdout } = await mtl(world, ['runs', '--csv']);
+    const lines = stdout.trimEnd().split('\n');
+    expect([code, lines.length]).toEqual([0, 3]);
+    expect(lines.map((line) => line.slice(0, 4))).toEqual(['run,', 'runs', 'runs']);
+    expect(lines[0]).toContain(',test.ctcvr.auc');
+  });
+});

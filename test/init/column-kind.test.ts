@@ -1,0 +1,15 @@
+import { describe, expect, it } from 'vitest';
+import { lookAt } from '../../src/init/column-kind.js';
+
+/** A column whose cells are each in one row. */
+const columnOf = (name: string, values: readonly string[]) => ({ name, values, counts: values.map(() => 1), codes: Uint32Array.from(values, (_, i) => i) });
+
+describe('a column that mtl init looks at', () => {
+  it('is of numbers, however blanks among them are written', () => {
+    const prices = Array.from({ length: 90 }, (_, i) => `${i},${(i * 37) % 100}`);
+    const { kind, blankWords, blanks } = lookAt(columnOf('Price EUR', [...prices, 'n/a', 'N/A', 'Null', '', '#N/A']));
+    expect(kind).toMatchObject({ is: 'number', hasComma: true });
+    expect(blankWords).toEqual(['n/a', 'N/A', 'Null', '#N/A']);
+    expect(blanks).toBeCloseTo(5 / 95, 12);
+  });
+});
