@@ -48,7 +48,7 @@ export function textOfKey(low: number, high: number, texts: KeyTexts = null): st
 /**
  * Numbers the groups of equal keys among some rows, from 0 on in the order of their first rows.
  * @param keys two words a row
- * @param into takes a number a row: exact, since a batch has no more rows than a float has whole numbers
+ * @param into takes a number a row: exact, since a batch has no more rows than a float has whole numbers; -1 of a row whose cell is blank, which is in no group
  * @returns how many groups there are
  */
 export function numberGroups(keys: Uint32Array, rows: number, into: Float32Array): number {
@@ -60,6 +60,10 @@ export function numberGroups(keys: Uint32Array, rows: number, into: Float32Array
   let count = 0;
   for (let row = 0; row < rows; row++) {
     const [low, high] = [keys[2 * row]!, keys[2 * row + 1]!];
+    if (high === BLANK_WORD) {
+      into[row] = -1;
+      continue;
+    }
     let place = placeOfKey(low, high) & mask;
     let first = firsts[place]!;
     while (first !== 0 && (keys[2 * (first - 1)] !== low || keys[2 * first - 1] !== high)) first = firsts[(place = (place + 1) & mask)]!;

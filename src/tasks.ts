@@ -40,6 +40,8 @@ export interface Task extends z.output<typeof taskOptions> {
   readonly name: string;
   /** Of a regression whose loss does not take every number. */
   readonly labelRange?: LabelRange | undefined;
+  /** Of one whose loss compares rows within groups: the column of the data whose cells these are. */
+  readonly lossKey?: string | undefined;
 }
 
 /** What a task is given. */

@@ -52,7 +52,8 @@ export type Experiment = z.output<typeof experimentSchema>;
 export function tasksOf(experiment: Pick<Experiment, 'tasks'>): readonly Task[] {
   return Object.entries(experiment.tasks).map(([name, options]) => {
     const { range, taskTypes } = lossPartOf(options);
-    return { name, ...options, ...(options.type === 'regression' && taskTypes.includes('regression') && range !== undefined && { labelRange: range }) };
+    const { by } = losses.build(lossOf(options));
+    return { name, ...options, ...(by !== undefined && { lossKey: by }), ...(options.type === 'regression' && taskTypes.includes('regression') && range !== undefined && { labelRange: range }) };
   });
 }
 

@@ -173,6 +173,18 @@ export class GraphBuilder {
     return this.#push('batchSum', x.width, { x });
   }
 
+  /** log Σ e^x over the rows of each row's group, of one number a row: what a loss compares within groups, never a prediction. */
+  groupLogSumExp(x: Value, groups: Value): ValueOf<'groupLogSumExp'> {
+    for (const { width } of [x, groups]) checkWidths('groupLogSumExp', width, 1);
+    return this.#push('groupLogSumExp', 1, { x, groups });
+  }
+
+  /** The loss of each row of label 1 against those of another label in its group, of one number a row. */
+  groupPairs(x: Value, label: Value, groups: Value): ValueOf<'groupPairs'> {
+    for (const { width } of [x, label, groups]) checkWidths('groupPairs', width, 1);
+    return this.#push('groupPairs', 1, { x, label, groups });
+  }
+
   /** The same numbers, from which nothing goes back. */
   stopGradient(x: Value): ValueOf<'stopGradient'> {
     return this.#push('stopGradient', x.width, { x });

@@ -89,6 +89,10 @@ export interface Operations {
   clip: { readonly x: Value; readonly low: number; readonly high: number };
   /** The sum over all rows of the batch, in every row: for weights and terms of a loss, not for predictions. */
   batchSum: { readonly x: Value };
+  /** log Σ e^x over the rows of the batch that are of a row's group; a row whose group is below 0 is a group of its own. Groups are never differentiated. */
+  groupLogSumExp: { readonly x: Value; readonly groups: Value };
+  /** Of a row of label 1: the mean of log(1 + e^(x_j - x)) over the rows j of its group of another label; 0 where there is none, and of other rows. */
+  groupPairs: { readonly x: Value; readonly label: Value; readonly groups: Value };
   /** x, from which nothing goes back. */
   stopGradient: { readonly x: Value };
   /** Sum over e of gate[:, e] · experts[e] (Jacobs et al. 1991; Ma et al. 2018, eq. 6). */

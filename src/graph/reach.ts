@@ -34,6 +34,7 @@ export function reachOf(graph: Graph): Reach {
 function differentiatedOf(value: Value): readonly Value[] {
   if (value.op === 'stopGradient') return [];
   if (value.op === 'crossEntropy') return [value.logit];
+  if (value.op === 'groupLogSumExp' || value.op === 'groupPairs') return [value.x];
   return isLoss(value) ? predictedBy(value) : operandsOf(value);
 }
 

@@ -1,6 +1,9 @@
 export { crossEntropy } from './cross-entropy.js';
 export { focal } from './focal.js';
 export { hinge } from './hinge.js';
+export { pairwise } from './pairwise.js';
+export { listwise } from './listwise.js';
+export { jrc } from './jrc.js';
 export { squared } from './squared.js';
 export { absolute } from './absolute.js';
 export { huber } from './huber.js';

@@ -8,16 +8,21 @@ import type { LabelRange, Task } from '../tasks.js';
 export interface TaskLoss {
   /** How many numbers these are. */
   readonly outputs: number;
+  /** The column of the data that groups rows, where it compares them within groups: it is given these then. */
+  readonly by?: string;
   /**
    * What is predicted, `[B, 1]`.
    * @param out `[B, outputs]`
    * @param task its name
    */
   predict(g: GraphBuilder, out: Value, task: string): Value;
-  /** The loss of each row, `[B, 1]`. The label is never differentiated. */
-  rows(g: GraphBuilder, out: Value, label: Value): Value;
-  /** The mean of that over the rows that count, where one operation is both; it takes labels between 0 and 1 too. */
-  mean?(g: GraphBuilder, out: Value, label: Value, counted: LossOptions): LossValue;
+  /**
+   * The loss of each row, `[B, 1]`. The label is never differentiated.
+   * @param groups `[B, 1]`: a number for each group, below 0 for a row that is in none
+   */
+  rows(g: GraphBuilder, out: Value, label: Value, groups?: Value): Value;
+  /** The mean of that over the rows that count, where one operation is both, or some rows have no part in it; of a logit, it takes labels between 0 and 1 too. */
+  mean?(g: GraphBuilder, out: Value, label: Value, counted: LossOptions, groups?: Value): LossValue;
   /** Of a regression: the one number of a tower with which the label's mean is predicted. */
   ofMean?(mean: number): number;
 }
@@ -56,14 +61,34 @@ export function meanOfSoft(g: GraphBuilder, loss: TaskLoss, out: Value, label: V
   return g.mean(g.add(g.multiply(soft, ofLabel(1)), g.multiply(g.affine(soft, -1, 1), ofLabel(0))), counted);
 }
 
+/** The loss with the groups that it compares rows in. */
+export function withGroups(loss: TaskLoss, groups: () => Value): TaskLoss {
+  const { mean } = loss;
+  return {
+    ...loss,
+    rows: (g, out, label) => loss.rows(g, out, label, groups()),
+    ...(mean !== undefined && { mean: (g: GraphBuilder, out: Value, label: Value, counted: LossOptions) => mean(g, out, label, counted, groups()) }),
+  };
+}
+
+/** The mean over those of the rows that count whose label is 1, of a loss that others have no part in. */
+export function meanOfPositives(rows: TaskLoss['rows']): NonNullable<TaskLoss['mean']> {
+  return (g, out, label, { mask, weights }, groups) => g.mean(rows(g, out, label, groups), { mask: mask === undefined ? label : g.multiply(mask, label), weights });
+}
+
 /** A probability from its logit. */
 export function probability(g: GraphBuilder, logit: Value, task: string): Value {
   return g.activation(logit, 'sigmoid', `${task}.probability`);
 }
 
+/** How far one number lies above another. */
+export function above(g: GraphBuilder, a: Value, b: Value): Value {
+  return g.add(a, g.affine(b, -1, 0));
+}
+
 /** How far what is predicted lies above the label. */
 export function distance(g: GraphBuilder, prediction: Value, label: Value): Value {
-  return g.add(prediction, g.affine(g.stopGradient(label), -1, 0));
+  return above(g, prediction, g.stopGradient(label));
 }
 
 /** A logit turned so that it should be large: as it is where the label is 1, with the other sign where it is 0. */

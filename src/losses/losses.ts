@@ -7,8 +7,16 @@ import * as all from './all.js';
 export const losses = registry(all);
 export type LossSpec = Parameters<typeof losses.build>[0];
 
+/** A loss by its name alone, where it can do without options. */
+const nameAlone = z.enum(losses.names).superRefine((name, context) => {
+  const { error } = losses.schema.safeParse({ name });
+  if (error === undefined) return;
+  const needed = error.issues.map(({ path }) => path.join('.')).join(', ');
+  context.addIssue({ code: 'custom', message: `${name} needs ${needed}; write it as { name: ${name}, ${needed}: … }` });
+});
+
 /** How a task names its loss in the YAML: by its name alone, or with options. */
-export const lossOption = z.union([z.enum(losses.names), losses.schema]);
+export const lossOption = z.union([nameAlone, losses.schema]);
 
 /** What a task takes whose loss is not named. */
 const DEFAULTS: Readonly<Record<Task['type'], string>> = { classification: all.crossEntropy.name, regression: all.squared.name };

@@ -2,8 +2,10 @@ import type { z } from 'zod';
 import { GraphBuilder, type LossOptions } from '../graph/builder.js';
 import type { InputField } from '../graph/features.js';
 import type { Graph } from '../graph/graph.js';
+import { withGroups } from '../losses/loss.js';
 import { lossOf, losses } from '../losses/losses.js';
 import { registry } from '../part.js';
+import { groupColumn } from '../row-key.js';
 import type { Value } from '../graph/operations.js';
 import { rootTasks, taskColumns, type LabelFacts, type LabelSum, type Task } from '../tasks.js';
 import { firstBiasOf, positiveWeightOf, type FirstBias } from './first-bias.js';
@@ -71,7 +73,9 @@ export function buildModel(spec: ModelSpec, inputLayout: ModelInput, tasks: read
   const modelTasks = tasks.map((task): ModelTask => {
     const columns = taskColumns(task, tasks);
     const labelValue = scaled(g, label(columns.label), scales.get(task.name));
-    const taskLoss = losses.build(lossOf(task));
+    const loss = losses.build(lossOf(task));
+    const { by } = loss;
+    const taskLoss = by === undefined ? loss : withGroups(loss, once(() => groupsWhere(g, label(groupColumn(by)), optional(columns.mask))));
     const { own, chain } = sums?.get(task.name) ?? {};
     const options = (maskColumn: string | undefined, sum: LabelSum | undefined) => once((): LossOptions => {
       const ofPositives = positiveWeightOf(task, sum);
@@ -89,6 +93,11 @@ export function buildModel(spec: ModelSpec, inputLayout: ModelInput, tasks: read
   const inUnits = new Map([...output.predictions].map(([name, prediction]) => [name, unscaled(g, prediction, scales.get(name))]));
   const predictions = negatives === 1 ? inUnits : correctedPredictions(g, inUnits, rootTasks(tasks), negatives);
   return { values: g.values, parameters: g.parameters, featureWidth, ...output, predictions, terms };
+}
+
+/** Groups of the rows where a task is defined; others are in none. */
+function groupsWhere(g: GraphBuilder, groups: Value, mask: Value | undefined): Value {
+  return mask === undefined ? groups : g.affine(g.multiply(g.affine(groups, 1, 1), mask), 1, -1);
 }
 
 /** Makes something when it is first asked for. */

@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/batch.js';
 import type { Program } from '../../src/engines/engine.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
-import { meanOf } from '../../src/losses/loss.js';
+import type { GraphBuilder } from '../../src/graph/builder.js';
+import { meanOf, withGroups, type TaskLoss } from '../../src/losses/loss.js';
 import { lossOf, losses } from '../../src/losses/losses.js';
 import { buildModel, models } from '../../src/models/models.js';
 import { denseOptimizers } from '../../src/optimizers/optimizers.js';
@@ -19,7 +20,10 @@ interface Case {
   readonly loss: { readonly name: string };
   readonly out: readonly (readonly number[])[];
   readonly labels: readonly number[];
+  readonly groups: readonly number[];
+  /** Of what training makes small, and of the losses of all rows. */
   readonly mean: number;
+  readonly rowsMean: number;
   readonly gradient: readonly (readonly number[])[];
   readonly predictions: readonly number[];
 }
@@ -27,19 +31,20 @@ const cases = (JSON.parse(readFileSync(join(import.meta.dirname, 'cases.json'), 
 const near = (found: number, expected: number): void => expect(Math.abs(found - expected)).toBeLessThanOrEqual(2e-6 * Math.max(1, Math.abs(expected)));
 
 /** A program in which each row has weights of its own, so that these are what a tower says, and their gradient is that of the rows. */
-async function rowsOf(create: () => Promise<{ compile(plan: ReturnType<typeof planOf>): Program }>, { loss, type, out, labels }: Case) {
+async function rowsOf(create: () => Promise<{ compile(plan: ReturnType<typeof planOf>): Program }>, { loss, type, out, labels, groups }: Case) {
   const rows = labels.length;
   const width = out[0]!.length;
   const built = losses.build(lossOf({ type, loss }));
+  const grouped = (g: GraphBuilder): TaskLoss => withGroups(built, () => g.input({ kind: 'label', column: 'groups' }, 1));
   expect(built.outputs).toBe(width);
   const plan = planOf(rows, (g, input, y) => {
     const says = g.linear(input, width, 'says', { bias: false });
-    return { predictions: { p: built.predict(g, says, 'p') }, terms: [{ name: 'p', weight: 1, loss: meanOf(g, built, says, y, {}) }, { name: 'rows', weight: 0, loss: g.mean(built.rows(g, says, y)) }] };
+    return { predictions: { p: built.predict(g, says, 'p') }, terms: [{ name: 'p', weight: 1, loss: meanOf(g, grouped(g), says, y, {}) }, { name: 'rows', weight: 0, loss: g.mean(grouped(g).rows(g, says, y)) }] };
   });
   const program = (await create()).compile(plan);
   program.restore({ step: 0, optimizer: new Map(), weights: new Map([['says.weight', { shape: [rows, width], data: Float32Array.from(out.flat()) }]]) });
   const numbers = new Map(Array.from({ length: rows }, (_, i) => [`x${i}`, Float32Array.from({ length: rows }, (_row, row) => Number(row === i))]));
-  const batch: Batch = { rows, ids: new Map(), bags: new Map(), numbers, labels: new Map([['y', Float32Array.from(labels)]]) };
+  const batch: Batch = { rows, ids: new Map(), bags: new Map(), numbers, labels: new Map([['y', Float32Array.from(labels)], ['groups', Float32Array.from(groups)]]) };
   return { program, batch };
 }
 
@@ -47,7 +52,8 @@ describe.each(engines)('losses of the $name engine', ({ create }) => {
   it.each(cases)('are those of PyTorch, and so are gradients and predictions: %s', async (_, each) => {
     const { program, batch } = await rowsOf(create, each);
     const { losses: found, gradients } = await program.inspect(batch);
-    for (const term of ['p', 'rows']) near(found.get(term)!.mean, each.mean);
+    near(found.get('p')!.mean, each.mean);
+    near(found.get('rows')!.mean, each.rowsMean);
     for (const [i, value] of gradients.get('says.weight')!.data.entries()) near(value, each.gradient.flat()[i]!);
     for (const [row, value] of (await program.predict(batch)).get('p')!.entries()) near(value, each.predictions[row]!);
     program.dispose();
@@ -58,7 +64,7 @@ describe('every loss', () => {
   it.each(losses.parts.filter(({ taskTypes }) => taskTypes.some((type) => type === 'regression')).map(({ name }) => [name]))('%s of a regression knows what a tower of one number says where the mean label is to be predicted', async (name) => {
     const { outputs, ofMean } = losses.build(lossOf({ type: 'regression', loss: name }));
     if (outputs > 1) return expect(ofMean).toBe(undefined);
-    const { program, batch } = await rowsOf(() => Promise.resolve(createSimdEngine()), { type: 'regression', loss: { name }, out: [[ofMean!(0.3)]], labels: [0], mean: 0, gradient: [], predictions: [] });
+    const { program, batch } = await rowsOf(() => Promise.resolve(createSimdEngine()), { type: 'regression', loss: { name }, out: [[ofMean!(0.3)]], labels: [0], groups: [0], mean: 0, rowsMean: 0, gradient: [], predictions: [] });
     near((await program.predict(batch)).get('p')![0]!, 0.3);
     program.dispose();
   });
@@ -78,7 +84,7 @@ describe('every loss', () => {
     expect(fused(tasksWith())).toBeGreaterThan(0);
     for (const part of losses.parts.filter(({ taskTypes }) => taskTypes.some((type) => type === 'classification'))) {
       if (part === losses.parts[0]) continue;
-      const tasks = tasksWith({ name: part.name });
+      const tasks = tasksWith({ name: part.name, ...('by' in part.options && { by: 'user' }) });
       const wrong = [...(models.partOf(spec).checkTasks?.(tasks, spec as never) ?? [])];
       if (wrong.length > 0) expect([part.name, wrong.map(({ path }) => path.at(-1))]).toEqual([part.name, ['loss', 'loss']]);
       else expect([part.name, fused(tasks)]).toEqual([part.name, 0]);

@@ -40,6 +40,32 @@ def ziln_mean(out):
     return torch.sigmoid(out[:, 0]) * torch.distributions.LogNormal(out[:, 1], sigma).mean
 
 
+# Of losses within groups: some of one class, one row alone, and rows that are in none (-1), each by itself.
+groups = torch.tensor([0, 0, 0, 1, 1, 1, 0, 2, -1, -1, 3, 3]).double()
+together = (groups[:, None] == groups[None, :]) & (groups[:, None] >= 0) | torch.eye(ROWS, dtype=torch.bool)
+twos = torch.stack([logits / 5, torch.randn(ROWS)], 1).double()
+
+
+def pairwise(out, y):
+    losses = F.softplus(out[None, :] - out[:, None])
+    pairs = (together & (y[:, None] == 1) & (y[None, :] == 0)).double()
+    return (losses * pairs).sum(1) / pairs.sum(1).clamp(min=1)
+
+
+def listwise(out, y):
+    return y * -torch.diagonal(torch.log_softmax(torch.where(together, out[None, :], -torch.inf), 1))
+
+
+# As the paper's code: the log loss by two logits, and the softmax over the rows of a context, of the logit of the row's own label.
+def jrc(out, y, alpha):
+    log_loss = F.cross_entropy(out, y.long(), reduction='none')
+    in_context = [torch.log_softmax(torch.where(together, out[:, k][None, :], -torch.inf), 1) for k in (0, 1)]
+    rank = -torch.where(y == 1, torch.diagonal(in_context[1]), torch.diagonal(in_context[0]))
+    return alpha * log_loss + (1 - alpha) * rank
+
+
+positives = lambda each, y: each.sum() / y.sum()
+of_two = lambda out: torch.softmax(out, 1)[:, 1]
 column = lambda f: lambda out, y: f(out[:, 0], y)
 sigmoid = lambda out: torch.sigmoid(out[:, 0])
 same = lambda out: out[:, 0]
@@ -51,6 +77,10 @@ CASES = [
     ('classification', {'name': 'focal'}, logits, classes, column(lambda z, y: focal(z, y, 2)), sigmoid),
     ('classification', {'name': 'focal', 'gamma': 0.5, 'alpha': 0.25}, logits, classes, column(lambda z, y: focal(z, y, 0.5, 0.25)), sigmoid),
     ('classification', {'name': 'hinge'}, logits, classes, column(lambda z, y: torch.clamp(1 - (2 * y - 1) * z, min=0)), sigmoid),
+    ('classification', {'name': 'pairwise', 'by': 'user'}, logits, classes, column(pairwise), sigmoid, positives),
+    ('classification', {'name': 'listwise', 'by': 'user'}, logits, classes, column(listwise), sigmoid, positives),
+    ('classification', {'name': 'jrc', 'by': 'user'}, twos, classes, lambda out, y: jrc(out, y, 0.5), of_two),
+    ('classification', {'name': 'jrc', 'by': 'user', 'alpha': 0.8}, twos, classes, lambda out, y: jrc(out, y, 0.8), of_two),
     ('regression', {'name': 'squared'}, logits, numbers, column(lambda z, y: F.mse_loss(z, y, **none)), same),
     ('regression', {'name': 'absolute'}, logits, numbers, column(lambda z, y: F.l1_loss(z, y, **none)), same),
     ('regression', {'name': 'huber'}, logits, numbers, column(lambda z, y: F.huber_loss(z, y, **none)), same),
@@ -60,9 +90,10 @@ CASES = [
 ]
 
 cases = []
-for task_type, loss, numbers_out, labels, rows, predict in CASES:
+for task_type, loss, numbers_out, labels, rows, predict, *mean in CASES:
     out = numbers_out.reshape(ROWS, -1).clone().requires_grad_(True)
     each = rows(out, labels)
-    each.mean().backward()
-    cases.append({'type': task_type, 'loss': loss, 'out': out.tolist(), 'labels': labels.tolist(), 'mean': each.mean().item(), 'gradient': out.grad.tolist(), 'predictions': predict(out).tolist()})
+    total = mean[0](each, labels) if mean else each.mean()
+    total.backward()
+    cases.append({'type': task_type, 'loss': loss, 'out': out.tolist(), 'labels': labels.tolist(), 'groups': groups.tolist(), 'mean': total.item(), 'rowsMean': each.mean().item(), 'gradient': out.grad.tolist(), 'predictions': predict(out).tolist()})
 Path(__file__).with_name('cases.json').write_text(json.dumps(cases, indent=1) + '\n')

@@ -1,9 +1,16 @@
 import type { GraphBuilder } from '../../src/graph/builder.js';
-import { meanOf } from '../../src/losses/loss.js';
+import { meanOf, withGroups } from '../../src/losses/loss.js';
 import { losses } from '../../src/losses/losses.js';
 import { ACTIVATIONS, FUNCTIONS, type Activation, type LossName, type LossValue, type OperationName, type Value } from '../../src/graph/operations.js';
 
 type Body = (g: GraphBuilder, x: Value, name: string) => Value;
+
+const given = (g: GraphBuilder, column: string): Value => g.input({ kind: 'label', column }, 1);
+/** -1 or 1 of each row, and 0 or 1. */
+const signOf = (g: GraphBuilder, x: Value, name: string): Value => g.map(g.linear(x, 1, name), 'sign');
+const classOf = (g: GraphBuilder, x: Value, name: string): Value => g.clip(signOf(g, x, name), 0, 1);
+/** Of a batch that has no keys: one group of the rows that count. */
+const groupsOf = (g: GraphBuilder): Value => g.affine(given(g, 'mask'), 1, -1);
 
 /** A body for each operation that keeps something of the input: typed, so that none can be forgotten. */
 const BODIES: Record<Exclude<OperationName, LossName | 'input' | 'activation' | 'map'>, Body> = {
@@ -22,6 +29,9 @@ const BODIES: Record<Exclude<OperationName, LossName | 'input' | 'activation' | 
   reciprocal: (g, x, name) => g.reciprocal(g.affine(g.activation(g.linear(x, x.width + 3, `${name}.l`), 'sigmoid', `${name}.s`), 1, 0.5)),
   clip: (g, x, name) => g.clip(g.linear(x, x.width + 3, `${name}.l`), -0.1, 0.2),
   batchSum: (g, x, name) => g.multiply(g.linear(x, 5, `${name}.a`), g.affine(g.batchSum(g.linear(x, 5, `${name}.b`)), 0.2, 0)),
+  // Groups 0, 1 and 2, and rows that are in none.
+  groupLogSumExp: (g, x, name) => g.groupLogSumExp(g.linear(x, 1, `${name}.l`), g.add(signOf(g, x, `${name}.a`), classOf(g, x, `${name}.b`))),
+  groupPairs: (g, x, name) => g.groupPairs(g.linear(x, 1, `${name}.l`), classOf(g, x, `${name}.a`), signOf(g, x, `${name}.b`)),
   stopGradient: (g, x, name) => g.multiply(g.linear(x, x.width + 3, `${name}.a`), g.stopGradient(g.linear(x, x.width + 3, `${name}.b`))),
   mixture: (g, x, name) => g.mixture(g.softmax(g.linear(x, 3, `${name}.gate`)), [1, 2, 3].map((e) => g.linear(x, x.width + 1, `${name}.expert${e}`))),
   attend: (g, x, name) => g.attend([g.linear(x, x.width + 1, `${name}.a`), g.linear(x, x.width + 1, `${name}.b`)], `${name}.attention`),
@@ -55,14 +65,13 @@ const throughBody = (body: Body): LossCase => (g, input, y, name) =>
   // A layer below, so that the gradient of the operation's input is looked at too.
   g.squaredError(g.linear(g.activation(body(g, g.linear(input, input.width, `${name}.below`), name), 'tanh', `${name}.t`), 1, `${name}.out`), y);
 const out = (g: GraphBuilder, input: Value, name: string): Value => g.linear(input, 1, `${name}.a`);
-const given = (g: GraphBuilder, column: string): Value => g.input({ kind: 'label', column }, 1);
 const computed = (g: GraphBuilder, input: Value, name: string): Value => g.activation(g.linear(input, 1, name), 'sigmoid', name);
 
 /** Every loss of a task, with its options as they are and with others. */
-const TASK_LOSSES = [...losses.names.map((name) => ({ name })), { name: 'cross-entropy', smoothing: 0.1 }, { name: 'focal', gamma: 0.7, alpha: 0.3 }].map((spec): readonly [string, LossCase] => [
+const TASK_LOSSES = [...losses.parts.map(({ name, options }) => ({ name, ...('by' in options && { by: 'user' }) })), { name: 'cross-entropy', smoothing: 0.1 }, { name: 'focal', gamma: 0.7, alpha: 0.3 }].map((spec): readonly [string, LossCase] => [
   `of the task's loss ${JSON.stringify(spec)}`,
   (g, input, label, to) => {
-    const loss = losses.build(losses.schema.parse(spec));
+    const loss = withGroups(losses.build(losses.schema.parse(spec)), () => groupsOf(g));
     return meanOf(g, loss, g.linear(input, loss.outputs, `${to}.a`), label, { mask: given(g, 'mask'), weights: given(g, 'weight') });
   },
 ]);

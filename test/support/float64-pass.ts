@@ -83,6 +83,9 @@ function softmax(x: Node, { tape }: Run): Node {
   return tape.zip(powers, tape.sum(powers, 'columns'), (e, sum) => e / sum, (e, sum) => [1 / sum, -e / (sum * sum)]);
 }
 
+/** For each row, those of its group: itself alone where it is in none. */
+const membersOf = (groups: Float64Array): number[][] => Array.from(groups, (group, i) => (group < 0 ? [i] : Array.from(groups.keys()).filter((j) => groups[j] === group)));
+
 const OPERATION: { readonly [Name in Exclude<OperationName, LossName>]: (value: ValueOf<Name>, run: Run) => Node } = {
   input: (value, { input }) => input(value),
   linear({ x, weight, bias }, { tape, get, parameter }) {
@@ -128,6 +131,27 @@ const OPERATION: { readonly [Name in Exclude<OperationName, LossName>]: (value: 
   reciprocal: ({ x }, { tape, get }) => tape.map(get(x), (v) => 1 / v, (v) => -1 / (v * v)),
   clip: ({ x, low, high }, { tape, get }) => tape.map(get(x), (v) => Math.min(Math.max(v, low), high), (v) => Number(v >= low && v <= high)),
   batchSum: ({ x, width }, { tape, rows, get }) => tape.add(tape.sum(get(x), 'rows'), tape.node(rows, width, new Float64Array(rows * width))),
+  groupLogSumExp: ({ x, groups }, { tape, rows, get }) => {
+    const { y, d } = get(x);
+    const members = membersOf(get(groups).y);
+    const sums = members.map((each) => Math.max(...each.map((j) => y[j]!)) + Math.log(each.reduce((sum, j) => sum + Math.exp(y[j]! - Math.max(...each.map((k) => y[k]!))), 0)));
+    return tape.node(rows, 1, sums, (dy) => members.forEach((each, i) => each.forEach((j) => (d[j]! += dy[i]! * Math.exp(y[j]! - sums[i]!)))));
+  },
+  groupPairs: ({ x, label, groups }, { tape, rows, get }) => {
+    const { y, d } = get(x);
+    const labels = get(label).y;
+    const others = membersOf(get(groups).y).map((each, i) => (labels[i] === 1 ? each.filter((j) => labels[j] !== 1) : []));
+    const means = others.map((each, i) => each.reduce((sum, j) => sum + softplus(y[j]! - y[i]!) / each.length, 0));
+    return tape.node(rows, 1, means, (dy) =>
+      others.forEach((each, i) =>
+        each.forEach((j) => {
+          const slope = (dy[i]! * sigmoid(y[j]! - y[i]!)) / each.length;
+          d[j]! += slope;
+          d[i]! -= slope;
+        }),
+      ),
+    );
+  },
   stopGradient: ({ x, id }, { tape, get, stopped }) => {
     if (!stopped.has(id)) stopped.set(id, get(x).y);
     return tape.node(get(x).rows, get(x).width, stopped.get(id)!);

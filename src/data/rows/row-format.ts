@@ -42,7 +42,7 @@ export interface FormatSpec {
   readonly cells?: CellOptions;
   /** Columns whose cells are kept as keys (row-key.ts): what metrics group rows by. Rows to train on have none of them. */
   readonly keys?: readonly string[] | undefined;
-  /** The same of what losses group rows by: rows to train on have them too, and batches the groups as labels (`groupColumn`). */
+  /** The same of what losses group rows by, those of the tasks where it is not given: rows to train on have them too, and batches the groups as labels (`groupColumn`). */
   readonly lossKeys?: readonly string[] | undefined;
 }
 
@@ -55,6 +55,7 @@ export interface EncodedFormat extends RowFormat {
 /** The format that a config asks for. */
 export function rowFormatOf(spec: FormatSpec): RowFormat {
   const { tasks, groups } = spec;
+  const lossKeys = spec.lossKeys ?? [...new Set(tasks.flatMap(({ lossKey }) => lossKey ?? []))];
   const cells = joinCells({}, spec.cells ?? {});
   const funnels = tasks.flatMap((task) => {
     const given = givenColumn(task, tasks);
@@ -64,10 +65,10 @@ export function rowFormatOf(spec: FormatSpec): RowFormat {
     fields: fieldsOf(groups, cells),
     labels: labelColumnsOf(tasks).map((label) => cleanLabel(label, cells)),
     masks: maskColumns(tasks),
-    keys: [...new Set([...(spec.keys ?? []), ...(spec.lossKeys ?? [])])],
+    keys: [...new Set([...(spec.keys ?? []), ...lossKeys])],
     funnels,
     rules: [...(spec.filter === undefined ? [] : [filterRule(spec.filter)]), ...(tasks.length === 0 ? [] : [labelRule(tasks)])],
-    spec: { ...spec, cells },
+    spec: { ...spec, cells, lossKeys },
   };
 }
 

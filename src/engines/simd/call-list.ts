@@ -15,6 +15,8 @@ type Sharing = 'rows' | 'sums' | 'columns' | 'start' | 'tables' | 'reduce' | 'ap
 const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
   // Every worker has the same rows of a batch in all of these, so they follow each other without a barrier.
   gemm: 'rows',
+  groupPairs: 'rows',
+  groupPairsGradient: 'rows',
   affine: 'rows',
   clip: 'rows',
   clipGradient: 'rows',
@@ -59,6 +61,9 @@ const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
   preluSlope: 'sums',
   // Whole columns, which the next kernel reads by rows.
   batchSum: 'columns',
+  groupLogSumExp: 'columns',
+  groupLogSumExpGradient: 'columns',
+  linkGroups: 'columns',
   normalise: 'columns',
   normaliseGradient: 'columns',
   // They read what the step before left, and what they write is read behind a barrier.

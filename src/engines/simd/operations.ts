@@ -1,5 +1,6 @@
 import type { Activation, LossName, OperationName, Parameter, RunningStatistics, ValueOf } from '../../graph/operations.js';
 import type { Arena } from './arena.js';
+import { GROUPS } from './groups.js';
 import type { Lowered, Lowering } from './lowering.js';
 import { MAPS } from './maps.js';
 import { ROWS, type CallList } from './call-list.js';
@@ -26,6 +27,7 @@ function multiplyMatrixGradient({ list, gradientAt }: Lowering, x: Place, matrix
 /** Every operation that is not a loss, forwards and backwards. */
 export const LOWERED: LoweringTable = {
   ...MAPS,
+  ...GROUPS,
 
   input: { forward: () => undefined, backward: () => undefined },
 

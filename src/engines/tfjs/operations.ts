@@ -92,6 +92,16 @@ const OPERATION: OperationTable = {
   reciprocal: ({ x }, { tf, get }) => tf.reciprocal(get(x)),
   clip: ({ x, low, high }, { tf, get }) => tf.clipByValue(get(x), low, high),
   batchSum: ({ x }, { tf, get }) => tf.mul(tf.sum(get(x), 0, true), tf.onesLike(get(x))),
+  groupLogSumExp: ({ x, groups }, { tf, get }) => {
+    const same_BB = tf.cast(sameGroup(tf, get(groups)), 'bool');
+    return tf.logSumExp(tf.where(same_BB, tf.tile(tf.transpose(get(x)), [get(x).shape[0], 1]), tf.fill(same_BB.shape, FAR_BELOW)), 1, true);
+  },
+  groupPairs: ({ x, label, groups }, { tf, get }) => {
+    const [x_B1, y_B1] = [get(x), stopped(tf, get(label))];
+    const pairs_BB = tf.mul(sameGroup(tf, get(groups)), tf.matMul(y_B1, tf.sub(1, y_B1), false, true));
+    const losses_BB = tf.softplus(tf.sub(tf.transpose(x_B1), x_B1));
+    return tf.div(tf.sum(tf.mul(losses_BB, pairs_BB), 1, true), tf.maximum(tf.sum(pairs_BB, 1, true), 1));
+  },
   stopGradient: ({ x }, { tf, get }) => stopped(tf, get(x)),
   mixture: ({ gate, experts }, { tf, get }) => {
     const gate_BE = get(gate);
@@ -107,6 +117,17 @@ const OPERATION: OperationTable = {
     return tf.add(tf.mul(project(tokens[0], value), first_B1!), tf.mul(project(tokens[1], value), second_B1!));
   },
 };
+
+/** What adds nothing to a sum of exponentials. */
+const FAR_BELOW = -1e30;
+
+/** Which rows are of the same group, 1 or 0, [B, B]; a row in none is so with itself alone. Of operations that have a gradient, though none passes. */
+function sameGroup(tf: TensorFlow, groups: Tensor): Tensor {
+  const groups_B1 = stopped(tf, groups);
+  const isSame_BB = tf.relu(tf.sub(1, tf.abs(tf.sub(groups_B1, tf.transpose(groups_B1)))));
+  const isInGroup_B1 = tf.relu(tf.sign(tf.add(groups_B1, 0.5)));
+  return tf.maximum(tf.eye(groups.shape[0]), tf.mul(isSame_BB, isInGroup_B1));
+}
 
 /** The same numbers, which no gradient passes. */
 export function stopped(tf: TensorFlow, tensor: Tensor): Tensor {

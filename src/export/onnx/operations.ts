@@ -1,5 +1,6 @@
 import type { Activation, FunctionName, LossName, OperationName, Parameter, RunningStatistics, Value, ValueOf } from '../../graph/operations.js';
 import type { HostTensor } from '../../tensor.js';
+import { ELEMENT_TYPES } from './messages.js';
 import type { OnnxGraph } from './onnx-graph.js';
 
 /** What an operation is written down with. */
@@ -80,6 +81,15 @@ export const EMITTED: EmitTable = {
 
   batchSum: ({ x }, { onnx, of }) => onnx.node('Expand', [onnx.node('ReduceSum', [of(x), onnx.ints(0)], { keepdims: 1 }), onnx.node('Shape', [of(x)])]),
 
+  groupLogSumExp: ({ x, groups }, { onnx, of }) => onnx.node('ReduceLogSumExp', [onnx.node('Where', [sameGroup(onnx, of(groups)), turned(onnx, of(x)), onnx.number(-1e30, 'float')])], { axes: [1], keepdims: 1 }),
+
+  groupPairs: ({ x, label, groups }, { onnx, of }) => {
+    const isNegative = onnx.node('Sub', [onnx.number(1, 'float'), turned(onnx, of(label))]);
+    const pairs = onnx.node('Mul', [onnx.node('Cast', [sameGroup(onnx, of(groups))], { to: ELEMENT_TYPES.float }), onnx.node('Mul', [of(label), isNegative])]);
+    const losses = onnx.node('Softplus', [onnx.node('Sub', [turned(onnx, of(x)), of(x)])]);
+    return onnx.node('Div', [sumOver(onnx, onnx.node('Mul', [losses, pairs])), onnx.node('Max', [sumOver(onnx, pairs), onnx.number(1, 'float')])]);
+  },
+
   stopGradient: ({ x }, { of }) => of(x),
 
   // [batch, 1, experts] · [batch, experts, width]
@@ -98,6 +108,18 @@ export const EMITTED: EmitTable = {
     return onnx.node('Add', [first!, second!]);
   },
 };
+
+/** A column as a row. */
+function turned(onnx: OnnxGraph, column: string): string {
+  return onnx.node('Transpose', [column], { perm: [1, 0] });
+}
+
+/** Which rows are of the same group, [batch, batch]; a row in none is so with itself alone. */
+function sameGroup(onnx: OnnxGraph, groups: string): string {
+  const same = onnx.node('Equal', [groups, turned(onnx, groups)]);
+  const inGroup = onnx.node('And', [same, onnx.node('GreaterOrEqual', [groups, onnx.number(0, 'float')])]);
+  return onnx.node('Or', [inGroup, onnx.node('Cast', [onnx.node('EyeLike', [onnx.node('Cast', [same], { to: ELEMENT_TYPES.float })])], { to: ELEMENT_TYPES.bool })]);
+}
 
 const FUNCTION: { readonly [Name in FunctionName]: (onnx: OnnxGraph, x: string) => string } = {
   exp: (onnx, x) => onnx.node('Exp', [x]),
