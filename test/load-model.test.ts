@@ -167,6 +167,31 @@ describe('a loaded model', () => {
     );
   });
 
+  it('takes rows as JSON Lines has them, objects in objects and pairs too, and no number that has lost digits', async () => {
+    const objects = Array.from({ length: 80 }, (_, i) => ({ click: i % 2, user: { id: `1000000000000000000${i % 7}`, at: { city: ['a', 'b'][i % 2]! } }, price: i % 5 === 0 ? null : i / 4, seen: Array.from({ length: i % 3 }, (_, j) => [`x${(i + j) % 4}`, 0.5 + j] as const) }));
+    // Ids are written without quotes, with all their digits.
+    const lines = objects.map((each) => `${JSON.stringify(each).replace(/"id":"(\d+)"/, '"id":$1')}\n`);
+    writeFileSync(join(folder, 'rows.jsonl'), lines.join(''));
+    const config = {
+      data: { train: join(folder, 'rows.jsonl') },
+      features: { texts: { type: 'categorical', fields: ['user.id', 'user.at.city'], encoding: 'tokens', missing: 'token', width: 4 }, seen: { type: 'bag', fields: ['seen'], encoding: 'tokens', width: 4 }, price: { type: 'numeric', fields: ['price'], missing: 'mean', blank: [-1] } },
+      tasks: { ctr: { label: 'click' } },
+      model: { name: 'shared-bottom' },
+      training: { epochs: 2, batchSize: 16, optimizer: { embeddings: { learningRate: 0.1 } } },
+    };
+    await train(config, { runDir: join(folder, 'lines'), device: 'cpu', threads: 1 });
+    const ofLines = await loadModel(join(folder, 'lines'));
+    const { ctr } = ofLines.predict(objects);
+    const flat = objects.map(({ user, price, seen }): Row => ({ 'user.id': BigInt(user.id), 'user.at.city': user.at.city, price, seen: seen.map(([id, weight]) => ({ id, weight })) }));
+    expect(ofLines.predict(flat)['ctr']).toEqual(ctr);
+    expect(new Set(ctr).size).toBeGreaterThan(40);
+    expect(ofLines.predict([{ ...objects[0]!, user: {} }])['ctr']![0]).not.toBe(ctr![0]);
+    const parsed = JSON.parse(lines[1]!) as Row;
+    expect(() => ofLines.predict([parsed])).toThrow(/rows\[0\]: column "user\.id": expected a whole number of at most 9007199254740991, .*; write it as a text, in quotes/);
+    expect(() => ofLines.predict([{ ...flat[0], price: 1e20 }])).not.toThrow();
+    ofLines.dispose();
+  });
+
   it('stands beside others in a process, and is gone once it is disposed of', async () => {
     const models = await Promise.all(Array.from({ length: 4 }, () => loadModel(run)));
     const expected = plain(model.predict(rows));

@@ -6,8 +6,8 @@ import { withDecimal } from './decimal-comma.js';
 import type { ColumnReader } from './column-reader.js';
 import { createRowBlock, fieldReader, type RowBlock } from './row-block.js';
 
-/** An item of a bag: its id, of weight 1 or of the one that is given. */
-export type Item = string | number | bigint | { readonly id: string | number | bigint; readonly weight?: number };
+/** An item of a bag: its id, of weight 1 or of the one that is given, in a pair or an object. */
+export type Item = string | number | bigint | readonly [id: string | number | bigint, weight: number] | { readonly id: string | number | bigint; readonly weight?: number };
 
 /** A cell as a program has it. Nothing (`null`, `undefined`) is a blank cell; a bag is a list of items, a vector one of numbers, or either the text that a file would have. */
 export type Cell = string | number | bigint | boolean | Date | Float32Array | Float64Array | null | undefined | readonly Item[];
@@ -108,8 +108,9 @@ function takeCell(reader: ColumnReader, block: RowBlock, decimal: DialectOptions
 
 /** The way of numbers, to what their text would give; most need not become text for it. */
 function numberTake(reader: ColumnReader, block: RowBlock): (value: number) => void {
-  const { direct } = reader;
-  const read = (value: number): void => reader.read(String(value));
+  const { direct, numberColumns } = reader;
+  const isNumber = direct?.cell === 'number' || numberColumns !== undefined;
+  const read = (value: number): void => reader.read(isNumber ? String(value) : textOf(value));
   if (direct?.cell === 'id') {
     const { below, into } = direct;
     return (value) => {
@@ -137,13 +138,19 @@ function itemsTake({ readItems }: ColumnReader): (list: readonly unknown[]) => v
   return (list) => {
     const [ids, weights]: [string[], number[]] = [[], []];
     for (const item of list) {
-      const isPair = typeof item === 'object' && item !== null && 'id' in item;
-      const weight = isPair && 'weight' in item ? item.weight : 1;
-      ids.push(isPair ? textOf(item.id) : textOf(item));
+      const [id, weight = 1] = partsOf(item);
+      ids.push(textOf(id));
       weights.push(typeof weight === 'number' ? weight : NaN);
     }
     readItems({ ids, weights, begin: 0, end: ids.length });
   };
+}
+
+/** The id of an item, and its weight where it has one. */
+function partsOf(item: unknown): readonly unknown[] {
+  if (Array.isArray(item) && item.length === 2) return item as readonly unknown[];
+  if (typeof item !== 'object' || item === null || !('id' in item)) return [item];
+  return [item.id, 'weight' in item ? item.weight : undefined];
 }
 
 /** Whether a value is a list of numbers, also a typed array. */
@@ -157,10 +164,14 @@ function dateText(value: Date): string {
   return value.toISOString();
 }
 
+/** A double is the nearest of several whole numbers there, and nobody knows which was meant. */
+const NOT_EXACT = new BadValue(`a whole number of at most ${Number.MAX_SAFE_INTEGER}, beyond which numbers lose digits`, 'write it as a text, in quotes');
+
 /** What stands for a value in a file. */
 function textOf(value: unknown): string {
   if (typeof value === 'string') return value;
   if (value === undefined || value === null) return '';
+  if (typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)) throw NOT_EXACT;
   if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean') return String(value);
   throw new BadValue('a text or a number');
 }

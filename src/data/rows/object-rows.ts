@@ -1,8 +1,13 @@
 import { didYouMean, quoted, userError, UserError, type Problem } from '../../errors.js';
 import type { BadCell, Cell } from './encode-values.js';
 
-/** A row as a program has it: its cells by column. A column that is not there is a blank cell; those that nobody reads are left alone. */
-export type Row = Readonly<Record<string, Cell>>;
+/**
+ * A row as a program has it: its cells by column. A column that is not there is a blank cell; those that nobody reads are left alone.
+ * The cells of an object in it stand behind its key and a dot, as in JSON Lines: `user.id`.
+ */
+export interface Row {
+  readonly [column: string]: Cell | Row;
+}
 
 /** Rows as a program has them as columns: lists, or typed arrays of numbers. */
 export type Columns = Readonly<Record<string, ArrayLike<Cell>>>;
@@ -40,10 +45,26 @@ export function rowsOfObjects(rows: readonly Row[]): GivenRows {
   }
   return {
     count: rows.length,
-    // What every object inherits is no cell.
-    cellsOf: (column) => (column in Object.prototype ? (row) => (Object.hasOwn(rows[row]!, column) ? rows[row]![column] : undefined) : (row) => rows[row]![column]),
+    cellsOf(column) {
+      if (column.includes('.')) return (row) => nestedCell(rows[row]!, column);
+      // What every object inherits is no cell.
+      return column in Object.prototype ? (row) => (Object.hasOwn(rows[row]!, column) ? rows[row]![column] : undefined) : (row) => rows[row]![column];
+    },
     hintOf: (row, column) => (Object.hasOwn(rows[row]!, column) ? undefined : didYouMean(column, Object.keys(rows[row]!))),
   };
+}
+
+/** The cell that stands at a path of keys, which may have dots themselves; the shortest first key that leads to one. */
+function nestedCell(row: Row, column: string): unknown {
+  if (Object.hasOwn(row, column)) return row[column];
+  for (let dot = column.indexOf('.'); dot >= 0; dot = column.indexOf('.', dot + 1)) {
+    const key = column.slice(0, dot);
+    const inner = Object.hasOwn(row, key) ? row[key] : undefined;
+    // What else is an object has no keys that are columns.
+    const cell = typeof inner === 'object' && inner !== null ? nestedCell(inner as Row, column.slice(dot + 1)) : undefined;
+    if (cell !== undefined) return cell;
+  }
+  return undefined;
 }
 
 /**
