@@ -170,6 +170,20 @@ describe('what repairs the selection of conversions', () => {
     expect(losses.get('cvr.imputation')!.mean).toBeCloseTo(mean(({ o, p, error }) => Math.min(o / p, 15) * (error - imputed) ** 2), 5);
   });
 
+  it('escm2-dr leaves the conversion alone where it learns to impute, unless it is to learn jointly', async () => {
+    const gradients = (jointly: boolean) =>
+      Promise.all([0.1, 10].map(async (imputationWeight) => {
+        const options = { name: 'escm2-dr', jointly, imputationWeight };
+        const { gradients } = await compile(planOf(options)).inspect(batchOf(64));
+        expect(gradients.get('imputations.cvr.out.weight')!.data.some((g) => g !== 0)).toBe(true);
+        return [...gradients.get('towers.cvr.out.weight')!.data];
+      }));
+    const [little, much] = await gradients(false);
+    expect(little).toEqual(much);
+    const [littleJointly, muchJointly] = await gradients(true);
+    expect(littleJointly).not.toEqual(muchJointly);
+  });
+
   it('dcmt learns a twin from rows that were not clicked, with weights that add up', async () => {
     const { losses, rows, mean } = await inspected({ name: 'dcmt' }, 'twins.cvr');
     const normalised = (weight: (row: (typeof rows)[number]) => number, loss: (row: (typeof rows)[number]) => number) => mean((row) => weight(row) * loss(row)) / mean(weight);
