@@ -1,9 +1,13 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Report } from '../../src/evaluation/evaluation.js';
+import { createCollector, type Report } from '../../src/evaluation/evaluation.js';
+import { spacesOf } from '../../src/evaluation/spaces.js';
 import { NO_BIASES, type Biases } from '../../src/synth/biases.js';
+import { drawImpressions, show } from '../../src/synth/impressions.js';
 import { PRESETS } from '../../src/synth/presets.js';
+import { createWorld } from '../../src/synth/world.js';
 import { synth } from '../../src/synth.js';
+import { taskOptions } from '../../src/tasks.js';
 
 /** Logs of the planted world that models are trained on, by name. */
 export const LOGS = {
@@ -22,6 +26,8 @@ export interface PlantedLog {
   readonly clicked: string;
   /** What the true probabilities score on `test` and on `test-clicked`. */
   readonly oracle: Readonly<Record<string, Report>>;
+  /** What the true probability of a purchase after a click scores on `clicked`: all that can be learned of rows that were clicked. */
+  readonly seen: Report;
 }
 
 const SEED = 2026;
@@ -45,5 +51,16 @@ export async function plantedLog(root: string, name: LogName, rows: number): Pro
   }
   // Written by synth.
   const oracle = JSON.parse(readFileSync(path('oracle.json'), 'utf8')) as PlantedLog['oracle'];
-  return { folder, files: { train: path('train.csv'), valid: path('valid.csv'), test: path('test.csv') }, clicked: path('test-clicked.csv'), oracle };
+  const seen = seenOf(LOGS[name], oracle['test-clicked']!['cvr']!.rows);
+  return { folder, files: { train: path('train.csv'), valid: path('valid.csv'), test: path('test.csv') }, clicked: path('test-clicked.csv'), oracle, seen };
+}
+
+function seenOf(biases: Biases, rows: number): Report {
+  const { users, items, rates, shape } = PRESETS.sample;
+  const shown = show(createWorld(SEED, { users, items }, shape), SEED, rates, biases);
+  const collector = createCollector(spacesOf([{ name: 'cvr', ...taskOptions.parse({ label: 'purchase' }) }]));
+  for (const { rows: size, purchaseIfClicked, purchaseProbability } of drawImpressions(shown, SEED, 'test', rows)) {
+    collector.add({ rows: size, ids: new Map(), numbers: new Map(), bags: new Map(), labels: new Map([['purchase', purchaseIfClicked]]) }, new Map([['cvr', purchaseProbability]]));
+  }
+  return collector.report();
 }

@@ -27,6 +27,8 @@ export interface Line {
   readonly rowsPerSecond: number | undefined;
 }
 
+const isClicked = ({ oracleFile }: Column): boolean => oracleFile === 'test-clicked';
+
 const TEN_THOUSAND = 10_000;
 const NOT_MEASURED = '–';
 const numberOf = (report: Report | undefined, space: string, name: string): number | undefined => {
@@ -39,7 +41,7 @@ const numberOf = (report: Report | undefined, space: string, name: string): numb
  * with half its 95% interval; behind it, in ten-thousandths, how far it is from that of the true probabilities on the same rows and, of
  * several seeds, their standard deviation.
  */
-export function modelsTable(log: LogName, { oracle }: PlantedLog, lines: readonly Line[]): string {
+export function modelsTable(log: LogName, { oracle, seen }: PlantedLog, lines: readonly Line[]): string {
   const columns = COLUMNS[log];
   const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
   const truthOf = ({ oracleFile, space }: Column): number | undefined => numberOf(oracle[oracleFile], space, 'auc');
@@ -47,6 +49,7 @@ export function modelsTable(log: LogName, { oracle }: PlantedLog, lines: readonl
     row(['', ...columns.map(({ title }) => title), 'seeds', 'best epoch', 'parameters', 'rows/s']),
     row(['---', ...columns.map(() => '---'), '---:', '---:', '---:', '---:']),
     row(['the true probabilities', ...columns.map((column) => truthOf(column)?.toFixed(4) ?? NOT_MEASURED), '', '', '', '']),
+    ...(columns.some(isClicked) ? [row(['of a purchase, that after a click', ...columns.map((column) => (isClicked(column) ? score([seen], column.space, truthOf(column)) : '')), '', '', '', ''])] : []),
     ...lines.map(({ config, runs, rowsPerSecond }) =>
       row([
         basename(config, '.yaml'),
@@ -63,12 +66,15 @@ export function modelsTable(log: LogName, { oracle }: PlantedLog, lines: readonl
 function score(reports: readonly Report[], space: string, truth: number | undefined): string {
   const values = reports.flatMap((report) => numberOf(report, space, 'auc') ?? []);
   if (values.length === 0 || truth === undefined) return NOT_MEASURED;
-  const half = mean(reports.map((report) => (numberOf(report, space, 'auc_high')! - numberOf(report, space, 'auc_low')!) / 2));
+  const halves = reports.flatMap((report) => {
+    const [low, high] = [numberOf(report, space, 'auc_low'), numberOf(report, space, 'auc_high')];
+    return low === undefined || high === undefined ? [] : [(high - low) / 2];
+  });
   const average = mean(values);
   const deviation = Math.sqrt(values.reduce((sum, value) => sum + (value - average) ** 2, 0) / Math.max(1, values.length - 1));
   const from = Math.round((average - truth) * TEN_THOUSAND);
   const spread = values.length > 1 ? ` ± ${(deviation * TEN_THOUSAND).toFixed(0)}` : '';
-  return `${average.toFixed(4)} ± ${half.toFixed(4)} (${from < 0 ? '−' : '+'}${Math.abs(from)}${spread})`;
+  return `${average.toFixed(4)}${halves.length === 0 ? '' : ` ± ${mean(halves).toFixed(4)}`} (${from < 0 ? '−' : '+'}${Math.abs(from)}${spread})`;
 }
 
 function mean(values: readonly number[]): number {

@@ -32,9 +32,14 @@ describe('npm run bench -- models', () => {
     expect(runs[1]!.test['ctr']!['auc']).not.toBe(first!.test['ctr']!['auc']);
     expect(existsSync(join(log.folder, 'runs', 'esmm'))).toBe(false);
 
-    const [head, , truth, line, none] = modelsTable('biased', log, [{ config, runs, rowsPerSecond: 123_400 }, { config: 'none.yaml', runs: [], rowsPerSecond: undefined }]).split('\n').map((row) => row.split('|').map((cell) => cell.trim()).slice(1, -1));
+    const [head, , truth, seen, line, none] = modelsTable('biased', log, [{ config, runs, rowsPerSecond: 123_400 }, { config: 'none.yaml', runs: [], rowsPerSecond: undefined }]).split('\n').map((row) => row.split('|').map((cell) => cell.trim()).slice(1, -1));
     expect(head!.slice(1, 5)).toEqual(['ctr', 'cvr, where clicked', 'cvr, were all clicked', 'ctcvr']);
     expect(truth![3]).toBe((log.oracle['test-clicked']!['cvr']!['auc'] as number).toFixed(4));
+    // What is true of those who clicked is not quite what is true of all.
+    const [all, clicked] = [log.oracle['test-clicked']!['cvr']!['auc'] as number, log.seen['cvr']!['auc'] as number];
+    expect(clicked).toBeGreaterThan(all - 0.02);
+    expect(clicked).not.toBe(all);
+    expect(seen![3]).toMatch(new RegExp(`^${clicked.toFixed(4).replace('.', '\\.')} `));
     expect(line![0]).toBe('esmm');
     const mean = ((runs[0]!.clicked['cvr']!['auc'] as number) + (runs[1]!.clicked['cvr']!['auc'] as number)) / 2;
     expect(line![3]).toMatch(new RegExp(`^${mean.toFixed(4).replace('.', '\\.')} ± 0\\.0\\d{3} \\([−+]\\d+ ± \\d+\\)$`));
