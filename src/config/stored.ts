@@ -51,7 +51,8 @@ export function checkChanges(stored: Experiment, now: Experiment, byContent: rea
   }
   if (problems.length === 0) return changes;
   const fix = `a run that goes on may change ${MAY_CHANGE.join(', ')}; and the files of data.train, data.valid and data.source may move; for anything else, start a new one`;
-  throw new UserError('config', problems.map((problem) => ({ ...problem, fix })));
+  // Another model is another value in twenty keys: what helps is the same for all of them.
+  throw new UserError('config', problems.map((problem, i) => (i < problems.length - 1 ? problem : { ...problem, fix })));
 }
 
 function mayChange(key: string): boolean {

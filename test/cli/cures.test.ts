@@ -26,6 +26,11 @@ describe('what is told of a mistake', () => {
     expect((await mtl(world, ['runs', '--sort', 'ctcvr.acu'])).stderr).toMatch(/; did you mean 'ctcvr\.auc'\?\n$/);
   });
 
+  it('names every key that may not change, and what may once', async () => {
+    const { code, stderr } = await mtl(world, ['train', 'esmm.yaml', '--resume', 'runs/1', '--set', 'seed=9', '--set', 'training.batchSize=32']);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/^error: seed: the run was trained with 1, now it is 9\nerror: training\.batchSize: the run was trained with 64, now it is 32; a run that goes on may change [^\n]*\n$/) as string]);
+  });
+
   it('says which option is missing', async () => {
     expect((await mtl(world, ['predict', 'runs/1', '--data', 'test.csv'])).stderr).toBe('error: --out is missing; see mtl predict --help\n');
   });
