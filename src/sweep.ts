@@ -57,10 +57,10 @@ export async function sweep(path: string, { overrides, device, threads, signal }
   const { launcher: spec, parallel } = study.options;
   const count = Math.min(parallel, Math.max(1, study.numTrials - told.size));
   const ownThreads = threads ?? (launchers.partOf(spec).isHere ? Math.max(1, Math.floor(availableParallelism() / count)) : undefined);
-  const command = [process.execPath, BIN, 'sweep', 'worker', study.folder, '--device', device, '--threads', String(ownThreads ?? 'auto')];
+  const args = ['sweep', 'worker', study.folder, '--device', device, '--threads', String(ownThreads ?? 'auto')];
 
   const isDone = isOver(study, journal.trials);
-  const workers = isDone ? undefined : await launchers.build(spec).launch({ study: study.folder, count, command });
+  const workers = isDone ? undefined : await launchers.build(spec).launch({ study: study.folder, count, mtl: [process.execPath, BIN], args });
   observer.onStart(study, { isNew, numChecked, numOver: told.size, where: workers?.where ?? 'no workers: there is nothing left to do' });
   try {
     while (workers !== undefined && !signal.aborted) {

@@ -193,8 +193,8 @@ describe('the house', () => {
     const parts: Record<string, { name: string }>[] = [bottoms, calibrations, domains, encodings, features, formats, launchers, losses, metrics, models, optimizers, schedules, trackers, searches, weightings];
     // A column of the model's input is an id, a bag, a number or a vector, whatever type of feature it comes from; a weight starts constant or drawn;
     // of many a thing there may be none; a rule of optimizers is for embeddings or for what is dense; what is a date is one in Parquet too; and
-    // auto leaves a choice to whoever can make it; people's folders are at home; rows that were read here are local; and what is drawn may be uniform.
-    const kinds = ['auto', 'bag', 'constant', 'date', 'embeddings', 'home', 'local', 'none', 'uniform', 'vector'];
+    // auto leaves a choice to whoever can make it; people's folders are at home; rows that were read here are local; what is drawn may be uniform; and a run is made by a command.
+    const kinds = ['auto', 'bag', 'command', 'constant', 'date', 'embeddings', 'home', 'local', 'none', 'uniform', 'vector'];
     const names = parts.flatMap((namespace) => Object.values(namespace).map(({ name }) => name)).filter((name) => !kinds.includes(name));
     // Names of kernels' arguments are no names of parts.
     const quoted = files.filter(({ path }) => !path.endsWith('kernel-signatures.ts')).flatMap(({ path, text }) =>

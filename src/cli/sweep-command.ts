@@ -1,14 +1,12 @@
 import { parseOverride } from '../config/overrides.js';
 import type { Device } from '../engines/device.js';
 import { EXIT_CODES, userError } from '../errors.js';
+import { count } from '../number-text.js';
 import { runPath, shownPath } from '../runs/runs-root.js';
-import type { ListedTrial } from '../study/leaderboard.js';
-import type { Study } from '../study/study.js';
 import { sweep, work } from '../sweep.js';
-import { count, duration, table } from './format.js';
 import { createOutput } from './output.js';
-import type { Screen } from './screen.js';
 import { untilStopped } from './signals.js';
+import { boardTable, stateLine, trialLine } from './sweep-format.js';
 
 /** Rows of the table at the end. */
 const SHOWN = 10;
@@ -54,48 +52,5 @@ export async function runSweepWorker({ study, device, threads }: { readonly stud
     process.channel?.unref();
     await work(runPath(study), { device, threads, signal: AbortSignal.any([stop.signal, orphaned.signal]), tell: (text) => screen.print(text) });
     return stop.received === undefined ? EXIT_CODES.done : EXIT_CODES[stop.received];
-  });
-}
-
-function trialLine({ options }: Study, { number, value, deviation, point, message }: ListedTrial, isBest: boolean): string {
-  const found = value === null ? `failed: ${message ?? ''}` : `${options.metric} ${valueText(value, deviation)}${isBest ? '  best so far' : ''}`;
-  return `trial ${number}  ${found}  ${Object.entries(point).map(([name, set]) => `${name}=${cell(set)}`).join(' ')}`;
-}
-
-function stateLine({ numTrials }: Study, board: readonly ListedTrial[]): string {
-  const numOver = board.filter(({ state }) => state !== 'running' && state !== 'waiting').length;
-  const [best] = board;
-  const found = best?.value == null ? '' : `, best ${best.value.toFixed(4)} of trial ${best.number}`;
-  return `${count(numOver)}${Number.isFinite(numTrials) ? ` of ${count(numTrials)}` : ''} trials, ${board.filter(({ state }) => state === 'running').length} running${found}`;
-}
-
-/** Trials as a table, a column a parameter. */
-function boardTable({ options, space }: Study, board: readonly ListedTrial[], screen: Screen): string {
-  const names = space.map(({ name }) => name);
-  const rows = board.map(({ number, state, value, deviation, elapsedMs, point }) => [
-    `trial ${number}`,
-    state,
-    value === null ? '-' : valueText(value, deviation),
-    duration(elapsedMs),
-    ...names.map((name) => (Object.hasOwn(point, name) ? cell(point[name]) : '-')),
-  ]);
-  return table(['', 'state', options.metric, 'time', ...shortened(names)], rows, screen);
-}
-
-const valueText = (value: number, deviation: number | null): string => `${value.toFixed(4)}${deviation === null ? '' : ` ± ${deviation.toFixed(4)}`}`;
-
-function cell(value: unknown): string {
-  const text = typeof value === 'number' ? String(Number(value.toPrecision(4))) : typeof value === 'string' ? value : JSON.stringify(value);
-  return text.length > 24 ? `${text.slice(0, 23)}…` : text;
-}
-
-/** The last steps of each path that tell it from the others. */
-function shortened(paths: readonly string[]): readonly string[] {
-  return paths.map((path) => {
-    const steps = path.split('.');
-    for (let from = steps.length - 1; ; from--) {
-      const end = steps.slice(from).join('.');
-      if (from === 0 || paths.every((other) => other === path || !`.${other}`.endsWith(`.${end}`))) return end;
-    }
   });
 }

@@ -6,8 +6,10 @@ export interface WorkersRequest {
   /** The study's folder. */
   readonly study: string;
   readonly count: number;
-  /** What a worker is called with, the program first. */
-  readonly command: readonly string[];
+  /** How mtl is called on this machine, the program first. */
+  readonly mtl: readonly string[];
+  /** What a worker is called with. */
+  readonly args: readonly string[];
 }
 
 /** Workers that were started. */

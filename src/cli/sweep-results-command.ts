@@ -1,0 +1,86 @@
+import { dumpConfig } from '../config/dump.js';
+import { parseConfig } from '../config/load.js';
+import { parseOverride } from '../config/overrides.js';
+import { csvText } from '../csv-text.js';
+import { writeFileAtomic } from '../disk.js';
+import { EXIT_CODES, userError } from '../errors.js';
+import { runPath, shownPath } from '../runs/runs-root.js';
+import { openJournal } from '../study/journal.js';
+import { leaderboard, type ListedTrial } from '../study/leaderboard.js';
+import { pairOf, paretoFront, type MetricPair } from '../study/pareto.js';
+import { checkMetric, readStudy, settingsOf, type Study } from '../study/study.js';
+import { createOutput } from './output.js';
+import { boardTable, frontTable, stateLine, valueText } from './sweep-format.js';
+
+/** `mtl sweep show`: prints how a study stands, and gives the exit code. */
+export async function runSweepShow({ study: named, top, pareto, json }: { readonly study: string; readonly top: number; readonly pareto: string | undefined; readonly json: boolean }): Promise<number> {
+  const { screen, result } = createOutput(json);
+  const { study, board } = await lookAt(named);
+  const metrics = pareto === undefined ? pairOf(study) : pairIn(pareto, study);
+  const front = metrics && paretoFront(board, metrics, study.goals).front;
+  screen.print(`study ${shownPath(study.folder)}: ${stateLine(study, board)}`);
+  if (board.length > 0) screen.print(boardTable(study, board.slice(0, top), screen));
+  if (metrics !== undefined && front !== undefined && front.length > 0) screen.print(frontTable(metrics, front, screen));
+  result({ study: shownPath(study.folder), metric: study.options.metric, goal: study.goal, trials: board, ...(front !== undefined && { pareto: { metrics, trials: front.map(({ trial }) => trial.number) } }) });
+  return EXIT_CODES.done;
+}
+
+/** `mtl sweep best`: prints the config of a trial, or writes it, and gives the exit code. */
+export async function runSweepBest({ study: named, trial: wanted, out, json }: { readonly study: string; readonly trial: number | undefined; readonly out: string | undefined; readonly json: boolean }): Promise<number> {
+  const { screen, result } = createOutput(json || out === undefined);
+  const { study, board } = await lookAt(named);
+  const trial = wanted === undefined ? board.find(({ value }) => value !== null) : board.find(({ number }) => number === wanted);
+  if (trial === undefined) throw userError('usage', { where: shownPath(study.folder), message: wanted === undefined ? 'no trial has come to an end yet' : `there is no trial ${wanted}`, fix: 'mtl sweep show lists its trials' });
+  const found = trial.value === null ? trial.state : `${study.options.metric} ${valueText(trial.value, trial.deviation)} on valid`;
+  const experiment = parseConfig(study.configText, study.config, settingsOf(study, trial.point, study.seeds[0]).map(parseOverride));
+  const text = `# Trial ${trial.number} of the study ${study.name}: ${found}\n\n${dumpConfig(experiment)}`;
+  if (out !== undefined) await writeFileAtomic(out, text);
+  else if (!json) process.stdout.write(text);
+  if (out !== undefined) screen.print(`trial ${trial.number}, ${found}, written to ${out}`);
+  result({ trial: trial.number, value: trial.value, point: trial.point, runs: trial.runs, ...(out === undefined ? { config: text } : { out }) });
+  return EXIT_CODES.done;
+}
+
+/** `mtl sweep export`: prints all trials as CSV, or as JSON, and gives the exit code. */
+export async function runSweepExport({ study: named, json }: { readonly study: string; readonly json: boolean }): Promise<number> {
+  const { study, board } = await lookAt(named);
+  if (json) process.stdout.write(`${JSON.stringify(board)}\n`);
+  else process.stdout.write(trialsCsv(study, board));
+  return EXIT_CODES.done;
+}
+
+async function lookAt(named: string): Promise<{ readonly study: Study; readonly board: readonly ListedTrial[] }> {
+  const study = readStudy(runPath(named));
+  const { trials } = await openJournal(study.folder);
+  return { study, board: leaderboard(trials, study.goal) };
+}
+
+/** Two metrics, written with a comma between. */
+function pairIn(text: string, study: Study): MetricPair {
+  const where = `--pareto ${text}`;
+  const [a, b, ...others] = text.split(',').map((name) => name.trim());
+  if (a === undefined || b === undefined || others.length > 0 || a === b) throw userError('usage', { where, message: 'expected two metrics', fix: 'write --pareto ctr.auc,ctcvr.auc' });
+  for (const metric of [a, b]) checkMetric(study, metric, where);
+  return [a, b];
+}
+
+/** A line a trial, by number: values of parameters, then of metrics. */
+function trialsCsv(study: Study, board: readonly ListedTrial[]): string {
+  const names = study.space.map(({ name }) => name);
+  const rows = [...board].sort((a, b) => a.number - b.number).map(({ number, state, value, deviation, elapsedMs, runs, point, metrics }) => ({
+    trial: number,
+    state,
+    [study.options.metric]: value ?? '',
+    deviation: deviation ?? '',
+    elapsedMs,
+    runs: runs.join(' '),
+    ...Object.fromEntries(names.map((name) => [name, textOf(point[name])])),
+    ...metrics,
+  }));
+  const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  return csvText([columns, ...rows.map((row) => columns.map((column) => (row as Readonly<Record<string, string | number>>)[column] ?? ''))]);
+}
+
+function textOf(value: unknown): string | number {
+  return value === undefined ? '' : typeof value === 'number' || typeof value === 'string' ? value : JSON.stringify(value);
+}

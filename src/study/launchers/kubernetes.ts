@@ -1,0 +1,84 @@
+import { basename, join } from 'node:path';
+import { stringify } from 'yaml';
+import { z } from 'zod';
+import { makeFolder, onDisk, writeFileAtomic } from '../../disk.js';
+import { defineLauncher, type Workers, type WorkersRequest } from './launcher.js';
+import { runProgram } from './run-program.js';
+
+/** Seconds that a pod that is to go has to save its trial. */
+const GRACE_SECONDS = 120;
+/** What a name in Kubernetes may be (RFC 1123). */
+const NAME_LENGTH = 63;
+
+const jobOptions = {
+  image: z.string().min(1).describe('an image that has mtl'),
+  command: z.array(z.string()).min(1).default(['npx', 'mtl']).describe('how mtl is called in it'),
+  volumes: z.record(z.string(), z.string().startsWith('/')).describe('claims of volumes, and where each is mounted: the folder of the study, the config and the data have the same paths there as here'),
+  namespace: z.string().default('default'),
+  resources: z.strictObject({ cpu: z.union([z.string(), z.number()]).optional(), memory: z.string().optional() }).default({}).describe('what a worker is given'),
+};
+type JobOptions = z.output<z.ZodObject<typeof jobOptions, z.core.$strict>>;
+
+/** An Indexed Job of Kubernetes. Workers whose pod is taken away are started again and go on. */
+export const kubernetes = defineLauncher({
+  name: 'kubernetes',
+  summary: 'An Indexed Job of Kubernetes, one worker an index, by kubectl',
+  options: jobOptions,
+  isHere: false,
+  build: (options) => ({ launch: (request) => launch(request, options) }),
+});
+
+async function launch(request: WorkersRequest, options: JobOptions): Promise<Workers> {
+  const folder = join(request.study, 'workers');
+  await onDisk(folder, () => makeFolder(folder));
+  const path = join(folder, 'job.yaml');
+  await writeFileAtomic(path, stringify(jobManifest(request, options)));
+  const inNamespace = ['--namespace', options.namespace];
+  // A name of its own for each time, since a Job never starts again.
+  const job = (await runProgram('kubectl', ['create', ...inNamespace, '--filename', path, '--output', 'name'])).trim();
+  return {
+    where: `${request.count} as ${job} of Kubernetes, made from ${path}`,
+    async areAlive() {
+      const { status = {} } = JSON.parse(await runProgram('kubectl', ['get', ...inNamespace, job, '--output', 'json'])) as { status?: { conditions?: readonly { type: string; status: string }[] } };
+      return !(status.conditions ?? []).some(({ type, status: is }) => (type === 'Complete' || type === 'Failed') && is === 'True');
+    },
+    async stop() {
+      await runProgram('kubectl', ['delete', ...inNamespace, job, '--ignore-not-found']);
+    },
+  };
+}
+
+/** The Job as Kubernetes takes it (batch/v1). */
+export function jobManifest({ study, count, args }: WorkersRequest, { image, command, volumes, namespace, resources }: JobOptions): object {
+  const name = `mtl-${basename(study).toLowerCase().replace(/[^a-z0-9]+/g, '-')}`.slice(0, NAME_LENGTH - 6).replace(/-+$/, '');
+  const claims = Object.entries(volumes);
+  return {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: { generateName: `${name}-`, namespace },
+    spec: {
+      completionMode: 'Indexed',
+      completions: count,
+      parallelism: count,
+      // A worker that fails for a reason of its own fails again; one whose pod was taken away does not count.
+      backoffLimitPerIndex: 3,
+      podFailurePolicy: { rules: [{ action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] }] },
+      template: {
+        spec: {
+          restartPolicy: 'Never',
+          terminationGracePeriodSeconds: GRACE_SECONDS,
+          containers: [
+            {
+              name: 'worker',
+              image,
+              command: [...command, ...args],
+              resources: { requests: resources, limits: resources },
+              volumeMounts: claims.map(([, mountPath], i) => ({ name: `volume-${i}`, mountPath })),
+            },
+          ],
+          volumes: claims.map(([claimName], i) => ({ name: `volume-${i}`, persistentVolumeClaim: { claimName } })),
+        },
+      },
+    },
+  };
+}

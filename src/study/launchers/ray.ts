@@ -1,0 +1,61 @@
+import { once } from 'node:events';
+import http from 'node:http';
+import https from 'node:https';
+import { text } from 'node:stream/consumers';
+import { z } from 'zod';
+import { userError } from '../../errors.js';
+import { defineLauncher, type Workers, type WorkersRequest } from './launcher.js';
+import { shellText } from './shell-text.js';
+
+const jobSchema = z.looseObject({ status: z.string(), message: z.string().nullish() });
+/** Characters that are told of an answer. */
+const LONGEST_ANSWER = 500;
+/** States of a job that is not over. */
+const LIVING: ReadonlySet<string> = new Set(['PENDING', 'RUNNING']);
+
+/** Jobs of Ray by its REST API, one a worker. */
+export const ray = defineLauncher({
+  name: 'ray',
+  summary: "Jobs of a Ray cluster, one a worker, by the REST API of its dashboard",
+  options: {
+    address: z.url({ protocol: /^https?$/ }).default('http://127.0.0.1:8265').describe('of the dashboard'),
+    cpus: z.number().positive().optional().describe('that Ray keeps for a worker'),
+  },
+  isHere: false,
+  build: ({ address, cpus }) => ({ launch: (request) => launch(request, address, cpus) }),
+});
+
+async function launch({ count, mtl, args }: WorkersRequest, address: string, cpus: number | undefined): Promise<Workers> {
+  const jobs: string[] = [];
+  for (let worker = 1; worker <= count; worker++) {
+    const { submission_id: id } = await ask(address, '/api/jobs/', z.looseObject({ submission_id: z.string() }), { entrypoint: shellText([...mtl, ...args]), ...(cpus !== undefined && { entrypoint_num_cpus: cpus }) });
+    jobs.push(id);
+  }
+  const look = () => Promise.all(jobs.map((job) => ask(address, `/api/jobs/${job}`, jobSchema)));
+  return {
+    where: `${count} as jobs of Ray at ${address}: ${jobs.join(', ')}`,
+    async areAlive() {
+      const found = await look();
+      if (found.some(({ status }) => LIVING.has(status))) return true;
+      const failed = found.find(({ status }) => status === 'FAILED');
+      if (failed !== undefined) throw userError('usage', { where: address, message: `the workers have ended with an error: ${failed.message ?? ''}`, fix: 'mend that and start the study again; it goes on' });
+      return false;
+    },
+    async stop() {
+      for (const [i, { status }] of (await look()).entries()) if (LIVING.has(status)) await ask(address, `/api/jobs/${jobs[i]!}/stop`, z.unknown(), {});
+    },
+  };
+}
+
+/** What the dashboard answers; `body` is posted. Not by `fetch`: it calls itself a browser, from which Ray takes no jobs. */
+async function ask<Schema extends z.ZodType>(address: string, path: string, schema: Schema, body?: object): Promise<z.output<Schema>> {
+  const url = new URL(path, address);
+  const request = (url.protocol === 'https:' ? https : http).request(url, body === undefined ? {} : { method: 'POST', headers: { 'content-type': 'application/json' } });
+  request.end(body && JSON.stringify(body));
+  const [response] = (await once(request, 'response').catch((error: unknown) => {
+    throw userError('usage', { where: url.href, message: `does not answer (${error instanceof Error ? error.message : String(error)})`, fix: 'start Ray (ray start --head), or name its dashboard: launcher: { name: ray, address: … }' }, error);
+  })) as [http.IncomingMessage];
+  const answer = await text(response);
+  if (response.statusCode !== 200) throw userError('usage', { where: url.href, message: `answers ${response.statusCode}: ${answer.slice(0, LONGEST_ANSWER)}` });
+  return schema.parse(JSON.parse(answer));
+}

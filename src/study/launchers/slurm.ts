@@ -1,0 +1,50 @@
+import { basename, join } from 'node:path';
+import { z } from 'zod';
+import { makeFolder, onDisk, writeFileAtomic } from '../../disk.js';
+import { defineLauncher, type Workers, type WorkersRequest } from './launcher.js';
+import { runProgram } from './run-program.js';
+import { shellText } from './shell-text.js';
+
+/** Seconds before the end of its time at which a worker is told to save. */
+const NOTICE_SECONDS = 120;
+
+/** A job array of Slurm. Workers that are preempted, or whose node fails, are queued again and go on. */
+export const slurm = defineLauncher({
+  name: 'slurm',
+  summary: 'A job array of Slurm, one worker a task, queued again when it is preempted',
+  options: { options: z.array(z.string().regex(/^-[^\n]*$/, "an option of sbatch, as in '--partition=cpu'")).default([]).describe("options of sbatch, as in ['--partition=cpu', '--cpus-per-task=4', '--time=8:00:00']") },
+  isHere: false,
+  build: ({ options }) => ({ launch: (request) => launch(request, options) }),
+});
+
+async function launch(request: WorkersRequest, options: readonly string[]): Promise<Workers> {
+  const { study, count } = request;
+  const logs = join(study, 'workers');
+  await onDisk(logs, () => makeFolder(logs));
+  const script = join(logs, 'slurm.sh');
+  await writeFileAtomic(script, jobScript(request, options));
+  const job = (await runProgram('sbatch', ['--parsable', script])).trim().split(';')[0]!;
+  return {
+    where: `${count} as the job array ${job} of Slurm; they write to ${join(logs, 'slurm-*.log')}`,
+    // One that is not known any more has ended.
+    areAlive: async () => (await runProgram('squeue', ['--noheader', '--me', '--format=%A %F'])).split('\n').some((line) => line.split(' ').includes(job)),
+    async stop() {
+      await runProgram('scancel', [job]);
+    },
+  };
+}
+
+/** The script of the job array. */
+export function jobScript({ study, count, mtl, args }: WorkersRequest, options: readonly string[]): string {
+  const directives = [
+    `--job-name=mtl-${basename(study)}`,
+    `--array=1-${count}`,
+    '--requeue',
+    '--open-mode=append',
+    `--output=${join(study, 'workers', 'slurm-%a.log')}`,
+    `--signal=B:TERM@${NOTICE_SECONDS}`,
+    ...options,
+  ];
+  // In the place of the shell, so that the worker itself hears the signal.
+  return `#!/bin/sh\n${directives.map((directive) => `#SBATCH ${directive}\n`).join('')}exec ${shellText([...mtl, ...args])}\n`;
+}
