@@ -64,6 +64,13 @@ describe('docs/ali-ccp.md', () => {
   }, 180_000);
 });
 
+describe('CONTRIBUTING.md', () => {
+  it('shows every room of the house', () => {
+    const rooms = readdirSync(join(root, 'src'), { withFileTypes: true }).filter((entry) => entry.isDirectory()).map(({ name }) => name);
+    for (const room of rooms) expect(textOf('CONTRIBUTING.md'), room).toMatch(new RegExp(`(^|\\s)${room}/`));
+  });
+});
+
 describe('every page', () => {
   it.each(pages)('%s leads to pages, and to places in them, that are there', (page) => {
     const places = (path: string): string[] => [...readFileSync(path, 'utf8').matchAll(/^#+ (.*)$|<a id="([^"]+)">/gm)].map(([, heading, id]) => id ?? heading!.toLowerCase().replace(/[^\w\- ]/g, '').replaceAll(' ', '-'));
