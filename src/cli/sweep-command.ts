@@ -3,6 +3,8 @@ import type { Device } from '../engines/device.js';
 import { EXIT_CODES, userError } from '../errors.js';
 import { count } from '../number-text.js';
 import { runPath, shownPath } from '../runs/runs-root.js';
+import type { ListedTrial } from '../study/leaderboard.js';
+import type { Study } from '../study/study.js';
 import { sweep, work } from '../sweep.js';
 import { createOutput } from './output.js';
 import { untilStopped } from './signals.js';
@@ -35,10 +37,22 @@ export async function runSweep({ file, set, device, threads, json }: SweepArgume
       onLook: (begun, all) => screen.live(() => stateLine(begun, all)),
     });
     if (board.length > 0) screen.print(boardTable(study, board.slice(0, SHOWN), screen));
+    if (board.some(({ value }) => value !== null)) await draw(study, board, (text) => screen.print(text));
     if (stop.received !== undefined && end === 'interrupted') screen.print(`stopped by ${stop.received}; the same command goes on`);
     result({ study: shownPath(study.folder), end, metric: study.options.metric, goal: study.goal, trials: board });
     return stop.received !== undefined && end === 'interrupted' ? EXIT_CODES[stop.received] : EXIT_CODES.done;
   });
+}
+
+/** Draws a study; it has what it has, whatever becomes of its picture. */
+async function draw(study: Study, board: readonly ListedTrial[], print: (text: string) => void): Promise<void> {
+  try {
+    // Loaded only then.
+    const { writeStudyPage } = await import('../study/page.js');
+    print(`page    ${shownPath(await writeStudyPage(study, board))}`);
+  } catch (error) {
+    print(`the study could not be drawn: ${error instanceof Error ? error.message : String(error)}; mtl sweep show ${shownPath(study.folder)} --html tries again`);
+  }
 }
 
 /** `mtl sweep worker`: takes trials, and gives the exit code. */

@@ -2,16 +2,14 @@ import { count, duration } from '../number-text.js';
 import type { ListedTrial } from '../study/leaderboard.js';
 import type { MetricPair, Weighed } from '../study/pareto.js';
 import type { Study } from '../study/study.js';
+import { scoreText, shortNames, valueText } from '../study/trial-text.js';
 import { table } from './format.js';
 import type { Screen } from './screen.js';
 
-/** Characters of a value in a table. */
-const LONGEST = 24;
-
 /** A trial that is over. */
 export function trialLine({ options }: Study, { number, state, value, deviation, point, message }: ListedTrial, isBest: boolean): string {
-  const found = value === null ? `failed: ${message ?? ''}` : `${options.metric} ${valueText(value, deviation)}${state === 'stopped' ? '  stopped, others do better' : isBest ? '  best so far' : ''}`;
-  return `trial ${number}  ${found}  ${Object.entries(point).map(([name, set]) => `${name}=${cell(set)}`).join(' ')}`;
+  const found = value === null ? `failed: ${message ?? ''}` : `${options.metric} ${scoreText(value, deviation)}${state === 'stopped' ? '  stopped, others do better' : isBest ? '  best so far' : ''}`;
+  return `trial ${number}  ${found}  ${Object.entries(point).map(([name, set]) => `${name}=${valueText(set)}`).join(' ')}`;
 }
 
 /** How far a study is. */
@@ -29,35 +27,14 @@ export function boardTable({ options, space }: Study, board: readonly ListedTria
   const rows = board.map(({ number, state, value, deviation, elapsedMs, point }) => [
     `trial ${number}`,
     state,
-    value === null ? '-' : valueText(value, deviation),
+    value === null ? '-' : scoreText(value, deviation),
     duration(elapsedMs),
-    ...names.map((name) => (Object.hasOwn(point, name) ? cell(point[name]) : '-')),
+    ...names.map((name) => (Object.hasOwn(point, name) ? valueText(point[name]) : '-')),
   ]);
-  return table(['', 'state', options.metric, 'time', ...shortened(names)], rows, screen);
+  return table(['', 'state', options.metric, 'time', ...shortNames(names)], rows, screen);
 }
 
 /** The trials that no other one beats in both metrics. */
 export function frontTable(metrics: MetricPair, front: readonly Weighed[], screen: Screen): string {
   return `Pareto front of ${metrics.join(' and ')}\n${table(['', ...metrics], front.map(({ trial, values }) => [`trial ${trial.number}`, ...values.map((value) => value.toFixed(4))]), screen)}`;
-}
-
-/** A mean, with the deviation of the runs from it. */
-export function valueText(value: number, deviation: number | null): string {
-  return `${value.toFixed(4)}${deviation === null ? '' : ` ± ${deviation.toFixed(4)}`}`;
-}
-
-function cell(value: unknown): string {
-  const text = typeof value === 'number' ? String(Number(value.toPrecision(4))) : typeof value === 'string' ? value : JSON.stringify(value);
-  return text.length > LONGEST ? `${text.slice(0, LONGEST - 1)}…` : text;
-}
-
-/** The last steps of each path that tell it from the others. */
-function shortened(paths: readonly string[]): readonly string[] {
-  return paths.map((path) => {
-    const steps = path.split('.');
-    for (let from = steps.length - 1; ; from--) {
-      const end = steps.slice(from).join('.');
-      if (from === 0 || paths.every((other) => other === path || !`.${other}`.endsWith(`.${end}`))) return end;
-    }
-  });
 }

@@ -9,11 +9,12 @@ import { openJournal } from '../study/journal.js';
 import { leaderboard, type ListedTrial } from '../study/leaderboard.js';
 import { pairOf, paretoFront, type MetricPair } from '../study/pareto.js';
 import { checkMetric, readStudy, settingsOf, type Study } from '../study/study.js';
+import { scoreText } from '../study/trial-text.js';
 import { createOutput } from './output.js';
-import { boardTable, frontTable, stateLine, valueText } from './sweep-format.js';
+import { boardTable, frontTable, stateLine } from './sweep-format.js';
 
 /** `mtl sweep show`: prints how a study stands, and gives the exit code. */
-export async function runSweepShow({ study: named, top, pareto, json }: { readonly study: string; readonly top: number; readonly pareto: string | undefined; readonly json: boolean }): Promise<number> {
+export async function runSweepShow({ study: named, top, pareto, html, json }: { readonly study: string; readonly top: number; readonly pareto: string | undefined; readonly html: boolean; readonly json: boolean }): Promise<number> {
   const { screen, result } = createOutput(json);
   const { study, board } = await lookAt(named);
   const metrics = pareto === undefined ? pairOf(study) : pairIn(pareto, study);
@@ -21,7 +22,10 @@ export async function runSweepShow({ study: named, top, pareto, json }: { readon
   screen.print(`study ${shownPath(study.folder)}: ${stateLine(study, board)}`);
   if (board.length > 0) screen.print(boardTable(study, board.slice(0, top), screen));
   if (metrics !== undefined && front !== undefined && front.length > 0) screen.print(frontTable(metrics, front, screen));
-  result({ study: shownPath(study.folder), metric: study.options.metric, goal: study.goal, trials: board, ...(front !== undefined && { pareto: { metrics, trials: front.map(({ trial }) => trial.number) } }) });
+  // Loaded only where it is wanted.
+  const page = html ? await (await import('../study/page.js')).writeStudyPage(study, board, metrics) : undefined;
+  if (page !== undefined) screen.print(`page ${shownPath(page)}`);
+  result({ study: shownPath(study.folder), metric: study.options.metric, goal: study.goal, trials: board, ...(front !== undefined && { pareto: { metrics, trials: front.map(({ trial }) => trial.number) } }), ...(page !== undefined && { page: shownPath(page) }) });
   return EXIT_CODES.done;
 }
 
@@ -31,7 +35,7 @@ export async function runSweepBest({ study: named, trial: wanted, out, json }: {
   const { study, board } = await lookAt(named);
   const trial = wanted === undefined ? board.find(({ value }) => value !== null) : board.find(({ number }) => number === wanted);
   if (trial === undefined) throw userError('usage', { where: shownPath(study.folder), message: wanted === undefined ? 'no trial has come to an end yet' : `there is no trial ${wanted}`, fix: 'mtl sweep show lists its trials' });
-  const found = trial.value === null ? trial.state : `${study.options.metric} ${valueText(trial.value, trial.deviation)} on valid`;
+  const found = trial.value === null ? trial.state : `${study.options.metric} ${scoreText(trial.value, trial.deviation)} on valid`;
   const experiment = parseConfig(study.configText, study.config, settingsOf(study, trial.point, study.seeds[0]).map(parseOverride));
   const text = `# Trial ${trial.number} of the study ${study.name}: ${found}\n\n${dumpConfig(experiment)}`;
   if (out !== undefined) await writeFileAtomic(out, text);

@@ -1,4 +1,4 @@
-import { html, tableOf, type Html } from './html.js';
+import { html, tableOf, type Html } from '../drawing/html.js';
 import type { ReportedRun } from './reported-run.js';
 import type { Section } from './section.js';
 

@@ -1,6 +1,6 @@
 import type { ScoreBins } from '../evaluation/score-bins.js';
-import { html, type Html } from './html.js';
-import { linePlot, type LinePlot, type Series } from './plot.js';
+import { html, type Html } from '../drawing/html.js';
+import { linePlot, type LinePlot, type Series } from '../drawing/plot.js';
 import { namesIn, shownScores, type ReportedRun } from './reported-run.js';
 
 /** A chart that every space has. */

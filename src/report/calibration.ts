@@ -1,8 +1,8 @@
 import type { ScoreBins } from '../evaluation/score-bins.js';
 import { chartsBySpace } from './by-space.js';
 import { histogramPoints, reliabilityPoints } from './curve-points.js';
-import { html, type Html } from './html.js';
-import { linePlot, type LinePlot, type Series } from './plot.js';
+import { html, type Html } from '../drawing/html.js';
+import { linePlot, type LinePlot, type Series } from '../drawing/plot.js';
 import { namesIn, shownScores, type ReportedRun } from './reported-run.js';
 import type { Section } from './section.js';
 

@@ -1,5 +1,5 @@
 import { BINS_PER_UNIT, middleOf, type ScoreBins } from '../evaluation/score-bins.js';
-import type { Series } from './plot.js';
+import type { Series } from '../drawing/plot.js';
 
 type Points = Series['points'];
 

@@ -1,6 +1,6 @@
 import { count } from '../number-text.js';
-import { html, tableOf, type Html } from './html.js';
-import { barPlot } from './plot.js';
+import { html, tableOf, type Html } from '../drawing/html.js';
+import { barPlot } from '../drawing/plot.js';
 import { namesIn, shownScores, type ShownScores } from './reported-run.js';
 import type { Section } from './section.js';
 

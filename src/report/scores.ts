@@ -1,6 +1,6 @@
 import type { Report, SpaceReport } from '../evaluation/evaluation.js';
 import { count } from '../number-text.js';
-import { html, tableOf, type Html } from './html.js';
+import { html, tableOf, type Html } from '../drawing/html.js';
 import { lastReport, namesIn, type ReportedRun } from './reported-run.js';
 import type { Section } from './section.js';
 

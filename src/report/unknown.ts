@@ -1,5 +1,5 @@
-import { html, type Html } from './html.js';
-import { barPlot } from './plot.js';
+import { html, type Html } from '../drawing/html.js';
+import { barPlot } from '../drawing/plot.js';
 import { namesIn, type ReportedRun } from './reported-run.js';
 import type { Section } from './section.js';
 

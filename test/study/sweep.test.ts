@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -59,6 +59,14 @@ describe('mtl sweep', () => {
     expect(best!.deviation).toBeCloseTo(Math.abs(found[0]!.monitored - found[1]!.monitored) / Math.SQRT2, 12);
     const byHand = await mtl(cwd, ['train', join(world, 'esmm.yaml'), ...found[1]!.changes.flatMap((change) => ['--set', change]), '--json']);
     expect(JSON.parse(byHand.stdout)).toMatchObject({ monitored: found[1]!.monitored });
+
+    // It is drawn; a page that cannot be is told of, and the study has ended well.
+    const page = join(cwd, 'runs', 'small', 'study.html');
+    expect(readFileSync(page, 'utf8')).toContain('<h2>Leaderboard</h2>');
+    rmSync(page);
+    mkdirSync(page);
+    const undrawn = await mtl(cwd, ['sweep', study]);
+    expect([undrawn.code, undrawn.stdout]).toEqual([0, expect.stringMatching(/the study could not be drawn: .*study\.html: cannot be written: a folder of this name is in the way.*; mtl sweep show \S+ --html tries again/)]);
 
     // Once more, there is nothing to do; and with more seeds it would be another study.
     const before = journalOf(cwd);

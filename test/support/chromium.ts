@@ -88,7 +88,7 @@ export async function openPage(browser: string, url: string, { width, scheme }: 
     async close() {
       child.kill();
       await exited;
-      rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+      rmSync(profile, { recursive: true, force: true, maxRetries: 20 });
     },
   };
 }

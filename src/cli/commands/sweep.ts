@@ -27,11 +27,12 @@ const show = defineCommand({
       .positional('study', studyFolder)
       .option('top', whole('--top', 20, 'trials in the table'))
       .option('pareto', { type: 'string', requiresArg: true, describe: 'two metrics of valid to weigh against each other, as in ctr.auc,ctcvr.auc' })
+      .option('html', { type: 'boolean', default: false, describe: 'draw study.html in the folder of the study, as the end of a sweep does' })
       .option('json', jsonOption)
       .example('$0 sweep show runs/esmm-sweep --pareto ctr.auc,ctcvr.auc', ''),
-  async run({ study, top, pareto, json }) {
+  async run({ study, top, pareto, html, json }) {
     const { runSweepShow } = await import('../sweep-results-command.js');
-    return runSweepShow({ study, top, pareto, json });
+    return runSweepShow({ study, top, pareto, html, json });
   },
 });
 

@@ -3,9 +3,9 @@ import type { Part } from '../../part.js';
 
 /**
  * Where the values of a parameter lie: on a line, in coordinates of which equal lengths count alike, at steps or (0) anywhere; or as so many
- * choices, which have numbers but no order.
+ * choices, which have numbers but no order. Where `isLog`, coordinates are logarithms of values.
  */
-export type Axis = { readonly kind: 'line'; readonly low: number; readonly high: number; readonly step: number } | { readonly kind: 'list'; readonly count: number };
+export type Axis = { readonly kind: 'line'; readonly low: number; readonly high: number; readonly step: number; readonly isLog: boolean } | { readonly kind: 'list'; readonly count: number };
 
 /** The values that a parameter may take. */
 export interface Domain {

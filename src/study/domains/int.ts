@@ -30,7 +30,7 @@ export const int = defineDomain({
     const wanted = steps ?? count;
     const grid = wanted > MOST_LISTED ? undefined : wanted >= count ? Array.from({ length: count }, (_, i) => there(low + i * step)) : evenly(there(low), there(high), wanted);
     return {
-      axis: { kind: 'line', low: there(low - step / 2), high: there(high + step / 2), step: log ? 0 : step },
+      axis: { kind: 'line', low: there(low - step / 2), high: there(high + step / 2), step: log ? 0 : step, isLog: log },
       valueAt,
       coordinateOf,
       // Two points of a logarithmic line may round to one number.

@@ -14,7 +14,7 @@ export const logUniform = defineDomain({
   build({ low, high, steps }) {
     const [from, to] = [Math.log(low), Math.log(high)];
     return {
-      axis: { kind: 'line', low: from, high: to, step: 0 },
+      axis: { kind: 'line', low: from, high: to, step: 0, isLog: true },
       valueAt: (coordinate) => Math.min(high, Math.max(low, Number(Math.exp(coordinate).toPrecision(DIGITS)))),
       coordinateOf: (value) => (typeof value === 'number' && value >= low && value <= high ? Math.log(value) : undefined),
       grid: evenly(from, to, steps),

@@ -9,7 +9,7 @@ export const uniform = defineDomain({
   options: { low: z.number(), high: z.number(), steps },
   check: checkEnds,
   build: ({ low, high, steps }) => ({
-    axis: { kind: 'line', low, high, step: 0 },
+    axis: { kind: 'line', low, high, step: 0, isLog: false },
     valueAt: (coordinate) => Math.min(high, Math.max(low, coordinate)),
     coordinateOf: (value) => (typeof value === 'number' && value >= low && value <= high ? value : undefined),
     grid: evenly(low, high, steps),

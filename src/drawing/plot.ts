@@ -4,16 +4,17 @@ import { printable } from '../errors.js';
 import { html, type Html } from './html.js';
 
 /** Size of a chart with its axes, in pixels: it fits on a phone. */
-const [WIDTH, HEIGHT] = [340, 235];
+export const [WIDTH, HEIGHT] = [340, 235];
 /** Height of a bar with its gap. */
-const BAR_STEP = 16;
+export const BAR_STEP = 16;
 /** Colors that there are (--c1, --c2, … of the page); further ones begin anew, with dashes. */
 const COLORS = 6;
 const DASHES: readonly (readonly number[])[] = [[1, 0], [5, 3], [2, 2]];
 /** Characters of a name that a chart shows. */
 const NAME = 28;
 
-const colorOf = (series: number): string => `var(--c${(series % COLORS) + 1})`;
+/** The color of a series, from 0 on. */
+export const colorOf = (series: number): string => `var(--c${(series % COLORS) + 1})`;
 const dashOf = (series: number): readonly number[] => DASHES[Math.floor(series / COLORS) % DASHES.length]!;
 
 /** Points of one color. */
@@ -50,7 +51,8 @@ export interface LinePlot {
   readonly marked?: readonly { readonly x: number; readonly y: number; readonly series: number }[];
 }
 
-const look = {
+/** What all charts have in common. */
+export const look = {
   background: 'transparent',
   padding: 4,
   config: {
@@ -91,7 +93,7 @@ export interface BarPlot {
   readonly title: string;
   readonly axis: Axis;
   /** From the top down. */
-  readonly bars: readonly { readonly name: string; readonly value: number; readonly series?: number }[];
+  readonly bars: readonly { readonly name: string; readonly value: number; readonly series?: number; /** A tick across it, to see it against. */ readonly tick?: number }[];
   /** Names of the series, where bars of several stand side by side. */
   readonly series?: readonly string[];
   /** A line across all of them. */
@@ -103,7 +105,7 @@ export async function barPlot({ title, axis, bars, series = [''], guide }: BarPl
   // Names are data; two that are cut to the same stay two bars.
   const names = [...new Set(bars.map(({ name }) => name))];
   const numbers = series.map((_, s) => s);
-  const values = bars.map(({ name, value, series: s = 0 }) => ({ n: names.indexOf(name), s, x: value }));
+  const values = bars.map(({ name, value, series: s = 0, tick }) => ({ n: names.indexOf(name), s, x: value, ...(tick !== undefined && { tick }) }));
   const y = { field: 'n', type: 'nominal', title: null, axis: { labelExpr: `${JSON.stringify(names.map((name) => shortened(name)))}[datum.value]`, labelLimit: 170, labelOverlap: false, labelPadding: 4 } } as const;
   const spec = {
     ...look,
@@ -112,6 +114,7 @@ export async function barPlot({ title, axis, bars, series = [''], guide }: BarPl
     autosize: { type: 'fit-x', contains: 'padding' },
     layer: [
       { data: { values }, mark: { type: 'bar' }, encoding: { y, ...(series.length > 1 && { yOffset: { field: 's', type: 'nominal' } }), x: { ...channelOf('x', axis), axis: { ...channelOf('x', axis).axis, grid: true } }, color: { field: 's', type: 'nominal', scale: { domain: numbers, range: numbers.map(colorOf) }, legend: null } } },
+      ...(values.some(({ tick }) => tick !== undefined) ? [{ data: { values }, mark: { type: 'tick', color: 'var(--ink)', thickness: 2 }, encoding: { y, x: { field: 'tick', type: 'quantitative' } } }] : []),
       ...(guide === undefined ? [] : [{ data: { values: [{}] }, mark: { type: 'rule', color: 'var(--ink)', strokeDash: [4, 4] }, encoding: { x: { datum: guide, type: 'quantitative' } } }]),
     ],
   };
@@ -123,7 +126,8 @@ export function shortened(name: string): string {
   return printable(name, NAME);
 }
 
-function channelOf(field: 'x' | 'y', { title, format, type = 'linear', domain, zero = false, label }: Axis) {
+/** The encoding of an axis. */
+export function channelOf(field: 'x' | 'y', { title, format, type = 'linear', domain, zero = false, label }: Axis) {
   return {
     field,
     type: 'quantitative',
@@ -132,7 +136,8 @@ function channelOf(field: 'x' | 'y', { title, format, type = 'linear', domain, z
   } as const;
 }
 
-async function draw(spec: object): Promise<Html> {
+/** Draws a chart as SVG. */
+export async function draw(spec: object): Promise<Html> {
   // Its type is a union so wide that the compiler takes long over literals.
   const svg = await drawChart(spec as TopLevelSpec);
   // A tenth of a pixel is enough.
@@ -140,7 +145,12 @@ async function draw(spec: object): Promise<Html> {
 }
 
 function figure(title: string, chart: Html, series: readonly string[]): Html {
-  const swatch = (s: number): Html => ({ markup: `<svg class="swatch" width="18" height="8"><line x1="0" x2="18" y1="4" y2="4" stroke="${colorOf(s)}" stroke-width="3" stroke-dasharray="${dashOf(s).join(' ')}"/></svg>` });
-  const legend = series.length === 0 ? undefined : html`<div class="legend">${series.map((name, s) => html`<span>${swatch(s)}${shortened(name)}</span>`)}</div>`;
-  return html`<figure role="group"><figcaption>${title}</figcaption><div class="chart" role="img" aria-label="${title}">${chart}</div>${legend}</figure>`;
+  return figureOf(title, chart, series.map((name, s) => ({ name: shortened(name), color: colorOf(s), dash: dashOf(s) })));
+}
+
+/** A chart with its title above and what its colors mean below; one that is `wide` keeps its size and scrolls. */
+export function figureOf(title: string, chart: Html, legend: readonly { readonly name: string; readonly color: string; readonly dash?: readonly number[] }[], kind: 'chart' | 'wide' = 'chart'): Html {
+  const swatch = (color: string, dash: readonly number[]): Html => ({ markup: `<svg class="swatch" width="18" height="8"><line x1="0" x2="18" y1="4" y2="4" stroke="${color}" stroke-width="3" stroke-dasharray="${dash.join(' ')}"/></svg>` });
+  const below = legend.length === 0 ? undefined : html`<div class="legend">${legend.map(({ name, color, dash = DASHES[0]! }) => html`<span>${swatch(color, dash)}${name}</span>`)}</div>`;
+  return html`<figure role="group"><figcaption>${title}</figcaption><div class="${kind}" role="img" aria-label="${title}">${chart}</div>${below}</figure>`;
 }

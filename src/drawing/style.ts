@@ -1,9 +1,11 @@
 /** The look of the page: light or dark as the reader's system is, and readable on a phone. */
 export const STYLE = `
 :root { color-scheme: light dark; --paper: #fff; --ink: #1d2731; --muted: #5a6673; --line: #9aa5b1; --grid: #e6e9ed; --card: #f6f7f9;
-  --c1: #2563b0; --c2: #c2570c; --c3: #16794c; --c4: #9333a8; --c5: #b0205a; --c6: #7a6508; }
+  --c1: #2563b0; --c2: #c2570c; --c3: #16794c; --c4: #9333a8; --c5: #b0205a; --c6: #7a6508;
+  --r1: #440154; --r2: #3b528b; --r3: #21918c; --r4: #5ec962; --r5: #d8c81e; }
 @media (prefers-color-scheme: dark) { :root { --paper: #14191f; --ink: #e3e8ee; --muted: #a0abb7; --line: #5f6b78; --grid: #2a323b; --card: #1b222a;
-  --c1: #6aa9f4; --c2: #f0944d; --c3: #55c492; --c4: #cf8fe0; --c5: #ef7ea7; --c6: #d3bb4e; } }
+  --c1: #6aa9f4; --c2: #f0944d; --c3: #55c492; --c4: #cf8fe0; --c5: #ef7ea7; --c6: #d3bb4e;
+  --r1: #fde725; --r2: #5ec962; --r3: #21918c; --r4: #31688e; --r5: #5b4a9a; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 1rem clamp(0.75rem, 3vw, 2rem) 3rem; max-width: 84rem; background: var(--paper); color: var(--ink); font: 15px/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.5rem; line-height: 1.2; margin: 0.5rem 0; overflow-wrap: anywhere; }

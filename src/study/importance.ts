@@ -1,0 +1,111 @@
+import { randomStream } from '../random.js';
+import type { ListedTrial } from './leaderboard.js';
+import { costOf } from './seen.js';
+import type { Parameter } from './space.js';
+import type { Study } from './study.js';
+
+/** Share of the trials that are the good ones. */
+const GOOD = 0.25;
+/** Of fewer trials nothing is told. */
+const FEWEST = 8;
+/** Cells of a line. */
+const CELLS = 64;
+/** Times that the values are dealt out anew, and the share of those times that `chance` is above. */
+const [SHUFFLES, LEVEL] = [200, 0.95];
+
+/** How much a parameter decides. */
+export interface Importance {
+  readonly parameter: Parameter;
+  /** From 0, where it does not matter, to 1, where it alone decides which trials are among the best. */
+  readonly share: number;
+  /** What a parameter that does not matter stays below, in 19 of 20 cases. */
+  readonly chance: number;
+  /** Trials that it was told from: those that came to their end and set it. */
+  readonly numTrials: number;
+}
+
+/**
+ * How much each parameter alone decides whether a trial is among the best quarter: the share of the variance of being there that its main
+ * effect explains (a first-order index of Sobol), which is what PED-ANOVA measures (Watanabe, Bansal & Hutter 2023, "PED-ANOVA: efficiently
+ * quantifying hyperparameter importance in arbitrary subspaces"), here as a share of the whole and not of the sum over parameters, and over
+ * the trials that there were. Trials that were stopped or failed do not count; a parameter that is set under conditions is looked at where it is.
+ * @returns those that something can be told of, the most important first
+ */
+export function importances({ space, goal, options: { seed } }: Pick<Study, 'space' | 'goal' | 'options'>, board: readonly ListedTrial[]): readonly Importance[] {
+  const finished = board.filter(({ state, value }) => state === 'finished' && value !== null);
+  return space
+    .flatMap((parameter): Importance | readonly [] => {
+      const { name, domain } = parameter;
+      const seen = finished.flatMap(({ point, value }) => {
+        const coordinate = Object.hasOwn(point, name) ? domain.coordinateOf(point[name]) : undefined;
+        return coordinate === undefined ? [] : [{ coordinate, cost: costOf(value!, goal) }];
+      });
+      const good = goodness(seen.map(({ cost }) => cost));
+      const coordinates = seen.map(({ coordinate }) => coordinate);
+      if (seen.length < FEWEST || new Set(coordinates).size < 2 || new Set(good).size < 2) return [];
+      const cells = cellsOf(parameter, coordinates);
+      const random = randomStream(seed, 'importance', name);
+      const byChance = Array.from({ length: SHUFFLES }, () => {
+        const dealt = [...good];
+        for (let i = dealt.length - 1; i > 0; i--) {
+          const j = random.below(i + 1);
+          [dealt[i], dealt[j]] = [dealt[j]!, dealt[i]!];
+        }
+        return explainedShare(cells, dealt);
+      }).sort((a, b) => a - b);
+      return { parameter, share: explainedShare(cells, good), chance: byChance[Math.ceil(LEVEL * SHUFFLES) - 1]!, numTrials: seen.length };
+    })
+    .sort((a, b) => b.share - a.share);
+}
+
+/** How far each is among the best quarter: 1 or 0, or of those that are alike at the border a part each. */
+function goodness(costs: readonly number[]): readonly number[] {
+  const numGood = Math.max(1, Math.round(GOOD * costs.length));
+  const border = [...costs].sort((a, b) => a - b)[numGood - 1];
+  const numBelow = costs.filter((cost) => cost < border!).length;
+  const atBorder = (numGood - numBelow) / costs.filter((cost) => cost === border).length;
+  return costs.map((cost) => (cost < border! ? 1 : cost === border ? atBorder : 0));
+}
+
+/** Where trials lie: the cell of each, and how much cells know of each other, a row a cell. */
+interface Cells {
+  readonly of: readonly number[];
+  readonly kernel: readonly (readonly number[])[];
+}
+
+/** Choices know nothing of each other; on a line near ones do, by a normal half as wide as Scott's rule has it, which would blur a border in values that are spread evenly. */
+function cellsOf({ domain: { axis } }: Parameter, coordinates: readonly number[]): Cells {
+  if (axis.kind === 'list') return { of: coordinates, kernel: Array.from({ length: axis.count }, (_, i) => Array.from({ length: axis.count }, (_, j) => (i === j ? 1 : 0))) };
+  const scale = CELLS / (axis.high - axis.low);
+  const of = coordinates.map((x) => Math.min(CELLS - 1, Math.floor((x - axis.low) * scale)));
+  const mean = of.reduce((sum, cell) => sum + cell, 0) / of.length;
+  const deviation = Math.sqrt(of.reduce((sum, cell) => sum + (cell - mean) ** 2, 0) / of.length);
+  const width = Math.max(0.5, 0.5 * deviation * of.length ** -0.2);
+  const kernel = Array.from({ length: CELLS }, (_, i) => {
+    const row = Array.from({ length: CELLS }, (_, j) => Math.exp(-0.5 * ((i - j) / width) ** 2));
+    const sum = row.reduce((a, b) => a + b, 0);
+    return row.map((weight) => weight / sum);
+  });
+  return { of, kernel };
+}
+
+/**
+ * Variance over the parameter of how likely it is to be good there, as a share of the variance of being good. With the densities of all trials
+ * p and of the good ones q = r p, of which there is a share g, that is g / (1 - g) times the Pearson divergence of q from p: PED-ANOVA's.
+ */
+function explainedShare({ of, kernel }: Cells, good: readonly number[]): number {
+  const [all, best] = [kernel, kernel].map(() => new Float64Array(kernel.length));
+  for (const [i, cell] of of.entries()) {
+    all![cell]! += 1 / of.length;
+    best![cell]! += good[i]! / of.length;
+  }
+  const spread = (mass: Float64Array): Float64Array => {
+    const out = new Float64Array(mass.length);
+    for (const [i, weight] of mass.entries()) if (weight > 0) for (const [j, share] of kernel[i]!.entries()) out[j]! += weight * share;
+    return out;
+  };
+  const [p, q] = [spread(all!), spread(best!)];
+  const mean = good.reduce((sum, one) => sum + one, 0) / good.length;
+  const variance = good.reduce((sum, one) => sum + (one - mean) ** 2, 0) / good.length;
+  return p.reduce((sum, mass, i) => (mass > 0 ? sum + mass * (q[i]! / mass - mean) ** 2 : sum), 0) / variance;
+}
