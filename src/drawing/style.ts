@@ -36,5 +36,6 @@ thead th { color: var(--muted); font-weight: 600; }
 th:first-child { text-align: left; padding-left: 0; font-weight: 600; }
 .texts td, .texts thead th { text-align: left; white-space: normal; overflow-wrap: anywhere; min-width: 6rem; max-width: 40rem; }
 .texts tbody th { font-weight: 400; }
+pre { margin: 0.5rem 0; white-space: pre-wrap; overflow-wrap: anywhere; }
 code { font: 0.92em ui-monospace, monospace; }
 `;

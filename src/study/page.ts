@@ -39,14 +39,14 @@ export async function studyPage(study: Study, board: readonly ListedTrial[], met
     { title: 'Leaderboard', about: `The best ${MOST_LISTED} trials; those that were stopped stand below those that came to their end. With several seeds, the mean and the deviation of the runs.`, body: board.length === 0 ? undefined : boardOf(study, board.slice(0, MOST_LISTED)) },
     { title: 'History', about: 'A point is a trial, in the order in which they began. Where the line has long been flat, more trials will find little.', body: trials.length === 0 ? undefined : await historyChart(study, trials) },
     { title: 'Pareto front', about: 'What one metric costs in the other: no trial beats one of the front in both.', body: metrics === undefined ? undefined : await frontChart(study, trials, metrics) },
-    { title: 'Parallel coordinates', about: 'A line is a trial. Where the lines of the best come together, the value matters; where they are spread, it does not. The colors are fifths of the trials, the best first.', body: trials.length === 0 ? undefined : await parallelChart(study, trials, ranking) },
+    { title: 'Parallel coordinates', about: 'A line is a trial. Where the lines of the best come together, the value matters; where they are spread, it does not. The colors are fifths of the trials that came to their end, the best in front.', body: trials.length === 0 ? undefined : await parallelChart(study, trials, ranking) },
     {
       title: 'Importance',
       about: 'How much a parameter alone decides which trials are among the best quarter, from 0 to 100% (PED-ANOVA, Watanabe et al. 2023). A bar that ends before its tick may be chance. What bars lack of 100% is decided by parameters together, or by chance; of few trials, bars on lines are shorter than the truth. Only trials that came to their end count.',
       body: ranking.length === 0 ? undefined : await importanceChart(ranking),
     },
     { title: 'Slices', about: `${study.options.metric} of trials by their value of one parameter. All other parameters vary, too.`, body: trials.length === 0 ? undefined : await sliceCharts(study, trials) },
-    { title: 'What was asked', about: 'The space, and what is the same in all trials.', body: askedOf(study) },
+    { title: 'What was asked', about: 'The study as its file has it, with what holds where nothing was said.', body: askedOf(study) },
   ];
   const drawn = sections.filter((section): section is DrawnSection => section.body !== undefined);
   const note = trials.length < valued.length ? html`<p class="note">Charts of trials show ${count(trials.length)} of ${count(valued.length)}, evenly chosen.</p>` : undefined;
@@ -85,9 +85,10 @@ function boardOf({ space, options }: Study, board: readonly ListedTrial[]): Html
   return html`${tableOf(['', 'state', options.metric, 'time', ...shortNames(names)], rows)}${why}`;
 }
 
-function askedOf({ options }: Study): Html {
-  const text = (value: unknown): Html => html`<code>${stringify(value, { collectionStyle: 'flow', lineWidth: 0 }).trimEnd()}</code>`;
-  const varied = Object.entries(options.space).map(([name, { type, when, also, ...rest }]) => [html`<code>${name}</code>`, type, text('values' in rest ? rest.values : rest), Object.keys(when).length === 0 ? 'always' : text(when), also.length === 0 ? '' : text(also)]);
-  const set = Object.entries(options.set).map(([key, value]) => [html`<code>${key}</code>`, text(value)]);
-  return html`${tableOf(['key', 'type', 'values', 'set where', 'along with it'], varied, 'texts')}${set.length === 0 ? undefined : tableOf(['the same in all', 'value'], set, 'texts')}`;
+/** The study as its file has it, without conditions and keys that are empty. */
+function askedOf({ options: { space, ...options } }: Study): Html {
+  const varied = Object.entries(space).map(([name, { when, also, ...spec }]) => [name, { ...spec, ...(Object.keys(when).length > 0 && { when }), ...(also.length > 0 && { also }) }]);
+  const text = stringify({ ...options, space: Object.fromEntries(varied) as object }, { lineWidth: 0 });
+  // Line by line, since an end of a line within a text would be shown as a sign.
+  return html`<pre><code>${text.trimEnd().split('\n').map((line) => html`${line}\n`)}</code></pre>`;
 }

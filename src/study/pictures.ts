@@ -72,7 +72,7 @@ export async function parallelChart({ space, options, goal }: Study, trials: rea
   };
   const lines = trials.map((trial) => ({ at: [...shown.map((parameter) => placeOf(parameter, trial)), heightOf(trial.value)], class: classes.get(trial) }));
   const legend = Array.from({ length: CLASSES }, (_, k) => rangeOf(k));
-  return parallelPlot({ title: `${finished.length} trials, the best on top`, axes: [...shown.map((parameter, i) => axisOf(parameter, names[i]!)), scores], lines, classes: legend, others: 'stopped', nowhere: 'not set' });
+  return parallelPlot({ title: `${trials.length} trials by their ${options.metric}`, axes: [...shown.map((parameter, i) => axisOf(parameter, names[i]!)), scores], lines, classes: legend, others: 'stopped', nowhere: 'not set' });
 }
 
 /** How much each parameter decides, beside what chance would give. */
@@ -120,6 +120,6 @@ function heightOn({ axis }: Parameter['domain'], coordinate: number): number {
 function axisOf({ domain }: Parameter, name: string): ParallelAxis {
   const { axis, valueAt } = domain;
   const places = axis.kind === 'list' ? Array.from({ length: axis.count }, (_, i) => i) : [axis.low, (axis.low + axis.high) / 2, axis.high];
-  const labels = places.map((coordinate) => ({ at: heightOn(domain, coordinate), text: axis.kind === 'list' ? valueText(valueAt(coordinate)) : String(Number(Number(valueAt(coordinate)).toPrecision(3))) }));
+  const labels = places.map((coordinate) => ({ at: heightOn(domain, coordinate), text: valueText(valueAt(coordinate)) }));
   return { name, labels };
 }

@@ -59,6 +59,7 @@ describe('the page of a study', () => {
     expect(page).toMatch(/trial \d+<\/th><td>finished<\/td><td>0\.\d{4} ± 0\.0028<\/td><td>3\.0 s<\/td>/);
     expect(page).toMatch(/weightDecay, set by \d+ of 36</);
     expect(page).toContain('not set');
+    expect(page).toContain('  training.optimizer.dense.weightDecay:\n    type: log-uniform\n    low: 0.0001\n    high: 0.1\n    when:\n      training.optimizer.dense:\n');
     // As text alone, and nothing from elsewhere.
     expect(page).toContain('&lt;img src=x');
     expect(page).not.toMatch(/<(script|link|img|iframe|object)\b|NaN|Infinity/i);
