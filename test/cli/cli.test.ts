@@ -27,7 +27,7 @@ describe('mtl train', () => {
     const cwd = scratchFolder();
     const { code, stdout, stderr } = await mtl(cwd, ['train', config, ...small(), '--set', 'training.epochs=2']);
     expect([code, stderr]).toEqual([0, '']);
-    expect(stdout).toMatch(/run {5}runs\/esmm\/001\n(.|\n)*epoch 1\/2(.|\n)*epoch 2\/2(.|\n)*test, with the weights of epoch \d(.|\n)*ctcvr(.|\n)*run folder runs\/esmm\/001\n$/);
+    expect(stdout).toMatch(/run {5}runs\/esmm\/001\n(.|\n)*epoch 1\/2(.|\n)*epoch 2\/2(.|\n)*test, with the weights of epoch \d(.|\n)*ctcvr(.|\n)*run folder runs\/esmm\/001\nreport runs\/esmm\/001\/report\.html\n$/);
 
     const run = join(cwd, 'runs', 'latest');
     expect(readdirSync(run).sort()).toEqual(['checkpoints', 'config.resolved.yaml', 'config.source.yaml', 'data.json', 'environment.json', 'log.jsonl', 'metrics.jsonl', 'overrides.txt', 'report.html', 'results.csv', 'scores.json', 'summary.json']);
@@ -131,7 +131,7 @@ describe('what the user did wrong', () => {
     ['an unknown command with --help', ['trian', '--help'], 2, /unknown command; did you mean 'train'\?\n$/],
     ['an unknown command of a command with -h', ['data', 'infos', '-h'], 2, /unknown command; did you mean 'info'\?\n$/],
     ['an unknown option that is a key', ['train', config, '--epochs', '3'], 2, /^error: --epochs: is no option; it is a key of the config: write --set training\.epochs=3\n$/],
-    ['an unknown option by another name of a key', ['train', config, '--lr=0.1'], 2, /^error: --lr: is no option; it is a key of the config: write --set training\.optimizer\.dense\.learningRate=0\.1 or --set training\.optimizer\.embeddings\.learningRate=0\.1\n$/],
+    ['an unknown option by another name of a key', ['train', config, '--lr=0.1'], 2, /^error: --lr: is no option; it is a key of the config: write --set training\.optimizer\.dense\.learningRate=0\.1 or --set training\.optimizer\.embeddings\.learningRate=0\.1 or --set training\.optimizer\.wide\.learningRate=0\.1\n$/],
     ['an unknown option that is nothing', ['train', config, '--zzz', '3'], 2, /^error: --zzz: is no option; see mtl train --help\n$/],
     ['a word that is no command', ['zzzzz', '--help'], 2, /^error: zzzzz: is no command or argument here; see mtl --help\n$/],
     ['a key without what is above it', ['train', config, '--set', 'epochs=5'], 2, /^error: --set epochs=5: epochs: unknown key; write --set training\.epochs=5\n$/],

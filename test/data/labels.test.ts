@@ -146,6 +146,6 @@ describe('weights of rows', () => {
   it('are 0 or more', async () => {
     const { labels, refused } = await read({ a: { label: 'a', sampleWeight: 'w' } }, 'a,w', ['0,-1', '1,0.5', '1,', '1,x', '0,0']);
     expect(labels).toEqual({ a: [1, 0], 'sampleWeight.w': [0.5, 0] });
-    expect(refused.map((line) => line.slice(0, 30))).toEqual(['2: w: a weight of 0 or more', '4: w: a decimal number', '5: w: a decimal number']);
+    expect(refused).toEqual(['2: w: a weight of 0 or more', '4: w: a decimal number', '5: w: a decimal number'].map((start) => expect.stringContaining(start) as string));
   });
 });

@@ -20,7 +20,7 @@ const workload = (name: (typeof models.names)[number], activation = 'relu'): Wor
   width: 6,
   numbers: ['D0', 'D1'],
   model: withOptions(models.schema.parse({ name }), {
-    hidden: (widths) => (widths as number[]).map((width) => width + 2),
+    hidden: (widths) => (Array.isArray(widths) ? (widths as number[]).map((width) => width + 2) : (widths as number) + 2),
     activation: () => activation,
     dropout: () => 0.2,
   }),

@@ -78,7 +78,7 @@ describe('mtl serve --reload', () => {
     link.point(join(folder, 'not-there-yet'));
     await server.reload();
     await server.reload();
-    expect(server.notices).toEqual([expect.stringMatching(/^small stays as it is, since no newer checkpoint can be taken: .*there is no such folder/)]);
+    expect(server.notices).toEqual([expect.stringMatching(/^small stays as it is, since no newer checkpoint can be taken: .*which is gone/)]);
     expect((await server.app.inject({ method: 'POST', url: '/predict', payload: { rows: world.rows.slice(0, 1) } })).json()).toMatchObject({ version: '10' });
     link.point(other);
     await server.reload();
