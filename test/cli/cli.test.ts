@@ -30,7 +30,7 @@ describe('mtl train', () => {
     expect(stdout).toMatch(/run {5}runs\/esmm\/001\n(.|\n)*epoch 1\/2(.|\n)*epoch 2\/2(.|\n)*test, with the weights of epoch \d(.|\n)*ctcvr(.|\n)*run folder runs\/esmm\/001\nreport runs\/esmm\/001\/report\.html\n$/);
 
     const run = join(cwd, 'runs', 'latest');
-    expect(readdirSync(run).sort()).toEqual(['checkpoints', 'config.resolved.yaml', 'config.source.yaml', 'data.json', 'environment.json', 'log.jsonl', 'metrics.jsonl', 'overrides.txt', 'report.html', 'results.csv', 'scores.json', 'summary.json']);
+    expect(readdirSync(run).sort()).toEqual(['checkpoints', 'config.resolved.yaml', 'config.source.yaml', 'data.json', 'environment.json', 'events.out.tfevents.0.mtl', 'log.jsonl', 'metrics.jsonl', 'overrides.txt', 'report.html', 'results.csv', 'scores.json', 'summary.json']);
     expect(readFileSync(join(run, 'config.source.yaml'), 'utf8')).toBe(readFileSync(config, 'utf8'));
     expect(readFileSync(join(run, 'overrides.txt'), 'utf8')).toContain('training.epochs=2\n');
     expect(parse(readFileSync(join(run, 'config.resolved.yaml'), 'utf8'))).toMatchObject({ name: 'esmm', training: { epochs: 2 } });

@@ -29,7 +29,7 @@ describe('tasks', () => {
     ['a scaling that nobody knows', ['ms: { label: ms, type: regression, scaling: standrd }'], "tasks.ms.scaling: expected none, log1p, min-max, standard, found \"standrd\"; did you mean 'standard'?"],
     ['two scalings that are fitted', ['ms: { label: ms, type: regression, scaling: [standard, min-max] }'], 'tasks.ms.scaling.1: min-max undoes what standard does before it'],
     ['a logarithm of what is fitted', ['ms: { label: ms, type: regression, scaling: [standard, log1p] }'], 'tasks.ms.scaling.1: log1p would refuse labels that standard has not seen on train; put it before, as in [log1p, standard]'],
-    ['a loss that nobody knows', ['ctr: { label: click, loss: focl }'], "tasks.ctr.loss: expected cross-entropy, focal, hinge, squared, absolute, huber, poisson, ziln, found \"focl\"; did you mean 'focal'?"],
+    ['a loss that nobody knows', ['ctr: { label: click, loss: focl }'], "tasks.ctr.loss: expected cross-entropy, focal, hinge, pairwise, listwise, jrc, squared, absolute, huber, poisson, ziln, found \"focl\"; did you mean 'focal'?"],
     ['a loss with options that nobody knows', ['ctr: { label: click, loss: { name: focl } }'], "did you mean 'focal'?"],
     ['an option that a loss does not have', ['ctr: { label: click, loss: { name: focal, gama: 1 } }'], "tasks.ctr.loss.gama: unknown key; did you mean 'gamma'?"],
     ['a loss of the other type of task', ['ctr: { label: click, loss: huber }'], 'tasks.ctr.loss: huber is not for a classification; take cross-entropy, focal, hinge'],
