@@ -1,3 +1,4 @@
+/** @module-tag long */
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import type * as os from 'node:os';
 import { homedir } from 'node:os';

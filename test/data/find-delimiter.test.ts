@@ -1,3 +1,4 @@
+/** @module-tag long */
 import { describe, expect, it } from 'vitest';
 import { openCsv } from '../../src/data/files/csv.js';
 import { scratchFile } from '../support/scratch.js';

@@ -1,3 +1,4 @@
+/** @module-tag long */
 import { describe, expect, it } from 'vitest';
 import { auc } from '../../src/evaluation/auc.js';
 import { createCollector } from '../../src/evaluation/evaluation.js';

@@ -1,3 +1,4 @@
+/** @module-tag long */
 import { describe, expect, it } from 'vitest';
 import { loadKernels } from '../../src/engines/simd/module.js';
 import { adagrad, ftrl, rowWiseAdagrad } from '../../src/optimizers/all.js';

@@ -1,3 +1,4 @@
+/** @module-tag long */
 import { describe, expect, it } from 'vitest';
 import { randomStream } from '../../src/random.js';
 import { parameterOptions } from '../../src/study/domains/domains.js';
