@@ -1,3 +1,4 @@
+/** @module-tag long */
 import { openSync, writeSync, closeSync, ftruncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';

@@ -1,3 +1,4 @@
+/** @module-tag long */
 import { gzipSync } from 'node:zlib';
 import { Readable } from 'node:stream';
 import fc from 'fast-check';

@@ -1,3 +1,4 @@
+/** @module-tag long */
 import { describe, expect, it } from 'vitest';
 import type { Batch, BagColumn } from '../../src/batch.js';
 import { POOLINGS, type InputLayout } from '../../src/tables/layout.js';

@@ -1,3 +1,4 @@
+/** @module-tag long */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import v8 from 'node:v8';
