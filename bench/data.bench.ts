@@ -80,7 +80,7 @@ it('data', async () => {
     writeParquet(csv, parquet);
 
     const setsFor = (path: string, cache: string): string[] => [
-      `data.train=${path}`, `data.valid=${join(folder, 'valid.csv')}`, 'data.test=null', `data.cache=${join(folder, cache)}`, `features.numbers=${NUMBERS}`,
+      `data.train=${path}`, `data.valid=${join(folder, 'valid.csv')}`, 'data.test=null', `data.cache=${join(folder, cache)}`, `features.numbers=${NUMBERS}`, 'features.crosses=null',
       'training.batchSize=1024', 'training.epochs=3', 'training.earlyStopping=null',
     ];
     const rows: Record<string, string>[] = [];
@@ -93,6 +93,8 @@ it('data', async () => {
     if (typeof peer === 'string') console.log(peer);
     else add('pandas read_csv', statSync(csv).size, peer);
     for (const [name, path] of [['CSV to shards', csv], ['CSV in gzip to shards', `${csv}.gz`], ['Parquet to shards', parquet]] as const) add(name, statSync(path).size, measure('encode', setsFor(path, `cache-${name}`)));
+    // A vocabulary of pairs is no longer reading alone.
+    add('CSV to shards, with the cross of the config', statSync(csv).size, measure('encode', setsFor(csv, 'cache-cross').filter((set) => set !== 'features.crosses=null')));
     const lists = join(folder, 'lists.parquet');
     writeLists(lists);
     add(`Parquet, ${LISTS.length} lists of ${LIST_ITEMS} ids, one row group`, statSync(lists).size, measure('encode', [...setsFor(lists, 'cache-lists'), `features={lists: {type: bag, fields: [${LISTS.join(', ')}]}}`]));
