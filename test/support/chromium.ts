@@ -37,7 +37,7 @@ interface Message {
 /** Opens a page, as wide as is asked for and in light or dark, over the browser's debugging protocol. */
 export async function openPage(browser: string, url: string, { width, scheme }: { readonly width: number; readonly scheme: 'light' | 'dark' }): Promise<OpenedPage> {
   const profile = mkdtempSync(join(tmpdir(), 'mtl-chromium-'));
-  const child = spawn(browser, [...FLAGS, `--user-data-dir=${profile}`, 'about:blank'], { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] });
+  const child = spawn(browser, [...FLAGS, `--user-data-dir=${profile}`, 'about:blank'], { detached: true, stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] });
   const exited = new Promise((resolve) => child.on('exit', resolve));
   const [to, from] = [child.stdio[3] as Writable, child.stdio[4] as Readable];
   const waiting = new Map<number, (message: Message) => void>();
@@ -86,7 +86,8 @@ export async function openPage(browser: string, url: string, { width, scheme }: 
     },
     screenshot: async () => Buffer.from((await send('Page.captureScreenshot', { captureBeyondViewport: true }, session))['data'] as string, 'base64'),
     async close() {
-      child.kill();
+      // All of its processes, which are a group: one that outlives the first writes its state into the profile while that is removed.
+      process.kill(-child.pid!, 'SIGKILL');
       await exited;
       rmSync(profile, { recursive: true, force: true, maxRetries: 20 });
     },
