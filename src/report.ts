@@ -57,7 +57,7 @@ function askedOf(folder: string): Pick<ReportedRun, 'changes' | 'config'> {
   try {
     const experiment = parseConfig(text, path);
     const changes = changesOf(experiment).map(({ key, value, byDefault }) => ({ key, value: shown(value), byDefault: byDefault === undefined ? undefined : shown(byDefault) }));
-    return { changes, config: new Map([...leavesOf(experiment)].map(([key, value]) => [key, shown(JSON.parse(value))])) };
+    return { changes, config: textsOf(experiment) };
   } catch {
     return { changes: [], config: configText(text) };
   }
@@ -65,10 +65,15 @@ function askedOf(folder: string): Pick<ReportedRun, 'changes' | 'config'> {
 
 function configText(text: string): ReadonlyMap<string, string> {
   try {
-    return new Map([...leavesOf(parse(text) as object)].map(([key, value]) => [key, shown(JSON.parse(value))]));
+    return textsOf(parse(text) as object);
   } catch {
     return new Map();
   }
+}
+
+/** Every value of a config, by the path of its key. */
+function textsOf(config: object): ReadonlyMap<string, string> {
+  return new Map([...leavesOf(config)].map(([key, value]) => [key, shown(JSON.parse(value))]));
 }
 
 /** A value as a config would say it. */
