@@ -3,6 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { stringify } from 'yaml';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { jobManifest } from '../../src/study/launchers/kubernetes.js';
@@ -21,6 +22,8 @@ beforeAll(async () => {
 });
 
 const TRIALS = 6;
+/** After which a study on Slurm is given up, and it is told what Slurm says. */
+const PATIENCE_MS = 500_000;
 
 /** A folder with a study of six trials and two workers. */
 function studyWith(launcher: string): { readonly cwd: string; readonly file: string } {
@@ -54,9 +57,9 @@ describe('the launcher', () => {
     expect([code, stderr]).toEqual([2, expect.stringMatching(/the last words of this one: no such host: \/\S*runs\/small/)]);
   });
 
-  it('slurm takes a job array on a real Slurm, and a task that is queued again goes on', { timeout: 240_000 }, async (context) => {
+  it('slurm takes a job array on a real Slurm, and a task that is queued again goes on', { timeout: 600_000 }, async (context) => {
     needsSlurm(context);
-    const slurm = await startSlurm(scratchFolder());
+    const slurm = await startSlurm(context, scratchFolder());
     try {
       const { cwd, file } = studyWith("{ name: slurm, options: ['--partition=p'] }");
       let isRequeued = false;
@@ -66,10 +69,19 @@ describe('the launcher', () => {
         const claims = existsSync(join(cwd, 'runs', 'small', 'journal')) ? readdirSync(join(cwd, 'runs', 'small', 'journal')).filter((name) => name.includes('.claim-')) : [];
         if (!isRequeued && running.length > 0 && claims.length > 0) {
           slurm.run('scontrol', 'requeue', running[0]!);
+          // Slurm keeps it two minutes from its nodes otherwise.
+          slurm.run('scontrol', 'update', `JobId=${running[0]!}`, 'StartTime=now');
           isRequeued = true;
         }
       }, 500);
-      const { code, stdout, stderr } = await mtl(cwd, ['sweep', file, '--json']).finally(() => clearInterval(timer));
+      const over = new AbortController();
+      const late = setTimeout(PATIENCE_MS, undefined, { signal: over.signal }).then(() => {
+        throw new Error(`the sweep does not end\n${slurm.tell()}`);
+      });
+      const { code, stdout, stderr } = await Promise.race([mtl(cwd, ['sweep', file, '--json']), late]).finally(() => {
+        clearInterval(timer);
+        over.abort();
+      });
       expect([code, stderr]).toEqual([0, expect.stringMatching(/as the job array \d+ of Slurm/)]);
       expect(isRequeued).toBe(true);
       expectAllOnce(cwd, stdout);

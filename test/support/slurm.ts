@@ -6,6 +6,9 @@ import { setTimeout } from 'node:timers/promises';
 import type { TestContext } from 'vitest';
 
 const PROGRAMS = ['slurmctld', 'slurmd', 'sbatch', 'munged', 'mungekey'];
+const NODES = ['n1', 'n2'];
+/** Looks for its nodes, half a second apart, before it is given up. */
+const READY_LOOKS = 120;
 const [MUNGE_KEY, MUNGE_RUN] = ['/etc/munge/munge.key', '/run/munge'];
 
 /** Skips a test, with the reason, where no Slurm can be started. */
@@ -19,11 +22,16 @@ export function needsSlurm({ skip }: Pick<TestContext, 'skip'>): void {
 export interface Slurm {
   /** Runs one of its programs. */
   run(program: string, ...args: readonly string[]): string;
+  /** What it says of its nodes, its jobs and itself, for a test that waits in vain. */
+  tell(): string;
   stop(): void;
 }
 
-/** Starts a controller and two nodes, without systemd or cgroups, and has this process's children talk to it. */
-export async function startSlurm(folder: string): Promise<Slurm> {
+/**
+ * Starts a controller and two nodes, without systemd or cgroups, and has this process's children talk to it. Skips the test, with what Slurm says,
+ * on a machine whose nodes do not come up or run nothing.
+ */
+export async function startSlurm({ skip }: Pick<TestContext, 'skip'>, folder: string): Promise<Slurm> {
   const at = (...path: readonly string[]): string => join(folder, ...path);
   for (const name of ['spool', 'state']) mkdirSync(at(name));
   const munge = Number(execFileSync('id', ['-u', 'munge'], { encoding: 'utf8' }));
@@ -61,10 +69,13 @@ PartitionName=p Nodes=ALL Default=YES State=UP
   process.env['SLURM_CONF'] = conf;
   const run: Slurm['run'] = (program, ...args) => execFileSync(program, [...args], { encoding: 'utf8' });
   run('slurmctld');
-  for (const node of ['n1', 'n2']) run('slurmd', '-N', node);
-  for (let look = 0; look < 60 && !/idle/.test(spawnSync('sinfo', ['--noheader', '--format=%T'], { encoding: 'utf8' }).stdout); look++) await setTimeout(500);
-  return {
+  for (const node of NODES) run('slurmd', '-N', node);
+  const says = (program: string, ...args: readonly string[]): string => spawnSync(program, [...args], { encoding: 'utf8' }).stdout;
+  const lastOf = (file: string): string => `${file}:\n${readFileSync(at(file), 'utf8').split('\n').slice(-30).join('\n')}`;
+  const tell = (): string => [says('sinfo', '--Node', '--long'), says('squeue', '--array', '--long'), ...readdirSync(folder).filter((file) => file.endsWith('.log')).map(lastOf)].join('\n');
+  const slurm: Slurm = {
     run,
+    tell,
     stop() {
       delete process.env['SLURM_CONF'];
       for (const name of readdirSync(folder).filter((file) => file.endsWith('.pid'))) {
@@ -76,4 +87,19 @@ PartitionName=p Nodes=ALL Default=YES State=UP
       }
     },
   };
+  const reason = (await comesUp(says)) ? undefined : `Slurm does not run here\n${tell()}`;
+  if (reason !== undefined) {
+    slurm.stop();
+    skip(reason);
+  }
+  return slurm;
+}
+
+/** Whether both nodes take jobs, and one that does nothing ends. */
+async function comesUp(says: (program: string, ...args: readonly string[]) => string): Promise<boolean> {
+  for (let look = 0; says('sinfo', '--Node', '--noheader', '--format=%T') !== 'idle\n'.repeat(NODES.length); look++) {
+    if (look === READY_LOOKS) return false;
+    await setTimeout(500);
+  }
+  return says('timeout', '60', 'srun', '--nodes=2', 'echo', 'done') === 'done\n'.repeat(NODES.length);
 }
