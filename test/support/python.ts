@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 import type { TestContext } from 'vitest';
 
 /** What tests call that hold what is here against what people have in Python. */
-const PYTHON = process.env['MTL_PYTHON'] ?? 'python3';
+export const PYTHON = process.env['MTL_PYTHON'] ?? 'python3';
 
 /** Skips a test, with the reason, where Python or one of its modules is not there. */
 export function needsPython({ skip }: Pick<TestContext, 'skip'>, ...modules: readonly string[]): void {

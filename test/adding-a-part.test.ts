@@ -1,0 +1,81 @@
+/** @module-tag long */
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { codeBlocks } from './support/code-blocks.js';
+import { needsPython, PYTHON } from './support/python.js';
+
+const root = join(import.meta.dirname, '..');
+const page = readFileSync(join(root, 'docs', 'adding-a-part.md'), 'utf8');
+const blocks = codeBlocks(page);
+/** What the house is made of; the rest is made from it, or not looked at. */
+const HOUSE = ['bin', 'configs', 'data', 'docs', 'src', 'sweeps', 'test', 'dist', 'README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json', 'vitest.config.ts', 'bench'];
+
+let house: string;
+beforeAll(() => {
+  house = mkdtempSync(join(tmpdir(), 'mtl-house-'));
+  for (const name of HOUSE) cpSync(join(root, name), join(house, name), { recursive: true, preserveTimestamps: true });
+  symlinkSync(join(root, 'node_modules'), join(house, 'node_modules'));
+}, 120_000);
+afterAll(() => rmSync(house, { recursive: true, force: true }), 120_000);
+
+/** Writes what stands under a heading: a file whose name is its first line, or lines behind one that is there. */
+function write(heading: string): void {
+  for (const { language, text } of blocks.filter((block) => block.heading === heading)) {
+    const [first, ...rest] = text.split('\n');
+    const name = /^(?:\/\/|#|---) (\S+)$/.exec(first!)?.[1];
+    if (name === undefined) continue;
+    const file = join(house, name);
+    if (language !== 'diff') {
+      expect(existsSync(file), `${name} is there already`).toBe(false);
+      mkdirSync(dirname(file), { recursive: true });
+      writeFileSync(file, rest.join('\n'));
+      continue;
+    }
+    const before = rest.filter((line) => line.startsWith(' ')).map((line) => `${line.slice(1)}\n`).join('');
+    const added = rest.filter((line) => line.startsWith('+')).map((line) => `${line.slice(1)}\n`).join('');
+    const parts = readFileSync(file, 'utf8').split(before);
+    expect(parts.length, `${name} has once: ${before}`).toBe(2);
+    writeFileSync(file, parts.join(before + added));
+  }
+}
+
+/** Runs the commands under a heading, as they stand there. */
+function run(heading: string): void {
+  const commands = blocks.filter((block) => block.heading === heading && block.language === 'sh').flatMap(({ text }) => text.trimEnd().split('\n'));
+  expect(commands.length).toBeGreaterThan(0);
+  for (const command of commands) {
+    const { status, stdout, stderr } = spawnSync('sh', ['-c', command.replace(/^python /, `${PYTHON} `)], { cwd: house, encoding: 'utf8' });
+    expect(status, `${command}\n${stdout}\n${stderr}`).toBe(0);
+  }
+}
+
+const failing = (...args: readonly string[]): number | null => spawnSync('npx', ['vitest', 'run', ...args], { cwd: house, stdio: 'ignore' }).status;
+
+describe('docs/adding-a-part.md', () => {
+  it('has rows of folders, contracts and examples that are there', () => {
+    const rows = [...page.matchAll(/^\| [a-z- ]+ \| `(src\/.*?)` \| `(.*?)` \| `(.*?)` \|$/gm)];
+    expect(rows.length).toBe(12);
+    for (const [, folder, contract, example] of rows) {
+      for (const file of ['all.ts', contract!, example!]) expect([folder, file, existsSync(join(root, folder!, file))]).toEqual([folder, file, true]);
+    }
+  });
+
+  it('has a schedule that its own test holds to PyTorch', { timeout: 600_000 }, (context) => {
+    needsPython(context, 'torch');
+    write('A schedule');
+    // Without its numbers it fails, as the page says.
+    expect(failing('test/schedules')).not.toBe(0);
+    run('A schedule');
+    expect(failing('test/schedules')).toBe(0);
+  });
+
+  it('has a model that trains, and all is green that it says to run', { timeout: 1_800_000 }, () => {
+    write('A model');
+    expect(failing('test/golden/golden.test.ts', '-t', 'my-model.yaml')).not.toBe(0);
+    run('A model');
+    run('Before you commit');
+  });
+});
