@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Builds the package: TypeScript by tsc, the kernels by AssemblyScript, once plain and once with relaxed SIMD.
+// Builds the package: TypeScript by tsc, the engine's kernels by AssemblyScript, once plain and once with relaxed SIMD, and those of CSV.
 // The folder to build into may be named; it is dist otherwise.
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
@@ -15,16 +15,21 @@ writeKernelSignatures();
 // Those in C are built where they run.
 cpSync(join(root, 'src', 'kernels', 'native'), resolve(root, out, 'native'), { recursive: true });
 run('node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', out);
-const flags = ['-O3', '--noAssert', '--runtime', 'stub', '--importMemory', '--sharedMemory', '--maximumMemory', '65536'];
+const flags = ['-O3', '--noAssert', '--runtime', 'stub', '--importMemory'];
+const shared = ['--sharedMemory', '--maximumMemory', '65536'];
 const kernelFiles = readdirSync(join(root, 'src/kernels'), { recursive: true }).map((file) => join('src/kernels', file));
 const modifiedMs = (file) => statSync(resolve(root, file)).mtimeMs;
 const kernelsMs = Math.max(...[...kernelFiles, 'bin/build.js', 'package-lock.json'].map(modifiedMs));
-for (const [name, features] of [['kernels', 'simd,threads,bulk-memory'], ['kernels-relaxed', 'simd,threads,bulk-memory,relaxed-simd']]) {
+for (const [name, source, ...options] of [
+  ['kernels', 'index.ts', ...shared, '--enable', 'simd,threads,bulk-memory'],
+  ['kernels-relaxed', 'index.ts', ...shared, '--enable', 'simd,threads,bulk-memory,relaxed-simd'],
+  ['cells', 'cells/index.ts', '--enable', 'simd,bulk-memory'],
+]) {
   const last = resolve(root, 'dist', `${name}.wasm`);
   if (existsSync(last) && modifiedMs(last) > kernelsMs) {
     // Compiling them takes as long as all the rest: the last build's serve where no kernel is newer.
     cpSync(last, resolve(root, out, `${name}.wasm`), { preserveTimestamps: true });
-  } else run('node_modules/assemblyscript/bin/asc.js', 'src/kernels/index.ts', ...flags, '--enable', features, '-o', `${out}/${name}.wasm`);
+  } else run('node_modules/assemblyscript/bin/asc.js', `src/kernels/${source}`, ...flags, ...options, '-o', `${out}/${name}.wasm`);
 }
 // What editors complete configs by. Outside this folder, what the config's own code stands on would not be found.
 if (resolve(root, out).startsWith(resolve(root))) {

@@ -43,12 +43,13 @@ interface Found {
 
 const keeping = (rejects: BadRow[]): RejectPolicy => ({ count: 0, reject: (row) => void rejects.push(row) });
 const newBlock = (rows: number): RowBlock => createRowBlock(blockColumns(format), rows);
+const MOST_ROWS = 4000;
 
 /** Row by row, from cells. */
-function readPlainly(path: string, bytes: Buffer, dialect: Dialect): Found {
+function readPlainly(path: string, bytes: Buffer, dialect: Dialect, header: readonly string[]): Found {
   const rejects: BadRow[] = [];
-  const block = newBlock(500);
-  const source = { csv: { path, header: COLUMNS, dialect }, indices } as unknown as RowSource;
+  const block = newBlock(MOST_ROWS);
+  const source = { csv: { path, header, dialect }, indices } as unknown as RowSource;
   const readRow = rowReader(source, withDecimal(blockReaders(block, format.fields, format.labels), dialect.decimal), startRules(format.rules, block).others.settle, keeping(rejects));
   const { rows, lines } = parseCells(bytes, 1, dialect);
   rows.slice(1).forEach((cells, r) => {
@@ -59,7 +60,7 @@ function readPlainly(path: string, bytes: Buffer, dialect: Dialect): Found {
 
 async function readFast(path: string, dialect: Dialect, chunkBytes: number, capacity: number): Promise<Found> {
   const rejects: BadRow[] = [];
-  const all = newBlock(500);
+  const all = newBlock(MOST_ROWS);
   const block = newBlock(capacity);
   const readers = blockReaders(block, format.fields, format.labels);
   const source = { csv: await openCsv(path, dialect, chunkBytes), indices };
@@ -74,10 +75,11 @@ function valuesOf({ rows, ids, numbers, labels, bags }: Batch): unknown {
   return [rows, plain, [...items.offsets.subarray(0, rows + 1)], [...items.ids.subarray(0, items.offsets[rows])], [...items.weights.subarray(0, items.offsets[rows])]];
 }
 
-async function expectEqual(text: string | Buffer, chunkBytes: number, capacity: number, dialect = PLAIN_CSV): Promise<Found> {
-  const bytes = Buffer.concat([Buffer.from(`${COLUMNS.join(dialect.delimiter)}\n`), Buffer.from(text)]);
+async function expectEqual(text: string | Buffer, chunkBytes: number, capacity: number, dialect = PLAIN_CSV, unread: readonly string[] = []): Promise<Found> {
+  const header = [...COLUMNS, ...unread];
+  const bytes = Buffer.concat([Buffer.from(`${header.join(dialect.delimiter)}\n`), Buffer.from(text)]);
   const path = scratchFile('data.csv', bytes);
-  const expected = readPlainly(path, bytes, dialect);
+  const expected = readPlainly(path, bytes, dialect, header);
   const found = await readFast(path, dialect, chunkBytes, capacity);
   expect(found.rejects).toEqual(expected.rejects);
   expect(valuesOf(found.block)).toEqual(valuesOf(expected.block));
@@ -124,6 +126,27 @@ describe('the byte scanner', () => {
       }),
       { numRuns: 40 },
     );
+  });
+
+  it('reads a long file in which rows are longer than what is looked at together, blank, or left out', async () => {
+    const text = Array.from({ length: 3000 }, (_, r) => {
+      const line = rowWith({ unused: 'u'.repeat(r % 700 === 300 ? 140_000 : r % 90), id: `${r % 600}`, n: `${r / 8}`, word: r % 3 === 0 ? 'a' : 'none', logged: `${(r % 40) - 1}`, click: r % 5 === 0 ? '0' : '1', buy: r % 7 === 0 ? '1' : '0' });
+      return r % 50 === 0 ? `${line}${r % 100 === 0 ? ',' : '\r'}\n\n\r\n` : `${line}\n`;
+    }).join('');
+    for (const chunkBytes of [1 << 19, 200_000, 90_000]) {
+      const { block, rejects } = await expectEqual(text, chunkBytes, MOST_ROWS);
+      expect(block.rows).toBeGreaterThan(2000);
+      expect(rejects.length).toBeGreaterThan(100);
+    }
+  });
+
+  it('reads a file of ten thousand columns', async () => {
+    const unread = Array.from({ length: 10_000 }, (_, c) => `unread${c}`);
+    const row = (r: number): string => `${rowWith({ id: `${r}`, n: `${r}.5` })},${unread.map((_, c) => (r * c) % 7).join()}`;
+    const text = Array.from({ length: 40 }, (_, r) => `${row(r)}${r === 20 ? ',1' : ''}\n`).join('');
+    const { block, rejects } = await expectEqual(text, 1 << 19, 100, PLAIN_CSV, unread);
+    expect(block.rows).toBe(39);
+    expect(rejects).toMatchObject([{ line: 22, expected: `${COLUMNS.length + 10_000} cells as in the header, found ${COLUMNS.length + 10_001}` }]);
   });
 
   it('refuses bytes that are no UTF-8 where text is read, and does not care where none is', async () => {

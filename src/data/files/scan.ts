@@ -1,11 +1,13 @@
-import { BadValue, CELL_SEPARATOR, type TokenLookup } from '../../features/feature.js';
+import { BadValue, CELL_SEPARATOR } from '../../features/feature.js';
 import type { Dialect } from '../dialect.js';
 import type { ColumnReader, DirectCells } from '../rows/column-reader.js';
 import type { LineCount, PlainBytes } from './cell-file.js';
+import { createCutRows, type CutRows } from './cell-kernels.js';
 import { cellText, cellTexts } from './cell-text.js';
 
-// Reads plain CSV as bytes: no quotes, one byte between cells, every line with an end. What is unusual in a cell is given to the cell's reader as text,
-// and a row that is unusual in any other way to the reader of whole rows, which says what is wrong with it.
+// Reads plain CSV as bytes: no quotes, one byte between cells, every line with an end. Some hundred rows are cut into cells at a time, and then read a
+// column at a time, as far as cells are usual; what is unusual in a cell is given to the cell's reader as text, and a row that is unusual in any other way to
+// the reader of whole rows, which says what is wrong with it.
 
 /** What a scanner fills and asks. */
 export interface ScanTarget {
@@ -32,181 +34,208 @@ export interface Scanner {
 
 const LF = 10;
 const CR = 13;
-const ZERO = 48;
-const SKIP = 0;
-const ID = 1;
-const NUMBER = 2;
-const CLASS = 3;
-const TOKEN = 4;
-const TEXT = 5;
-const KINDS = { id: ID, number: NUMBER, class: CLASS, token: TOKEN } as const satisfies Record<DirectCells['cell'], number>;
-/** Every id of so many digits is below 2^31. */
-const MAX_ID_DIGITS = 9;
-/** A number of so many digits, divided by a power of ten up to 10^22, is rounded once, as `Number` does (Clinger 1990). */
-const MAX_EXACT_DIGITS = 15;
-const POWERS = Float64Array.from({ length: MAX_EXACT_DIGITS + 1 }, (_, i) => 10 ** i);
+
+/** A column whose usual cells need not become text. */
+interface DirectColumn {
+  readonly column: number;
+  readonly reader: ColumnReader;
+  readonly into: DirectCells['into'];
+  /** Reads its cells of rows that were cut, to row `first` of the block and behind it, and gives of how many rows they are something else: `others`. */
+  readonly take: (rows: number, first: number) => number;
+}
+
+/** What always needs text. */
+interface TextReader {
+  readonly read: (text: string) => void;
+  readonly columns: readonly number[];
+}
 
 /** A scanner for rows of these columns. */
-export function createScanner({ width, dialect, indices, readers, block, capacity, settle, readRow }: ScanTarget): Scanner {
-  const kinds = new Uint8Array(width);
-  const below = new Float64Array(width);
-  const encodes = new Array<((value: number) => number) | undefined>(width);
-  const lookups = new Array<TokenLookup | undefined>(width);
-  const intos = new Array<DirectCells['into'] | undefined>(width);
-  const readerOf = new Array<ColumnReader | undefined>(width);
-  /** Readers that always need text, with their columns. */
-  const textReaders: { readonly read: (text: string) => void; readonly columns: readonly number[] }[] = [];
-  for (const reader of readers) {
-    const columns = reader.columns.map((name) => indices.get(name)!);
-    const [column] = columns as [number];
-    if (reader.isKept === true) {
-      textReaders.push({ read: reader.read, columns });
-      continue;
-    }
-    const isShared = readers.some((other) => other !== reader && other.isKept !== true && other.columns.includes(reader.columns[0]!));
-    if (reader.direct === undefined || columns.length > 1 || isShared) {
-      textReaders.push({ read: reader.read, columns });
-      for (const c of columns) kinds[c] = TEXT;
-      continue;
-    }
-    const { direct } = reader;
-    kinds[column] = KINDS[direct.cell];
-    if (direct.cell === 'id') below[column] = direct.below;
-    if (direct.cell === 'number') encodes[column] = direct.encode;
-    if (direct.cell === 'token') lookups[column] = direct.idOf;
-    intos[column] = direct.into;
-    readerOf[column] = reader;
-  }
-  const separator = dialect.delimiter.charCodeAt(0);
-  const begins = new Uint32Array(width);
-  const ends = new Uint32Array(width);
-  const unusual = new Uint32Array(width);
+export function createScanner(target: ScanTarget): Scanner {
+  let scanner: Scanner | undefined;
+  return {
+    // Its memory is taken when there are bytes.
+    start: (plain) => (scanner ??= startScanner(target)).start(plain),
+    scan: () => scanner!.scan(),
+  };
+}
 
-  let bytes: Buffer = Buffer.alloc(0);
+function startScanner({ width, dialect, indices, readers, block, capacity, settle, readRow }: ScanTarget): Scanner {
+  const cut = createCutRows(width, dialect.delimiter.charCodeAt(0));
+  const { most, places, others } = cut;
+  /** Of rows whose numbers their column cannot take. */
+  const isBad = new Uint8Array(most);
+  const { direct, texts } = waysOf(readers, indices, cut, isBad);
+  /** By row, one more than the place of its first unusual cell in these: which column it is, and the next one in the same way. */
+  const firstOdd = new Uint32Array(most);
+  const oddColumns = new Uint32Array(most * direct.length);
+  const nextOdd = new Uint32Array(most * direct.length);
+
+  let bytes: Buffer = cut.bytes;
   let at = 0;
   let end = 0;
   let next: LineCount;
-  const textOf = (column: number): string => cellText(bytes, begins[column], ends[column]);
+  /** Which of the bytes the window has. */
+  let windowBegin = 0;
+  let windowEnd = 0;
 
-  /** Reads the cells of a row that starts at `at`, and leaves `at` behind them; false where it is not plain to its end. */
-  const scanCells = (): boolean => {
-    const data = bytes;
-    const row = block.rows;
-    const between = separator;
-    let numUnusual = 0;
-    let p = at;
-    for (let c = 0; c < width; c++) {
-      const begin = p;
-      let byte = data[p]!;
-      let isPlain = false;
-      switch (kinds[c]) {
-        case ID: {
-          let id = 0;
-          for (let digit = byte - ZERO; digit >= 0 && digit <= 9 && p - begin <= MAX_ID_DIGITS; digit = byte - ZERO) {
-            id = id * 10 + digit;
-            byte = data[++p]!;
-          }
-          const digits = p - begin;
-          isPlain = digits > 0 && digits <= MAX_ID_DIGITS && id < below[c]!;
-          if (isPlain) intos[c]![row] = id;
-          break;
-        }
-        case NUMBER: {
-          const isNegative = byte === 45;
-          if (isNegative) byte = data[++p]!;
-          const first = p;
-          let value = 0;
-          for (let digit = byte - ZERO; digit >= 0 && digit <= 9; digit = byte - ZERO) {
-            value = value * 10 + digit;
-            byte = data[++p]!;
-          }
-          let digits = p - first;
-          let decimals = 0;
-          if (byte === 46) {
-            const point = p;
-            byte = data[++p]!;
-            for (let digit = byte - ZERO; digit >= 0 && digit <= 9; digit = byte - ZERO) {
-              value = value * 10 + digit;
-              byte = data[++p]!;
-            }
-            decimals = p - point - 1;
-            digits += decimals;
-          }
-          isPlain = digits > 0 && digits <= MAX_EXACT_DIGITS && (byte === between || byte === LF || byte === CR);
-          if (isPlain) {
-            if (decimals > 0) value /= POWERS[decimals]!;
-            if (isNegative) value = -value;
-            const encode = encodes[c];
-            intos[c]![row] = encode === undefined ? value : encode(value);
-          }
-          break;
-        }
-        case CLASS:
-          isPlain = byte === 48 || byte === 49;
-          if (isPlain) {
-            intos[c]![row] = byte - ZERO;
-            byte = data[++p]!;
-          }
-          break;
-      }
-      while (byte !== between && byte !== LF && byte !== CR) {
-        byte = data[++p]!;
-        isPlain = false;
-      }
-      begins[c] = begin;
-      ends[c] = p;
-      if (kinds[c] === TOKEN) {
-        const id = lookups[c]!(data, begin, p);
-        // Another may be no text at all.
-        isPlain = id > 0;
-        if (isPlain) intos[c]![row] = id;
-      }
-      if (!isPlain && kinds[c] !== SKIP && kinds[c] !== TEXT) unusual[numUnusual++] = c;
-      if (c < width - 1) {
-        if (byte !== between) return false;
-        p++;
-      } else if (byte === CR) {
-        p += 2;
-      } else if (byte === LF) {
-        p++;
-      } else {
-        return false;
-      }
+  const textOf = (column: number, row: number): string => cellText(cut.bytes, places[column * most + row]! + 1, places[(column + 1) * most + row]);
+
+  const readTexts = (row: number): void => {
+    for (let odd = firstOdd[row]!; odd > 0; odd = nextOdd[odd - 1]!) {
+      const { reader, column } = direct[oddColumns[odd - 1]!]!;
+      reader.read(textOf(column, row));
     }
-    for (let u = 0; u < numUnusual; u++) readerOf[unusual[u]!]!.read(textOf(unusual[u]!));
-    for (const { read, columns } of textReaders) {
-      let text = textOf(columns[0]!);
-      for (let i = 1; i < columns.length; i++) text += CELL_SEPARATOR + textOf(columns[i]!);
+    for (const { read, columns } of texts) {
+      let text = textOf(columns[0]!, row);
+      for (let i = 1; i < columns.length; i++) text += CELL_SEPARATOR + textOf(columns[i]!, row);
       read(text);
     }
-    at = p;
-    return true;
   };
 
-  const scanRow = (): boolean => {
-    const begin = at;
+  /** Whether a row is kept, whose usual cells are read. */
+  const isKept = (row: number): boolean => {
+    const line = cut.lines[row]!;
     try {
-      if (scanCells()) return settle(next.line);
+      if (isBad[row] === 0) {
+        if (firstOdd[row] !== 0 || texts.length > 0) readTexts(row);
+        return settle(line);
+      }
     } catch (error) {
       if (!(error instanceof BadValue)) throw error;
     }
+    return readRow(cellTexts(cut.bytes.subarray(places[row]! + 1, places[width * most + row]), dialect.delimiter), line);
+  };
+
+  /** Takes rows that were cut to the block. */
+  const takeRows = (rows: number): void => {
+    const first = block.rows;
+    let odd = 0;
+    isBad.fill(0, 0, rows);
+    firstOdd.fill(0, 0, rows);
+    for (let c = 0; c < direct.length; c++) {
+      const numOthers = direct[c]!.take(rows, first);
+      for (let i = 0; i < numOthers; i++) {
+        const row = others[i]!;
+        oddColumns[odd] = c;
+        nextOdd[odd++] = firstOdd[row]!;
+        firstOdd[row] = odd;
+      }
+    }
+    for (let row = 0; row < rows; row++) {
+      const into = block.rows;
+      // One before it was not kept.
+      if (into < first + row) for (const column of direct) column.into[into] = column.into[first + row]!;
+      if (isKept(row)) block.rows = into + 1;
+    }
+  };
+
+  /** A line that has not as many cells as there are columns, or more bytes than are looked at together. */
+  const takeLine = (): void => {
+    const begin = at;
     const lineEnd = bytes.indexOf(LF, begin);
     at = lineEnd + 1;
-    return readRow(cellTexts(bytes.subarray(begin, bytes[lineEnd - 1] === CR ? lineEnd - 1 : lineEnd), dialect.delimiter), next.line);
+    const wasKept = readRow(cellTexts(bytes.subarray(begin, bytes[lineEnd - 1] === CR ? lineEnd - 1 : lineEnd), dialect.delimiter), next.line++);
+    if (wasKept) block.rows++;
+  };
+
+  const fill = (): void => {
+    windowBegin = at;
+    windowEnd = at + cut.fill(bytes, at, end);
   };
 
   return {
     start(plain) {
       ({ bytes, begin: at, end, next } = plain);
+      windowEnd = at;
     },
     scan() {
-      for (; at < end; next.line++) {
+      while (at < end) {
         if (block.rows === capacity) return false;
-        if (bytes[at] === LF) at++;
-        else if (bytes[at] === CR) at += 2;
-        else if (scanRow()) block.rows++;
+        if (at >= windowEnd) fill();
+        const rows = cut.cut(at - windowBegin, next.line, Math.min(most, capacity - block.rows));
+        const behind = windowBegin + cut.next.byte;
+        if (rows > 0) takeRows(rows);
+        next.line = cut.next.line;
+        if (behind > at) at = behind;
+        // It may only go on behind the window.
+        else if (windowBegin < at && windowEnd < end) fill();
+        else takeLine();
       }
       return true;
     },
   };
+}
+
+/** The ways of cells to their readers. */
+function waysOf(readers: readonly ColumnReader[], indices: ReadonlyMap<string, number>, cut: CutRows, isBad: Uint8Array): { readonly direct: readonly DirectColumn[]; readonly texts: readonly TextReader[] } {
+  const direct: DirectColumn[] = [];
+  const texts: TextReader[] = [];
+  for (const reader of readers) {
+    const columns = reader.columns.map((name) => indices.get(name)!);
+    const [column] = columns as [number];
+    const isShared = readers.some((other) => other !== reader && other.isKept !== true && other.columns.includes(reader.columns[0]!));
+    if (reader.isKept === true || reader.direct === undefined || columns.length > 1 || isShared) texts.push({ read: reader.read, columns });
+    else direct.push({ column, reader, into: reader.direct.into, take: takeOf(reader.direct, column, cut, isBad) });
+  }
+  return { direct, texts };
+}
+
+function takeOf(cells: DirectCells, column: number, cut: CutRows, isBad: Uint8Array): DirectColumn['take'] {
+  const { most, bytes, places, others } = cut;
+  switch (cells.cell) {
+    case 'id': {
+      const { into, below } = cells;
+      return (rows, first) => {
+        const numOthers = cut.readIds(column, rows, below);
+        into.set(cut.ids.subarray(0, rows), first);
+        return numOthers;
+      };
+    }
+    case 'class': {
+      const { into } = cells;
+      return (rows, first) => {
+        const numOthers = cut.readClasses(column, rows);
+        into.set(cut.classes.subarray(0, rows), first);
+        return numOthers;
+      };
+    }
+    case 'number': {
+      const { into, encode } = cells;
+      return (rows, first) => {
+        const numOthers = cut.readNumbers(column, rows);
+        if (encode === undefined) into.set(cut.numbers.subarray(0, rows), first);
+        else encodeNumbers(cut.numbers, rows, encode, into, first, isBad);
+        return numOthers;
+      };
+    }
+    case 'token': {
+      const { into, idOf } = cells;
+      return (rows, first) => {
+        let numOthers = 0;
+        for (let row = 0; row < rows; row++) {
+          const id = idOf(bytes, places[column * most + row]! + 1, places[(column + 1) * most + row]!);
+          into[first + row] = id;
+          // Another may be no text at all.
+          if (id === 0) others[numOthers++] = row;
+        }
+        return numOthers;
+      };
+    }
+  }
+}
+
+/** Encodes numbers; NaN is none. Rows are noted whose number the encoding refuses. */
+function encodeNumbers(numbers: Float64Array, rows: number, encode: (value: number) => number, into: DirectCells['into'], first: number, isBad: Uint8Array): void {
+  for (let row = 0; row < rows; row++) {
+    try {
+      for (; row < rows; row++) {
+        const value = numbers[row]!;
+        if (!Number.isNaN(value)) into[first + row] = encode(value);
+      }
+    } catch (error) {
+      if (!(error instanceof BadValue)) throw error;
+      isBad[row] = 1;
+    }
+  }
 }

@@ -1,0 +1,109 @@
+import { readFileSync } from 'node:fs';
+
+/** The kernels of src/kernels/cells; places are those of bytes in their memory. */
+interface CellKernels {
+  heapBase(): number;
+  cut(begin: number, end: number, separator: number, width: number, most: number, cells: number, stride: number, lines: number, line: number, next: number): number;
+  readIds(before: number, ends: number, rows: number, below: number, into: number, others: number): number;
+  readNumbers(before: number, ends: number, rows: number, into: number, others: number): number;
+  readClasses(before: number, ends: number, rows: number, into: number, others: number): number;
+}
+
+/** Rows that are cut and read together, and the memory that this takes. */
+export interface CutRows {
+  /** Rows at the most. */
+  readonly most: number;
+  /** All memory, in which cells have their places. */
+  readonly bytes: Buffer;
+  /** Before column c, at c · most + r: the place before the cell of row r; behind it, at (c + 1) · most + r, where the cell ends. */
+  readonly places: Uint32Array;
+  /** The line of each row. */
+  readonly lines: Uint32Array;
+  /** The rows whose cells were something else, of the column that was read last. */
+  readonly others: Uint32Array;
+  /** What the column that was read last has: of these, the one for its kind. */
+  readonly ids: Uint32Array;
+  readonly classes: Float32Array;
+  readonly numbers: Float64Array;
+  /**
+   * Takes as much of some bytes as there is room for.
+   * @returns how many bytes it is
+   */
+  fill(bytes: Buffer, begin: number, end: number): number;
+  /**
+   * Cuts rows from byte `begin` of what was taken on, whole lines of as many cells as there are columns.
+   * @returns how many; `next` says where the next begins
+   */
+  cut(begin: number, line: number, most: number): number;
+  /** The byte and the line behind what was cut: blank lines too. */
+  readonly next: { readonly byte: number; readonly line: number };
+  /** Read a column of so many rows into `ids`, `numbers` or `classes`, and give how many others there are. */
+  readIds(column: number, rows: number, below: number): number;
+  readNumbers(column: number, rows: number): number;
+  readClasses(column: number, rows: number): number;
+}
+
+/** Bytes that are taken at a time: they stay in a processor's own memory while they are read. */
+const WINDOW_BYTES = 1 << 17;
+/** Bytes behind these that are looked at with them. */
+const BEHIND = 64;
+/** Cells of rows that are read together, which bounds how much memory they are spread over. */
+const MOST_CELLS = 1 << 13;
+const LEAST_ROWS = 16;
+const MOST_ROWS = 1 << 10;
+const PAGE_BYTES = 1 << 16;
+
+let compiled: WebAssembly.Module | undefined;
+
+/** Memory for rows of so many columns, and the kernels that work on it. */
+export function createCutRows(width: number, separator: number): CutRows {
+  // The build's folder is as far from the sources as from what is built of them.
+  compiled ??= new WebAssembly.Module(readFileSync(new URL('../../../dist/cells.wasm', import.meta.url)));
+  const most = Math.max(LEAST_ROWS, Math.min(MOST_ROWS, Math.floor(MOST_CELLS / width)));
+  const sizes = { values: 8 * most, others: 4 * most, lines: 4 * most, next: 8, places: 4 * most * (width + 1), window: WINDOW_BYTES + BEHIND };
+  // Memory never grows: views of it stay.
+  const pages = 1 + Math.ceil(Object.values(sizes).reduce((sum, size) => sum + size + 8, 0) / PAGE_BYTES);
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: false });
+  // The border to wasm: what the module exports is what src/kernels/cells says.
+  const kernels = new WebAssembly.Instance(compiled, { env: { memory } }).exports as unknown as CellKernels;
+  let free = kernels.heapBase();
+  const reserve = (size: number): number => {
+    const place = Math.ceil(free / 8) * 8;
+    free = place + size;
+    return place;
+  };
+  const [values, others, lines, next, places, window] = [sizes.values, sizes.others, sizes.lines, sizes.next, sizes.places, sizes.window].map(reserve) as [number, number, number, number, number, number];
+  if (free > memory.buffer.byteLength) throw new Error(`${width} columns need ${free} bytes, and there are ${memory.buffer.byteLength}`);
+  const bytes = Buffer.from(memory.buffer);
+  const behind = new Uint32Array(memory.buffer, next, 2);
+  const before = (column: number): number => places + 4 * most * column;
+  let windowEnd = window;
+  return {
+    most,
+    bytes,
+    places: new Uint32Array(memory.buffer, places, most * (width + 1)),
+    lines: new Uint32Array(memory.buffer, lines, most),
+    others: new Uint32Array(memory.buffer, others, most),
+    ids: new Uint32Array(memory.buffer, values, most),
+    classes: new Float32Array(memory.buffer, values, most),
+    numbers: new Float64Array(memory.buffer, values, most),
+    fill(from, begin, end) {
+      const count = from.copy(bytes, window, begin, Math.min(end, begin + WINDOW_BYTES));
+      windowEnd = window + count;
+      bytes.fill(0, windowEnd, windowEnd + BEHIND);
+      return count;
+    },
+    cut: (begin, line, rows) => kernels.cut(window + begin, windowEnd, separator, width, rows, places, 4 * most, lines, line, next),
+    next: {
+      get byte() {
+        return behind[0]! - window;
+      },
+      get line() {
+        return behind[1]!;
+      },
+    },
+    readIds: (column, rows, below) => kernels.readIds(before(column), before(column + 1), rows, below, values, others),
+    readNumbers: (column, rows) => kernels.readNumbers(before(column), before(column + 1), rows, values, others),
+    readClasses: (column, rows) => kernels.readClasses(before(column), before(column + 1), rows, values, others),
+  };
+}
