@@ -12,8 +12,9 @@ const out = process.argv[2] ?? 'dist';
 const run = (script, ...args) => execFileSync(process.execPath, [script, ...args], { cwd: root, stdio: 'inherit' });
 
 writeKernelSignatures();
-// Those in C are built where they run.
+// What is in C is built where it runs.
 cpSync(join(root, 'src', 'kernels', 'native'), resolve(root, out, 'native'), { recursive: true });
+cpSync(join(root, 'src', 'cluster', 'native'), resolve(root, out, 'cluster', 'native'), { recursive: true });
 run('node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', out);
 const flags = ['-O3', '--noAssert', '--runtime', 'stub', '--importMemory'];
 const shared = ['--sharedMemory', '--maximumMemory', '65536'];

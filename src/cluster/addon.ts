@@ -1,0 +1,49 @@
+import { execFileSync } from 'node:child_process';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { buildOnce, type Built } from '../native-build.js';
+import type { Numbers } from '../peers.js';
+
+/** What native/mpi.c gives; times are seconds, 0 for no limit. Errors have a code: MPI_TIMEOUT, with seconds and ranks for a message, or MPI. */
+export interface MpiAddon {
+  /** This process's rank, how many there are, and the library's name. */
+  start(): readonly [number, number, string];
+  gather(own: Numbers, all: Numbers, bytes: Float64Array, timeout: number): void;
+  exchange(out: Numbers, outBytes: Float64Array, into: Numbers, intoBytes: Float64Array, timeout: number): void;
+  sumDoubles(numbers: Float64Array, timeout: number): void;
+  sumFloats(numbers: Float32Array, timeout: number): void;
+  /** Ends MPI where all end well. */
+  stop(): void;
+  /** Ends all processes. */
+  abort(exitCode: number): void;
+}
+
+/** The source as it is shipped: as far from this file as from what is built of it. */
+const SOURCES = fileURLToPath(new URL('../../dist/cluster/native', import.meta.url));
+
+/**
+ * Builds the addon by the first of some compilers that is there.
+ * @param compilers names of MPI's compiler
+ */
+export function buildMpiAddon(compilers: readonly string[], folder?: string): Built {
+  for (const compiler of compilers) {
+    const command = commandOf(compiler);
+    if (command === undefined) continue;
+    return buildOnce({ name: 'mpi', sources: SOURCES, compiler, recipe: command, folder, isInsistent: true }, ({ link, source }) => link(source('mpi.c')));
+  }
+  return { reason: `there is no ${compilers.join(' or ')}` };
+}
+
+/** The addon of a file that was built. */
+export function openMpiAddon(path: string): MpiAddon {
+  return createRequire(import.meta.url)(path) as MpiAddon; // what mpi.c gives
+}
+
+/** What a compiler of MPI's calls, by which two of them are told apart; undefined where there is none. */
+function commandOf(compiler: string): string | undefined {
+  try {
+    return execFileSync(compiler, ['-show'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,40 @@
+import { userError } from '../errors.js';
+
+/** The processes that a launcher has started together, as their environment tells. */
+export interface Job {
+  /** How they were started, for people. */
+  readonly launcher: string;
+  readonly rank: number;
+  readonly size: number;
+  /** What compiles for the MPI of the launcher, the likeliest first. */
+  readonly compilers: readonly string[];
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const OPEN_MPI = ['mpicc.openmpi', 'mpicc'];
+const MPICH = ['mpicc.mpich', 'mpicc'];
+
+/**
+ * The job that this process belongs to: of Open MPI's or MPICH's mpirun, or of Slurm's srun.
+ * @returns undefined where it was started alone
+ * @throws UserError (usage) where srun started several that cannot find each other
+ */
+export function jobOf(environment: Environment): Job | undefined {
+  const number = (name: string): number => Number(environment[name] ?? NaN);
+  const job = (launcher: string, rank: string, size: number, compilers: readonly string[]): Job | undefined => {
+    const given = environment[COMPILER];
+    return size > 1 ? { launcher, rank: number(rank), size, compilers: given ? [given] : compilers } : undefined;
+  };
+  if ('OMPI_COMM_WORLD_SIZE' in environment) return job("Open MPI's mpirun", 'OMPI_COMM_WORLD_RANK', number('OMPI_COMM_WORLD_SIZE'), OPEN_MPI);
+  if ('PMI_SIZE' in environment) return job('PMI', 'PMI_RANK', number('PMI_SIZE'), MPICH);
+  const tasks = number('SLURM_STEP_NUM_TASKS');
+  if ('PMIX_RANK' in environment) return job('PMIx', 'PMIX_RANK', tasks, OPEN_MPI);
+  if (tasks > 1) {
+    throw userError('usage', { where: 'srun', message: `started ${tasks} tasks that cannot find each other`, fix: 'say which MPI they speak, as in srun --mpi=pmix or --mpi=pmi2 (srun --mpi=list shows what there is)' });
+  }
+  return undefined;
+}
+
+/** Names the compiler of the MPI that processes were started by. */
+export const COMPILER = 'MTL_MPICC';

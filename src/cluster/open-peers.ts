@@ -1,0 +1,127 @@
+import { userError, type UserError } from '../errors.js';
+import { ALONE, type Numbers, type Peers } from '../peers.js';
+import { buildMpiAddon, openMpiAddon, type MpiAddon } from './addon.js';
+import { COMPILER, jobOf, type Job } from './job.js';
+
+/** The processes of a job, until it ends. */
+export interface OpenPeers extends Peers {
+  /** Ends well, with all others; a process that ends without it ends all of them. */
+  end(): void;
+}
+
+/** Seconds that a process waits for the others within a step; longer where one has work that it does alone. */
+const WAIT = 'MTL_MPI_WAIT';
+const DEFAULT_WAIT_S = 600;
+
+/**
+ * Joins the processes that this one was started with. Nothing of MPI is loaded where it was started alone.
+ * @throws UserError (usage) where MPI does not build, load or start, or is another one than the launcher's
+ */
+export function openPeers(environment: NodeJS.ProcessEnv = process.env): OpenPeers {
+  const job = jobOf(environment);
+  return job === undefined ? { ...ALONE, end: () => undefined } : joined(start(job), waitOf(environment));
+}
+
+/** How long to wait, in seconds. */
+function waitOf(environment: NodeJS.ProcessEnv): number {
+  const seconds = Number(environment[WAIT] ?? DEFAULT_WAIT_S);
+  if (seconds > 0) return seconds;
+  throw userError('usage', { where: WAIT, message: `expected seconds, found '${environment[WAIT]}'` });
+}
+
+interface Started {
+  readonly addon: MpiAddon;
+  readonly rank: number;
+  readonly size: number;
+}
+
+function start({ launcher, size, compilers }: Job): Started {
+  const fix = `install the compiler of the MPI that starts these processes (Debian: libopenmpi-dev or libmpich-dev), or name it: ${COMPILER}=/path/to/mpicc`;
+  const built = buildMpiAddon(compilers);
+  if ('reason' in built) throw userError('usage', { where: `${size} processes of ${launcher}`, message: `the addon for MPI cannot be built: ${built.reason}`, fix });
+  try {
+    const addon = openMpiAddon(built.path);
+    const [rank, found, library] = addon.start();
+    if (found === size) return { addon, rank, size };
+    throw userError('usage', { where: `${size} processes of ${launcher}`, message: `${library.split(/[,\n]/)[0]!.replace(/\s+/g, ' ').trim()} sees ${found} of them: it is not the MPI that has started them`, fix });
+  } catch (error) {
+    if (!(error instanceof Error) || 'kind' in error) throw error;
+    throw userError('usage', { where: `${size} processes of ${launcher}`, message: `MPI cannot be used: ${error.message}`, fix }, error);
+  }
+}
+
+function joined({ addon, rank, size }: Started, wait: number): OpenPeers {
+  let hasEnded = false;
+  // Behind all that is printed: the others would wait for it.
+  process.once('exit', (code) => {
+    if (!hasEnded) addon.abort(code === 0 ? 1 : code);
+  });
+  const told = <Result>(exchange: () => Result): Result => {
+    try {
+      return exchange();
+    } catch (error) {
+      throw problemOf(error, rank);
+    }
+  };
+  const NO_LIMIT = 0;
+  const gather = (own: Numbers, all: Numbers, timeout: number, bytes: Float64Array = new Float64Array(size).fill(own.byteLength)): void => told(() => addon.gather(own, all, bytes, timeout));
+  const meet = (timeout: number): void => gather(new Uint8Array(1), new Uint8Array(size), timeout);
+  let own: AbortSignal | undefined;
+  const all = new AbortController();
+  return {
+    rank,
+    size,
+    sumFloats: (numbers) => told(() => addon.sumFloats(numbers, wait)),
+    sumDoubles(numbers) {
+      // Whether anyone was asked to end goes with them, so that all hear of it at once.
+      const sent = new Float64Array(numbers.length + 1);
+      sent.set(numbers, 1);
+      sent[0] = own?.aborted === true ? 1 : 0;
+      told(() => addon.sumDoubles(sent, wait));
+      const [asked = 0, ...sums] = sent;
+      numbers.set(sums);
+      if (asked > 0) all.abort(own?.aborted === true ? own.reason : new Error('another process was asked to end'));
+    },
+    gather: (numbers, into, bytes) => gather(numbers, into, wait, bytes),
+    exchange: (out, outBytes, into, intoBytes) => told(() => addon.exchange(out, outBytes, into, intoBytes, wait)),
+    async fromFirst(work) {
+      const text = rank === 0 ? Buffer.from(await work()) : Buffer.alloc(0);
+      const lengths = new Float64Array(size);
+      gather(Float64Array.of(text.length), lengths, NO_LIMIT);
+      const [length = 0] = lengths;
+      const received = new Uint8Array(length);
+      gather(text, received, wait, lengths);
+      return Buffer.from(received).toString();
+    },
+    async afterFirst(work) {
+      if (rank === 0) {
+        const result = await work();
+        meet(NO_LIMIT);
+        return result;
+      }
+      meet(NO_LIMIT);
+      return work();
+    },
+    agreed(signal) {
+      own = signal;
+      return all.signal;
+    },
+    end() {
+      meet(wait);
+      hasEnded = true;
+      addon.stop();
+    },
+  };
+}
+
+/** An error of the addon, as what happened to the job. */
+function problemOf(error: unknown, rank: number): unknown {
+  const { code, message } = error as Error & { readonly code?: string };
+  if (code !== 'MPI_TIMEOUT') return code === 'MPI' ? lost(`process ${rank}: ${message}`, error) : error;
+  const [seconds, ...ranks] = message.split(' ');
+  return lost(`process ${rank} has waited ${seconds} s for ${ranks.length === 1 ? 'process' : 'processes'} ${ranks.join(' ')}`, error);
+}
+
+function lost(message: string, cause: unknown): UserError {
+  return userError('thread', { message, fix: 'see what became of it, and go on from the last checkpoint with --resume auto' }, cause);
+}

@@ -1,0 +1,43 @@
+/** Numbers of any kind, as they lie in memory. */
+export type Numbers = Uint8Array | Uint32Array | Float32Array | Float64Array;
+
+/**
+ * The processes that take every step of a training together, as one of them sees them. All call the same in the same order, with as
+ * many numbers, and all get the same; who is alone has nobody to wait for.
+ * @throws UserError (thread), from each of them, that names who gave no answer in time
+ */
+export interface Peers {
+  /** This one's number, from 0. */
+  readonly rank: number;
+  readonly size: number;
+  /** Everyone's numbers added up in place, in double precision and the order of ranks. */
+  sumFloats(numbers: Float32Array): void;
+  sumDoubles(numbers: Float64Array): void;
+  /** Puts everyone's numbers one behind the other into `all`: so many bytes of each, as many of each as of this one where nothing is said. */
+  gather(own: Numbers, all: Numbers, bytes?: Float64Array): void;
+  /** Sends each its part of `out`, and puts what each has sent into `into`: parts of so many bytes, in the order of ranks. */
+  exchange(out: Numbers, outBytes: Float64Array, into: Numbers, intoBytes: Float64Array): void;
+  /** What the first makes of some work that it does alone, while the others wait as long as it takes. */
+  fromFirst(work: () => Promise<string>): Promise<string>;
+  /** Lets the first do its work before the others do theirs. */
+  afterFirst<Result>(work: () => Promise<Result>): Promise<Result>;
+  /** Aborted, in all of them between the same two steps, where one was asked to end by `signal`. */
+  agreed(signal: AbortSignal): AbortSignal;
+}
+
+/** Who trains without others. */
+export const ALONE: Peers = {
+  rank: 0,
+  size: 1,
+  sumFloats: () => undefined,
+  sumDoubles: () => undefined,
+  gather: copy,
+  exchange: (out, _outBytes, into) => copy(out, into),
+  fromFirst: (work) => work(),
+  afterFirst: (work) => work(),
+  agreed: (signal) => signal,
+};
+
+function copy(from: Numbers, to: Numbers): void {
+  new Uint8Array(to.buffer, to.byteOffset, to.byteLength).set(new Uint8Array(from.buffer, from.byteOffset, from.byteLength));
+}

@@ -1,0 +1,101 @@
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { jobOf } from '../../src/cluster/job.js';
+import { openPeers } from '../../src/cluster/open-peers.js';
+import { ALONE } from '../../src/peers.js';
+import { MPICH, mpirun, needsMpi, OPEN_MPI, type Mpi } from '../support/mpi.js';
+
+const SCRIPT = join(import.meta.dirname, '..', 'support', 'peers-script.js');
+
+/** What each process found, in the order of ranks. */
+async function found(mpi: Mpi, processes: number, step: string, environment: NodeJS.ProcessEnv = {}) {
+  const { code, stdout, stderr } = await mpirun(mpi, processes, '.', [SCRIPT, step], environment);
+  const lines = stdout.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as { rank: number; error?: string });
+  return { code, stderr, lines: lines.sort((a, b) => a.rank - b.rank) };
+}
+
+describe.each([OPEN_MPI, MPICH])('processes of $name', { timeout: 60_000 }, (mpi) => {
+  it('sum in double precision, in the order of ranks', async (context) => {
+    needsMpi(context, mpi);
+    const { code, lines } = await found(mpi, 3, 'sums');
+    const same = { floats: [1, 501, 1001], doubles: [1.75, 1] };
+    expect(lines).toEqual([0, 1, 2].map((rank) => ({ rank, ...same })));
+    expect(code).toBe(0);
+  });
+
+  it('send each other parts of any size', async (context) => {
+    needsMpi(context, mpi);
+    const { lines } = await found(mpi, 3, 'parts');
+    const same = { all: [0, 0, 1, 10, 2, 20], shown: [1, 2, 2] };
+    expect(lines).toEqual([{ rank: 0, ...same, into: [1] }, { rank: 1, ...same, into: [1, 2, 3] }, { rank: 2, ...same, into: [1, 1, 2, 2, 3] }]);
+  });
+
+  it('wait for what the first does alone, and take its text', async (context) => {
+    needsMpi(context, mpi);
+    const { lines } = await found(mpi, 3, 'turns');
+    expect(lines).toEqual([0, 1, 2].map((rank) => ({ rank, text: 'from 0: ü', isBehind: true })));
+  });
+
+  it('hear at the same exchange that one of them is to end', async (context) => {
+    needsMpi(context, mpi);
+    const { lines } = await found(mpi, 2, 'stop');
+    const seen = [false, false, true, true];
+    expect(lines).toEqual([{ rank: 0, seen, isOwnReason: false }, { rank: 1, seen, isOwnReason: true }]);
+  });
+
+  it('name the one that gives no answer, and end with all others', async (context) => {
+    needsMpi(context, mpi);
+    const { code, lines } = await found(mpi, 3, 'silent', { MTL_MPI_WAIT: '1' });
+    expect(lines.map(({ error }) => error)).toEqual([0, 2].map((rank) => `process ${rank} has waited 1 s for process 1; see what became of it, and go on from the last checkpoint with --resume auto`));
+    expect(code).not.toBe(0);
+  });
+
+  it('end where one of them is killed', async (context) => {
+    needsMpi(context, mpi);
+    const { code } = await found(mpi, 3, 'dies');
+    expect(code).not.toBe(0);
+  });
+
+  it('find out that they are not at the same place', async (context) => {
+    needsMpi(context, mpi);
+    const { code, lines } = await found(mpi, 2, 'elsewhere', { MTL_MPI_WAIT: '2' });
+    expect(lines.map(({ error }) => error)).toEqual([expect.stringMatching(/^process 0: a message did not arrive as it should/), expect.stringMatching(/^process 1: 16 bytes came from process 0, 24 were expected/)]);
+    expect(code).not.toBe(0);
+  });
+});
+
+describe('a job', () => {
+  it('is that of the MPI which started it, and no other', async (context) => {
+    needsMpi(context, OPEN_MPI);
+    needsMpi(context, MPICH);
+    const { code, lines } = await found(OPEN_MPI, 2, 'sums', { MTL_MPICC: MPICH.compiler });
+    expect(lines.map(({ error }) => error)).toContainEqual(expect.stringMatching(/^2 processes of Open MPI's mpirun: MPICH Version.* sees 1 of them: it is not the MPI that has started them; /));
+    expect(code).not.toBe(0);
+  });
+
+  it('is known by what its launcher leaves in the environment', () => {
+    expect(jobOf({})).toBeUndefined();
+    expect(jobOf({ OMPI_COMM_WORLD_SIZE: '1', OMPI_COMM_WORLD_RANK: '0' })).toBeUndefined();
+    expect(jobOf({ OMPI_COMM_WORLD_SIZE: '4', OMPI_COMM_WORLD_RANK: '3', PMIX_RANK: '3' })).toMatchObject({ rank: 3, size: 4, compilers: ['mpicc.openmpi', 'mpicc'] });
+    expect(jobOf({ PMI_SIZE: '2', PMI_RANK: '1' })).toMatchObject({ rank: 1, size: 2, compilers: ['mpicc.mpich', 'mpicc'] });
+    expect(jobOf({ PMIX_RANK: '1', SLURM_STEP_NUM_TASKS: '2', SLURM_PROCID: '1' })).toMatchObject({ rank: 1, size: 2 });
+    expect(jobOf({ PMI_SIZE: '2', PMI_RANK: '0', MTL_MPICC: '/opt/mpicc' })).toMatchObject({ compilers: ['/opt/mpicc'] });
+    expect(() => jobOf({ SLURM_STEP_NUM_TASKS: '2', SLURM_PROCID: '1' })).toThrow(/started 2 tasks that cannot find each other; say which MPI they speak/);
+    expect(jobOf({ SLURM_STEP_NUM_TASKS: '1', SLURM_PROCID: '0' })).toBeUndefined();
+  });
+
+  it('says what is missing where its addon cannot be built', () => {
+    expect(() => openPeers({ PMI_SIZE: '2', PMI_RANK: '0', MTL_MPICC: '/nowhere/mpicc' })).toThrow(/the addon for MPI cannot be built: there is no \/nowhere\/mpicc; install/);
+  });
+
+  it('of one process needs no MPI', async () => {
+    const peers = openPeers({});
+    expect(peers).toMatchObject({ rank: 0, size: 1 });
+    const [own, all] = [Float64Array.of(1, 2), new Float64Array(2)];
+    peers.gather(own, all);
+    peers.sumDoubles(own);
+    expect([...own, ...all]).toEqual([1, 2, 1, 2]);
+    expect(await ALONE.fromFirst(() => Promise.resolve('own'))).toBe('own');
+    peers.end();
+  });
+});

@@ -1,0 +1,86 @@
+// What test/cluster/peers.test.ts starts several of: does what it is named, and writes what came of it as one line of JSON.
+import { setTimeout } from 'node:timers/promises';
+import { openPeers } from '../../dist/cluster/open-peers.js';
+
+function join() {
+  try {
+    return openPeers();
+  } catch (error) {
+    process.stdout.write(`${JSON.stringify({ error: error.message })}\n`);
+    process.exit(2);
+  }
+}
+const peers = join();
+const { rank, size } = peers;
+const tell = (found) => process.stdout.write(`${JSON.stringify({ rank, ...found })}\n`);
+const steps = {
+  sums() {
+    // In single precision, or in another order, what is small would be lost.
+    const floats = Float32Array.from({ length: 1001 }, (_, i) => (rank === 0 ? 2 ** 30 : rank === 1 ? 1 + i : -(2 ** 30)));
+    peers.sumFloats(floats);
+    const doubles = Float64Array.of(2 ** -rank, rank === 1 ? 1 : 0);
+    peers.sumDoubles(doubles);
+    tell({ floats: [floats[0], floats[500], floats[1000]], doubles: [...doubles] });
+  },
+  parts() {
+    const all = new Uint32Array(2 * size);
+    peers.gather(Uint32Array.of(rank, 10 * rank), all);
+    // Each sends r bytes to process r, and one to itself.
+    const bytesOf = (to, from) => (to === from ? 1 : to);
+    const outBytes = Float64Array.from({ length: size }, (_, r) => bytesOf(r, rank));
+    const intoBytes = Float64Array.from({ length: size }, (_, r) => bytesOf(rank, r));
+    const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
+    const into = new Uint8Array(sum(intoBytes));
+    peers.exchange(new Uint8Array(sum(outBytes)).fill(rank + 1), outBytes, into, intoBytes);
+    // Each shows all as many numbers as its rank.
+    const shown = new Uint32Array(3);
+    peers.gather(new Uint32Array(rank).fill(rank), shown, Float64Array.of(0, 4, 8));
+    tell({ all: [...all], into: [...into], shown: [...shown] });
+  },
+  async turns() {
+    const text = await peers.fromFirst(async () => setTimeout(50, 'from 0: ü'));
+    let isBehind = false;
+    await peers.afterFirst(async () => {
+      await setTimeout(rank === 0 ? 50 : 0);
+      isBehind = true;
+    });
+    tell({ text, isBehind });
+  },
+  stop() {
+    const own = new AbortController();
+    const agreed = peers.agreed(own.signal);
+    const seen = [];
+    for (let step = 0; step < 4; step++) {
+      if (rank === 1 && step === 2) own.abort(new Error('asked'));
+      peers.sumDoubles(new Float64Array(1));
+      seen.push(agreed.aborted);
+    }
+    tell({ seen, isOwnReason: agreed.reason === own.signal.reason });
+  },
+  async silent() {
+    if (rank === 1) await setTimeout(10_000);
+    try {
+      peers.sumDoubles(new Float64Array(1));
+    } catch (error) {
+      tell({ error: error.message });
+      // The others' turn to say the same.
+      await setTimeout(500);
+      process.exit(error.exitCode);
+    }
+  },
+  async dies() {
+    if (rank === 1) process.kill(process.pid, 'SIGKILL');
+    peers.sumDoubles(new Float64Array(1));
+  },
+  async elsewhere() {
+    try {
+      peers.sumDoubles(new Float64Array(rank === 0 ? 1 : 2));
+    } catch (error) {
+      tell({ error: error.message });
+      await setTimeout(500);
+      process.exit(error.exitCode);
+    }
+  },
+};
+await steps[process.argv[2]]();
+peers.end();
