@@ -11,7 +11,7 @@ import { userCache } from './user-cache.js';
 
 const LINKING: Partial<Record<NodeJS.Platform, readonly string[]>> = { linux: ['-shared'], darwin: ['-shared', '-undefined', 'dynamic_lookup'] };
 /** Nothing is fused but what the source fuses, since sums have to have the bits of WebAssembly's. */
-const FLAGS = ['-std=gnu11', '-O3', '-fPIC', '-fvisibility=hidden', '-ffp-contract=off'];
+const FLAGS = ['-std=gnu11', '-O3', '-fPIC', '-fvisibility=hidden', '-ffp-contract=off', '-fno-math-errno'];
 /** What cannot be built is tried again after a day: whoever lacked a header may have it by then. */
 const FAILED_MS = 24 * 3600 * 1000;
 const BUILD_MS = 120_000;

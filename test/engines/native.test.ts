@@ -95,10 +95,11 @@ describe.each(ADDON.families)('the products for %s', (family) => {
   it('are not used where they come to other bits', () => {
     const instance = (memory: WebAssembly.Memory): Kernels => instantiate(WASM, memory);
     expect(hasSameBits(addon, family, instance)).toBe(true);
-    for (const kernel of ['gemm', 'gemmGradient'] as const) {
-      const idle: Addon = { families: () => [family], attach: (...args) => ({ ...addon.attach(...args), [kernel]: () => true }) };
-      expect(hasSameBits(idle, family, instance), kernel).toBe(false);
-    }
+    const all = addon.attach(new Uint8Array(memoryOf().buffer), family);
+    const idleWith = (change: Partial<typeof all>): Addon => ({ ...addon, attach: (...args) => ({ ...addon.attach(...args), ...change }) });
+    for (const kernel of ['gemm', 'gemmGradient', 'lookup', 'lookupBags'] as const) expect(hasSameBits(idleWith({ [kernel]: () => 1 }), family, instance), kernel).toBe(false);
+    for (const kernel of ['gatherGradients', 'gatherBagGradients'] as const) expect(hasSameBits(idleWith({ [kernel]: () => 0 }), family, instance), kernel).toBe(false);
+    for (const rule of Object.keys(all.updates)) expect(hasSameBits(idleWith({ updates: { ...all.updates, [rule]: () => 1 } }), family, instance), rule).toBe(false);
   });
 
   it('are not called where an argument reaches beyond the memory', () => {

@@ -2,53 +2,61 @@
 
 #include "kernels.h"
 #include <node_api.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-/** The kernels of a family of processors, and whether this processor is of it. */
+/** A family of processors, and whether this one is of it. */
 typedef struct {
   const char *name;
   int (*is_here)(void);
-  gemm_kernel *gemm;
-  gemm_gradient_kernel *gemm_gradient;
+  kernels all;
 } family;
 
 #if defined(__x86_64__)
 static int has_avx512(void) { return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("fma"); }
 static int has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 /** The fastest first. */
-static const family families[] = {{"AVX-512", has_avx512, gemm_avx512, gemm_gradient_avx512}, {"AVX2", has_avx2, gemm_avx2, gemm_gradient_avx2}};
+static const family families[] = {{"AVX-512", has_avx512, KERNELS_OF(avx512)}, {"AVX2", has_avx2, KERNELS_OF(avx2)}};
 #else
 static int has_neon(void) { return 1; }
-static const family families[] = {{"NEON", has_neon, gemm_neon, gemm_gradient_neon}};
+static const family families[] = {{"NEON", has_neon, KERNELS_OF(neon)}};
 #endif
 #define FAMILIES (sizeof families / sizeof *families)
 
-/** What a function of JavaScript works on. */
+/** What a function of JavaScript works on, and the rule that it applies if it updates rows. */
 typedef struct {
-  const family *kernels;
+  const kernels *kernels;
   char *memory;
+  update_kernel *update;
 } place;
 
-#define MOST_ARGUMENTS 11
+#define MOST_ARGUMENTS 14
 
 /** Reads so many arguments; those that are no numbers are 0. */
-static const place *arguments_of(napi_env env, napi_callback_info info, size_t count, uint32_t *numbers) {
+static const place *arguments_of(napi_env env, napi_callback_info info, size_t count, int64_t *numbers) {
   napi_value values[MOST_ARGUMENTS];
   void *data;
   memset(numbers, 0, MOST_ARGUMENTS * sizeof *numbers);
   napi_get_cb_info(env, info, &count, values, NULL, &data);
-  for (size_t i = 0; i < count; i++) napi_get_value_uint32(env, values[i], &numbers[i]);
+  for (size_t i = 0; i < count; i++) napi_get_value_int64(env, values[i], &numbers[i]);
   return data;
 }
 
+static napi_value number(napi_env env, int value) {
+  napi_value result;
+  napi_create_int32(env, value, &result);
+  return result;
+}
+
+// Where arguments lie: within the memory, or, of tables, anywhere.
 #define FLOATS(offset) ((float *)(at->memory + (offset)))
+#define WORDS(offset) ((uint32_t *)(at->memory + (offset)))
+#define TABLE(address) ((float *)(uintptr_t)(address))
 
 /** gemm(a, lda, panels at, bias, c, ldc, begin, end, k, panels, accumulate) */
 static napi_value call_gemm(napi_env env, napi_callback_info info) {
-  uint32_t n[MOST_ARGUMENTS];
+  int64_t n[MOST_ARGUMENTS];
   const place *at = arguments_of(env, info, 11, n);
   at->kernels->gemm(FLOATS(n[0]), n[1], FLOATS(n[2]), n[3] ? FLOATS(n[3]) : NULL, FLOATS(n[4]), n[5], n[6], n[7], n[8], n[9], n[10] != 0);
   return NULL;
@@ -56,11 +64,44 @@ static napi_value call_gemm(napi_env env, napi_callback_info info) {
 
 /** gemmGradient(x, ldx, d, ldd, g, rows, begin, end, k, panels, accumulate): whether the squares of all sums are finite */
 static napi_value call_gemm_gradient(napi_env env, napi_callback_info info) {
-  uint32_t n[MOST_ARGUMENTS];
-  napi_value result;
+  int64_t n[MOST_ARGUMENTS];
   const place *at = arguments_of(env, info, 11, n);
-  napi_get_boolean(env, at->kernels->gemm_gradient(FLOATS(n[0]), n[1], FLOATS(n[2]), n[3], FLOATS(n[4]), n[5], n[6], n[7], n[8], n[9], n[10] != 0), &result);
-  return result;
+  return number(env, at->kernels->gemm_gradient(FLOATS(n[0]), n[1], FLOATS(n[2]), n[3], FLOATS(n[4]), n[5], n[6], n[7], n[8], n[9], n[10] != 0));
+}
+
+/** lookup(ids, address of the table, its rows at the most, stride, width, y, ldy, begin, end): whether the table has all ids */
+static napi_value call_lookup(napi_env env, napi_callback_info info) {
+  int64_t n[MOST_ARGUMENTS];
+  const place *at = arguments_of(env, info, 9, n);
+  return number(env, at->kernels->lookup(WORDS(n[0]), TABLE(n[1]), n[2], n[3], n[4], FLOATS(n[5]), n[6], n[7], n[8]));
+}
+
+/** lookupBags(ids, factors, offsets, address of the table, its rows at the most, stride, width, y, ldy, begin, end): whether the table has all ids */
+static napi_value call_lookup_bags(napi_env env, napi_callback_info info) {
+  int64_t n[MOST_ARGUMENTS];
+  const place *at = arguments_of(env, info, 11, n);
+  return number(env, at->kernels->lookup_bags(WORDS(n[0]), FLOATS(n[1]), WORDS(n[2]), TABLE(n[3]), n[4], n[5], n[6], FLOATS(n[7]), n[8], n[9], n[10]));
+}
+
+/** gatherGradients(ids, d, ldd, width, hash, distinct, gradients, areas, bytes from area to area, count at, rows, is fresh): what it came to */
+static napi_value call_gather(napi_env env, napi_callback_info info) {
+  int64_t n[MOST_ARGUMENTS];
+  const place *at = arguments_of(env, info, 12, n);
+  return number(env, at->kernels->gather(WORDS(n[0]), FLOATS(n[1]), n[2], n[3], WORDS(n[4]), WORDS(n[5]), FLOATS(n[6]), n[7], n[8] / sizeof(float), WORDS(n[9]), n[10], n[11] != 0));
+}
+
+/** gatherBagGradients(ids, factors, offsets, then as above): what it came to */
+static napi_value call_gather_bags(napi_env env, napi_callback_info info) {
+  int64_t n[MOST_ARGUMENTS];
+  const place *at = arguments_of(env, info, 14, n);
+  return number(env, at->kernels->gather_bags(WORDS(n[0]), FLOATS(n[1]), WORDS(n[2]), FLOATS(n[3]), n[4], n[5], WORDS(n[6]), WORDS(n[7]), FLOATS(n[8]), n[9], n[10] / sizeof(float), WORDS(n[11]), n[12], n[13] != 0));
+}
+
+/** A rule(address of the table, its rows at the most, stride, width, distinct, gradients, begin, end, constants): whether the table has all rows */
+static napi_value call_update(napi_env env, napi_callback_info info) {
+  int64_t n[MOST_ARGUMENTS];
+  const place *at = arguments_of(env, info, 9, n);
+  return number(env, at->update(TABLE(n[0]), n[1], n[2], n[3], WORDS(n[4]), FLOATS(n[5]), n[6], n[7], FLOATS(n[8])));
 }
 
 static void release(napi_env env, void *data, void *hint) {
@@ -68,10 +109,10 @@ static void release(napi_env env, void *data, void *hint) {
   free(data);
 }
 
-static void give(napi_env env, napi_value to, const char *name, napi_callback call, const family *kernels, void *memory) {
+static void give(napi_env env, napi_value to, const char *name, napi_callback call, place works_on) {
   napi_value function;
   place *at = malloc(sizeof *at);
-  *at = (place){kernels, memory};
+  *at = works_on;
   napi_create_function(env, name, NAPI_AUTO_LENGTH, call, at, &function);
   napi_add_finalizer(env, function, at, release, NULL, NULL);
   napi_set_named_property(env, to, name, function);
@@ -94,7 +135,7 @@ static void use_huge_pages(void *memory, size_t bytes) {
 
 /** attach(bytes, family): the kernels of a family on a memory, which its caller keeps alive */
 static napi_value attach(napi_env env, napi_callback_info info) {
-  napi_value values[2], kernels;
+  napi_value values[2], given, updates;
   size_t count = 2, bytes = 0;
   char name[16] = "";
   void *memory = NULL;
@@ -104,13 +145,33 @@ static napi_value attach(napi_env env, napi_callback_info info) {
   for (size_t f = 0; f < FAMILIES && memory; f++) {
     if (strcmp(name, families[f].name) != 0 || !families[f].is_here()) continue;
     use_huge_pages(memory, bytes);
-    napi_create_object(env, &kernels);
-    give(env, kernels, "gemm", call_gemm, &families[f], memory);
-    give(env, kernels, "gemmGradient", call_gemm_gradient, &families[f], memory);
-    return kernels;
+    const place here = {&families[f].all, memory, NULL};
+    napi_create_object(env, &given);
+    give(env, given, "gemm", call_gemm, here);
+    give(env, given, "gemmGradient", call_gemm_gradient, here);
+    give(env, given, "lookup", call_lookup, here);
+    give(env, given, "lookupBags", call_lookup_bags, here);
+    give(env, given, "gatherGradients", call_gather, here);
+    give(env, given, "gatherBagGradients", call_gather_bags, here);
+    napi_create_object(env, &updates);
+#define GIVE_RULE(rule, name) give(env, updates, name, call_update, (place){NULL, memory, families[f].all.updates[RULE_##rule]});
+    RULES(GIVE_RULE)
+    napi_set_named_property(env, given, "updates", updates);
+    return given;
   }
   napi_throw_error(env, NULL, "expected bytes, and a family of this processor");
   return NULL;
+}
+
+/** addressOf(numbers): where they lie, in every thread of this process */
+static napi_value address_of(napi_env env, napi_callback_info info) {
+  napi_value value, address;
+  size_t count = 1;
+  void *memory = NULL;
+  napi_get_cb_info(env, info, &count, &value, NULL, NULL);
+  napi_get_typedarray_info(env, value, NULL, NULL, &memory, NULL, NULL);
+  napi_create_double(env, (double)(uintptr_t)memory, &address);
+  return address;
 }
 
 /** families(): the names of those that this processor is of, the fastest first */
@@ -130,6 +191,8 @@ NAPI_MODULE_INIT() {
   napi_value function;
   napi_create_function(env, "attach", NAPI_AUTO_LENGTH, attach, NULL, &function);
   napi_set_named_property(env, exports, "attach", function);
+  napi_create_function(env, "addressOf", NAPI_AUTO_LENGTH, address_of, NULL, &function);
+  napi_set_named_property(env, exports, "addressOf", function);
   napi_create_function(env, "families", NAPI_AUTO_LENGTH, list_families, NULL, &function);
   napi_set_named_property(env, exports, "families", function);
   return exports;

@@ -3,7 +3,6 @@
 
 #include "kernels.h"
 #include "vector.h"
-#include <string.h>
 
 /** Floats of a block of rows that stays in the second cache while all panels pass. */
 #define BLOCK_FLOATS (96 * 1024)
@@ -11,8 +10,6 @@
 #define GRADIENT_ROWS 128
 /** Panels that are side by side. */
 #define PANEL 8
-/** 2^64: a number whose square is not finite becomes infinite by it. */
-#define ROOT 18446744073709551616.0f
 
 INLINE void product_tile(const int rows, const int panels, const float *a, size_t lda, const float *w, size_t k, const float *bias, float *c, size_t ldc, int accumulate) {
   vector s[MOST_ROWS][VECTORS(MOST_PANELS)];
@@ -53,7 +50,7 @@ INLINE vector gradient_tile(const int inputs, const int panels, const float *x, 
   UNROLL for (int i = 0; i < inputs; i++) {
     UNROLL for (int v = 0; v < VECTORS(panels); v++) {
       store(g + i * PANEL, gap, panels, v, s[i][v]);
-      seen += s[i][v] * splat(ROOT) * splat(0);
+      seen = look(seen, s[i][v]);
     }
   }
   return seen;
@@ -133,9 +130,5 @@ int NAME(gemm_gradient)(const float *x, size_t ldx, const float *d, size_t ldd, 
     }
     first = last;
   } while (first < rows);
-  float lanes[sizeof(vector) / sizeof(float)];
-  memcpy(lanes, &seen, sizeof seen);
-  int is_finite = 1;
-  for (size_t j = 0; j < sizeof lanes / sizeof *lanes; j++) is_finite &= lanes[j] == lanes[j];
-  return is_finite;
+  return saw_finite(seen);
 }

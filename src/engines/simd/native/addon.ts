@@ -1,5 +1,7 @@
 import { createRequire } from 'node:module';
 import { randomStream } from '../../../random.js';
+import { WORD } from '../arena.js';
+import type { TableRule } from '../call-list.js';
 import type { Kernels } from '../kernels.js';
 import { attach, type Addon } from './attach.js';
 import { buildAddon } from './build.js';
@@ -30,25 +32,66 @@ export function findNative(instantiate: (memory: WebAssembly.Memory) => Kernels,
   }
 }
 
-/** Sizes that end within tiles, blocks and panels. */
-const TRIED = { rows: 141, inputs: 41, panels: 7 };
+/** Sizes that end within tiles, blocks, panels and vectors. */
+const TRIED = { rows: 141, inputs: 41, panels: 7, tableRows: 97, width: 21, stride: 64 };
+/** Constants that suit any rule. */
+const CONSTANTS = [1, 0, 0.01, Infinity, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8];
 
-/** Whether products have the bits of WebAssembly's on this processor: a last look before a run trusts a compiler that nobody has seen. */
+/** Whether the kernels have the bits of WebAssembly's on this processor: a last look before a run trusts a compiler that nobody has seen. */
 export function hasSameBits(addon: Addon, family: string, instantiate: (memory: WebAssembly.Memory) => Kernels): boolean {
-  const { rows, inputs, panels } = TRIED;
-  const columns = panels * 8;
   const results = [false, true].map((isNative) => {
     const memory = new WebAssembly.Memory({ initial: 8, maximum: 8, shared: true });
     const kernels = isNative ? attach(instantiate(memory), addon, family, memory) : instantiate(memory);
-    const floats = new Float32Array(memory.buffer);
-    const random = randomStream(0, 'native');
-    const x = kernels.heapBase();
-    const [weights, y] = [x + rows * inputs * 4, x + (rows + columns) * inputs * 4];
-    for (let i = x / 4; i < y / 4; i++) floats[i] = random.uniform() - 0.5;
     kernels.join(0, 1, 0);
-    kernels.gemm(x, inputs, weights, weights, y, columns, rows, inputs, panels, 0);
-    kernels.gemmGradient(x, inputs, y, columns, weights, rows, inputs, panels, 1);
+    const place = takePlaces(kernels.heapBase());
+    tryProducts(kernels, memory, place);
+    tryRows(kernels, memory, place, Object.keys(addon.attach(new Uint8Array(memory.buffer), family).updates) as `${TableRule}Table`[]);
     return Buffer.from(memory.buffer);
   });
   return results[0]!.equals(results[1]!);
+}
+
+type Places = (words: number) => number;
+
+/** Hands out places from an address on. */
+function takePlaces(begin: number): Places {
+  let end = begin;
+  return (words) => (end += words * WORD) - words * WORD;
+}
+
+function tryProducts(kernels: Kernels, { buffer }: WebAssembly.Memory, place: Places): void {
+  const { rows, inputs, panels } = TRIED;
+  const columns = panels * 8;
+  const [x, weights, y] = [place(rows * inputs), place(columns * inputs), place(rows * columns)];
+  fill(new Float32Array(buffer, x, rows * inputs), 0.5);
+  fill(new Float32Array(buffer, weights, columns * inputs), 0.5);
+  kernels.gemm(x, inputs, weights, weights, y, columns, rows, inputs, panels, 0);
+  kernels.gemmGradient(x, inputs, y, columns, weights, rows, inputs, panels, 1);
+}
+
+function tryRows(kernels: Kernels, { buffer }: WebAssembly.Memory, place: Places, updates: readonly `${TableRule}Table`[]): void {
+  const { rows, tableRows, width, stride } = TRIED;
+  const [ids, factors, offsets, bag] = [place(rows), place(rows), place(rows + 1), place(2)];
+  const [table, y, hash, distinct, gradients] = [place(tableRows * stride), place(rows * width), place(4 * rows), place(rows), place(rows * width)];
+  const [claim, countAt, fresh, refused, constants] = [place(1), place(3), place(1), place(1), place(CONSTANTS.length)];
+  const words = new Uint32Array(buffer);
+  // What rules keep is not negative.
+  fill(new Float32Array(buffer, table, tableRows * stride), 0);
+  fill(new Float32Array(buffer, factors, rows), 0.5);
+  const random = randomStream(0, 'native ids');
+  for (let b = 0; b < rows; b++) words[ids / WORD + b] = random.below(tableRows);
+  for (let b = 0; b <= rows; b++) words[offsets / WORD + b] = Math.min(rows, 3 * b);
+  words.set([ids, factors], bag / WORD);
+  words.set([0, 0, rows, 1], countAt / WORD);
+  new Float32Array(buffer, constants).set(CONSTANTS);
+  kernels.lookup(ids, table, stride, width, y, width, rows);
+  kernels.gatherGradients(claim, ids, y, width, width, hash, distinct, gradients, 1, 0, countAt, rows, 1, fresh);
+  for (const update of updates) kernels[update](table, stride, width, hash, distinct, gradients, countAt, constants, refused, 0);
+  kernels.lookupBags(bag, offsets, table, stride, width, y, width, rows);
+  kernels.gatherBagGradients(claim, bag, offsets, y, width, width, hash, distinct, gradients, 1, 0, countAt, rows, 1, fresh);
+}
+
+function fill(floats: Float32Array, lift: number): void {
+  const random = randomStream(floats.length, 'native');
+  for (let i = 0; i < floats.length; i++) floats[i] = random.uniform() - lift;
 }

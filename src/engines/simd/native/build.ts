@@ -9,6 +9,8 @@ export const FAMILIES: Partial<Record<NodeJS.Architecture, Readonly<Record<strin
   x64: { avx512: ['-mavx512f', '-mavx512dq', '-mfma'], avx2: ['-mavx2', '-mfma'] },
   arm64: { neon: [] },
 };
+/** What is compiled for each family; the addon itself is compiled once. */
+export const SOURCES_OF_FAMILY = ['products', 'rows', 'updates'] as const;
 
 /** How to build; flags are those of another build than that of others. */
 export type BuildOptions = Partial<Pick<AddonRecipe, 'folder' | 'compiler' | 'flags' | 'isInsistent'>>;
@@ -18,7 +20,8 @@ export function buildAddon({ compiler = process.env['CC'] ?? 'cc', ...options }:
   const families = FAMILIES[process.arch];
   if (families === undefined) return { reason: `there are none for ${process.platform} on ${process.arch}` };
   return buildOnce({ name: 'kernels', sources: SOURCES, compiler, recipe: families, ...options }, ({ compile, link, source }) => {
-    for (const [family, of] of Object.entries(families)) compile(...of, '-c', source('products.c'), '-o', `${family}.o`);
-    link(source('addon.c'), ...Object.keys(families).map((family) => `${family}.o`));
+    const objects = Object.entries(families).flatMap(([family, of]) => SOURCES_OF_FAMILY.map((name) => ({ name, of, object: `${name}-${family}.o` })));
+    for (const { name, of, object } of objects) compile(...of, '-c', source(`${name}.c`), '-o', object);
+    link(source('addon.c'), ...objects.map(({ object }) => object));
   });
 }

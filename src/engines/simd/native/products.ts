@@ -1,0 +1,39 @@
+import type { Kernels } from '../kernels.js';
+import type { Native } from './native.js';
+import { beginOf, type Reach, type Shares } from './reach.js';
+
+/** The products that addon.c gives. */
+export interface NativeProducts {
+  gemm(a: number, lda: number, panelsAt: number, bias: number, c: number, ldc: number, begin: number, end: number, k: number, panels: number, accumulate: number): void;
+  /** Whether the squares of all sums are finite: 1 or 0. */
+  gemmGradient(x: number, ldx: number, d: number, ldd: number, g: number, rows: number, begin: number, end: number, k: number, panels: number, accumulate: number): number;
+}
+
+const PANEL = 8;
+/** Inputs or rows that are handed out together. */
+const UNIT = 4;
+/** Fewer rows than this are done before a call has come through; more inputs do not fit the stack, where they are turned round. */
+const [FEWEST_ROWS, MOST_INPUTS] = [8, 8192];
+
+/** Products in the place of an instance's. */
+export function nativeProducts(kernels: Kernels, native: NativeProducts, { hold }: Reach, shares: Shares) {
+  return {
+    gemm(a, lda, panelsAt, bias, c, ldc, rows, k, panels, accumulate) {
+      if (rows < FEWEST_ROWS || k > MOST_INPUTS) return kernels.gemm(a, lda, panelsAt, bias, c, ldc, rows, k, panels, accumulate);
+      hold(a, rows, lda, k);
+      hold(panelsAt, panels, k * PANEL, k * PANEL);
+      hold(bias, 1, 0, bias === 0 ? 0 : panels * PANEL);
+      hold(c, rows, ldc, panels * PANEL);
+      native.gemm(a, lda, panelsAt, bias, c, ldc, beginOf(rows, UNIT, shares.self, shares), beginOf(rows, UNIT, shares.self + 1, shares), k, panels, accumulate);
+      return 0;
+    },
+    gemmGradient(x, ldx, d, ldd, g, rows, k, panels, accumulate) {
+      if (rows < FEWEST_ROWS) return kernels.gemmGradient(x, ldx, d, ldd, g, rows, k, panels, accumulate);
+      hold(x, rows, ldx, k);
+      hold(d, rows, ldd, panels * PANEL);
+      hold(g, panels, k * PANEL, k * PANEL);
+      if (native.gemmGradient(x, ldx, d, ldd, g, rows, beginOf(k, UNIT, shares.self, shares), beginOf(k, UNIT, shares.self + 1, shares), k, panels, accumulate) === 0) kernels.noteNotFinite();
+      return 0;
+    },
+  } satisfies Native;
+}

@@ -1,0 +1,178 @@
+/** @module-tag long */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { SIGNATURES } from '../../src/engines/simd/kernel-signatures.js';
+import type { Kernels } from '../../src/engines/simd/kernels.js';
+import { instantiate, loadKernels } from '../../src/engines/simd/module.js';
+import { openAddon } from '../../src/engines/simd/native/addon.js';
+import { attach } from '../../src/engines/simd/native/attach.js';
+import { optimizers } from '../../src/optimizers/optimizers.js';
+import { slotWords } from '../../src/optimizers/optimizer.js';
+import { randomStream } from '../../src/random.js';
+import { ADDON } from '../support/native.js';
+
+const WASM = loadKernels(true, 'wasm');
+const PAGES = 40;
+const BEGIN = 65_536;
+const memoryOf = (): WebAssembly.Memory => new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared: true });
+const TABLE_KERNELS = Object.keys(SIGNATURES).filter((name): name is Extract<keyof typeof SIGNATURES, `${string}Table`> => name.endsWith('Table'));
+
+/** Two fields of a table, one with an id and one with a bag, and how many workers share them. */
+const shapes = fc.record({
+  rows: fc.integer({ min: 1, max: 300 }),
+  tableRows: fc.integer({ min: 1, max: 400 }),
+  width: fc.integer({ min: 1, max: 40 }),
+  gap: fc.integer({ min: 0, max: 9 }),
+  /** Floats of a row beyond what any rule keeps. */
+  spare: fc.integer({ min: 0, max: 3 }),
+  items: fc.integer({ min: 0, max: 6 }),
+  areas: fc.integer({ min: 1, max: 3 }),
+  threads: fc.integer({ min: 1, max: 5 }),
+  isLazy: fc.boolean(),
+  penalty: fc.constantFrom(0, 0.01),
+  limit: fc.constantFrom(Infinity, 0.2),
+  kernel: fc.constantFrom(...TABLE_KERNELS),
+  seed: fc.nat(1000),
+});
+type Shape = typeof shapes extends fc.Arbitrary<infer Value> ? Value : never;
+
+/** What a rule is by its kernel, with options that keep all that it may keep. */
+function ruleOf(kernel: string) {
+  const part = optimizers.names.map((name) => optimizers.schema.parse({ name })).find((spec) => `${optimizers.partOf(spec).kernel}Table` === kernel)!;
+  const withMomentum = optimizers.schema.safeParse({ ...part, momentum: 0.9 });
+  return optimizers.build(withMomentum.success ? withMomentum.data : part);
+}
+
+/** Looks both fields up, gathers, updates, and gathers once more on top, by every worker in turn. */
+function compute(kernels: Kernels, { buffer }: WebAssembly.Memory, { rows, tableRows, width, gap, spare, items, areas, threads, isLazy, penalty, limit, kernel, seed }: Shape): void {
+  const optimizer = ruleOf(kernel);
+  const stride = width + slotWords(optimizer, width) + spare;
+  const random = randomStream(seed, 'rows');
+  let end = BEGIN;
+  const place = (words: number): number => (end += words * 4) - words * 4;
+  const bagItems = rows * items;
+  const keys = Math.min(tableRows, rows + bagItems);
+  const [ids, offsets, bag, itemIds, factors] = [place(rows), place(rows + 1), place(2), place(bagItems), place(bagItems)];
+  const [ldd, table] = [2 * width + gap, place(tableRows * stride)];
+  const [y, d, hash, distinct] = [place(rows * ldd), place(rows * ldd), place(4 * keys), place(keys)];
+  const areaBytes = keys * width * 4;
+  const [gradients, claim, countAt, fresh, refused, constants] = [place(areas * keys * width), place(1), place(3), place(2), place(1), place(12)];
+  expect(end).toBeLessThanOrEqual(PAGES * 65_536);
+  const [words, floats] = [new Uint32Array(buffer), new Float32Array(buffer)];
+  floats.fill(NaN, BEGIN / 4);
+  for (let i = table / 4; i < (y + rows * ldd * 8) / 4; i++) floats[i] = random.uniform();
+  for (let b = 0; b < rows; b++) words[ids / 4 + b] = random.below(tableRows);
+  words[offsets / 4] = 0;
+  for (let b = 1; b <= rows; b++) words[offsets / 4 + b] = Math.min(bagItems, words[offsets / 4 + b - 1]! + random.below(2 * items + 1));
+  for (let i = 0; i < bagItems; i++) [words[itemIds / 4 + i], floats[factors / 4 + i]] = [random.below(tableRows), random.uniform() - 0.5];
+  words.set([itemIds, factors], bag / 4);
+  words.set([0, 0, keys], countAt / 4);
+  words.set([1, 0], fresh / 4);
+  words.set([0], claim / 4);
+  words.set([0], refused / 4);
+  floats.fill(0, constants / 4, constants / 4 + 12);
+  floats.set([0.5, penalty, 0.01, limit, ...optimizer.constants(3, 0.01)], constants / 4);
+
+  const byAll = (work: () => void): void => {
+    for (let self = 0; self < threads; self++) {
+      kernels.join(self, threads, 0);
+      work();
+    }
+  };
+  const gather = (area: number): void => {
+    words[claim / 4] = 0;
+    const freshAt = area === 0 ? fresh : fresh + 4;
+    byAll(() => {
+      kernels.gatherGradients(claim, ids, d, ldd, width, hash, distinct, gradients + area * areaBytes, area === 0 ? areas : 1, areaBytes, countAt, rows, 1, freshAt);
+      kernels.gatherBagGradients(claim, bag, offsets, d + width * 4, ldd, width, hash, distinct, gradients + area * areaBytes, area === 0 ? areas : 1, areaBytes, countAt, rows, 0, freshAt);
+    });
+  };
+  byAll(() => {
+    kernels.lookup(ids, table, stride, width, y, ldd, rows);
+    kernels.lookupBags(bag, offsets, table, stride, width, y + width * 4, ldd, rows);
+  });
+  for (let area = 0; area < areas; area++) gather(area);
+  byAll(() => void kernels[kernel](table, stride, width, hash, distinct, gradients, countAt, constants, refused, isLazy ? 0 : tableRows));
+  // As a second pass of a step does.
+  words[fresh / 4] = 0;
+  gather(0);
+  words[refused / 4] = 1;
+  byAll(() => void kernels[kernel](table, stride, width, hash, distinct, gradients, countAt, constants, refused, 0));
+}
+
+describe.each(ADDON.families)('the kernels of rows for %s', (family) => {
+  const addon = openAddon(ADDON.path);
+
+  it("leave the bits of WebAssembly's in all of the memory, for every rule, any shape and number of workers", { timeout: 120_000 }, () => {
+    const [one, other] = [memoryOf(), memoryOf()];
+    const wasm = instantiate(WASM, one);
+    const native = attach(instantiate(WASM, other), addon, family, other);
+    fc.assert(
+      fc.property(shapes, (shape) => {
+        compute(wasm, one, shape);
+        compute(native, other, shape);
+        expect(Buffer.compare(new Uint8Array(one.buffer, BEGIN), new Uint8Array(other.buffer, BEGIN))).toBe(0);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('are there for every rule that has one in WebAssembly', () => {
+    expect(Object.keys(addon.attach(new Uint8Array(memoryOf().buffer), family).updates).sort()).toEqual([...TABLE_KERNELS].sort());
+  });
+
+  it("refuse a gradient whose square is not finite, as WebAssembly's do, and only then", () => {
+    for (const [largest, isRefused] of [[1e9, 0], [2 ** 63, 0], [2 ** 64, 1], [Infinity, 1], [NaN, 1]] as const) {
+      for (const isNative of [false, true]) {
+        const memory = memoryOf();
+        const kernels = isNative ? attach(instantiate(WASM, memory), addon, family, memory) : instantiate(WASM, memory);
+        const [words, floats] = [new Uint32Array(memory.buffer), new Float32Array(memory.buffer)];
+        const [ids, d, hash, distinct, gradients, claim, countAt, fresh, refused] = Array.from({ length: 9 }, (_, i) => BEGIN + i * 16_384) as [number, number, number, number, number, number, number, number, number];
+        words.set([0, 0, 100], countAt / 4);
+        words[fresh / 4] = 1;
+        for (let b = 0; b < 100; b++) words[ids / 4 + b] = b;
+        floats[d / 4 + 5 * 99 + 4] = largest;
+        kernels.join(0, 1, 0);
+        kernels.gatherGradients(claim, ids, d, 5, 5, hash, distinct, gradients, 1, 0, countAt, 100, 1, fresh);
+        kernels.refuseUnlessFinite(refused);
+        expect([largest, isNative, words[refused / 4]]).toEqual([largest, isNative, isRefused]);
+      }
+    }
+  });
+
+  it('touch nothing where an argument, an id or an item reaches beyond the memory', () => {
+    const memory = memoryOf();
+    const kernels = attach(instantiate(WASM, memory), addon, family, memory);
+    kernels.join(0, 1, 0);
+    const end = PAGES * 65_536;
+    const words = new Uint32Array(memory.buffer);
+    const [ids, table, y] = [BEGIN, BEGIN + 65_536, BEGIN + 131_072];
+    const looked = [ids, table, 8, 8, y, 8, 100];
+    expect(() => kernels.lookup(...looked)).not.toThrow();
+    for (const [place, value] of [[0, end - 64], [0, 2], [0, NaN], [1, end], [1, -4], [2, 4], [4, end - 64], [5, 1e6], [6, 1e6]] as const) {
+      expect(() => kernels.lookup(...looked.with(place, value)), `argument ${place} = ${value}`).toThrow(RangeError);
+    }
+    words[ids / 4 + 99] = 0xffffffff;
+    expect(() => kernels.lookup(...looked)).toThrow(RangeError);
+    const [hash, distinct, gradients, countAt, constants, refused] = [y, y + 4096, y + 8192, y + 65_536, y + 65_600, y + 65_700] as const;
+    words[countAt / 4] = 100;
+    for (const kernel of TABLE_KERNELS) {
+      const updated = [table, 32, 8, hash, distinct, gradients, countAt, constants, refused, 0];
+      expect(() => kernels[kernel](...updated)).not.toThrow();
+      for (const [place, value] of [[0, end], [1, 4], [4, end - 64], [5, end - 64], [7, end - 8]] as const) expect(() => kernels[kernel](...updated.with(place, value)), `argument ${place} of ${kernel}`).toThrow(RangeError);
+      words[distinct / 4 + 99] = 0xffffffff;
+      expect(() => kernels[kernel](...updated)).toThrow(RangeError);
+      words[distinct / 4 + 99] = 0;
+    }
+    // A bag that ends before it begins, and more distinct rows than there are to be.
+    const [bag, offsets] = [y + 66_000, y + 66_400];
+    words.set([ids, ids], bag / 4);
+    words.set(Array.from({ length: 101 }, (_, b) => (b === 50 ? 90 : Math.min(b, 80))), offsets / 4);
+    words[ids / 4 + 99] = 0;
+    expect(() => kernels.lookupBags(bag, offsets, table, 8, 8, gradients, 8, 100)).toThrow(RangeError);
+    for (let b = 0; b < 100; b++) words[ids / 4 + b] = b;
+    words.set([0, 0, 99], countAt / 4);
+    words[refused / 4] = 1;
+    expect(() => kernels.gatherGradients(y + 70_000, ids, table, 8, 8, hash, distinct, gradients, 1, 0, countAt, 100, 1, refused)).toThrow('distinct rows');
+  });
+});
