@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { batchesOf, planOf as planOfWorkload, WORKLOADS } from '../../bench/workloads.js';
 import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
 import { createEngine } from '../../src/engines/engines.js';
 import type { GraphBuilder } from '../../src/graph/builder.js';
@@ -68,6 +69,21 @@ describe('the tfjs engine', () => {
     second.restore(first.state());
     for (let step = 3; step < 6; step++) await second.trainStep(numericBatch(8, 3, step));
     expect([...second.state().weights]).toEqual([...straight.state().weights]);
+  });
+
+  it('brings no ones to the device, and reads from it once a step', async () => {
+    const work = WORKLOADS.find(({ name, batchRows }) => name === 'esmm' && batchRows === 1024)!;
+    const program = (await createTfjsEngine()).compile(planOfWorkload(work, 0.001));
+    const batch = batchesOf(work, 1, 0.001)[0]!;
+    await program.trainStep(batch);
+    const [operations, uploads, reads] = [vi.spyOn(tf.engine(), 'runKernel'), vi.spyOn(tf.engine(), 'makeTensor'), vi.spyOn(tf.backend(), 'read')];
+    await program.trainStep(batch);
+    // Input, two labels, 20 parameters, and the weights of two losses; 1 is where the gradient starts.
+    expect(uploads.mock.calls.map(([values]) => (values as Float32Array).length).sort((a, b) => a - b)).toEqual([1, 1, 1, 1, 1, 8, 8, 8, 8, 8, 8, 8, 8, 16, 16, 16, 16, 16, 16, 128, 128, 1024, 1024, 5888, 5888, 376832]);
+    expect(reads).toHaveBeenCalledTimes(1);
+    expect(operations.mock.calls.filter(([name]) => name !== 'Identity')).toHaveLength(162);
+    vi.restoreAllMocks();
+    program.dispose();
   });
 
   it('names every tensor that does not fit when it restores', async () => {

@@ -1,68 +1,63 @@
 import type { Tensor } from '@tensorflow/tfjs';
-import type { LossName, LossValue, ValueOf } from '../../graph/operations.js';
-import type { TensorFlow } from './backend.js';
-import { stopped, type Execution } from './operations.js';
+import type { LossName, LossValue, Value, ValueOf } from '../../graph/operations.js';
+import { withGradients } from './gradients.js';
+import type { Execution } from './operations.js';
 
 // Gradients are written out: autodiff of the stable forms is wrong at 0, where abs and relu have no derivative, and a computed
 // label, mask or weight has none.
 
-/** A loss and the number of rows it counts, both scalars. */
+/** A loss, `[1, 1]`, and the number of rows it counts: known, or computed, `[1, 1]`. */
 export interface LossTensors {
   readonly mean: Tensor;
-  readonly rows: Tensor;
+  readonly rows: number | Tensor;
 }
 
-type LossTable = { readonly [Name in LossName]: (value: ValueOf<Name>, run: Execution) => Tensor };
+/** What a loss is one of, its value in every row, `[B, 1]`, and its derivative there; without one, that is 1. */
+interface RowLoss<Name extends LossName> {
+  readonly of: (value: ValueOf<Name>) => Value;
+  readonly loss: (value: ValueOf<Name>, run: Execution) => Tensor;
+  readonly derivative?: (value: ValueOf<Name>, run: Execution) => Tensor;
+}
 
-/** The loss of every row, `[B, 1]`, differentiable in the logits or the prediction. */
+type LossTable = { readonly [Name in LossName]: RowLoss<Name> };
+
 const ROW_LOSSES: LossTable = {
-  binaryCrossEntropy: (value, { tf, get }) => {
-    const label = get(value.label);
-    return withGradients(tf, [get(value.logit)], ([z]) => ({
-      // -[y log σ(z) + (1 - y) log(1 - σ(z))] = softplus(z) - y z
-      loss: tf.sub(tf.softplus(z!), tf.mul(label, z!)),
-      gradients: [tf.sub(tf.sigmoid(z!), label)],
-    }));
+  // -[y log σ(z) + (1 - y) log(1 - σ(z))] = softplus(z) - y z
+  binaryCrossEntropy: {
+    of: ({ logit }) => logit,
+    loss: ({ logit, label }, { tf, get }) => tf.sub(tf.softplus(get(logit)), tf.mul(get(label), get(logit))),
+    derivative: ({ logit, label }, { tf, get }) => tf.sub(tf.sigmoid(get(logit)), get(label)),
   },
 
-  mean: ({ x }, { get }) => get(x),
+  mean: { of: ({ x }) => x, loss: ({ x }, { get }) => get(x) },
 
-  squaredError: (value, { tf, get }) => {
-    const label = get(value.label);
-    return withGradients(tf, [get(value.prediction)], ([prediction]) => {
-      const distance = tf.sub(prediction!, label);
-      return { loss: tf.square(distance), gradients: [tf.mul(2, distance)] };
-    });
+  squaredError: {
+    of: ({ prediction }) => prediction,
+    loss: ({ prediction, label }, { tf, get }) => tf.square(tf.sub(get(prediction), get(label))),
+    derivative: ({ prediction, label }, { tf, get, constant }) => tf.mul(constant(2), tf.sub(get(prediction), get(label))),
   },
 };
 
 /** The mean of a loss over the rows that its mask admits (0 where there are none), and their number. */
 export function lossOf(value: LossValue, run: Execution): LossTensors {
-  const { tf, get } = run;
+  const { tf, get, isTraining, constant } = run;
   // The table's entry for `value.op` takes that operation's value.
-  const rowLoss = ROW_LOSSES[value.op] as (value: LossValue, run: Execution) => Tensor;
-  let loss = rowLoss(value, run);
-  if (value.weights !== undefined) loss = tf.mul(loss, stopped(tf, get(value.weights)));
-  const mask = value.mask === undefined ? tf.onesLike(loss) : stopped(tf, get(value.mask));
-  const rows = tf.sum(mask);
-  return { mean: tf.div(tf.sum(tf.mul(loss, mask)), tf.maximum(rows, 1)), rows };
-}
+  const rowLoss = ROW_LOSSES[value.op] as RowLoss<LossName>;
+  const of = get(rowLoss.of(value));
+  const batchRows = of.shape[0];
+  const factors = [value.weights, value.mask].flatMap((each) => (each === undefined ? [] : [get(each)]));
+  const weighed = (column: Tensor): Tensor => factors.reduce((product, factor) => tf.mul(product, factor), column);
+  const counted = value.mask && tf.sum(get(value.mask), 0, true);
 
-/** A function of columns whose gradient in each is computed along with it. */
-function withGradients(
-  tf: TensorFlow,
-  inputs: readonly Tensor[],
-  compute: (inputs: readonly Tensor[]) => { readonly loss: Tensor; readonly gradients: readonly Tensor[] },
-): Tensor {
-  const differentiable = tf.customGrad((...args) => {
-    // tfjs passes the inputs, then a function that keeps tensors alive until the gradient is asked for.
-    const save = args[inputs.length] as unknown as (tensors: readonly Tensor[]) => void;
-    const { loss, gradients } = compute(args.slice(0, inputs.length) as Tensor[]);
-    save(gradients);
+  const mean = withGradients(tf, [of], () => {
+    const rows = counted === undefined ? constant(batchRows) : tf.maximum(counted, constant(1));
+    // Of the sum of all rows; evaluation needs none.
+    const slope = isTraining ? weighed(rowLoss.derivative?.(value, run) ?? tf.onesLike(of)) : of;
     return {
-      value: loss,
-      gradFunc: (dy, saved) => saved.map((gradient) => tf.mul(dy, gradient)),
+      value: tf.div(tf.sum(weighed(rowLoss.loss(value, run)), 0, true), rows),
+      saved: [slope, rows],
+      gradients: (dy, [saved, divisor]) => [tf.mul(saved!, tf.div(dy, divisor!))],
     };
   });
-  return differentiable(...inputs);
+  return { mean, rows: counted ?? batchRows };
 }

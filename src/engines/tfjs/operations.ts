@@ -13,6 +13,7 @@ import type {
   ValueOf,
 } from '../../graph/operations.js';
 import type { TensorFlow } from './backend.js';
+import { columnSums, rowSum, scaled, standardised, stopped, withGradients } from './gradients.js';
 
 /** One pass over the graph. */
 export interface Execution {
@@ -21,8 +22,13 @@ export interface Execution {
   /** The result of an operation that came before. */
   get(value: Value): Tensor;
   input(source: Source, width: number): Tensor;
+  /** A vector as a row, `[1, width]`. */
   parameter(parameter: Parameter): Tensor;
-  /** Tells the statistics of this batch: mean and biased variance, `[width]`. */
+  /** Whether a gradient of the parameter is asked for. */
+  isTrained(parameter: Parameter): boolean;
+  /** A scalar that is kept for other passes, so that it need not be brought to the device again. */
+  constant(value: number): Tensor;
+  /** Tells the statistics of this batch: mean and biased variance, `[1, width]`. */
   observe(running: RunningStatistics, mean: Tensor, variance: Tensor): void;
   /** Inverted-dropout factors, `[rows of the batch, width]`. */
   dropoutMask(name: string, rate: number, width: number): Tensor;
@@ -34,9 +40,9 @@ type ActivationTable = { readonly [Kind in Activation]: (x: Tensor, attributes: 
 
 const ACTIVATION: ActivationTable = {
   linear: (x) => x,
-  relu: (x, _, { tf }) => tf.relu(x),
-  sigmoid: (x, _, { tf }) => tf.sigmoid(x),
-  tanh: (x, _, { tf }) => tf.tanh(x),
+  relu: (x, _, { tf }) => ofResult(tf, x, tf.relu, (dy, y) => tf.mul(dy, tf.sign(y))),
+  sigmoid: (x, _, { tf }) => ofResult(tf, x, tf.sigmoid, (dy, y) => tf.mul(dy, tf.sub(y, tf.square(y)))),
+  tanh: (x, _, { tf }) => ofResult(tf, x, tf.tanh, (dy, y) => tf.sub(dy, tf.mul(dy, tf.square(y)))),
   'leaky-relu': (x, _, { tf }) => tf.leakyRelu(x, 0.01),
   // max(0, x) + slope min(0, x)
   prelu: (x, { slope }, { tf, parameter }) => tf.sub(tf.relu(x), tf.mul(parameter(slope!), tf.relu(tf.neg(x)))),
@@ -62,17 +68,25 @@ const FUNCTION: { readonly [Name in FunctionName]: (tf: TensorFlow, x: Tensor) =
 
 const OPERATION: OperationTable = {
   input: ({ source, width }, { input }) => input(source, width),
-  linear: ({ x, weight, bias }, { tf, get, parameter }) => {
-    const product = tf.matMul(get(x), parameter(weight));
-    return bias === undefined ? product : tf.add(product, parameter(bias));
+  linear: ({ x, weight, bias }, { tf, get, parameter, isTrained }) => {
+    const [x_BI, w_IO] = [get(x), parameter(weight)];
+    const inputs = [x_BI, w_IO, ...(bias !== undefined && isTrained(bias) ? [parameter(bias)] : [])];
+    return withGradients(tf, inputs, () => {
+      const product_BO = tf.matMul(x_BI, w_IO);
+      return {
+        value: bias === undefined ? product_BO : tf.add(product_BO, parameter(bias)),
+        saved: [x_BI, w_IO],
+        gradients: (dy_BO, [saved_BI, saved_IO]) => [
+          tf.matMul(dy_BO, saved_IO!, false, true),
+          tf.matMul(saved_BI!, dy_BO, true),
+          ...(inputs.length > 2 ? [tf.sum(dy_BO, 0, true)] : []),
+        ],
+      };
+    });
   },
-  batchNorm: ({ x, gain, shift, running }, run) =>
-    run.tf.add(run.tf.mul(normalised(run.get(x), running, run), run.parameter(gain)), run.parameter(shift)),
-  layerNorm: ({ x, gain, shift, epsilon }, { tf, get, parameter }) => {
-    const centred = tf.sub(get(x), tf.mean(get(x), 1, true));
-    const inverse = tf.rsqrt(tf.add(tf.mean(tf.square(centred), 1, true), epsilon));
-    return tf.add(tf.mul(tf.mul(centred, inverse), parameter(gain)), parameter(shift));
-  },
+  batchNorm: ({ x, gain, shift, running }, run) => scaled(run.tf, normalised(run.get(x), running, run), run.parameter(gain), run.parameter(shift)),
+  layerNorm: ({ x, gain, shift, epsilon }, { tf, get, parameter, constant }) =>
+    scaled(tf, standardised(tf, get(x), { axis: 1, epsilon: constant(epsilon) }), parameter(gain), parameter(shift)),
   activation: (value, run) => ACTIVATION[value.kind](run.get(value.x), value, run),
   dropout: ({ x, rate, name, width }, { tf, get, isTraining, dropoutMask }) =>
     isTraining ? tf.mul(get(x), dropoutMask(name, rate, width)) : get(x),
@@ -84,14 +98,25 @@ const OPERATION: OperationTable = {
   affine: ({ x, factor, offset }, { tf, get }) => tf.add(tf.mul(get(x), factor), offset),
   map: ({ x, of }, { tf, get }) => FUNCTION[of](tf, get(x)),
   // σ(a) σ(b) = e^l has the logit l - log(1 - e^l).
-  productLogit: ({ a, b }, { tf, get }) => {
-    const log = tf.neg(tf.add(tf.softplus(tf.neg(get(a))), tf.softplus(tf.neg(get(b)))));
-    return tf.sub(log, tf.log(tf.neg(tf.expm1(log))));
-  },
+  productLogit: ({ a, b }, { tf, get }) =>
+    withGradients(tf, [get(a), get(b)], () => {
+      const [minusA, minusB] = [tf.neg(get(a)), tf.neg(get(b))];
+      const minusLog = tf.add(tf.softplus(minusA), tf.softplus(minusB));
+      const rest = tf.neg(tf.expm1(tf.neg(minusLog)));
+      return {
+        value: tf.neg(tf.add(minusLog, tf.log(rest))),
+        saved: [minusA, minusB, rest],
+        // d/da = σ(-a) / (1 - σ(a) σ(b))
+        gradients: (dy, [negativeA, negativeB, one]) => {
+          const share = tf.div(dy, one!);
+          return [tf.mul(share, tf.sigmoid(negativeA!)), tf.mul(share, tf.sigmoid(negativeB!))];
+        },
+      };
+    }),
   crossEntropy: ({ logit, label }, { tf, get }) => tf.sub(tf.softplus(get(logit)), tf.mul(stopped(tf, get(label)), get(logit))),
   reciprocal: ({ x }, { tf, get }) => tf.reciprocal(get(x)),
   clip: ({ x, low, high }, { tf, get }) => tf.clipByValue(get(x), low, high),
-  batchSum: ({ x }, { tf, get }) => tf.mul(tf.sum(get(x), 0, true), tf.onesLike(get(x))),
+  batchSum: ({ x }, { tf, get }) => columnSums(tf, get(x)),
   groupLogSumExp: ({ x, groups }, { tf, get }) => {
     const same_BB = tf.cast(sameGroup(tf, get(groups)), 'bool');
     return tf.logSumExp(tf.where(same_BB, tf.tile(tf.transpose(get(x)), [get(x).shape[0], 1]), tf.fill(same_BB.shape, FAR_BELOW)), 1, true);
@@ -100,18 +125,26 @@ const OPERATION: OperationTable = {
     const [x_B1, y_B1] = [get(x), stopped(tf, get(label))];
     const pairs_BB = tf.mul(sameGroup(tf, get(groups)), tf.matMul(y_B1, tf.sub(1, y_B1), false, true));
     const losses_BB = tf.softplus(tf.sub(tf.transpose(x_B1), x_B1));
-    return tf.div(tf.sum(tf.mul(losses_BB, pairs_BB), 1, true), tf.maximum(tf.sum(pairs_BB, 1, true), 1));
+    return tf.div(rowSum(tf, tf.mul(losses_BB, pairs_BB)), tf.maximum(tf.sum(pairs_BB, 1, true), 1));
   },
   stopGradient: ({ x }, { tf, get }) => stopped(tf, get(x)),
   mixture: ({ gate, experts }, { tf, get }) => {
-    const gate_BE = get(gate);
-    // TensorFlow.js loses the gradient of a split in one.
-    const shares_B1 = experts.length === 1 ? [gate_BE] : tf.split(gate_BE, experts.length, 1);
-    return tf.addN(experts.map((expert, e) => tf.mul(get(expert), shares_B1[e]!)));
+    const [gate_BE, experts_BH] = [get(gate), experts.map(get)];
+    return withGradients(tf, [gate_BE, ...experts_BH], () => {
+      const shares_B1 = tf.split(gate_BE, experts.length, 1);
+      return {
+        value: tf.addN(experts_BH.map((expert_BH, e) => tf.mul(expert_BH, shares_B1[e]!))),
+        saved: [...experts_BH, ...shares_B1],
+        gradients: (dy_BH, saved) => [
+          tf.concat(saved.slice(0, experts.length).map((expert_BH) => tf.sum(tf.mul(dy_BH, expert_BH), 1, true)), 1),
+          ...saved.slice(experts.length).map((share_B1) => tf.mul(dy_BH, share_B1)),
+        ],
+      };
+    });
   },
   attend: ({ tokens, query, key, value, width }, { tf, get, parameter }) => {
     const project = (token: Value, role: Parameter): Tensor => tf.matMul(get(token), parameter(role));
-    const scores_B1 = tokens.map((token) => tf.sum(tf.mul(project(token, query), project(token, key)), 1, true));
+    const scores_B1 = tokens.map((token) => rowSum(tf, tf.mul(project(token, query), project(token, key))));
     const shares_B2 = tf.softmax(tf.mul(tf.concat(scores_B1, 1), 1 / Math.sqrt(width)));
     const [first_B1, second_B1] = tf.split(shares_B2, 2, 1);
     return tf.add(tf.mul(project(tokens[0], value), first_B1!), tf.mul(project(tokens[1], value), second_B1!));
@@ -129,12 +162,6 @@ function sameGroup(tf: TensorFlow, groups: Tensor): Tensor {
   return tf.maximum(tf.eye(groups.shape[0]), tf.mul(isSame_BB, isInGroup_B1));
 }
 
-/** The same numbers, which no gradient passes. */
-export function stopped(tf: TensorFlow, tensor: Tensor): Tensor {
-  // The function is given its inputs, and last a way to keep tensors that it does not need.
-  return tf.customGrad((input) => ({ value: tf.clone(input as Tensor), gradFunc: (dy) => tf.zerosLike(dy) }))(tensor);
-}
-
 /** Runs one operation that is not a loss. */
 export function execute(value: Exclude<Value, LossValue>, run: Execution): Tensor {
   // The table's entry for `value.op` takes that operation's value.
@@ -142,15 +169,17 @@ export function execute(value: Exclude<Value, LossValue>, run: Execution): Tenso
   return operation(value, run);
 }
 
+/** A function whose gradient is one of its result. */
+function ofResult(tf: TensorFlow, x: Tensor, compute: (x: Tensor) => Tensor, gradient: (dy: Tensor, y: Tensor) => Tensor): Tensor {
+  return withGradients(tf, [x], () => {
+    const y = compute(x);
+    return { value: y, saved: [y], gradients: (dy, [saved]) => [gradient(dy, saved!)] };
+  });
+}
+
 /** (x - mean) / √(variance + ε): of the batch in training, of the running statistics in evaluation. */
-function normalised(x: Tensor, running: RunningStatistics, { tf, isTraining, observe, parameter }: Execution): Tensor {
-  if (!isTraining) {
-    const scale = tf.rsqrt(tf.add(parameter(running.variance), running.epsilon));
-    return tf.mul(tf.sub(x, parameter(running.mean)), scale);
-  }
-  const mean = tf.mean(x, 0);
-  const centred = tf.sub(x, mean);
-  const variance = tf.mean(tf.square(centred), 0);
-  observe(running, mean, variance);
-  return tf.mul(centred, tf.rsqrt(tf.add(variance, running.epsilon)));
+function normalised(x: Tensor, running: RunningStatistics, { tf, isTraining, observe, parameter, constant }: Execution): Tensor {
+  const epsilon = constant(running.epsilon);
+  if (isTraining) return standardised(tf, x, { axis: 0, epsilon, observe: (mean, variance) => observe(running, mean, variance) });
+  return tf.mul(tf.sub(x, parameter(running.mean)), tf.rsqrt(tf.add(parameter(running.variance), epsilon)));
 }

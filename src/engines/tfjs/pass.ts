@@ -1,13 +1,16 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import { column, type Batch } from '../../batch.js';
 import { cancelledBiases, neededFor, type Graph } from '../../graph/graph.js';
-import { isLoss, type RunningStatistics, type Value } from '../../graph/operations.js';
+import { isLoss, type Parameter, type RunningStatistics, type Value } from '../../graph/operations.js';
 import { dropoutMask, streamKey } from '../../random.js';
+import { sizeOf } from '../../tensor.js';
 import type { Evaluation, TermLoss } from '../engine.js';
 import type { Weights } from '../weights.js';
 import type { TensorFlow } from './backend.js';
+import { withGradients } from './gradients.js';
 import { lossOf, type LossTensors } from './losses.js';
 import { execute, type Execution } from './operations.js';
+import { readAll, type Numbers } from './read-all.js';
 
 /** The looked-up features of a batch: the batch's rows of `input_BI`. */
 export interface Input {
@@ -27,13 +30,12 @@ export interface BatchStatistics {
 /** What a forward and backward pass leaves on the host. */
 export interface TrainingPass {
   readonly losses: ReadonlyMap<string, TermLoss>;
-  readonly predictions: ReadonlyMap<string, Float32Array>;
   readonly inputGradient_BI: Float32Array;
   /** By the name of the trained parameter. */
   readonly gradients: ReadonlyMap<string, Float32Array>;
   readonly statistics: readonly BatchStatistics[];
-  /** By gate of the graph, where they are looked at: its shares, row by row. */
-  readonly gates: ReadonlyMap<string, Float32Array>;
+  /** What was asked for beside: predictions by task, or by gate of the graph its shares, row by row. */
+  readonly looked: ReadonlyMap<string, Float32Array>;
 }
 
 /** What a pass is run with. */
@@ -46,10 +48,10 @@ export interface PassSettings {
   readonly weights: readonly number[];
   /** Rows that the terms' losses are divided by, where they are not those of this pass. */
   readonly counted: readonly number[] | undefined;
-  readonly looksAtGates?: boolean;
+  readonly looksAt?: 'predictions' | 'gates' | 'nothing';
 }
 
-/** Runs a graph on TensorFlow.js; every tensor that a pass makes is gone when it returns. */
+/** Runs a graph on TensorFlow.js; every tensor that a pass makes is gone when it returns, but for constants. A pass reads from the device once. */
 export interface Runner {
   /** Predictions in evaluation mode; losses without rows. */
   predict(input: Input): Promise<Evaluation>;
@@ -57,26 +59,36 @@ export interface Runner {
   evaluate(input: Input): Promise<Evaluation>;
   /** Losses and gradients in training mode. */
   train(input: Input, settings: PassSettings): Promise<TrainingPass>;
+  /** Gives back what is kept from pass to pass. */
+  dispose(): void;
 }
 
 /** A runner over weights that live in plain memory. */
 export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Weights[]): Runner {
-  const trained = weights.filter((weight) => weight.parameter.isTrainable);
-  const tasks = [...graph.predictions.keys()];
-  const outputs = [...graph.predictions.values()];
-  const cancelled = new Set([...cancelledBiases(graph)].map(({ name }) => name));
-  const forPrediction = neededFor(graph, outputs);
-  const gates = [...(graph.gates ?? [])];
-  const shares = gates.map(([, gate]) => gate.shares);
-  const forTraining = neededFor(graph, [...outputs, ...graph.terms.map((term) => term.loss), ...shares]);
+  const cancelled = cancelledBiases(graph);
+  const isTrained = (parameter: Parameter): boolean => parameter.isTrainable && !cancelled.has(parameter);
+  const outputs = [...graph.predictions];
+  const shares = [...(graph.gates ?? [])].map(([name, gate]) => [name, gate.shares] as const);
+  const lookedAt = { predictions: outputs, gates: shares, nothing: [] };
+  const needed = (looksAt: keyof typeof lookedAt, hasLosses: boolean): readonly Value[] =>
+    neededFor(graph, [...lookedAt[looksAt].map(([, value]) => value), ...(hasLosses ? graph.terms.map(({ loss }) => loss) : [])]);
+  const forTraining = { predictions: needed('predictions', true), gates: needed('gates', true), nothing: needed('nothing', true) };
+  const forPrediction = needed('predictions', false);
+  const constants = new Map<number, Tensor>();
 
-  const upload = ({ parameter, data }: Weights): Tensor => tf.tensor(data, [...parameter.shape], 'float32');
+  const constant = (value: number): Tensor => {
+    const known = constants.get(value) ?? tf.keep(tf.scalar(value));
+    constants.set(value, known);
+    return known;
+  };
+  /** A vector lies as a row, so that it joins others without an operation. */
+  const upload = ({ parameter: { shape }, data }: Weights): Tensor => tf.tensor2d(data, shape.length === 1 ? [1, shape[0]!] : [shape[0]!, shape[1]!]);
   const uploadInput = ({ batch, input_BI }: Input): Tensor => tf.tensor2d(input_BI, [batch.rows, input_BI.length / batch.rows]);
 
   /** Computes `values` in order and gives the way to their results. */
-  const run = (values: readonly Value[], execution: Omit<Execution, 'get' | 'tf'>): Execution => {
+  const run = (values: readonly Value[], execution: Omit<Execution, 'get' | 'tf' | 'constant'>): Execution => {
     const results = new Map<number, Tensor>();
-    const whole: Execution = { ...execution, tf, get: (value) => results.get(value.id)! };
+    const whole: Execution = { ...execution, tf, constant, get: (value) => results.get(value.id)! };
     for (const value of values) if (!isLoss(value)) results.set(value.id, execute(value, whole));
     return whole;
   };
@@ -84,102 +96,96 @@ export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Wei
   const inputOf = (batch: Batch, features: Tensor): Execution['input'] => (source) =>
     source.kind === 'features' ? features : tf.tensor2d(column(batch.labels, source.column).subarray(0, batch.rows), [batch.rows, 1]);
 
+  /** The numbers of values by name, once they are read. */
+  const numbersOf = (named: readonly (readonly [string, Value])[], { get }: Execution, keep: (tensor: Tensor) => Numbers): readonly (readonly [string, Numbers])[] =>
+    named.map(([name, value]) => [name, keep(get(value))]);
+  const keepLoss = ({ mean, rows }: LossTensors, keep: (tensor: Tensor) => Numbers): (() => TermLoss) => {
+    const [meanOf, rowsOf] = [keep(mean), typeof rows === 'number' ? undefined : keep(rows)];
+    return () => ({ mean: meanOf()[0]!, rows: rowsOf === undefined ? (rows as number) : rowsOf()[0]! });
+  };
+  const termLosses = (found: readonly (() => TermLoss)[]): Map<string, TermLoss> => new Map(graph.terms.map(({ name }, t) => [name, found[t]?.() ?? { mean: 0, rows: 0 }]));
+
+  /** Σ weight · loss, of which the gradient alone is of use. */
+  const minimised = (terms: readonly LossTensors[], termWeights: readonly number[], counted: readonly number[] | undefined): Tensor => {
+    const factors = terms.map(({ rows }, t) => {
+      const [weight, all] = [termWeights[t]!, counted?.[t]];
+      if (all === undefined) return tf.tensor2d([[weight]]);
+      return typeof rows === 'number' ? tf.tensor2d([[(weight * Math.max(rows, 1)) / all]]) : tf.mul(tf.maximum(rows, constant(1)), tf.scalar(weight / all));
+    });
+    return withGradients(tf, terms.map(({ mean }) => mean), () => ({ value: tf.clone(terms[0]!.mean), saved: factors, gradients: (_, saved) => [...saved] }));
+  };
+
   const evaluated = async (input: Input, hasLosses: boolean): Promise<Evaluation> => {
-    const results = tf.tidy(() => {
-      const parameters = new Map(weights.map((weight) => [weight.parameter.name, upload(weight)]));
-      const execution = run(hasLosses ? forTraining : forPrediction, {
+    const { predictions, losses } = await readAll(tf, (keep) => {
+      const parameters = new Map(weights.map((weight) => [weight.parameter, upload(weight)]));
+      const execution = run(hasLosses ? forTraining.predictions : forPrediction, {
         isTraining: false,
         input: inputOf(input.batch, uploadInput(input)),
-        parameter: ({ name }) => column(parameters, name),
+        parameter: (parameter) => parameters.get(parameter)!,
+        isTrained: () => false,
         observe: unreachable,
         dropoutMask: unreachable,
       });
-      const losses = (hasLosses ? graph.terms : []).flatMap(({ loss }) => lossTensors(lossOf(loss, execution)));
-      // A clone, since two tasks may share a value and an output may be an input.
-      return [...outputs.map((value) => tf.clone(execution.get(value))), ...losses];
+      return { predictions: numbersOf(outputs, execution, keep), losses: (hasLosses ? graph.terms : []).map(({ loss }) => keepLoss(lossOf(loss, execution), keep)) };
     });
-    const values = await takeAll(tf, results);
-    const losses = values.slice(outputs.length).map(([value]) => value!);
-    return {
-      predictions: byName(tasks, values.slice(0, outputs.length)),
-      losses: new Map(graph.terms.map(({ name }, t) => [name, { mean: losses[2 * t] ?? 0, rows: losses[2 * t + 1] ?? 0 }])),
-    };
+    return { predictions: read(predictions), losses: termLosses(losses) };
   };
 
   return {
     predict: (input) => evaluated(input, false),
     evaluate: (input) => evaluated(input, true),
 
-    async train(input, { seed, step, pass, weights: termWeights, counted, looksAtGates = false }) {
+    async train(input, { seed, step, pass, weights: termWeights, counted, looksAt = 'nothing' }) {
       const { batch } = input;
-      const kept: Tensor[] = [];
-      const observed: RunningStatistics[] = [];
-      const keep = (tensor: Tensor): void => void kept.push(tf.keep(tf.clone(tensor)));
-
-      const gradients = tf.tidy(() => {
+      const observed: { readonly running: RunningStatistics; readonly mean: Numbers; readonly variance: Numbers }[] = [];
+      const { found, looked, inputGradient_BI, gradients } = await readAll(tf, (keep) => {
         const features = uploadInput(input);
-        const tensors = trained.map(upload);
+        const tensors = new Map(weights.filter(({ parameter }) => parameter.isTrainable).map((weight) => [weight.parameter, upload(weight)]));
+        let found: readonly (() => TermLoss)[] = [];
+        let looked: ReturnType<typeof numbersOf> = [];
         const loss = (): Tensor => {
-          const parameters = new Map(trained.map(({ parameter }, i) => [parameter.name, tensors[i]!]));
-          const execution = run(forTraining, {
+          const execution = run(forTraining[looksAt], {
             isTraining: true,
             input: inputOf(batch, features),
-            parameter: ({ name }) => column(parameters, name),
-            observe: (running, mean, variance) => {
-              observed.push(running);
-              keep(mean);
-              keep(variance);
-            },
+            parameter: (parameter) => tensors.get(parameter)!,
+            isTrained,
+            observe: (running, mean, variance) => void observed.push({ running, mean: keep(mean), variance: keep(variance) }),
             dropoutMask: (name, rate, width) => {
               const mask = new Float32Array(batch.rows * width);
               dropoutMask(mask, rate, streamKey(seed, 'dropout', name, step, ...(pass > 0 ? [pass] : [])));
               return tf.tensor2d(mask, [batch.rows, width]);
             },
           });
-          for (const value of outputs) keep(execution.get(value));
-          const terms = graph.terms.map(({ loss }, t) => {
-            const { mean, rows } = lossOf(loss, execution);
-            keep(mean);
-            keep(rows);
-            const factor = counted === undefined ? termWeights[t]! : tf.div(tf.mul(tf.maximum(rows, 1), termWeights[t]!), counted[t]!);
-            return tf.mul(mean, factor);
-          });
-          if (looksAtGates) for (const value of shares) keep(execution.get(value));
-          return tf.addN(terms);
+          looked = numbersOf(lookedAt[looksAt], execution, keep);
+          const terms = graph.terms.map((term) => lossOf(term.loss, execution));
+          found = terms.map((term) => keepLoss(term, keep));
+          return minimised(terms, termWeights, counted);
         };
-        const all = [features, ...tensors];
+        const differentiated = [...tensors].filter(([parameter]) => isTrained(parameter));
         // Not `tf.grads`: that one refuses a parameter that no loss depends on, whose gradient is 0.
-        const { grads } = tf.engine().gradients(loss, all, undefined, true) as { readonly grads: readonly (Tensor | undefined)[] };
-        return all.map((tensor, i) => grads[i] ?? tf.zerosLike(tensor));
+        const { grads } = tf.engine().gradients(loss, [features, ...differentiated.map(([, tensor]) => tensor)], undefined, true) as { readonly grads: readonly (Tensor | undefined)[] };
+        const [inputGradient_BI, ...gradients] = grads.map((gradient) => gradient && keep(gradient));
+        return { found, looked, inputGradient_BI, gradients: new Map(differentiated.map(([{ name }], i) => [name, gradients[i]])) };
       });
+      return {
+        losses: termLosses(found),
+        looked: read(looked),
+        inputGradient_BI: inputGradient_BI?.() ?? new Float32Array(input.input_BI.length),
+        gradients: new Map(graph.parameters.filter((each) => each.isTrainable).map(({ name, shape }) => [name, gradients.get(name)?.() ?? new Float32Array(sizeOf(shape))])),
+        statistics: observed.map(({ running, mean, variance }) => ({ running, mean: mean(), variance: variance(), rows: batch.rows })),
+      };
+    },
 
-      const [inputGradient_BI, ...weightGradients] = await takeAll(tf, gradients);
-      const values = await takeAll(tf, kept);
-      // In the order in which they were kept.
-      const next = (): Float32Array => values.shift()!;
-      const statistics = observed.map((running) => ({ running, mean: next(), variance: next(), rows: batch.rows }));
-      const predictions = byName(tasks, tasks.map(next));
-      const losses = new Map(graph.terms.map(({ name }) => [name, { mean: next()[0]!, rows: next()[0]! }]));
-      const gateShares = new Map((looksAtGates ? gates : []).map(([name]) => [name, next()]));
-      const names = trained.map(({ parameter }) => parameter.name);
-      names.forEach((name, i) => cancelled.has(name) && weightGradients[i]!.fill(0));
-      return { losses, predictions, inputGradient_BI: inputGradient_BI!, gradients: byName(names, weightGradients), statistics, gates: gateShares };
+    dispose() {
+      tf.dispose([...constants.values()]);
+      constants.clear();
     },
   };
 }
 
-/** Reads tensors to the host and disposes them. Copies, since a backend may hand out its own memory. */
-async function takeAll(tf: TensorFlow, tensors: readonly Tensor[]): Promise<Float32Array[]> {
-  const arrays = await Promise.all(tensors.map(async (tensor) => Float32Array.from((await tensor.data()) as Float32Array)));
-  tf.dispose([...tensors]);
-  return arrays;
+function read(numbers: readonly (readonly [string, Numbers])[]): Map<string, Float32Array> {
+  return new Map(numbers.map(([name, numbersOf]) => [name, numbersOf()]));
 }
-
-function byName<Data>(names: readonly string[], values: readonly Data[]): Map<string, Data> {
-  return new Map(names.map((name, i) => [name, values[i]!]));
-}
-
-const lossTensors = ({ mean, rows }: LossTensors): readonly Tensor[] => [mean, rows];
 
 function unreachable(): never {
   throw new Error('evaluation needs no statistics and no dropout');

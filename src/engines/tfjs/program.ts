@@ -80,9 +80,9 @@ export function compileProgram(tf: TensorFlow, plan: Plan): Program {
     const gates = createGateSums(graph);
     for (const { part, pass } of passesOf(batch)) {
       for (const [area, weights] of oneByOne.entries()) {
-        const found = await runner.train(part, { seed, step, pass, weights, counted, looksAtGates: area === 0 });
+        const found = await runner.train(part, { seed, step, pass, weights, counted, looksAt: area === 0 ? 'gates' : 'nothing' });
         host.add(found.inputGradient_BI, found.gradients, { area, isFirst: pass === 0, isDiagnosed: true });
-        for (const [name, shares] of found.gates) gates.add(name, shares, shares.length / part.batch.rows, part.batch.rows);
+        for (const [name, shares] of found.looked) gates.add(name, shares, shares.length / part.batch.rows, part.batch.rows);
       }
     }
     const products = host.products();
@@ -117,7 +117,7 @@ export function compileProgram(tf: TensorFlow, plan: Plan): Program {
     },
 
     async inspect(batch) {
-      const { losses, predictions, inputGradient_BI, gradients } = await runner.train(lookup(batch), { seed, step, pass: 0, weights: graphWeights, counted: undefined });
+      const { losses, looked: predictions, inputGradient_BI, gradients } = await runner.train(lookup(batch), { seed, step, pass: 0, weights: graphWeights, counted: undefined, looksAt: 'predictions' });
       host.add(inputGradient_BI, gradients, { area: 0, isFirst: true });
       return {
         losses,
@@ -136,7 +136,10 @@ export function compileProgram(tf: TensorFlow, plan: Plan): Program {
       store.restore(saved);
       step = saved.step;
     },
-    dispose: () => host.dispose(),
+    dispose() {
+      runner.dispose();
+      host.dispose();
+    },
   };
 }
 

@@ -1,0 +1,81 @@
+import type { Tensor } from '@tensorflow/tfjs';
+import type { TensorFlow } from './backend.js';
+
+/** A result, and the way back from it. */
+export interface Differentiable {
+  readonly value: Tensor;
+  /** All that the way back reads: what is not named here, inputs too, may be gone by then. */
+  readonly saved?: readonly Tensor[];
+  /** The gradient in each input, from that in the result and what was saved. */
+  readonly gradients: (dy: Tensor, saved: readonly Tensor[]) => Tensor[];
+}
+
+/**
+ * A function of tensors whose gradients are written out. TensorFlow.js has its own for everything, but they take several times as many
+ * operations, and those of sums and means make ones on the host and bring them to the device.
+ */
+export function withGradients(tf: TensorFlow, inputs: readonly Tensor[], compute: () => Differentiable): Tensor {
+  const differentiable = tf.customGrad((...args) => {
+    // TensorFlow.js passes the inputs, then a function that keeps tensors alive until the gradient is asked for.
+    const save = args[inputs.length] as unknown as (tensors: readonly Tensor[]) => void;
+    const { value, saved = [], gradients } = compute();
+    save(saved);
+    return { value, gradFunc: (dy, kept) => gradients(dy, kept) };
+  });
+  return differentiable(...inputs);
+}
+
+/** The same numbers, which no gradient passes. */
+export function stopped(tf: TensorFlow, tensor: Tensor): Tensor {
+  return withGradients(tf, [tensor], () => ({ value: tf.clone(tensor), gradients: (dy) => [tf.zerosLike(dy)] }));
+}
+
+/** The sum of each row, `[B, 1]`. */
+export function rowSum(tf: TensorFlow, x_BI: Tensor): Tensor {
+  const width = x_BI.shape[1]!;
+  return withGradients(tf, [x_BI], () => ({ value: tf.sum(x_BI, 1, true), gradients: (dy) => [tf.tile(dy, [1, width])] }));
+}
+
+/** The sum of each column in every row, `[B, I]`. */
+export function columnSums(tf: TensorFlow, x_BI: Tensor): Tensor {
+  const rows = x_BI.shape[0];
+  const inEveryRow = (each: Tensor): Tensor => tf.tile(tf.sum(each, 0, true), [rows, 1]);
+  return withGradients(tf, [x_BI], () => ({ value: inEveryRow(x_BI), gradients: (dy) => [inEveryRow(dy)] }));
+}
+
+/** Numbers brought to mean 0 and variance 1. */
+export interface Standardised {
+  /** Over the rows of a batch (0) or the columns of a row (1). */
+  readonly axis: 0 | 1;
+  /** Added to the variance before its root is taken, a scalar. */
+  readonly epsilon: Tensor;
+  /** Is told mean and biased variance, with 1 for the size of the axis. */
+  readonly observe?: (mean: Tensor, variance: Tensor) => void;
+}
+
+/** (x - mean) / √(variance + ε); its gradient is (dy - mean(dy) - y mean(dy y)) / √(variance + ε) (Ioffe & Szegedy 2015, section 3). */
+export function standardised(tf: TensorFlow, x: Tensor, { axis, epsilon, observe }: Standardised): Tensor {
+  const mean = (each: Tensor): Tensor => tf.mean(each, axis, true);
+  return withGradients(tf, [x], () => {
+    const mu = mean(x);
+    const centred = tf.sub(x, mu);
+    const variance = mean(tf.square(centred));
+    observe?.(mu, variance);
+    const inverse = tf.rsqrt(tf.add(variance, epsilon));
+    const y = tf.mul(centred, inverse);
+    return {
+      value: y,
+      saved: [y, inverse],
+      gradients: (dy, [normal, scale]) => [tf.mul(tf.sub(tf.sub(dy, mean(dy)), tf.mul(normal!, mean(tf.mul(dy, normal!)))), scale!)],
+    };
+  });
+}
+
+/** gain · x + shift, a gain and a shift a column. */
+export function scaled(tf: TensorFlow, x: Tensor, gain: Tensor, shift: Tensor): Tensor {
+  return withGradients(tf, [x, gain, shift], () => ({
+    value: tf.add(tf.mul(x, gain), shift),
+    saved: [x, gain],
+    gradients: (dy, [input, factor]) => [tf.mul(dy, factor!), tf.sum(tf.mul(dy, input!), 0, true), tf.sum(dy, 0, true)],
+  }));
+}
