@@ -5,6 +5,7 @@ export const EXIT_CODES = {
   done: 0,
   bug: 1,
   thread: 1,
+  device: 1,
   usage: 2,
   config: 2,
   data: 3,
@@ -16,7 +17,7 @@ export const EXIT_CODES = {
 } as const;
 
 /** The kinds of failure that are told in words. */
-export type ErrorKind = 'usage' | 'config' | 'data' | 'checkpoint' | 'disk' | 'diverged' | 'thread';
+export type ErrorKind = 'usage' | 'config' | 'data' | 'checkpoint' | 'disk' | 'diverged' | 'thread' | 'device';
 
 /** One thing that is wrong: where it stands, what it is, and what to do about it. */
 export interface Problem {

@@ -7,6 +7,7 @@ import { encodedFormat, rowFormatOf } from './data/rows/row-format.js';
 import { dataSection, firstDataState } from './data/sources/data-state.js';
 import type { Access, ReadProgress } from './data/sources/source.js';
 import { openData, openDatasets } from './data/sources/splits.js';
+import { engineLine, readState } from './engines/engine.js';
 import { createEngine, type EngineOptions } from './engines/engines.js';
 import { planSize } from './engines/plan-size.js';
 import { createCalibration } from './evaluation/calibration/calibration.js';
@@ -44,7 +45,7 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
 
   // What can be wrong with the surroundings is found before a folder is made.
   const sources = await openData(data, format);
-  const engine = await createEngine(options);
+  const engine = await createEngine(options, stepRows(training));
   const start = startOf(experiment, format.fields);
   const config = dumpConfig(experiment);
   const tell = (notice: string): void => observer.onNotice(notice);
@@ -67,7 +68,7 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
     const layout = layoutOf(encoded.fields, { groups: experiment.features, ...lookupsOf(model, tasks) });
     const graph = buildModel(model, layout, tasks, { ...training, ...data.sampling, ...facts });
     const plan = { graph, layout, seed, ...stepPlanOf(training) };
-    const begun = { run: folder, model: model.name, engine: engine.description, epochs: training.epochs, epochSteps: Math.ceil(trainSet.rows / stepRows(training)), monitor: training.monitor, learningRate: training.optimizer.dense.learningRate, ...planSize(plan, engine, vocabularyBytes(encoded.fields)) };
+    const begun = { run: folder, model: model.name, engine: engineLine(engine), epochs: training.epochs, epochSteps: Math.ceil(trainSet.rows / stepRows(training)), monitor: training.monitor, learningRate: training.optimizer.dense.learningRate, ...planSize(plan, engine, vocabularyBytes(encoded.fields)) };
     observer.onStart(begun);
     log.event('start', begun);
     const program = engine.compile(plan, tell);
@@ -78,7 +79,7 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
     const calibration = createCalibration({ section: experiment.calibration, spaces: what.spaces, stateOf: run.state.of }, tell);
     const measured = (rows: typeof trainSet, spaces = what.spaces) => evaluateBatches(program, rows.batches(EVALUATION_BATCH_ROWS), { ...what, spaces, keyTexts: rows.keyTexts, terms: graph.terms }, signal);
 
-    saver = await openSaver({ ...checkpoints, run, loop, goals, snapshot: () => ({ program: program.state(), sections: run.state.sections(), fitted: encoded.fitted, config }) }, tell);
+    saver = await openSaver({ ...checkpoints, run, loop, goals, snapshot: async () => ({ program: await readState(program), sections: run.state.sections(), fitted: encoded.fitted, config }) }, tell);
     await run.begin({ unknown });
     const end = await trainLoop({
       ...training, program, stepper, signal, state: loop, terms: graph.terms, stopping: stoppingOf(training, loop, goals),

@@ -28,8 +28,8 @@ describe('the package', () => {
     expect(manifest.devDependencies['vitest']).toBe(manifest.devDependencies['@vitest/coverage-v8']);
   });
 
-  it('takes the GPU package where it installs, and does without where it does not', () => {
-    expect(Object.keys(manifest.optionalDependencies)).toEqual(['@tensorflow/tfjs-node-gpu']);
+  it('takes the GPU packages where they install, and does without where they do not', () => {
+    expect(Object.keys(manifest.optionalDependencies)).toEqual(['@tensorflow/tfjs-node-gpu', 'webgpu']);
     expect(manifest.allowScripts['@tensorflow/tfjs-node-gpu']).toBe(true);
   });
 

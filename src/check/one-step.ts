@@ -3,12 +3,13 @@ import { sliceRows } from '../batch.js';
 import { refuseBadRows, skipBadRows } from '../data/rows/rejects.js';
 import { encodedFormat, type RowFormat } from '../data/rows/row-format.js';
 import type { Source } from '../data/sources/source.js';
+import { engineLine } from '../engines/engine.js';
 import { createEngine, type EngineOptions } from '../engines/engines.js';
 import { planSize, type PlanSize } from '../engines/plan-size.js';
 import { layoutOf, vocabularyBytes } from '../features/feature-types.js';
 import { buildModel, lookupsOf } from '../models/models.js';
 import { addLosses, meanLoss, type EpochLoss } from '../training/loss-sums.js';
-import { stepPlanOf } from '../training/step-plan.js';
+import { stepPlanOf, stepRows } from '../training/step-plan.js';
 import { createStepper } from '../training/stepper.js';
 import { firstLoopState } from '../training/loop-state.js';
 
@@ -35,7 +36,7 @@ export async function oneStep(experiment: Experiment, format: RowFormat, train: 
   const tasks = tasksOf(experiment);
   const layout = layoutOf(encoded.fields, { groups: experiment.features, ...lookupsOf(model, tasks) });
   const graph = buildModel(model, layout, tasks, { ...training, ...data.sampling });
-  const engine = await createEngine(options);
+  const engine = await createEngine(options, stepRows(training));
   const plan = { graph, layout, seed, ...stepPlanOf(training) };
   const size = planSize(plan, engine, vocabularyBytes(encoded.fields));
   const program = engine.compile(plan, onNotice);
@@ -52,7 +53,7 @@ export async function oneStep(experiment: Experiment, format: RowFormat, train: 
       if (error !== ENOUGH) throw error;
     });
     const loss = meanLoss(sums, graph.terms);
-    return { engine: engine.description, size, loss, rows };
+    return { engine: engineLine(engine), size, loss, rows };
   } finally {
     program.dispose();
   }

@@ -127,6 +127,8 @@ export interface Program {
   averaged<Result>(work: () => Promise<Result>): Promise<Result>;
   /** What a training step would compute and apply, with nothing applied: for tests and for looking. */
   inspect(batch: Batch): Promise<Inspection>;
+  /** Brings what `state` gives up to the last step, where the weights lie on a device of their own: there `state` throws without. */
+  readBack?(): Promise<void>;
   /** The live state, to be read before the next step; its tensors may be views or copies, so writing to them is of no use. */
   state(): ProgramState;
   /**
@@ -157,12 +159,32 @@ export interface Engine {
   readonly name: string;
   /** Which hardware and which library it runs on, for people. */
   readonly description: string;
+  /** Why it was chosen and nothing faster, where nobody named it. */
+  readonly why?: string;
+  /** What is known of its device, for the records. */
+  readonly about?: Readonly<Record<string, unknown>>;
   /** @param onNotice told of what is not as it was asked for, and changes no result */
   compile(plan: Plan, onNotice?: (text: string) => void): Program;
+  /**
+   * Looks whether its device takes a plan, before anything is allocated, where more than memory may be short.
+   * @throws UserError (data) with the sizes that do not fit
+   */
+  refuseTooLarge?(plan: Plan): void;
   /** Bytes that a plan takes beside weights and optimizer, computed from its shapes. */
   activationBytes(plan: Plan): number;
   /** The most that all of it may take together; Infinity where the machine alone sets the limit. */
   readonly maxBytes: number;
+}
+
+/** An engine in one line: what it is, and why nothing faster is, where nobody named it. */
+export function engineLine({ description, why }: Pick<Engine, 'description' | 'why'>): string {
+  return why === undefined ? description : `${description} (${why})`;
+}
+
+/** The state of a program wherever it lies. */
+export async function readState(program: Program): Promise<ProgramState> {
+  await program.readBack?.();
+  return program.state();
 }
 
 /** The losses of a step that was not taken: those that are finite become NaN. */

@@ -1,6 +1,8 @@
 import { availableParallelism } from 'node:os';
+import { UserError, userError } from '../errors.js';
 import type { Device } from './device.js';
 import type { Engine } from './engine.js';
+import type { Gpu, NoGpu } from './webgpu/adapter.js';
 
 /** What a run computes with. */
 export interface EngineOptions {
@@ -12,15 +14,80 @@ export interface EngineOptions {
 }
 
 /**
- * The engine for a device: TensorFlow.js on a GPU, WebAssembly on a CPU. Libraries are loaded here and not before.
- * @throws UserError (usage) for `gpu` where there is none
+ * Rows of a step from which `auto` takes a GPU: by arithmetic (docs/engines.md), some 25 to 45 dispatches and the way there and back take a GPU
+ * half a millisecond whatever the rows are, in which a CPU has done some hundred or a thousand of them.
  */
-export async function createEngine({ device, threads = availableParallelism(), isPortable = false }: EngineOptions): Promise<Engine> {
-  if (device !== 'cpu') {
-    const { createGpuEngine } = await import('./tfjs/engine.js');
-    const engine = await createGpuEngine(device === 'gpu');
-    if (engine !== undefined) return engine;
+export const GPU_ROWS = 8192;
+
+/**
+ * The engine for a device. Libraries are loaded here and not before.
+ * @param stepRows rows of a training step; none where nothing is trained, which a GPU is not taken for unasked
+ * @throws UserError (usage) where what is asked for is not there
+ */
+export async function createEngine({ device, threads = availableParallelism(), isPortable = false }: EngineOptions, stepRows?: number): Promise<Engine> {
+  switch (device) {
+    case 'webgpu':
+      return webGpu(device);
+    case 'cuda':
+      return cuda();
+    case 'gpu':
+      return anyGpu();
+    case 'auto': {
+      const found = await gpuForSteps(stepRows);
+      if (!('why' in found)) return { ...found, why: `steps of ${GPU_ROWS} rows or more are a GPU's` };
+      return { ...(await cpu(threads, isPortable)), why: found.why };
+    }
+    case 'cpu':
+      return cpu(threads, isPortable);
   }
+}
+
+async function cpu(threads: number, isPortable: boolean): Promise<Engine> {
   const { createSimdEngine } = await import('./simd/engine.js');
   return createSimdEngine(threads, !isPortable);
+}
+
+async function cuda(): Promise<Engine> {
+  const { createGpuEngine } = await import('./tfjs/engine.js');
+  return (await createGpuEngine(true))!; // which it is, or throws
+}
+
+/** The device of WebGPU, unless it computes on a processor and nobody allowed that. */
+async function findGpu(): Promise<Gpu | NoGpu> {
+  const { allowsSoftware, openGpu, softwareOnly } = await import('./webgpu/adapter.js');
+  const found = await openGpu();
+  return 'device' in found && found.about.isSoftware && !allowsSoftware() ? softwareOnly(found.about) : found;
+}
+
+async function webGpu(device: Device): Promise<Engine> {
+  const found = await findGpu();
+  if ('reason' in found) throw userError('usage', { where: `--device ${device}`, message: found.reason, fix: found.fix });
+  return engineOn(found);
+}
+
+async function engineOn(gpu: Gpu): Promise<Engine> {
+  const { createWebGpuEngine } = await import('./webgpu/engine.js');
+  return createWebGpuEngine(gpu);
+}
+
+async function anyGpu(): Promise<Engine> {
+  const found = await findGpu();
+  if (!('reason' in found)) return engineOn(found);
+  try {
+    return await cuda();
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    throw new UserError('usage', [{ where: '--device gpu', message: found.reason, fix: found.fix }, ...error.problems]);
+  }
+}
+
+/** The engine on a GPU for steps of so many rows, or why there is none. A CPU that plays a GPU is none. */
+async function gpuForSteps(stepRows: number | undefined): Promise<Engine | { readonly why: string }> {
+  if (stepRows === undefined) return { why: 'no GPU is looked for where nothing is trained' };
+  if (stepRows < GPU_ROWS) return { why: `no GPU is looked for: steps of ${stepRows} rows, and from ${GPU_ROWS} on it pays` };
+  const { openGpu } = await import('./webgpu/adapter.js');
+  const found = await openGpu();
+  if ('reason' in found) return { why: `no GPU: ${found.reason}` };
+  if (found.about.isSoftware) return { why: `no GPU: '${found.about.name}' of WebGPU computes on the CPU` };
+  return engineOn(found);
 }

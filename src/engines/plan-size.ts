@@ -32,7 +32,7 @@ export interface PlanSize {
  * @param vocabularyBytes beside it in this machine's memory
  * @throws UserError (data) that names the largest tables
  */
-export function planSize(plan: Plan, engine: Pick<Engine, 'activationBytes' | 'maxBytes'>, vocabularyBytes: number, availableBytes = Math.min(totalmem(), process.constrainedMemory() || Infinity)): PlanSize {
+export function planSize(plan: Plan, engine: Pick<Engine, 'activationBytes' | 'maxBytes' | 'refuseTooLarge'>, vocabularyBytes: number, availableBytes = Math.min(totalmem(), process.constrainedMemory() || Infinity)): PlanSize {
   const { graph, layout: { tables }, optimizers: specs } = plan;
   const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
   const numWeights = sum(graph.parameters.filter(({ isTrainable }) => isTrainable).map(({ shape }) => sizeOf(shape)));
@@ -52,7 +52,10 @@ export function planSize(plan: Plan, engine: Pick<Engine, 'activationBytes' | 'm
   };
   const engineBytes = size.weightBytes + size.optimizerBytes + size.activationBytes;
   const needed = engineBytes + vocabularyBytes;
-  if (engineBytes <= engine.maxBytes && needed <= availableBytes) return size;
+  if (engineBytes <= engine.maxBytes && needed <= availableBytes) {
+    engine.refuseTooLarge?.(plan);
+    return size;
+  }
   const largest = [...tables].sort((a, b) => b.rows * b.width - a.rows * a.width).slice(0, 3);
   const list = largest.map((table) => `'${table.name}' of ${table.rows} rows × ${table.width} (${gibibytes(bytesOf(table.rows * table.width + keptWordsOf(table)))})`);
   const found =

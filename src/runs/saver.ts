@@ -27,7 +27,7 @@ export interface SaverOptions extends CheckpointOptions {
   /** Which way what is followed is better. */
   readonly goals: Goals;
   /** All that is saved. */
-  snapshot(): Checkpoint;
+  snapshot(): Promise<Checkpoint>;
 }
 
 /**
@@ -43,14 +43,14 @@ export async function openSaver(options: SaverOptions, tell: (notice: string) =>
   let savedMs = monotonicMs();
   let saved = resumed !== undefined ? { position: position(), step: loop.step } : undefined;
 
-  const bytes = checkpointBytes(snapshot());
+  const bytes = checkpointBytes(await snapshot());
   await checkRoom(folder, bytes, 'a checkpoint');
   const most = mostCheckpoints({ keepLast, alsoBest }) * bytes;
   const free = await freeBytes(folder);
   if (free < most) tell(`checkpoints may come to need ${most} bytes, ${free} are free on this disk`);
 
   const save = async (links: readonly CheckpointLink[]): Promise<void> => {
-    await saveCheckpoint(folder, snapshot(), links, { keepLast, damaged });
+    await saveCheckpoint(folder, await snapshot(), links, { keepLast, damaged });
     saved = { position: position(), step: loop.step };
     savedMs = monotonicMs();
   };

@@ -1,4 +1,4 @@
-import type { Program, ProgramState, TermLoss } from '../engines/engine.js';
+import { readState, type Program, type ProgramState, type TermLoss } from '../engines/engine.js';
 import { UserError, userError } from '../errors.js';
 import type { LoopState } from './loop-state.js';
 
@@ -25,7 +25,7 @@ export interface DivergenceGuard {
    * @returns the batch if it was skipped
    * @throws UserError (diverged) that names the term, the step and the batch
    */
-  check(losses: ReadonlyMap<string, TermLoss>, state: LoopState): SkippedBatch | undefined;
+  check(losses: ReadonlyMap<string, TermLoss>, state: LoopState): Promise<SkippedBatch | undefined>;
 }
 
 /** More batches than this in a row are no accident of the data. */
@@ -35,7 +35,7 @@ const MAX_SKIPPED_IN_ROW = 20;
 export function createDivergenceGuard(program: Program, onDivergence: OnDivergence): DivergenceGuard {
   let skippedInRow = 0;
   return {
-    check(losses, state) {
+    async check(losses, state) {
       const found = [...losses].find(([, { mean }]) => !Number.isFinite(mean));
       if (found === undefined) {
         skippedInRow = 0;
@@ -46,7 +46,7 @@ export function createDivergenceGuard(program: Program, onDivergence: OnDivergen
       if (onDivergence === 'stop') throw divergedError(skipped, '');
       skippedInRow++;
       // Weights that are not finite make every loss so.
-      if (skippedInRow === 1 && !isFiniteState(program.state())) throw divergedError(skipped, ', and so are weights: skipping batches cannot help');
+      if (skippedInRow === 1 && !isFiniteState(await readState(program))) throw divergedError(skipped, ', and so are weights: skipping batches cannot help');
       if (skippedInRow > MAX_SKIPPED_IN_ROW) throw divergedError(skipped, `, after ${MAX_SKIPPED_IN_ROW} batches in a row that were skipped for the like`);
       return skipped;
     },

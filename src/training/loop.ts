@@ -152,7 +152,7 @@ async function trainEpoch(options: LoopOptions, guard: DivergenceGuard): Promise
     }
     const rates = stepper.rates(state.step);
     const { losses, norms, diagnosis } = await stepper.take(batch, state);
-    const skipped = guard.check(losses, state);
+    const skipped = await guard.check(losses, state);
     if (skipped === undefined) {
       state.step++;
       // Rows that were skipped change nothing that could be measured.

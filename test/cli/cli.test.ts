@@ -142,7 +142,7 @@ describe('what the user did wrong', () => {
     ['no config', ['train'], 2, /expected a config; write mtl train configs\/esmm.yaml, or --resume RUN/],
     ['a config that is not there', ['train', 'none.yaml'], 2, /error: none\.yaml: there is no such file/],
     ['an unknown key', ['train', config, '--set', 'modle.name=x'], 2, /--set modle\.name=x: modle: unknown key; did you mean 'model'\?/],
-    ['a device that is none', ['train', config, '--device', 'tpu'], 2, /^error: a value that cannot be: device is "tpu", expected one of "auto", "gpu", "cpu"; see mtl train --help\n$/],
+    ['a device that is none', ['train', config, '--device', 'tpu'], 2, /^error: a value that cannot be: device is "tpu", expected one of "auto", "cpu", "gpu", "webgpu", "cuda"; see mtl train --help\n$/],
     ['data that is not there', ['train', config, '--set', 'data.test=/none.csv'], 3, /data\.test: there is no such file; paths are taken from the folder of the config/],
     ['data that is a folder of nothing', ['train', config, '--set', `data.test=${import.meta.dirname}`], 3, /data\.test: is a folder.*or a CSV file\n$/],
     ['a run to resume that is not there', ['train', '--resume', 'none'], 2, /^error: --resume none: there is no such folder; name a run/],

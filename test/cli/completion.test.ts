@@ -41,7 +41,7 @@ describe.each(['bash', 'zsh', 'fish'] as const)('mtl completion %s', (shell) => 
 
   it('offers options behind a dash, and the values of those that have a list', (context) => {
     expect(offered(context, shell, 'train', '--th')).toContain('--threads');
-    expect(offered(context, shell, 'train', '--device', '')).toEqual(expect.arrayContaining(['auto', 'cpu', 'gpu']));
+    expect(offered(context, shell, 'train', '--device', '')).toEqual(expect.arrayContaining(['auto', 'cpu', 'cuda', 'gpu', 'webgpu']));
   });
 
   it('leaves paths to the shell', (context) => {

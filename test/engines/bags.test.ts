@@ -9,13 +9,9 @@ import { tower } from '../../src/graph/mlp.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../../src/optimizers/optimizers.js';
 import { randomStream } from '../../src/random.js';
 import { planOf } from '../support/graph-plan.js';
+import { engines } from '../support/engines.js';
 import { expectLikeFloat64 } from '../support/like-float64.js';
 
-const engines = [
-  { name: 'tfjs', create: () => createTfjsEngine() },
-  { name: 'simd', create: () => Promise.resolve(createSimdEngine()) },
-  { name: 'plain simd', create: () => Promise.resolve(createSimdEngine(1, false)) },
-];
 // Kernels take sixteen columns at a time, then four, then one.
 const WIDTH = 22;
 const SIZES = { item: 30, mean: 20, sqrtn: 25 };

@@ -7,10 +7,12 @@ import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
 import { twoTermBatch, twoTermPlan } from '../support/two-terms.js';
+import { webGpuEngines } from '../support/webgpu.js';
 
 const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
   ['simd', () => Promise.resolve(createSimdEngine(1))],
   ['tfjs', () => createTfjsEngine()],
+  ...webGpuEngines,
 ];
 
 const DIAGNOSED = { isDiagnosed: true } as const;

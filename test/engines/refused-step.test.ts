@@ -5,6 +5,7 @@ import type { Batch } from '../../src/batch.js';
 import type { Engine, Program } from '../../src/engines/engine.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
+import { webGpuEngines } from '../support/webgpu.js';
 
 const SCALE = 0.002;
 const layer = (...hidden: number[]): object => ({ hidden, activation: 'dice', dropout: 0.2 });
@@ -28,6 +29,7 @@ const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
   ['simd, one thread', () => Promise.resolve(createSimdEngine(1))],
   ['simd, three threads', () => Promise.resolve(createSimdEngine(3, true, { isPatient: true }))],
   ['tfjs', () => createTfjsEngine()],
+  ...webGpuEngines,
 ];
 
 describe('a step whose loss or statistics are not finite', () => {

@@ -4,11 +4,13 @@ import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
 import { copyOfWeights, twoTermBatch, twoTermPlan, withLargeEmbeddings } from '../support/two-terms.js';
+import { webGpuEngines } from '../support/webgpu.js';
 
 const engines: readonly (readonly [string, () => Promise<Engine>])[] = [
   ['simd', () => Promise.resolve(createSimdEngine(1))],
   ['simd, portable', () => Promise.resolve(createSimdEngine(1, false))],
   ['tfjs', () => createTfjsEngine()],
+  ...webGpuEngines,
 ];
 
 const compiled = (engine: Engine, plan: Plan): Program => withLargeEmbeddings(engine.compile(plan));

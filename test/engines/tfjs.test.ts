@@ -97,14 +97,14 @@ describe('the tfjs engine', () => {
   });
 });
 
-describe('the GPU', () => {
+describe('a GPU of CUDA', () => {
   it.skipIf(hasNative)('is left for WebAssembly where the native package does not load', async () => {
     expect((await createEngine({ device: 'auto' })).name).toBe('simd');
     expect((await createEngine({ device: 'cpu', threads: 1 })).description).toMatch(/^WebAssembly SIMD.*, 1 thread$/);
   });
 
-  it.skipIf(hasNative)('says what is missing where a GPU is asked for', async () => {
-    const error = await createEngine({ device: 'gpu' }).then(() => undefined, (caught: unknown) => caught);
+  it.skipIf(hasNative)('says what is missing where it is asked for', async () => {
+    const error = await createEngine({ device: 'cuda' }).then(() => undefined, (caught: unknown) => caught);
     expect(error).toBeInstanceOf(UserError);
     expect((error as UserError).exitCode).toBe(2);
     expect((error as UserError).message).toMatch(/tfjs-node-gpu does not load \(.+\); install/);

@@ -1,20 +1,13 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { createSimdEngine } from '../../src/engines/simd/engine.js';
-import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
+import { engines } from '../support/engines.js';
 import { logLoss } from '../support/reference.js';
 import { cancelled, withCancelledOfTorch } from './cancelled.js';
 import { batchOf, caseSchema, planOf, readCase, translate, translateTensors } from './rechub-case.js';
 
 // Initial weights, batches, predictions, gradients, losses and final weights of torch-rechub.
 const folder = process.env['MTL_PARITY'] ?? join(import.meta.dirname, 'cases');
-const engines = [
-  { name: 'tfjs', create: () => createTfjsEngine() },
-  { name: 'simd', create: () => Promise.resolve(createSimdEngine()) },
-  { name: 'plain simd', create: () => Promise.resolve(createSimdEngine(1, false)) },
-];
-
 const cases = await Promise.all(
   readdirSync(folder)
     .filter((file) => file.endsWith('.json') && existsSync(join(folder, file.replace(/json$/, 'safetensors'))))

@@ -1,9 +1,12 @@
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
+import type { Engine } from '../../src/engines/engine.js';
+import { webGpuEngines } from './webgpu.js';
 
-/** Every engine on one thread; the kernels in both of their builds. */
-export const engines = [
+/** Every engine on one thread; the kernels in both of their builds; WebGPU where there is a device. */
+export const engines: readonly { readonly name: string; readonly create: () => Promise<Engine> }[] = [
   { name: 'tfjs', create: () => createTfjsEngine() },
   { name: 'simd', create: () => Promise.resolve(createSimdEngine()) },
   { name: 'plain simd', create: () => Promise.resolve(createSimdEngine(1, false)) },
+  ...webGpuEngines.map(([name, create]) => ({ name, create })),
 ];

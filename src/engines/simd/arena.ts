@@ -7,11 +7,19 @@ export interface Arena {
   /** Byte offset of `words` zeroed words, aligned to a cache line. */
   take(name: string, words: number): number;
   readonly bytes: number;
+  /** All that was handed out, in the order of addresses. */
+  pieces(): readonly Piece[];
+}
+
+/** Words that lie together. */
+export interface Piece {
+  readonly at: number;
+  readonly words: number;
 }
 
 /** An arena whose places start at `begin`. */
 export function createArena(begin: number): Arena {
-  const places = new Map<string, number>();
+  const places = new Map<string, Piece>();
   let end = begin;
   return {
     get bytes() {
@@ -19,11 +27,12 @@ export function createArena(begin: number): Arena {
     },
     take(name, words) {
       const taken = places.get(name);
-      if (taken !== undefined) return taken;
+      if (taken !== undefined) return taken.at;
       const at = Math.ceil(end / ALIGNMENT) * ALIGNMENT;
       end = at + words * WORD;
-      places.set(name, at);
+      places.set(name, { at, words });
       return at;
     },
+    pieces: () => [...places.values()],
   };
 }

@@ -3,7 +3,7 @@ import type { Plan } from '../engine.js';
 import { lowerExchange, lowerRowAverages, lowerWeightAverage } from './average.js';
 import { createCallList, type Call, type CallList } from './call-list.js';
 import { layOut, type Laid } from './lay-out.js';
-import { lowerTensorProducts, type ProductsReader } from './diagnose.js';
+import { lowerTensorProducts, NO_PRODUCTS, type ProductsOfTensors } from './diagnose.js';
 import { lowerPass, type Pass } from './passes.js';
 import type { Place, Places } from './places.js';
 import { lowerClip, lowerCombination, lowerProducts, rangesByReach, type Sums } from './reduce.js';
@@ -47,7 +47,7 @@ export interface Compiled extends Laid {
   readonly lists: Readonly<Record<ListName, readonly Call[]>>;
   /** Products between the terms' gradients on what they share. */
   readonly products: Sums;
-  readonly productsOfTensors: ProductsReader;
+  readonly productsOfTensors: ProductsOfTensors;
   readonly predictions: ReadonlyMap<string, Place>;
 }
 
@@ -58,7 +58,7 @@ export function compile(plan: Plan): Compiled {
   const { arena, areas, termAreas, places, passGradients, gradients, tables } = laid;
   const isApart = areas > 1;
   let products: Sums = { at: 0, count: 0 };
-  let productsOfTensors: ProductsReader = () => [];
+  let productsOfTensors = NO_PRODUCTS;
   /** Back from each term into an area of its own, or from all into one; and adds what the passes before have left. */
   const lowerBack = (pass: Pass, numAreas: number, list: CallList): void => {
     if (numAreas > 1) graph.terms.forEach((term, area) => pass.back([term], area));

@@ -12,20 +12,31 @@ import type { TablePlace } from './tables.js';
 /** Reads the products between the terms' gradients of each tensor, once they are computed. */
 export type ProductsReader = (doubles: Float64Array) => readonly TensorProducts[];
 
+/** These products: where they are computed, as doubles, and who reads them. */
+export interface ProductsOfTensors {
+  readonly at: number;
+  readonly count: number;
+  readonly read: ProductsReader;
+}
+
 /** Lists the calls that compute these products, where steps are diagnosed. */
-export function lowerTensorProducts(laid: Laid, list: CallList): ProductsReader {
+export function lowerTensorProducts(laid: Laid, list: CallList): ProductsOfTensors {
   const { termAreas, arena } = laid;
-  if (termAreas === 0) return () => [];
+  if (termAreas === 0) return NO_PRODUCTS;
   const ranges = rangesByTensor(laid);
   const { at } = lowerProducts(ranges, termAreas, 'of tensors', arena, list);
   const size = (termAreas * (termAreas + 1)) / 2;
-  return (doubles) => ranges.map(({ layer, isShared }, r) => ({ layer, isShared, gramian: gramianOf(termAreas, doubles.subarray(at / 8 + r * size, at / 8 + (r + 1) * size)) }));
+  const read: ProductsReader = (doubles) => ranges.map(({ layer, isShared }, r) => ({ layer, isShared, gramian: gramianOf(termAreas, doubles.subarray(at / 8 + r * size, at / 8 + (r + 1) * size)) }));
+  return { at, count: size * ranges.length, read };
 }
+
+/** Those of a plan whose steps are not diagnosed. */
+export const NO_PRODUCTS: ProductsOfTensors = { at: 0, count: 0, read: () => [] };
 
 /**
  * Keeps the weights that a step may move, whose gradients are there; what is returned gives the squares of their changes, by layer.
  */
-export function watchUpdates({ plan: { graph }, tables }: Laid, store: Store, memory: WebAssembly.Memory): () => ReadonlyMap<string, number> {
+export function watchUpdates({ plan: { graph }, tables }: Laid, store: Store, memory: { readonly buffer: ArrayBufferLike }): () => ReadonlyMap<string, number> {
   const floats = new Float32Array(memory.buffer);
   const words = new Uint32Array(memory.buffer);
   const before = trainedOf(graph).map((parameter) => ({ parameter, data: store.tensorOf(parameter, 0).data.slice() }));

@@ -10,7 +10,7 @@ import { createCallList, type CallList } from './call-list.js';
 import { lowerUpdate } from './compile.js';
 import { createConstantsWriter } from './constants.js';
 import { BEGIN, layOut } from './lay-out.js';
-import { lowerTensorProducts, watchUpdates, type ProductsReader } from './diagnose.js';
+import { lowerTensorProducts, NO_PRODUCTS, watchUpdates } from './diagnose.js';
 import { createLoader } from './load.js';
 import { createMemory, loadKernels, type KernelModule } from './module.js';
 import { lowerProducts, rangesByReach } from './reduce.js';
@@ -79,7 +79,7 @@ export function createHost(plan: Plan, kernels: KernelModule = loadKernels()): H
       list.emit('refuseUnlessFinite', { refused });
     });
   let numProducts = { at: 0, count: 0 };
-  let productsOfTensors: ProductsReader = () => [];
+  let productsOfTensors = NO_PRODUCTS;
   const lists = {
     lookup: listOf((list) => lowerLookup(plan.layout, tables, place, list)),
     products: listOf((list) => (numProducts = areas > 1 ? lowerProducts(rangesByReach(laid).shared, areas, 'of terms', arena, list) : numProducts)),
@@ -146,7 +146,7 @@ export function createHost(plan: Plan, kernels: KernelModule = loadKernels()): H
     },
     products() {
       team.run('tensorProducts', looked);
-      return productsOfTensors(doubles);
+      return productsOfTensors.read(doubles);
     },
     watchUpdates: () => watchUpdates(laid, store, memory),
     weigh(shared, own) {

@@ -109,7 +109,7 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
     });
     if (isRefused()) return undefined;
     team.run('tensorProducts', batch.rows);
-    const products = compiled.productsOfTensors(doubles);
+    const products = compiled.productsOfTensors.read(doubles);
     const squares = watchUpdates(compiled, store, memory);
     return (weights) => diagnosisOf(products, weights, squares(), gates.uses());
   };

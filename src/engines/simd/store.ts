@@ -22,7 +22,7 @@ export interface Store {
 }
 
 /** Draws first weights, and gives the way to all tensors. */
-export function createStore({ plan: { optimizers: specs, seed, isRestored = false }, graph, places, tables, denseSlots, average }: Laid, memory: WebAssembly.Memory): Store {
+export function createStore({ plan: { optimizers: specs, seed, isRestored = false }, graph, places, tables, denseSlots, average }: Laid, memory: { readonly buffer: ArrayBufferLike }): Store {
   const floats = new Float32Array(memory.buffer);
   const dense = optimizers.build(specs.dense);
   const trained = graph.parameters.filter(({ isTrainable }) => isTrainable);

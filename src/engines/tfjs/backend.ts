@@ -29,7 +29,7 @@ export async function loadGpu(isRequired: boolean): Promise<Backend | undefined>
     'missing' in native
       ? { message: `no GPU can be used: ${native.missing}`, fix: `install ${NATIVE_PACKAGE} (npm install ${NATIVE_PACKAGE}) with CUDA and cuDNN, or use --device cpu` }
       : { message: `${NATIVE_PACKAGE} loads, but TensorFlow sees no CUDA device`, fix: 'check nvidia-smi and the CUDA and cuDNN versions, or use --device cpu' };
-  throw userError('usage', { where: '--device gpu', ...problem });
+  throw userError('usage', { where: '--device cuda', ...problem });
 }
 
 /** TensorFlow.js on its own CPU backend, which is plain JavaScript. */

@@ -3,8 +3,8 @@ import { probeGpu, type GpuProbe } from '../engines/tfjs/probe.js';
 import type { Health, HealthCheck } from './health.js';
 
 /** Whether TensorFlow finds a CUDA GPU, and which library it misses. */
-export const gpu: HealthCheck = {
-  name: 'GPU',
+export const cuda: HealthCheck = {
+  name: 'CUDA',
   look: () => healthOf(probeGpu(fileURLToPath(new URL('../..', import.meta.url)))),
 };
 
@@ -15,7 +15,7 @@ export function healthOf({ state, reason, missing }: GpuProbe): Health {
   const cuda = `install CUDA 11.2 or later of version 11, with cuDNN 8, and put their folder on LD_LIBRARY_PATH${missing.length === 0 ? '; nvidia-smi shows whether the driver sees the GPU' : ''}`;
   switch (state) {
     case 'ready':
-      return { state: 'ok', message: 'TensorFlow on a CUDA GPU (--device gpu)' };
+      return { state: 'ok', message: 'TensorFlow on a CUDA GPU (--device cuda)' };
     case 'without a GPU':
       return { state: 'without', message: `TensorFlow loads and sees no CUDA GPU${libraries}; ${cpu}`, fix: cuda };
     case 'broken':

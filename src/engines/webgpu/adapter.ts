@@ -1,0 +1,166 @@
+/// <reference types="@webgpu/types" />
+import { userError } from '../../errors.js';
+import { WORD } from '../simd/arena.js';
+
+const PACKAGE = 'webgpu';
+/** Set to 1, it lets a run take an adapter that computes on a processor: for tests. */
+export const ALLOW_SOFTWARE = 'MTL_WEBGPU_SOFTWARE';
+/** Passes on to Dawn what the variable says, as in `backend=null`: for measurements. */
+const DAWN_OPTIONS = 'MTL_WEBGPU_DAWN';
+
+/** A device that is ready to compute, and what it is. */
+export interface Gpu {
+  readonly device: GPUDevice;
+  readonly instance: GPU;
+  readonly about: AboutGpu;
+  readonly usage: typeof GPUBufferUsage;
+  /** The layout that all pipelines share. */
+  readonly layout: { readonly group: GPUBindGroupLayout; readonly pipeline: GPUPipelineLayout };
+  /** Of one buffer that a shader reads. */
+  readonly maxBufferBytes: number;
+  /** Words between the arguments of two dispatches. */
+  readonly uniformWords: number;
+  createBuffer(bytes: number, usage: number): GPUBuffer;
+  /** The pipeline of a shader, which is made once. */
+  pipeline(shader: string): GPUComputePipeline;
+  /**
+   * Runs what was encoded, and waits for the staging buffer's first bytes.
+   * @throws UserError (device) where the device was lost or something that it was given is not valid
+   */
+  submit(encoder: GPUCommandEncoder, staging: GPUBuffer, bytes: number, read: (words: Uint32Array) => void): Promise<void>;
+}
+
+/** What is known of an adapter. */
+export interface AboutGpu {
+  readonly name: string;
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly driver: string;
+  /** Whether it computes on a processor. */
+  readonly isSoftware: boolean;
+  readonly maxBufferBytes: number;
+  readonly maxBindingBytes: number;
+  readonly maxWorkgroupBytes: number;
+  readonly features: readonly string[];
+}
+
+/** Why there is no device, and what to do about it. */
+export interface NoGpu {
+  readonly reason: string;
+  readonly fix: string;
+}
+
+/** What the package `webgpu` exports: Dawn. */
+interface Dawn {
+  create(options: string[]): GPU;
+  readonly globals: Readonly<Record<string, unknown>> & { readonly GPUBufferUsage: typeof GPUBufferUsage; readonly GPUMapMode: typeof GPUMapMode };
+}
+
+/** What a kernel needs of a device. */
+const NEEDED = { maxStorageBuffersPerShaderStage: 5, maxComputeInvocationsPerWorkgroup: 256, maxComputeWorkgroupSizeX: 256, maxUniformBufferBindingSize: 16_384 } as const;
+
+let found: Promise<Gpu | NoGpu> | undefined;
+
+/** The device of this machine's fastest adapter, which a process opens once; or why there is none. */
+export function openGpu(): Promise<Gpu | NoGpu> {
+  return (found ??= open());
+}
+
+/** What is said of an adapter that computes on a processor, which is slower than the CPU's own engine. */
+export function softwareOnly({ name }: AboutGpu): NoGpu {
+  return { reason: `the only adapter of WebGPU, '${name}', computes on the CPU, slower than --device cpu`, fix: `use --device cpu, or set ${ALLOW_SOFTWARE}=1 to take it all the same, as for a test` };
+}
+
+/** Whether software adapters are taken where one is asked for by name. */
+export function allowsSoftware(): boolean {
+  return process.env[ALLOW_SOFTWARE] === '1';
+}
+
+async function loadDawn(): Promise<Dawn | NoGpu> {
+  // Not a literal, since the package is optional and may be absent when this is compiled.
+  const name: string = PACKAGE;
+  try {
+    return (await import(name)) as Dawn;
+  } catch (error) {
+    const reason = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
+    return { reason: `the package ${PACKAGE} does not load (${reason})`, fix: `npm install ${PACKAGE}, or use --device cpu` };
+  }
+}
+
+async function open(): Promise<Gpu | NoGpu> {
+  const dawn = await loadDawn();
+  if ('reason' in dawn) return dawn;
+  const options = (process.env[DAWN_OPTIONS] ?? '').split(',').filter((option) => option !== '');
+  const instance = dawn.create(options);
+  const adapter = await instance.requestAdapter({ powerPreference: 'high-performance' });
+  if (adapter === null) return { reason: 'WebGPU finds no adapter: neither a GPU nor its driver', fix: 'install the driver of the GPU with Vulkan (nvidia-smi and vulkaninfo tell whether it works), or use --device cpu' };
+  for (const [limit, least] of Object.entries(NEEDED)) {
+    const has = adapter.limits[limit as keyof typeof NEEDED];
+    if (has < least) return { reason: `the adapter '${adapter.info.description}' has ${limit} ${has}, and ${least} are needed`, fix: 'use --device cpu' };
+  }
+  const { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize } = adapter.limits;
+  const device = await adapter.requestDevice({ requiredLimits: { maxBufferSize, maxStorageBufferBindingSize } });
+  return gpuOn(device, instance, dawn, {
+    name: adapter.info.device,
+    vendor: adapter.info.vendor,
+    architecture: adapter.info.architecture,
+    driver: adapter.info.description,
+    isSoftware: adapter.info.isFallbackAdapter || adapter.info.architecture === 'software' || /llvmpipe|swiftshader|lavapipe/i.test(`${adapter.info.device} ${adapter.info.description}`),
+    maxBufferBytes: maxBufferSize,
+    maxBindingBytes: maxStorageBufferBindingSize,
+    maxWorkgroupBytes: maxComputeWorkgroupStorageSize,
+    features: [...adapter.features].sort(),
+  });
+}
+
+function gpuOn(device: GPUDevice, instance: GPU, { globals }: Dawn, about: AboutGpu): Gpu {
+  const usage = globals.GPUBufferUsage;
+  const { READ } = globals.GPUMapMode;
+  const COMPUTE = 4;
+  const problems: Error[] = [];
+  const note = (message: string): void => {
+    if (problems.length > 0) return;
+    problems.push(userError('device', { where: `WebGPU on ${about.name}`, message, fix: 'what was trained is in the last checkpoint (--resume goes on from there); --device cpu computes the same without the device' }));
+  };
+  const check = (): void => {
+    for (const problem of problems) throw problem;
+  };
+  device.addEventListener('uncapturederror', (event) => note(event.error.message));
+  void device.lost.then(({ message, reason }) => reason === 'destroyed' || note(`the device was lost: ${message}`));
+  const storage = (binding: number, type: GPUBufferBindingType): GPUBindGroupLayoutEntry => ({ binding, visibility: COMPUTE, buffer: { type } });
+  const group = device.createBindGroupLayout({
+    entries: [
+      storage(0, 'storage'), storage(1, 'storage'), storage(2, 'read-only-storage'), storage(3, 'storage'), storage(4, 'storage'),
+      { binding: 5, visibility: COMPUTE, buffer: { type: 'uniform', hasDynamicOffset: true } },
+      storage(6, 'uniform'),
+    ],
+  });
+  const pipelineLayout = device.createPipelineLayout({ bindGroupLayouts: [group] });
+  const pipelines = new Map<string, GPUComputePipeline>();
+  return {
+    // Dawn ends with its instance, which nothing else would keep.
+    device, instance, about, usage,
+    layout: { group, pipeline: pipelineLayout },
+    maxBufferBytes: Math.min(about.maxBufferBytes, about.maxBindingBytes),
+    uniformWords: device.limits.minUniformBufferOffsetAlignment / WORD,
+    createBuffer: (bytes, bufferUsage) => device.createBuffer({ size: Math.ceil(bytes / 16) * 16, usage: bufferUsage }),
+    pipeline(shader) {
+      let pipeline = pipelines.get(shader);
+      if (pipeline === undefined) pipelines.set(shader, (pipeline = device.createComputePipeline({ layout: pipelineLayout, compute: { module: device.createShaderModule({ code: shader }) } })));
+      return pipeline;
+    },
+    async submit(encoder, staging, bytes, read) {
+      check();
+      device.queue.submit([encoder.finish()]);
+      try {
+        await staging.mapAsync(READ, 0, bytes);
+      } catch (error) {
+        note(error instanceof Error ? error.message : String(error));
+      }
+      // What is not valid is told apart, and not later than what it was given to is done.
+      check();
+      read(new Uint32Array(staging.getMappedRange(0, bytes)));
+      staging.unmap();
+    },
+  };
+}

@@ -1,0 +1,217 @@
+import { optimizers } from '../../optimizers/optimizers.js';
+import type { Optimizer } from '../../optimizers/optimizer.js';
+import type { Call, KernelName } from '../simd/call-list.js';
+import type { Compiled, ListName } from '../simd/compile.js';
+import type { TablePlace } from '../simd/tables.js';
+import { argumentKind, argumentNames, packCall, putExtra, type Extra } from './arguments.js';
+import type { CallSize, OwnKernel, RowKernel } from './kernel.js';
+import { kernelOf } from './kernels.js';
+import type { DeviceMemory } from './memory.js';
+import { inGroups } from './phase-order.js';
+import { ownShader, rowsShader } from './shader.js';
+import { MAX_CALLS, ROWS_OF_GROUP, THREADS } from './wgsl/prelude.js';
+import { isNarrow, partsOf, PRODUCTS, WEIGHT_GRADIENT_SUM } from './wgsl/products.js';
+import { WATCH_ARGUMENTS, WATCH_RANGE } from './wgsl/reduce.js';
+import { GATHER, GATHER_ARGUMENTS, MARK_ARGUMENTS } from './wgsl/tables.js';
+
+/** How many distinct rows and segments the index list of a table has. */
+export interface ListSize {
+  readonly distinct: number;
+  readonly segments: number;
+}
+
+/** One dispatch: a shader, the arguments of its calls, and how many workgroups it takes. */
+export interface Dispatch {
+  readonly shader: string;
+  readonly arguments: readonly Uint32Array<ArrayBuffer>[];
+  /** The buffer that tables lie in for it. */
+  readonly tableBuffer: number;
+  /** Workgroups in three directions; 0 where there is nothing to do. */
+  workgroups(rows: number, listOf: (table: TablePlace) => ListSize): readonly [number, number, number];
+}
+
+/** A call with all that is known of it before there is a batch. */
+interface Planned {
+  readonly name: string;
+  readonly names: readonly string[];
+  readonly kernel: RowKernel | OwnKernel;
+  readonly values: readonly number[];
+  readonly isRows: readonly number[];
+  readonly table: TablePlace | undefined;
+  readonly words: Uint32Array<ArrayBuffer>;
+  readonly tableBuffer: number;
+  readonly isByRows: boolean;
+  readonly reads: ReadonlySet<number>;
+  readonly writes: ReadonlySet<number>;
+}
+
+const MOST_GROUPS = 65_535;
+
+/** Where a call adds sums over the batch up, if it does. */
+const sumOf = ({ names, values, kernel }: Planned): number | undefined => (names.includes('g') && names.includes('rows') && kernel.writes === undefined ? values[names.indexOf('g')] : undefined);
+
+/** What becomes of the lists of calls of a plan on a device. */
+export interface Recorder {
+  record(list: ListName): readonly Dispatch[];
+  /** Words of `scratch` that weights' gradients take, beside what index lists need. */
+  readonly scratchWords: number;
+}
+
+/** A recorder for a plan. */
+export function createRecorder(compiled: Compiled, memory: DeviceMemory): Recorder {
+  const { plan, tables, places, passRows, graph } = compiled;
+  const denseOptimizer = optimizers.build(plan.optimizers.dense);
+  const scratchAt = new Map<string, number>();
+  let scratchWords = 0;
+  const byDistinct = new Map(tables.all.map((table) => [table.distinct, table]));
+  const byRows = new Map(tables.all.map((table) => [table.at, table]));
+  const perWeight = ({ slots }: Optimizer): number => slots.filter(({ per }) => per === 'weight').length;
+
+  const extraOf = (name: string, table: TablePlace | undefined): Extra => {
+    if (table !== undefined && name.endsWith('Table')) {
+      const { optimizer } = table.update;
+      const rowSlots = memory.rowSlots(table);
+      return { slots: perWeight(optimizer), keeps: optimizer.slots.length - perWeight(optimizer), ...(rowSlots !== undefined && { rowSlots: memory.wordAt(rowSlots) }) };
+    }
+    return /(Dense|Tensor)$/.test(name) ? { slots: perWeight(denseOptimizer) } : {};
+  };
+
+  /** Plans a call of a kernel: several where its table lies in several buffers. */
+  const planned = (name: string, names: readonly string[], kernel: RowKernel | OwnKernel, values: readonly number[], isRows: readonly number[] = [], more: Extra = {}): readonly Planned[] => {
+    const valueOf = (argument: string): number => values[names.indexOf(argument)] ?? 0;
+    const table = byDistinct.get(valueOf('distinct')) ?? byRows.get(valueOf('table'));
+    const piecesOf = (isWritten: boolean): ReadonlySet<number> =>
+      new Set(names.flatMap((argument, i) => (argumentKind(name, argument) === 'address' && values[i] !== 0 && (kernel.writes ?? []).includes(argument) === isWritten ? [memory.pieceAt(values[i]!)] : [])));
+    const shared = { name, names, kernel, values, isRows, table, isByRows: kernel.form === 'rows', reads: piecesOf(false), writes: piecesOf(true) };
+    const pack = (extra: Extra, at = 0): Uint32Array<ArrayBuffer> => packCall(name, names, values, (i) => isRows.includes(i), memory, { ...extraOf(name, table), ...more, ...extra }, at);
+    if (!names.includes('table')) return [{ ...shared, words: pack({}), tableBuffer: 0 }];
+    return memory.partsOf(table!).map(({ buffer, at, rowBegin, rowEnd }) => ({ ...shared, words: pack({ rowBegin, rowEnd }, at), tableBuffer: buffer }));
+  };
+
+  const sizeOf = ({ names, values, isRows, table }: Planned, rows: number, listOf: (table: TablePlace) => ListSize): CallSize => {
+    const { distinct, segments } = table === undefined ? { distinct: 0, segments: 0 } : listOf(table);
+    const of = (name: string): number => (isRows.includes(names.indexOf(name)) ? rows : values[names.indexOf(name)] ?? 0);
+    return { rows: names.includes('rows') ? of('rows') : rows, of, distinct, segments };
+  };
+
+  /** Dispatches of calls that do not meet, one a kernel and buffer of tables. */
+  const inDispatches = (calls: readonly Planned[]): Dispatch[] => {
+    const groups: Planned[][] = [];
+    for (const call of calls) {
+      const { name, tableBuffer } = call;
+      // What is added to what another call has written waits for it.
+      const isFree = (group: readonly Planned[]): boolean => group.length < MAX_CALLS && group[0]!.name === name && group[0]!.tableBuffer === tableBuffer;
+      const after = groups.findLastIndex((group) => group[0]!.name === name && group.some((other) => sumOf(other) !== undefined && sumOf(other) === sumOf(call)));
+      const group = groups.find((each, i) => i > after && isFree(each));
+      if (group === undefined) groups.push([call]);
+      else group.push(call);
+    }
+    return groups.map((group): Dispatch => {
+      const { name, names, kernel, tableBuffer } = group[0]!;
+      if (kernel.form !== 'own') throw new Error(`'${name}' has no dispatch of its own`);
+      return {
+        shader: ownShader({ name, names, kernel }),
+        arguments: group.map(({ words }) => words),
+        tableBuffer,
+        workgroups(rows, listOf) {
+          const sizes = group.map((call) => sizeOf(call, rows, listOf));
+          const threads = Math.max(...sizes.map((size) => kernel.threads(size)));
+          return [Math.min(MOST_GROUPS, Math.ceil(threads / THREADS)), group.length, Math.max(...sizes.map((size) => kernel.parts?.(size) ?? 1))];
+        },
+      };
+    });
+  };
+
+  /** Dispatches of calls by rows that follow each other. */
+  const inTurn = (calls: readonly Planned[]): Dispatch[] => {
+    const dispatches: Dispatch[] = [];
+    for (let begin = 0; begin < calls.length; begin += MAX_CALLS) {
+      const part = calls.slice(begin, begin + MAX_CALLS);
+      const named = new Map(
+        part.map(({ name, names, kernel }) => {
+          if (kernel.form !== 'rows') throw new Error(`'${name}' is not by rows`);
+          return [name, { name, names, kernel }] as const;
+        }),
+      );
+      // In the order of their names, so that other calls of the same kernels have the same shader.
+      const kernels = [...named.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+      const codes = new Map(kernels.map(({ name }, code) => [name, code]));
+      for (const { name, words } of part) putExtra(words, { calls: part.length, code: codes.get(name)! });
+      dispatches.push({
+        shader: rowsShader(kernels),
+        arguments: part.map(({ words }) => words),
+        tableBuffer: 0,
+        workgroups: (rows, listOf) => [Math.ceil(Math.max(...part.map((call) => sizeOf(call, rows, listOf).rows)) / ROWS_OF_GROUP), 1, 1],
+      });
+    }
+    return dispatches;
+  };
+
+  /** What a call becomes that the kernels' own engine makes of one. */
+  const expanded = ({ kernel: name, args, rowsAt }: Call, areas: number): { readonly first: readonly Planned[]; readonly then: readonly Planned[] } => {
+    const kernelName = name as KernelName;
+    const names = argumentNames(kernelName);
+    const of = (argument: string): number => args[names.indexOf(argument)] ?? 0;
+    if (kernelName === 'gatherGradients' || kernelName === 'gatherBagGradients') {
+      if (of('isFirstField') === 0) return { first: [], then: [] };
+      const table = byDistinct.get(of('distinct'))!;
+      const input = graph.values.find((value) => value.op === 'input' && value.source.kind === 'features')!;
+      const values = [places.of(input).gradient, table.width, table.distinct, of('gradients'), table.fields.some(({ kind }) => kind === 'bag') ? 1 : 0];
+      return { first: planned('gatherSegments', GATHER_ARGUMENTS, GATHER.segments, values), then: planned('gatherRows', GATHER_ARGUMENTS, GATHER.rows, values) };
+    }
+    if (kernelName === 'refuseUnlessFinite') {
+      const { at, areaBytes } = compiled.passGradients;
+      const dense = planned('watchRange', WATCH_ARGUMENTS, WATCH_RANGE, [at, areaBytes, areas, places.weightsCount, 0]);
+      return { first: [], then: [...dense, ...tables.all.flatMap((table) => planned('watchRange', WATCH_ARGUMENTS, WATCH_RANGE, [table.gradients, table.areaBytes, areas, table.width, table.count]))] };
+    }
+    const kernel = kernelOf(kernelName);
+    if (kernel.form === 'host') return { first: [], then: [] };
+    if (kernelName === 'gemm' && isNarrow(of('panels'))) return { first: planned('gemmNarrow', names, PRODUCTS.narrow, args, rowsAt), then: [] };
+    if (kernelName === 'gemmGradient') {
+      const words = of('k') * of('panels') * 8 * partsOf(passRows);
+      // Two products may be added up in one gradient.
+      const key = `${of('g')} ${of('accumulate')}`;
+      if (!scratchAt.has(key)) {
+        scratchAt.set(key, scratchWords);
+        scratchWords += partsOf(passRows) > 1 ? words : 0;
+      }
+      const scratch = { scratch: scratchAt.get(key)! };
+      return { first: planned(name, names, kernel, args, rowsAt, scratch), then: planned('gemmGradientSum', names, WEIGHT_GRADIENT_SUM, args, rowsAt, scratch) };
+    }
+    const calls = planned(name, names, kernel, args, rowsAt);
+    if (!name.endsWith('Table') || of('tableRows') === 0) return { first: calls, then: [] };
+    const rowSlots = { rowSlots: memory.wordAt(memory.rowSlots(byDistinct.get(of('distinct'))!)!) };
+    const mark = (isMarked: number): readonly Planned[] => planned(isMarked ? 'markRows' : 'unmarkRows', MARK_ARGUMENTS, GATHER.mark, [of('distinct'), isMarked], [], rowSlots);
+    return { first: [...mark(1), ...calls], then: mark(0) };
+  };
+
+  /** Calls between two barriers: those by rows in their order, then all others, kernel by kernel. */
+  const recordPhase = (calls: readonly Call[], areas: number, isLast: (call: Call) => boolean): Dispatch[] => {
+    const parts = calls.filter((call) => call.kernel !== 'refuseUnlessFinite' || isLast(call)).map((call) => expanded(call, areas));
+    const first = parts.flatMap((part) => part.first);
+    const ordered = first.filter(({ kernel }) => kernel.form === 'rows' || kernel.writes !== undefined);
+    const others = first.filter((call) => !ordered.includes(call));
+    return [
+      ...inGroups(ordered).flatMap((group) => (group.isByRows ? inTurn(group.calls) : inDispatches(group.calls))),
+      ...inDispatches(others),
+      ...inDispatches(parts.flatMap((part) => part.then)),
+    ];
+  };
+
+  return {
+    get scratchWords() {
+      return scratchWords;
+    },
+    record(list) {
+      const areas = list === 'diagnosis' ? compiled.termAreas : list === 'pass' ? compiled.areas : 1;
+      const all = compiled.lists[list];
+      const last = all.findLast(({ kernel }) => kernel === 'refuseUnlessFinite');
+      const phases: Call[][] = [[]];
+      for (const call of all) {
+        if (call.kernel === 'barrier') phases.push([]);
+        else phases.at(-1)!.push(call);
+      }
+      return phases.flatMap((calls) => recordPhase(calls, areas, (call) => call === last));
+    },
+  };
+}

@@ -1,0 +1,38 @@
+import { userError } from '../../errors.js';
+import type { Engine } from '../engine.js';
+import { WORD } from '../simd/arena.js';
+import { compile } from '../simd/compile.js';
+import { activationBytes } from '../simd/program.js';
+import type { Gpu } from './adapter.js';
+import { layOutDevice } from './memory.js';
+import { compileProgram } from './program.js';
+
+/** The engine on a device of WebGPU. */
+export function createWebGpuEngine(gpu: Gpu): Engine {
+  const { name, driver } = gpu.about;
+  return {
+    name: 'webgpu',
+    description: `WebGPU on ${name}${driver === '' ? '' : ` (${driver})`}`,
+    about: { ...gpu.about },
+    compile: (plan) => compileProgram(gpu, plan),
+    activationBytes,
+    // Tables lie in as many buffers as they need, and nobody says how much memory a device has.
+    maxBytes: Infinity,
+    refuseTooLarge(plan) {
+      const mostWords = Math.floor(gpu.maxBufferBytes / WORD);
+      const compiled = compile(plan);
+      const widest = compiled.tables.all.find(({ stride }) => stride > mostWords);
+      const { words } = widest === undefined ? layOutDevice(compiled, mostWords) : { words: 0 };
+      if (widest === undefined && words <= mostWords) return;
+      const has = `one buffer of ${name} has ${mebibytes(mostWords)}`;
+      if (widest !== undefined) throw userError('data', { key: 'features', message: `a row of the table '${widest.name}' needs ${mebibytes(widest.stride)} with its optimizer, and ${has}`, fix: 'use a smaller width, or --device cpu' });
+      throw userError('data', {
+        key: 'training.batchSize',
+        message: `weights, gradients and a batch of ${compiled.passRows} rows on its way need ${mebibytes(words)} beside the tables, and ${has}`,
+        fix: 'use a smaller training.batchSize with training.accumulate, a smaller model, or --device cpu',
+      });
+    },
+  };
+}
+
+const mebibytes = (words: number): string => `${Math.ceil((words * WORD) / 2 ** 20)} MiB`;

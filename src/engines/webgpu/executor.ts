@@ -1,0 +1,226 @@
+import { WORD } from '../simd/arena.js';
+import type { Compiled, ListName } from '../simd/compile.js';
+import type { Gpu } from './adapter.js';
+import { createRecorder, type Dispatch } from './dispatches.js';
+import { createLoader, type Loader } from './load.js';
+import { layOutDevice } from './memory.js';
+import { CALL_WORDS, MAX_CALLS } from './wgsl/prelude.js';
+
+/** Some words of a program's memory, by their address in the memory of the kernels' own engine. */
+export interface Range {
+  readonly at: number;
+  readonly words: number;
+}
+
+/** Runs lists of calls on a device. What lies there has a mirror here, in which it is where the kernels' own engine has it. */
+export interface Executor {
+  readonly mirror: { readonly buffer: ArrayBuffer };
+  readonly loader: Loader;
+  /** Where a step writes what the host gives it: words of `loader.upload`. */
+  wordAt(address: number): number;
+  /** Runs a list over the rows that were loaded, and reads what a step gives back, and some ranges more, into the mirror. */
+  run(list: ListName, rows: number, more?: readonly Range[]): Promise<void>;
+  /** Whether a step was refused since this was last cleared. */
+  readonly isRefused: boolean;
+  clearRefused(): void;
+  /** Keeps a range on the device, or brings back what was kept. */
+  keep(range: Range): void;
+  bringBack(range: Range): void;
+  /** Between the mirror and the device: ranges, and the rows of all tables. */
+  read(ranges: readonly Range[]): Promise<void>;
+  readTables(): Promise<void>;
+  write(ranges: readonly Range[]): void;
+  writeTables(): void;
+  /** Dispatches that a list takes, where each has something to do. */
+  countDispatches(list: ListName, rows: number): number;
+  dispose(): void;
+}
+
+/** A list that is ready to run. */
+interface Ready {
+  readonly dispatches: readonly (Dispatch & { readonly pipeline: GPUComputePipeline; readonly argumentsAt: number })[];
+  readonly calls: GPUBuffer;
+  readonly groups: Map<number, GPUBindGroup>;
+}
+
+const CALLS_BYTES = (MAX_CALLS + 1) * CALL_WORDS * WORD;
+/** Bytes that go over at a time. */
+const PIECE_BYTES = 1 << 26;
+/** The bits of infinity and of NaN. */
+const [INFINITY, NAN] = [0x7f800000, 0x7fc00000];
+
+/** An executor for a compiled plan. */
+export function createExecutor(gpu: Gpu, compiled: Compiled): Executor {
+  const { device, layout } = gpu;
+  const { arena, norms, terms, products, productsOfTensors } = compiled;
+  const memory = layOutDevice(compiled, Math.floor(gpu.maxBufferBytes / WORD));
+  const recorder = createRecorder(compiled, memory);
+  const loader = createLoader(compiled, memory, () => recorder.scratchWords);
+  const { STORAGE, COPY_SRC, COPY_DST, MAP_READ, UNIFORM } = gpu.usage;
+  const create = (words: number, usage: number): GPUBuffer => gpu.createBuffer(Math.max(words, 4) * WORD, usage);
+  const m = create(memory.words, STORAGE | COPY_SRC | COPY_DST);
+  const t = memory.tableBuffers.map((words) => create(words, STORAGE | COPY_SRC | COPY_DST));
+  const flags = create(4, STORAGE | COPY_SRC | COPY_DST);
+  const step = create(4, UNIFORM | COPY_DST);
+  let items = create(1, STORAGE | COPY_DST);
+  let scratch = create(1, STORAGE);
+  let kept: GPUBuffer | undefined;
+  let staging = create(memory.download.words + 4, MAP_READ | COPY_DST);
+  const ready = new Map<ListName, Ready>();
+  const mirror = { buffer: new ArrayBuffer(Math.ceil(arena.bytes / 8) * 8) };
+  const floats = new Float32Array(mirror.buffer);
+  const doubles = new Float64Array(mirror.buffer);
+  let isRefused = false;
+
+  const larger = (buffer: GPUBuffer, words: number, usage: number): GPUBuffer => {
+    if (buffer.size >= words * WORD) return buffer;
+    buffer.destroy();
+    for (const { groups } of ready.values()) groups.clear();
+    return create(Math.ceil(words * 1.5), usage);
+  };
+
+  const listOf = (name: ListName): Ready => {
+    const known = ready.get(name);
+    if (known !== undefined) return known;
+    const parts: Uint32Array[] = [];
+    let end = 0;
+    const dispatches = recorder.record(name).map((dispatch) => {
+      const argumentsAt = end;
+      parts.push(...dispatch.arguments);
+      const padding = (gpu.uniformWords - ((dispatch.arguments.length * CALL_WORDS) % gpu.uniformWords)) % gpu.uniformWords;
+      parts.push(new Uint32Array(padding));
+      end += dispatch.arguments.length * CALL_WORDS + padding;
+      return { ...dispatch, argumentsAt: argumentsAt * WORD, pipeline: gpu.pipeline(dispatch.shader) };
+    });
+    const words = new Uint32Array(end + CALLS_BYTES / WORD);
+    let at = 0;
+    for (const part of parts) {
+      words.set(part, at);
+      at += part.length;
+    }
+    const calls = create(words.length, UNIFORM | COPY_DST);
+    device.queue.writeBuffer(calls, 0, words);
+    const made: Ready = { dispatches, calls, groups: new Map() };
+    ready.set(name, made);
+    return made;
+  };
+
+  const groupOf = ({ groups, calls }: Ready, tableBuffer: number): GPUBindGroup => {
+    const known = groups.get(tableBuffer);
+    if (known !== undefined) return known;
+    const buffers = [m, t[tableBuffer]!, items, scratch, flags];
+    const group = device.createBindGroup({
+      layout: layout.group,
+      entries: [...buffers.map((buffer, binding) => ({ binding, resource: { buffer } })), { binding: 5, resource: { buffer: calls, size: CALLS_BYTES } }, { binding: 6, resource: { buffer: step } }],
+    });
+    groups.set(tableBuffer, group);
+    return group;
+  };
+
+  /** Copies words of buffers into the staging buffer, and hands each piece over. */
+  const take = async (encoder: GPUCommandEncoder, pieces: readonly { readonly from: GPUBuffer; readonly at: number; readonly words: number; into(words: Uint32Array): void }[]): Promise<void> => {
+    const total = pieces.reduce((sum, { words }) => sum + words, 0);
+    staging = larger(staging, total, MAP_READ | COPY_DST);
+    let end = 0;
+    for (const { from, at, words } of pieces) {
+      encoder.copyBufferToBuffer(from, at * WORD, staging, end * WORD, words * WORD);
+      end += words;
+    }
+    await gpu.submit(encoder, staging, total * WORD, (all) => {
+      let begin = 0;
+      for (const { words, into } of pieces) {
+        into(all.subarray(begin, begin + words));
+        begin += words;
+      }
+    });
+  };
+  const words = new Uint32Array(mirror.buffer);
+  const pieceOf = ({ at, words: count }: Range) => ({ from: m, at: memory.wordAt(at), words: count, into: (found: Uint32Array) => words.set(found, at / WORD) });
+
+  /** What kernels leave as floats, as the doubles that the kernels' own engine has. */
+  const widen = (at: number, count: number): void => {
+    for (let i = 0; i < count; i++) doubles[at / 8 + i] = floats[at / WORD + 2 * i]!;
+  };
+  const pairs = (areas: number): number => (areas * (areas + 1)) / 2;
+  const stepRanges: readonly Range[] = [
+    ...[...terms.values()].map(({ loss }) => ({ at: loss, words: 4 })),
+    { at: norms, words: 4 },
+    ...(products.count > 0 ? [{ at: products.at, words: 2 * products.count * pairs(compiled.areas) }] : []),
+  ];
+  const doublesOf = (list: ListName): readonly Range[] => (list === 'tensorProducts' ? [{ at: productsOfTensors.at, words: 2 * productsOfTensors.count }] : []);
+
+  return {
+    mirror, loader,
+    wordAt: (address) => memory.wordAt(address),
+    get isRefused() {
+      return isRefused;
+    },
+    clearRefused() {
+      isRefused = false;
+      device.queue.writeBuffer(flags, 0, new Uint32Array(4));
+    },
+
+    async run(name, rows, more = []) {
+      const list = listOf(name);
+      items = larger(items, loader.items.length, STORAGE | COPY_DST);
+      scratch = larger(scratch, Math.max(recorder.scratchWords, loader.lists.scratchWords), STORAGE);
+      device.queue.writeBuffer(m, 0, loader.upload);
+      if (loader.items.length > 0) device.queue.writeBuffer(items, 0, loader.items.words, 0, loader.items.length);
+      device.queue.writeBuffer(step, 0, new Uint32Array([rows, INFINITY, NAN, 0]));
+      const encoder = device.createCommandEncoder();
+      const pass = encoder.beginComputePass();
+      for (const dispatch of list.dispatches) {
+        const [x, y, z] = dispatch.workgroups(rows, (table) => loader.lists.sizeOf(table));
+        if (x === 0) continue;
+        pass.setPipeline(dispatch.pipeline);
+        pass.setBindGroup(0, groupOf(list, dispatch.tableBuffer), [dispatch.argumentsAt]);
+        pass.dispatchWorkgroups(x, y, z);
+      }
+      pass.end();
+      const ranges = doublesOf(name);
+      await take(encoder, [...stepRanges, ...ranges, ...more].map(pieceOf).concat([{ from: flags, at: 0, words: 4, into: ([flag]) => (isRefused = flag !== 0) }]));
+      for (const range of [...stepRanges, ...ranges]) widen(range.at, range.words / 2);
+    },
+
+    keep({ at, words: count }) {
+      kept ??= create(count, COPY_SRC | COPY_DST);
+      copy(m, memory.wordAt(at), kept, 0, count);
+    },
+    bringBack({ at, words: count }) {
+      if (kept !== undefined) copy(kept, 0, m, memory.wordAt(at), count);
+    },
+
+    read: (ranges) => take(device.createCommandEncoder(), ranges.map(pieceOf)),
+    async readTables() {
+      for (const { table, buffer, at, rowBegin, rowEnd } of memory.tableParts) {
+        const rowsAtOnce = Math.max(1, Math.floor(PIECE_BYTES / WORD / table.stride));
+        for (let row = rowBegin; row < rowEnd; row += rowsAtOnce) {
+          const count = Math.min(rowsAtOnce, rowEnd - row) * table.stride;
+          await take(device.createCommandEncoder(), [{ from: t[buffer]!, at: at + (row - rowBegin) * table.stride, words: count, into: (found) => words.set(found, table.at / WORD + row * table.stride) }]);
+        }
+      }
+    },
+    write(ranges) {
+      for (const { at, words: count } of ranges) device.queue.writeBuffer(m, memory.wordAt(at) * WORD, words, at / WORD, count);
+    },
+    writeTables() {
+      for (const { table, buffer, at, rowBegin, rowEnd } of memory.tableParts) {
+        const rowsAtOnce = Math.max(1, Math.floor(PIECE_BYTES / WORD / table.stride));
+        for (let row = rowBegin; row < rowEnd; row += rowsAtOnce) {
+          const count = Math.min(rowsAtOnce, rowEnd - row) * table.stride;
+          device.queue.writeBuffer(t[buffer]!, (at + (row - rowBegin) * table.stride) * WORD, words, table.at / WORD + row * table.stride, count);
+        }
+      }
+    },
+    countDispatches: (name, rows) => listOf(name).dispatches.filter((dispatch) => dispatch.workgroups(rows, (table) => loader.lists.sizeOf(table))[0] > 0).length,
+    dispose() {
+      for (const buffer of [m, ...t, flags, step, items, scratch, staging, ...(kept === undefined ? [] : [kept]), ...[...ready.values()].map(({ calls }) => calls)]) buffer.destroy();
+    },
+  };
+
+  function copy(from: GPUBuffer, at: number, to: GPUBuffer, into: number, count: number): void {
+    const encoder = device.createCommandEncoder();
+    encoder.copyBufferToBuffer(from, at * WORD, to, into * WORD, count * WORD);
+    device.queue.submit([encoder.finish()]);
+  }
+}

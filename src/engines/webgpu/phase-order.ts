@@ -1,0 +1,28 @@
+/** A call of a phase, and what it reads and writes: pieces of memory by their numbers. */
+export interface Node {
+  /** Whether it may follow another in one dispatch, row by row. */
+  readonly isByRows: boolean;
+  readonly reads: ReadonlySet<number>;
+  readonly writes: ReadonlySet<number>;
+}
+
+/**
+ * Puts the calls of a phase by rows into as few groups as there can be: all calls by rows that are ready, which follow each other, then all
+ * others that are ready, none of which reads what another writes. Calls that have a piece of memory in common keep their order.
+ */
+export function inGroups<Call extends Node>(calls: readonly Call[]): readonly { readonly isByRows: boolean; readonly calls: readonly Call[] }[] {
+  const meets = (a: ReadonlySet<number>, b: ReadonlySet<number>): boolean => [...a].some((piece) => b.has(piece));
+  const before = calls.map((call, i) => calls.slice(0, i).flatMap((other, j) => (meets(other.writes, call.reads) || meets(other.writes, call.writes) || meets(other.reads, call.writes) ? [j] : [])));
+  const groups: { isByRows: boolean; calls: Call[] }[] = [];
+  const done = new Set<number>();
+  for (let isByRows = true; done.size < calls.length; isByRows = !isByRows) {
+    const group: number[] = [];
+    for (const [i, call] of calls.entries()) {
+      if (done.has(i) || call.isByRows !== isByRows) continue;
+      if (before[i]!.every((j) => done.has(j) || (isByRows && group.includes(j)))) group.push(i);
+    }
+    for (const i of group) done.add(i);
+    if (group.length > 0) groups.push({ isByRows, calls: group.map((i) => calls[i]!) });
+  }
+  return groups;
+}

@@ -1,0 +1,294 @@
+import type { Batch } from '../../batch.js';
+import { streamKey } from '../../random.js';
+import type { HostTensor } from '../../tensor.js';
+import { createGateSums, diagnosisOf, type Diagnosis, type TermWeights } from '../diagnosis.js';
+import { refusedLosses, tableTensor, type Plan, type Program, type ProgramState, type StepSettings, type TermLoss } from '../engine.js';
+import { refuseOtherTensors } from '../restore.js';
+import { WORD } from '../simd/arena.js';
+import { compile } from '../simd/compile.js';
+import { createConstantsWriter } from '../simd/constants.js';
+import { watchUpdates } from '../simd/diagnose.js';
+import { toFours, type Place } from '../simd/places.js';
+import { createStore } from '../simd/store.js';
+import { countedRows, gramianOf, meanOfParts } from '../step-rows.js';
+import type { Gpu } from './adapter.js';
+import { createExecutor, type Range } from './executor.js';
+
+/** Words of the constants of an optimizer's step. */
+const CONSTANT_WORDS = 32;
+
+/** Compiles a plan: to the calls of the kernels' own engine, and these to dispatches on a device. Weights, tables and what optimizers keep lie there. */
+export function compileProgram(gpu: Gpu, plan: Plan): Program {
+  const { graph, seed } = plan;
+  const compiled = compile(plan);
+  const { arena, places, tables, terms, areas, passRows, stepRows, constants, average, denseSlots } = compiled;
+  const clip = plan.step?.clip;
+  const executor = createExecutor(gpu, compiled);
+  const { loader, mirror } = executor;
+  const { upload } = loader;
+  const uploadFloats = new Float32Array(upload.buffer);
+  const floats = new Float32Array(mirror.buffer);
+  const words = new Uint32Array(mirror.buffer);
+  const doubles = new Float64Array(mirror.buffer);
+  const view = (at: number, length: number): Float32Array => floats.subarray(at / WORD, at / WORD + length);
+  const store = createStore(compiled, mirror);
+  const writeConstants = createConstantsWriter(compiled, floats);
+  const graphWeights = graph.terms.map(({ weight }) => weight);
+  const termPlaces = [...terms.values()];
+  const running: Range = { at: compiled.running.at, words: compiled.running.length };
+  const ones = graph.values.flatMap((value) => (value.op === 'activation' && value.running !== undefined ? [{ at: arena.take(`ones ${value.width}`, toFours(value.width)), words: value.width }] : []));
+  let step = 0;
+  let isStale = false;
+
+  /** All that training changes, beside tables. */
+  const trained: readonly Range[] = [
+    { at: places.weightsBegin, words: places.weightsCount },
+    { at: denseSlots.at, words: denseSlots.bytes / WORD },
+    ...(average === undefined ? [] : [{ at: average.weights, words: places.weightsCount }]),
+    ...(running.words > 0 ? [running] : []),
+  ].filter((range) => range.words > 0);
+  const writeAll = (): void => {
+    executor.write(trained);
+    executor.writeTables();
+    isStale = false;
+  };
+  /** Weights that came without what the optimizer keeps, which lies on the device alone: it is fetched before they are put beside it. */
+  let pending: ProgramState | undefined;
+  const settle = async (): Promise<void> => {
+    const saved = pending;
+    if (saved === undefined) return;
+    pending = undefined;
+    await readBack();
+    store.restore(saved);
+    writeAll();
+  };
+  const readBack = async (): Promise<void> => {
+    await settle();
+    if (!isStale) return;
+    await executor.read(trained);
+    await executor.readTables();
+    isStale = false;
+  };
+
+  for (const { at, words: width } of ones) view(at, width).fill(1);
+  executor.write(ones);
+  writeAll();
+
+  /** Readies a step: what its calls read beside the batch. A pass that is not a step's first has masks of its own. */
+  const prepare = (pass: number, weights: readonly number[], counted: readonly number[] | undefined): void => {
+    for (const [name, at] of compiled.dropoutKeys) upload[executor.wordAt(at)] = streamKey(seed, 'dropout', name, step, ...(pass > 0 ? [pass] : []));
+    for (const [t, { weight }] of termPlaces.entries()) {
+      uploadFloats[executor.wordAt(weight)] = weights[t]!;
+      uploadFloats[executor.wordAt(weight) + 2] = counted?.[t] ?? 0;
+    }
+    upload[executor.wordAt(tables.fresh)] = pass === 0 ? 1 : 0;
+  };
+  const setClock = (stepsTaken: number): void => {
+    if (average === undefined) return;
+    uploadFloats[executor.wordAt(average.clock)] = Math.log(average.decay);
+    upload[executor.wordAt(average.clock) + 2] = stepsTaken;
+  };
+  const setConstants = (rates: NonNullable<StepSettings['rates']>): void => {
+    writeConstants(step + 1, rates);
+    for (const at of Object.values(constants)) upload.set(words.subarray(at / WORD, at / WORD + CONSTANT_WORDS), executor.wordAt(at));
+    setClock(step);
+  };
+
+  const lossesOf = (): Map<string, TermLoss> => new Map([...terms].map(([name, { loss }]) => [name, { mean: doubles[loss / 8]!, rows: doubles[loss / 8 + 1]! }]));
+  const joined = (parts: readonly Map<string, TermLoss>[]): Map<string, TermLoss> => new Map([...terms.keys()].map((name) => [name, meanOfParts(parts.map((part) => part.get(name)!))]));
+  const rangeOf = ({ at, ld }: Place, rows: number): Range => ({ at, words: (rows - 1) * ld + 1 });
+  const firstColumn = ({ at, ld }: Place, rows: number, into: Float32Array, begin: number): void => {
+    for (let b = 0; b < rows; b++) into[begin + b] = floats[at / WORD + b * ld]!;
+  };
+  const predictedRanges = (rows: number): readonly Range[] => [...compiled.predictions.values()].map((place) => rangeOf(place, rows));
+
+  /** Loads the passes of a batch, one by one, until there are no more or a number is not finite. */
+  const forEachPass = async (batch: Batch, trains: boolean, visit: (rows: number, pass: number) => Promise<void>): Promise<void> => {
+    await settle();
+    executor.clearRefused();
+    for (let begin = 0, pass = 0; begin < batch.rows && !executor.isRefused; begin += passRows, pass++) {
+      const rows = Math.min(passRows, batch.rows - begin);
+      loader.load(batch, begin, rows, trains);
+      await visit(rows, pass);
+    }
+  };
+
+  /** The passes of a step. */
+  const runPasses = async (batch: Batch, weights: readonly number[]): Promise<Map<string, TermLoss>> => {
+    const counted = batch.rows > passRows ? countedRows(graph, batch) : undefined;
+    const parts: Map<string, TermLoss>[] = [];
+    await forEachPass(batch, true, async (rows, pass) => {
+      prepare(pass, weights, counted);
+      await executor.run('pass', rows);
+      parts.push(lossesOf());
+    });
+    return joined(parts);
+  };
+
+  /** Runs a list in evaluation mode over a batch of any size. */
+  const predicted = async (batch: Batch, list: 'predict' | 'evaluate', onPart: () => void): Promise<Map<string, Float32Array>> => {
+    await settle();
+    const results = new Map([...compiled.predictions.keys()].map((task) => [task, new Float32Array(batch.rows)]));
+    for (let begin = 0; begin < batch.rows; begin += places.maxRows) {
+      const rows = Math.min(places.maxRows, batch.rows - begin);
+      loader.load(batch, begin, rows, false);
+      await executor.run(list, rows, predictedRanges(rows));
+      for (const [task, place] of compiled.predictions) firstColumn(place, rows, results.get(task)!, begin);
+      onPart();
+    }
+    return results;
+  };
+
+  /** Looks at the gradients of the step that comes; what is returned completes the diagnosis once it was taken. */
+  const diagnose = async (batch: Batch): Promise<((weights: TermWeights) => Promise<Diagnosis>) | undefined> => {
+    if (compiled.termAreas === 0) throw new Error('no diagnosis was planned');
+    const counted = batch.rows > passRows ? countedRows(graph, batch) : undefined;
+    const gates = createGateSums(graph);
+    const shares = [...(graph.gates ?? [])].map(([name, gate]) => ({ name, place: places.of(gate.shares), experts: gate.experts.length }));
+    await forEachPass(batch, true, async (rows, pass) => {
+      prepare(pass, graphWeights.map(() => 1), counted);
+      await executor.run('diagnosis', rows, shares.map(({ place: { at, ld }, experts }) => ({ at, words: (rows - 1) * ld + experts })));
+      for (const { name, place } of shares) gates.add(name, floats.subarray(place.at / WORD), place.ld, rows);
+    });
+    if (executor.isRefused) return undefined;
+    await executor.run('tensorProducts', batch.rows);
+    const products = compiled.productsOfTensors.read(doubles);
+    await readBack();
+    for (const table of tables.all) {
+      words.set(loader.lists.distinctOf(table), table.distinct / WORD);
+      words[table.count / WORD] = loader.lists.sizeOf(table).distinct;
+    }
+    const squares = watchUpdates(compiled, store, mirror);
+    return async (weights) => {
+      await readBack();
+      return diagnosisOf(products, weights, squares(), gates.uses());
+    };
+  };
+
+  /** Decides what each term's gradient counts, from what they have in common; gives that of those that terms share. */
+  const combineTerms = async (losses: ReadonlyMap<string, TermLoss>, combine: StepSettings['combine'], rows: number): Promise<readonly number[]> => {
+    await executor.run('products', rows);
+    const triangles = doubles.subarray(compiled.products.at / 8, compiled.products.at / 8 + (compiled.products.count * areas * (areas + 1)) / 2);
+    const shared = combine?.(graph.terms.map(({ name }) => losses.get(name)!.mean), gramianOf(areas, triangles)) ?? graphWeights;
+    uploadFloats.set(shared, executor.wordAt(compiled.sharedWeights));
+    uploadFloats.set(graphWeights, executor.wordAt(compiled.ownWeights));
+    return shared;
+  };
+
+  const exchange = async (): Promise<void> => {
+    await settle();
+    setClock(step);
+    isStale = true;
+    await executor.run('exchange', places.maxRows);
+  };
+  const isOnePass = areas === 1 && stepRows === passRows;
+
+  return {
+    async trainStep(batch, { rates = { dense: 1, embeddings: 1 }, weights = graphWeights, combine, isDiagnosed = false } = {}) {
+      await settle();
+      if (batch.rows > stepRows) throw new Error(`a step of ${batch.rows} rows, where ${stepRows} were planned`);
+      const complete = isDiagnosed ? await diagnose(batch) : undefined;
+      setConstants(rates);
+      let losses: Map<string, TermLoss>;
+      let counts: TermWeights = { shared: weights, own: weights };
+      if (running.words > 0) executor.keep(running);
+      isStale = true;
+      if (isOnePass) {
+        executor.clearRefused();
+        prepare(0, weights, undefined);
+        loader.load(batch, 0, batch.rows, true);
+        await executor.run('train', batch.rows);
+        losses = lossesOf();
+      } else {
+        // Where terms are combined, each is differentiated as it is.
+        losses = await runPasses(batch, areas > 1 ? weights.map(() => 1) : weights);
+        if (areas > 1 && !executor.isRefused) counts = { shared: await combineTerms(losses, combine, batch.rows), own: graphWeights };
+        if (!executor.isRefused) await executor.run('update', batch.rows);
+      }
+      // The kernels have updated nothing then; what the forward pass moves is put back.
+      const { isRefused } = executor;
+      if (!isRefused) step++;
+      else if (running.words > 0) executor.bringBack(running);
+      const [dense, embeddings] = clip === undefined ? [NaN, NaN] : [doubles[compiled.norms / 8]!, doubles[compiled.norms / 8 + (clip.apart ? 1 : 0)]!];
+      return { losses: isRefused ? refusedLosses(losses) : losses, norms: { dense, embeddings }, diagnosis: isRefused ? undefined : await complete?.(counts) };
+    },
+
+    predict: (batch) => predicted(batch, 'predict', () => undefined),
+
+    async evaluate(batch) {
+      const parts: Map<string, TermLoss>[] = [];
+      prepare(0, graphWeights, undefined);
+      const predictions = await predicted(batch, 'evaluate', () => parts.push(lossesOf()));
+      return { predictions, losses: joined(parts) };
+    },
+
+    async losses(batch) {
+      const parts: Map<string, TermLoss>[] = [];
+      await forEachPass(batch, false, async (rows, pass) => {
+        prepare(pass, graphWeights, undefined);
+        await executor.run('losses', rows);
+        parts.push(lossesOf());
+      });
+      return joined(parts);
+    },
+
+    async inspect(batch) {
+      await settle();
+      executor.clearRefused();
+      prepare(0, graphWeights, undefined);
+      loader.load(batch, 0, batch.rows, true);
+      const { rows } = batch;
+      const found = tables.all.map((table) => ({ ...table, distinct: loader.lists.distinctOf(table) }));
+      await executor.run('inspect', rows, [
+        ...predictedRanges(rows),
+        { at: compiled.passGradients.at, words: places.weightsCount },
+        ...found.flatMap(({ gradients: at, width, distinct }) => (distinct.length > 0 ? [{ at, words: distinct.length * width }] : [])),
+      ].filter((range) => range.words > 0));
+      const predictions = new Map<string, Float32Array>();
+      for (const [task, place] of compiled.predictions) {
+        const values = new Float32Array(rows);
+        firstColumn(place, rows, values, 0);
+        predictions.set(task, values);
+      }
+      const gradients = new Map<string, HostTensor>();
+      for (const parameter of graph.parameters.filter(({ isTrainable }) => isTrainable)) {
+        const { shape, data } = store.tensorOf(parameter, store.shiftTo(compiled.passGradients.at));
+        gradients.set(parameter.name, { shape, data: data.slice() });
+      }
+      for (const { name, rows: tableRows, width, distinct, gradients: at } of found) {
+        const data = new Float32Array(tableRows * width);
+        for (const [u, row] of distinct.entries()) data.set(view(at + u * width * WORD, width), row * width);
+        gradients.set(tableTensor(name), { shape: [tableRows, width], data });
+      }
+      return { losses: lossesOf(), predictions, gradients };
+    },
+
+    async averaged(work) {
+      if (average === undefined) return work();
+      await exchange();
+      try {
+        return await work();
+      } finally {
+        await exchange();
+      }
+    },
+
+    readBack,
+    state() {
+      if (isStale || pending !== undefined) throw new Error('the state of a device is read before it is looked at');
+      return store.state(step);
+    },
+    restore(saved) {
+      step = saved.step;
+      if (isStale && saved.optimizer.size === 0) {
+        refuseOtherTensors(store.state(0), saved);
+        pending = saved;
+        return;
+      }
+      store.restore(saved);
+      pending = undefined;
+      writeAll();
+    },
+    dispose: () => executor.dispose(),
+  };
+}

@@ -1,0 +1,56 @@
+import { ARGUMENT_FUNCTIONS, withArguments } from './arguments.js';
+import type { OwnKernel, RowKernel } from './kernel.js';
+import { LOSS_FUNCTIONS } from './wgsl/losses.js';
+import { MAP_FUNCTIONS } from './wgsl/maps.js';
+import { CALL_WORDS, PRELUDE, ROW_THREADS, ROWS_OF_GROUP, THREADS } from './wgsl/prelude.js';
+import { AVERAGE_FUNCTIONS } from './wgsl/tables.js';
+
+const COMMON = `${PRELUDE}${ARGUMENT_FUNCTIONS}${MAP_FUNCTIONS}${LOSS_FUNCTIONS}${AVERAGE_FUNCTIONS}`;
+const CALL_VECTORS = CALL_WORDS / 4;
+
+/** A kernel with its name and those of its arguments. */
+export interface Named<Of> {
+  readonly name: string;
+  readonly names: readonly string[];
+  readonly kernel: Of;
+}
+
+/** The shader of a kernel that has a dispatch of its own: `y` is which call a workgroup belongs to. */
+export function ownShader({ name, names, kernel }: Named<OwnKernel>): string {
+  return `${COMMON}${withArguments(name, names, kernel.declares ?? '')}
+@compute @workgroup_size(${THREADS}) fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) numGroups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+  let base = id.y * ${CALL_VECTORS}u; let group = id.x; let groups = numGroups.x; let part = id.z; let parts = numGroups.z;
+  ${withArguments(name, names, kernel.body)}
+}`;
+}
+
+/**
+ * The shader of calls by rows that follow each other: each workgroup has some rows in all of them, and waits between two. It knows some kernels,
+ * whichever calls of them there are: the first call says how many (`count`), each which of the kernels it is of (`code`).
+ */
+export function rowsShader(kernels: readonly Named<RowKernel>[]): string {
+  const functions = kernels.map(({ name, names, kernel: { over, before = '', body } }) => {
+    const text = (code: string): string => withArguments(name, names, code);
+    const rows = names.includes('rows') ? '$rows' : 'step.x';
+    const loop =
+      over === 'row'
+        ? `for (var i = lane; i < ${ROWS_OF_GROUP}u; i += ${ROW_THREADS}u) { let row = top + i; if (row >= ${rows}) { break; }`
+        : `for (var i = lane; i < ${ROWS_OF_GROUP}u * $${over}; i += ${ROW_THREADS}u) { let row = top + i / $${over}; let col = i % $${over}; if (row >= ${rows}) { break; }`;
+    return `fn k_${name}(base: u32, lane: u32, top: u32) {\n  ${text(before)}\n  ${text(loop)}\n    ${text(body)}\n  }\n}`;
+  });
+  const word = (name: string): string => withArguments('calls', [], name);
+  return `${COMMON}${functions.join('\n')}
+fn countOf(base: u32) -> u32 { return ${word('$calls')}; }
+fn codeOf(base: u32) -> u32 { return ${word('$code')}; }
+@compute @workgroup_size(${ROW_THREADS}) fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+  let top = id.x * ${ROWS_OF_GROUP}u;
+  for (var call = 0u; call < countOf(0u); call++) {
+    let base = call * ${CALL_VECTORS}u;
+    switch (codeOf(base)) {
+${kernels.map(({ name }, code) => `      case ${code}u: { k_${name}(base, lane, top); }`).join('\n')}
+      default: {}
+    }
+    storageBarrier();
+  }
+}`;
+}

@@ -1,0 +1,112 @@
+import type { OwnKernel } from '../kernel.js';
+import { THREADS } from './prelude.js';
+
+/** A workgroup has so many columns, each with as many threads as rows are summed up at a time. */
+const COLUMNS = 16;
+const LANES = THREADS / COLUMNS;
+
+/**
+ * What the bodies below begin with: their column `n`, and whether there is one. All threads of a workgroup go the same way, since they
+ * wait for each other in `overRows`: the sum of what they found, by columns.
+ */
+const DECLARES = `
+fn overRows(v: f32, lane: u32) -> f32 {
+  workgroupBarrier();
+  lanes[lane] = v;
+  workgroupBarrier();
+  var sum = 0.0;
+  for (var i = 0u; i < ${LANES}u; i++) { sum += lanes[lane % ${COLUMNS}u + i * ${COLUMNS}u]; }
+  return sum;
+}
+`;
+const BEGIN = `let n = group * ${COLUMNS}u + lane % ${COLUMNS}u; let first = lane / ${COLUMNS}u;`;
+
+/** A loop over this thread's rows of a column, in blocks: what it adds to a name is summed up pairwise, more or less. */
+const sumOf = (name: string, columns: string, each: string): string => `
+  var ${name}All = 0.0; var ${name}Part = 0.0;
+  if (n < ${columns}) {
+    for (var row = first; row < $rows; row += ${LANES}u) {
+      ${name}Part += ${each};
+      if (((row / ${LANES}u) & 15u) == 15u) { ${name}All += ${name}Part; ${name}Part = 0.0; }
+    }
+  }
+  let ${name} = overRows(${name}All + ${name}Part, lane);`;
+
+const byColumns = (columns: string, body: string): OwnKernel => ({
+  form: 'own', threads: ({ of }) => Math.ceil(of(columns) / COLUMNS) * THREADS, declares: DECLARES, body: `${BEGIN}${body}`,
+});
+/** A sum over the rows, put where gradients are. */
+const columnSum = (columns: string, each: string, accumulate = '0u'): OwnKernel => byColumns(columns, `${sumOf('sum', `$${columns}`, each)}
+  if (n < $${columns} && first == 0u) { add($g + n, sum, ${accumulate}); }`);
+
+/** Sums over the batch. */
+export const COLUMN_KERNELS = {
+  columnSums: columnSum('columns', 'f($d + row * $ldd + n)', '$accumulate'),
+  columnProducts: columnSum('columns', 'f($a + row * $ld + n) * f($c + row * $ld + n)'),
+  diceSlopes: columnSum('width', 'f($dy + row * $ldy + n) * f($x + row * $ldx + n) * (1.0 - sigmoid(f($z + row * $ldz + n)))'),
+
+  batchSum: byColumns('columns', `${sumOf('sum', '$columns', 'f($x + row * $ldx + n)')}
+  if (n < $columns) { for (var row = first; row < $rows; row += ${LANES}u) { add($y + row * $ldy + n, sum, $accumulate); } }`),
+
+  normalise: byColumns('columns', `${sumOf('sum', '$columns', 'f($x + row * $ldx + n)')}
+  let mean = sum / f32($rows);
+  ${sumOf('squares', '$columns', '(f($x + row * $ldx + n) - mean) * (f($x + row * $ldx + n) - mean)')}
+  let variance = squares / f32($rows);
+  let inverse = 1.0 / sqrt(variance + $epsilon);
+  if (n < $columns) {
+    let scale = inverse * f($gain + n); let shift = f($shift + n);
+    for (var row = first; row < $rows; row += ${LANES}u) { put($y + row * $ldy + n, (f($x + row * $ldx + n) - mean) * scale + shift); }
+    if (first == 0u) {
+      put($statistics + n, mean);
+      put($statistics + $columns + n, inverse);
+      if ($momentum != 0.0) {
+        let oldMean = f($running + n); let oldVariance = f($running + $columns + n);
+        put($running + n, oldMean + $momentum * (mean - oldMean));
+        // The running variance is the unbiased one; a batch of one row has none to give.
+        if ($rows > 1u) { put($running + $columns + n, oldVariance + $momentum * (variance * (f32($rows) / f32($rows - 1u)) - oldVariance)); }
+      }
+    }
+  }`),
+
+  normaliseGradient: byColumns('columns', `
+  var mean = 0.0; var inverse = 0.0; var gain = 0.0;
+  if (n < $columns) { mean = f($statistics + n); inverse = f($statistics + $columns + n); gain = f($gain + n); }
+  ${sumOf('shifts', '$columns', 'f($dy + row * $ldy + n)')}
+  ${sumOf('products', '$columns', 'f($dy + row * $ldy + n) * (f($x + row * $ldx + n) - mean)')}
+  let gains = products * inverse;
+  if (n < $columns) {
+    if (first == 0u) { put($dshift + n, shifts); put($dgain + n, gains); }
+    let meanShift = shifts / f32($rows); let meanGain = gains / f32($rows);
+    for (var row = first; row < $rows; row += ${LANES}u) {
+      let hat = (f($x + row * $ldx + n) - mean) * inverse;
+      add($dx + row * $ldx + n, inverse * gain * (f($dy + row * $ldy + n) - meanShift - hat * meanGain), $accumulate);
+    }
+  }`),
+
+  preluSlope: {
+    form: 'own', threads: () => THREADS,
+    body: `
+  if (group > 0u) { return; }
+  var sum = 0.0;
+  for (var i = lane; i < $rows * $width; i += ${THREADS}u) {
+    let row = i / $width; let n = i % $width;
+    sum += f($dy + row * $ldy + n) * min(f($x + row * $ldx + n), 0.0);
+  }
+  let all = overAll(sum, lane);
+  if (lane == 0u) { put($g, all); }`,
+  },
+
+  meanLoss: {
+    form: 'own', threads: () => THREADS,
+    body: `
+  if (group > 0u) { return; }
+  var sum = 0.0; var count = 0.0;
+  for (var row = lane; row < $rows; row += ${THREADS}u) {
+    sum += f($losses + row);
+    if ($mask == NONE) { count += 1.0; } else { count += f($mask + row); }
+  }
+  let all = overAll(sum, lane);
+  let rows = overAll(count, lane);
+  if (lane == 0u) { put($out, all / max(rows, 1.0)); put($out + 2u, rows); }`,
+  },
+} as const satisfies Readonly<Record<string, OwnKernel>>;

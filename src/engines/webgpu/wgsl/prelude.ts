@@ -1,0 +1,123 @@
+/** Threads of a workgroup whose calls follow each other, and rows of the batch that it has. */
+export const ROW_THREADS = 64;
+export const ROWS_OF_GROUP = 16;
+/** Threads of every other workgroup. */
+export const THREADS = 256;
+/** Where an argument that may be missing lies if it is. */
+export const NONE = 0xffffffff;
+
+/** Words of a call's arguments, and how many calls a dispatch takes at the most. */
+export const CALL_WORDS = 16;
+export const MAX_CALLS = 255;
+
+/**
+ * What every shader begins with. `m` is all memory but the rows of tables, which are in `t`; both of words, since an id that is
+ * read as a float may change. `items` are the index lists of a batch, `scratch` is free in every call, `flags[0]` becomes 1 where a step
+ * is refused. `calls` are the arguments, `step` is the rows of the batch and the bits of infinity and of NaN, which WGSL cannot write.
+ *
+ * exp and log are written out: those of WGSL may be off by much, and by another error on each device. (Moshier's Cephes, expf and logf.)
+ */
+export const PRELUDE = `
+@group(0) @binding(0) var<storage, read_write> m: array<u32>;
+@group(0) @binding(1) var<storage, read_write> t: array<u32>;
+@group(0) @binding(2) var<storage, read> items: array<u32>;
+@group(0) @binding(3) var<storage, read_write> scratch: array<u32>;
+@group(0) @binding(4) var<storage, read_write> flags: array<atomic<u32>, 4>;
+@group(0) @binding(5) var<uniform> calls: array<vec4<u32>, ${(MAX_CALLS + 1) * (CALL_WORDS / 4)}>;
+@group(0) @binding(6) var<uniform> step: vec4<u32>;
+
+const NONE = ${NONE}u;
+
+fn f(i: u32) -> f32 { return bitcast<f32>(m[i]); }
+fn put(i: u32, v: f32) { m[i] = bitcast<u32>(v); }
+fn add(i: u32, v: f32, accumulate: u32) {
+  if (accumulate != 0u) { m[i] = bitcast<u32>(f(i) + v); } else { m[i] = bitcast<u32>(v); }
+}
+fn isRefused() -> bool { return atomicLoad(&flags[0]) != 0u; }
+
+fn infinity() -> f32 { return bitcast<f32>(step.y); }
+
+/** Refuses the step where a number's square is not finite: 2^64 and more, infinity and NaN. */
+fn watch(v: f32) {
+  if ((bitcast<u32>(v) & 0x7fffffffu) >= 0x5f800000u) { atomicMax(&flags[0], 1u); }
+}
+
+fn isNan(v: f32) -> bool { return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u; }
+/** The larger of x and 0, or NaN. */
+fn positive(x: f32) -> f32 { return select(x, 0.0, x < 0.0); }
+
+fn power2(n: i32) -> f32 { return bitcast<f32>(u32(n + 127) << 23u); }
+
+fn expOf(value: f32) -> f32 {
+  let x = clamp(value, -87.33654, 88.72283);
+  let n = floor(x * 1.44269504 + 0.5);
+  let r = (x - n * 0.693359375) - n * -2.12194440e-4;
+  var p = 1.9875691500e-4;
+  p = p * r + 1.3981999507e-3;
+  p = p * r + 8.3334519073e-3;
+  p = p * r + 4.1665795894e-2;
+  p = p * r + 1.6666665459e-1;
+  p = p * r + 5.0000001201e-1;
+  let y = p * r * r + r + 1.0;
+  let half = i32(n) >> 1u;
+  // WGSL may clamp NaN to a number; of it comes NaN.
+  return select(y * power2(half) * power2(i32(n) - half), value, isNan(value));
+}
+
+fn sigmoid(x: f32) -> f32 { return 1.0 / (1.0 + expOf(-x)); }
+
+fn logOf(v: f32) -> f32 {
+  let bits = bitcast<u32>(v);
+  if (bits >= 0x7f800000u) { return select(bitcast<f32>(step.z), v, bits == 0x7f800000u); }
+  if (bits < 0x00800000u) { return -infinity(); }
+  var e = f32(i32(bits >> 23u) - 126);
+  var x = bitcast<f32>((bits & 0x007fffffu) | 0x3f000000u);
+  if (x < 0.70710678) {
+    e -= 1.0;
+    x = x + x - 1.0;
+  } else {
+    x = x - 1.0;
+  }
+  let z = x * x;
+  var y = 7.0376836292e-2;
+  y = y * x - 1.1514610310e-1;
+  y = y * x + 1.1676998740e-1;
+  y = y * x - 1.2420140846e-1;
+  y = y * x + 1.4249322787e-1;
+  y = y * x - 1.6668057665e-1;
+  y = y * x + 2.0000714765e-1;
+  y = y * x - 2.4999993993e-1;
+  y = y * x + 3.3333331174e-1;
+  y = y * x * z + e * -2.12194440e-4 - 0.5 * z;
+  return x + y + e * 0.693359375;
+}
+
+/** log(1 + x), with what is lost of x in 1 + x. */
+fn log1pOf(x: f32) -> f32 {
+  let u = 1.0 + x;
+  if (u == 1.0) { return x; }
+  if (!(u > 0.0) || u >= infinity()) { return logOf(u); }
+  return logOf(u) + (x - (u - 1.0)) / u;
+}
+
+fn expm1Of(x: f32) -> f32 {
+  if (abs(x) >= 0.5) { return expOf(x) - 1.0; }
+  return x * (1.0 + x / 2.0 * (1.0 + x / 3.0 * (1.0 + x / 4.0 * (1.0 + x / 5.0 * (1.0 + x / 6.0 * (1.0 + x / 7.0 * (1.0 + x / 8.0)))))));
+}
+
+fn softplus(x: f32) -> f32 { return positive(x) + log1pOf(expOf(-abs(x))); }
+
+var<workgroup> lanes: array<f32, ${THREADS}>;
+
+/** The sum of what all threads of a workgroup have. */
+fn overAll(v: f32, lane: u32) -> f32 {
+  workgroupBarrier();
+  lanes[lane] = v;
+  workgroupBarrier();
+  for (var half = ${THREADS / 2}u; half > 0u; half = half >> 1u) {
+    if (lane < half) { lanes[lane] += lanes[lane + half]; }
+    workgroupBarrier();
+  }
+  return lanes[0];
+}
+`;

@@ -1,0 +1,158 @@
+import type { OwnKernel } from '../kernel.js';
+import { THREADS } from './prelude.js';
+
+/** Rows and columns of a tile that a workgroup has, and how much of what is summed up it takes at a time. */
+const TILE = 64;
+const DEPTH = 16;
+/** Rows that a weight's gradient sums up in one go; of more, parts are added up by another dispatch. */
+const PART_ROWS = 512;
+const MOST_PARTS = 8;
+/** Up to as many columns, each thread has one number. */
+const NARROW = 16;
+
+const tiles = (count: number): number => Math.ceil(count / TILE);
+
+/** In how many parts the rows of a batch are summed up. */
+export function partsOf(rows: number): number {
+  return Math.max(1, Math.min(MOST_PARTS, Math.ceil(rows / PART_ROWS)));
+}
+
+/** The tiles of two matrices, and what a thread sums up: four rows by four columns. */
+const TILES = `
+var<workgroup> left: array<f32, ${TILE * DEPTH}>;
+var<workgroup> right: array<f32, ${TILE * DEPTH}>;
+`;
+/** sums += left · right, of what lies in the tiles. */
+const MULTIPLY = `
+    workgroupBarrier();
+    for (var q = 0u; q < ${DEPTH}u; q++) {
+      let a = vec4<f32>(left[q * ${TILE}u + ty], left[q * ${TILE}u + ty + 1u], left[q * ${TILE}u + ty + 2u], left[q * ${TILE}u + ty + 3u]);
+      let b = vec4<f32>(right[q * ${TILE}u + tx], right[q * ${TILE}u + tx + 1u], right[q * ${TILE}u + tx + 2u], right[q * ${TILE}u + tx + 3u]);
+      s0 += a.x * b; s1 += a.y * b; s2 += a.z * b; s3 += a.w * b;
+    }
+    workgroupBarrier();`;
+const SUMS = `
+  let tx = (lane % 16u) * 4u; let ty = (lane / 16u) * 4u;
+  var s0 = vec4<f32>(); var s1 = vec4<f32>(); var s2 = vec4<f32>(); var s3 = vec4<f32>();`;
+
+/** c (+)= a · panels + bias, where weights lie in panels of 8 columns; the bias is added last. */
+const WIDE = `
+  let outputs = $panels * 8u;
+  let across = (outputs + ${TILE - 1}u) / ${TILE}u;
+  let top = group / across * ${TILE}u; let side = group % across * ${TILE}u;
+  if (top >= $rows) { return; }
+  ${SUMS}
+  for (var k0 = 0u; k0 < $k; k0 += ${DEPTH}u) {
+    for (var j = 0u; j < ${(TILE * DEPTH) / THREADS}u; j++) {
+      let i = lane + j * ${THREADS}u;
+      let row = top + i / ${DEPTH}u; let q = i % ${DEPTH}u;
+      var v = 0.0;
+      if (row < $rows && k0 + q < $k) { v = f($a + row * $lda + k0 + q); }
+      left[q * ${TILE}u + i / ${DEPTH}u] = v;
+      let n = side + i % ${TILE}u; let p = k0 + i / ${TILE}u;
+      var w = 0.0;
+      if (n < outputs && p < $k) { w = f($panelsAt + ((n >> 3u) * $k + p) * 8u + (n & 7u)); }
+      right[i] = w;
+    }
+    ${MULTIPLY}
+  }
+  let found = array<vec4<f32>, 4>(s0, s1, s2, s3);
+  for (var i = 0u; i < 4u; i++) {
+    let row = top + ty + i;
+    for (var j = 0u; j < 4u; j++) {
+      let n = side + tx + j;
+      if (row < $rows && n < outputs) {
+        var v = found[i][j];
+        if ($bias != NONE) { v += f($bias + n); }
+        add($c + row * $ldc + n, v, $accumulate);
+      }
+    }
+  }`;
+
+const NARROW_BODY = `
+  let outputs = $panels * 8u;
+  let i = group * ${THREADS}u + lane;
+  let row = i / outputs; let n = i % outputs;
+  if (row >= $rows) { return; }
+  var sum = 0.0;
+  for (var p = 0u; p < $k; p++) { sum += f($a + row * $lda + p) * f($panelsAt + ((n >> 3u) * $k + p) * 8u + (n & 7u)); }
+  if ($bias != NONE) { sum += f($bias + n); }
+  add($c + row * $ldc + n, sum, $accumulate);`;
+
+/** Products of a batch with weights, narrow ones apart. */
+export const PRODUCTS = {
+  wide: { form: 'own', writes: ['c'], threads: ({ rows, of }) => tiles(rows) * tiles(of('panels') * 8) * THREADS, declares: TILES, body: WIDE },
+  narrow: { form: 'own', writes: ['c'], threads: ({ rows, of }) => rows * of('panels') * 8, body: NARROW_BODY },
+} as const satisfies Readonly<Record<string, OwnKernel>>;
+
+/** Whether a product has so few columns that tiles would be empty for the most part. */
+export function isNarrow(panels: number): boolean {
+  return panels * 8 <= NARROW;
+}
+
+/** g[panel][k][8] (+)= Σ over rows of x[row, k] · d[row, n]: the gradient of weights. Of several parts, each goes to its own place in `scratch`. */
+export const WEIGHT_GRADIENT: OwnKernel = {
+  form: 'own',
+  threads: ({ of }) => tiles(of('k')) * tiles(of('panels') * 8) * THREADS,
+  parts: ({ rows }) => partsOf(rows),
+  declares: TILES,
+  body: `
+  let outputs = $panels * 8u;
+  let across = (outputs + ${TILE - 1}u) / ${TILE}u;
+  let top = group / across * ${TILE}u; let side = group % across * ${TILE}u;
+  if (top >= $k) { return; }
+  let each = ($rows + parts - 1u) / parts;
+  let end = min($rows, (part + 1u) * each);
+  ${SUMS}
+  for (var b0 = part * each; b0 < end; b0 += ${DEPTH}u) {
+    for (var j = 0u; j < ${(TILE * DEPTH) / THREADS}u; j++) {
+      let i = lane + j * ${THREADS}u;
+      let row = b0 + i / ${TILE}u;
+      let kk = top + i % ${TILE}u; let n = side + i % ${TILE}u;
+      var v = 0.0; var w = 0.0;
+      if (row < end && kk < $k) { v = f($x + row * $ldx + kk); }
+      if (row < end && n < outputs) { w = f($d + row * $ldd + n); }
+      left[i] = v;
+      right[i] = w;
+    }
+    ${MULTIPLY}
+  }
+  let found = array<vec4<f32>, 4>(s0, s1, s2, s3);
+  for (var i = 0u; i < 4u; i++) {
+    let kk = top + ty + i;
+    for (var j = 0u; j < 4u; j++) {
+      let n = side + tx + j;
+      if (kk < $k && n < outputs) {
+        let at = ((n >> 3u) * $k + kk) * 8u + (n & 7u);
+        if (parts == 1u) { add($g + at, found[i][j], $accumulate); }
+        else { scratch[$scratch + part * $k * outputs + at] = bitcast<u32>(found[i][j]); }
+      }
+    }
+  }`,
+};
+
+/** Adds up the parts of a weight's gradient. */
+export const WEIGHT_GRADIENT_SUM: OwnKernel = {
+  form: 'own',
+  threads: ({ rows, of }) => (partsOf(rows) === 1 ? 0 : of('k') * of('panels') * 8),
+  body: `
+  let count = $k * $panels * 8u;
+  let numParts = min(${MOST_PARTS}u, ($rows + ${PART_ROWS - 1}u) / ${PART_ROWS}u);
+  for (var i = group * ${THREADS}u + lane; i < count; i += groups * ${THREADS}u) {
+    var sum = 0.0;
+    for (var p = 0u; p < numParts; p++) { sum += bitcast<f32>(scratch[$scratch + p * count + i]); }
+    add($g + i, sum, $accumulate);
+  }`,
+};
+
+/** The weights turned round, in panels of 8 inputs. */
+export const TRANSPOSE: OwnKernel = {
+  form: 'own',
+  threads: ({ of }) => of('k') * of('panels') * 8,
+  body: `
+  let outputs = $panels * 8u;
+  for (var i = group * ${THREADS}u + lane; i < $k * outputs; i += groups * ${THREADS}u) {
+    let kk = i / outputs; let n = i % outputs;
+    m[$t + ((kk >> 3u) * outputs + n) * 8u + (kk & 7u)] = m[$p + ((n >> 3u) * $k + kk) * 8u + (n & 7u)];
+  }`,
+};
