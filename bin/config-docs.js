@@ -133,7 +133,11 @@ function typeOf(page, node) {
   const shape = node.properties !== undefined || node.oneOf !== undefined ? page.shared.get(shapeOf(node)) : undefined;
   if (shape !== undefined) return `[${shape.name}](#${shape.anchor})`;
   const forms = node.anyOf ?? node.oneOf;
-  if (forms !== undefined) return [...new Set(forms.map((form) => (nameOf(form) === undefined ? typeOf(page, form) : 'one of the parts below')))].join(', or ');
+  if (forms !== undefined) {
+    const names = forms.flatMap((form) => form.oneOf ?? []).map(nameOf);
+    const inWords = (form) => (nameOf(form) !== undefined ? 'one of the parts below' : form.enum?.every((name) => names.includes(name)) ? 'a name alone' : typeOf(page, form));
+    return [...new Set(forms.map(inWords))].join(', or ');
+  }
   if (Array.isArray(node.type)) return node.type.join(', ');
   if (node.type === 'array') return `a list of ${node.items === undefined ? 'values' : typeOf(page, node.items)}`;
   if (node.type === 'object') return typeof node.additionalProperties === 'object' ? `by name: ${typeOf(page, node.additionalProperties)}` : 'the keys below';

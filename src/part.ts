@@ -106,6 +106,14 @@ export function registry<Namespace extends Record<string, AnyPart>, Key extends 
   };
 }
 
+/**
+ * What a registry's parts look like in the YAML where a name alone is enough: it stands for the part with its defaults.
+ * @param schema that of the registry, with options more where they have some
+ */
+export function orName<Schema extends z.ZodType>(schema: Schema, names: readonly string[], key = 'name'): z.ZodType<z.output<Schema>> {
+  return z.union([schema, z.enum(names).transform((name): unknown => ({ [key]: name })).pipe(schema)]);
+}
+
 /** Tells zod what a check found. */
 export function report(context: z.RefinementCtx, findings: Iterable<Finding>): void {
   for (const { path, message } of findings) context.addIssue({ code: 'custom', path: [...path], message });

@@ -1,5 +1,5 @@
 import { inputOption, ofGroups } from '../graph/features.js';
-import { registry, type Finding } from '../part.js';
+import { orName, registry, type Finding } from '../part.js';
 import * as all from './all.js';
 import type { BottomContext, BottomOutput } from './bottom.js';
 
@@ -9,7 +9,7 @@ const parts = registry(all, 'name', all.none.name);
 const shared = { input: inputOption('the shared layers read') };
 
 /** Shared layers by their name in the YAML, with the groups of features that they read; none where it is not given. */
-export const bottomSchema = parts.schemaWith(shared);
+export const bottomSchema = orName(parts.schemaWith(shared), parts.names);
 export type BottomSpec = ReturnType<typeof bottomSchema.parse>;
 
 /** Builds shared layers on the features that they are given. */

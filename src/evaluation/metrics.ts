@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { registry } from '../part.js';
+import { orName, registry } from '../part.js';
 import * as all from './all.js';
 import type { Metric } from './metric.js';
 
@@ -10,7 +10,7 @@ export type MetricSpec = Parameters<typeof metricParts.build>[0];
 const namedSchema = metricParts.schemaWith({ as: z.string().regex(/^[A-Za-z][A-Za-z0-9_@%-]{0,63}$/, 'a name: a letter, then letters, digits, _, @, % or -, 64 characters at most').optional().describe('what reports call it, where its own name is taken') });
 
 /** A metric in the YAML: a name with options, or a name alone. */
-export const metricOption = z.union([namedSchema, z.enum(metricParts.names).transform((name): unknown => ({ name })).pipe(namedSchema)]);
+export const metricOption = orName(namedSchema, metricParts.names);
 
 /** What is measured where nothing is said. */
 export const defaultMetrics: readonly Metric[] = metricParts.parts.filter(({ isDefault }) => isDefault === true).map(({ name }) => metricOption.parse(name)).map(builtMetric);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Finding } from '../part.js';
+import { orName, type Finding } from '../part.js';
 import { ashaOptions } from './asha.js';
 import { parameterOptions } from './domains/domains.js';
 import { launchers } from './launchers/launchers.js';
@@ -16,7 +16,7 @@ export const studyOptions = z.strictObject({
   metric: z.string().min(1).describe("what is searched for on valid, as in ctcvr.auc or a weighted sum; it is every trial's training.monitor, too"),
   set: z.record(path, z.unknown()).default({}).describe('keys of the config that are the same in all trials'),
   space: z.record(path, parameterOptions).describe('keys of the config that are varied'),
-  search: searches.schema.prefault({}).describe('how points of the space are chosen'),
+  search: orName(searches.schema, searches.names).prefault({}).describe('how points of the space are chosen'),
   asha: ashaOptions.optional(),
   seed: z.int().min(0).max(2 ** 32 - 1).default(0).describe('decides what a search draws'),
   seeds: z
@@ -26,7 +26,7 @@ export const studyOptions = z.strictObject({
   trials: z.int().min(1).max(100_000).optional().describe('no trial is begun beyond so many'),
   hours: z.number().positive().optional().describe('no trial is begun later than so long after the first'),
   parallel: z.int().min(1).max(10_000).default(1).describe('workers'),
-  launcher: launchers.schema.prefault({}).describe('where workers are started'),
+  launcher: orName(launchers.schema, launchers.names).prefault({}).describe('where workers are started'),
   attempts: z.int().min(1).max(999).default(5).describe('a trial whose workers died so often without a word has failed; those that were told to end do not count'),
   staleMinutes: z.number().positive().default(2).describe('a worker of another machine that says nothing for so long is dead'),
 });

@@ -1,7 +1,8 @@
 import { z } from 'zod';
+import { orName } from '../part.js';
 import { ON_DIVERGENCE } from './divergence.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../optimizers/optimizers.js';
-import { scheduleSchema } from '../schedules/schedules.js';
+import { schedules, scheduleSchema } from '../schedules/schedules.js';
 import { weightings } from '../weightings/weightings.js';
 import { diagnosticsOptions } from './diagnostics.js';
 import { evaluationOptions } from './intervals.js';
@@ -22,8 +23,8 @@ export const trainingOptions = z
       })
       .prefault({})
       .describe('how weights move by their gradients'),
-    schedule: scheduleSchema.prefault({}).describe('how the learning rates change from step to step'),
-    weighting: weightings.schema.prefault({}).describe('how much the loss of each task counts'),
+    schedule: orName(scheduleSchema, schedules.names).prefault({}).describe('how the learning rates change from step to step'),
+    weighting: orName(weightings.schema, weightings.names).prefault({}).describe('how much the loss of each task counts'),
     termWeights: z.record(z.string(), z.number().min(0)).default({}).describe("factors of single terms of the loss, as in { ctcvr: 2 }, beside the tasks' own weights"),
     accumulate: z.int().min(1).max(4096).default(1).describe('batches of a step: their gradients are added up, as in one batch of all their rows'),
     clip: z

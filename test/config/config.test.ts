@@ -55,6 +55,11 @@ describe('a config', () => {
     });
   }
 
+  it('takes the name of a part for the part with its defaults', () => {
+    const named = (training: string, bottom: string) => parseConfig(`data: { train: a.csv, valid: b.csv }\nfeatures: { user: { type: categorical, fields: [101] } }\ntasks: { ctr: { label: click }, cvr: { label: purchase, given: click } }\nmodel: { name: esmm, bottom: ${bottom} }\ntraining: ${training}\n`, 'named.yaml');
+    expect(named('{ schedule: plateau, weighting: dwa }', 'ple')).toEqual(named('{ schedule: { name: plateau }, weighting: { name: dwa } }', '{ name: ple }'));
+  });
+
   it('with every type of feature loads back from its resolved form equal to itself', () => {
     const text = withGroup(
       'bag: { type: bag, fields: [seen, bought], table: { seen: 101 }, maxItems: 9, pooling: sqrtn, separators: { items: " " } }',

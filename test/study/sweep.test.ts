@@ -35,7 +35,7 @@ function writeStudy(text: string): string {
   return path;
 }
 
-const GRID = 'space:\n  training.batchSize: [64, 128]\n  model.ctrTower.dropout: { type: uniform, low: 0, high: 0.4, steps: 3 }\nsearch: { name: grid }\n';
+const GRID = 'space:\n  training.batchSize: [64, 128]\n  model.ctrTower.dropout: { type: uniform, low: 0, high: 0.4, steps: 3 }\nsearch: grid\n';
 const swept = (stdout: string): Swept => JSON.parse(stdout) as Swept;
 const journalOf = (cwd: string): readonly string[] => readdirSync(join(cwd, 'runs', 'small', 'journal')).sort();
 
@@ -105,7 +105,7 @@ describe('mtl sweep', () => {
 
   it('gives its trials back when it is told to end, and goes on with them', { timeout: 120_000 }, async () => {
     const cwd = scratchFolder();
-    const study = writeStudy('space: { training.batchSize: [16, 32] }\nsearch: { name: grid }\nparallel: 2\n');
+    const study = writeStudy('space: { training.batchSize: [16, 32] }\nsearch: grid\nparallel: 2\n');
     const stopped = await mtl(cwd, ['sweep', study], (text, kill) => {
       if (text.includes('workers') && !text.includes('SIGTERM')) setTimeout(() => kill('SIGTERM'), 1500);
     });
@@ -129,7 +129,7 @@ describe('mtl sweep', () => {
   });
 
   it('stops trials at a rung where others do better, and leaves runs that can go on', { timeout: 120_000 }, async () => {
-    const study = writeStudy('space: { training.optimizer.dense.learningRate: [0.01, 1.0e-6, 1.0e-7, 1.0e-8], training.firstBias: [drawn] }\nsearch: { name: grid }\nasha: { firstRung: 1, factor: 2 }\n');
+    const study = writeStudy('space: { training.optimizer.dense.learningRate: [0.01, 1.0e-6, 1.0e-7, 1.0e-8], training.firstBias: [drawn] }\nsearch: grid\nasha: { firstRung: 1, factor: 2 }\n');
     const cwd = scratchFolder();
     const { code, stdout } = await mtl(cwd, ['sweep', study, '--json']);
     expect(code).toBe(0);
@@ -146,14 +146,14 @@ describe('mtl sweep', () => {
   });
 
   it('notes a trial that diverges as failed, and goes on', { timeout: 60_000 }, async () => {
-    const study = writeStudy('space: { training.optimizer.dense.learningRate: [1.0e+300, 0.01] }\nsearch: { name: grid }\n');
+    const study = writeStudy('space: { training.optimizer.dense.learningRate: [1.0e+300, 0.01] }\nsearch: grid\n');
     const { code, stdout } = await mtl(scratchFolder(), ['sweep', study, '--json']);
     expect(code).toBe(0);
     expect(swept(stdout).trials).toMatchObject([{ number: 2, state: 'finished' }, { number: 1, state: 'failed', value: null, message: expect.stringMatching(/loss 'ctr': is NaN/) as string }]);
   });
 
   it('ends where the data refuse, and says what the worker said', { timeout: 60_000 }, async () => {
-    const study = writeStudy('space: { training.batchSize: [64] }\nsearch: { name: grid }\n');
+    const study = writeStudy('space: { training.batchSize: [64] }\nsearch: grid\n');
     writeFileSync(study, readFileSync(study, 'utf8').replace('training.epochs: 2', 'training.epochs: 2, data.train: gone.csv'));
     const { code, stderr } = await mtl(scratchFolder(), ['sweep', study]);
     expect([code, stderr]).toEqual([2, expect.stringMatching(/the workers have ended with an error; [^]*gone\.csv: data\.train: there is no such file/)]);
@@ -168,13 +168,13 @@ describe('a study that is wrong', () => {
   };
 
   it.each([
-    ['a key that the config does not have', 'space:\n  training.batchsize: [1, 2]\nsearch: { name: grid }\n', "small.yaml:5:3: training.batchsize: unknown key; did you mean 'batchSize'?"],
-    ['a value that the config does not take', 'space:\n  training.batchSize: [64, 0]\nsearch: { name: grid }\n', 'small.yaml:5:3: training.batchSize: expected at least 1, found 0'],
+    ['a key that the config does not have', 'space:\n  training.batchsize: [1, 2]\nsearch: grid\n', "small.yaml:5:3: training.batchsize: unknown key; did you mean 'batchSize'?"],
+    ['a value that the config does not take', 'space:\n  training.batchSize: [64, 0]\nsearch: grid\n', 'small.yaml:5:3: training.batchSize: expected at least 1, found 0'],
     ['a key of the study that there is not', 'spaces: {}\n', "small.yaml:4:1: spaces: unknown key; did you mean 'space'?"],
     ['a metric that is not measured', 'metric2: 1\nspace: { training.batchSize: [64] }\n', 'metric2: unknown key'],
     ['the end of a line out of what the config takes', 'space:\n  model.ctrTower.dropout: { type: uniform, low: 0, high: 1.5 }\ntrials: 5\n', 'small.yaml:5:3: model.ctrTower.dropout: expected less than 1, found 1.5'],
     ['ends the wrong way round', 'space: { model.ctrTower.dropout: { type: uniform, low: 0.5, high: 0.1 } }\ntrials: 5\n', 'expected more than low, which is 0.5, found 0.1'],
-    ['a grid without values', 'space: { model.ctrTower.dropout: { type: uniform, low: 0, high: 0.5 } }\nsearch: { name: grid }\n', 'a grid needs to know which values to take; give it steps: 5, or list values'],
+    ['a grid without values', 'space: { model.ctrTower.dropout: { type: uniform, low: 0, high: 0.5 } }\nsearch: grid\n', 'a grid needs to know which values to take; give it steps: 5, or list values'],
     ['no end', 'space: { training.batchSize: [64] }\n', 'a search by tpe has no end of its own; write trials: 20, or hours: 1'],
     ['a condition on what is not there', 'space: { training.batchSize: { type: choices, values: [64], when: { model.nam: esmm } } }\ntrials: 1\n', 'expected a parameter that stands above; there is none'],
     ['the seed', 'space: { seed: [1, 2] }\ntrials: 1\n', 'is set by the study; write seeds: [1, 2, 3] in place of it'],

@@ -67,7 +67,7 @@ describe('a trial that a worker of another machine has', () => {
     await until(() => ownersOf(study).length === 1 && kill !== undefined);
     let killWorker: ((signal: NodeJS.Signals) => void) | undefined;
     // It finds nothing to do, and waits.
-    const worker = mtl(cwd, ['sweep', file, '--set', 'launcher={ name: local }'], (_, end) => (killWorker = end));
+    const worker = mtl(cwd, ['sweep', file, '--set', 'launcher=local'], (_, end) => (killWorker = end));
     await until(() => killWorker !== undefined);
     await setTimeout(2.5 * STALE_SECONDS * 1000);
     expect(ownersOf(study).map(({ host }) => host)).toEqual([ELSEWHERE]);
@@ -83,7 +83,7 @@ describe('a trial that a worker of another machine has', () => {
     await until(() => ownersOf(study).length === 1 && hasSaved(study));
     process.kill(ownersOf(study)[0]!.pid, 'SIGKILL');
     expect(await sweep).toMatchObject({ code: 2 });
-    const { code, stdout } = await mtl(cwd, ['sweep', file, '--set', 'launcher={ name: local }', '--json']);
+    const { code, stdout } = await mtl(cwd, ['sweep', file, '--set', 'launcher=local', '--json']);
     expect(code).toBe(0);
     expect(ownersOf(study).map(({ host }) => host)).toEqual([ELSEWHERE, os.hostname()]);
     const [trial] = (JSON.parse(stdout) as { readonly trials: readonly { readonly state: string; readonly value: number; readonly runs: readonly string[] }[] }).trials;

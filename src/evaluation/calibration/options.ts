@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { didYouMean, joined } from '../../errors.js';
-import { registry, type Finding } from '../../part.js';
+import { orName, registry, type Finding } from '../../part.js';
 import { predictedSpaceOf, predictedSpaces, spacesOf, type Space } from '../spaces.js';
 import type { Task } from '../../tasks.js';
 import * as all from './all.js';
@@ -13,7 +13,7 @@ export const methods = registry(all, 'method');
 const NONE = 'none';
 
 /** A method in the YAML: a name with options, or a name alone. */
-const ofSpace = z.union([methods.schema, z.enum(methods.names).transform((method): unknown => ({ method })).pipe(methods.schema), z.literal(NONE)]);
+const ofSpace = z.union([orName(methods.schema, methods.names, 'method'), z.literal(NONE)]);
 
 /** The `calibration` section of a config. */
 export const calibrationSection = methods

@@ -1,5 +1,4 @@
-import { z } from 'zod';
-import { registry } from '../../part.js';
+import { orName, registry } from '../../part.js';
 import type { Encoding } from '../feature.js';
 import * as all from './all.js';
 
@@ -8,7 +7,7 @@ export const encodings = registry(all, 'name', all.ids.name);
 export type EncodingSpec = Parameters<typeof encodings.build>[0];
 
 /** An encoding in the YAML: a name with options, or a name alone. */
-export const encodingOption = z.union([encodings.schema, z.enum(encodings.names).transform((name): unknown => ({ name })).pipe(encodings.schema)]);
+export const encodingOption = orName(encodings.schema, encodings.names);
 
 /** The encodings that take any text. */
 export const textEncodings: readonly string[] = encodings.parts.filter(({ takesText }) => takesText).map(({ name }) => name);
