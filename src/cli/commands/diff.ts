@@ -1,4 +1,4 @@
-import { deviceOption, filesOption, jsonOption, threadsOption, verifyDataOption, whole } from '../options.js';
+import { deviceOption, filesOption, jsonOption, kernelsOption, threadsOption, verifyDataOption, whole } from '../options.js';
 import { defineCommand } from './command.js';
 
 export const diff = defineCommand({
@@ -14,6 +14,7 @@ export const diff = defineCommand({
       .conflicts('recorded', 'data')
       .option('verify-data', verifyDataOption)
       .option('device', deviceOption)
+      .option('kernels', kernelsOption)
       .option('threads', threadsOption)
       .option('json', jsonOption)
       .example('$0 diff runs/esmm/001 runs/mmoe/001', '')
