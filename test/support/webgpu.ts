@@ -12,8 +12,8 @@ export const noGpu: string | undefined = 'device' in found ? undefined : found.r
 if (noGpu !== undefined) console.log(`tests on WebGPU are skipped: ${noGpu}`);
 
 /** The engine on that device, whose programs' states can be read at once: tests do so after each step. */
-export function createTestEngine(): Engine {
-  const engine = createWebGpuEngine(gpu!);
+export function createTestEngine(on = gpu!): Engine {
+  const engine = createWebGpuEngine(on);
   return { ...engine, compile: (plan, onNotice) => readingBack(engine.compile(plan, onNotice)) };
 }
 

@@ -41,7 +41,6 @@ export interface AboutGpu {
   readonly maxBufferBytes: number;
   readonly maxBindingBytes: number;
   readonly maxWorkgroupBytes: number;
-  readonly features: readonly string[];
 }
 
 /** Why there is no device, and what to do about it. */
@@ -63,7 +62,7 @@ let found: Promise<Gpu | NoGpu> | undefined;
 
 /** The device of this machine's fastest adapter, which a process opens once; or why there is none. */
 export function openGpu(): Promise<Gpu | NoGpu> {
-  return (found ??= open());
+  return (found ??= createGpu());
 }
 
 /** What is said of an adapter that computes on a processor, which is slower than the CPU's own engine. */
@@ -87,7 +86,8 @@ async function loadDawn(): Promise<Dawn | NoGpu> {
   }
 }
 
-async function open(): Promise<Gpu | NoGpu> {
+/** Another device of the same adapter, or why there is none. */
+export async function createGpu(): Promise<Gpu | NoGpu> {
   const dawn = await loadDawn();
   if ('reason' in dawn) return dawn;
   const options = (process.env[DAWN_OPTIONS] ?? '').split(',').filter((option) => option !== '');
@@ -109,7 +109,6 @@ async function open(): Promise<Gpu | NoGpu> {
     maxBufferBytes: maxBufferSize,
     maxBindingBytes: maxStorageBufferBindingSize,
     maxWorkgroupBytes: maxComputeWorkgroupStorageSize,
-    features: [...adapter.features].sort(),
   });
 }
 

@@ -7,7 +7,7 @@ import { argumentKind, argumentNames, packCall, putExtra, type Extra } from './a
 import type { CallSize, OwnKernel, RowKernel } from './kernel.js';
 import { kernelOf } from './kernels.js';
 import type { DeviceMemory } from './memory.js';
-import { inGroups } from './phase-order.js';
+import { inGroups, type Node } from './phase-order.js';
 import { ownShader, rowsShader } from './shader.js';
 import { MAX_CALLS, ROWS_OF_GROUP, THREADS } from './wgsl/prelude.js';
 import { isNarrow, partsOf, PRODUCTS, WEIGHT_GRADIENT_SUM } from './wgsl/products.js';
@@ -31,7 +31,7 @@ export interface Dispatch {
 }
 
 /** A call with all that is known of it before there is a batch. */
-interface Planned {
+interface Planned extends Node {
   readonly name: string;
   readonly names: readonly string[];
   readonly kernel: RowKernel | OwnKernel;
@@ -40,15 +40,22 @@ interface Planned {
   readonly table: TablePlace | undefined;
   readonly words: Uint32Array<ArrayBuffer>;
   readonly tableBuffer: number;
-  readonly isByRows: boolean;
-  readonly reads: ReadonlySet<number>;
-  readonly writes: ReadonlySet<number>;
 }
 
 const MOST_GROUPS = 65_535;
 
 /** Where a call adds sums over the batch up, if it does. */
 const sumOf = ({ names, values, kernel }: Planned): number | undefined => (names.includes('g') && names.includes('rows') && kernel.writes === undefined ? values[names.indexOf('g')] : undefined);
+
+/** A size that batches of as many rows share, unless an index list has a part in it. */
+function remembered(calls: readonly Planned[], workgroups: Dispatch['workgroups']): Dispatch['workgroups'] {
+  if (calls.some(({ table }) => table !== undefined)) return workgroups;
+  let last: { readonly rows: number; readonly size: ReturnType<Dispatch['workgroups']> } | undefined;
+  return (rows, listOf) => {
+    if (last?.rows !== rows) last = { rows, size: workgroups(rows, listOf) };
+    return last.size;
+  };
+}
 
 /** What becomes of the lists of calls of a plan on a device. */
 export interface Recorder {
@@ -82,7 +89,7 @@ export function createRecorder(compiled: Compiled, memory: DeviceMemory): Record
     const table = byDistinct.get(valueOf('distinct')) ?? byRows.get(valueOf('table'));
     const piecesOf = (isWritten: boolean): ReadonlySet<number> =>
       new Set(names.flatMap((argument, i) => (argumentKind(name, argument) === 'address' && values[i] !== 0 && (kernel.writes ?? []).includes(argument) === isWritten ? [memory.pieceAt(values[i]!)] : [])));
-    const shared = { name, names, kernel, values, isRows, table, isByRows: kernel.form === 'rows', reads: piecesOf(false), writes: piecesOf(true) };
+    const shared = { name, names, kernel, values, isRows, table, isByRows: kernel.form === 'rows', isApart: kernel.form === 'own' && kernel.isApart === true, reads: piecesOf(false), writes: piecesOf(true) };
     const pack = (extra: Extra, at = 0): Uint32Array<ArrayBuffer> => packCall(name, names, values, (i) => isRows.includes(i), memory, { ...extraOf(name, table), ...more, ...extra }, at);
     if (!names.includes('table')) return [{ ...shared, words: pack({}), tableBuffer: 0 }];
     return memory.partsOf(table!).map(({ buffer, at, rowBegin, rowEnd }) => ({ ...shared, words: pack({ rowBegin, rowEnd }, at), tableBuffer: buffer }));
@@ -97,7 +104,8 @@ export function createRecorder(compiled: Compiled, memory: DeviceMemory): Record
   /** Dispatches of calls that do not meet, one a kernel and buffer of tables. */
   const inDispatches = (calls: readonly Planned[]): Dispatch[] => {
     const groups: Planned[][] = [];
-    for (const call of calls) {
+    // Of a table in several buffers, the first rows come first.
+    for (const call of [...calls].sort((a, b) => a.tableBuffer - b.tableBuffer)) {
       const { name, tableBuffer } = call;
       // What is added to what another call has written waits for it.
       const isFree = (group: readonly Planned[]): boolean => group.length < MAX_CALLS && group[0]!.name === name && group[0]!.tableBuffer === tableBuffer;
@@ -113,11 +121,15 @@ export function createRecorder(compiled: Compiled, memory: DeviceMemory): Record
         shader: ownShader({ name, names, kernel }),
         arguments: group.map(({ words }) => words),
         tableBuffer,
-        workgroups(rows, listOf) {
-          const sizes = group.map((call) => sizeOf(call, rows, listOf));
-          const threads = Math.max(...sizes.map((size) => kernel.threads(size)));
-          return [Math.min(MOST_GROUPS, Math.ceil(threads / THREADS)), group.length, Math.max(...sizes.map((size) => kernel.parts?.(size) ?? 1))];
-        },
+        workgroups: remembered(group, (rows, listOf) => {
+          let [threads, parts] = [0, 1];
+          for (const call of group) {
+            const size = sizeOf(call, rows, listOf);
+            threads = Math.max(threads, kernel.threads(size));
+            parts = Math.max(parts, kernel.parts?.(size) ?? 1);
+          }
+          return [Math.min(MOST_GROUPS, Math.ceil(threads / THREADS)), group.length, parts];
+        }),
       };
     });
   };
@@ -141,7 +153,7 @@ export function createRecorder(compiled: Compiled, memory: DeviceMemory): Record
         shader: rowsShader(kernels),
         arguments: part.map(({ words }) => words),
         tableBuffer: 0,
-        workgroups: (rows, listOf) => [Math.ceil(Math.max(...part.map((call) => sizeOf(call, rows, listOf).rows)) / ROWS_OF_GROUP), 1, 1],
+        workgroups: remembered(part, (rows, listOf) => [Math.ceil(Math.max(...part.map((call) => sizeOf(call, rows, listOf).rows)) / ROWS_OF_GROUP), 1, 1]),
       });
     }
     return dispatches;

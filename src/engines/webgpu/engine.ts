@@ -1,4 +1,5 @@
 import { userError } from '../../errors.js';
+import { bytes } from '../../number-text.js';
 import type { Engine } from '../engine.js';
 import { WORD } from '../simd/arena.js';
 import { compile } from '../simd/compile.js';
@@ -24,15 +25,15 @@ export function createWebGpuEngine(gpu: Gpu): Engine {
       const widest = compiled.tables.all.find(({ stride }) => stride > mostWords);
       const { words } = widest === undefined ? layOutDevice(compiled, mostWords) : { words: 0 };
       if (widest === undefined && words <= mostWords) return;
-      const has = `one buffer of ${name} has ${mebibytes(mostWords)}`;
-      if (widest !== undefined) throw userError('data', { key: 'features', message: `a row of the table '${widest.name}' needs ${mebibytes(widest.stride)} with its optimizer, and ${has}`, fix: 'use a smaller width, or --device cpu' });
+      const has = `one buffer of ${name} has ${size(mostWords)}`;
+      if (widest !== undefined) throw userError('data', { key: 'features', message: `a row of the table '${widest.name}' needs ${size(widest.stride)} with its optimizer, and ${has}`, fix: 'use a smaller width, or --device cpu' });
       throw userError('data', {
         key: 'training.batchSize',
-        message: `weights, gradients and a batch of ${compiled.passRows} rows on its way need ${mebibytes(words)} beside the tables, and ${has}`,
+        message: `weights, gradients and a batch of ${compiled.passRows} rows on its way need ${size(words)} beside the tables, and ${has}`,
         fix: 'use a smaller training.batchSize with training.accumulate, a smaller model, or --device cpu',
       });
     },
   };
 }
 
-const mebibytes = (words: number): string => `${Math.ceil((words * WORD) / 2 ** 20)} MiB`;
+const size = (words: number): string => bytes(words * WORD);

@@ -169,10 +169,11 @@ export function createExecutor(gpu: Gpu, compiled: Compiled): Executor {
       device.queue.writeBuffer(step, 0, new Uint32Array([rows, INFINITY, NAN, 0]));
       const encoder = device.createCommandEncoder();
       const pass = encoder.beginComputePass();
+      let last: GPUComputePipeline | undefined;
       for (const dispatch of list.dispatches) {
-        const [x, y, z] = dispatch.workgroups(rows, (table) => loader.lists.sizeOf(table));
+        const [x, y, z] = dispatch.workgroups(rows, loader.lists.sizeOf);
         if (x === 0) continue;
-        pass.setPipeline(dispatch.pipeline);
+        if (dispatch.pipeline !== last) pass.setPipeline((last = dispatch.pipeline));
         pass.setBindGroup(0, groupOf(list, dispatch.tableBuffer), [dispatch.argumentsAt]);
         pass.dispatchWorkgroups(x, y, z);
       }
@@ -212,7 +213,7 @@ export function createExecutor(gpu: Gpu, compiled: Compiled): Executor {
         }
       }
     },
-    countDispatches: (name, rows) => listOf(name).dispatches.filter((dispatch) => dispatch.workgroups(rows, (table) => loader.lists.sizeOf(table))[0] > 0).length,
+    countDispatches: (name, rows) => listOf(name).dispatches.filter((dispatch) => dispatch.workgroups(rows, loader.lists.sizeOf)[0] > 0).length,
     dispose() {
       for (const buffer of [m, ...t, flags, step, items, scratch, staging, ...(kept === undefined ? [] : [kept]), ...[...ready.values()].map(({ calls }) => calls)]) buffer.destroy();
     },

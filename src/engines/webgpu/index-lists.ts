@@ -71,17 +71,29 @@ export function createIndexLists(tables: readonly TablePlace[], ld: number): Ind
     lists.set(table, made);
     return made;
   };
-  const number = (list: TableList, row: number): number => {
-    const slot = list.slots[row]!;
-    if (slot > 0) return slot - 1;
-    if (list.count === list.distinct.length) {
-      const larger = new Uint32Array(2 * list.count);
-      larger.set(list.distinct);
-      list.distinct = larger;
+  /** Numbers the rows of some items, and counts those of each; where in `slotOf` the next ones go. */
+  const numberRows = (list: TableList, ids: Uint32Array, from: number, to: number, begin: number): number => {
+    const most = list.count + Math.min(to - from, list.slots.length - list.count);
+    while (list.distinct.length < most) list.distinct = grown(list.distinct);
+    while (counts.length < most) counts = grown(counts);
+    // Everything that the loop touches is its own.
+    const { slots, distinct } = list;
+    const [ofRow, slotsOfItems] = [counts, slotOf];
+    let { count } = list;
+    let i = begin;
+    for (let at = from; at < to; at++) {
+      const row = ids[at]!;
+      let slot = slots[row]!;
+      if (slot === 0) {
+        distinct[count] = row;
+        ofRow[count] = 0;
+        slot = slots[row] = ++count;
+      }
+      ofRow[slot - 1]!++;
+      slotsOfItems[i++] = slot - 1;
     }
-    list.distinct[list.count] = row;
-    list.slots[row] = ++list.count;
-    return list.count - 1;
+    list.count = count;
+    return i;
   };
 
   const addTable = (table: TablePlace, batch: Batch, begin: number, rows: number, bagOf: (field: string) => PooledBag, items: GrowingWords): void => {
@@ -90,18 +102,16 @@ export function createIndexLists(tables: readonly TablePlace[], ld: number): Ind
     let total = 0;
     for (const { kind, field } of table.fields) total += kind === 'bag' ? itemsOf(bagOf(field), begin, rows) : rows;
     if (slotOf.length < total) slotOf = new Uint32Array(2 * total);
+    while (counts.length <= list.count) counts = grown(counts);
+    counts.fill(0, 0, list.count);
     // Which distinct row each item has, in the order of fields and rows.
     let i = 0;
     for (const { kind, field } of table.fields) {
       const bag = kind === 'bag' ? bagOf(field) : undefined;
       const ids = bag?.ids ?? column(batch.ids, field);
       const [from, to] = bag === undefined ? [begin, begin + rows] : [bag.offsets[begin]!, bag.offsets[begin + rows]!];
-      for (let at = from; at < to; at++) slotOf[i++] = number(list, ids[at]!);
+      i = numberRows(list, ids, from, to, i);
     }
-    if (counts.length < list.count + 1) counts = new Uint32Array(2 * (list.count + 1));
-    counts.fill(0, 0, list.count + 1);
-    for (let at = 0; at < total; at++) counts[slotOf[at]!]!++;
-
     const hasFactors = table.fields.some(({ kind }) => kind === 'bag');
     const distinctAt = takeWords(items, list.count);
     const firstSegmentsAt = takeWords(items, list.count + 1);
@@ -140,26 +150,27 @@ export function createIndexLists(tables: readonly TablePlace[], ld: number): Ind
 
   /** Writes each item to the next place of its row: where its gradient begins in the input, and its factor where there are some. */
   const fillItems = (table: TablePlace, begin: number, rows: number, bagOf: (field: string) => PooledBag, words: Uint32Array, itemsAt: number, hasFactors: boolean): void => {
-    const bits = new Uint32Array(FACTOR.buffer);
     let i = 0;
-    const put = (at: number, factor: number): void => {
-      const place = counts[slotOf[i++]!]!++;
-      if (!hasFactors) {
-        words[itemsAt + place] = at;
-        return;
-      }
-      FACTOR[0] = factor;
-      words[itemsAt + 2 * place] = at;
-      words[itemsAt + 2 * place + 1] = bits[0]!;
-    };
     for (const { kind, field, offset } of table.fields) {
-      if (kind === 'id') {
-        for (let b = 0; b < rows; b++) put(b * ld + offset, 1);
-        continue;
+      if (kind !== 'id') i = fillBag(bagOf(field), begin, rows, offset, words, itemsAt, i);
+      else if (hasFactors) for (let b = 0; b < rows; b++) putItem(words, itemsAt, i++, b * ld + offset, 1);
+      else {
+        const [places, slotsOfItems] = [counts, slotOf];
+        let at = offset;
+        for (const end = i + rows; i < end; i++, at += ld) words[itemsAt + places[slotsOfItems[i]!]!++] = at;
       }
-      const { offsets, factors } = bagOf(field);
-      for (let b = 0; b < rows; b++) for (let at = offsets[begin + b]!; at < offsets[begin + b + 1]!; at++) put(b * ld + offset, factors[at]!);
     }
+  };
+  const putItem = (words: Uint32Array, itemsAt: number, i: number, at: number, factor: number): void => {
+    const place = itemsAt + 2 * counts[slotOf[i]!]!++;
+    FACTOR[0] = factor;
+    words[place] = at;
+    words[place + 1] = FACTOR_BITS[0]!;
+  };
+  const fillBag = ({ offsets, factors }: PooledBag, begin: number, rows: number, offset: number, words: Uint32Array, itemsAt: number, first: number): number => {
+    let i = first;
+    for (let b = 0; b < rows; b++) for (let at = offsets[begin + b]!; at < offsets[begin + b + 1]!; at++) putItem(words, itemsAt, i++, b * ld + offset, factors[at]!);
+    return i;
   };
 
   return {
@@ -189,3 +200,11 @@ export function createIndexLists(tables: readonly TablePlace[], ld: number): Ind
 }
 
 const FACTOR = new Float32Array(1);
+const FACTOR_BITS = new Uint32Array(FACTOR.buffer);
+
+/** Twice the room. */
+function grown(words: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
+  const larger = new Uint32Array(Math.max(16, 2 * words.length));
+  larger.set(words);
+  return larger;
+}

@@ -41,6 +41,8 @@ export interface OwnKernel {
   parts?(size: CallSize): number;
   /** Arguments that are written to: where that decides an order among the kernels of a phase by rows. */
   readonly writes?: readonly string[];
+  /** Whether no two calls of such kernels write the same numbers, even in the same piece of memory. */
+  readonly isApart?: true;
   /** Declarations of its own. */
   readonly declares?: string;
   readonly body: string;

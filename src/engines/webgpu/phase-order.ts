@@ -4,6 +4,8 @@ export interface Node {
   readonly isByRows: boolean;
   readonly reads: ReadonlySet<number>;
   readonly writes: ReadonlySet<number>;
+  /** Whether what it writes is written by no other such call, even in the same piece. */
+  readonly isApart: boolean;
 }
 
 /**
@@ -12,7 +14,8 @@ export interface Node {
  */
 export function inGroups<Call extends Node>(calls: readonly Call[]): readonly { readonly isByRows: boolean; readonly calls: readonly Call[] }[] {
   const meets = (a: ReadonlySet<number>, b: ReadonlySet<number>): boolean => [...a].some((piece) => b.has(piece));
-  const before = calls.map((call, i) => calls.slice(0, i).flatMap((other, j) => (meets(other.writes, call.reads) || meets(other.writes, call.writes) || meets(other.reads, call.writes) ? [j] : [])));
+  const mustWait = (call: Call, other: Call): boolean => !(call.isApart && other.isApart) && (meets(other.writes, call.reads) || meets(other.writes, call.writes) || meets(other.reads, call.writes));
+  const before = calls.map((call, i) => calls.slice(0, i).flatMap((other, j) => (mustWait(call, other) ? [j] : [])));
   const groups: { isByRows: boolean; calls: Call[] }[] = [];
   const done = new Set<number>();
   for (let isByRows = true; done.size < calls.length; isByRows = !isByRows) {

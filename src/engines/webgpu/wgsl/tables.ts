@@ -15,7 +15,7 @@ const overNumbers = (count: string, body: string): string => `
 /** Rows of tables on their way in and back. */
 export const TABLE_KERNELS = {
   lookup: {
-    form: 'own', writes: ['y'], threads: ({ rows, of }) => rows * of('width'),
+    form: 'own', writes: ['y'], isApart: true, threads: ({ rows, of }) => rows * of('width'),
     body: overNumbers('$rows * $width', `
     let row = i / $width; let id = m[$ids + row];
     if (id >= $rowBegin && id < $rowEnd) { m[$y + row * $ldy + i % $width] = t[$table + (id - $rowBegin) * $stride + i % $width]; }`),
@@ -23,7 +23,7 @@ export const TABLE_KERNELS = {
 
   // Items of a bag in another buffer are added by that one's call.
   lookupBags: {
-    form: 'own', writes: ['y'], threads: ({ rows, of }) => rows * of('width'),
+    form: 'own', writes: ['y'], isApart: true, threads: ({ rows, of }) => rows * of('width'),
     body: overNumbers('$rows * $width', `
     let row = i / $width; let d = i % $width;
     let ids = m[$bag]; let factors = m[$bag + 1u];

@@ -1,0 +1,112 @@
+import { describe, expect, it } from 'vitest';
+import { createSimdEngine } from '../../../src/engines/simd/engine.js';
+import type { Plan, Program, ProgramState } from '../../../src/engines/engine.js';
+import { planSize } from '../../../src/engines/plan-size.js';
+import { createGpu, type Gpu } from '../../../src/engines/webgpu/adapter.js';
+import { createWebGpuEngine } from '../../../src/engines/webgpu/engine.js';
+import { UserError } from '../../../src/errors.js';
+import { denseOptimizers, embeddingOptimizerSchema } from '../../../src/optimizers/optimizers.js';
+import { createTestEngine, gpu } from '../../support/webgpu.js';
+import { twoTermBatch, twoTermPlan } from '../../support/two-terms.js';
+
+const ADAM = { name: 'adam', learningRate: 0.02 };
+const plan = (lazy = true): Plan => ({ ...twoTermPlan([1, 2], { average: { decay: 0.9 } }), optimizers: { dense: denseOptimizers.schema.parse(ADAM), embeddings: embeddingOptimizerSchema.parse({ ...ADAM, lazy }) } });
+
+type Tensors = ReadonlyMap<string, Float32Array>;
+const copied = (tensors: ProgramState['weights']): Tensors => new Map([...tensors].map(([name, { data }]) => [name, data.slice()]));
+function held(program: Program): { readonly weights: Tensors; readonly optimizer: Tensors } {
+  const { weights, optimizer } = program.state();
+  return { weights: copied(weights), optimizer: copied(optimizer) };
+}
+function expectNear(found: Tensors, expected: Tensors, bound: number): void {
+  expect([...found.keys()]).toEqual([...expected.keys()]);
+  for (const [name, data] of expected) data.forEach((value, i) => expect(Math.abs(value - found.get(name)![i]!), `${name}[${i}]`).toBeLessThanOrEqual(bound));
+}
+async function take(program: Program, from: number, to: number, rows = 50): Promise<void> {
+  for (let step = from; step < to; step++) await program.trainStep(twoTermBatch(rows, step));
+}
+
+describe.skipIf(gpu === undefined)('the webgpu engine', () => {
+  it('comes to the same bits again', async () => {
+    const ends = [];
+    for (let run = 0; run < 2; run++) {
+      const program = createTestEngine().compile(plan());
+      await take(program, 0, 6);
+      ends.push(held(program));
+      program.dispose();
+    }
+    expect(ends[1]).toEqual(ends[0]);
+  });
+
+  it.each([['lazy', true], ['not lazy', false]] as const)('goes on from what another engine has trained, and the other way round, with tables that are %s', async (_, lazy) => {
+    const [straight, first, second] = [createSimdEngine().compile(plan(lazy)), createTestEngine().compile(plan(lazy)), createSimdEngine().compile(plan(lazy))];
+    await take(straight, 0, 9);
+    await take(first, 0, 3);
+    second.restore(first.state());
+    await take(second, 3, 6);
+    first.restore(second.state());
+    await take(first, 6, 9);
+    expectNear(held(first).weights, held(straight).weights, 1e-5);
+    expectNear(held(first).optimizer, held(straight).optimizer, 1e-5);
+    const batch = twoTermBatch(80, 50);
+    expectNear(await first.predict(batch), await straight.predict(batch), 1e-5);
+    for (const program of [straight, first, second]) program.dispose();
+  });
+
+  it('has the same numbers where its tables lie in many buffers', async () => {
+    const rowsOfTwoBuffers = { ...gpu!, maxBufferBytes: 4 * 500 };
+    const [whole, parts] = [createTestEngine().compile(plan()), createTestEngine(rowsOfTwoBuffers).compile(plan())];
+    for (const program of [whole, parts]) await take(program, 0, 4);
+    expect(held(parts).weights.size).toBeGreaterThan(0);
+    expectNear(held(parts).weights, held(whole).weights, 1e-6);
+    expectNear(held(parts).optimizer, held(whole).optimizer, 1e-6);
+    for (const program of [whole, parts]) program.dispose();
+  });
+
+  it('takes weights alone into a program that has trained, whose optimizer goes on', async () => {
+    const engine = createWebGpuEngine(gpu!);
+    const [program, other] = [engine.compile(plan()), createSimdEngine().compile(plan())];
+    for (const each of [program, other]) await take(each, 0, 3);
+    const given = new Map([...other.state().weights].map(([name, { shape, data }]) => [name, { shape, data: data.map((_w, i) => Math.sin(i) / 10) }]));
+    for (const each of [program, other]) each.restore({ step: 3, weights: given, optimizer: new Map() });
+    expect(() => program.state()).toThrow(/is read before/);
+    for (const each of [program, other]) await take(each, 3, 5);
+    await program.readBack!();
+    expectNear(held(program).weights, held(other).weights, 1e-5);
+    for (const each of [program, other]) each.dispose();
+  });
+
+  it('refuses before the start what one of its buffers cannot hold, with the sizes', () => {
+    const small = (maxBufferBytes: number): Gpu => ({ ...gpu!, maxBufferBytes });
+    expect(() => planSize(plan(), createWebGpuEngine(small(1 << 18)), 0)).toThrow(/training\.batchSize: .*a batch of 1024 rows on its way need [\d.]+ (kB|MB) beside the tables, and one buffer of .* has 263 kB; use a smaller training\.batchSize/);
+    expect(() => planSize(plan(), createWebGpuEngine(small(40)), 0)).toThrow(/features: a row of the table 'item' needs 1 kB with its optimizer/);
+    expect(planSize(plan(), createWebGpuEngine(small(1 << 26)), 0).numTables).toBe(2);
+  });
+});
+
+describe.skipIf(gpu === undefined)('a device that fails', () => {
+  const failing = async (fail: (own: Gpu) => void): Promise<unknown> => {
+    const own = await createGpu();
+    if ('reason' in own) throw new Error(own.reason);
+    const program = createWebGpuEngine(own).compile(plan());
+    await program.trainStep(twoTermBatch(50, 0));
+    fail(own);
+    const error = await program.trainStep(twoTermBatch(50, 1)).then(() => undefined, (caught: unknown) => caught);
+    // It stays so.
+    await expect(program.predict(twoTermBatch(5, 1))).rejects.toBe(error);
+    return error;
+  };
+
+  it('ends a run with an error for people where it was given what is not valid', async () => {
+    const error = await failing((own) => own.createBuffer(16, own.usage.MAP_READ | own.usage.STORAGE));
+    expect(error).toBeInstanceOf(UserError);
+    expect((error as UserError).message).toMatch(/^WebGPU on .*: .*MapRead.*checkpoint \(--resume/s);
+    expect((error as UserError).exitCode).toBe(1);
+  });
+
+  it('ends a run where it is lost', async () => {
+    const error = await failing((own) => own.device.destroy());
+    expect(error).toBeInstanceOf(UserError);
+    expect((error as UserError).message).toMatch(/^WebGPU on /);
+  });
+});
