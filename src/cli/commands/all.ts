@@ -15,6 +15,7 @@ import { prepare } from './prepare.js';
 import { report } from './report.js';
 import { runs } from './runs.js';
 import { serve } from './serve.js';
+import { setupCuda } from './setup-cuda.js';
 import { sweep } from './sweep.js';
 import { synth } from './synth.js';
 import { train } from './train.js';
@@ -39,5 +40,6 @@ export const commands: readonly Command[] = [
   prepare,
   synth,
   doctor,
+  setupCuda,
   completion,
 ];

@@ -1,6 +1,11 @@
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import util from 'node:util';
 import type * as tfjs from '@tensorflow/tfjs';
 import { userError } from '../../errors.js';
+import { nativeHome } from './binding.js';
+import { NATIVE_PACKAGE } from './probe.js';
 
 /** The TensorFlow.js namespace: the same whichever package it comes from. */
 export type TensorFlow = typeof tfjs;
@@ -10,8 +15,6 @@ export interface Backend {
   readonly tf: TensorFlow;
   readonly description: string;
 }
-
-const NATIVE_PACKAGE = '@tensorflow/tfjs-node-gpu';
 
 /** TensorFlow's native library, or the reason why it does not load. */
 type Native = { readonly tf: TensorFlow; readonly hasGpu: boolean } | { readonly missing: string };
@@ -27,8 +30,8 @@ export async function loadGpu(isRequired: boolean): Promise<Backend | undefined>
   if (!isRequired) return undefined;
   const problem =
     'missing' in native
-      ? { message: `no GPU can be used: ${native.missing}`, fix: `install ${NATIVE_PACKAGE} (npm install ${NATIVE_PACKAGE}) with CUDA and cuDNN, or use --device cpu` }
-      : { message: `${NATIVE_PACKAGE} loads, but TensorFlow sees no CUDA device`, fix: 'check nvidia-smi and the CUDA and cuDNN versions, or use --device cpu' };
+      ? { message: `no GPU can be used: ${native.missing}`, fix: `npx mtl setup-cuda fetches TensorFlow with CUDA from pip and builds the addon; or use --device cpu` }
+      : { message: `${NATIVE_PACKAGE} loads, but TensorFlow sees no CUDA device`, fix: 'npx mtl doctor tells what it misses; or use --device cpu' };
   throw userError('usage', { where: '--device cuda', ...problem });
 }
 
@@ -44,11 +47,13 @@ async function loadNative(): Promise<Native> {
   // Node 23 took away a function that the package still calls.
   const legacy: { isNullOrUndefined?: (value: unknown) => boolean } = util;
   legacy.isNullOrUndefined ??= (value) => value === null || value === undefined;
-  // Not a literal, since the package is optional and may be absent when this is compiled.
-  const name: string = NATIVE_PACKAGE;
+  // TensorFlow says much about itself. Products are computed in whole floats, not in the shorter ones that cards round to where nobody says so.
+  process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2';
+  process.env['NVIDIA_TF32_OVERRIDE'] ??= '0';
   try {
+    const entry = createRequire(join(nativeHome(), 'package.json')).resolve(NATIVE_PACKAGE);
     // The package exports all of TensorFlow.js, bound to the native library.
-    const tf = (await import(name)) as TensorFlow;
+    const tf = (await import(pathToFileURL(entry).href)) as TensorFlow;
     await tf.ready();
     const backend = tf.backend() as { readonly isUsingGpuDevice?: boolean };
     return { tf, hasGpu: backend.isUsingGpuDevice === true };

@@ -1,32 +1,36 @@
 import { spawnSync } from 'node:child_process';
 
+/** The package through which TensorFlow.js reaches TensorFlow itself. */
+export const NATIVE_PACKAGE = '@tensorflow/tfjs-node-gpu';
+
 /** What keeps TensorFlow from a GPU, if anything does. */
 export interface GpuProbe {
   /** The package is not installed, does not load, loads without a GPU, or is ready. */
   readonly state: 'absent' | 'broken' | 'without a GPU' | 'ready';
   /** In its own words, where it does not load. */
   readonly reason: string | undefined;
+  /** Of TensorFlow itself, where it loads. */
+  readonly version: string | undefined;
   /** Shared libraries that it looked for and did not find. */
   readonly missing: readonly string[];
 }
 
-const PACKAGE = '@tensorflow/tfjs-node-gpu';
 /** Loading it may take long on a machine with a GPU. */
 const TIMEOUT_MS = 60_000;
 
 /** Loads the package and says what came of it. What it misses of CUDA it tells on stderr alone, so that it takes a process of its own. */
 const SCRIPT = `
   require('node:util').isNullOrUndefined ??= (value) => value === null || value === undefined;
-  import(${JSON.stringify(PACKAGE)}).then(async (tf) => {
+  import(${JSON.stringify(NATIVE_PACKAGE)}).then(async (tf) => {
     await tf.ready();
-    tell({ hasGpu: tf.backend().isUsingGpuDevice === true });
+    tell({ hasGpu: tf.backend().isUsingGpuDevice === true, version: tf.backend().binding.TF_Version });
   }).catch((error) => tell({ code: error.code, reason: String(error.message) }));
   const tell = (found) => require('node:fs').writeSync(1, JSON.stringify(found));
 `;
 
 /**
  * Tries TensorFlow's native package.
- * @param folder from which it is looked for: the package's own
+ * @param folder from which it is looked for
  */
 export function probeGpu(folder: string): GpuProbe {
   const { stdout, stderr, error } = spawnSync(process.execPath, ['-e', SCRIPT], { cwd: folder, encoding: 'utf8', timeout: TIMEOUT_MS, env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: '0' } });
@@ -36,14 +40,14 @@ export function probeGpu(folder: string): GpuProbe {
 /** What the output of such a process says. */
 export function readProbe(stdout: string, stderr: string, failure: string | undefined): GpuProbe {
   const missing = [...new Set([...`${stderr}\n${stdout}`.matchAll(/\b(lib[\w+-]+\.so[\w.]*)(?=['":])/g)].map(([, library]) => library!))];
-  let told: { readonly hasGpu?: boolean; readonly code?: string; readonly reason?: string };
+  let told: { readonly hasGpu?: boolean; readonly version?: string; readonly code?: string; readonly reason?: string };
   try {
     told = JSON.parse(stdout.slice(stdout.lastIndexOf('{'))) as typeof told;
   } catch {
     // The native library may take the process with it.
-    return { state: 'broken', reason: failure ?? (stderr.trim().split('\n').at(-1) || 'it ends without a word'), missing };
+    return { state: 'broken', reason: failure ?? (stderr.trim().split('\n').at(-1) || 'it ends without a word'), version: undefined, missing };
   }
-  if (told.hasGpu !== undefined) return { state: told.hasGpu ? 'ready' : 'without a GPU', reason: undefined, missing };
-  const isAbsent = told.code === 'ERR_MODULE_NOT_FOUND' && told.reason?.includes(PACKAGE) === true;
-  return { state: isAbsent ? 'absent' : 'broken', reason: told.reason?.split('\n')[0], missing };
+  if (told.hasGpu !== undefined) return { state: told.hasGpu ? 'ready' : 'without a GPU', reason: undefined, version: told.version, missing };
+  const isAbsent = told.code === 'ERR_MODULE_NOT_FOUND' && told.reason?.includes(NATIVE_PACKAGE) === true;
+  return { state: isAbsent ? 'absent' : 'broken', reason: told.reason?.split('\n')[0], version: undefined, missing };
 }

@@ -1,0 +1,153 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { UserError, userError, type Problem } from '../../errors.js';
+import { userCache } from '../../user-cache.js';
+import { NATIVE_PACKAGE, probeGpu } from './probe.js';
+
+// TensorFlow.js reaches TensorFlow through a small addon. Its package downloads one for a TensorFlow of 2022 with CUDA 11; made here from the
+// package's own sources, it reaches the TensorFlow that pip installs, with the CUDA of today.
+
+/** Where TensorFlow's own library comes from: what pip is asked for, or a folder that holds it. */
+export type LibrarySource = { readonly requirement: string } | { readonly path: string };
+
+/** What there is in a folder of a binding. */
+export interface Binding {
+  readonly package: string;
+  readonly source: LibrarySource;
+  /** Of the library, relative to the folder where it lies in it. */
+  readonly library: string;
+}
+
+/** What a binding is made with. */
+export interface BindingTools {
+  readonly python?: string;
+  readonly compiler?: string;
+}
+
+/** Names of the library: that of pip's TensorFlow, and that of the archives for C. */
+const LIBRARIES = ['libtensorflow_cc.so.2', 'libtensorflow.so.2'];
+const FRAMEWORK = 'libtensorflow_framework.so.2';
+const WHERE = 'mtl setup-cuda';
+const STAMP = 'binding.json';
+const ADDON_FOLDER = join('node_modules', NATIVE_PACKAGE, 'lib', 'napi-v8');
+
+/** The folder in which a user's binding for CUDA is; undefined for a user without a home. */
+export function bindingFolder(): string | undefined {
+  const cache = userCache();
+  return cache && join(cache, 'mtl', 'tensorflow', 'cuda');
+}
+
+/** The folder from which TensorFlow's native package is to be loaded: that of the binding that was made for this user, or that of mtl. */
+export function nativeHome(): string {
+  const made = bindingFolder();
+  return made !== undefined && readBinding(made) !== undefined ? made : fileURLToPath(new URL('../../..', import.meta.url));
+}
+
+/** What was made in a folder; undefined where nothing was, or not to its end. */
+export function readBinding(folder: string): Binding | undefined {
+  const stamp = join(folder, STAMP);
+  return existsSync(stamp) ? (JSON.parse(readFileSync(stamp, 'utf8')) as Binding) : undefined;
+}
+
+/** What a binding cannot be made without, and is not there. */
+export function missingTools(source: LibrarySource, { python, compiler }: BindingTools = {}): readonly Problem[] {
+  if (process.platform !== 'linux') return [{ where: WHERE, message: `TensorFlow has CUDA on Linux alone, and this is ${process.platform}`, fix: 'use --device cpu' }];
+  const answers = (command: string, ...args: readonly string[]): boolean => spawnSync(command, args, { stdio: 'ignore' }).status === 0;
+  const problems: Problem[] = [];
+  if (!answers('npm', '--version')) problems.push({ where: WHERE, message: 'npm does not run', fix: 'install it: it comes with Node' });
+  if (!answers(compilerOf(compiler), '--version')) problems.push({ where: WHERE, message: `there is no C++ compiler ('${compilerOf(compiler)}')`, fix: 'install one (Debian: g++), or name it with CXX' });
+  if ('requirement' in source && !answers(pythonOf(python), '-m', 'pip', '--version')) {
+    problems.push({ where: WHERE, message: `'${pythonOf(python)}' has no pip`, fix: 'install Python with pip (Debian: python3-pip), name another Python with MTL_PYTHON, or give the library with --libtensorflow' });
+  }
+  return problems;
+}
+
+/**
+ * Makes a binding in a folder of its own; one that is there already and of the same source is left as it is.
+ * @param onStep told of what is done
+ * @returns whether it was made just now
+ * @throws UserError (usage) that says what is missing or what failed
+ */
+export function makeBinding(folder: string, given: LibrarySource, onStep: (text: string) => void, tools: BindingTools = {}): boolean {
+  const source = 'path' in given ? { path: resolve(given.path) } : given;
+  const version = packageVersion();
+  const stamp = { package: `${NATIVE_PACKAGE}@${version}`, source };
+  const there = readBinding(folder);
+  if (there?.package === stamp.package && JSON.stringify(there.source) === JSON.stringify(source)) return false;
+  const missing = missingTools(source, tools);
+  if (missing.length > 0) throw new UserError('usage', missing);
+  if ('path' in source) libraryIn(source.path);
+
+  mkdirSync(dirname(folder), { recursive: true });
+  const fresh = mkdtempSync(`${folder}-`);
+  try {
+    onStep(`${stamp.package}: from npm, without its script`);
+    writeFileSync(join(fresh, 'package.json'), JSON.stringify({ private: true }));
+    run('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', stamp.package], fresh);
+    if ('requirement' in source) {
+      onStep(`${source.requirement}: from pip`);
+      run(pythonOf(tools.python), ['-m', 'pip', 'install', '--disable-pip-version-check', '--no-input', '--no-warn-conflicts', '--target', join(fresh, 'python'), source.requirement], fresh);
+    }
+    const { library, include } = libraryIn('path' in source ? source.path : join(fresh, 'python', 'tensorflow'));
+    onStep(`the addon: ${compilerOf(tools.compiler)}, against ${library}`);
+    compile(fresh, library, include, compilerOf(tools.compiler));
+    const { version: loaded, reason } = probeGpu(fresh);
+    if (loaded === undefined) throw userError('usage', { where: WHERE, message: `what was built does not load (${reason ?? 'no reason given'})`, fix: 'try another TensorFlow: --tensorflow or --libtensorflow' });
+    const inside = relative(fresh, library);
+    writeFileSync(join(fresh, STAMP), JSON.stringify({ ...stamp, library: isInside(inside) ? inside : library }));
+    rmSync(folder, { recursive: true, force: true });
+    renameSync(fresh, folder);
+    return true;
+  } finally {
+    rmSync(fresh, { recursive: true, force: true });
+  }
+}
+
+/** The addon from the package's own sources. */
+function compile(folder: string, library: string, include: string, compiler: string): void {
+  const addons = join(folder, ADDON_FOLDER);
+  mkdirSync(addons, { recursive: true });
+  const require = createRequire(import.meta.url);
+  const headers = join(dirname(require.resolve('node-api-headers')), 'include');
+  const sources = ['tfjs_backend.cc', 'tfjs_binding.cc'].map((name) => join(folder, 'node_modules', NATIVE_PACKAGE, 'binding', name));
+  // A library in the folder is found from the addon, wherever the folder comes to lie.
+  const inside = relative(folder, library);
+  const runPath = isInside(inside) ? `$ORIGIN/${relative(addons, dirname(library))}` : dirname(library);
+  const libraries = [library, join(dirname(library), FRAMEWORK)];
+  run(compiler, ['-std=c++17', '-O2', '-fPIC', '-shared', '-DNAPI_VERSION=8', '-I', headers, '-I', include, ...sources, ...libraries, `-Wl,-rpath,${runPath}`, '-o', join(addons, 'tfjs_binding.node')], folder);
+}
+
+/** TensorFlow's library and its headers in a folder, as pip or the archives for C lay them out. */
+function libraryIn(folder: string): { readonly library: string; readonly include: string } {
+  const library = [folder, join(folder, 'lib')].flatMap((at) => LIBRARIES.map((name) => join(at, name))).find((path) => existsSync(path) && existsSync(join(dirname(path), FRAMEWORK)));
+  const include = join(folder, 'include');
+  if (library !== undefined && existsSync(join(include, 'tensorflow', 'c', 'eager', 'c_api.h'))) return { library, include };
+  throw userError('usage', {
+    where: '--libtensorflow',
+    message: `'${folder}' has not all of ${LIBRARIES.join(' or ')}, ${FRAMEWORK} (there or in lib) and include/tensorflow/c/eager/c_api.h`,
+    fix: "give the folder 'tensorflow' of a Python that has it, or that into which TensorFlow's archive for C was unpacked",
+  });
+}
+
+const isInside = (path: string): boolean => !path.startsWith('..') && !isAbsolute(path);
+const pythonOf = (python = process.env['MTL_PYTHON'] ?? 'python3'): string => python;
+const compilerOf = (compiler = process.env['CXX'] ?? 'g++'): string => compiler;
+
+/** The version of the package that mtl names. */
+function packageVersion(): string {
+  const { optionalDependencies } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { readonly optionalDependencies: Readonly<Record<string, string>> };
+  return optionalDependencies[NATIVE_PACKAGE]!;
+}
+
+/** Runs a program, whose words go to stderr. */
+function run(command: string, args: readonly string[], cwd: string): void {
+  try {
+    execFileSync(command, args, { cwd, stdio: ['ignore', 2, 2] });
+  } catch (error) {
+    const { status, message } = error as Error & { readonly status?: number };
+    throw userError('usage', { where: WHERE, message: `'${[command, ...args].join(' ')}' failed (${status === undefined ? message : `exit code ${status}`})`, fix: 'what it says above tells why; the same command tries again' }, error);
+  }
+}

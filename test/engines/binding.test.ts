@@ -1,0 +1,61 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { bindingFolder, makeBinding, missingTools, nativeHome, readBinding } from '../../src/engines/tfjs/binding.js';
+import { readProbe } from '../../src/engines/tfjs/probe.js';
+import { scratchFolder } from '../support/scratch.js';
+
+const onLinux = process.platform === 'linux';
+const root = join(import.meta.dirname, '..', '..');
+
+afterEach(() => vi.unstubAllEnvs());
+
+describe('the binding to TensorFlow', () => {
+  it.runIf(onLinux)('names at once all that it cannot be made without', () => {
+    const problems = missingTools({ requirement: 'tensorflow' }, { python: '/nowhere/python', compiler: '/nowhere/c++' });
+    expect(problems.map(({ message }) => message)).toEqual(["there is no C++ compiler ('/nowhere/c++')", "'/nowhere/python' has no pip"]);
+    // A library that is there needs no Python.
+    expect(missingTools({ path: '/' }, { python: '/nowhere/python', compiler: process.execPath })).toEqual([]);
+  });
+
+  it.runIf(onLinux)('is not begun where a tool or the library is not there', () => {
+    const folder = join(scratchFolder(), 'made');
+    const steps: string[] = [];
+    const onStep = (text: string): void => void steps.push(text);
+    expect(() => makeBinding(folder, { requirement: 'tensorflow' }, onStep, { compiler: '/nowhere/c++' })).toThrow(/no C\+\+ compiler .*Debian: g\+\+/);
+    const library = scratchFolder();
+    expect(() => makeBinding(folder, { path: library }, onStep, { compiler: process.execPath })).toThrow(`--libtensorflow: '${library}' has not all of libtensorflow_cc.so.2 or libtensorflow.so.2, libtensorflow_framework.so.2`);
+    expect([steps, existsSync(folder)]).toEqual([[], false]);
+  });
+
+  it('is looked for where the command puts it, and else where npm does', () => {
+    vi.stubEnv('XDG_CACHE_HOME', scratchFolder());
+    expect(join(nativeHome(), 'package.json')).toBe(join(root, 'package.json'));
+    const folder = bindingFolder()!;
+    mkdirSync(folder, { recursive: true });
+    // Not made to its end.
+    expect(join(nativeHome(), 'package.json')).toBe(join(root, 'package.json'));
+    const made = { package: 'a', source: { path: '/b' }, library: '/b/c' };
+    writeFileSync(join(folder, 'binding.json'), JSON.stringify(made));
+    expect([nativeHome(), readBinding(folder)]).toEqual([folder, made]);
+  });
+
+  it('is left as it is where it was made of the same', () => {
+    const folder = scratchFolder();
+    const { optionalDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { optionalDependencies: Record<string, string> };
+    const source = { requirement: 'tensorflow' };
+    writeFileSync(join(folder, 'binding.json'), JSON.stringify({ package: `@tensorflow/tfjs-node-gpu@${optionalDependencies['@tensorflow/tfjs-node-gpu']}`, source, library: 'x' }));
+    expect(makeBinding(folder, source, () => undefined, { compiler: '/nowhere/c++' })).toBe(false);
+  });
+});
+
+describe('what a process says that loads TensorFlow', () => {
+  it('is read as ready, without a GPU, absent or broken, with the libraries that it misses', () => {
+    expect(readProbe('{"hasGpu":true,"version":"2.21.0"}', '', undefined)).toEqual({ state: 'ready', reason: undefined, version: '2.21.0', missing: [] });
+    const warning = "Could not load dynamic library 'libcudart.so.11.0'; dlerror: libcudart.so.11.0: cannot open\n";
+    expect(readProbe('{"hasGpu":false,"version":"2.9.1"}', warning, undefined)).toEqual({ state: 'without a GPU', reason: undefined, version: '2.9.1', missing: ['libcudart.so.11.0'] });
+    expect(readProbe(JSON.stringify({ code: 'ERR_MODULE_NOT_FOUND', reason: "Cannot find package '@tensorflow/tfjs-node-gpu' from here" }), '', undefined).state).toBe('absent');
+    expect(readProbe(JSON.stringify({ reason: 'The Node.js native addon module can not be found\nmore' }), '', undefined)).toMatchObject({ state: 'broken', reason: 'The Node.js native addon module can not be found' });
+    expect(readProbe('', 'Illegal instruction\n', undefined)).toMatchObject({ state: 'broken', reason: 'Illegal instruction' });
+  });
+});
