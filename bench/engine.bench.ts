@@ -2,9 +2,10 @@
 import { it } from 'vitest';
 import { createSimdEngine } from '../src/engines/simd/engine.js';
 import { EVALUATION_BATCH_ROWS } from '../src/training/evaluate-batches.js';
-import { count, MACHINE, median, printTable, saveResults } from './results.js';
+import { benchOptions, count, MACHINE, median, printTable, saveResults } from './results.js';
 import { phasesOf } from './phases.js';
 import { distinctRows, peakFlops, peakRowUpdates, trainingFlops } from './roofline.js';
+import { compareVocabularies } from './vocabulary.js';
 import { batchesOf, chosenWorkloads, planOf, stepperOf, workloadName, WORKLOADS, type Workload } from './workloads.js';
 
 const THREADS = [...new Set([1, MACHINE.cores])];
@@ -48,6 +49,11 @@ const byThreads = async <T>(what: (threads: number) => Promise<T>): Promise<Map<
 const label = (threads: number): string => `${threads} ${threads === 1 ? 'thread' : 'threads'}`;
 
 it('engine', async () => {
+  const { vocabulary } = benchOptions();
+  if (vocabulary !== undefined) {
+    saveResults('vocabulary', { vocabularies: await compareVocabularies(vocabulary) });
+    return;
+  }
   const works = chosenWorkloads();
   const flops = await byThreads(peakFlops);
   const widths = new Map<number, Map<number, number>>();

@@ -7,6 +7,8 @@ const RUNS = join(import.meta.dirname, '..', 'runs');
 /** What the command line of `npm run bench` says beside the names of benches; run.js has checked it. */
 export interface BenchOptions {
   readonly only: readonly string[];
+  /** Of engine: ids in all tables together. */
+  readonly vocabulary: number | undefined;
   readonly rows: number | undefined;
   readonly seeds: number | undefined;
   readonly threads: number | undefined;
@@ -21,10 +23,10 @@ export interface BenchOptions {
 
 /** Reads what run.js hands over. */
 export function benchOptions(): BenchOptions {
-  const values = JSON.parse(process.env['MTL_BENCH_OPTIONS'] ?? '{}') as Readonly<Record<'only' | 'rows' | 'seeds' | 'threads' | 'log' | 'write', string | undefined>> & { readonly set?: readonly string[]; readonly speed?: boolean; readonly kept?: boolean };
+  const values = JSON.parse(process.env['MTL_BENCH_OPTIONS'] ?? '{}') as Readonly<Record<'only' | 'vocabulary' | 'rows' | 'seeds' | 'threads' | 'log' | 'write', string | undefined>> & { readonly set?: readonly string[]; readonly speed?: boolean; readonly kept?: boolean };
   const whole = (text: string | undefined): number | undefined => (text === undefined ? undefined : Number(text));
-  const { only = '', rows, seeds, threads, log, write, set = [], speed = false, kept = false } = values;
-  return { only: only.split(',').filter((name) => name !== ''), rows: whole(rows), seeds: whole(seeds), threads: whole(threads), log, write, set, speed, kept };
+  const { only = '', vocabulary, rows, seeds, threads, log, write, set = [], speed = false, kept = false } = values;
+  return { only: only.split(',').filter((name) => name !== ''), vocabulary: vocabulary === undefined ? undefined : 1e6 * Number.parseInt(vocabulary, 10), rows: whole(rows), seeds: whole(seeds), threads: whole(threads), log, write, set, speed, kept };
 }
 
 /** What numbers of speed depend on. */

@@ -26,6 +26,7 @@ ${lines([
   ['--peers', about('peers/peers.bench.ts')],
   ['', 'MTL_PYTHON names the Python that has torch and torch-rechub (python3 otherwise)'],
   ['--only NAMES', 'workloads of engine and --peers, with commas: esmm-1024,mmoe-wide-1024; of models, configs: esmm,mmoe'],
+  ['--vocabulary N', 'of engine: steps with so many ids in all tables together, as in 400M (12 GiB), beside fewer; nothing else'],
   ['--kernels CHOICE', 'auto, native or wasm, as for mtl train; MTL_KERNELS otherwise'],
   ['--rows N', 'of models: rows to train on (2,000,000)'],
   ['--seeds N', 'of models: trainings of each config (3)'],
@@ -47,7 +48,7 @@ function fail(message) {
 
 function readArguments() {
   const text = { type: 'string' };
-  const options = { peers: { type: 'boolean', default: false }, only: text, kernels: text, rows: text, seeds: text, log: text, threads: text, set: { type: 'string', multiple: true }, speed: { type: 'boolean' }, kept: { type: 'boolean' }, write: text, help: { type: 'boolean', default: false } };
+  const options = { peers: { type: 'boolean', default: false }, only: text, vocabulary: text, kernels: text, rows: text, seeds: text, log: text, threads: text, set: { type: 'string', multiple: true }, speed: { type: 'boolean' }, kept: { type: 'boolean' }, write: text, help: { type: 'boolean', default: false } };
   try {
     return parseArgs({ options, allowPositionals: true });
   } catch (error) {
@@ -63,6 +64,7 @@ if (values.help) {
 const unknown = positionals.filter((name) => !names.includes(name));
 if (unknown.length > 0) fail(`no bench '${unknown.join("', '")}'; there are ${names.join(', ')}, and --peers`);
 for (const name of ['rows', 'seeds', 'threads']) if (values[name] !== undefined && !/^[1-9]\d{0,8}$/.test(values[name])) fail(`--${name} '${values[name]}' is no whole number from 1`);
+if (values.vocabulary !== undefined && !/^[1-9]\d{0,5}M$/.test(values.vocabulary)) fail(`--vocabulary '${values.vocabulary}' is no number of millions, as in 400M`);
 if (values.log !== undefined && !['plain', 'biased'].includes(values.log)) fail(`no log '${values.log}'; there are plain, biased`);
 if (values.kernels !== undefined && !['auto', 'native', 'wasm'].includes(values.kernels)) fail(`--kernels '${values.kernels}' is none of auto, native, wasm`);
 const chosen = positionals.length > 0 || values.peers ? positionals : names.filter((name) => !LONG.includes(name));

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { Content } from './byte-hash.js';
 import { writeSynced, type FileDigest } from './disk.js';
 import { quoted, systemCode, userError, type ErrorKind } from './errors.js';
+import { lazyTensor } from './lazy-tensor.js';
 import { sizeOf } from './tensor.js';
 
 /**
@@ -23,6 +24,8 @@ export interface StoredTensor {
   /** Spares asking for the data where that costs something: a view of an engine's memory is gathered each time. */
   readonly dtype?: ElementType;
   readonly data: TensorData;
+  /** The same numbers, some whole rows at a time; each part is valid until the next one is asked for. Without it, there is one part. */
+  readonly parts?: (() => Iterable<TensorData>) | undefined;
 }
 
 /** The longest header that the reference implementation admits. */
@@ -58,12 +61,11 @@ export async function writeSafetensors(path: string, tensors: ReadonlyMap<string
   return writeSynced(path, bytesInTurn([length, text], tensors.values()));
 }
 
-/** The bytes of a file, tensor after tensor: each may be in memory only while it is written. */
+/** The bytes of a file, tensor after tensor: each part may be in memory only while it is written. */
 function* bytesInTurn(head: readonly Uint8Array[], tensors: Iterable<StoredTensor>): Generator<Uint8Array> {
   yield* head;
   for (const tensor of tensors) {
-    const { buffer, byteOffset, byteLength } = tensor.data;
-    yield new Uint8Array(buffer, byteOffset, byteLength);
+    for (const { buffer, byteOffset, byteLength } of tensor.parts?.() ?? [tensor.data]) yield new Uint8Array(buffer, byteOffset, byteLength);
   }
 }
 
@@ -90,21 +92,31 @@ export interface TensorReading {
   readonly blame?: Blame;
   /** Whether threads are to share their memory. */
   readonly isShared?: boolean;
+  /** Tensors of more bytes stay in the file, and are read from it when they or parts of them are asked for. */
+  readonly mostBytes?: number;
 }
 
+const MOST_BYTES = 2 ** 28;
+
 /**
- * Reads all tensors of a file, each into memory of its own.
+ * Reads all tensors of a file, each into memory of its own; a large one is hashed with the others, and read when it is asked for.
  * @param expected what the file must be, where that is known: it is hashed as it is read
  * @throws UserError (checkpoint) for a file that is missing, cut short, or not what its header or `expected` says
  */
-export async function readSafetensors(path: string, expected?: FileDigest, { blame = BLAME_CHECKPOINT, isShared = false }: TensorReading = {}): Promise<Map<string, StoredTensor>> {
+export async function readSafetensors(path: string, expected?: FileDigest, { blame = BLAME_CHECKPOINT, isShared = false, mostBytes = MOST_BYTES }: TensorReading = {}): Promise<Map<string, StoredTensor>> {
   return withFile(path, blame, async (file, fail) => {
     // Header and tensors are read in the order in which they lie, each byte once.
     const hash = expected && createHash('sha256');
     const tensors = new Map<string, StoredTensor>();
     const { head, places } = await readPlaces(file, fail);
     hash?.update(head);
-    for (const [name, { dtype, shape, position, bytes }] of places) {
+    for (const [name, place] of places) {
+      const { dtype, shape, position, bytes } = place;
+      if (bytes > mostBytes && !isShared) {
+        if (hash !== undefined && !(await hashOnly(file, place, hash))) fail(SHRANK);
+        tensors.set(name, lazily(path, place, blame));
+        continue;
+      }
       const memory = isShared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes);
       if (!(await readInto(file, position, new Uint8Array(memory), hash))) fail(SHRANK);
       const TypedArray: new (memory: ArrayBufferLike) => TensorData = ARRAYS[dtype];
@@ -113,6 +125,11 @@ export async function readSafetensors(path: string, expected?: FileDigest, { bla
     if (hash?.digest('hex') !== expected?.sha256) fail('its SHA-256 is not that of its manifest');
     return tensors;
   });
+}
+
+function lazily(path: string, { dtype, shape, position, bytes }: TensorPlace, { kind }: Blame): StoredTensor {
+  const lazy = lazyTensor<TensorData>({ path, shape, position, bytes, Array: ARRAYS[dtype], kind });
+  return { dtype, shape, parts: () => lazy.parts(), get data() { return lazy.data; } };
 }
 
 /** A part of a tensor and where it is wanted. */
@@ -230,6 +247,15 @@ function parseHeader(text: string, fail: Fail): [string, z.output<typeof entrySc
 function elementType(data: TensorData): ElementType {
   for (const [name, TypedArray] of Object.entries(ARRAYS)) if (data instanceof TypedArray) return name as ElementType;
   throw new Error('no element type for this array');
+}
+
+/** Hashes a tensor of a file; false where the file ends before. */
+async function hashOnly(file: FileHandle, { position, bytes }: TensorPlace, hash: Hash): Promise<boolean> {
+  const chunk = Buffer.alloc(CHUNK_BYTES);
+  for (let at = 0; at < bytes; at += CHUNK_BYTES) {
+    if (!(await readInto(file, position + at, chunk.subarray(0, Math.min(CHUNK_BYTES, bytes - at)), hash))) return false;
+  }
+  return true;
 }
 
 /** Fills `bytes` from `position` on; false where the file ends before. */

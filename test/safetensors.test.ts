@@ -28,6 +28,36 @@ describe('safetensors', () => {
     expect(await readSafetensors(path)).toEqual(tensors);
   });
 
+  it('stay in the file where they are large, until they or parts of them are asked for', async () => {
+    const path = join(scratchFolder(), 'x.safetensors');
+    const [rows, width] = [400_000, 3];
+    const data = Float32Array.from({ length: rows * width }, (_, i) => i / 7);
+    const inParts: StoredTensor = { shape: [rows, width], dtype: 'F32', get data(): Float32Array { throw new Error('all of it was asked for'); }, parts: () => [data.subarray(0, 300), data.subarray(300)] };
+    const digest = await writeSafetensors(path, new Map<string, StoredTensor>([['small', { shape: [2], data: Uint32Array.of(1, 2) }], ['large', inParts]]));
+    const whole = join(scratchFolder(), 'y.safetensors');
+    expect(await writeSafetensors(whole, new Map<string, StoredTensor>([['small', { shape: [2], data: Uint32Array.of(1, 2) }], ['large', { shape: [rows, width], data }]]))).toEqual(digest);
+
+    const reading = { mostBytes: 1000 };
+    const tensors = await readSafetensors(path, digest, reading);
+    const large = tensors.get('large')!;
+    expect([tensors.get('small')!.parts, large.shape, large.dtype]).toEqual([undefined, [rows, width], 'F32']);
+    expect(Buffer.compare(Buffer.from((large.data as Float32Array).buffer), Buffer.from(data.buffer))).toBe(0);
+    let at = 0;
+    for (const part of large.parts!()) {
+      expect(part.length % width).toBe(0);
+      expect(Buffer.compare(Buffer.from(part.buffer), Buffer.from(data.buffer, at * 4, part.length * 4))).toBe(0);
+      at += part.length;
+    }
+    expect(at).toBe(data.length);
+    const spoiled = readFileSync(path);
+    spoiled[spoiled.length - 1]! ^= 1;
+    writeFileSync(path, spoiled);
+    await expect(readSafetensors(path, digest, reading)).rejects.toThrow('SHA-256');
+    // Cut after it was looked at.
+    writeFileSync(path, spoiled.subarray(0, -1));
+    expect(() => [...large.parts!()]).toThrow(expect.objectContaining({ exitCode: 4 }));
+  });
+
   it('align the first tensor for any element type', async () => {
     const path = join(scratchFolder(), 'x.safetensors');
     for (const name of ['a', 'ab', 'abc', 'ü']) {

@@ -172,7 +172,9 @@ export interface Engine {
   refuseTooLarge?(plan: Plan): void;
   /** Bytes that a plan takes beside weights and optimizer, computed from its shapes. */
   activationBytes(plan: Plan): number;
-  /** The most that all of it may take together; Infinity where the machine alone sets the limit. */
+  /** Bytes of its tables, with what is kept for them, that lie in memory of their own; none where it is left out. */
+  apartBytes?(plan: Plan): number;
+  /** The most that all of it but what lies apart may take together; Infinity where the machine alone sets the limit. */
   readonly maxBytes: number;
 }
 

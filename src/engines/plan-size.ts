@@ -32,7 +32,7 @@ export interface PlanSize {
  * @param vocabularyBytes beside it in this machine's memory
  * @throws UserError (data) that names the largest tables
  */
-export function planSize(plan: Plan, engine: Pick<Engine, 'activationBytes' | 'maxBytes' | 'refuseTooLarge'>, vocabularyBytes: number, availableBytes = Math.min(totalmem(), process.constrainedMemory() || Infinity)): PlanSize {
+export function planSize(plan: Plan, engine: Pick<Engine, 'activationBytes' | 'apartBytes' | 'maxBytes' | 'refuseTooLarge'>, vocabularyBytes: number, availableBytes = Math.min(totalmem(), process.constrainedMemory() || Infinity)): PlanSize {
   const { graph, layout: { tables }, optimizers: specs } = plan;
   const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
   const numWeights = sum(graph.parameters.filter(({ isTrainable }) => isTrainable).map(({ shape }) => sizeOf(shape)));
@@ -52,19 +52,23 @@ export function planSize(plan: Plan, engine: Pick<Engine, 'activationBytes' | 'm
   };
   const engineBytes = size.weightBytes + size.optimizerBytes + size.activationBytes;
   const needed = engineBytes + vocabularyBytes;
-  if (engineBytes <= engine.maxBytes && needed <= availableBytes) {
+  const withinBytes = engineBytes - (engine.apartBytes?.(plan) ?? 0);
+  if (withinBytes <= engine.maxBytes && needed <= availableBytes) {
     engine.refuseTooLarge?.(plan);
     return size;
   }
   const largest = [...tables].sort((a, b) => b.rows * b.width - a.rows * a.width).slice(0, 3);
   const list = largest.map((table) => `'${table.name}' of ${table.rows} rows × ${table.width} (${gibibytes(bytesOf(table.rows * table.width + keptWordsOf(table)))})`);
-  const found =
-    engineBytes > engine.maxBytes
-      ? `tables, weights, optimizer and activations need ${gibibytes(engineBytes)}, and one WebAssembly memory has ${gibibytes(engine.maxBytes)}`
-      : `tables, weights, optimizer, activations and vocabularies need ${gibibytes(needed)}, and this machine has ${gibibytes(availableBytes)}`;
+  if (withinBytes > engine.maxBytes) {
+    throw userError('data', {
+      key: 'training',
+      message: `weights, optimizer, activations and gradients need ${gibibytes(withinBytes)} beside large tables, and one WebAssembly memory has ${gibibytes(engine.maxBytes)}; the largest tables, with their optimizer, are ${list.join(', ')}`,
+      fix: 'set a smaller training.batchSize; of fields that are bags, fewer ids or a smaller width',
+    });
+  }
   throw userError('data', {
     key: 'features',
-    message: `${found}; the largest tables, with their optimizer, are ${list.join(', ')}`,
+    message: `tables, weights, optimizer, activations and vocabularies need ${gibibytes(needed)}, and this machine has ${gibibytes(availableBytes)}; the largest tables, with their optimizer, are ${list.join(', ')}`,
     fix: 'use a smaller width, encoding { name: tokens, minCount: … } with a higher minimum count, or { name: hash, buckets: … } with fewer buckets',
   });
 }

@@ -8,7 +8,7 @@ import { quoted, systemCode, UserError, userError } from '../errors.js';
 import type { Fitted } from '../features/feature-types.js';
 import { loadedFitted, storedFitted } from '../features/fitted.js';
 import { readSafetensors, writeSafetensors, type StoredTensor } from '../safetensors.js';
-import { sizeOf, type HostTensor } from '../tensor.js';
+import { partsOf, sizeOf, type HostTensor } from '../tensor.js';
 import { refuseNotFinite } from '../training/divergence.js';
 import { parseState, stateText } from './checkpoint-state.js';
 import { checkSize, damaged, FILES, MANIFEST, manifestText, parseJson, readManifest, readText, type Digests } from './manifest.js';
@@ -122,7 +122,7 @@ async function writeFiles(folder: string, { program, sections, fitted, config }:
   await writeSynced(join(folder, MANIFEST), manifestText(files));
 }
 
-/** Tensors as they are written: asked for one by one, and each looked at before a byte of it is. */
+/** Tensors as they are written: asked for one by one and part by part, and each part looked at before a byte of it is. */
 function stored(tensors: ReadonlyMap<string, HostTensor>): ReadonlyMap<string, StoredTensor> {
   const asStored = (name: string, tensor: HostTensor): StoredTensor => ({
     shape: tensor.shape,
@@ -131,6 +131,14 @@ function stored(tensors: ReadonlyMap<string, HostTensor>): ReadonlyMap<string, S
       const { data } = tensor;
       refuseNotFinite(name, data);
       return data;
+    },
+    *parts() {
+      let before = 0;
+      for (const part of partsOf(tensor)) {
+        refuseNotFinite(name, part, before, sizeOf(tensor.shape));
+        yield part;
+        before += part.length;
+      }
     },
   });
   return new Map([...tensors].map(([name, tensor]) => [name, asStored(name, tensor)]));
@@ -249,10 +257,13 @@ export async function readNewestCheckpoint(run: string, tell: (notice: string) =
 }
 
 function floats(path: string, tensors: ReadonlyMap<string, StoredTensor>): ProgramState['weights'] {
-  const result = new Map<string, { shape: readonly number[]; data: Float32Array }>();
-  for (const [name, { shape, data }] of tensors) {
-    if (!(data instanceof Float32Array)) throw userError('checkpoint', { where: path, key: name, message: 'expected numbers of type F32' });
-    result.set(name, { shape, data });
-  }
-  return result;
+  return new Map(
+    [...tensors].map(([name, tensor]): [string, HostTensor] => {
+      const { dtype, shape, parts } = tensor;
+      // A large tensor stays in its file until it is asked for.
+      if (parts === undefined ? !(tensor.data instanceof Float32Array) : dtype !== 'F32') throw userError('checkpoint', { where: path, key: name, message: 'expected numbers of type F32' });
+      // What is of this type is held in such arrays.
+      return [name, { shape, parts: parts as HostTensor['parts'], get data() { return tensor.data as Float32Array; } }];
+    }),
+  );
 }

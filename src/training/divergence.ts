@@ -1,5 +1,6 @@
 import { readState, type Program, type ProgramState, type TermLoss } from '../engines/engine.js';
 import { UserError, userError } from '../errors.js';
+import { partsOf } from '../tensor.js';
 import type { LoopState } from './loop-state.js';
 
 /** What happens at a loss that is not finite: training stops, or goes on without the batch. */
@@ -64,19 +65,24 @@ function divergedError({ epoch, batch, step, term, value }: SkippedBatch, more: 
 
 /** Whether every number of a state is finite: one that is not never comes right again. */
 export function isFiniteState({ weights, optimizer }: ProgramState): boolean {
-  return [...weights.values(), ...optimizer.values()].every(({ data }) => firstNotFinite(data) < 0);
+  for (const tensor of [...weights.values(), ...optimizer.values()]) {
+    for (const part of partsOf(tensor)) if (firstNotFinite(part) >= 0) return false;
+  }
+  return true;
 }
 
 /**
- * Refuses a tensor that holds a number that is not finite: nobody can go on from it.
+ * Refuses a tensor, or a part of one, that holds a number that is not finite: nobody can go on from it.
+ * @param before numbers of the tensor before the part
+ * @param count all numbers of the tensor
  * @throws UserError (diverged) that names the tensor and the first such number
  */
-export function refuseNotFinite(tensor: string, data: Float32Array): void {
+export function refuseNotFinite(tensor: string, data: Float32Array, before = 0, count = data.length): void {
   const at = firstNotFinite(data);
   if (at < 0) return;
   throw userError('diverged', {
     key: `tensor '${tensor}'`,
-    message: `holds ${data[at]} (number ${at + 1} of ${data.length}), so it is not saved; older checkpoints are as they were`,
+    message: `holds ${data[at]} (number ${before + at + 1} of ${count}), so it is not saved; older checkpoints are as they were`,
     fix: 'lower the learning rate or the weights of the tasks, or look for extreme numbers in the data',
   });
 }

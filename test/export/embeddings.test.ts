@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { tableTensor } from '../../src/engines/engine.js';
 import { formats, formatSpec } from '../../src/export/formats.js';
 import { withWidePart } from '../../src/tables/layout.js';
+import type { HostTensor } from '../../src/tensor.js';
 import { exportedTables, TOKENS } from '../support/exported-tables.js';
 import { needsPython, python } from '../support/python.js';
 import { scratchFolder } from '../support/scratch.js';
@@ -30,7 +31,7 @@ describe('mtl export --format embeddings', () => {
     const out = join(scratchFolder(), 'tables');
     const model = exportedTables();
     const layout = withWidePart(model.layout, { width: 1 });
-    const weights = new Map([...model.weights, ...layout.tables.filter(({ idsOf }) => idsOf !== undefined).map(({ name, rows, width }) => [tableTensor(name), { shape: [rows, width], data: new Float32Array(rows * width) }] as const)]);
+    const weights = new Map<string, HostTensor>([...model.weights, ...layout.tables.filter(({ idsOf }) => idsOf !== undefined).map(({ name, rows, width }) => [tableTensor(name), { shape: [rows, width], data: new Float32Array(rows * width) }] as const)]);
     await write(out, {}, { ...model, layout, weights });
     const list = JSON.parse(readFileSync(join(out, 'tables.json'), 'utf8')) as { tables: { name: string; fields: string[] }[] };
     expect(list.tables.map(({ name, fields }) => [name, fields])).toEqual([['word', ['word', 'words']], ['id/Ä', ['id/Ä']], ['wide.word', ['word']], ['wide.words', ['words']], ['wide.id/Ä', ['id/Ä']]]);

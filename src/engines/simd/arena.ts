@@ -1,5 +1,7 @@
 /** Bytes of a float and of an id. */
 export const WORD = 4;
+/** Words of the constants of an optimizer's step. */
+export const CONSTANT_WORDS = 32;
 const ALIGNMENT = 64;
 
 /** Hands out places in one memory before there is a memory: each name once, however often it is asked for. */

@@ -51,10 +51,13 @@ export interface Compiled extends Laid {
   readonly predictions: ReadonlyMap<string, Place>;
 }
 
-/** Lays a plan out and lists the calls of a step. */
-export function compile(plan: Plan): Compiled {
+/**
+ * Lays a plan out and lists the calls of a step.
+ * @param tableBytes the most that tables may take of the one memory; those beyond lie apart
+ */
+export function compile(plan: Plan, tableBytes?: number): Compiled {
   const { graph } = plan;
-  const laid = layOut(plan);
+  const laid = layOut(plan, graph, tableBytes);
   const { arena, areas, termAreas, places, passGradients, gradients, tables } = laid;
   const isApart = areas > 1;
   let products: Sums = { at: 0, count: 0 };

@@ -2,6 +2,7 @@ import type { Graph } from '../../graph/graph.js';
 import { layerOf, type TensorProducts } from '../diagnosis.js';
 import { tableTensor } from '../engine.js';
 import { gramianOf } from '../step-rows.js';
+import { rowsAt, type Apart } from './apart.js';
 import { WORD } from './arena.js';
 import type { CallList } from './call-list.js';
 import type { Laid } from './lay-out.js';
@@ -36,14 +37,14 @@ export const NO_PRODUCTS: ProductsOfTensors = { at: 0, count: 0, read: () => [] 
 /**
  * Keeps the weights that a step may move, whose gradients are there; what is returned gives the squares of their changes, by layer.
  */
-export function watchUpdates({ plan: { graph }, tables }: Laid, store: Store, memory: { readonly buffer: ArrayBufferLike }): () => ReadonlyMap<string, number> {
+export function watchUpdates({ plan: { graph }, tables }: Laid, store: Store, memory: { readonly buffer: ArrayBufferLike }, apart: readonly Apart[] = []): () => ReadonlyMap<string, number> {
   const floats = new Float32Array(memory.buffer);
   const words = new Uint32Array(memory.buffer);
   const before = trainedOf(graph).map((parameter) => ({ parameter, data: store.tensorOf(parameter, 0).data.slice() }));
   const rows = tables.all.map((table) => {
     // A lazy optimizer moves the rows that have a gradient and no others.
     const numbers = table.update.isLazy ? words.slice(table.distinct / WORD, table.distinct / WORD + words[table.count / WORD]!) : undefined;
-    return { table, numbers, data: copyRows(floats, table, numbers) };
+    return { table, numbers, data: copyRows(rowsAt(table.at, floats, apart), table, numbers) };
   });
   return () => {
     const squares = new Map<string, number>();
@@ -53,17 +54,17 @@ export function watchUpdates({ plan: { graph }, tables }: Laid, store: Store, me
       squares.set(layer, sum);
     };
     for (const { parameter, data } of before) add(layerOf(parameter.name), data, store.tensorOf(parameter, 0).data);
-    for (const { table, numbers, data } of rows) add(tableTensor(table.name), data, copyRows(floats, table, numbers));
+    for (const { table, numbers, data } of rows) add(tableTensor(table.name), data, copyRows(rowsAt(table.at, floats, apart), table, numbers));
     return squares;
   };
 }
 
 /** The weights of some rows of a table, or of all. */
-function copyRows(floats: Float32Array, { at, stride, width, rows }: TablePlace, numbers: Uint32Array | undefined): Float32Array {
+function copyRows({ floats, first }: ReturnType<typeof rowsAt>, { stride, width, rows }: TablePlace, numbers: Uint32Array | undefined): Float32Array {
   const count = numbers?.length ?? rows;
   const copy = new Float32Array(count * width);
   for (let r = 0; r < count; r++) {
-    const from = at / WORD + (numbers?.[r] ?? r) * stride;
+    const from = first + (numbers?.[r] ?? r) * stride;
     copy.set(floats.subarray(from, from + width), r * width);
   }
   return copy;

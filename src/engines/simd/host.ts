@@ -4,12 +4,13 @@ import type { HostTensor } from '../../tensor.js';
 import type { TensorProducts } from '../diagnosis.js';
 import { tableTensor, type Plan, type RateFactors } from '../engine.js';
 import { gramianOf } from '../step-rows.js';
+import { createApart } from './apart.js';
 import { WORD } from './arena.js';
 import { lowerExchange, setClock } from './average.js';
 import { createCallList, type CallList } from './call-list.js';
 import { lowerUpdate } from './compile.js';
 import { createConstantsWriter } from './constants.js';
-import { BEGIN, layOut } from './lay-out.js';
+import { BEGIN, layOut, TABLE_BYTES } from './lay-out.js';
 import { lowerTensorProducts, NO_PRODUCTS, watchUpdates } from './diagnose.js';
 import { createLoader } from './load.js';
 import { createMemory, loadKernels, type KernelModule } from './module.js';
@@ -62,7 +63,7 @@ export function createHost(plan: Plan, kernels: KernelModule = loadKernels()): H
   const g = new GraphBuilder();
   const input = g.input({ kind: 'features' }, plan.layout.width);
   // Nothing computes with the parameters here, so each lies as it is.
-  const laid = layOut(plan, { values: g.values, parameters: plan.graph.parameters, predictions: new Map(), terms: [] });
+  const laid = layOut(plan, { values: g.values, parameters: plan.graph.parameters, predictions: new Map(), terms: [] }, TABLE_BYTES);
   const { tables, places, arena, gradients, refused, areas, termAreas, norms } = laid;
   const place = places.of(input);
   const clip = plan.step?.clip;
@@ -95,11 +96,12 @@ export function createHost(plan: Plan, kernels: KernelModule = loadKernels()): H
   };
 
   const memory = createMemory(arena.bytes);
-  const team = createTeam<string>({ kernels, memory, lists, barrier: BEGIN, threads: 1, rowWork: 0 });
+  const apart = createApart(tables.all);
+  const team = createTeam<string>({ kernels, memory, apart, lists, barrier: BEGIN, threads: 1, rowWork: 0 });
   const floats = new Float32Array(memory.buffer);
   const words = new Uint32Array(memory.buffer);
   const doubles = new Float64Array(memory.buffer);
-  const store = createStore(laid, memory);
+  const store = createStore(laid, memory, apart);
   const load = createLoader(laid, memory);
   const writeConstants = createConstantsWriter(laid, floats);
   const trained = plan.graph.parameters.filter(({ isTrainable }) => isTrainable);
@@ -148,7 +150,7 @@ export function createHost(plan: Plan, kernels: KernelModule = loadKernels()): H
       team.run('tensorProducts', looked);
       return productsOfTensors.read(doubles);
     },
-    watchUpdates: () => watchUpdates(laid, store, memory),
+    watchUpdates: () => watchUpdates(laid, store, memory, apart),
     weigh(shared, own) {
       floats.set(shared, laid.sharedWeights / WORD);
       floats.set(own, laid.ownWeights / WORD);

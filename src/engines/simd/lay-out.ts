@@ -4,7 +4,7 @@ import { optimizers } from '../../optimizers/optimizers.js';
 import { sizeOf } from '../../tensor.js';
 import type { TableSpec } from '../../tables/layout.js';
 import { tableOptimizer, type Plan } from '../engine.js';
-import { createArena, WORD } from './arena.js';
+import { CONSTANT_WORDS, createArena, WORD } from './arena.js';
 import { placeBags } from './bags.js';
 import type { PassPlan } from './passes.js';
 import { createPlaces, type Places } from './places.js';
@@ -12,8 +12,8 @@ import { placeTables, type TableUpdate } from './tables.js';
 
 /** Below this lies what belongs to the kernels themselves. */
 export const BEGIN = 65_536;
-/** Words of the constants of an optimizer's step. */
-const CONSTANT_WORDS = 32;
+/** Bytes of tables that lie in one memory of WebAssembly; larger ones have memory of their own. It leaves as much again to the rest and to bags. */
+export const TABLE_BYTES = 2 ** 31;
 /** Rows that are predicted at a time, at the least. */
 const MIN_ROWS = 1024;
 
@@ -43,8 +43,9 @@ export interface Laid extends PassPlan {
 /**
  * Lays a plan out in one memory.
  * @param graph what is computed there, if not all of the plan's
+ * @param tableBytes the most that tables may take of it; those beyond lie apart
  */
-export function layOut(plan: Plan, graph: Graph = plan.graph): Laid {
+export function layOut(plan: Plan, graph: Graph = plan.graph, tableBytes = Infinity): Laid {
   const { layout, optimizers: specs, batchRows = MIN_ROWS, step } = plan;
   const maxRows = Math.max(batchRows, MIN_ROWS);
   const passRows = step?.rows === undefined ? maxRows : batchRows;
@@ -70,7 +71,7 @@ export function layOut(plan: Plan, graph: Graph = plan.graph): Laid {
     gradients: stepRows > passRows ? gradientsOf('dense gradients of a step') : passGradients,
     denseSlots: { at: arena.take('dense slots', numSlotWords), gap: places.weightsCount * WORD, bytes: numSlotWords * WORD },
     constants,
-    tables: placeTables(layout, arena, placeBags(layout, arena, maxRows), updateOf, maxRows, { stepRows, areas: room, isAveraged: step?.average !== undefined }),
+    tables: placeTables(layout, arena, placeBags(layout, arena, maxRows), updateOf, maxRows, { stepRows, areas: room, isAveraged: step?.average !== undefined, tableBytes }),
     average: step?.average && { decay: step.average.decay, weights: arena.take('average', places.weightsCount), clock: arena.take('clock', 4) },
     norms: arena.take('norms', 4),
     sharedWeights: arena.take('shared weights', areas),

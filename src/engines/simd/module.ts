@@ -2,9 +2,11 @@ import { readFileSync } from 'node:fs';
 import v8 from 'node:v8';
 import { userError } from '../../errors.js';
 import { kernelChoice, type KernelChoice } from '../kernel-choice.js';
+import type { Apart } from './apart.js';
 import type { Kernels } from './kernels.js';
 import { findNative, openAddon, type NativeKernels } from './native/addon.js';
 import { attach } from './native/attach.js';
+import { stagedKernels, type Stage } from './staged.js';
 
 /** Bytes of a page of WebAssembly memory, and the most that one memory can have. */
 export const PAGE_BYTES = 65_536;
@@ -58,10 +60,14 @@ export function createMemory(bytes: number): WebAssembly.Memory {
   return new WebAssembly.Memory({ initial: pages, maximum: Math.max(pages, 65_536), shared: true });
 }
 
-/** An instance on a memory, with the native kernels that were found. */
-export function instantiate({ module, native }: KernelModule, memory: WebAssembly.Memory): Kernels {
-  const kernels = instantiateAlone(module, memory);
-  return 'reason' in native ? kernels : attach(kernels, openAddon(native.path), native.family, memory);
+/** An instance on a memory, with the native kernels that were found; it also reaches tables that lie apart. */
+export function instantiate({ module, native }: KernelModule, memory: WebAssembly.Memory, apart: readonly Apart[] = []): Kernels {
+  const createStage = (): Stage => {
+    const own = createMemory(PAGE_BYTES);
+    return { kernels: instantiateAlone(module, own), memory: own };
+  };
+  const kernels = stagedKernels(instantiateAlone(module, memory), memory, apart, createStage);
+  return 'reason' in native ? kernels : attach(kernels, openAddon(native.path), native.family, memory, apart);
 }
 
 function instantiateAlone(module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels {

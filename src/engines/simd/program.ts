@@ -5,34 +5,37 @@ import { createGateSums, diagnosisOf, type Diagnosis, type TermWeights } from '.
 import { refusedLosses, tableTensor, type Plan, type Program, type StepSettings, type TermLoss } from '../engine.js';
 import { exchanged } from '../average.js';
 import { countedRows, gramianOf, meanOfParts } from '../step-rows.js';
+import { createApart, isApart } from './apart.js';
 import { WORD } from './arena.js';
 import { setClock } from './average.js';
 import { compile } from './compile.js';
 import { watchUpdates } from './diagnose.js';
 import { createConstantsWriter } from './constants.js';
-import { BEGIN } from './lay-out.js';
+import { BEGIN, layOut, TABLE_BYTES } from './lay-out.js';
 import { createLoader } from './load.js';
 import { createMemory, instantiate, type KernelModule } from './module.js';
 import { toFours, type Place } from './places.js';
 import { createStore } from './store.js';
+import type { TablePlace } from './tables.js';
 import { createTeam, type TeamWatch } from './team.js';
 
 /** Compiles a plan into one memory and lists of kernel calls over it. */
 export function compileProgram(kernels: KernelModule, plan: Plan, threads: number, watch: TeamWatch): Program {
   const { graph, seed } = plan;
-  const compiled = compile(plan);
+  const compiled = compile(plan, watch.tableBytes ?? TABLE_BYTES);
   const { arena, places, tables, lists, terms, areas, passRows, stepRows } = compiled;
   const clip = plan.step?.clip;
   const memory = createMemory(arena.bytes);
+  const apart = createApart(tables.all);
   if (instantiate(kernels, memory).heapBase() > BEGIN) throw new Error('the kernels need more room of their own');
   const floats = new Float32Array(memory.buffer);
   const words = new Uint32Array(memory.buffer);
   const doubles = new Float64Array(memory.buffer);
   const view = (at: number, length: number): Float32Array => floats.subarray(at / WORD, at / WORD + length);
   const rowWork = places.groups.reduce((sum, { matrix }) => sum + 3 * matrix.inputs * matrix.panels * 8, 0);
-  const team = createTeam({ kernels, memory, lists, barrier: BEGIN, threads, rowWork, ...watch });
+  const team = createTeam({ kernels, memory, apart, lists, barrier: BEGIN, threads, rowWork, ...watch });
   const load = createLoader(compiled, memory);
-  const store = createStore(compiled, memory);
+  const store = createStore(compiled, memory, apart);
   const writeConstants = createConstantsWriter(compiled, floats);
   const running = view(compiled.running.at, compiled.running.length);
   const runningBefore = running.slice();
@@ -110,7 +113,7 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
     if (isRefused()) return undefined;
     team.run('tensorProducts', batch.rows);
     const products = compiled.productsOfTensors.read(doubles);
-    const squares = watchUpdates(compiled, store, memory);
+    const squares = watchUpdates(compiled, store, memory, apart);
     return (weights) => diagnosisOf(products, weights, squares(), gates.uses());
   };
 
@@ -215,5 +218,12 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
 export function activationBytes(plan: Plan): number {
   const { arena, places: { weightsCount }, tables, denseSlots, average } = compile(plan);
   const denseBytes = (average === undefined ? 1 : 2) * weightsCount * WORD + denseSlots.bytes;
-  return arena.bytes - tables.all.reduce((sum, { rows, stride }) => sum + rows * stride * WORD, denseBytes);
+  return arena.bytes - denseBytes - bytesOf(tables.all);
 }
+
+/** Bytes of a plan's tables that lie apart, with what is kept for them. */
+export function apartBytes(plan: Plan): number {
+  return bytesOf(layOut(plan, plan.graph, TABLE_BYTES).tables.all.filter(isApart));
+}
+
+const bytesOf = (tables: readonly TablePlace[]): number => tables.reduce((sum, { rows, stride }) => sum + rows * stride * WORD, 0);

@@ -1,16 +1,17 @@
 import type { Parameter } from '../../graph/operations.js';
 import { optimizers } from '../../optimizers/optimizers.js';
 import { drawEmbeddings } from '../../tables/first-embeddings.js';
-import { sizeOf, type HostTensor } from '../../tensor.js';
+import { PART_NUMBERS, partsOf, sizeOf, type HostTensor } from '../../tensor.js';
 import { tableTensor, type ProgramState } from '../engine.js';
 import { refuseOtherTensors } from '../restore.js';
 import { drawParameter } from '../weights.js';
+import { rowsAt, type Apart } from './apart.js';
 import { WORD } from './arena.js';
 import type { Laid } from './lay-out.js';
 import { rowTensors, type RowTensor, type RowTensors } from './row-tensors.js';
 import type { TablePlace } from './tables.js';
 
-/** All that training changes, where it lies in the kernels' memory. */
+/** All that training changes, where it lies. */
 export interface Store {
   /** A parameter's numbers, or what lies `shift` bytes beyond them: a view of a vector, a copy of some columns of a matrix. */
   tensorOf(parameter: Parameter, shift: number): HostTensor;
@@ -22,7 +23,7 @@ export interface Store {
 }
 
 /** Draws first weights, and gives the way to all tensors. */
-export function createStore({ plan: { optimizers: specs, seed, isRestored = false }, graph, places, tables, denseSlots, average }: Laid, memory: { readonly buffer: ArrayBufferLike }): Store {
+export function createStore({ plan: { optimizers: specs, seed, isRestored = false }, graph, places, tables, denseSlots, average }: Laid, memory: { readonly buffer: ArrayBufferLike }, apart: readonly Apart[] = []): Store {
   const floats = new Float32Array(memory.buffer);
   const dense = optimizers.build(specs.dense);
   const trained = graph.parameters.filter(({ isTrainable }) => isTrainable);
@@ -49,22 +50,35 @@ export function createStore({ plan: { optimizers: specs, seed, isRestored = fals
     }
   };
 
-  const tensorsOf = (table: TablePlace, step: number): RowTensors => rowTensors(table, floats, average?.decay, step);
-  const writeRows = ({ at, rows, stride }: TablePlace, tensor: RowTensor, data: Float32Array): void => {
-    for (let row = 0; row < rows; row++) tensor.write(at / WORD + row * stride, data.subarray(row * tensor.width, (row + 1) * tensor.width));
+  const rowsOf = ({ at }: TablePlace): ReturnType<typeof rowsAt> => rowsAt(at, floats, apart);
+  const tensorsOf = (table: TablePlace, step: number): RowTensors => rowTensors(table, rowsOf(table).floats, average?.decay, step);
+  const writeRows = (table: TablePlace, tensor: RowTensor, parts: Iterable<Float32Array>): void => {
+    let at = rowsOf(table).first;
+    for (const part of parts) {
+      for (let begin = 0; begin < part.length; begin += tensor.width, at += table.stride) tensor.write(at, part.subarray(begin, begin + tensor.width));
+    }
   };
-  const named = ({ name, at, rows, stride }: TablePlace, { suffix, width, read }: RowTensor): [string, HostTensor] => [
-    tableTensor(name) + suffix,
-    {
+  const named = (table: TablePlace, { suffix, width, read }: RowTensor): [string, HostTensor] => {
+    const { name, rows, stride } = table;
+    const { first } = rowsOf(table);
+    const readRows = (begin: number, end: number, into: Float32Array): Float32Array => {
+      for (let row = begin; row < end; row++) read(first + row * stride, into, (row - begin) * width);
+      return into.subarray(0, (end - begin) * width);
+    };
+    const tensor: HostTensor = {
       shape: [rows, width],
-      // Gathered when it is asked for: a state of large tables is written one by one.
+      // Gathered when it is asked for: a state of large tables is written one by one, and part by part.
       get data() {
-        const data = new Float32Array(rows * width);
-        for (let row = 0; row < rows; row++) read(at / WORD + row * stride, data, row * width);
-        return data;
+        return readRows(0, rows, new Float32Array(rows * width));
       },
-    },
-  ];
+      *parts() {
+        const most = Math.max(1, Math.min(rows, Math.floor(PART_NUMBERS / width)));
+        const part = new Float32Array(most * width);
+        for (let begin = 0; begin < rows; begin += most) yield readRows(begin, Math.min(begin + most, rows), part);
+      },
+    };
+    return [tableTensor(name) + suffix, tensor];
+  };
   /** Where what predictions take of a parameter lies, from its place among the weights on. */
   const usedShift = ({ isTrainable }: Parameter): number => (average === undefined || !isTrainable ? 0 : shiftTo(average.weights));
   const denseTensors = trained.flatMap((parameter) => [
@@ -94,11 +108,15 @@ export function createStore({ plan: { optimizers: specs, seed, isRestored = fals
     for (const [s, { first }] of dense.slots.entries()) if (first !== 0) write(parameter, slotShift(s), new Float32Array(sizeOf(parameter.shape)).fill(first));
   }
   for (const table of tables.all) {
-    const { name, at, rows, width, stride } = table;
-    if (!isRestored) drawEmbeddings(name, seed, { data: floats, at: at / WORD, rows, width, stride });
+    const { name, rows, width, stride } = table;
+    const { floats: own, first } = rowsOf(table);
+    if (!isRestored) drawEmbeddings(name, seed, { data: own, at: first, rows, width, stride });
     const { weights, optimizer } = tensorsOf(table, 0);
-    for (const tensor of optimizer) if (tensor.first !== 0) writeRows(table, tensor, new Float32Array(rows * tensor.width).fill(tensor.first));
-    if (average !== undefined) for (let row = 0; row < rows; row++) weights.write(at / WORD + row * stride, floats.subarray(at / WORD + row * stride, at / WORD + row * stride + width));
+    for (const tensor of optimizer.filter((each) => each.first !== 0)) {
+      const values = new Float32Array(tensor.width).fill(tensor.first);
+      for (let row = 0; row < rows; row++) tensor.write(first + row * stride, values);
+    }
+    if (average !== undefined) for (let row = 0; row < rows; row++) weights.write(first + row * stride, own.subarray(first + row * stride, first + row * stride + width));
   }
 
   return {
@@ -110,8 +128,8 @@ export function createStore({ plan: { optimizers: specs, seed, isRestored = fals
       for (const { parameter, suffix, shift } of hasOptimizer ? denseTensors : []) write(parameter, shift, saved.optimizer.get(`${parameter.name}.${suffix}`)!.data);
       for (const table of tables.all) {
         const { weights, optimizer } = tensorsOf(table, saved.step);
-        writeRows(table, weights, saved.weights.get(tableTensor(table.name))!.data);
-        for (const tensor of hasOptimizer ? optimizer : []) writeRows(table, tensor, saved.optimizer.get(tableTensor(table.name) + tensor.suffix)!.data);
+        writeRows(table, weights, partsOf(saved.weights.get(tableTensor(table.name))!));
+        for (const tensor of hasOptimizer ? optimizer : []) writeRows(table, tensor, partsOf(saved.optimizer.get(tableTensor(table.name) + tensor.suffix)!));
       }
     },
   };

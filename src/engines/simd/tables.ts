@@ -1,6 +1,7 @@
 import { slotWords, type Optimizer } from '../../optimizers/optimizer.js';
 import type { InputColumns, InputLayout, TableSpec } from '../../tables/layout.js';
 import { averageWords } from '../average.js';
+import { placesApart } from './apart.js';
 import { WORD, type Arena } from './arena.js';
 import { POOLING_NUMBERS, type BagPlace } from './bags.js';
 import { ROWS, type CallList, type TableRule } from './call-list.js';
@@ -27,6 +28,7 @@ export interface TablePlace extends TableSpec {
   readonly stride: number;
   /** Bytes from a row's weights to their average, if there is one. */
   readonly average: number;
+  /** Of its first row: in the one memory, or among the addresses of tables that lie apart. */
   readonly at: number;
   readonly claim: number;
   readonly hash: number;
@@ -59,26 +61,33 @@ export interface TableRoom {
   readonly areas: number;
   /** Whether an average is kept. */
   readonly isAveraged: boolean;
+  /** The most that tables may take of the one memory: the largest of them lie apart. */
+  readonly tableBytes: number;
 }
 
 /** Lays out the tables of a layout. */
-export function placeTables(layout: InputLayout, arena: Arena, bags: ReadonlyMap<string, BagPlace>, updateOf: (table: TableSpec) => TableUpdate, maxRows: number, { stepRows, areas, isAveraged }: TableRoom): TablePlaces {
+export function placeTables(layout: InputLayout, arena: Arena, bags: ReadonlyMap<string, BagPlace>, updateOf: (table: TableSpec) => TableUpdate, maxRows: number, { stepRows, areas, isAveraged, tableBytes }: TableRoom): TablePlaces {
   const fieldsOf = new Map(layout.tables.map(({ name }) => [name, [] as TableColumns[]]));
   for (const columns of layout.columns) if ('table' in columns) fieldsOf.get(columns.table)!.push(columns);
   const claims = arena.take('claims', layout.tables.length);
-  const all = layout.tables.map((table, t): TablePlace => {
-    const { name, rows, width } = table;
+  const sized = layout.tables.map((table) => {
     const update = updateOf(table);
+    const average = table.width + slotWords(update.optimizer, table.width);
+    const stride = average + (isAveraged ? averageWords(table.width) : 0);
+    return { table, update, average, stride, bytes: table.rows * stride * WORD };
+  });
+  const within = fitting(sized, tableBytes);
+  const takeApart = placesApart();
+  const all = sized.map(({ table, update, average, stride, bytes }, t): TablePlace => {
+    const { name, rows, width } = table;
     const fields = fieldsOf.get(name)!;
     // How many items a bag has is not known before there is a batch.
     const most = fields.some(({ kind }) => kind === 'bag') ? rows : Math.min(rows, stepRows * fields.length);
-    const average = width + slotWords(update.optimizer, width);
-    const stride = average + (isAveraged ? averageWords(width) : 0);
     const take = (what: string, words: number): number => arena.take(`table ${what} ${name}`, words);
     return {
       name, rows, width, fields, stride, update,
       average: average * WORD,
-      at: take('rows', rows * stride),
+      at: within.has(table) ? take('rows', rows * stride) : takeApart(bytes),
       claim: claims + t * WORD,
       hash: take('hash table', 4 * most),
       distinct: take('distinct', most),
@@ -95,6 +104,12 @@ export function placeTables(layout: InputLayout, arena: Arena, bags: ReadonlyMap
     fresh: arena.take('fresh', 2),
     column: (kind, field, width = 1) => arena.take(`${kind} ${field}`, maxRows * width),
   };
+}
+
+/** The smallest tables, as many as go into so many bytes. */
+function fitting(tables: readonly { readonly table: TableSpec; readonly bytes: number }[], most: number): ReadonlySet<TableSpec> {
+  let left = most;
+  return new Set([...tables].sort((a, b) => a.bytes - b.bytes).filter(({ bytes }) => (left -= bytes) >= 0).map(({ table }) => table));
 }
 
 /** Fills the model's input: rows of tables, pooled bags, numbers and vectors side by side. */

@@ -2,6 +2,7 @@ import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_thread
 import { monotonicMs } from '../../clock.js';
 import { userError, type Problem, type UserError } from '../../errors.js';
 import { fewerThreads, GO_ON, threadProblem } from '../../thread.js';
+import type { Apart } from './apart.js';
 import type { Call } from './call-list.js';
 import type { Kernels } from './kernels.js';
 import { instantiate, type KernelModule } from './module.js';
@@ -10,6 +11,8 @@ import { instantiate, type KernelModule } from './module.js';
 export interface TeamOptions<List extends string = string> extends TeamWatch {
   readonly kernels: KernelModule;
   readonly memory: WebAssembly.Memory;
+  /** Tables in memory of their own. */
+  readonly apart?: readonly Apart[];
   readonly lists: Readonly<Record<List, readonly Call[]>>;
   /** Address of the barrier's words, and of the command's behind them: 16 words in all. */
   readonly barrier: number;
@@ -24,6 +27,8 @@ export interface TeamWatch {
   readonly onCall?: CallObserver;
   /** Whether every list is shared, however small, once all workers are there. */
   readonly isPatient?: boolean;
+  /** The most bytes of tables that lie in the one memory, where it is not as usual. */
+  readonly tableBytes?: number;
   /** Told where fewer threads could start than were asked for. */
   readonly onNotice?: (text: string) => void;
 }
@@ -68,8 +73,8 @@ function timed(name: Call['kernel'], kernel: Kernels['barrier'], onCall: CallObs
 }
 
 /** Starts the workers. Results do not depend on how many there are. */
-export function createTeam<List extends string>({ kernels: loaded, memory, lists, barrier, threads, rowWork, onCall, isPatient = false, onNotice }: TeamOptions<List>): Team<List> {
-  const kernels = instantiate(loaded, memory);
+export function createTeam<List extends string>({ kernels: loaded, memory, apart = [], lists, barrier, threads, rowWork, onCall, isPatient = false, onNotice }: TeamOptions<List>): Team<List> {
+  const kernels = instantiate(loaded, memory, apart);
   // A command names a list by its place.
   const names = Object.keys(lists) as List[];
   const bound = names.map((name) => bind(lists[name], kernels, onCall));
@@ -80,7 +85,7 @@ export function createTeam<List extends string>({ kernels: loaded, memory, lists
   const startGuard = (): void => {
     // Threads run what was built, also where this file runs from its source.
     const guard = new Worker(new URL('../../../dist/engines/simd/guard.js', import.meta.url), {
-      workerData: { kernels: loaded, memory, lists, barrier, threads, port },
+      workerData: { kernels: loaded, memory, apart, lists, barrier, threads, port },
       transferList: [port],
       execArgv: [],
     });

@@ -8,8 +8,8 @@ import { bind, COMMAND, type TeamOptions } from './team.js';
 const SPINS = 20_000;
 
 // What guard.ts passes.
-const { kernels: loaded, memory, lists, barrier, self } = workerData as TeamOptions & { readonly self: number };
-const kernels = instantiate(loaded, memory);
+const { kernels: loaded, memory, apart, lists, barrier, self } = workerData as TeamOptions & { readonly self: number };
+const kernels = instantiate(loaded, memory, apart);
 const bound = Object.values(lists).map((list) => bind(list, kernels));
 const words = new Int32Array(memory.buffer, barrier, 16);
 

@@ -1,5 +1,6 @@
 import type { Engine, Plan } from '../engine.js';
 import { MAX_BYTES } from '../simd/module.js';
+import { apartBytes } from '../simd/program.js';
 import { loadGpu, loadOwn, type Backend } from './backend.js';
 import { compileProgram } from './program.js';
 
@@ -19,7 +20,7 @@ export async function createTfjsEngine(): Promise<Engine> {
 }
 
 function engineOn({ tf, description }: Backend): Engine {
-  return { name: 'tfjs', description, compile: (plan) => compileProgram(tf, plan), activationBytes, maxBytes: MAX_BYTES };
+  return { name: 'tfjs', description, compile: (plan) => compileProgram(tf, plan), activationBytes, apartBytes, maxBytes: MAX_BYTES };
 }
 
 /** Every value and its gradient; what TensorFlow.js makes besides is gone within an operation. */

@@ -174,6 +174,17 @@ static napi_value address_of(napi_env env, napi_callback_info info) {
   return address;
 }
 
+/** useHugePages(numbers): asks for them, where they are many */
+static napi_value ask_for_huge_pages(napi_env env, napi_callback_info info) {
+  napi_value value;
+  size_t count = 1, length = 0;
+  void *memory = NULL;
+  napi_get_cb_info(env, info, &count, &value, NULL, NULL);
+  napi_get_typedarray_info(env, value, NULL, &length, &memory, NULL, NULL);
+  use_huge_pages(memory, length * sizeof(float));
+  return NULL;
+}
+
 /** families(): the names of those that this processor is of, the fastest first */
 static napi_value list_families(napi_env env, napi_callback_info info) {
   (void)info;
@@ -193,6 +204,8 @@ NAPI_MODULE_INIT() {
   napi_set_named_property(env, exports, "attach", function);
   napi_create_function(env, "addressOf", NAPI_AUTO_LENGTH, address_of, NULL, &function);
   napi_set_named_property(env, exports, "addressOf", function);
+  napi_create_function(env, "useHugePages", NAPI_AUTO_LENGTH, ask_for_huge_pages, NULL, &function);
+  napi_set_named_property(env, exports, "useHugePages", function);
   napi_create_function(env, "families", NAPI_AUTO_LENGTH, list_families, NULL, &function);
   napi_set_named_property(env, exports, "families", function);
   return exports;

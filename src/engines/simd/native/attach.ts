@@ -1,14 +1,18 @@
+import type { Apart } from '../apart.js';
 import type { Kernels } from '../kernels.js';
+import type { Shares } from '../shares.js';
 import type { Native } from './native.js';
 import { nativeProducts, type NativeProducts } from './products.js';
-import { reachOf, type Shares } from './reach.js';
+import { reachOf } from './reach.js';
 import { nativeRows, type NativeRows } from './rows.js';
 
 /** What addon.c gives: the families of this processor, the fastest first, and the kernels of one on a memory. */
 export interface Addon {
   families(): readonly string[];
   /** Where numbers lie, the same in every thread. */
-  addressOf(numbers: Uint8Array): number;
+  addressOf(numbers: Uint8Array | Float32Array): number;
+  /** Asks for them to lie in huge pages, where they are many. */
+  useHugePages(numbers: Float32Array): void;
   /** Addresses and sizes are not looked at any more. */
   attach(memory: Uint8Array, family: string): NativeProducts & NativeRows;
 }
@@ -17,10 +21,12 @@ export interface Addon {
  * The kernels of an instance, those of the addon in the place of its own. Each takes the same arguments, shares work as the other
  * does and leaves the same bits; where an argument would reach beyond the memory, it throws.
  */
-export function attach(kernels: Kernels, addon: Addon, family: string, memory: WebAssembly.Memory): Kernels {
+export function attach(kernels: Kernels, addon: Addon, family: string, memory: WebAssembly.Memory, apart: readonly Apart[] = []): Kernels {
   const bytes = new Uint8Array(memory.buffer);
   const native = addon.attach(bytes, family);
   const reach = reachOf(memory);
+  const addresses = [{ at: 0, address: addon.addressOf(bytes), bytes: bytes.byteLength }, ...apart.map(({ at, floats }) => ({ at, address: addon.addressOf(floats), bytes: floats.byteLength }))];
+  for (const { floats } of apart) addon.useHugePages(floats);
   const shares: Shares = { self: 0, threads: 1 };
   const own = {
     join(worker, count, barrier) {
@@ -28,5 +34,5 @@ export function attach(kernels: Kernels, addon: Addon, family: string, memory: W
       return kernels.join(worker, count, barrier);
     },
   } satisfies Native;
-  return { ...kernels, ...own, ...nativeProducts(kernels, native, reach, shares), ...nativeRows(kernels, native, reach, shares, addon.addressOf(bytes)) };
+  return { ...kernels, ...own, ...nativeProducts(kernels, native, reach, shares), ...nativeRows(kernels, native, reach, shares, addresses) };
 }

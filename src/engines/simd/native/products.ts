@@ -1,6 +1,7 @@
 import type { Kernels } from '../kernels.js';
+import { shareOf, type Shares } from '../shares.js';
 import type { Native } from './native.js';
-import { beginOf, type Reach, type Shares } from './reach.js';
+import type { Reach } from './reach.js';
 
 /** The products that addon.c gives. */
 export interface NativeProducts {
@@ -24,7 +25,8 @@ export function nativeProducts(kernels: Kernels, native: NativeProducts, { hold 
       hold(panelsAt, panels, k * PANEL, k * PANEL);
       hold(bias, 1, 0, bias === 0 ? 0 : panels * PANEL);
       hold(c, rows, ldc, panels * PANEL);
-      native.gemm(a, lda, panelsAt, bias, c, ldc, beginOf(rows, UNIT, shares.self, shares), beginOf(rows, UNIT, shares.self + 1, shares), k, panels, accumulate);
+      const { begin, end } = shareOf(rows, UNIT, shares);
+      native.gemm(a, lda, panelsAt, bias, c, ldc, begin, end, k, panels, accumulate);
       return 0;
     },
     gemmGradient(x, ldx, d, ldd, g, rows, k, panels, accumulate) {
@@ -32,7 +34,8 @@ export function nativeProducts(kernels: Kernels, native: NativeProducts, { hold 
       hold(x, rows, ldx, k);
       hold(d, rows, ldd, panels * PANEL);
       hold(g, panels, k * PANEL, k * PANEL);
-      if (native.gemmGradient(x, ldx, d, ldd, g, rows, beginOf(k, UNIT, shares.self, shares), beginOf(k, UNIT, shares.self + 1, shares), k, panels, accumulate) === 0) kernels.noteNotFinite();
+      const { begin, end } = shareOf(k, UNIT, shares);
+      if (native.gemmGradient(x, ldx, d, ldd, g, rows, begin, end, k, panels, accumulate) === 0) kernels.noteNotFinite();
       return 0;
     },
   } satisfies Native;

@@ -29,14 +29,3 @@ export function reachOf(memory: WebAssembly.Memory): Reach {
 export function outOfBounds(): RangeError {
   return new RangeError('memory access out of bounds');
 }
-
-/** Which worker a thread is, of how many. */
-export interface Shares {
-  self: number;
-  threads: number;
-}
-
-/** Where a worker's share begins among things that are handed out so many at a time: as in kernels/team.ts. */
-export function beginOf(count: number, unit: number, worker: number, { threads }: Shares): number {
-  return Math.min(count, Math.floor((Math.ceil(count / unit) * worker) / threads) * unit);
-}

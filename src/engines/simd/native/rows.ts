@@ -1,7 +1,8 @@
 import type { TableRule } from '../call-list.js';
 import type { Kernels } from '../kernels.js';
+import { shareOf, type Shares } from '../shares.js';
 import type { Native } from './native.js';
-import { beginOf, outOfBounds, type Reach, type Shares } from './reach.js';
+import { outOfBounds, type Reach } from './reach.js';
 
 /** A rule of an optimizer on the rows of a table; as the others, it gives 0 where it is asked for a row that the table has not. */
 type NativeUpdate = (address: number, most: number, stride: number, width: number, distinct: number, gradients: number, begin: number, end: number, constants: number) => number;
@@ -29,15 +30,16 @@ const CONSTANTS = 12;
 
 /**
  * Lookup, gradients of distinct rows and their updates in the place of an instance's.
- * @param address of the memory
+ * @param memories those of tables by their addresses in calls, from low to high, with those that they have in this process
  */
-export function nativeRows(kernels: Kernels, native: NativeRows, { memory, words, hold }: Reach, shares: Shares, address: number) {
+export function nativeRows(kernels: Kernels, native: NativeRows, { memory, words, hold }: Reach, shares: Shares, memories: readonly { readonly at: number; readonly address: number; readonly bytes: number }[]) {
   const claims = new Int32Array(memory.buffer);
   const wordAt = (at: number): number => words[at / WORD]!;
-  /** Rows of a table that lie in the memory, of the last one only so many floats. */
-  const mostRows = (table: number, stride: number, width: number, last = width): number => {
+  /** Where a table lies, and rows of it that may lie there, of the last one only so many floats. */
+  const find = (table: number, stride: number, width: number, last = width): { readonly address: number; readonly most: number } => {
+    const { at, address, bytes } = memories.findLast((each) => each.at <= table) ?? memories[0]!;
     if (!(table >= 0 && table % WORD === 0 && stride >= width && width > 0)) throw outOfBounds();
-    return Math.max(0, Math.floor(((words.byteLength - table) / WORD - last) / stride) + 1);
+    return { address: address + (table - at), most: Math.max(0, Math.floor(((bytes - (table - at)) / WORD - last) / stride) + 1) };
   };
   const insist = (hasAll: number): number => {
     if (hasAll === 0) throw outOfBounds();
@@ -76,13 +78,17 @@ export function nativeRows(kernels: Kernels, native: NativeRows, { memory, words
       if (rows < FEWEST_ROWS) return kernels.lookup(ids, table, stride, width, y, ldy, rows);
       hold(ids, 1, 0, rows);
       hold(y, rows, ldy, width);
-      return insist(native.lookup(ids, address + table, mostRows(table, stride, width), stride, width, y, ldy, beginOf(rows, UNIT, shares.self, shares), beginOf(rows, UNIT, shares.self + 1, shares)));
+      const { address, most } = find(table, stride, width);
+      const { begin, end } = shareOf(rows, UNIT, shares);
+      return insist(native.lookup(ids, address, most, stride, width, y, ldy, begin, end));
     },
     lookupBags(bag, offsets, table, stride, width, y, ldy, rows) {
       if (rows < FEWEST_ROWS) return kernels.lookupBags(bag, offsets, table, stride, width, y, ldy, rows);
       const { ids, factors } = holdBag(bag, offsets, rows);
       hold(y, rows, ldy, width);
-      return insist(native.lookupBags(ids, factors, offsets, address + table, mostRows(table, stride, width), stride, width, y, ldy, beginOf(rows, UNIT, shares.self, shares), beginOf(rows, UNIT, shares.self + 1, shares)));
+      const { address, most } = find(table, stride, width);
+      const { begin, end } = shareOf(rows, UNIT, shares);
+      return insist(native.lookupBags(ids, factors, offsets, address, most, stride, width, y, ldy, begin, end));
     },
     gatherGradients(claim, ids, d, ldd, width, hash, distinct, gradients, areas, areaBytes, countAt, rows, isFirstField, fresh) {
       if (rows < FEWEST_ROWS) return kernels.gatherGradients(claim, ids, d, ldd, width, hash, distinct, gradients, areas, areaBytes, countAt, rows, isFirstField, fresh);
@@ -112,7 +118,9 @@ export function nativeRows(kernels: Kernels, native: NativeRows, { memory, words
     hold(distinct, 1, 0, count);
     hold(gradients, count, width, width);
     hold(constants, 1, 0, CONSTANTS);
-    return insist(update(address + table, mostRows(table, stride, width, stride), stride, width, distinct, gradients, beginOf(count, 1, shares.self, shares), beginOf(count, 1, shares.self + 1, shares), constants));
+    const { address, most } = find(table, stride, width, stride);
+    const { begin, end } = shareOf(count, 1, shares);
+    return insist(update(address, most, stride, width, distinct, gradients, begin, end, constants));
   };
   return { ...own, ...Object.fromEntries(Object.entries(native.updates).map(([name, update]) => [name, updateOf(name as keyof Kernels, update)])) };
 }

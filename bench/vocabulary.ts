@@ -1,0 +1,88 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createSimdEngine } from '../src/engines/simd/engine.js';
+import { readSafetensors, writeSafetensors } from '../src/safetensors.js';
+import type { ProgramState } from '../src/engines/engine.js';
+import { MACHINE, median, printTable } from './results.js';
+import { batchesOf, planOf, VOCABULARY, type Workload } from './workloads.js';
+
+// A model on vocabularies of other sizes: what a step costs where rows lie far apart, and what it takes to start, save and restore.
+
+/** Rows of 32 bytes with what the optimizer keeps: 400 million of them are 12 GiB. */
+const NARROW: Workload = { name: 'esmm-narrow', batchRows: 1024, width: 7, numbers: [], embeddings: { name: 'row-wise-adagrad' }, model: { name: 'esmm', ctrTower: { hidden: [16, 8] }, cvrTower: { hidden: [16, 8] } } };
+const STEPS = 300;
+const IDS = Object.values(VOCABULARY).reduce((sum, ids) => sum + ids, 0);
+
+/** What was measured with so many ids. */
+export interface VocabularySpeed {
+  readonly ids: number;
+  readonly tableBytes: number;
+  readonly startSeconds: number;
+  readonly stepMs: number;
+  /** Processor time of a step, of all threads. */
+  readonly stepCpuMs: number;
+  readonly saveSeconds: number;
+  readonly restoreSeconds: number;
+  /** The most memory that this process had so far. */
+  readonly peakBytes: number;
+}
+
+/** Trains with so many ids in all tables together, saves what was trained and takes it back. */
+export async function measureVocabulary(ids: number): Promise<VocabularySpeed> {
+  const scale = ids / IDS;
+  const plan = planOf(NARROW, scale);
+  const seconds = async (work: () => unknown): Promise<number> => {
+    const start = performance.now();
+    await work();
+    return (performance.now() - start) / 1000;
+  };
+  let program!: ReturnType<ReturnType<typeof createSimdEngine>['compile']>;
+  const startSeconds = await seconds(() => (program = createSimdEngine(MACHINE.cores).compile(plan)));
+  const batches = batchesOf(NARROW, STEPS, scale);
+  const times: number[] = [];
+  let before = process.cpuUsage();
+  for (const [step, batch] of batches.entries()) {
+    if (step === STEPS >> 1) before = process.cpuUsage();
+    const start = performance.now();
+    await program.trainStep(batch);
+    if (step >= STEPS >> 1) times.push(performance.now() - start);
+  }
+  const cpu = process.cpuUsage(before);
+  const folder = mkdtempSync(join(tmpdir(), 'mtl-vocabulary-'));
+  const path = (name: string): string => join(folder, `${name}.safetensors`);
+  try {
+    const state = program.state();
+    const saveSeconds = await seconds(async () => {
+      await writeSafetensors(path('weights'), state.weights);
+      await writeSafetensors(path('optimizer'), state.optimizer);
+    });
+    const restoreSeconds = await seconds(async () => {
+      const read = async (name: string): Promise<ProgramState['weights']> => (await readSafetensors(path(name))) as ProgramState['weights']; // as they were written
+      program.restore({ step: state.step, weights: await read('weights'), optimizer: await read('optimizer') });
+    });
+    return {
+      ids, startSeconds, saveSeconds, restoreSeconds,
+      tableBytes: plan.layout.tables.reduce((sum, { rows, width }) => sum + rows * (width + 1) * 4, 0),
+      stepMs: median(times), stepCpuMs: (cpu.user + cpu.system) / 1000 / times.length, peakBytes: process.resourceUsage().maxRSS * 1024,
+    };
+  } finally {
+    program.dispose();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Measures small vocabularies and then one of so many ids. */
+export async function compareVocabularies(most: number): Promise<readonly VocabularySpeed[]> {
+  const speeds: VocabularySpeed[] = [];
+  for (const ids of [IDS, 10 * IDS, most]) speeds.push(await measureVocabulary(ids));
+  const gigabytes = (bytes: number): string => (bytes / 2 ** 30).toFixed(2);
+  printTable(
+    `Batches of ${NARROW.batchRows}, ${MACHINE.cores} threads, rows of ${NARROW.width} and what row-wise Adagrad keeps`,
+    speeds.map((speed) => ({
+      'million ids': (speed.ids / 1e6).toFixed(1), 'tables, GiB': gigabytes(speed.tableBytes), 'ms a step': speed.stepMs.toFixed(2), 'CPU ms': speed.stepCpuMs.toFixed(2), 'start, s': speed.startSeconds.toFixed(1),
+      'save, s': speed.saveSeconds.toFixed(1), 'restore, s': speed.restoreSeconds.toFixed(1), 'peak memory, GiB': gigabytes(speed.peakBytes),
+    })),
+  );
+  return speeds;
+}
