@@ -92,7 +92,7 @@ export interface TensorReading {
   readonly blame?: Blame;
   /** Whether threads are to share their memory. */
   readonly isShared?: boolean;
-  /** Tensors of more bytes stay in the file, and are read from it when they or parts of them are asked for. */
+  /** Tensors beyond so many bytes stay in the file, and are read from it when they or parts of them are asked for. */
   readonly mostBytes?: number;
 }
 
@@ -108,15 +108,17 @@ export async function readSafetensors(path: string, expected?: FileDigest, { bla
     // Header and tensors are read in the order in which they lie, each byte once.
     const hash = expected && createHash('sha256');
     const tensors = new Map<string, StoredTensor>();
+    let left = mostBytes;
     const { head, places } = await readPlaces(file, fail);
     hash?.update(head);
     for (const [name, place] of places) {
       const { dtype, shape, position, bytes } = place;
-      if (bytes > mostBytes && !isShared) {
+      if (bytes > left && !isShared) {
         if (hash !== undefined && !(await hashOnly(file, place, hash))) fail(SHRANK);
         tensors.set(name, lazily(path, place, blame));
         continue;
       }
+      left -= bytes;
       const memory = isShared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes);
       if (!(await readInto(file, position, new Uint8Array(memory), hash))) fail(SHRANK);
       const TypedArray: new (memory: ArrayBufferLike) => TensorData = ARRAYS[dtype];

@@ -1,10 +1,10 @@
 /** @module-tag long */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { batchesOf, planOf, type Workload } from '../../bench/workloads.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
-import { FAMILIES } from '../../src/engines/simd/native/build.js';
+import { FAMILIES, SOURCES_OF_FAMILY } from '../../src/engines/simd/native/build.js';
 import { models } from '../../src/models/models.js';
 import { ADDON, needsAddon } from '../support/native.js';
 import { withOptions } from '../support/other-options.js';
@@ -29,15 +29,38 @@ describe('a training with native kernels', () => {
   }
 });
 
-describe('the products in C', () => {
-  it('touch nothing beside their arguments and do nothing undefined, as sanitizers see it, and sum as is written down', { timeout: 300_000 }, (context) => {
+const SOURCES = join(import.meta.dirname, '..', '..', 'src', 'kernels', 'native');
+const BATTERIES = { products: 'the same sums', rows: 'the same rows' } as const;
+
+/** Compiles the kernels of some families, and runs both batteries on them: what they said, line by line. */
+function runBatteries(families: Readonly<Record<string, readonly string[]>>, compiler: string, flags: readonly string[], emulator: readonly string[] = []): string[] {
+  const folder = scratchFolder();
+  const compile = (...args: readonly string[]): unknown => execFileSync(compiler, ['-std=gnu11', '-Wall', '-Wextra', '-Werror', '-ffp-contract=off', '-fno-math-errno', ...flags, '-I', SOURCES, ...args], { cwd: folder, stdio: 'pipe' });
+  const objects = Object.entries(families).flatMap(([family, of]) =>
+    SOURCES_OF_FAMILY.map((name) => {
+      compile(...of, '-c', join(SOURCES, `${name}.c`), '-o', `${name}-${family}.o`);
+      return `${name}-${family}.o`;
+    }),
+  );
+  return Object.keys(BATTERIES).flatMap((battery) => {
+    compile(join(import.meta.dirname, '..', 'support', `${battery}-battery.c`), ...objects, '-lm', '-o', battery);
+    const [command, ...args] = [...emulator, join(folder, battery)];
+    return execFileSync(command, args, { encoding: 'utf8' }).trim().split('\n');
+  });
+}
+const saidOf = (families: readonly string[]): string[] => Object.values(BATTERIES).flatMap((said) => families.map((family) => `${family}: ${said}`));
+const isThere = (command: string): boolean => spawnSync(command, ['--version']).status === 0;
+
+describe('the kernels in C', () => {
+  it('touch nothing beside their arguments and do nothing undefined, as sanitizers see it, and do what is written down', { timeout: 300_000 }, (context) => {
     needsAddon(context);
-    const folder = scratchFolder();
-    const sources = join(import.meta.dirname, '..', '..', 'src', 'kernels', 'native');
-    const compile = (...args: readonly string[]): unknown => execFileSync('cc', ['-std=gnu11', '-O1', '-g', '-Wall', '-Wextra', '-Werror', '-ffp-contract=off', '-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-I', sources, ...args], { cwd: folder, stdio: 'pipe' });
-    const families = FAMILIES[process.arch]!;
-    for (const [family, flags] of Object.entries(families)) compile(...flags, '-c', join(sources, 'products.c'), '-o', `${family}.o`);
-    compile(join(import.meta.dirname, '..', 'support', 'products-battery.c'), ...Object.keys(families).map((family) => `${family}.o`), '-lm', '-o', 'battery');
-    expect(execFileSync(join(folder, 'battery'), { encoding: 'utf8' }).trim().split('\n')).toEqual(ADDON.families.map((family) => `${family}: the same sums`));
+    const flags = ['-O1', '-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
+    expect(runBatteries(FAMILIES[process.arch]!, 'cc', flags)).toEqual(saidOf(ADDON.families));
+  });
+
+  it('do what is written down on ARM', { timeout: 300_000 }, ({ skip }) => {
+    const [compiler, emulator] = ['aarch64-linux-gnu-gcc', 'qemu-aarch64'];
+    if (!isThere(compiler) || !isThere(emulator)) skip(`no ${compiler} or no ${emulator} (Debian: gcc-aarch64-linux-gnu, libc6-dev-arm64-cross, qemu-user)`);
+    expect(runBatteries(FAMILIES.arm64!, compiler, ['-O3', '-static'], [emulator])).toEqual(saidOf(['NEON']));
   });
 });

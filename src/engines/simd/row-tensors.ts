@@ -10,8 +10,8 @@ export interface RowTensor {
   /** Its numbers before the first step, where they are not 0 or drawn. */
   readonly first: number;
   /** @param at of the row, in floats */
-  read(at: number, into: Float32Array, begin: number): void;
-  write(at: number, from: Float32Array): void;
+  read(at: number, into: Float32Array, to: number): void;
+  write(at: number, from: Float32Array, begin: number): void;
 }
 
 /** The tensors of a table: the weights as predictions take them, and what it takes to go on. */
@@ -26,12 +26,12 @@ export interface RowTensors {
  */
 export function rowTensors({ width, average, update: { optimizer: { slots } } }: TablePlace, floats: Float32Array, decay: number | undefined, step: number): RowTensors {
   let end = 0;
-  const numbers = (suffix: string, count: number, first = 0, begin = end): RowTensor => {
+  const numbers = (suffix: string, count: number, value = 0, begin = end): RowTensor => {
     end = begin + count;
     return {
-      suffix, width: count, first,
-      read: (at, into, to) => into.set(floats.subarray(at + begin, at + begin + count), to),
-      write: (at, from) => floats.set(from, at + begin),
+      suffix, width: count, first: value,
+      read: (at, into, to) => copyNumbers(floats, at + begin, into, to, count),
+      write: (at, from, first) => copyNumbers(from, first, floats, at + begin, count),
     };
   };
   const trained = numbers(decay === undefined ? '' : '.trained', width);
@@ -48,7 +48,7 @@ export function rowTensors({ width, average, update: { optimizer: { slots } } }:
       read(at, into, to) {
         const from = words[at + covers]!;
         if (from === step) {
-          into.set(floats.subarray(at + begin, at + covers), to);
+          copyNumbers(floats, at + begin, into, to, width);
           return;
         }
         const share = shareLeft(decay, from, step);
@@ -57,9 +57,9 @@ export function rowTensors({ width, average, update: { optimizer: { slots } } }:
           into[to + d] = weight + Math.fround(share * Math.fround(floats[at + begin + d]! - weight));
         }
       },
-      write(at, from) {
-        floats.set(from, at);
-        floats.set(from, at + begin);
+      write(at, from, first) {
+        copyNumbers(from, first, floats, at, width);
+        copyNumbers(from, first, floats, at + begin, width);
         words[at + covers] = step;
       },
     },
@@ -70,8 +70,13 @@ export function rowTensors({ width, average, update: { optimizer: { slots } } }:
       {
         suffix: '.averageAge', width: 1, first: 0,
         read: (at, into, to) => (into[to] = step - words[at + covers]!),
-        write: (at, [age]) => (words[at + covers] = step - age!),
+        write: (at, from, first) => (words[at + covers] = step - from[first]!),
       },
     ],
   };
+}
+
+/** A few numbers: a view for each row would take longer than all of them. */
+function copyNumbers(from: Float32Array, begin: number, into: Float32Array, to: number, count: number): void {
+  for (let i = 0; i < count; i++) into[to + i] = from[begin + i]!;
 }

@@ -55,7 +55,7 @@ export function createStore({ plan: { optimizers: specs, seed, isRestored = fals
   const writeRows = (table: TablePlace, tensor: RowTensor, parts: Iterable<Float32Array>): void => {
     let at = rowsOf(table).first;
     for (const part of parts) {
-      for (let begin = 0; begin < part.length; begin += tensor.width, at += table.stride) tensor.write(at, part.subarray(begin, begin + tensor.width));
+      for (let begin = 0; begin < part.length; begin += tensor.width, at += table.stride) tensor.write(at, part, begin);
     }
   };
   const named = (table: TablePlace, { suffix, width, read }: RowTensor): [string, HostTensor] => {
@@ -114,9 +114,9 @@ export function createStore({ plan: { optimizers: specs, seed, isRestored = fals
     const { weights, optimizer } = tensorsOf(table, 0);
     for (const tensor of optimizer.filter((each) => each.first !== 0)) {
       const values = new Float32Array(tensor.width).fill(tensor.first);
-      for (let row = 0; row < rows; row++) tensor.write(first + row * stride, values);
+      for (let row = 0; row < rows; row++) tensor.write(first + row * stride, values, 0);
     }
-    if (average !== undefined) for (let row = 0; row < rows; row++) weights.write(first + row * stride, own.subarray(first + row * stride, first + row * stride + width));
+    if (average !== undefined) for (let row = 0; row < rows; row++) weights.write(first + row * stride, own, first + row * stride);
   }
 
   return {
