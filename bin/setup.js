@@ -28,6 +28,30 @@ function run(command, args, why) {
   }
 }
 
+/** TensorFlow.js's way to CUDA; its install script fetches hundreds of megabytes that only a card of NVIDIA's has a use for. */
+const CUDA_PACKAGE = '@tensorflow/tfjs-node-gpu';
+
+/** Whether NVIDIA's driver is here: the kernel tells, or the tool that comes with it. */
+function hasNvidiaDriver() {
+  if (existsSync('/proc/driver/nvidia/version')) return true;
+  try {
+    execFileSync('nvidia-smi', ['-L'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Runs that script where there is a driver; where it fails, nothing is missing but that way. */
+function fetchCuda() {
+  if (!existsSync(at('node_modules', CUDA_PACKAGE)) || !hasNvidiaDriver()) return;
+  try {
+    run('npm', ['rebuild', CUDA_PACKAGE, '--foreground-scripts'], "there is NVIDIA's driver: fetching TensorFlow for CUDA 11");
+  } catch (error) {
+    process.stderr.write(`mtl: no TensorFlow for CUDA 11 (${error.message}); npx mtl setup-cuda fetches the one for the CUDA of today\n`);
+  }
+}
+
 /** Builds the kernels in C, which are as good as WebAssembly's and faster; without a compiler, nothing is missing. */
 async function buildNative() {
   const { buildAddon } = await import(pathToFileURL(at('dist', 'engines', 'simd', 'native', 'build.js')).href);
@@ -42,7 +66,9 @@ async function main() {
   if (existsSync(at('src')) && existsSync(at('package-lock.json'))) {
     const installed = at('node_modules', '.installed');
     if (modifiedMs(installed) < Math.max(modifiedMs(at('package-lock.json')), modifiedMs(at('package.json')))) {
-      run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], 'installing what it needs');
+      // No package needs its script, and that of one is run below where it is of use.
+      run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], 'installing what it needs');
+      fetchCuda();
       writeFileSync(installed, '');
     }
     const built = at('dist', '.built');

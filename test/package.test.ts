@@ -30,7 +30,8 @@ describe('the package', () => {
 
   it('takes the GPU packages where they install, and does without where they do not', () => {
     expect(Object.keys(manifest.optionalDependencies)).toEqual(['@tensorflow/tfjs-node-gpu', 'webgpu']);
-    expect(manifest.allowScripts['@tensorflow/tfjs-node-gpu']).toBe(true);
+    // What their scripts fetch is fetched where it is of use: bin/setup.js.
+    expect(Object.values(manifest.allowScripts)).not.toContain(true);
   });
 
   it('leaves, however it is built, the stamp by which the command sees that nothing is stale', () => {
