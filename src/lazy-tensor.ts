@@ -9,7 +9,7 @@ export interface FilePlace<Data> {
   readonly position: number;
   readonly bytes: number;
   /** The array that they are read into. */
-  readonly Array: { readonly BYTES_PER_ELEMENT: number; new (memory: ArrayBuffer): Data };
+  readonly Array: { readonly BYTES_PER_ELEMENT: number; new (memory: ArrayBuffer, offset?: number, length?: number): Data };
   /** What it is an error of, where the file is not what it was. */
   readonly kind: ErrorKind;
 }
@@ -17,21 +17,22 @@ export interface FilePlace<Data> {
 /** One read. */
 const CHUNK_BYTES = 1 << 22;
 
-/** Numbers that are read when they are asked for, all of them or some whole rows at a time; each part is the caller's. */
+/** Numbers that are read when they are asked for, all of them or some whole rows at a time; each part is valid until the next one is asked for. */
 export function lazyTensor<Data extends { readonly length: number; set(from: Data, at: number): void }>({ path, shape, position, bytes, Array: TypedArray, kind }: FilePlace<Data>): { readonly data: Data; parts(): Iterable<Data> } {
   const rowBytes = shape.slice(1).reduce((product, extent) => product * extent, TypedArray.BYTES_PER_ELEMENT);
   const most = Math.max(rowBytes, Math.floor(CHUNK_BYTES / rowBytes) * rowBytes);
   function* parts(): Generator<Data> {
+    const memory = new ArrayBuffer(Math.min(most, bytes));
     let file: number | undefined;
     try {
       file = openSync(path, 'r');
       for (let at = 0; at < bytes; at += most) {
-        const part = Buffer.from(new ArrayBuffer(Math.min(most, bytes - at)));
+        const part = Buffer.from(memory, 0, Math.min(most, bytes - at));
         for (let read = 0, count: number; read < part.length; read += count) {
           count = readSync(file, part, read, part.length - read, position + at + read);
           if (count === 0) throw userError(kind, { where: path, message: 'was cut short since it was looked at' });
         }
-        yield new TypedArray(part.buffer);
+        yield new TypedArray(memory, 0, part.length / TypedArray.BYTES_PER_ELEMENT);
       }
     } catch (error) {
       const code = systemCode(error);
