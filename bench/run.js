@@ -10,6 +10,8 @@ const ENDING = '.bench.ts';
 const names = readdirSync(folder).filter((file) => file.endsWith(ENDING)).map((file) => file.slice(0, -ENDING.length));
 /** Hours long: only where they are named. */
 const LONG = ['models'];
+/** Those that want a device. */
+const DEVICE = ['webgpu'];
 /** A bench says in its first line what it measures. */
 const about = (file) => readFileSync(join(folder, file), 'utf8').split('\n', 1)[0].replace(/^\/\/ /, '');
 
@@ -18,7 +20,7 @@ function help() {
   const lines = (entries) => entries.map(([name, text]) => `  ${name.padEnd(width)}${text}`).join('\n');
   return `npm run bench -- [BENCH …] [OPTIONS]
 
-Measures mtl on this machine; without a name, every bench but models and the peers. Close what else is running.
+Measures mtl on this machine; without a name, every bench but models, webgpu and the peers. Close what else is running.
 
 ${lines(names.map((name) => [name, about(name + ENDING)]))}
 
@@ -27,6 +29,7 @@ ${lines([
   ['', 'MTL_PYTHON names the Python that has torch and torch-rechub (python3 otherwise)'],
   ['--only NAMES', 'workloads of engine and --peers, with commas: esmm-1024,mmoe-wide-1024; of models, configs: esmm,mmoe'],
   ['--vocabulary N', 'of engine: steps with so many ids in all tables together, as in 400M (12 GiB), beside fewer; nothing else'],
+  ['--device webgpu', 'of engine: the bench webgpu in its place'],
   ['--kernels CHOICE', 'auto, native or wasm, as for mtl train; MTL_KERNELS otherwise'],
   ['--rows N', 'of models: rows to train on (2,000,000)'],
   ['--seeds N', 'of models: trainings of each config (3)'],
@@ -48,7 +51,7 @@ function fail(message) {
 
 function readArguments() {
   const text = { type: 'string' };
-  const options = { peers: { type: 'boolean', default: false }, only: text, vocabulary: text, kernels: text, rows: text, seeds: text, log: text, threads: text, set: { type: 'string', multiple: true }, speed: { type: 'boolean' }, kept: { type: 'boolean' }, write: text, help: { type: 'boolean', default: false } };
+  const options = { peers: { type: 'boolean', default: false }, only: text, device: text, vocabulary: text, kernels: text, rows: text, seeds: text, log: text, threads: text, set: { type: 'string', multiple: true }, speed: { type: 'boolean' }, kept: { type: 'boolean' }, write: text, help: { type: 'boolean', default: false } };
   try {
     return parseArgs({ options, allowPositionals: true });
   } catch (error) {
@@ -67,7 +70,9 @@ for (const name of ['rows', 'seeds', 'threads']) if (values[name] !== undefined 
 if (values.vocabulary !== undefined && !/^[1-9]\d{0,5}M$/.test(values.vocabulary)) fail(`--vocabulary '${values.vocabulary}' is no number of millions, as in 400M`);
 if (values.log !== undefined && !['plain', 'biased'].includes(values.log)) fail(`no log '${values.log}'; there are plain, biased`);
 if (values.kernels !== undefined && !['auto', 'native', 'wasm'].includes(values.kernels)) fail(`--kernels '${values.kernels}' is none of auto, native, wasm`);
-const chosen = positionals.length > 0 || values.peers ? positionals : names.filter((name) => !LONG.includes(name));
+if (values.device !== undefined && !['cpu', 'webgpu'].includes(values.device)) fail(`--device '${values.device}' is none of cpu, webgpu`);
+if (values.device === 'webgpu') positionals.splice(0, positionals.length, 'webgpu');
+const chosen = positionals.length > 0 || values.peers ? positionals : names.filter((name) => !LONG.includes(name) && !DEVICE.includes(name));
 const files = [...chosen.map((name) => `bench/${name}${ENDING}`), ...(values.peers ? ['bench/peers/peers.bench.ts'] : [])];
 
 const begin = performance.now();

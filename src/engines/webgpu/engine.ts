@@ -5,17 +5,21 @@ import { WORD } from '../simd/arena.js';
 import { compile } from '../simd/compile.js';
 import { activationBytes } from '../simd/program.js';
 import type { Gpu } from './adapter.js';
+import type { GpuWatch } from './executor.js';
 import { layOutDevice } from './memory.js';
 import { compileProgram } from './program.js';
 
-/** The engine on a device of WebGPU. */
-export function createWebGpuEngine(gpu: Gpu): Engine {
+/**
+ * The engine on a device of WebGPU.
+ * @param watch told of what steps take, for measurements
+ */
+export function createWebGpuEngine(gpu: Gpu, watch: GpuWatch = {}): Engine {
   const { name, driver } = gpu.about;
   return {
     name: 'webgpu',
     description: `WebGPU on ${name}${driver === '' ? '' : ` (${driver})`}`,
     about: { ...gpu.about },
-    compile: (plan) => compileProgram(gpu, plan),
+    compile: (plan) => compileProgram(gpu, plan, watch),
     activationBytes,
     // Tables lie in as many buffers as they need, and nobody says how much memory a device has.
     maxBytes: Infinity,

@@ -1,4 +1,5 @@
 import { WORD } from '../simd/arena.js';
+import { monotonicMs } from '../../clock.js';
 import type { Compiled, ListName } from '../simd/compile.js';
 import type { Gpu } from './adapter.js';
 import { createRecorder, type Dispatch } from './dispatches.js';
@@ -10,6 +11,23 @@ import { CALL_WORDS, MAX_CALLS } from './wgsl/prelude.js';
 export interface Range {
   readonly at: number;
   readonly words: number;
+}
+
+/** What a run of a list took, for measurements. */
+export interface RunReport {
+  readonly list: ListName;
+  readonly dispatches: number;
+  /** Of the host, until all was handed over; and until the device was done and its words were read. */
+  readonly hostMs: number;
+  readonly waitMs: number;
+  /** To the device, and back. */
+  readonly bytesUp: number;
+  readonly bytesDown: number;
+}
+
+/** Who wants to know what runs take. */
+export interface GpuWatch {
+  onRun?(report: RunReport): void;
 }
 
 /** Runs lists of calls on a device. What lies there has a mirror here, in which it is where the kernels' own engine has it. */
@@ -31,8 +49,6 @@ export interface Executor {
   readTables(): Promise<void>;
   write(ranges: readonly Range[]): void;
   writeTables(): void;
-  /** Dispatches that a list takes, where each has something to do. */
-  countDispatches(list: ListName, rows: number): number;
   dispose(): void;
 }
 
@@ -50,7 +66,7 @@ const PIECE_BYTES = 1 << 26;
 const [INFINITY, NAN] = [0x7f800000, 0x7fc00000];
 
 /** An executor for a compiled plan. */
-export function createExecutor(gpu: Gpu, compiled: Compiled): Executor {
+export function createExecutor(gpu: Gpu, compiled: Compiled, { onRun }: GpuWatch = {}): Executor {
   const { device, layout } = gpu;
   const { arena, norms, terms, products, productsOfTensors } = compiled;
   const memory = layOutDevice(compiled, Math.floor(gpu.maxBufferBytes / WORD));
@@ -162,6 +178,8 @@ export function createExecutor(gpu: Gpu, compiled: Compiled): Executor {
 
     async run(name, rows, more = []) {
       const list = listOf(name);
+      const begin = onRun === undefined ? 0 : monotonicMs();
+      let dispatches = 0;
       items = larger(items, loader.items.length, STORAGE | COPY_DST);
       scratch = larger(scratch, Math.max(recorder.scratchWords, loader.lists.scratchWords), STORAGE);
       device.queue.writeBuffer(m, 0, loader.upload);
@@ -176,10 +194,14 @@ export function createExecutor(gpu: Gpu, compiled: Compiled): Executor {
         if (dispatch.pipeline !== last) pass.setPipeline((last = dispatch.pipeline));
         pass.setBindGroup(0, groupOf(list, dispatch.tableBuffer), [dispatch.argumentsAt]);
         pass.dispatchWorkgroups(x, y, z);
+        dispatches++;
       }
       pass.end();
       const ranges = doublesOf(name);
-      await take(encoder, [...stepRanges, ...ranges, ...more].map(pieceOf).concat([{ from: flags, at: 0, words: 4, into: ([flag]) => (isRefused = flag !== 0) }]));
+      const handedOver = onRun === undefined ? 0 : monotonicMs();
+      const pieces = [...stepRanges, ...ranges, ...more].map(pieceOf).concat([{ from: flags, at: 0, words: 4, into: ([flag]) => (isRefused = flag !== 0) }]);
+      await take(encoder, pieces);
+      onRun?.({ list: name, dispatches, hostMs: handedOver - begin, waitMs: monotonicMs() - handedOver, bytesUp: (loader.upload.length + loader.items.length) * WORD, bytesDown: pieces.reduce((sum, piece) => sum + piece.words * WORD, 0) });
       for (const range of [...stepRanges, ...ranges]) widen(range.at, range.words / 2);
     },
 
@@ -213,7 +235,6 @@ export function createExecutor(gpu: Gpu, compiled: Compiled): Executor {
         }
       }
     },
-    countDispatches: (name, rows) => listOf(name).dispatches.filter((dispatch) => dispatch.workgroups(rows, loader.lists.sizeOf)[0] > 0).length,
     dispose() {
       for (const buffer of [m, ...t, flags, step, items, scratch, staging, ...(kept === undefined ? [] : [kept]), ...[...ready.values()].map(({ calls }) => calls)]) buffer.destroy();
     },

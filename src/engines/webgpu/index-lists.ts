@@ -50,8 +50,6 @@ export interface IndexLists {
 }
 
 interface TableList {
-  /** By row: the number of the distinct row, counted from 1. */
-  readonly slots: Uint32Array;
   distinct: Uint32Array<ArrayBuffer>;
   count: number;
   segments: number;
@@ -61,33 +59,52 @@ interface TableList {
 /** Index lists for tables whose fields lie side by side in an input of which the rows are `ld` floats apart. */
 export function createIndexLists(tables: readonly TablePlace[], ld: number): IndexLists {
   const lists = new Map<TablePlace, TableList>();
+  /** Places for the rows of one table after the other, at most half of them taken: numbers of distinct rows, counted from 1. As large as a batch, so it stays in the cache. */
+  let hash = new Uint32Array(0);
   let slotOf = new Uint32Array(0);
   let counts = new Uint32Array(0);
   let scratch = 0;
   const listOf = (table: TablePlace): TableList => {
     const known = lists.get(table);
     if (known !== undefined) return known;
-    const made = { slots: new Uint32Array(table.rows), distinct: new Uint32Array(16), count: 0, segments: 0, header: new Uint32Array(Object.keys(LIST_WORDS).length) };
+    const made = { distinct: new Uint32Array(16), count: 0, segments: 0, header: new Uint32Array(Object.keys(LIST_WORDS).length) };
     lists.set(table, made);
     return made;
   };
+  /** Empties the hash table for a table's next items, but for the rows that the step has met already; gives how far a hash is shifted. */
+  const openHash = ({ distinct, count }: TableList, items: number): number => {
+    const bits = Math.max(4, Math.ceil(Math.log2(2 * (count + items))));
+    if (hash.length < 2 ** bits) hash = new Uint32Array(2 ** bits);
+    hash.fill(0, 0, 2 ** bits);
+    for (let u = 0; u < count; u++) {
+      let h = Math.imul(distinct[u]!, SPREAD) >>> (32 - bits);
+      while (hash[h] !== 0) h = (h + 1) & (2 ** bits - 1);
+      hash[h] = u + 1;
+    }
+    return 32 - bits;
+  };
   /** Numbers the rows of some items, and counts those of each; where in `slotOf` the next ones go. */
-  const numberRows = (list: TableList, ids: Uint32Array, from: number, to: number, begin: number): number => {
-    const most = list.count + Math.min(to - from, list.slots.length - list.count);
+  const numberRows = (list: TableList, ids: Uint32Array, from: number, to: number, begin: number, shift: number): number => {
+    const most = list.count + to - from;
     while (list.distinct.length < most) list.distinct = grown(list.distinct);
     while (counts.length < most) counts = grown(counts);
     // Everything that the loop touches is its own.
-    const { slots, distinct } = list;
-    const [ofRow, slotsOfItems] = [counts, slotOf];
+    const { distinct } = list;
+    const [places, ofRow, slotsOfItems, mask] = [hash, counts, slotOf, 2 ** (32 - shift) - 1];
     let { count } = list;
     let i = begin;
     for (let at = from; at < to; at++) {
       const row = ids[at]!;
-      let slot = slots[row]!;
+      let h = Math.imul(row, SPREAD) >>> shift;
+      let slot = places[h]!;
+      while (slot !== 0 && distinct[slot - 1] !== row) {
+        h = (h + 1) & mask;
+        slot = places[h]!;
+      }
       if (slot === 0) {
         distinct[count] = row;
         ofRow[count] = 0;
-        slot = slots[row] = ++count;
+        slot = places[h] = ++count;
       }
       ofRow[slot - 1]!++;
       slotsOfItems[i++] = slot - 1;
@@ -104,13 +121,14 @@ export function createIndexLists(tables: readonly TablePlace[], ld: number): Ind
     if (slotOf.length < total) slotOf = new Uint32Array(2 * total);
     while (counts.length <= list.count) counts = grown(counts);
     counts.fill(0, 0, list.count);
+    const shift = openHash(list, total);
     // Which distinct row each item has, in the order of fields and rows.
     let i = 0;
     for (const { kind, field } of table.fields) {
       const bag = kind === 'bag' ? bagOf(field) : undefined;
       const ids = bag?.ids ?? column(batch.ids, field);
       const [from, to] = bag === undefined ? [begin, begin + rows] : [bag.offsets[begin]!, bag.offsets[begin + rows]!];
-      i = numberRows(list, ids, from, to, i);
+      i = numberRows(list, ids, from, to, i, shift);
     }
     const hasFactors = table.fields.some(({ kind }) => kind === 'bag');
     const distinctAt = takeWords(items, list.count);
@@ -178,10 +196,7 @@ export function createIndexLists(tables: readonly TablePlace[], ld: number): Ind
       return scratch;
     },
     begin() {
-      for (const list of lists.values()) {
-        for (let u = 0; u < list.count; u++) list.slots[list.distinct[u]!] = 0;
-        list.count = 0;
-      }
+      for (const list of lists.values()) list.count = 0;
     },
     add(batch, begin, rows, bagOf, items, scratchWords) {
       scratch = scratchWords;
@@ -199,6 +214,8 @@ export function createIndexLists(tables: readonly TablePlace[], ld: number): Ind
   };
 }
 
+/** Knuth's multiplicative hash. */
+const SPREAD = 0x9e3779b1;
 const FACTOR = new Float32Array(1);
 const FACTOR_BITS = new Uint32Array(FACTOR.buffer);
 

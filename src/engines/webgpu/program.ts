@@ -12,18 +12,18 @@ import { toFours, type Place } from '../simd/places.js';
 import { createStore } from '../simd/store.js';
 import { countedRows, gramianOf, meanOfParts } from '../step-rows.js';
 import type { Gpu } from './adapter.js';
-import { createExecutor, type Range } from './executor.js';
+import { createExecutor, type GpuWatch, type Range } from './executor.js';
 
 /** Words of the constants of an optimizer's step. */
 const CONSTANT_WORDS = 32;
 
 /** Compiles a plan: to the calls of the kernels' own engine, and these to dispatches on a device. Weights, tables and what optimizers keep lie there. */
-export function compileProgram(gpu: Gpu, plan: Plan): Program {
+export function compileProgram(gpu: Gpu, plan: Plan, watch: GpuWatch): Program {
   const { graph, seed } = plan;
   const compiled = compile(plan);
   const { arena, places, tables, terms, areas, passRows, stepRows, constants, average, denseSlots } = compiled;
   const clip = plan.step?.clip;
-  const executor = createExecutor(gpu, compiled);
+  const executor = createExecutor(gpu, compiled, watch);
   const { loader, mirror } = executor;
   const { upload } = loader;
   const uploadFloats = new Float32Array(upload.buffer);
