@@ -17,10 +17,12 @@ export interface Peers {
   gather(own: Numbers, all: Numbers, bytes?: Float64Array): void;
   /** Sends each its part of `out`, and puts what each has sent into `into`: parts of so many bytes, in the order of ranks. */
   exchange(out: Numbers, outBytes: Float64Array, into: Numbers, intoBytes: Float64Array): void;
-  /** What the first makes of some work that it does alone, while the others wait as long as it takes. */
-  fromFirst(work: () => Promise<string>): Promise<string>;
-  /** Lets the first do its work before the others do theirs. */
+  /** Everyone's texts, in the order of ranks; waits for them as long as it takes. */
+  texts(own: string): readonly string[];
+  /** Lets the first do its work before the others do theirs: what it leaves in a cache is there for them. */
   afterFirst<Result>(work: () => Promise<Result>): Promise<Result>;
+  /** Whether anyone says so. */
+  any(own: boolean): boolean;
   /** Aborted, in all of them between the same two steps, where one was asked to end by `signal`. */
   agreed(signal: AbortSignal): AbortSignal;
 }
@@ -33,8 +35,9 @@ export const ALONE: Peers = {
   sumDoubles: () => undefined,
   gather: copy,
   exchange: (out, _outBytes, into) => copy(out, into),
-  fromFirst: (work) => work(),
+  texts: (own) => [own],
   afterFirst: (work) => work(),
+  any: (own) => own,
   agreed: (signal) => signal,
 };
 

@@ -79,6 +79,11 @@ export function randomStream(seed: number, ...purpose: readonly (string | number
   return { uint32, uniform, normal, below: (n) => Math.floor(uniform() * n) };
 }
 
+/** The key by which element 0 of a mask is what element `first` is by `key`. */
+export function maskKeyFrom(key: number, first: number): number {
+  return (key + Math.imul(first, 0x9e3779b1)) >>> 0;
+}
+
 /**
  * Fills `mask` with the inverted-dropout factors of one layer at one step: 0 with probability `rate`, else 1 / (1 - rate).
  * Counter-based: element i depends on `key` and i alone, so that any engine can draw any part of it, in any order.

@@ -6,6 +6,8 @@ export interface Job {
   readonly launcher: string;
   readonly rank: number;
   readonly size: number;
+  /** How many of them share this machine. */
+  readonly onMachine: number;
   /** What compiles for the MPI of the launcher, the likeliest first. */
   readonly compilers: readonly string[];
 }
@@ -24,7 +26,8 @@ export function jobOf(environment: Environment): Job | undefined {
   const number = (name: string): number => Number(environment[name] ?? NaN);
   const job = (launcher: string, rank: string, size: number, compilers: readonly string[]): Job | undefined => {
     const given = environment[COMPILER];
-    return size > 1 ? { launcher, rank: number(rank), size, compilers: given ? [given] : compilers } : undefined;
+    const onMachine = ['OMPI_COMM_WORLD_LOCAL_SIZE', 'MPI_LOCALNRANKS', 'SLURM_NTASKS_PER_NODE'].map(number).find((count) => count > 0) ?? 1;
+    return size > 1 ? { launcher, rank: number(rank), size, onMachine, compilers: given ? [given] : compilers } : undefined;
   };
   if ('OMPI_COMM_WORLD_SIZE' in environment) return job("Open MPI's mpirun", 'OMPI_COMM_WORLD_RANK', number('OMPI_COMM_WORLD_SIZE'), OPEN_MPI);
   if ('PMI_SIZE' in environment) return job('PMI', 'PMI_RANK', number('PMI_SIZE'), MPICH);

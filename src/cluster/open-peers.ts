@@ -1,3 +1,4 @@
+import os from 'node:os';
 import { userError, type UserError } from '../errors.js';
 import { ALONE, type Numbers, type Peers } from '../peers.js';
 import { buildMpiAddon, openMpiAddon, type MpiAddon } from './addon.js';
@@ -5,6 +6,8 @@ import { COMPILER, jobOf, type Job } from './job.js';
 
 /** The processes of a job, until it ends. */
 export interface OpenPeers extends Peers {
+  /** Threads that it may use, where somebody else's are to run beside them; undefined where it may use all. */
+  readonly threads: number | undefined;
   /** Ends well, with all others; a process that ends without it ends all of them. */
   end(): void;
 }
@@ -19,7 +22,12 @@ const DEFAULT_WAIT_S = 600;
  */
 export function openPeers(environment: NodeJS.ProcessEnv = process.env): OpenPeers {
   const job = jobOf(environment);
-  return job === undefined ? { ...ALONE, end: () => undefined } : joined(start(job), waitOf(environment));
+  return job === undefined ? { ...ALONE, threads: undefined, end: () => undefined } : { ...joined(start(job), waitOf(environment)), threads: threadsOf(job) };
+}
+
+/** A share of this machine's cores, unless the launcher has dealt them out. */
+function threadsOf({ onMachine }: Job): number | undefined {
+  return os.availableParallelism() < os.cpus().length ? undefined : Math.max(1, Math.floor(os.cpus().length / onMachine));
 }
 
 /** How long to wait, in seconds. */
@@ -28,6 +36,12 @@ function waitOf(environment: NodeJS.ProcessEnv): number {
   if (seconds > 0) return seconds;
   throw userError('usage', { where: WAIT, message: `expected seconds, found '${environment[WAIT]}'` });
 }
+
+/**
+ * Open MPI and UCX write jumps of theirs into the functions that give memory back to the system, while Node's other threads call
+ * them: now and then a process dies of it. Only networks that register memory would be faster by it.
+ */
+const UNHOOKED: Readonly<Record<string, string>> = { OMPI_MCA_memory: '^patcher', UCX_MEM_EVENTS: 'n', UCX_MEM_MMAP_HOOK_MODE: 'none' };
 
 interface Started {
   readonly addon: MpiAddon;
@@ -39,6 +53,7 @@ function start({ launcher, size, compilers }: Job): Started {
   const fix = `install the compiler of the MPI that starts these processes (Debian: libopenmpi-dev or libmpich-dev), or name it: ${COMPILER}=/path/to/mpicc`;
   const built = buildMpiAddon(compilers);
   if ('reason' in built) throw userError('usage', { where: `${size} processes of ${launcher}`, message: `the addon for MPI cannot be built: ${built.reason}`, fix });
+  for (const [name, value] of Object.entries(UNHOOKED)) process.env[name] ??= value;
   try {
     const addon = openMpiAddon(built.path);
     const [rank, found, library] = addon.start();
@@ -50,7 +65,7 @@ function start({ launcher, size, compilers }: Job): Started {
   }
 }
 
-function joined({ addon, rank, size }: Started, wait: number): OpenPeers {
+function joined({ addon, rank, size }: Started, wait: number): Omit<OpenPeers, 'threads'> {
   let hasEnded = false;
   // Behind all that is printed: the others would wait for it.
   process.once('exit', (code) => {
@@ -68,30 +83,31 @@ function joined({ addon, rank, size }: Started, wait: number): OpenPeers {
   const meet = (timeout: number): void => gather(new Uint8Array(1), new Uint8Array(size), timeout);
   let own: AbortSignal | undefined;
   const all = new AbortController();
+  const sumDoubles: Peers['sumDoubles'] = (numbers) => {
+    // Whether anyone was asked to end goes with them, so that all hear of it at once.
+    const sent = new Float64Array(numbers.length + 1);
+    sent.set(numbers, 1);
+    sent[0] = own?.aborted === true ? 1 : 0;
+    told(() => addon.sumDoubles(sent, wait));
+    numbers.set(sent.subarray(1));
+    const [asked = 0] = sent;
+    if (asked > 0) all.abort(own?.aborted === true ? own.reason : new Error('another process was asked to end'));
+  };
   return {
     rank,
     size,
     sumFloats: (numbers) => told(() => addon.sumFloats(numbers, wait)),
-    sumDoubles(numbers) {
-      // Whether anyone was asked to end goes with them, so that all hear of it at once.
-      const sent = new Float64Array(numbers.length + 1);
-      sent.set(numbers, 1);
-      sent[0] = own?.aborted === true ? 1 : 0;
-      told(() => addon.sumDoubles(sent, wait));
-      const [asked = 0, ...sums] = sent;
-      numbers.set(sums);
-      if (asked > 0) all.abort(own?.aborted === true ? own.reason : new Error('another process was asked to end'));
-    },
+    sumDoubles,
     gather: (numbers, into, bytes) => gather(numbers, into, wait, bytes),
     exchange: (out, outBytes, into, intoBytes) => told(() => addon.exchange(out, outBytes, into, intoBytes, wait)),
-    async fromFirst(work) {
-      const text = rank === 0 ? Buffer.from(await work()) : Buffer.alloc(0);
+    texts(text) {
+      const bytes = Buffer.from(text);
       const lengths = new Float64Array(size);
-      gather(Float64Array.of(text.length), lengths, NO_LIMIT);
-      const [length = 0] = lengths;
-      const received = new Uint8Array(length);
-      gather(text, received, wait, lengths);
-      return Buffer.from(received).toString();
+      gather(Float64Array.of(bytes.length), lengths, NO_LIMIT);
+      const all = Buffer.alloc(lengths.reduce((sum, length) => sum + length, 0));
+      gather(bytes, all, wait, lengths);
+      let end = 0;
+      return Array.from(lengths, (length) => all.toString('utf8', end, (end += length)));
     },
     async afterFirst(work) {
       if (rank === 0) {
@@ -101,6 +117,11 @@ function joined({ addon, rank, size }: Started, wait: number): OpenPeers {
       }
       meet(NO_LIMIT);
       return work();
+    },
+    any(isSo) {
+      const says = Float64Array.of(isSo ? 1 : 0);
+      sumDoubles(says);
+      return says.some((sum) => sum > 0);
     },
     agreed(signal) {
       own = signal;

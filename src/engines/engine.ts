@@ -2,6 +2,7 @@ import type { Batch } from '../batch.js';
 import type { InputLayout, TableSpec } from '../tables/layout.js';
 import type { Graph } from '../graph/graph.js';
 import type { DenseOptimizerSpec, EmbeddingOptimizerSpec } from '../optimizers/optimizers.js';
+import type { Peers } from '../peers.js';
 import type { HostTensor } from '../tensor.js';
 import type { Diagnosis } from './diagnosis.js';
 
@@ -23,6 +24,13 @@ export interface Plan {
   readonly batchRows?: number;
   /** What is special about its steps, if anything is. */
   readonly step?: StepPlan;
+  /**
+   * The processes that take its steps together, where there are several. All give the same batches and get the same results, as one
+   * of them would that is alone, but for how sums are rounded; each computes with its part of the rows.
+   */
+  readonly peers?: Peers | undefined;
+  /** Rows from which on a table is dealt out among them; smaller ones each of them has. */
+  readonly dealtRows?: number | undefined;
 }
 
 /** How steps differ from one pass of one batch whose gradients are applied as they are. */
@@ -103,6 +111,11 @@ export interface ProgramState {
    * steps ago that was.
    */
   readonly optimizer: ReadonlyMap<string, HostTensor>;
+  /**
+   * Names of tensors that are dealt out among several processes: row r lies with process r modulo their number. A live state has the
+   * rows of this process, in their order; one that is restored has all.
+   */
+  readonly dealt?: ReadonlySet<string>;
 }
 
 /** A compiled model with its weights. One call at a time. */
@@ -176,6 +189,8 @@ export interface Engine {
   apartBytes?(plan: Plan): number;
   /** The most that all of it but what lies apart may take together; Infinity where the machine alone sets the limit. */
   readonly maxBytes: number;
+  /** Whether its programs take steps together with those of other processes. */
+  readonly takesPeers: boolean;
 }
 
 /** An engine in one line: what it is, and why nothing faster is, where nobody named it. */

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { UserError, userError } from '../errors.js';
 import type { Device } from './device.js';
+import type { Peers } from '../peers.js';
 import type { Engine } from './engine.js';
 import type { Gpu, NoGpu } from './webgpu/adapter.js';
 
@@ -11,6 +12,8 @@ export interface EngineOptions {
   readonly threads?: number | undefined;
   /** Keeps to instructions whose results are the same on every machine. */
   readonly isPortable?: boolean | undefined;
+  /** The processes that take steps together with this one, which a GPU does not. */
+  readonly peers?: Peers | undefined;
 }
 
 /**
@@ -24,7 +27,14 @@ export const GPU_ROWS = 8192;
  * @param stepRows rows of a training step; none where nothing is trained, which a GPU is not taken for unasked
  * @throws UserError (usage) where what is asked for is not there
  */
-export async function createEngine({ device, threads = availableParallelism(), isPortable = false }: EngineOptions, stepRows?: number): Promise<Engine> {
+export async function createEngine({ peers, ...options }: EngineOptions, stepRows?: number): Promise<Engine> {
+  const isShared = peers !== undefined && peers.size > 1;
+  const engine = await findEngine(isShared && options.device === 'auto' ? { ...options, device: 'cpu' } : options, stepRows);
+  if (isShared && !engine.takesPeers) throw userError('usage', { where: `--device ${options.device}`, message: `${peers.size} processes cannot train one model on ${engine.description}`, fix: 'write --device cpu, or train with one process' });
+  return engine;
+}
+
+async function findEngine({ device, threads = availableParallelism(), isPortable = false }: EngineOptions, stepRows: number | undefined): Promise<Engine> {
   switch (device) {
     case 'webgpu':
       return webGpu(device);

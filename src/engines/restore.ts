@@ -2,17 +2,20 @@ import { UserError, type Problem } from '../errors.js';
 import type { HostTensor } from '../tensor.js';
 import type { ProgramState } from './engine.js';
 
+/** Shapes of tensors, by name. */
+export type Shapes = ReadonlyMap<string, Pick<HostTensor, 'shape'>>;
+
 /**
  * Makes sure that a saved state is one of the same model; an empty `optimizer` is none at all.
  * @throws UserError (checkpoint) that names every tensor that is missing, left over or of another shape
  */
-export function refuseOtherTensors(live: ProgramState, saved: ProgramState): void {
+export function refuseOtherTensors(live: { readonly weights: Shapes; readonly optimizer: Shapes }, saved: ProgramState): void {
   const problems = differences(live.weights, saved.weights, 'weights');
   if (saved.optimizer.size > 0) problems.push(...differences(live.optimizer, saved.optimizer, 'optimizer'));
   if (problems.length > 0) throw new UserError('checkpoint', problems);
 }
 
-function differences(expected: ReadonlyMap<string, HostTensor>, found: ReadonlyMap<string, HostTensor>, where: string): Problem[] {
+function differences(expected: Shapes, found: Shapes, where: string): Problem[] {
   const problems: Problem[] = [];
   const fix = 'use the config that the checkpoint was trained with';
   for (const [key, { shape }] of expected) {

@@ -7,7 +7,7 @@ export function heapBase(): usize {
 }
 export { gemm, gemmGradient, transposePanels } from './gemm';
 export { activate, activateGradient, clear, copyColumns, dice, diceGradient, dotRows, dropout, multiply, prelu, preluGradient, scaleRows, softmax, softmaxGradient } from './elementwise';
-export { diceSlopes, normalise, normaliseGradient, normaliseRunning, preluSlope } from './norm';
+export { diceSlopes, normalise, normaliseGradient, normaliseGradientSums, normaliseGradientTogether, normaliseRunning, normaliseSquares, normaliseSums, normaliseTogether, preluSlope } from './norm';
 export { groupLogSumExp, groupLogSumExpGradient, groupPairs, groupPairsGradient, linkGroups } from './groups';
 export { affine, batchSum, clip, clipGradient, columnProducts, crossEntropy, crossEntropyGradient, layerNorm, layerNormGradient, mapNumbers, mapNumbersGradient, productLogit, productLogitGradient, reciprocal, reciprocalGradient } from './maps';
 export { columnSums } from './sums';

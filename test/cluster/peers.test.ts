@@ -30,10 +30,10 @@ describe.each([OPEN_MPI, MPICH])('processes of $name', { timeout: 60_000 }, (mpi
     expect(lines).toEqual([{ rank: 0, ...same, into: [1] }, { rank: 1, ...same, into: [1, 2, 3] }, { rank: 2, ...same, into: [1, 1, 2, 2, 3] }]);
   });
 
-  it('wait for what the first does alone, and take its text', async (context) => {
+  it('wait for what the first does alone, and tell each other texts', async (context) => {
     needsMpi(context, mpi);
     const { lines } = await found(mpi, 3, 'turns');
-    expect(lines).toEqual([0, 1, 2].map((rank) => ({ rank, text: 'from 0: ü', isBehind: true })));
+    expect(lines).toEqual([0, 1, 2].map((rank) => ({ rank, texts: ['from 0: ü', '', 'from 2: ü'], isAny: [true, false], isBehind: true })));
   });
 
   it('hear at the same exchange that one of them is to end', async (context) => {
@@ -95,7 +95,8 @@ describe('a job', () => {
     peers.gather(own, all);
     peers.sumDoubles(own);
     expect([...own, ...all]).toEqual([1, 2, 1, 2]);
-    expect(await ALONE.fromFirst(() => Promise.resolve('own'))).toBe('own');
+    expect([ALONE.texts('own'), ALONE.any(true), ALONE.any(false)]).toEqual([['own'], true, false]);
+    expect(await ALONE.afterFirst(() => Promise.resolve('done'))).toBe('done');
     peers.end();
   });
 });

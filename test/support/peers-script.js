@@ -38,13 +38,14 @@ const steps = {
     tell({ all: [...all], into: [...into], shown: [...shown] });
   },
   async turns() {
-    const text = await peers.fromFirst(async () => setTimeout(50, 'from 0: ü'));
+    const texts = peers.texts(rank === 1 ? '' : `from ${rank}: ü`);
+    const isAny = [peers.any(rank === 2), peers.any(false)];
     let isBehind = false;
     await peers.afterFirst(async () => {
       await setTimeout(rank === 0 ? 50 : 0);
       isBehind = true;
     });
-    tell({ text, isBehind });
+    tell({ texts, isAny, isBehind });
   },
   stop() {
     const own = new AbortController();

@@ -6,6 +6,8 @@ type RuleKernel = Extract<keyof Signatures, `${string}Dense` | `${string}Tensor`
 /** What starts and ends a list, and what other kernels tell, stands in no list. */
 type OwnKernel = 'barrier' | 'join' | 'noteNotFinite';
 export type KernelName = Exclude<keyof Signatures, OwnKernel>;
+/** What does its part of a batch that several processes have parts of. */
+export type TogetherKernel = 'normaliseGradientSums' | 'normaliseGradientTogether' | 'normaliseSquares' | 'normaliseSums' | 'normaliseTogether';
 /** Rules that have a kernel for tables. */
 export type TableRule = RuleKernel extends infer Name ? (Name extends `${infer Rule}Table` ? Rule : never) : never;
 
@@ -66,6 +68,11 @@ const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
   linkGroups: 'columns',
   normalise: 'columns',
   normaliseGradient: 'columns',
+  normaliseGradientSums: 'columns',
+  normaliseGradientTogether: 'columns',
+  normaliseSquares: 'columns',
+  normaliseSums: 'columns',
+  normaliseTogether: 'columns',
   // They read what the step before left, and what they write is read behind a barrier.
   releaseTables: 'start',
   transposePanels: 'start',
@@ -99,11 +106,17 @@ const COLUMNS_OF_LINE = 16;
 
 /** One kernel call; of numbers alone, so that workers can be told. */
 export interface Call {
-  readonly kernel: KernelName | 'barrier';
+  readonly kernel: KernelName | 'barrier' | 'together';
   /** In the order of the kernel's signature. */
   readonly args: number[];
   /** Places among them that the number of rows of a batch belongs to. */
   readonly rowsAt: readonly number[];
+}
+
+/** So many doubles at an address. */
+export interface Doubles {
+  readonly at: number;
+  readonly count: number;
 }
 
 /** Calls in their order, with the barriers that they need. */
@@ -116,6 +129,8 @@ export interface CallList {
   awaitStart(): void;
   /** All sums so far, behind a barrier. */
   flushSums(): void;
+  /** Adds up over all processes what each has left at some places, and what comes next reads. */
+  together(places: readonly Doubles[]): void;
 }
 
 /** An empty list. */
@@ -127,7 +142,7 @@ export function createCallList(): CallList {
   let columns: Call[] = [];
   /** Workers share the cache lines of all columns of a phase: each call is told where its own stand, and how many there are. */
   const shareColumns = (): void => {
-    const at = ({ kernel }: Call, name: string): number => SIGNATURES[kernel].findIndex((each) => each === name);
+    const at = ({ kernel }: Call, name: string): number => SIGNATURES[kernel as KernelName].findIndex((each) => each === name);
     const lines = columns.map((call) => Math.ceil(call.args[at(call, 'columns')]! / COLUMNS_OF_LINE));
     const total = lines.reduce((sum, count) => sum + count, 0);
     let slot = 0;
@@ -166,6 +181,12 @@ export function createCallList(): CallList {
     },
     awaitStart() {
       if (isStartPending) separate();
+    },
+    together(places) {
+      if (places.length === 0) return;
+      separate();
+      calls.push({ kernel: 'together', args: places.flatMap(({ at, count }) => [at, count]), rowsAt: [] }, { kernel: 'barrier', args: [], rowsAt: [] });
+      isStartPending = false;
     },
     flushSums() {
       separate();

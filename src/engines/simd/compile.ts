@@ -1,10 +1,12 @@
 import { denseOptimizers } from '../../optimizers/optimizers.js';
+import { UserError, type Problem } from '../../errors.js';
 import type { Plan } from '../engine.js';
 import { lowerExchange, lowerRowAverages, lowerWeightAverage } from './average.js';
 import { createCallList, type Call, type CallList } from './call-list.js';
+import { takeStage } from './exchange.js';
 import { layOut, type Laid } from './lay-out.js';
 import { lowerTensorProducts, NO_PRODUCTS, type ProductsOfTensors } from './diagnose.js';
-import { lowerPass, type Pass } from './passes.js';
+import { lowerPass, neededWhole, type Pass } from './passes.js';
 import type { Place, Places } from './places.js';
 import { lowerClip, lowerCombination, lowerProducts, rangesByReach, type Sums } from './reduce.js';
 import { lowerTableUpdates } from './tables.js';
@@ -52,13 +54,29 @@ export interface Compiled extends Laid {
 }
 
 /**
+ * Refuses what several processes cannot compute together.
+ * @throws UserError (config)
+ */
+function refuseApart({ graph, peers, step }: Plan): void {
+  if (peers === undefined || peers.size === 1) return;
+  const fix = 'train it with one process';
+  const problems: Problem[] = [];
+  if (neededWhole(graph) !== undefined) problems.push({ key: 'tasks', message: 'a loss that compares the rows of a batch with each other needs all of them in one process', fix });
+  if (step?.isDiagnosed === true) problems.push({ key: 'training.diagnostics', message: 'gradients are not diagnosed where several processes train', fix: 'leave it out, or train with one process' });
+  if (step?.combinesTerms === true) problems.push({ key: 'training.weighting', message: 'gradients of tasks are not combined where several processes train', fix: 'take a weighting of losses, or train with one process' });
+  if (problems.length > 0) throw new UserError('config', problems);
+}
+
+/**
  * Lays a plan out and lists the calls of a step.
  * @param tableBytes the most that tables may take of the one memory; those beyond lie apart
  */
 export function compile(plan: Plan, tableBytes?: number): Compiled {
   const { graph } = plan;
+  refuseApart(plan);
   const laid = layOut(plan, graph, tableBytes);
   const { arena, areas, termAreas, places, passGradients, gradients, tables } = laid;
+  takeStage(laid);
   const isApart = areas > 1;
   let products: Sums = { at: 0, count: 0 };
   let productsOfTensors = NO_PRODUCTS;

@@ -14,5 +14,5 @@ export function createSimdEngine(threads = 1, allowRelaxed = true, watch: TeamWa
   const kernels = loadKernels(allowRelaxed, choice);
   const native = 'reason' in kernels.native ? '' : `, native kernels for ${kernels.native.family}`;
   const description = `WebAssembly SIMD${kernels.isRelaxed ? ' with fused multiply-add' : ''}${native}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
-  return { name: 'simd', description, compile: (plan, onNotice) => compileProgram(kernels, plan, threads, { ...watch, ...(onNotice && { onNotice }) }), activationBytes, apartBytes, maxBytes: MAX_BYTES };
+  return { name: 'simd', description, compile: (plan, onNotice) => compileProgram(kernels, plan, threads, { ...watch, ...(onNotice && { onNotice }) }), activationBytes, apartBytes, maxBytes: MAX_BYTES, takesPeers: true };
 }

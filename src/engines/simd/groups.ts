@@ -26,6 +26,7 @@ function link(value: Parameters<typeof linksAt>[0], lowering: Lowering): number 
 export const GROUPS: { readonly [Name in 'groupLogSumExp' | 'groupPairs']: Lowered<Name> } = {
   groupLogSumExp: {
     isByColumns: () => true,
+    needsAllRows: true,
     forward(value, lowering) {
       const { places, list } = lowering;
       const [x, y] = [places.of(value.x), places.of(value)];
@@ -42,6 +43,7 @@ export const GROUPS: { readonly [Name in 'groupLogSumExp' | 'groupPairs']: Lower
   // Each worker has its own rows, and reads those of others.
   groupPairs: {
     isByColumns: () => true,
+    needsAllRows: true,
     forward(value, lowering) {
       const { places, arena, list } = lowering;
       const [x, t, y] = [places.of(value.x), places.of(value.label), places.of(value)];

@@ -1,6 +1,7 @@
 import type { Graph } from '../../graph/graph.js';
 import { slotWords } from '../../optimizers/optimizer.js';
 import { optimizers } from '../../optimizers/optimizers.js';
+import { ALONE, type Peers } from '../../peers.js';
 import { sizeOf } from '../../tensor.js';
 import type { TableSpec } from '../../tables/layout.js';
 import { tableOptimizer, type Plan } from '../engine.js';
@@ -16,12 +17,17 @@ export const BEGIN = 65_536;
 export const TABLE_BYTES = 2 ** 31;
 /** Rows that are predicted at a time, at the least. */
 const MIN_ROWS = 1024;
+/** Of a table of fewer rows everyone keeps all: what is exchanged for it is little. */
+const DEALT_ROWS = 4096;
 
 /** Where all that a plan computes with lies. */
 export interface Laid extends PassPlan {
   readonly plan: Plan;
-  /** Rows that pass at once, and rows of a step. */
+  readonly peers: Peers;
+  /** Rows that pass at once, and rows of a step: of all processes, which have a part of each. */
   readonly passRows: number;
+  /** The most that pass at once, also in predictions. */
+  readonly maxRows: number;
   readonly stepRows: number;
   /** Constants of an optimizer's step: CONSTANT_WORDS each. Those of wide tables are those of all tables where they have no optimizer of their own. */
   readonly constants: { readonly dense: number; readonly tables: number; readonly wide: number };
@@ -46,7 +52,7 @@ export interface Laid extends PassPlan {
  * @param tableBytes the most that tables may take of it; those beyond lie apart
  */
 export function layOut(plan: Plan, graph: Graph = plan.graph, tableBytes = Infinity): Laid {
-  const { layout, optimizers: specs, batchRows = MIN_ROWS, step } = plan;
+  const { layout, optimizers: specs, batchRows = MIN_ROWS, step, peers = ALONE, dealtRows = DEALT_ROWS } = plan;
   const maxRows = Math.max(batchRows, MIN_ROWS);
   const passRows = step?.rows === undefined ? maxRows : batchRows;
   const stepRows = Math.max(step?.rows ?? 0, passRows);
@@ -55,7 +61,8 @@ export function layOut(plan: Plan, graph: Graph = plan.graph, tableBytes = Infin
   const room = Math.max(areas, termAreas);
   const arena = createArena(BEGIN);
   if (arena.take('barrier', 16) !== BEGIN) throw new Error('the barrier comes first');
-  const places = createPlaces(arena, graph, maxRows);
+  const ownRows = (rows: number): number => Math.ceil(rows / peers.size);
+  const places = createPlaces(arena, graph, ownRows(maxRows));
   const numSlotWords = slotWords(optimizers.build(specs.dense), places.weightsCount);
   const areaBytes = places.weightsCount * WORD;
   const tableConstants = arena.take('table constants', CONSTANT_WORDS);
@@ -67,16 +74,20 @@ export function layOut(plan: Plan, graph: Graph = plan.graph, tableBytes = Infin
   const gradientsOf = (name: string): PassPlan['passGradients'] => ({ at: arena.take(name, room * places.weightsCount), areaBytes });
   const passGradients = gradientsOf('dense gradients');
   return {
-    plan, graph, layout, arena, places, areas, termAreas, passRows, stepRows, passGradients,
+    plan, peers, graph, layout, arena, places, areas, termAreas, passRows, maxRows, stepRows, passGradients,
     gradients: stepRows > passRows ? gradientsOf('dense gradients of a step') : passGradients,
     denseSlots: { at: arena.take('dense slots', numSlotWords), gap: places.weightsCount * WORD, bytes: numSlotWords * WORD },
     constants,
-    tables: placeTables(layout, arena, placeBags(layout, arena, maxRows), updateOf, maxRows, { stepRows, areas: room, isAveraged: step?.average !== undefined, tableBytes }),
+    tables: placeTables(layout, arena, placeBags(layout, arena, places.maxRows), updateOf, places.maxRows, {
+      stepRows, areas: room, isAveraged: step?.average !== undefined, tableBytes, peers, dealtRows,
+      ownRows: Math.ceil(stepRows / passRows) * ownRows(passRows),
+    }),
     average: step?.average && { decay: step.average.decay, weights: arena.take('average', places.weightsCount), clock: arena.take('clock', 4) },
     norms: arena.take('norms', 4),
     sharedWeights: arena.take('shared weights', areas),
     ownWeights: arena.take('own weights', areas),
     refused: arena.take('refused', 1),
+    allRows: peers.size === 1 ? undefined : arena.take('rows of all processes', 2),
     running: runningOf(graph, places),
     dropoutKeys: new Map(graph.values.flatMap((value) => (value.op === 'dropout' ? [[value.name, arena.take(`key ${value.name}`, 1)] as const] : []))),
     terms: new Map(graph.terms.map(({ name }) => [name, { weight: arena.take(`weight ${name}`, 4), loss: arena.take(`loss ${name}`, 4) }])),

@@ -4,8 +4,11 @@ import { WORD } from './arena.js';
 import { createBagLoader, itemsOf } from './bags.js';
 import type { Laid } from './lay-out.js';
 
-/** Copies rows `begin` to `begin + rows` of a batch to where the calls read them. */
-export type Loader = (batch: Batch, begin: number, rows: number) => void;
+/**
+ * Copies rows `begin` to `begin + rows` of a batch to where the calls read them.
+ * @param first of the first of a step's parts: how many rows they have together
+ */
+export type Loader = (batch: Batch, begin: number, rows: number, first?: number) => void;
 
 const NO_VECTORS: ReadonlyMap<string, VectorColumn> = new Map();
 
@@ -20,15 +23,15 @@ export function createLoader({ graph, layout, arena, places, tables }: Laid, mem
   const vectorFields = layout.columns.flatMap(({ kind, field, width }) => (kind === 'vector' ? [{ field, width, at: tables.column('number', field, width) / WORD }] : []));
   const labels = graph.values.flatMap((value) => (value.op === 'input' && value.source.kind === 'label' ? [{ name: value.source.column, at: places.of(value).at / WORD }] : []));
   const bags = createBagLoader(memory, tables.bags, arena.bytes);
-  const keyCounts = tables.all.map(({ rows, count, fields }) => {
+  const keyCounts = tables.all.map(({ gathered: { count, most }, fields }) => {
     const bagFields = fields.filter(({ kind }) => kind === 'bag').map(({ field }) => field);
-    return { at: count / WORD + 2, most: rows, numIds: fields.length - bagFields.length, bagFields };
+    return { at: count / WORD + 2, most, numIds: fields.length - bagFields.length, bagFields };
   });
   const withBags = bagsBetweenRows(layout);
   let looked: { readonly of: Batch; readonly batch: Batch } | undefined;
-  return (given, begin, rows) => {
+  return (given, begin, rows, first = begin === 0 ? given.rows : undefined) => {
     // Parts of a batch are loaded one after the other.
-    if (begin === 0 || looked?.of !== given) looked = { of: given, batch: withBags(given) };
+    if (first !== undefined || looked?.of !== given) looked = { of: given, batch: withBags(given) };
     const { batch } = looked;
     if (rows > places.maxRows) throw new Error(`a batch of ${rows} rows, where ${places.maxRows} were planned`);
     for (const { field, at } of idFields) words.set(column(batch.ids, field).subarray(begin, begin + rows), at);
@@ -40,8 +43,8 @@ export function createLoader({ graph, layout, arena, places, tables }: Laid, mem
     }
     bags.load(batch, begin, rows);
     // The distinct rows of a step are found in one hash table, however many passes it has.
-    for (const { at, most, numIds, bagFields } of begin === 0 ? keyCounts : []) {
-      let keys = numIds * batch.rows;
+    for (const { at, most, numIds, bagFields } of first === undefined ? [] : keyCounts) {
+      let keys = numIds * first!;
       for (const field of bagFields) keys += itemsOf(column(batch.bags, field), 0, batch.rows);
       words[at] = Math.min(most, keys);
     }

@@ -1,10 +1,16 @@
 import type { OperationName, Parameter, Value, ValueOf } from '../../graph/operations.js';
 import type { Arena } from './arena.js';
-import type { CallList } from './call-list.js';
+import type { CallList, Doubles } from './call-list.js';
 import type { Places } from './places.js';
 
 /** What a list of calls is for: predictions, or a pass of training, with or without moving running statistics. */
 export type Mode = 'train' | 'inspect' | 'predict';
+
+/** Some work on columns of the batch, and what it leaves there that is added up over all processes before the next turn. */
+export interface Turn {
+  emit(): void;
+  readonly sums?: Doubles;
+}
 
 /** What an operation is lowered with. */
 export interface Lowering {
@@ -22,6 +28,10 @@ export interface Lowering {
   accumulate(value: Value): 0 | 1;
   /** Address of the dropout key of a layer, written before each step. */
   dropoutKey(name: string): number;
+  /** Where the rows of the batch stand that all processes have, a double; undefined where this one has all rows. */
+  readonly allRows: number | undefined;
+  /** Turns of several values of a phase, which meet between them. */
+  inTurns(turns: readonly Turn[]): void;
   /** Address of the word that becomes 1 where a loss, a gradient or a running statistic is not finite. */
   readonly refused: number;
 }
@@ -30,6 +40,8 @@ export interface Lowering {
 export interface Lowered<Name extends OperationName> {
   /** Whether a value of the operation takes its columns whole: for sums over the batch. */
   isByColumns?(value: ValueOf<Name>, mode: Mode): boolean;
+  /** Whether it looks at all rows of a batch in a way that does not go in turns. */
+  readonly needsAllRows?: true;
   forward(value: ValueOf<Name>, lowering: Lowering): void;
   backward(value: ValueOf<Name>, lowering: Lowering): void;
 }

@@ -79,6 +79,7 @@ export const MAPS: { readonly [Name in 'affine' | 'map' | 'productLogit' | 'cros
   // The gradient of each row is the sum of all rows' gradients.
   batchSum: {
     isByColumns: () => true,
+    needsAllRows: true,
     forward(value, { places, arena, list }) {
       const [x, y] = [places.of(value.x), places.of(value)];
       list.emit('batchSum', { x: x.at, ldx: x.ld, y: y.at, ldy: y.ld, sums: arena.take(`sums ${value.id}`, 4 * x.columns), rows: ROWS, columns: x.columns, accumulate: 0 });

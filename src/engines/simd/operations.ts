@@ -1,9 +1,9 @@
-import type { Activation, LossName, OperationName, Parameter, RunningStatistics, ValueOf } from '../../graph/operations.js';
-import type { Arena } from './arena.js';
+import type { Activation, LossName, OperationName, ValueOf } from '../../graph/operations.js';
 import { GROUPS } from './groups.js';
 import type { Lowered, Lowering } from './lowering.js';
 import { MAPS } from './maps.js';
 import { ROWS, type CallList } from './call-list.js';
+import { normalise, normaliseGradient } from './normalise.js';
 import { toFours, type Matrix, type Place, type Places } from './places.js';
 
 type LoweringTable = { readonly [Name in Exclude<OperationName, LossName>]: Lowered<Name> };
@@ -74,8 +74,7 @@ export const LOWERED: LoweringTable = {
       else {
         const z = places.columns(`normalised ${value.id}`, value.width);
         const { ones, zeros } = constants(lowering, value.width);
-        normalise(lowering, x, z, ones, zeros, value.running);
-        list.emit('dice', { x: x.at, ldx: x.ld, z: z.at, ldz: z.ld, slope: places.vector(value.slope!), y: y.at, ldy: y.ld, rows: ROWS, columns: x.columns });
+        normalise(lowering, x, z, ones, zeros, value.running, () => list.emit('dice', { x: x.at, ldx: x.ld, z: z.at, ldz: z.ld, slope: places.vector(value.slope!), y: y.at, ldy: y.ld, rows: ROWS, columns: x.columns }));
       }
     },
     backward(value, lowering) {
@@ -239,28 +238,6 @@ export const LOWERED: LoweringTable = {
     },
   },
 };
-
-/** y = (x - mean) / √(variance + ε) · gain + shift */
-function normalise({ mode, arena, places, list }: Lowering, x: Place, y: Place, gain: number, shift: number, running: RunningStatistics): void {
-  const at = places.vector(running.mean);
-  if (mode === 'predict') {
-    list.emit('normaliseRunning', { x: x.at, ldx: x.ld, y: y.at, ldy: y.ld, gain, shift, running: at, rows: ROWS, columns: x.columns, epsilon: running.epsilon });
-    return;
-  }
-  const statistics = statisticsAt(arena, running.mean, x);
-  const momentum = mode === 'train' ? running.momentum : 0;
-  list.emit('normalise', { x: x.at, ldx: x.ld, y: y.at, ldy: y.ld, gain, shift, running: at, statistics, rows: ROWS, columns: x.columns, epsilon: running.epsilon, momentum });
-}
-
-function normaliseGradient({ arena, list }: Lowering, x: Place, y: Place, gain: number, mean: Parameter, dgain: number, dshift: number, accumulate: number): void {
-  const statistics = statisticsAt(arena, mean, x);
-  list.emit('normaliseGradient', { x: x.at, ldx: x.ld, dy: y.gradient, ldy: y.ld, gain, statistics, dx: x.gradient, dgain, dshift, rows: ROWS, columns: x.columns, accumulate });
-}
-
-/** A batch's mean and 1/√(variance + ε), and room for two sums in double precision. */
-function statisticsAt(arena: Arena, mean: Parameter, x: Place): number {
-  return arena.take(`statistics ${mean.name}`, 6 * x.columns);
-}
 
 /** Gains of 1 and shifts of 0 that nothing trains. */
 function constants({ arena }: Lowering, width: number): { readonly ones: number; readonly zeros: number } {

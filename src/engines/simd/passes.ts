@@ -5,7 +5,7 @@ import type { InputLayout } from '../../tables/layout.js';
 import { WORD, type Arena } from './arena.js';
 import { ROWS, type CallList } from './call-list.js';
 import { lowerLoss } from './losses.js';
-import type { Lowering, Mode } from './lowering.js';
+import type { Lowering, Mode, Turn } from './lowering.js';
 import { LOWERED } from './operations.js';
 import { inPhases } from './phases.js';
 import type { Places } from './places.js';
@@ -17,6 +17,7 @@ type Computed = Exclude<Value, LossValue>;
 /** An entry of the table, whatever its operation. */
 interface Lowered {
   isByColumns?(value: Value, mode: Mode): boolean;
+  readonly needsAllRows?: true;
   forward(value: Value, lowering: Lowering): void;
   backward(value: Value, lowering: Lowering): void;
 }
@@ -35,6 +36,8 @@ export interface PassPlan {
   /** Dense gradients as a pass leaves them, in the first of the areas, which lie `areaBytes` apart. */
   readonly passGradients: { readonly at: number; readonly areaBytes: number };
   readonly refused: number;
+  /** Where the rows stand that all processes pass together, a double; undefined where this one has all rows. */
+  readonly allRows: number | undefined;
   readonly running: { readonly at: number; readonly length: number };
   readonly dropoutKeys: ReadonlyMap<string, number>;
   /** By term: where the weight of its loss lies (and 8 bytes on the rows that it is divided by, if they are not those of a pass), and its mean loss and rows (two doubles). */
@@ -54,7 +57,7 @@ export interface Pass {
  * @param targets what is computed in evaluation mode
  */
 export function lowerPass(plan: PassPlan, mode: Mode, list: CallList, targets: readonly Value[] = [...plan.graph.predictions.values()]): Pass {
-  const { graph, layout, arena, places, tables, passGradients, dropoutKeys, refused, running } = plan;
+  const { graph, layout, arena, places, tables, passGradients, dropoutKeys, refused, running, allRows } = plan;
   const input = graph.values.find((value) => value.op === 'input' && value.source.kind === 'features');
   const values = mode === 'predict' ? neededFor(graph, targets) : graph.values;
   const computed = values.filter((value): value is Computed => !isLoss(value));
@@ -62,9 +65,20 @@ export function lowerPass(plan: PassPlan, mode: Mode, list: CallList, targets: r
   const weightsEnd = places.weightsBegin + places.weightsCount * WORD;
   const reach = reachOf(graph);
   let written = new Set<Value>();
+  /** Of the phase that is lowered. */
+  const started: (readonly Turn[])[] = [];
+  const finishTurns = (): void => {
+    const all = started.splice(0);
+    for (let t = 0; t < Math.max(0, ...all.map((turns) => turns.length)); t++) {
+      const turns = all.flatMap((each) => each[t] ?? []);
+      for (const turn of turns) turn.emit();
+      list.together(turns.flatMap(({ sums }) => sums ?? []));
+    }
+  };
   let gradientsAt = passGradients.at;
   const lowering: Lowering = {
-    mode, places, arena, list, refused,
+    mode, places, arena, list, refused, allRows,
+    inTurns: (turns) => void started.push(turns),
     cancelled: cancelledBiases(graph),
     computed: new Set<Value>(computed),
     gradientAt: (address) => (address < places.weightsBegin || address >= weightsEnd ? address : address - places.weightsBegin + gradientsAt),
@@ -95,6 +109,7 @@ export function lowerPass(plan: PassPlan, mode: Mode, list: CallList, targets: r
       for (const [i, phase] of phases.entries()) {
         if (i > 0) list.separate();
         for (const value of phase) operation(value).forward(value, lowering);
+        finishTurns();
       }
       // An extreme number may spoil them and leave the losses finite.
       if (mode === 'train' && running.length > 0) list.emit('checkFinite', { numbers: running.at, refused, count: running.length });
@@ -123,6 +138,7 @@ export function lowerPass(plan: PassPlan, mode: Mode, list: CallList, targets: r
           const isGroupWritten = value.op === 'linear' && clearUnwritten(value, places, written, list);
           if (written.has(value) || isGroupWritten) operation(value).backward(value, lowering);
         }
+        finishTurns();
         list.separate();
       }
       list.flushSums();
@@ -134,6 +150,11 @@ export function lowerPass(plan: PassPlan, mode: Mode, list: CallList, targets: r
       list.emit('refuseUnlessFinite', { refused });
     },
   };
+}
+
+/** The first operation of a graph that looks at all rows of a batch in a way that several processes cannot; undefined where there is none. */
+export function neededWhole({ values }: Graph): string | undefined {
+  return values.find((value) => !isLoss(value) && operation(value).needsAllRows === true)?.op;
 }
 
 function matricesOf(graph: Graph, places: Places) {

@@ -1,5 +1,5 @@
 import type { Batch } from '../../batch.js';
-import { streamKey } from '../../random.js';
+import { maskKeyFrom, streamKey } from '../../random.js';
 import type { HostTensor } from '../../tensor.js';
 import { createGateSums, diagnosisOf, type Diagnosis, type TermWeights } from '../diagnosis.js';
 import { refusedLosses, tableTensor, type Plan, type Program, type StepSettings, type TermLoss } from '../engine.js';
@@ -8,6 +8,7 @@ import { countedRows, gramianOf, meanOfParts } from '../step-rows.js';
 import { createApart, isApart } from './apart.js';
 import { WORD } from './arena.js';
 import { setClock } from './average.js';
+import { createExchange, exchangesOf } from './exchange.js';
 import { compile } from './compile.js';
 import { watchUpdates } from './diagnose.js';
 import { createConstantsWriter } from './constants.js';
@@ -23,7 +24,7 @@ import { createTeam, type TeamWatch } from './team.js';
 export function compileProgram(kernels: KernelModule, plan: Plan, threads: number, watch: TeamWatch): Program {
   const { graph, seed } = plan;
   const compiled = compile(plan, watch.tableBytes ?? TABLE_BYTES);
-  const { arena, places, tables, lists, terms, areas, passRows, stepRows } = compiled;
+  const { arena, places, tables, lists, terms, areas, passRows, stepRows, maxRows, peers, allRows } = compiled;
   const clip = plan.step?.clip;
   const memory = createMemory(arena.bytes);
   const apart = createApart(tables.all);
@@ -33,7 +34,8 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
   const doubles = new Float64Array(memory.buffer);
   const view = (at: number, length: number): Float32Array => floats.subarray(at / WORD, at / WORD + length);
   const rowWork = places.groups.reduce((sum, { matrix }) => sum + 3 * matrix.inputs * matrix.panels * 8, 0);
-  const team = createTeam({ kernels, memory, apart, lists, barrier: BEGIN, threads, rowWork, ...watch });
+  const team = createTeam({ kernels, memory, apart, lists, barrier: BEGIN, threads, rowWork, exchanges: exchangesOf(compiled, memory), ...watch });
+  const exchange = createExchange(compiled, memory, instantiate(kernels, memory, apart), apart);
   const load = createLoader(compiled, memory);
   const store = createStore(compiled, memory, apart);
   const writeConstants = createConstantsWriter(compiled, floats);
@@ -41,15 +43,16 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
   const runningBefore = running.slice();
   const graphWeights = graph.terms.map(({ weight }) => weight);
   const termPlaces = [...terms.values()];
+  const masks = graph.values.flatMap((value) => (value.op === 'dropout' ? [{ name: value.name, width: value.width, at: compiled.dropoutKeys.get(value.name)! }] : []));
   let step = 0;
 
   for (const { running: normalisation, width } of graph.values.flatMap((value) => (value.op === 'activation' ? [value] : []))) {
     if (normalisation !== undefined) view(arena.take(`ones ${width}`, toFours(width)), width).fill(1);
   }
 
-  /** Readies a step: what its calls read beside the batch. A pass that is not a step's first has masks of its own. */
-  const prepare = (pass: number, weights: readonly number[], counted: readonly number[] | undefined): void => {
-    for (const [name, at] of compiled.dropoutKeys) words[at / WORD] = streamKey(seed, 'dropout', name, step, ...(pass > 0 ? [pass] : []));
+  /** Readies a step: what its calls read beside the batch. A pass that is not a step's first has masks of its own, and rows have theirs wherever they pass. */
+  const prepare = (pass: number, weights: readonly number[], counted: readonly number[] | undefined, firstRow = 0): void => {
+    for (const { name, at, width } of masks) words[at / WORD] = maskKeyFrom(streamKey(seed, 'dropout', name, step, ...(pass > 0 ? [pass] : [])), firstRow * width);
     for (const [t, { weight }] of termPlaces.entries()) {
       floats[weight / WORD] = weights[t]!;
       doubles[weight / 8 + 1] = counted?.[t] ?? 0;
@@ -64,25 +67,35 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
   };
   const isRefused = (): boolean => words[compiled.refused / WORD] === 1;
 
-  /** Loads the passes of a batch, one by one, until there are no more or a number is not finite. */
-  const forEachPass = (batch: Batch, visit: (rows: number, pass: number) => void): void => {
-    words[compiled.refused / WORD] = 0;
-    for (let begin = 0, pass = 0; begin < batch.rows && !isRefused(); begin += passRows, pass++) {
-      const rows = Math.min(passRows, batch.rows - begin);
-      load(batch, begin, rows);
-      visit(rows, pass);
+  /** Loads this process's parts of the passes of a batch, one by one, until there are no more or `isOver`. */
+  const forEachPart = (batch: Batch, most: number, visit: (rows: number, pass: number, begin: number, all: number) => void, isOver = (): boolean => false): void => {
+    const passes = Array.from({ length: Math.ceil(batch.rows / most) }, (_, pass) => ({ begin: pass * most, all: Math.min(most, batch.rows - pass * most) }));
+    const parts = passes.map(({ begin, all }) => exchange.own(begin, all));
+    exchange.fetch(batch, parts);
+    const ofStep = parts.reduce((sum, { rows }) => sum + rows, 0);
+    for (const [pass, { begin, rows }] of parts.entries()) {
+      if (isOver()) break;
+      load(batch, begin, rows, pass === 0 ? ofStep : undefined);
+      exchange.place(pass);
+      if (allRows !== undefined) doubles[allRows / 8] = passes[pass]!.all;
+      visit(rows, pass, begin, passes[pass]!.all);
     }
+  };
+  /** The passes of a step, until a number is not finite. */
+  const forEachPass = (batch: Batch, visit: (rows: number, pass: number, firstRow: number) => void): void => {
+    words[compiled.refused / WORD] = 0;
+    forEachPart(batch, passRows, (rows, pass, begin) => visit(rows, pass, begin - pass * passRows), isRefused);
   };
   const joined = (parts: readonly Map<string, TermLoss>[]): Map<string, TermLoss> => new Map([...terms.keys()].map((name) => [name, meanOfParts(parts.map((part) => part.get(name)!))]));
 
   /** The passes of a step. */
   const runPasses = (batch: Batch, weights: readonly number[]): Map<string, TermLoss> => {
-    const counted = batch.rows > passRows ? countedRows(graph, batch) : undefined;
+    const counted = batch.rows > passRows || peers.size > 1 ? countedRows(graph, batch) : undefined;
     const parts: Map<string, TermLoss>[] = [];
-    forEachPass(batch, (rows, pass) => {
-      prepare(pass, weights, counted);
+    forEachPass(batch, (rows, pass, firstRow) => {
+      prepare(pass, weights, counted, firstRow);
       team.run('pass', rows);
-      parts.push(lossesOf());
+      parts.push(exchange.losses(lossesOf()));
     });
     return joined(parts);
   };
@@ -90,13 +103,15 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
   /** Runs a list in evaluation mode over a batch of any size. */
   const predicted = (batch: Batch, list: 'predict' | 'evaluate', onPart: () => void): Map<string, Float32Array> => {
     const results = new Map([...compiled.predictions.keys()].map((task) => [task, new Float32Array(batch.rows)]));
-    for (let begin = 0; begin < batch.rows; begin += places.maxRows) {
-      const rows = Math.min(places.maxRows, batch.rows - begin);
-      load(batch, begin, rows);
+    forEachPart(batch, maxRows, (rows, part, _begin, all) => {
       team.run(list, rows);
-      for (const [task, place] of compiled.predictions) firstColumn(place, rows, results.get(task)!, begin);
+      for (const [task, place] of compiled.predictions) {
+        const own = new Float32Array(rows);
+        firstColumn(place, rows, own, 0);
+        exchange.column(own, results.get(task)!.subarray(part * maxRows, part * maxRows + all));
+      }
       onPart();
-    }
+    });
     return results;
   };
 
@@ -128,11 +143,11 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
   };
 
   const predictSync = (batch: Batch): Map<string, Float32Array> => predicted(batch, 'predict', () => undefined);
-  const exchange = (): void => {
+  const swapAverage = (): void => {
     setClock(compiled, floats, step);
     team.run('exchange', places.maxRows);
   };
-  const isOnePass = areas === 1 && stepRows === passRows;
+  const isOnePass = areas === 1 && stepRows === passRows && peers.size === 1;
 
   return {
     trainStep(batch, { rates = { dense: 1, embeddings: 1 }, weights = graphWeights, combine, isDiagnosed = false } = {}) {
@@ -145,12 +160,16 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
       if (isOnePass) {
         words[compiled.refused / WORD] = 0;
         prepare(0, weights, undefined);
-        load(batch, 0, batch.rows);
+        load(batch, 0, batch.rows, batch.rows);
         team.run('train', batch.rows);
         losses = lossesOf();
       } else {
         // Where terms are combined, each is differentiated as it is.
         losses = runPasses(batch, areas > 1 ? weights.map(() => 1) : weights);
+        if (!isRefused()) {
+          exchange.gradients();
+          exchange.agree();
+        }
         if (areas > 1 && !isRefused()) counts = { shared: combineTerms(losses, combine, batch.rows), own: graphWeights };
         if (!isRefused()) team.run('update', batch.rows);
       }
@@ -167,23 +186,24 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
     evaluate(batch) {
       const parts: Map<string, TermLoss>[] = [];
       prepare(0, graphWeights, undefined);
-      const predictions = predicted(batch, 'evaluate', () => parts.push(lossesOf()));
+      const predictions = predicted(batch, 'evaluate', () => parts.push(exchange.losses(lossesOf())));
       return Promise.resolve({ predictions, losses: joined(parts) });
     },
 
     losses(batch) {
       const parts: Map<string, TermLoss>[] = [];
-      forEachPass(batch, (rows, pass) => {
-        prepare(pass, graphWeights, undefined);
+      forEachPass(batch, (rows, pass, firstRow) => {
+        prepare(pass, graphWeights, undefined, firstRow);
         team.run('losses', rows);
-        parts.push(lossesOf());
+        parts.push(exchange.losses(lossesOf()));
       });
       return Promise.resolve(joined(parts));
     },
 
     inspect(batch) {
+      if (peers.size > 1) throw new Error('only a process that is alone looks at its gradients');
       prepare(0, graphWeights, undefined);
-      load(batch, 0, batch.rows);
+      load(batch, 0, batch.rows, batch.rows);
       team.run('inspect', batch.rows);
       const predictions = new Map<string, Float32Array>();
       for (const [task, place] of compiled.predictions) {
@@ -204,7 +224,7 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
       return Promise.resolve({ losses: lossesOf(), predictions, gradients });
     },
 
-    averaged: (work) => (compiled.average === undefined ? work() : exchanged(exchange, work)),
+    averaged: (work) => (compiled.average === undefined ? work() : exchanged(swapAverage, work)),
     state: () => store.state(step),
     restore(saved) {
       store.restore(saved);

@@ -78,6 +78,7 @@ export function lowerClip(laid: Laid, clip: Clip, list: CallList): void {
   const [dense, tables] = [denseRanges(laid), tableRanges(laid)];
   const { at: sums } = lowerProducts([...dense, ...tables], 1, 'norm', arena, list);
   list.separate();
+  list.together(laid.tables.all.flatMap(({ isDealt }, t) => (isDealt ? [{ at: sums + (dense.length + t) * 8, count: 1 }] : [])));
   const most = clip.norm ?? Infinity;
   const ofDense = { sums, count: dense.length, most, norm: norms };
   const ofTables = { sums: sums + dense.length * 8, count: tables.length, most, norm: norms + 8 };

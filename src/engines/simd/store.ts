@@ -1,9 +1,10 @@
 import type { Parameter } from '../../graph/operations.js';
 import { optimizers } from '../../optimizers/optimizers.js';
 import { drawEmbeddings } from '../../tables/first-embeddings.js';
+import { ALONE } from '../../peers.js';
 import { PART_NUMBERS, partsOf, sizeOf, type HostTensor } from '../../tensor.js';
 import { tableTensor, type ProgramState } from '../engine.js';
-import { refuseOtherTensors } from '../restore.js';
+import { refuseOtherTensors, type Shapes } from '../restore.js';
 import { drawParameter } from '../weights.js';
 import { rowsAt, type Apart } from './apart.js';
 import { WORD } from './arena.js';
@@ -23,7 +24,7 @@ export interface Store {
 }
 
 /** Draws first weights, and gives the way to all tensors. */
-export function createStore({ plan: { optimizers: specs, seed, isRestored = false }, graph, places, tables, denseSlots, average }: Laid, memory: { readonly buffer: ArrayBufferLike }, apart: readonly Apart[] = []): Store {
+export function createStore({ plan: { optimizers: specs, seed, isRestored = false }, peers, graph, places, tables, denseSlots, average }: Laid, memory: { readonly buffer: ArrayBufferLike }, apart: readonly Apart[] = []): Store {
   const floats = new Float32Array(memory.buffer);
   const dense = optimizers.build(specs.dense);
   const trained = graph.parameters.filter(({ isTrainable }) => isTrainable);
@@ -52,10 +53,13 @@ export function createStore({ plan: { optimizers: specs, seed, isRestored = fals
 
   const rowsOf = ({ at }: TablePlace): ReturnType<typeof rowsAt> => rowsAt(at, floats, apart);
   const tensorsOf = (table: TablePlace, step: number): RowTensors => rowTensors(table, rowsOf(table).floats, average?.decay, step);
+  /** Writes this process's rows out of all. */
   const writeRows = (table: TablePlace, tensor: RowTensor, parts: Iterable<Float32Array>): void => {
-    let at = rowsOf(table).first;
+    const { first } = rowsOf(table);
+    const { rank, size } = table.isDealt ? peers : ALONE;
+    let row = 0;
     for (const part of parts) {
-      for (let begin = 0; begin < part.length; begin += tensor.width, at += table.stride) tensor.write(at, part, begin);
+      for (let begin = 0; begin < part.length; begin += tensor.width, row++) if (row % size === rank) tensor.write(first + Math.floor(row / size) * table.stride, part, begin);
     }
   };
   const named = (table: TablePlace, { suffix, width, read }: RowTensor): [string, HostTensor] => {
@@ -86,8 +90,16 @@ export function createStore({ plan: { optimizers: specs, seed, isRestored = fals
     ...dense.slots.map(({ name }, s) => ({ parameter, suffix: name, shift: slotShift(s) })),
   ]);
 
+  /** Of tensors that are dealt out: their rows with all processes. */
+  const dealt = new Map(
+    tables.all.filter(({ isDealt }) => isDealt).flatMap((table) => {
+      const { weights, optimizer } = tensorsOf(table, 0);
+      return [weights, ...optimizer].map(({ suffix }) => [tableTensor(table.name) + suffix, table.allRows] as const);
+    }),
+  );
   const state = (step: number): ProgramState => ({
     step,
+    ...(dealt.size > 0 && { dealt: new Set(dealt.keys()) }),
     weights: new Map<string, HostTensor>([
       ...graph.parameters.map((parameter) => [parameter.name, tensorOf(parameter, usedShift(parameter))] as const),
       ...tables.all.map((table) => named(table, tensorsOf(table, step).weights)),
@@ -97,6 +109,9 @@ export function createStore({ plan: { optimizers: specs, seed, isRestored = fals
       ...tables.all.flatMap((table) => tensorsOf(table, step).optimizer.map((tensor) => named(table, tensor))),
     ]),
   });
+
+  /** A live state's shapes, as those of all processes together. */
+  const whole = (tensors: ProgramState['weights']): Shapes => new Map([...tensors].map(([name, { shape }]) => [name, { shape: shape.with(0, dealt.get(name) ?? shape[0]!) }]));
 
   /** Weights whose average, if one is kept, starts with them. */
   const writeWeights = (parameter: Parameter, data: Float32Array): void => {
@@ -108,9 +123,9 @@ export function createStore({ plan: { optimizers: specs, seed, isRestored = fals
     for (const [s, { first }] of dense.slots.entries()) if (first !== 0) write(parameter, slotShift(s), new Float32Array(sizeOf(parameter.shape)).fill(first));
   }
   for (const table of tables.all) {
-    const { name, rows, width, stride } = table;
+    const { name, rows, allRows, isDealt, width, stride } = table;
     const { floats: own, first } = rowsOf(table);
-    if (!isRestored) drawEmbeddings(name, seed, { data: own, at: first, rows, width, stride });
+    if (!isRestored) drawEmbeddings(name, seed, { data: own, at: first, rows: allRows, width, stride, ...(isDealt && { dealt: peers }) });
     const { weights, optimizer } = tensorsOf(table, 0);
     for (const tensor of optimizer.filter((each) => each.first !== 0)) {
       const values = new Float32Array(tensor.width).fill(tensor.first);
@@ -122,7 +137,8 @@ export function createStore({ plan: { optimizers: specs, seed, isRestored = fals
   return {
     tensorOf, shiftTo, state,
     restore(saved) {
-      refuseOtherTensors(state(0), saved);
+      const live = state(0);
+      refuseOtherTensors({ weights: whole(live.weights), optimizer: whole(live.optimizer) }, saved);
       const hasOptimizer = saved.optimizer.size > 0;
       for (const parameter of graph.parameters) writeWeights(parameter, saved.weights.get(parameter.name)!.data);
       for (const { parameter, suffix, shift } of hasOptimizer ? denseTensors : []) write(parameter, shift, saved.optimizer.get(`${parameter.name}.${suffix}`)!.data);

@@ -1,6 +1,7 @@
 import { slotWords, type Optimizer } from '../../optimizers/optimizer.js';
 import type { InputColumns, InputLayout, TableSpec } from '../../tables/layout.js';
 import { averageWords } from '../average.js';
+import type { Peers } from '../../peers.js';
 import { placesApart } from './apart.js';
 import { WORD, type Arena } from './arena.js';
 import { POOLING_NUMBERS, type BagPlace } from './bags.js';
@@ -19,9 +20,32 @@ export interface TableUpdate {
   readonly constants: number;
 }
 
-/** Where one table and what belongs to it lie. */
-export interface TablePlace extends TableSpec {
+/** Distinct rows of a table, and their gradients. */
+export interface Gathered {
+  readonly hash: number;
+  readonly distinct: number;
+  /** Of the distinct rows; further areas of as many floats lie `areaBytes` on. */
+  readonly gradients: number;
+  readonly areaBytes: number;
+  /** Three words: the number of distinct rows, one that is free, and what it can be at the most in this step. */
+  readonly count: number;
+  /** The most that there is room for. */
+  readonly most: number;
+}
+
+/**
+ * Where one table and what belongs to it lie. Its rows are those that this process has: every so many where it is dealt out. What
+ * is gathered for it in a step, from all processes, is what it is updated with.
+ */
+export interface TablePlace extends TableSpec, Gathered {
   readonly update: TableUpdate;
+  /** Rows that all processes have together. */
+  readonly allRows: number;
+  readonly isDealt: boolean;
+  /** Where rows are looked up: in the table, or where those that a step needs were brought together. */
+  readonly looked: { readonly at: number; readonly stride: number; readonly rows: number };
+  /** What the rows of this process give. */
+  readonly gathered: Gathered;
   /** The columns of the input that are looked up in it. */
   readonly fields: readonly TableColumns[];
   /** Floats from row to row: the weights, what the optimizer keeps, then the average and the steps that it covers, if there is one. */
@@ -31,13 +55,6 @@ export interface TablePlace extends TableSpec {
   /** Of its first row: in the one memory, or among the addresses of tables that lie apart. */
   readonly at: number;
   readonly claim: number;
-  readonly hash: number;
-  readonly distinct: number;
-  /** Of the distinct rows; further areas of as many floats lie `areaBytes` on. */
-  readonly gradients: number;
-  readonly areaBytes: number;
-  /** Three words: the number of distinct rows, one that is free, and what it can be at the most in this step. */
-  readonly count: number;
 }
 
 /** All that belongs to tables in a plan's memory. */
@@ -51,6 +68,8 @@ export interface TablePlaces {
   readonly fresh: number;
   /** Where the ids or numbers of a field lie, `width` of them a row. */
   column(kind: 'id' | 'number', field: string, width?: number): number;
+  /** Where the numbers of the rows lie that a field looks up in a table. */
+  ids(table: TablePlace, field: string): number;
 }
 
 /** What tables need room for. */
@@ -63,10 +82,14 @@ export interface TableRoom {
   readonly isAveraged: boolean;
   /** The most that tables may take of the one memory: the largest of them lie apart. */
   readonly tableBytes: number;
+  readonly peers: Peers;
+  /** Rows of a step that this process passes, and rows from which on a table is dealt out. */
+  readonly ownRows: number;
+  readonly dealtRows: number;
 }
 
 /** Lays out the tables of a layout. */
-export function placeTables(layout: InputLayout, arena: Arena, bags: ReadonlyMap<string, BagPlace>, updateOf: (table: TableSpec) => TableUpdate, maxRows: number, { stepRows, areas, isAveraged, tableBytes }: TableRoom): TablePlaces {
+export function placeTables(layout: InputLayout, arena: Arena, bags: ReadonlyMap<string, BagPlace>, updateOf: (table: TableSpec) => TableUpdate, maxRows: number, { stepRows, areas, isAveraged, tableBytes, peers, ownRows, dealtRows }: TableRoom): TablePlaces {
   const fieldsOf = new Map(layout.tables.map(({ name }) => [name, [] as TableColumns[]]));
   for (const columns of layout.columns) if ('table' in columns) fieldsOf.get(columns.table)!.push(columns);
   const claims = arena.take('claims', layout.tables.length);
@@ -74,35 +97,50 @@ export function placeTables(layout: InputLayout, arena: Arena, bags: ReadonlyMap
     const update = updateOf(table);
     const average = table.width + slotWords(update.optimizer, table.width);
     const stride = average + (isAveraged ? averageWords(table.width) : 0);
-    return { table, update, average, stride, bytes: table.rows * stride * WORD };
+    const hasBags = fieldsOf.get(table.name)!.some(({ kind }) => kind === 'bag');
+    const isDealt = peers.size > 1 && !hasBags && table.rows >= dealtRows;
+    const rows = isDealt ? Math.ceil((table.rows - peers.rank) / peers.size) : table.rows;
+    return { table, update, average, stride, hasBags, isDealt, rows, bytes: rows * stride * WORD };
   });
   const within = fitting(sized, tableBytes);
   const takeApart = placesApart();
-  const all = sized.map(({ table, update, average, stride, bytes }, t): TablePlace => {
-    const { name, rows, width } = table;
+  const all = sized.map(({ table, update, average, stride, hasBags, isDealt, rows, bytes }, t): TablePlace => {
+    const { name, rows: allRows, width } = table;
     const fields = fieldsOf.get(name)!;
     // How many items a bag has is not known before there is a batch.
-    const most = fields.some(({ kind }) => kind === 'bag') ? rows : Math.min(rows, stepRows * fields.length);
+    const mostOf = (batchRows: number, all: number): number => (hasBags ? all : Math.min(all, batchRows * fields.length));
     const take = (what: string, words: number): number => arena.take(`table ${what} ${name}`, words);
-    return {
-      name, rows, width, fields, stride, update,
-      average: average * WORD,
-      at: within.has(table) ? take('rows', rows * stride) : takeApart(bytes),
-      claim: claims + t * WORD,
-      hash: take('hash table', 4 * most),
-      distinct: take('distinct', most),
-      gradients: take('gradients', areas * most * width),
+    const gatheredOf = (of: string, most: number): Gathered => ({
+      hash: take(`${of}hash table`, 4 * most),
+      distinct: take(`${of}distinct`, most),
+      gradients: take(`${of}gradients`, areas * most * width),
       areaBytes: most * width * WORD,
-      count: take('count', 3),
+      count: take(`${of}count`, 3),
+      most,
+    });
+    const at = within.has(table) ? take('rows', rows * stride) : takeApart(bytes);
+    const gathered = gatheredOf('', mostOf(stepRows, rows));
+    const lookedRows = mostOf(Math.max(ownRows, maxRows), allRows);
+    return {
+      name, rows, allRows, width, fields, stride, update, isDealt,
+      average: average * WORD,
+      at,
+      claim: claims + t * WORD,
+      ...gathered,
+      looked: isDealt ? { at: take('looked up', lookedRows * width), stride: width, rows: lookedRows } : { at, stride, rows },
+      gathered: peers.size === 1 ? gathered : gatheredOf('own ', mostOf(ownRows, allRows)),
     };
   });
+  const column: TablePlaces['column'] = (kind, field, width = 1) => arena.take(`${kind} ${field}`, maxRows * width);
   return {
     all,
     byName: new Map(all.map((table) => [table.name, table])),
     claims,
     bags,
     fresh: arena.take('fresh', 2),
-    column: (kind, field, width = 1) => arena.take(`${kind} ${field}`, maxRows * width),
+    column,
+    // Where rows are brought together, each table numbers its own.
+    ids: ({ name, isDealt }, field) => (isDealt ? arena.take(`id ${field} of ${name}`, maxRows) : column('id', field)),
   };
 }
 
@@ -122,9 +160,10 @@ export function lowerLookup({ columns }: InputLayout, tables: TablePlaces, input
       list.emit('copyColumns', { x: tables.column('number', field, width), ldx: width, y: at, ldy: input.ld, rows: ROWS, width, accumulate: 0 });
       continue;
     }
-    const { at: table, stride, width } = tables.byName.get(each.table)!;
+    const place = tables.byName.get(each.table)!;
+    const { width, looked: { at: table, stride } } = place;
     if (each.kind === 'id') {
-      list.emit('lookup', { ids: tables.column('id', each.field), table, stride, width, y: at, ldy: input.ld, rows: ROWS });
+      list.emit('lookup', { ids: tables.ids(place, each.field), table, stride, width, y: at, ldy: input.ld, rows: ROWS });
       continue;
     }
     const { addresses: bag, offsets } = tables.bags.get(each.field)!;
@@ -138,7 +177,8 @@ export function lowerLookup({ columns }: InputLayout, tables: TablePlaces, input
 /** Sums the input's gradient over each distinct row, by table, into an area of the gradients. Only the first area begins anew. */
 export function lowerGather(tables: TablePlaces, input: Place, area: number, areas: number, list: CallList): void {
   // Workers take tables as they come free, the large ones first.
-  for (const { fields, width, claim, hash, distinct, gradients, areaBytes, count } of [...tables.all].sort((a, b) => b.rows - a.rows)) {
+  for (const table of [...tables.all].sort((a, b) => b.rows - a.rows)) {
+    const { fields, width, claim, gathered: { hash, distinct, gradients, areaBytes, count } } = table;
     fields.forEach((columns, f) => {
       const shared = {
         claim, width, hash, distinct, areaBytes,
@@ -146,7 +186,7 @@ export function lowerGather(tables: TablePlaces, input: Place, area: number, are
         gradients: gradients + area * areaBytes, areas: area === 0 ? areas : 1,
         countAt: count, rows: ROWS, isFirstField: f === 0 ? 1 : 0, fresh: area === 0 ? tables.fresh : tables.fresh + WORD,
       } as const;
-      if (columns.kind === 'id') list.emit('gatherGradients', { ids: tables.column('id', columns.field), ...shared });
+      if (columns.kind === 'id') list.emit('gatherGradients', { ids: tables.ids(table, columns.field), ...shared });
       else list.emit('gatherBagGradients', { bag: tables.bags.get(columns.field)!.addresses, offsets: tables.bags.get(columns.field)!.offsets, ...shared });
     });
   }

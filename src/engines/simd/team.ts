@@ -1,10 +1,10 @@
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { monotonicMs } from '../../clock.js';
-import { userError, type Problem, type UserError } from '../../errors.js';
+import { userError, UserError, type Problem } from '../../errors.js';
 import { fewerThreads, GO_ON, threadProblem } from '../../thread.js';
 import type { Apart } from './apart.js';
 import type { Call } from './call-list.js';
-import type { Kernels } from './kernels.js';
+import type { Exchanges, Kernels } from './kernels.js';
 import { instantiate, type KernelModule } from './module.js';
 
 /** What a team of workers runs, and on what. */
@@ -19,6 +19,8 @@ export interface TeamOptions<List extends string = string> extends TeamWatch {
   readonly threads: number;
   /** Multiplications of a row: what decides whether a step is worth sharing. */
   readonly rowWork: number;
+  /** What this thread does for all others. */
+  readonly exchanges?: Exchanges;
 }
 
 /** For measuring, and for tests. */
@@ -52,8 +54,8 @@ export const COMMAND = { number: 4, list: 5, rows: 6, ready: 7, failed: 8, threa
 const MIN_SHARED_WORK = 2_000_000;
 
 /** A list with its kernels looked up, so that a step looks up and allocates nothing. */
-export function bind(calls: readonly Call[], kernels: Kernels, onCall?: CallObserver): (rows: number) => void {
-  const kernelOf = ({ kernel }: Call): Kernels['barrier'] => (onCall === undefined ? kernels[kernel] : timed(kernel, kernels[kernel], onCall));
+export function bind(calls: readonly Call[], kernels: Kernels & Exchanges, onCall?: CallObserver): (rows: number) => void {
+  const kernelOf = ({ kernel }: Call): Bound => (onCall === undefined ? kernels[kernel] : timed(kernel, kernels[kernel], onCall));
   const bound = calls.map((call) => ({ kernel: kernelOf(call), args: [...call.args], rowsAt: call.rowsAt }));
   let boundRows = -1;
   return (rows) => {
@@ -63,7 +65,12 @@ export function bind(calls: readonly Call[], kernels: Kernels, onCall?: CallObse
   };
 }
 
-function timed(name: Call['kernel'], kernel: Kernels['barrier'], onCall: CallObserver): Kernels['barrier'] {
+type Bound = (...args: number[]) => unknown;
+
+/** What a list without other processes never calls, and what other threads leave to the first. */
+export const NO_EXCHANGES: Exchanges = { together: () => undefined };
+
+function timed(name: Call['kernel'], kernel: Bound, onCall: CallObserver): Bound {
   return (...args) => {
     const startMs = monotonicMs();
     const result = kernel(...args);
@@ -73,8 +80,8 @@ function timed(name: Call['kernel'], kernel: Kernels['barrier'], onCall: CallObs
 }
 
 /** Starts the workers. Results do not depend on how many there are. */
-export function createTeam<List extends string>({ kernels: loaded, memory, apart = [], lists, barrier, threads, rowWork, onCall, isPatient = false, onNotice }: TeamOptions<List>): Team<List> {
-  const kernels = instantiate(loaded, memory, apart);
+export function createTeam<List extends string>({ kernels: loaded, memory, apart = [], lists, barrier, threads, rowWork, exchanges = NO_EXCHANGES, onCall, isPatient = false, onNotice }: TeamOptions<List>): Team<List> {
+  const kernels = { ...instantiate(loaded, memory, apart), ...exchanges };
   // A command names a list by its place.
   const names = Object.keys(lists) as List[];
   const bound = names.map((name) => bind(lists[name], kernels, onCall));
@@ -108,6 +115,8 @@ export function createTeam<List extends string>({ kernels: loaded, memory, apart
   /** Ends the step for all, and says why: a worker's end, or what was thrown here. */
   const failure = (error: unknown): UserError => {
     fail();
+    // Another process, and no kernel.
+    if (error instanceof UserError) return error;
     const told = receiveMessageOnPort(reasons) as { readonly message: Problem } | undefined;
     problem ??= told?.message ?? { message: `the kernels gave up within a step: ${error instanceof Error ? error.message : String(error)}`, fix: GO_ON };
     return userError('thread', problem, error);

@@ -1,6 +1,6 @@
 import { workerData } from 'node:worker_threads';
 import { instantiate } from './module.js';
-import { bind, COMMAND, type TeamOptions } from './team.js';
+import { bind, COMMAND, NO_EXCHANGES, type TeamOptions } from './team.js';
 
 // One worker of a team: waits for a command, runs its share of the list, meets the others at the end.
 
@@ -9,7 +9,7 @@ const SPINS = 20_000;
 
 // What guard.ts passes.
 const { kernels: loaded, memory, apart, lists, barrier, self } = workerData as TeamOptions & { readonly self: number };
-const kernels = instantiate(loaded, memory, apart);
+const kernels = { ...instantiate(loaded, memory, apart), ...NO_EXCHANGES };
 const bound = Object.values(lists).map((list) => bind(list, kernels));
 const words = new Int32Array(memory.buffer, barrier, 16);
 

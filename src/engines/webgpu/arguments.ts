@@ -12,7 +12,7 @@ type ArgumentName = (typeof SIGNATURES)[KernelName][number];
 
 /** Of every argument by its name: one that is new does not compile without. */
 const KINDS: { readonly [Name in ArgumentName]: Kind } = {
-  a: 'address', accumulate: 'whole', areaBytes: 'bytes', areas: 'whole', average: 'address', b: 'address', bag: 'address', bias: 'address', bits: 'whole', c: 'address', claim: 'unused',
+  a: 'address', accumulate: 'whole', allRows: 'unused', areaBytes: 'bytes', areas: 'whole', average: 'address', b: 'address', bag: 'address', bias: 'address', bits: 'whole', c: 'address', claim: 'unused',
   claims: 'unused', clock: 'address', columns: 'whole', constants: 'address', count: 'whole', countAt: 'address', counts: 'address', d: 'address', da: 'address', dgain: 'address',
   distinct: 'address', dshift: 'address', dx: 'address', dy: 'address', dz: 'address', epsilon: 'float', factor: 'float', fresh: 'address', g: 'address', gain: 'address', gap: 'bytes',
   gradients: 'address', groups: 'address', hash: 'unused', high: 'float', ids: 'address', inverses: 'address', isFirstField: 'whole', k: 'whole', keep: 'float', key: 'address',

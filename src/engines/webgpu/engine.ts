@@ -23,6 +23,7 @@ export function createWebGpuEngine(gpu: Gpu, watch: GpuWatch = {}): Engine {
     activationBytes,
     // Tables lie in as many buffers as they need, and nobody says how much memory a device has.
     maxBytes: Infinity,
+    takesPeers: false,
     refuseTooLarge(plan) {
       const mostWords = Math.floor(gpu.maxBufferBytes / WORD);
       const compiled = compile(plan);

@@ -1,4 +1,4 @@
-import type { KernelName, TableRule } from '../simd/call-list.js';
+import type { KernelName, TableRule, TogetherKernel } from '../simd/call-list.js';
 import type { KernelsFor, Kernel, RowKernel, OwnKernel } from './kernel.js';
 import { COLUMN_KERNELS } from './wgsl/columns.js';
 import { GROUP_KERNELS } from './wgsl/groups.js';
@@ -13,9 +13,10 @@ type RuleKernel = `${TableRule}${'Dense' | 'Tensor' | 'Table'}`;
 
 /**
  * Every kernel that a list of calls can name, but for those of the optimizers' rules: one that is missing does not compile. Workers claim
- * tables and bags' factors are the host's; what gathers gradients, and what refuses a step, is made of several others (dispatches.ts).
+ * tables and bags' factors are the host's; what gathers gradients, and what refuses a step, is made of several others (dispatches.ts). Several
+ * processes take no step on a GPU.
  */
-const KERNELS: KernelsFor<Exclude<KernelName, RuleKernel>> = {
+const KERNELS: KernelsFor<Exclude<KernelName, RuleKernel | TogetherKernel>> = {
   ...MAP_KERNELS,
   ...LOSS_KERNELS,
   ...COLUMN_KERNELS,

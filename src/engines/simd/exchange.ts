@@ -1,0 +1,257 @@
+import { column, type Batch } from '../../batch.js';
+import type { Numbers } from '../../peers.js';
+import type { TermLoss } from '../engine.js';
+import { rowsAt, type Apart } from './apart.js';
+import { WORD } from './arena.js';
+import type { Kernels } from './kernels.js';
+import type { Laid } from './lay-out.js';
+import { createRowFinder, type Part } from './row-finder.js';
+import type { TablePlace } from './tables.js';
+
+/** What the processes of a step give each other, beside what its lists exchange. */
+export interface Exchange {
+  /** This process's part of some rows that pass together. */
+  own(begin: number, rows: number): Part;
+  /** Brings the rows of dealt tables together that some parts of a batch look up. */
+  fetch(batch: Batch, parts: readonly Part[]): void;
+  /** Puts the numbers of what a part looks up among these where calls read them. */
+  place(part: number): void;
+  /** Adds up everyone's gradients: of dense weights, and of tables' rows where they are updated. */
+  gradients(): void;
+  /** Everyone's losses together; whether the step is refused is from then on the same for all. */
+  losses(own: ReadonlyMap<string, TermLoss>): Map<string, TermLoss>;
+  /** Whether the step is refused by anyone is from then on the same for all. */
+  agree(): void;
+  /** Puts together what each has of a column. */
+  column(own: Float32Array, all: Float32Array): void;
+}
+
+/** Who is alone has nothing to exchange. */
+const NOTHING: Exchange = {
+  own: (begin, rows) => ({ begin, rows }),
+  fetch: () => undefined,
+  place: () => undefined,
+  gradients: () => undefined,
+  losses: (own) => new Map(own),
+  agree: () => undefined,
+  column: (own, all) => all.set(own),
+};
+
+/** Rows that are given to a kernel at once. */
+const STAGED = 1024;
+
+/** Room for them in a plan's memory. */
+export function takeStage({ arena, tables, peers }: Laid): { readonly rows: number; readonly gradients: number } {
+  const staged = peers.size === 1 ? 0 : STAGED;
+  return { rows: arena.take('staged rows', staged), gradients: arena.take('staged gradients', staged * Math.max(0, ...tables.all.map(({ width }) => width))) };
+}
+
+/** A process's part of so many rows: all parts are as large, or one row larger. */
+function partOf(rank: number, size: number, rows: number): Part {
+  const begin = Math.floor((rows * rank) / size);
+  return { begin, rows: Math.floor((rows * (rank + 1)) / size) - begin };
+}
+
+/** Some tables' rows, by process and then by table: how many, and where their numbers lie one behind the other. */
+interface Segments {
+  readonly total: number;
+  /** Bytes of each process. */
+  readonly bytes: Float64Array;
+  begin(process: number, table: number): number;
+  rows(process: number, table: number): number;
+}
+
+function segmentsOf(counts: Uint32Array, widths: readonly number[]): Segments {
+  const size = counts.length / widths.length;
+  const begins = new Float64Array(counts.length);
+  const bytes = new Float64Array(size);
+  let total = 0;
+  for (let i = 0; i < counts.length; i++) {
+    begins[i] = total;
+    const numbers = counts[i]! * widths[i % widths.length]!;
+    bytes[Math.floor(i / widths.length)]! += numbers * WORD;
+    total += numbers;
+  }
+  return { total, bytes, begin: (process, table) => begins[process * widths.length + table]!, rows: (process, table) => counts[process * widths.length + table]! };
+}
+
+/**
+ * The exchanges of a plan's steps.
+ * @param kernels an instance on its memory, of this thread alone
+ * @param apart memory of tables that lie apart
+ */
+export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: Kernels, apart: readonly Apart[]): Exchange {
+  const { peers, tables, gradients, refused, places, areas } = laid;
+  if (peers.size === 1) return NOTHING;
+  const { rank, size } = peers;
+  const floats = new Float32Array(memory.buffer);
+  const words = new Uint32Array(memory.buffer);
+  const stage = takeStage(laid);
+  const dealt = tables.all.filter(({ isDealt }) => isDealt).map((table) => ({ table, found: createRowFinder(table, size) }));
+  const dealtTables = dealt.map(({ table }) => table);
+  const whole = tables.all.filter(({ isDealt }) => !isDealt);
+  const widthsOf = (all: readonly TablePlace[]): number[] => all.map(({ width }) => width);
+  const rowsOf = (all: readonly TablePlace[]): number[] => all.map(() => 1);
+  const processes = Array.from({ length: size }, (_, r) => r);
+  /** What this process wanted of each and was asked for by each in the step: rows by process and dealt table, and their numbers. */
+  let wanted: Uint32Array = new Uint32Array(0);
+  let asked: Uint32Array = new Uint32Array(0);
+  let askedRows: Uint32Array = new Uint32Array(0);
+
+  const exchanged = <Data extends Numbers>(out: Data, sent: Segments, into: Data, received: Segments): Data => {
+    peers.exchange(out, sent.bytes, into, received.bytes);
+    return into;
+  };
+
+  /** Adds up the gradients that came from all processes, in their order, where the tables are updated. */
+  const merge = (all: readonly TablePlace[], counts: Uint32Array, rows: Uint32Array, from: Float32Array, area: number): void => {
+    const [numbers, at] = [segmentsOf(counts, widthsOf(all)), segmentsOf(counts, rowsOf(all))];
+    for (const [t, table] of all.entries()) {
+      const { width, claim, hash, distinct, areaBytes, count: countAt, most } = table;
+      words[countAt / WORD + 2] = Math.min(most, processes.reduce((sum, r) => sum + at.rows(r, t), 0));
+      let isFirst = area === 0;
+      for (const r of processes) {
+        const count = at.rows(r, t);
+        // A table that nobody looked anything up in has to hear of it too.
+        for (let done = 0; done < count || (isFirst && r === size - 1); done += STAGED, isFirst = false) {
+          const staged = Math.min(STAGED, count - done);
+          words.set(rows.subarray(at.begin(r, t) + done, at.begin(r, t) + done + staged), stage.rows / WORD);
+          floats.set(from.subarray(numbers.begin(r, t) + done * width, numbers.begin(r, t) + (done + staged) * width), stage.gradients / WORD);
+          kernels.gatherGradients(claim, stage.rows, stage.gradients, width, width, hash, distinct, table.gradients + area * areaBytes, area === 0 ? areas : 1, areaBytes, countAt, staged, 1, isFirst ? tables.fresh : tables.fresh + WORD);
+        }
+      }
+    }
+  };
+
+  const dealtGradients = (area: number): void => {
+    const [sent, received] = [segmentsOf(wanted, widthsOf(dealtTables)), segmentsOf(asked, widthsOf(dealtTables))];
+    const out = new Float32Array(sent.total);
+    for (const [t, { table, found }] of dealt.entries()) {
+      const { name, width, gathered: { distinct, gradients: first, areaBytes, count } } = table;
+      const gathered = words[count / WORD]!;
+      if (gathered !== found.count) throw new Error(`${gathered} rows of '${name}' have gradients, where ${found.count} were looked up`);
+      for (let slot = 0; slot < gathered; slot++) {
+        const row = words[distinct / WORD + slot]!;
+        const owner = found.ownerOf(row);
+        const to = sent.begin(owner, t) + (row - found.begins[owner]!) * width;
+        const from = (first + area * areaBytes) / WORD + slot * width;
+        for (let d = 0; d < width; d++) out[to + d] = floats[from + d]!;
+      }
+    }
+    merge(dealtTables, asked, askedRows, exchanged(out, sent, new Float32Array(received.total), received), area);
+  };
+
+  /** Of tables that everyone has, everyone hears all. */
+  const wholeGradients = (): void => {
+    const own = Uint32Array.from(whole, ({ gathered: { count } }) => words[count / WORD]!);
+    const counts = new Uint32Array(size * whole.length);
+    peers.gather(own, counts);
+    /** Gathers a piece of each table's memory. */
+    const gathered = <Data extends Uint32Array | Float32Array>(all: Data, segments: Segments, piece: (table: TablePlace, rows: number) => Uint32Array | Float32Array, out: Data): Data => {
+      let to = 0;
+      for (const [t, table] of whole.entries()) {
+        const numbers = piece(table, own[t]!);
+        out.set(numbers, to);
+        to += numbers.length;
+      }
+      peers.gather(out, all, segments.bytes);
+      return all;
+    };
+    const [ofRows, ofNumbers] = [segmentsOf(counts, rowsOf(whole)), segmentsOf(counts, widthsOf(whole))];
+    const rows = gathered(new Uint32Array(ofRows.total), ofRows, ({ gathered: { distinct } }, count) => words.subarray(distinct / WORD, distinct / WORD + count), new Uint32Array(ofRows.bytes[rank]! / WORD));
+    for (let area = 0; area < areas; area++) {
+      const from = gathered(new Float32Array(ofNumbers.total), ofNumbers, ({ width, gathered: { gradients: at, areaBytes } }, count) => floats.subarray((at + area * areaBytes) / WORD, (at + area * areaBytes) / WORD + count * width), new Float32Array(ofNumbers.bytes[rank]! / WORD));
+      merge(whole, counts, rows, from, area);
+    }
+  };
+
+  const together = (own: ReadonlyMap<string, TermLoss>): Map<string, TermLoss> => {
+    const sums = Float64Array.from([words[refused / WORD]!, ...[...own.values()].flatMap(({ mean, rows }) => [rows === 0 ? 0 : mean * rows, rows])]);
+    peers.sumDoubles(sums);
+    words[refused / WORD] = sums[0] === 0 ? 0 : 1;
+    return new Map([...own.keys()].map((name, t) => [name, { mean: sums[2 * t + 1]! / Math.max(sums[2 * t + 2]!, 1), rows: sums[2 * t + 2]! }]));
+  };
+
+  return {
+    own(begin, rows) {
+      const part = partOf(rank, size, rows);
+      return { begin: begin + part.begin, rows: part.rows };
+    },
+
+    fetch(batch, parts) {
+      if (dealt.length === 0) return;
+      for (const { table, found } of dealt) found.find(table.fields.map(({ field }) => column(batch.ids, field)), parts);
+      wanted = Uint32Array.from({ length: size * dealt.length }, (_, i) => dealt[i % dealt.length]!.found.counts[Math.floor(i / dealt.length)]!);
+      asked = new Uint32Array(wanted.length);
+      const each = segmentsOf(new Uint32Array(size * dealt.length).fill(1), rowsOf(dealtTables));
+      exchanged(wanted, each, asked, each);
+
+      const [out, into] = [segmentsOf(wanted, rowsOf(dealtTables)), segmentsOf(asked, rowsOf(dealtTables))];
+      const rows = new Uint32Array(out.total);
+      for (const [t, { found }] of dealt.entries()) for (const r of processes) rows.set(found.rowsOf(r), out.begin(r, t));
+      askedRows = exchanged(rows, out, new Uint32Array(into.total), into);
+
+      const [given, taken] = [segmentsOf(asked, widthsOf(dealtTables)), segmentsOf(wanted, widthsOf(dealtTables))];
+      const numbers = new Float32Array(given.total);
+      let [row, to] = [0, 0];
+      for (let i = 0; i < asked.length; i++) {
+        const { at, stride, width } = dealtTables[i % dealt.length]!;
+        const { floats: own, first } = rowsAt(at, floats, apart);
+        for (let n = asked[i]!; n > 0; n--) {
+          const from = first + askedRows[row++]! * stride;
+          for (let d = 0; d < width; d++) numbers[to++] = own[from + d]!;
+        }
+      }
+      const found = exchanged(numbers, given, new Float32Array(taken.total), taken);
+      for (const [t, { table: { looked, width }, found: { begins, counts } }] of dealt.entries()) {
+        for (const r of processes) floats.set(found.subarray(taken.begin(r, t), taken.begin(r, t) + counts[r]! * width), looked.at / WORD + begins[r]! * width);
+      }
+    },
+
+    place(part) {
+      for (const { table, found } of dealt) for (const [f, { field }] of table.fields.entries()) words.set(found.looked(f, part), tables.ids(table, field) / WORD);
+    },
+
+    gradients() {
+      kernels.join(0, 1, 0);
+      const count = areas * places.weightsCount;
+      peers.sumFloats(floats.subarray(gradients.at / WORD, gradients.at / WORD + count));
+      kernels.watchAll(gradients.at, count);
+      // What several passes have gathered begins anew where it is merged.
+      words[tables.fresh / WORD] = 1;
+      if (dealt.length > 0) for (let area = 0; area < areas; area++) dealtGradients(area);
+      if (whole.length > 0) wholeGradients();
+      kernels.refuseUnlessFinite(refused);
+    },
+
+    losses: together,
+    agree: () => void together(new Map()),
+
+    column(own, all) {
+      peers.gather(own, all, Float64Array.from(processes, (r) => partOf(r, size, all.length).rows * WORD));
+    },
+  };
+}
+
+/** What a list exchanges in the middle: doubles at some addresses of a memory, added up over all processes. */
+export function exchangesOf({ peers }: Laid, memory: WebAssembly.Memory): { together(...placesAndCounts: readonly number[]): void } {
+  const doubles = new Float64Array(memory.buffer);
+  return {
+    together(...placesAndCounts) {
+      const views: Float64Array[] = [];
+      for (let i = 0; i < placesAndCounts.length; i += 2) views.push(doubles.subarray(placesAndCounts[i]! / 8, placesAndCounts[i]! / 8 + placesAndCounts[i + 1]!));
+      const all = new Float64Array(views.reduce((sum, { length }) => sum + length, 0));
+      let at = 0;
+      for (const view of views) {
+        all.set(view, at);
+        at += view.length;
+      }
+      peers.sumDoubles(all);
+      at = 0;
+      for (const view of views) {
+        view.set(all.subarray(at, at + view.length));
+        at += view.length;
+      }
+    },
+  };
+}

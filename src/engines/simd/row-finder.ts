@@ -1,0 +1,86 @@
+import type { TablePlace } from './tables.js';
+
+/** Some rows of a batch. */
+export interface Part {
+  readonly begin: number;
+  readonly rows: number;
+}
+
+/**
+ * The distinct rows of a dealt table that a step looks up, numbered by their owners: those of the first process come first. Row r of
+ * the table is row ⌊r / processes⌋ of process r modulo their number.
+ */
+export interface RowFinder {
+  /** How many there are. */
+  readonly count: number;
+  /** Of each process, how many, and the first one's number. */
+  readonly counts: Uint32Array;
+  readonly begins: Uint32Array;
+  /** @param columns ids of the table's fields in the batch */
+  find(columns: readonly Uint32Array[], parts: readonly Part[]): void;
+  /** The rows that a process owns, in its own numbers. */
+  rowsOf(process: number): Uint32Array;
+  /** The numbers of what a field looks up in a part. */
+  looked(field: number, part: number): Uint32Array;
+  /** The process that a number's row belongs to. */
+  ownerOf(number: number): number;
+}
+
+const EMPTY = 0xffffffff;
+
+/** A finder for a table among so many processes. */
+export function createRowFinder({ name, looked: { rows: most }, fields }: Pick<TablePlace, 'name' | 'looked' | 'fields'>, processes: number): RowFinder {
+  const bits = Math.max(2, Math.ceil(Math.log2(2 * most)));
+  const mask = 2 ** bits - 1;
+  // Knuth's multiplicative hash and linear probing; a place holds the number in which a row was met.
+  const hash = new Uint32Array(mask + 1);
+  const met = new Uint32Array(most);
+  const numberOf = new Uint32Array(most);
+  const sorted = new Uint32Array(most);
+  const counts = new Uint32Array(processes);
+  const begins = new Uint32Array(processes);
+  let found: Uint32Array[][] = fields.map(() => []);
+  let count = 0;
+
+  const meet = (row: number): number => {
+    let place = Math.imul(row, 0x9e3779b1) >>> (32 - bits);
+    for (let other = hash[place]!; other !== EMPTY; other = hash[place]!) {
+      if (met[other] === row) return other;
+      place = (place + 1) & mask;
+    }
+    if (count === most) throw new Error(`more rows of '${name}' than there is room for`);
+    hash[place] = count;
+    met[count] = row;
+    return count++;
+  };
+
+  return {
+    counts,
+    begins,
+    get count() {
+      return count;
+    },
+    find(columns, parts) {
+      hash.fill(EMPTY);
+      count = 0;
+      found = columns.map((ids) => parts.map(({ begin, rows }) => Uint32Array.from({ length: rows }, (_, b) => meet(ids[begin + b]!))));
+      counts.fill(0);
+      for (let m = 0; m < count; m++) counts[met[m]! % processes]!++;
+      for (let r = 1; r < processes; r++) begins[r] = begins[r - 1]! + counts[r - 1]!;
+      const next = begins.slice();
+      for (let m = 0; m < count; m++) {
+        const number = next[met[m]! % processes]!++;
+        numberOf[m] = number;
+        sorted[number] = Math.floor(met[m]! / processes);
+      }
+      for (const numbers of found.flat()) for (let b = 0; b < numbers.length; b++) numbers[b] = numberOf[numbers[b]!]!;
+    },
+    rowsOf: (process) => sorted.subarray(begins[process], begins[process]! + counts[process]!),
+    looked: (field, part) => found[field]![part]!,
+    ownerOf(number) {
+      let process = processes - 1;
+      while (begins[process]! > number) process--;
+      return process;
+    },
+  };
+}
