@@ -3,10 +3,10 @@ import { tasksOf } from './config/experiment.js';
 import type { LoadedConfig } from './config/load.js';
 import { comparisonWith } from './config/stored.js';
 import { refuseBadRows, skipBadRows } from './data/rows/rejects.js';
-import { encodedFormat, rowFormatOf } from './data/rows/row-format.js';
+import { rowFormatOf } from './data/rows/row-format.js';
 import { dataSection, firstDataState } from './data/sources/data-state.js';
 import type { Access, ReadProgress } from './data/sources/source.js';
-import { openData, openDatasets } from './data/sources/splits.js';
+import { openData, openEncoded } from './data/sources/splits.js';
 import { engineLine, readState } from './engines/engine.js';
 import { createEngine, type EngineOptions } from './engines/engines.js';
 import { planSize } from './engines/plan-size.js';
@@ -15,7 +15,8 @@ import { measuredSpaces } from './evaluation/measured-spaces.js';
 import { layoutOf, vocabularyBytes } from './features/feature-types.js';
 import { buildModel, lookupsOf } from './models/models.js';
 import { readBest } from './runs/calibrated-spaces.js';
-import { openRun, type RunRequest } from './runs/open-run.js';
+import { ALONE } from './peers.js';
+import { openSharedRun, type RunRequest } from './runs/open-shared-run.js';
 import { openSaver, type Saver } from './runs/saver.js';
 import { evaluateBatches, EVALUATION_BATCH_ROWS } from './training/evaluate-batches.js';
 import { diagnosisObserver } from './training/diagnostics.js';
@@ -36,20 +37,20 @@ export interface TrainOptions extends EngineOptions, Pick<Access, 'verifyData'>,
 }
 
 /** Trains what a config describes, or goes on with it: the whole run, in the order in which data flows. */
-export async function train({ experiment, source }: LoadedConfig, options: TrainOptions, observer: TrainObserver): Promise<TrainResult> {
+export async function train({ experiment, source }: LoadedConfig, { peers = ALONE, ...options }: TrainOptions, observer: TrainObserver): Promise<TrainResult> {
   const { data, training, checkpoints, model, seed } = experiment;
-  const { signal } = options;
+  const signal = peers.agreed(options.signal);
   const tasks = tasksOf(experiment);
   const { keys, goals, ...what } = measuredSpaces(tasks, experiment.evaluation);
   const format = rowFormatOf({ tasks, groups: Object.values(experiment.features), cells: data, sampling: data.sampling, keys });
 
   // What can be wrong with the surroundings is found before a folder is made.
   const sources = await openData(data, format);
-  const engine = await createEngine(options, stepRows(training));
+  const engine = await createEngine({ ...options, peers }, stepRows(training));
   const start = startOf(experiment, format.fields);
   const config = dumpConfig(experiment);
   const tell = (notice: string): void => observer.onNotice(notice);
-  const run = await openRun({ ...options, configName: experiment.name, runs: experiment.runs, track: experiment.track, source, config, engine, compareConfig: comparisonWith(experiment), originOf: start.originOf }, tell);
+  const run = await openSharedRun({ ...options, configName: experiment.name, runs: experiment.runs, track: experiment.track, source, config, engine, compareConfig: comparisonWith(experiment), originOf: start.originOf }, peers, tell);
   const { folder, log } = run;
 
   const policy = data.onBadRow === 'skip' ? skipBadRows(log.rejectsPath, data.maxRejects) : refuseBadRows;
@@ -61,13 +62,12 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
   let saver: Saver | undefined;
   let dispose: (() => void) | undefined;
   try {
-    const reading = { policy, onNotice: tell, cache: { folder: data.cache, onNotice: tell }, verifyData: options.verifyData, onProgress: (progress: ReadProgress) => observer.onRead(progress), threads: options.threads, signal };
-    const encoded = encodedFormat(format, run.resumed?.fitted ?? start.grow(await sources.train.fit(format, reading)));
-    const { train: trainSet, valid: validSet, test: testSet, unknown, facts } = await openDatasets(sources, encoded, reading, start.keepScales(run.state.of(dataSection, firstDataState)));
+    const reading = { policy, onNotice: tell, cache: { folder: data.cache, onNotice: tell }, verifyData: options.verifyData, onProgress: (progress: ReadProgress) => observer.onRead(progress), threads: options.threads, signal: options.signal };
+    const { encoded, train: trainSet, valid: validSet, test: testSet, unknown, facts } = await peers.afterFirst(async () => openEncoded(sources, format, run.resumed?.fitted ?? start.grow(await sources.train.fit(format, reading)), reading, start.keepScales(run.state.of(dataSection, firstDataState))));
 
     const layout = layoutOf(encoded.fields, { groups: experiment.features, ...lookupsOf(model, tasks) });
     const graph = buildModel(model, layout, tasks, { ...training, ...data.sampling, ...facts });
-    const plan = { graph, layout, seed, ...stepPlanOf(training) };
+    const plan = { graph, layout, seed, peers, ...stepPlanOf(training) };
     const begun = { run: folder, model: model.name, engine: engineLine(engine), epochs: training.epochs, epochSteps: Math.ceil(trainSet.rows / stepRows(training)), monitor: training.monitor, learningRate: training.optimizer.dense.learningRate, ...planSize(plan, engine, vocabularyBytes(encoded.fields)) };
     observer.onStart(begun);
     log.event('start', begun);
@@ -79,7 +79,7 @@ export async function train({ experiment, source }: LoadedConfig, options: Train
     const calibration = createCalibration({ section: experiment.calibration, spaces: what.spaces, stateOf: run.state.of }, tell);
     const measured = (rows: typeof trainSet, spaces = what.spaces) => evaluateBatches(program, rows.batches(EVALUATION_BATCH_ROWS), { ...what, spaces, keyTexts: rows.keyTexts, terms: graph.terms }, signal);
 
-    saver = await openSaver({ ...checkpoints, run, loop, goals, snapshot: async () => ({ program: await readState(program), sections: run.state.sections(), fitted: encoded.fitted, config }) }, tell);
+    saver = await openSaver({ ...checkpoints, run, peers, loop, goals, snapshot: async () => ({ program: await readState(program), sections: run.state.sections(), fitted: encoded.fitted, config }) }, tell);
     await run.begin({ unknown });
     const end = await trainLoop({
       ...training, program, stepper, signal, state: loop, terms: graph.terms, stopping: stoppingOf(training, loop, goals),

@@ -112,7 +112,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   prepare: ['data', 'features'],
   'prepare.ts': ['prepare'],
   'synth.ts': ['evaluation', 'synth'],
-  cli: ['check.ts', 'config', 'crosses.ts', 'diff', 'diff.ts', 'doctor.ts', 'data', 'engines', 'evaluation', 'runs', 'importance', 'importance.ts', 'init.ts', 'predict', 'predict.ts', 'prepare', 'prepare.ts', 'report.ts', 'serve.ts', 'study', 'sweep', 'synth', 'synth.ts', 'train', 'evaluate', 'export', 'export.ts', 'training'],
+  cli: ['check.ts', 'cluster', 'config', 'crosses.ts', 'diff', 'diff.ts', 'doctor.ts', 'data', 'engines', 'evaluation', 'runs', 'importance', 'importance.ts', 'init.ts', 'predict', 'predict.ts', 'prepare', 'prepare.ts', 'report.ts', 'serve.ts', 'study', 'sweep', 'synth', 'synth.ts', 'train', 'evaluate', 'export', 'export.ts', 'training'],
 };
 
 /** In the order of the flow: a room of the data path may import those that stand before it. */

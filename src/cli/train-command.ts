@@ -8,6 +8,7 @@ import { AUTO } from '../runs/open-run.js';
 import { missingRun } from '../runs/run-folder.js';
 import { RESOLVED } from '../runs/run-log.js';
 import { runPath } from '../runs/runs-root.js';
+import { openPeers } from '../cluster/open-peers.js';
 import { train } from '../train.js';
 import type { TrainStart } from '../training/observer.js';
 import { count, milestoneLines, reportTable, shareLine, startLines, stepLine } from './format.js';
@@ -33,11 +34,13 @@ export interface TrainArguments {
 
 /** `mtl train`: runs it, prints it, and gives the exit code. */
 export async function runTrain({ config, set, device, threads, name, runDir, resume, verifyData, report, level, json }: TrainArguments): Promise<number> {
-  const { screen, notice, result } = createOutput(json, level);
+  const peers = openPeers();
+  // The first speaks for all; what ends another one is told in any case.
+  const { screen, notice, result } = peers.rank === 0 ? createOutput(json, level) : createOutput(false, 'error');
   const loaded = await loadConfig(config ?? configOf(resume), set.map(parseOverride));
   let start: TrainStart | undefined;
   return untilStopped((signal) => notice(`${signal}: ending after this step; once more to quit at once`), async (stop) => {
-    const trained = await train(loaded, { device, threads, name, runDir, resume, verifyData, overrides: set, signal: stop.signal }, {
+    const trained = await train(loaded, { device, threads: threads ?? peers.threads, peers, name, runDir, resume, verifyData, overrides: set, signal: stop.signal }, {
       onRead: ({ what, share }) => screen.live(() => shareLine(what, share)),
       onNotice: notice,
       onStart: (begun) => {
@@ -48,6 +51,7 @@ export async function runTrain({ config, set, device, threads, name, runDir, res
       onMilestone: (milestone) => screen.print(milestoneLines(milestone, start!, screen)),
     });
 
+    peers.end();
     const { run, end, bestEpoch, bestStep, metrics, numRejects, numSkippedBatches } = trained;
     if (numSkippedBatches > 0) notice(`${count(numSkippedBatches)} batches were skipped since their loss was not finite; log.jsonl names them`);
     if (numRejects > 0) notice(`${count(numRejects)} bad rows were skipped; they are in ${join(run, 'rejects.csv')}`);
@@ -62,7 +66,7 @@ export async function runTrain({ config, set, device, threads, name, runDir, res
       screen.print(`${screen.bold('test')}, with the weights of epoch ${bestEpoch}, step ${count(bestStep)}\n${reportTable('test', metrics['test'], screen)}`);
     }
     screen.print(`run folder ${run}`);
-    if (report) await draw(run, screen.print, notice);
+    if (report && peers.rank === 0) await draw(run, screen.print, notice);
     result(trained);
     return EXIT_CODES.done;
   });

@@ -25,7 +25,7 @@ export function comparisonWith(now: Experiment): (stored: string, path: string, 
 }
 
 /** Keys that a run may change when it goes on: how long, how often and with what care, but nothing that decides a number. */
-const MAY_CHANGE = ['name', 'runs', 'checkpoints', 'track', 'data.test', 'data.cache', 'data.maxRejects', 'training.epochs', 'training.earlyStopping', 'training.onDivergence', 'training.logEverySteps'];
+const MAY_CHANGE = ['name', 'runs', 'checkpoints', 'track', 'data.test', 'data.cache', 'data.maxRejects', 'training.epochs', 'training.earlyStopping', 'training.onDivergence', 'training.logEverySteps', 'training.dealtRows'];
 
 /**
  * Compares the config of a run that goes on with the one that it was trained with.

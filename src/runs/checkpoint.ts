@@ -2,16 +2,18 @@ import { existsSync, lstatSync, readlinkSync } from 'node:fs';
 import { mkdir, readdir, readlink, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { checkRoom, freeBytes, onDisk, pointLink, syncFolder, writeFolder, writeSynced } from '../disk.js';
+import { checkRoom, freeBytes, onDisk, pointLink, syncFolder, writeFolder, writeSynced, type FileDigest } from '../disk.js';
 import type { ProgramState } from '../engines/engine.js';
 import { quoted, systemCode, UserError, userError } from '../errors.js';
 import type { Fitted } from '../features/feature-types.js';
 import { loadedFitted, storedFitted } from '../features/fitted.js';
+import { ALONE, type Peers } from '../peers.js';
 import { readSafetensors, writeSafetensors, type StoredTensor } from '../safetensors.js';
 import { partsOf, sizeOf, type HostTensor } from '../tensor.js';
 import { refuseNotFinite } from '../training/divergence.js';
 import { parseState, stateText } from './checkpoint-state.js';
-import { checkSize, damaged, FILES, MANIFEST, manifestText, parseJson, readManifest, readText, type Digests } from './manifest.js';
+import { dealtOnly, joinedTensors } from './dealt-tensors.js';
+import { checkSize, damaged, FILES, MANIFEST, manifestText, parseJson, partFile, readManifest, readText, type Digests, type PartDigests } from './manifest.js';
 import { missingRun } from './run-folder.js';
 import type { Sections } from './run-state.js';
 import { runPath } from './runs-root.js';
@@ -71,7 +73,15 @@ export function checkpointBytes({ program, fitted }: Checkpoint): number {
  * @throws UserError (disk), or (diverged) for a number that is not finite; what was saved before is then as it was, and the
  *   links point at whole checkpoints
  */
-export async function saveCheckpoint(run: string, checkpoint: Checkpoint, links: readonly CheckpointLink[], retention: Retention): Promise<void> {
+export async function saveCheckpoint(run: string, checkpoint: Checkpoint, links: readonly CheckpointLink[], retention: Retention, peers: Peers = ALONE): Promise<void> {
+  if (peers.rank === 0) await saveFirst(run, checkpoint, links, retention, peers);
+  else await savePart(checkpoint, peers);
+  // Who reads it next finds it whole, with its links.
+  peers.any(false);
+}
+
+/** Saves the first process's part and all that is one for all, once the others have put theirs beside it. */
+async function saveFirst(run: string, checkpoint: Checkpoint, links: readonly CheckpointLink[], retention: Retention, peers: Peers): Promise<void> {
   const folder = checkpointsFolder(run);
   if (!existsSync(folder)) {
     await onDisk(folder, async () => {
@@ -83,7 +93,7 @@ export async function saveCheckpoint(run: string, checkpoint: Checkpoint, links:
   const first = `step-${String(checkpoint.program.step).padStart(8, '0')}`;
   let name = first;
   for (let copy = 2; older.includes(name); copy++) name = `${first}.${copy}`;
-  await withRoom(folder, checkpointBytes(checkpoint), () => writeFolder(join(folder, name), (temporary) => writeFiles(temporary, checkpoint, links)));
+  await withRoom(folder, checkpointBytes(checkpoint), () => writeFolder(join(folder, name), (temporary) => writeFiles(temporary, checkpoint, links, peers)));
   for (const link of links) await pointLink(join(folder, link), name);
 
   await onDisk(folder, async () => {
@@ -109,7 +119,16 @@ async function withRoom(folder: string, neededBytes: number, write: () => Promis
   }
 }
 
-async function writeFiles(folder: string, { program, sections, fitted, config }: Checkpoint, links: readonly CheckpointLink[]): Promise<void> {
+/** Puts the rows that this process has beside what the first one saves. */
+async function savePart({ program: { weights, optimizer, dealt } }: Checkpoint, peers: Peers): Promise<void> {
+  const [folder] = peers.texts('');
+  const write = (name: keyof PartDigests, tensors: ProgramState['weights']): Promise<FileDigest> => writeSafetensors(join(folder!, partFile(name, peers.rank, peers.size)), stored(dealtOnly(tensors, dealt)));
+  const digests: PartDigests = { [FILES.weights]: await write(FILES.weights, weights), [FILES.optimizer]: await write(FILES.optimizer, optimizer) };
+  peers.texts(JSON.stringify(digests));
+}
+
+async function writeFiles(folder: string, { program, sections, fitted, config }: Checkpoint, links: readonly CheckpointLink[], peers: Peers): Promise<void> {
+  peers.texts(folder);
   const features = storedFitted(fitted);
   const files = {
     [FILES.weights]: await writeSafetensors(join(folder, FILES.weights), stored(program.weights)),
@@ -119,7 +138,8 @@ async function writeFiles(folder: string, { program, sections, fitted, config }:
     [FILES.config]: await writeSynced(join(folder, FILES.config), config),
     [FILES.state]: await writeSynced(join(folder, FILES.state), stateText({ step: program.step, links }, sections)),
   };
-  await writeSynced(join(folder, MANIFEST), manifestText(files));
+  const [, ...parts] = peers.texts('');
+  await writeSynced(join(folder, MANIFEST), manifestText(files, parts.map((text) => JSON.parse(text) as PartDigests))); // what savePart has told
 }
 
 /** Tensors as they are written: asked for one by one and part by part, and each part looked at before a byte of it is. */
@@ -183,14 +203,18 @@ function lookForCheckpoint(path: string): string {
  * @throws UserError (checkpoint) for a file that is missing or not what it should be
  */
 export async function readCheckpoint(folder: string, withOptimizer: boolean): Promise<Checkpoint> {
-  const digests = await readManifest(folder);
+  const { files: digests, parts } = await readManifest(folder);
   const { own, sections } = parseState(await readText(folder, FILES.state, digests), join(folder, FILES.state));
   const fitted = await readFitted(folder, digests);
   const config = await readText(folder, FILES.config, digests);
   const tensors = async (name: typeof FILES.weights | typeof FILES.optimizer): Promise<ProgramState['weights']> => {
-    const path = join(folder, name);
-    await checkSize(path, digests[name].bytes);
-    return floats(path, await readSafetensors(path, digests[name]));
+    const read = async (path: string, digest: FileDigest): Promise<ProgramState['weights']> => {
+      await checkSize(path, digest.bytes);
+      return floats(path, await readSafetensors(path, digest));
+    };
+    const others: ProgramState['weights'][] = [];
+    for (const [p, part] of parts.entries()) others.push(await read(join(folder, partFile(name, p + 1, parts.length + 1)), part[name]));
+    return joinedTensors(await read(join(folder, name), digests[name]), others, join(folder, name));
   };
   return {
     program: { step: own.step, weights: await tensors(FILES.weights), optimizer: withOptimizer ? await tensors(FILES.optimizer) : new Map() },
@@ -220,7 +244,7 @@ async function readFitted(folder: string, digests: Digests): Promise<Fitted> {
 export async function restoreLinks(run: string, name: string): Promise<void> {
   const folder = checkpointsFolder(run);
   const path = join(folder, name);
-  const { own } = parseState(await readText(path, FILES.state, await readManifest(path)), join(path, FILES.state));
+  const { own } = parseState(await readText(path, FILES.state, (await readManifest(path)).files), join(path, FILES.state));
   for (const link of own.links) await pointLink(join(folder, link), name);
 }
 

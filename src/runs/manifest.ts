@@ -28,6 +28,20 @@ type NeededFile = Exclude<FileName, OptionalFile>;
 /** By the name of each file of a checkpoint, which are fixed: a manifest can name no other. */
 export type Digests = { readonly [File in NeededFile]: FileDigest } & { readonly [File in OptionalFile]?: FileDigest | undefined };
 
+/** Files of one of several processes that saved a checkpoint together, of those behind the first: its rows of tensors that are dealt out. */
+export type PartDigests = { readonly [File in typeof FILES.weights | typeof FILES.optimizer]: FileDigest };
+
+/** What a manifest says: the files of a checkpoint, and those of the processes behind the first. */
+export interface Manifest {
+  readonly files: Digests;
+  readonly parts: readonly PartDigests[];
+}
+
+/** The name of such a file, of the process `rank` of so many. */
+export function partFile(name: keyof PartDigests, rank: number, size: number): string {
+  return name.replace('.', `.${rank + 1}-of-${size}.`);
+}
+
 const digestSchema = z.strictObject({ bytes: z.int().min(0), sha256: z.string().regex(/^[0-9a-f]{64}$/) });
 const manifestSchema = z.strictObject({
   formatVersion: z.literal(FORMAT_VERSION, `format version ${FORMAT_VERSION} is expected`),
@@ -39,25 +53,27 @@ const manifestSchema = z.strictObject({
     [FILES.vocabularies]: digestSchema.optional(),
     [FILES.config]: digestSchema,
   }),
+  parts: z.array(z.strictObject({ [FILES.weights]: digestSchema, [FILES.optimizer]: digestSchema })).optional(),
 });
 
 /** More than any manifest has: what is larger is none. */
 const MAX_MANIFEST_BYTES = 100_000;
 
 /** The text of a manifest. */
-export function manifestText(files: Digests): string {
-  const plain = Object.entries(files).flatMap(([name, digest]) => (digest === undefined ? [] : [[name, { bytes: digest.bytes, sha256: digest.sha256 }] as const]));
-  return `${JSON.stringify({ formatVersion: FORMAT_VERSION, files: Object.fromEntries(plain) }, null, 2)}\n`;
+export function manifestText(files: Digests, parts: readonly PartDigests[] = []): string {
+  const plain = (digests: Readonly<Record<string, FileDigest | undefined>>): object => Object.fromEntries(Object.entries(digests).flatMap(([name, digest]) => (digest === undefined ? [] : [[name, { bytes: digest.bytes, sha256: digest.sha256 }] as const])));
+  return `${JSON.stringify({ formatVersion: FORMAT_VERSION, files: plain(files), ...(parts.length > 0 && { parts: parts.map(plain) }) }, null, 2)}\n`;
 }
 
 /**
  * Reads the manifest of a checkpoint.
  * @throws UserError (checkpoint) where there is none, or another thing in its place
  */
-export async function readManifest(folder: string): Promise<Digests> {
+export async function readManifest(folder: string): Promise<Manifest> {
   const path = join(folder, MANIFEST);
   await checkFile(path, (bytes) => (bytes > MAX_MANIFEST_BYTES ? `has ${bytes} bytes, which no manifest has` : undefined));
-  return parseJson(path, await readBytes(path), manifestSchema).files;
+  const { files, parts = [] } = parseJson(path, await readBytes(path), manifestSchema);
+  return { files, parts };
 }
 
 /**

@@ -44,6 +44,8 @@ const MOST_TOLD = 3;
 
 /** What a run that goes on takes from its checkpoint. */
 export interface Resumed {
+  /** The checkpoint's folder. */
+  readonly checkpoint: string;
   /** What was learned on train before the first step. */
   readonly fitted: Fitted;
   /** Gives a program the weights and the optimizer's state. Once: they are forgotten then, since they may be half of the memory. */
@@ -135,12 +137,14 @@ async function goOn(run: string, { resume, compareConfig }: RunRequest, tell: (n
   const within = batch === 0 ? '' : `, and ${batch} batches of the next`;
   tell(`resumed ${path}: ${step} steps and ${epoch} epochs are behind${within}; ${bestEpoch === 0 ? 'no epoch is best yet' : `epoch ${bestEpoch} is the best`}`);
   for (const change of changes) tell(`changed ${change}`);
-  return { state, resumed: resumedFrom(checkpoint), damaged };
+  return { state, resumed: resumedFrom(path, checkpoint), damaged };
 }
 
-function resumedFrom({ program: saved, fitted }: Checkpoint): Resumed {
+/** What a run that goes on takes from a checkpoint that was read. */
+export function resumedFrom(path: string, { program: saved, fitted }: Checkpoint): Resumed {
   let program: ProgramState | undefined = saved;
   return {
+    checkpoint: path,
     fitted,
     restore(into) {
       if (program !== undefined) into.restore(program);

@@ -189,9 +189,9 @@ export async function openRunLog(run: string, { source, config, overrides, engin
       scores = { valid: { step, ...valid.predicted } };
       await writeScores(run, scores);
     },
-    async results({ bestEpoch, bestStep: step, bestReport }, { valid, test }) {
-      const validReport = valid?.report ?? bestReport;
-      const metrics = { ...(validReport !== null && { valid: validReport }), ...(test !== undefined && { test: test.report }) };
+    async results(best, { valid, test }) {
+      const { bestEpoch, bestStep: step } = best;
+      const metrics = metricsOf(best, { valid, test });
       await append({ bestEpoch, metrics });
       scores = { ...scores, ...(valid !== undefined && { valid: { step, ...valid.predicted } }), ...(test !== undefined && { test: { step, ...test.predicted } }) };
       if (valid !== undefined || test !== undefined) await writeScores(run, scores);
@@ -199,28 +199,40 @@ export async function openRunLog(run: string, { source, config, overrides, engin
       return metrics;
     },
     async end(facts, loop) {
-      const { epoch: epochs, step: steps, bestEpoch, bestStep, allSkippedBatches: numSkippedBatches, stopping } = loop;
-      const behind = trainedIn(readMetricLines(run).milestones);
-      const [rows, elapsedMs] = [behind.rows + loop.rows, Math.round(behind.elapsedMs + loop.elapsedMs)];
-      const result: TrainResult = {
-        run,
-        ...facts,
-        changes: readFileSync(overridesPath, 'utf8').split('\n').filter((line) => line !== ''),
-        epochs,
-        steps,
-        bestEpoch,
-        bestStep,
-        monitored: stopping.best,
-        numSkippedBatches,
-        elapsedMs,
-        rowsPerSecond: elapsedMs === 0 ? 0 : Math.round((1000 * rows) / elapsedMs),
-        totalMs: Math.round(monotonicMs() - startMs),
-        peakMemoryBytes: 1024 * process.resourceUsage().maxRSS,
-      };
-      event('end', { end: facts.end, bestEpoch, bestStep, numRejects: facts.numRejects, numSkippedBatches });
+      const changes = readFileSync(overridesPath, 'utf8').split('\n').filter((line) => line !== '');
+      const result = resultOf({ run, changes, startMs }, facts, loop);
+      const { end, bestEpoch, bestStep, numRejects, numSkippedBatches } = result;
+      event('end', { end, bestEpoch, bestStep, numRejects, numSkippedBatches });
       if (isOurs) await writeSummary(run, result);
       return result;
     },
+  };
+}
+
+/** What was measured with the best weights, by split. */
+export function metricsOf({ bestReport }: Pick<LoopState, 'bestReport'>, { valid, test }: BestFound): Readonly<Record<string, Report>> {
+  const validReport = valid?.report ?? bestReport;
+  return { ...(validReport !== null && { valid: validReport }), ...(test !== undefined && { test: test.report }) };
+}
+
+/** What came of a run whose metrics.jsonl says what is behind. */
+export function resultOf({ run, changes, startMs }: Pick<TrainResult, 'run' | 'changes'> & { readonly startMs: number }, facts: RunFacts, loop: LoopState): TrainResult {
+  const behind = trainedIn(readMetricLines(run).milestones);
+  const [rows, elapsedMs] = [behind.rows + loop.rows, Math.round(behind.elapsedMs + loop.elapsedMs)];
+  return {
+    run,
+    ...facts,
+    changes,
+    epochs: loop.epoch,
+    steps: loop.step,
+    bestEpoch: loop.bestEpoch,
+    bestStep: loop.bestStep,
+    monitored: loop.stopping.best,
+    numSkippedBatches: loop.allSkippedBatches,
+    elapsedMs,
+    rowsPerSecond: elapsedMs === 0 ? 0 : Math.round((1000 * rows) / elapsedMs),
+    totalMs: Math.round(monotonicMs() - startMs),
+    peakMemoryBytes: 1024 * process.resourceUsage().maxRSS,
   };
 }
 

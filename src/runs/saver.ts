@@ -1,6 +1,7 @@
 import { monotonicMs } from '../clock.js';
 import { checkRoom, freeBytes } from '../disk.js';
 import type { Goals } from '../evaluation/goals.js';
+import type { Peers } from '../peers.js';
 import { observeBests } from '../training/followed-metrics.js';
 import type { Milestone } from '../training/loop.js';
 import type { LoopState } from '../training/loop-state.js';
@@ -26,6 +27,8 @@ export interface SaverOptions extends CheckpointOptions {
   readonly loop: LoopState;
   /** Which way what is followed is better. */
   readonly goals: Goals;
+  /** The processes that save together. */
+  readonly peers: Peers;
   /** All that is saved. */
   snapshot(): Promise<Checkpoint>;
 }
@@ -37,7 +40,7 @@ export interface SaverOptions extends CheckpointOptions {
  *   section that is no part's
  */
 export async function openSaver(options: SaverOptions, tell: (notice: string) => void): Promise<Saver> {
-  const { loop, snapshot, everyEpochs, everySteps, everyMinutes, keepLast, alsoBest, goals } = options;
+  const { loop, snapshot, everyEpochs, everySteps, everyMinutes, keepLast, alsoBest, goals, peers } = options;
   const { folder, resumed, damaged } = options.run;
   const position = (): string => `${loop.epoch} ${loop.batch}`;
   let savedMs = monotonicMs();
@@ -50,13 +53,13 @@ export async function openSaver(options: SaverOptions, tell: (notice: string) =>
   if (free < most) tell(`checkpoints may come to need ${most} bytes, ${free} are free on this disk`);
 
   const save = async (links: readonly CheckpointLink[]): Promise<void> => {
-    await saveCheckpoint(folder, await snapshot(), links, { keepLast, damaged });
+    await saveCheckpoint(folder, await snapshot(), links, { keepLast, damaged }, peers);
     saved = { position: position(), step: loop.step };
     savedMs = monotonicMs();
   };
   return {
     beforeStep() {
-      const isTime = everyMinutes !== undefined && monotonicMs() - savedMs >= everyMinutes * 60_000 && saved?.position !== position();
+      const isTime = everyMinutes !== undefined && peers.any(monotonicMs() - savedMs >= everyMinutes * 60_000) && saved?.position !== position();
       const isStep = everySteps !== undefined && loop.step > 0 && loop.step % everySteps === 0 && saved?.step !== loop.step;
       return isTime || isStep ? save(['last']) : undefined;
     },

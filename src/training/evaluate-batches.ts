@@ -45,10 +45,11 @@ export async function evaluateBatches(program: Program, batches: AsyncIterable<B
       const { predictions, losses } = await program.evaluate(batch);
       collector.add(batch, predictions);
       addLosses(sums, losses);
-      if (monotonicMs() - yieldedMs < YIELD_EVERY_MS) continue;
-      await setImmediate();
+      if (monotonicMs() - yieldedMs >= YIELD_EVERY_MS) {
+        await setImmediate();
+        yieldedMs = monotonicMs();
+      }
       signal.throwIfAborted();
-      yieldedMs = monotonicMs();
     }
   });
   return { report: collector.report(keyTexts), loss: meanLoss(sums, terms).total, predicted: collector.predicted(keyTexts), scores: (space) => collector.scores(space) };

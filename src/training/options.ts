@@ -42,6 +42,7 @@ export const trainingOptions = z
       })
       .optional()
       .describe('an exponential average of the weights is what is evaluated, kept as the best and predicted with'),
+    dealtRows: z.int().min(1).optional().describe('where several processes train: a table of so many rows or more is dealt out among them, a smaller one each of them has; 4096 where it is not given'),
     evaluation: evaluationOptions.optional(),
     logEverySteps: z.int().min(1).default(100).describe('steps whose mean loss is a line of metrics.jsonl'),
     diagnostics: diagnosticsOptions.optional(),

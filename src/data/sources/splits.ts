@@ -8,7 +8,8 @@ import type { LabelFacts } from '../../tasks.js';
 import { SPLITS, splitFilesOf, type DataOptions, type Paths, type Split } from '../options.js';
 import { rejectNotices } from '../rows/rejects.js';
 import { OTHER_PART, type RowFilter } from '../rows/row-filter.js';
-import { columnsOf, trainedFormat, unsampled, withFilter, type EncodedFormat, type RowFormat } from '../rows/row-format.js';
+import type { Fitted } from '../../features/feature-types.js';
+import { columnsOf, encodedFormat, trainedFormat, unsampled, withFilter, type EncodedFormat, type RowFormat } from '../rows/row-format.js';
 import { decisionNotices } from './decision-notices.js';
 import { filteredSource } from './filtered-source.js';
 import { leftOutNotices } from './left-out-notices.js';
@@ -93,6 +94,12 @@ export interface Datasets {
   readonly unknown: UnknownShares;
   /** Of train. */
   readonly facts: LabelFacts;
+}
+
+/** The same, with the format that they are encoded by, from what was learned on train. */
+export async function openEncoded(sources: OpenedData, format: RowFormat, fitted: Fitted, reading: Reading, state: DataState): Promise<Datasets & { readonly encoded: EncodedFormat }> {
+  const encoded = encodedFormat(format, fitted);
+  return { encoded, ...(await openDatasets(sources, encoded, reading, state)) };
 }
 
 /**
