@@ -23,11 +23,11 @@ export function needsMpi({ skip }: Pick<TestContext, 'skip'>, { name, compiler, 
 }
 
 /** Open MPI starts as root where it is told twice, and looks for no network where it needs none. */
-const ENVIRONMENT = { OMPI_ALLOW_RUN_AS_ROOT: '1', OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: '1', OMPI_MCA_btl: 'self,sm' };
+export const MPI_ENVIRONMENT = { OMPI_ALLOW_RUN_AS_ROOT: '1', OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: '1', OMPI_MCA_btl: 'self,sm' };
 
 /** Runs node in a folder, so many processes of it. */
 export function mpirun({ launcher, options }: Mpi, processes: number, cwd: string, args: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Finished> {
-  const child = spawn(launcher, [...options, '-n', String(processes), process.execPath, ...args], { cwd, env: { ...process.env, ...ENVIRONMENT, ...environment }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(launcher, [...options, '-n', String(processes), process.execPath, ...args], { cwd, env: { ...process.env, ...MPI_ENVIRONMENT, ...environment }, stdio: ['ignore', 'pipe', 'pipe'] });
   return new Promise((resolve, reject) => {
     let [stdout, stderr] = ['', ''];
     child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));

@@ -1,0 +1,51 @@
+/** @module-tag long */
+import { chmodSync, existsSync, mkdtempSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { codeBlocks, installHere } from '../support/code-blocks.js';
+import { MPI_ENVIRONMENT, needsMpi, OPEN_MPI } from '../support/mpi.js';
+import { shell } from '../support/shell.js';
+import { needsSlurm, startSlurm } from '../support/slurm.js';
+import { smallWorld } from '../support/small-run.js';
+
+const PAGE = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'cluster.md'), 'utf8');
+const blockOf = (language: string): string => codeBlocks(PAGE).find((block) => block.language === language)!.text;
+
+let cwd: string;
+beforeAll(async () => {
+  cwd = mkdtempSync(join(tmpdir(), 'mtl-cluster-'));
+  await smallWorld(cwd);
+  renameSync(join(cwd, 'mmoe.yaml'), join(cwd, 'train.yaml'));
+  installHere(cwd);
+});
+
+describe('the page on clusters', () => {
+  it('has a command that trains', { timeout: 120_000 }, async (context) => {
+    needsMpi(context, OPEN_MPI);
+    // This machine may have fewer cores than there are processes.
+    const launcher = [...Object.entries(MPI_ENVIRONMENT).map(([name, value]) => `${name}=${value}`), OPEN_MPI.launcher, ...OPEN_MPI.options].join(' ');
+    const { stdout } = await shell(cwd, blockOf('sh').replace('mpirun', launcher));
+    expect(stdout).toContain('run folder runs/');
+  });
+
+  it('has a script that trains on a real Slurm', { timeout: 300_000 }, async (context) => {
+    needsMpi(context, OPEN_MPI);
+    needsSlurm(context);
+    const slurm = await startSlurm(context, mkdtempSync(join(tmpdir(), 'mtl-slurm-')));
+    // Its two nodes are this machine, which Open MPI does not know.
+    const network = { ...MPI_ENVIRONMENT, OMPI_MCA_btl: 'self,tcp', OMPI_MCA_btl_tcp_if_include: 'lo', OMPI_MCA_pml: 'ob1' };
+    try {
+      const script = join(cwd, 'train.sh');
+      writeFileSync(script, blockOf('bash').replace('npx mtl', 'node node_modules/.bin/mtl'));
+      chmodSync(script, 0o755);
+      Object.assign(process.env, network);
+      slurm.run('sbatch', '--wait', `--chdir=${cwd}`, '--output=train.log', script);
+      expect(readFileSync(join(cwd, 'train.log'), 'utf8')).toContain('run folder runs/large');
+      expect(existsSync(join(cwd, 'runs/large/results.csv'))).toBe(true);
+    } finally {
+      for (const name of Object.keys(network)) Reflect.deleteProperty(process.env, name);
+      slurm.stop();
+    }
+  });
+});
