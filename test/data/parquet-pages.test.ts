@@ -44,7 +44,12 @@ describe('a page of Parquet that is larger than what a column may keep', () => {
   it.each(['UNCOMPRESSED', 'SNAPPY'])('gives all of its values, a part at a time, also behind nulls (%s)', async (codec) => {
     const texts = Array.from({ length: ROWS }, (_, r) => (r < 5000 || r % 7 === 0 ? null : `${r} `.repeat(1 + (r % 40))));
     const numbers = Array.from({ length: ROWS }, (_, r) => (r % 3 === 0 ? null : r / 4));
-    const found = await readInWindows([{ name: 'text', data: texts, type: 'STRING', encoding: 'PLAIN' }, { name: 'number', data: numbers, type: 'DOUBLE', encoding: 'PLAIN' }], codec);
+    // Of numbers that say less than their texts, among others and behind nulls.
+    const ids = Array.from({ length: ROWS }, (_, r) => (r % 5 === 0 ? null : BigInt(r) * (r % 3 === 0 ? 100_000_000_700_003n : 1n)));
+    const halves = Array.from({ length: ROWS }, (_, r) => (r % 11 === 0 ? NaN : r / 2));
+    const found = await readInWindows([{ name: 'text', data: texts, type: 'STRING' }, { name: 'number', data: numbers, type: 'DOUBLE' }, { name: 'id', data: ids, type: 'INT64' }, { name: 'half', data: halves, type: 'DOUBLE' }].map((column) => ({ ...column, encoding: 'PLAIN' })), codec);
+    expect(found[2]).toEqual(ids.map((id) => (id === null ? '' : String(id))));
+    expect(found[3]).toEqual(halves.map((half) => (Number.isNaN(half) ? 'nan' : Number.isInteger(half) ? `${half}.0` : String(half))));
     expect(found[0]).toEqual(texts.map((text) => text ?? ''));
     expect(found[1]).toEqual(numbers.map((number) => (number === null ? '' : Number.isInteger(number) ? `${number}.0` : String(number))));
   });

@@ -94,10 +94,11 @@ export async function readRows(source: RowSource, target: ReadTarget): Promise<R
   };
   for await (const piece of source.csv.pieces(elsewhere)) {
     if ('columns' in piece) {
-      const readRowOf = columnsReader(piece);
-      for (let r = 0; r < piece.numRows; r++) {
-        if (!readRowOf(r)) continue;
-        if (++block.rows === capacity) await flush();
+      const take = columnsReader(piece);
+      for (let begin = 0, end = 0; begin < piece.numRows; begin = end) {
+        end = Math.min(piece.numRows, begin + capacity - block.rows);
+        take(begin, end);
+        if (block.rows === capacity) await flush();
       }
       // What was kept of its cells is not valid any more when the next piece comes.
       if (block.rows > 0) await flush();

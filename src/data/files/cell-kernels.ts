@@ -5,7 +5,7 @@ interface CellKernels {
   heapBase(): number;
   cut(begin: number, end: number, separator: number, width: number, most: number, cells: number, stride: number, lines: number, line: number, next: number): number;
   readIds(before: number, ends: number, rows: number, below: number, into: number, others: number): number;
-  readNumbers(before: number, ends: number, rows: number, into: number, others: number): number;
+  readNumbers(before: number, ends: number, rows: number, into: number): void;
   readClasses(before: number, ends: number, rows: number, into: number, others: number): number;
 }
 
@@ -19,8 +19,6 @@ export interface CutRows {
   readonly places: Uint32Array;
   /** The line of each row. */
   readonly lines: Uint32Array;
-  /** The rows whose cells were something else, of the column that was read last. */
-  readonly others: Uint32Array;
   /** What the column that was read last has: of these, the one for its kind. */
   readonly ids: Uint32Array;
   readonly classes: Float32Array;
@@ -37,10 +35,11 @@ export interface CutRows {
   cut(begin: number, line: number, most: number): number;
   /** The byte and the line behind what was cut: blank lines too. */
   readonly next: { readonly byte: number; readonly line: number };
-  /** Read a column of so many rows into `ids`, `numbers` or `classes`, and give how many others there are. */
-  readIds(column: number, rows: number, below: number): number;
-  readNumbers(column: number, rows: number): number;
-  readClasses(column: number, rows: number): number;
+  /** Reads a column of so many rows into `numbers`; NaN is something else. */
+  readNumbers(column: number, rows: number): void;
+  /** Read one into `ids` or `classes`, and give of how many rows the cells are something else: `others`. */
+  readIds(column: number, rows: number, below: number, others: Uint32Array): number;
+  readClasses(column: number, rows: number, others: Uint32Array): number;
 }
 
 /** Bytes that are taken at a time: they stay in a processor's own memory while they are read. */
@@ -77,13 +76,17 @@ export function createCutRows(width: number, separator: number): CutRows {
   const bytes = Buffer.from(memory.buffer);
   const behind = new Uint32Array(memory.buffer, next, 2);
   const before = (column: number): number => places + 4 * most * column;
+  const found = new Uint32Array(memory.buffer, others, most);
+  const told = (count: number, into: Uint32Array): number => {
+    for (let i = 0; i < count; i++) into[i] = found[i]!;
+    return count;
+  };
   let windowEnd = window;
   return {
     most,
     bytes,
     places: new Uint32Array(memory.buffer, places, most * (width + 1)),
     lines: new Uint32Array(memory.buffer, lines, most),
-    others: new Uint32Array(memory.buffer, others, most),
     ids: new Uint32Array(memory.buffer, values, most),
     classes: new Float32Array(memory.buffer, values, most),
     numbers: new Float64Array(memory.buffer, values, most),
@@ -102,8 +105,8 @@ export function createCutRows(width: number, separator: number): CutRows {
         return behind[1]!;
       },
     },
-    readIds: (column, rows, below) => kernels.readIds(before(column), before(column + 1), rows, below, values, others),
-    readNumbers: (column, rows) => kernels.readNumbers(before(column), before(column + 1), rows, values, others),
-    readClasses: (column, rows) => kernels.readClasses(before(column), before(column + 1), rows, values, others),
+    readIds: (column, rows, below, into) => told(kernels.readIds(before(column), before(column + 1), rows, below, values, others), into),
+    readNumbers: (column, rows) => kernels.readNumbers(before(column), before(column + 1), rows, values),
+    readClasses: (column, rows, into) => told(kernels.readClasses(before(column), before(column + 1), rows, values, others), into),
   };
 }

@@ -4,6 +4,8 @@ import type { ColumnReader, DirectCells } from '../rows/column-reader.js';
 import type { LineCount, PlainBytes } from './cell-file.js';
 import { createCutRows, type CutRows } from './cell-kernels.js';
 import { cellText, cellTexts } from './cell-text.js';
+import { encodeNumbers, itself } from './encode-numbers.js';
+import { createOddCells, type OddCells } from './odd-cells.js';
 
 // Reads plain CSV as bytes: no quotes, one byte between cells, every line with an end. Some hundred rows are cut into cells at a time, and then read a
 // column at a time, as far as cells are usual; what is unusual in a cell is given to the cell's reader as text, and a row that is unusual in any other way to
@@ -40,7 +42,7 @@ interface DirectColumn {
   readonly column: number;
   readonly reader: ColumnReader;
   readonly into: DirectCells['into'];
-  /** Reads its cells of rows that were cut, to row `first` of the block and behind it, and gives of how many rows they are something else: `others`. */
+  /** Reads its cells of rows that were cut, to row `first` of the block and behind it, and gives of how many rows they are something else: those of `odd.rows`. */
   readonly take: (rows: number, first: number) => number;
 }
 
@@ -62,14 +64,9 @@ export function createScanner(target: ScanTarget): Scanner {
 
 function startScanner({ width, dialect, indices, readers, block, capacity, settle, readRow }: ScanTarget): Scanner {
   const cut = createCutRows(width, dialect.delimiter.charCodeAt(0));
-  const { most, places, others } = cut;
-  /** Of rows whose numbers their column cannot take. */
-  const isBad = new Uint8Array(most);
-  const { direct, texts } = waysOf(readers, indices, cut, isBad);
-  /** By row, one more than the place of its first unusual cell in these: which column it is, and the next one in the same way. */
-  const firstOdd = new Uint32Array(most);
-  const oddColumns = new Uint32Array(most * direct.length);
-  const nextOdd = new Uint32Array(most * direct.length);
+  const { most, places } = cut;
+  const odd = createOddCells(most, readers.length);
+  const { direct, texts } = waysOf(readers, indices, cut, odd);
 
   let bytes: Buffer = cut.bytes;
   let at = 0;
@@ -82,10 +79,7 @@ function startScanner({ width, dialect, indices, readers, block, capacity, settl
   const textOf = (column: number, row: number): string => cellText(cut.bytes, places[column * most + row]! + 1, places[(column + 1) * most + row]);
 
   const readTexts = (row: number): void => {
-    for (let odd = firstOdd[row]!; odd > 0; odd = nextOdd[odd - 1]!) {
-      const { reader, column } = direct[oddColumns[odd - 1]!]!;
-      reader.read(textOf(column, row));
-    }
+    odd.each(row, (c) => direct[c]!.reader.read(textOf(direct[c]!.column, row)));
     for (const { read, columns } of texts) {
       let text = textOf(columns[0]!, row);
       for (let i = 1; i < columns.length; i++) text += CELL_SEPARATOR + textOf(columns[i]!, row);
@@ -97,8 +91,8 @@ function startScanner({ width, dialect, indices, readers, block, capacity, settl
   const isKept = (row: number): boolean => {
     const line = cut.lines[row]!;
     try {
-      if (isBad[row] === 0) {
-        if (firstOdd[row] !== 0 || texts.length > 0) readTexts(row);
+      if (odd.isBad[row] === 0) {
+        if (texts.length > 0 || odd.has(row)) readTexts(row);
         return settle(line);
       }
     } catch (error) {
@@ -110,18 +104,8 @@ function startScanner({ width, dialect, indices, readers, block, capacity, settl
   /** Takes rows that were cut to the block. */
   const takeRows = (rows: number): void => {
     const first = block.rows;
-    let odd = 0;
-    isBad.fill(0, 0, rows);
-    firstOdd.fill(0, 0, rows);
-    for (let c = 0; c < direct.length; c++) {
-      const numOthers = direct[c]!.take(rows, first);
-      for (let i = 0; i < numOthers; i++) {
-        const row = others[i]!;
-        oddColumns[odd] = c;
-        nextOdd[odd++] = firstOdd[row]!;
-        firstOdd[row] = odd;
-      }
-    }
+    odd.clear(rows);
+    for (let c = 0; c < direct.length; c++) odd.add(c, direct[c]!.take(rows, first));
     for (let row = 0; row < rows; row++) {
       const into = block.rows;
       // One before it was not kept.
@@ -168,7 +152,7 @@ function startScanner({ width, dialect, indices, readers, block, capacity, settl
 }
 
 /** The ways of cells to their readers. */
-function waysOf(readers: readonly ColumnReader[], indices: ReadonlyMap<string, number>, cut: CutRows, isBad: Uint8Array): { readonly direct: readonly DirectColumn[]; readonly texts: readonly TextReader[] } {
+function waysOf(readers: readonly ColumnReader[], indices: ReadonlyMap<string, number>, cut: CutRows, odd: OddCells): { readonly direct: readonly DirectColumn[]; readonly texts: readonly TextReader[] } {
   const direct: DirectColumn[] = [];
   const texts: TextReader[] = [];
   for (const reader of readers) {
@@ -176,18 +160,18 @@ function waysOf(readers: readonly ColumnReader[], indices: ReadonlyMap<string, n
     const [column] = columns as [number];
     const isShared = readers.some((other) => other !== reader && other.isKept !== true && other.columns.includes(reader.columns[0]!));
     if (reader.isKept === true || reader.direct === undefined || columns.length > 1 || isShared) texts.push({ read: reader.read, columns });
-    else direct.push({ column, reader, into: reader.direct.into, take: takeOf(reader.direct, column, cut, isBad) });
+    else direct.push({ column, reader, into: reader.direct.into, take: takeOf(reader.direct, column, cut, odd) });
   }
   return { direct, texts };
 }
 
-function takeOf(cells: DirectCells, column: number, cut: CutRows, isBad: Uint8Array): DirectColumn['take'] {
-  const { most, bytes, places, others } = cut;
+function takeOf(cells: DirectCells, column: number, cut: CutRows, odd: OddCells): DirectColumn['take'] {
+  const { most, bytes, places } = cut;
   switch (cells.cell) {
     case 'id': {
       const { into, below } = cells;
       return (rows, first) => {
-        const numOthers = cut.readIds(column, rows, below);
+        const numOthers = cut.readIds(column, rows, below, odd.rows);
         into.set(cut.ids.subarray(0, rows), first);
         return numOthers;
       };
@@ -195,7 +179,7 @@ function takeOf(cells: DirectCells, column: number, cut: CutRows, isBad: Uint8Ar
     case 'class': {
       const { into } = cells;
       return (rows, first) => {
-        const numOthers = cut.readClasses(column, rows);
+        const numOthers = cut.readClasses(column, rows, odd.rows);
         into.set(cut.classes.subarray(0, rows), first);
         return numOthers;
       };
@@ -203,10 +187,8 @@ function takeOf(cells: DirectCells, column: number, cut: CutRows, isBad: Uint8Ar
     case 'number': {
       const { into, encode } = cells;
       return (rows, first) => {
-        const numOthers = cut.readNumbers(column, rows);
-        if (encode === undefined) into.set(cut.numbers.subarray(0, rows), first);
-        else encodeNumbers(cut.numbers, rows, encode, into, first, isBad);
-        return numOthers;
+        cut.readNumbers(column, rows);
+        return encodeNumbers(cut.numbers, 0, rows, encode ?? itself, into, first, odd);
       };
     }
     case 'token': {
@@ -217,25 +199,10 @@ function takeOf(cells: DirectCells, column: number, cut: CutRows, isBad: Uint8Ar
           const id = idOf(bytes, places[column * most + row]! + 1, places[(column + 1) * most + row]!);
           into[first + row] = id;
           // Another may be no text at all.
-          if (id === 0) others[numOthers++] = row;
+          if (id === 0) odd.rows[numOthers++] = row;
         }
         return numOthers;
       };
-    }
-  }
-}
-
-/** Encodes numbers; NaN is none. Rows are noted whose number the encoding refuses. */
-function encodeNumbers(numbers: Float64Array, rows: number, encode: (value: number) => number, into: DirectCells['into'], first: number, isBad: Uint8Array): void {
-  for (let row = 0; row < rows; row++) {
-    try {
-      for (; row < rows; row++) {
-        const value = numbers[row]!;
-        if (!Number.isNaN(value)) into[first + row] = encode(value);
-      }
-    } catch (error) {
-      if (!(error instanceof BadValue)) throw error;
-      isBad[row] = 1;
     }
   }
 }

@@ -38,9 +38,8 @@ export function readIds(before: usize, ends: usize, rows: u32, below: f64, into:
 }
 
 /** Reads decimal numbers of at most 15 digits in the same way, 8 bytes each; NaN stands for other cells. */
-export function readNumbers(before: usize, ends: usize, rows: u32, into: usize, others: usize): u32 {
+export function readNumbers(before: usize, ends: usize, rows: u32, into: usize): void {
   const places = i8x16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  let numOthers: u32 = 0;
   for (let r: u32 = 0; r < rows; r++) {
     const end = <usize>load<u32>(ends + 4 * r);
     const begin = <usize>load<u32>(before + 4 * r) + 1;
@@ -65,9 +64,7 @@ export function readNumbers(before: usize, ends: usize, rows: u32, into: usize, 
       }
     }
     store<f64>(into + 8 * r, NaN);
-    store<u32>(others + 4 * numOthers++, r);
   }
-  return numOthers;
 }
 
 /** Reads 0 and 1 in the same way, as floats of 4 bytes. */

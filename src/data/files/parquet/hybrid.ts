@@ -4,11 +4,14 @@
 /** Reads numbers in their order, as many at a time as are wanted. */
 export interface HybridReader {
   read(into: Int32Array, count: number): void;
+  /** Whether the next `count` are known to be all this one; they are passed then. */
+  isRun(number: number, count: number): boolean;
 }
 
 /** A reader of the numbers of `width` bits that lie from `begin` to `end`. */
 export function hybridReader(bytes: Buffer, begin: number, end: number, width: number): HybridReader {
   const mask = width === 32 ? -1 : (1 << width) - 1;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let at = begin;
   /** Left of a run of one value. */
   let repeats = 0;
@@ -37,7 +40,10 @@ export function hybridReader(bytes: Buffer, begin: number, end: number, width: n
   };
 
   const readPacked = (into: Int32Array, from: number, count: number): void => {
-    for (let i = from; i < from + count; i++, bit += width) {
+    // As long as four bytes are there.
+    const numWhole = width > 25 ? 0 : Math.max(0, Math.min(count, Math.floor((8 * (bytes.length - at - 4) - bit) / width)));
+    for (let i = from; i < from + numWhole; i++, bit += width) into[i] = (view.getInt32(at + (bit >>> 3), true) >>> (bit & 7)) & mask;
+    for (let i = from + numWhole; i < from + count; i++, bit += width) {
       const byte = at + (bit >>> 3);
       const shift = bit & 7;
       const word = bytes[byte]! | (bytes[byte + 1]! << 8) | (bytes[byte + 2]! << 16) | (bytes[byte + 3]! << 24);
@@ -50,6 +56,13 @@ export function hybridReader(bytes: Buffer, begin: number, end: number, width: n
   };
 
   return {
+    isRun(number, count) {
+      if (width === 0) return number === 0;
+      if (repeats === 0 && packed === 0 && at < end) startRun();
+      if (repeats < count || value !== number) return false;
+      repeats -= count;
+      return true;
+    },
     read(into, count) {
       if (width === 0) {
         into.fill(0, 0, count);

@@ -1,6 +1,6 @@
 import type { ColumnMetaData } from 'hyparquet';
 import type { Leaf } from './column-plan.js';
-import type { At } from './leaf-type.js';
+import type { At, RawNumbers } from './leaf-type.js';
 import { STRIDE, type PageMemory } from './page-memory.js';
 import { openPages, type Page } from './pages.js';
 import { textCache } from './text-cache.js';
@@ -20,12 +20,18 @@ export interface LeafCursor {
   readonly number: At<number>;
   /** Looks at the next entries; false where there are none. */
   refill(): Promise<boolean>;
+  /**
+   * Reads the numbers of the next `rows` entries of a flat column to `at` of `into` and behind it: NaN where there is none, and where `onText` is told the text that says more.
+   * Entries that were looked at are passed over.
+   */
+  readNumbers(into: Float64Array, at: number, rows: number, onText: (at: number, text: string) => void): Promise<void>;
 }
 
 /** A cursor before the first entry of a chunk. */
 export function leafCursor(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory): LeafCursor {
   const pages = openPages(chunk, leaf, memory);
   const found = new Int32Array(STRIDE);
+  const texts = new Array<string | undefined>(STRIDE).fill(undefined);
   let page: Page | undefined;
   let left = 0;
   /** Values of the page that were passed, and the first of those that are kept. */
@@ -58,7 +64,25 @@ export function leafCursor(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory
     }
     if (places === undefined) for (let i = 0; i < count; i++) found[i] = passed++ - base;
     else places.read(found, count);
-    for (let i = 0; i < count; i++) if (found[i]! < 0 || found[i]! >= readers.count) throw new Error('a value is not there: its page is damaged');
+    for (let i = 0; i < count; i++) if (found[i]! < 0 || found[i]! >= readers.count) throw new Error(DAMAGED);
+  };
+
+  /** Takes the numbers of the next `count` values; where their text may say more, `found` has their places. */
+  const takeNumbers = (into: Float64Array, at: number, count: number): void => {
+    const { places } = page!;
+    const { raw, number, count: most } = readers;
+    const first = passed - base;
+    if (places === undefined && first + count > most) throw new Error(DAMAGED);
+    if (places === undefined && raw !== undefined) into.set(raw.subarray(first, first + count), at);
+    if (places === undefined) {
+      if (!(raw instanceof Int32Array)) for (let i = 0; i < count; i++) found[i] = first + i;
+      passed += count;
+    } else {
+      places.read(found, count);
+      for (let i = 0; i < count; i++) if (found[i]! < 0 || found[i]! >= most) throw new Error(DAMAGED);
+      if (raw !== undefined) for (let i = 0; i < count; i++) into[at + i] = raw[found[i]!]!;
+    }
+    if (raw === undefined) for (let i = 0; i < count; i++) into[at + i] = number(found[i]!);
   };
 
   const cursor: LeafCursor = {
@@ -89,19 +113,65 @@ export function leafCursor(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory
       cursor.count = count;
       return true;
     },
+    async readNumbers(into, at, rows, onText) {
+      const { definitions: levels } = cursor;
+      for (let done = 0; done < rows; ) {
+        if (left === 0 && !(await nextPage())) throw new Error(TOO_FEW);
+        const count = Math.min(STRIDE, left, rows - done);
+        const { definitions, values } = page!;
+        const isWhole = definitions === undefined || definitions.isRun(leaf.definition, count);
+        let there = count;
+        if (!isWhole) {
+          definitions.read(levels, count);
+          there = 0;
+          for (let i = 0; i < count; i++) if (levels[i] === leaf.definition) there++;
+        }
+        if (values !== undefined && passed + there > base + readers.count) {
+          readers = readersOf(leaf, await values(passed));
+          base = passed;
+        }
+        const first = at + done;
+        takeNumbers(into, first, there);
+        const mayBeNaN = !(readers.raw instanceof Int32Array);
+        let numTexts = 0;
+        if (mayBeNaN) {
+          for (let i = 0; i < there; i++) {
+            if (!Number.isNaN(into[first + i])) continue;
+            texts[i] = readers.text(found[i]!);
+            numTexts++;
+          }
+        }
+        // From behind, so that none is written over before it is moved.
+        if (there < count) for (let i = count - 1, from = there; i >= 0; i--) into[first + i] = levels[i] === leaf.definition ? into[first + --from]! : NaN;
+        if (numTexts > 0) {
+          for (let i = 0, from = 0; i < count; i++) {
+            if (!isWhole && levels[i] !== leaf.definition) continue;
+            const text = texts[from];
+            if (text !== undefined) onText(first + i, text);
+            texts[from++] = undefined;
+          }
+        }
+        left -= count;
+        done += count;
+      }
+    },
   };
   return cursor;
 }
+
+const DAMAGED = 'a value is not there: its page is damaged';
+export const TOO_FEW = 'a column has too few rows';
 
 /** How stored values are read. */
 interface Readers {
   readonly text: At<string>;
   readonly number: At<number>;
+  readonly raw: RawNumbers | undefined;
   readonly count: number;
 }
 
-const NONE: Readers = { text: () => '', number: () => NaN, count: 0 };
+const NONE: Readers = { text: () => '', number: () => NaN, raw: undefined, count: 0 };
 
 function readersOf({ type }: Leaf, values: Values): Readers {
-  return { text: type.text(values), number: type.number?.at(values) ?? (() => NaN), count: values.count };
+  return { text: type.text(values), number: type.number?.at(values) ?? (() => NaN), raw: type.number?.raw?.(values), count: values.count };
 }

@@ -7,6 +7,9 @@ import type { Values } from './values.js';
 /** A value by its place among stored ones. */
 export type At<Value> = (place: number) => Value;
 
+/** Numbers by the place of their value, in the memory of the values. */
+export type RawNumbers = Int32Array | Uint32Array | Float64Array;
+
 /** What the values of a leaf are: the text that DuckDB's CSV export gives, and a number where that text is one. */
 export interface LeafType {
   /** For people. */
@@ -17,6 +20,8 @@ export interface LeafType {
     readonly isWhole: boolean;
     /** NaN where only the text is exact. */
     readonly at: (values: Values) => At<number>;
+    /** The same, where values are stored as what they are. */
+    readonly raw?: (values: Values) => RawNumbers;
     readonly text: (value: number) => string;
   };
 }
@@ -35,14 +40,14 @@ export function leafType(element: SchemaElement): LeafType | string {
         return texts('time', (values) => (i) => timeText(ofKind(values, 'int32').data[i]!, 3) + zone);
       }
       return isUnsigned(element)
-        ? numbers('uint32', true, (values) => (i) => ofKind(values, 'int32').data[i]! >>> 0, String)
-        : numbers('int32', true, (values) => (i) => ofKind(values, 'int32').data[i]!, String);
+        ? rawNumbers('uint32', true, (values) => withoutSign(ofKind(values, 'int32').data), String)
+        : rawNumbers('int32', true, (values) => ofKind(values, 'int32').data, String);
     case 'INT64':
       return int64(element);
     case 'FLOAT':
       return numbers('float', false, (values) => (i) => shortestDecimal(ofKind(values, 'float').data[i]!), doubleText);
     case 'DOUBLE':
-      return numbers('double', false, (values) => (i) => ofKind(values, 'double').data[i]!, doubleText);
+      return rawNumbers('double', false, (values) => ofKind(values, 'double').data, doubleText);
     case 'INT96':
       return texts('timestamp (INT96)', (values) => (i) => int96Text(ofKind(values, 'bytes'), i));
     default:
@@ -61,6 +66,16 @@ function ofKind<Kind extends Values['kind']>(values: Values, kind: Kind): OfKind
 
 function numbers(name: string, isWhole: boolean, at: (values: Values) => At<number>, text: (value: number) => string): LeafType {
   return { name, number: { isWhole, at, text }, text: (values) => { const numberAt = at(values); return (i) => text(numberAt(i)); } };
+}
+
+function rawNumbers(name: string, isWhole: boolean, raw: (values: Values) => RawNumbers, text: (value: number) => string): LeafType {
+  const plain = numbers(name, isWhole, (values) => { const all = raw(values); return (i) => all[i]!; }, text);
+  return { ...plain, number: { ...plain.number!, raw } };
+}
+
+/** The same words as numbers that have no sign. */
+function withoutSign({ buffer, byteOffset, length }: Int32Array): Uint32Array {
+  return new Uint32Array(buffer, byteOffset, length);
 }
 
 function texts(name: string, text: (values: Values) => At<string>): LeafType {

@@ -9,9 +9,10 @@ import { leafCursor } from './leaf-cursor.js';
 import { pageMemory } from './page-memory.js';
 import { sliceColumn } from './slice-column.js';
 
-/** Rows of a piece at the most, and those that are read of each column in turn until a piece is full. */
+/** Rows of a piece at the most, and how many are read of each column in turn until a piece is full. */
 const SLICE_ROWS = 1 << 12;
-const STEP_ROWS = 1 << 6;
+const LEAST_ROWS = 1 << 6;
+const MOST_ROWS = 1 << 8;
 /** Bytes of cells from which on a piece is full. */
 const SLICE_BYTES = 1 << 22;
 
@@ -73,10 +74,14 @@ async function* groupPieces(file: FileHandle, { path, plans }: Part, group: RowG
   const rows = Number(group.num_rows);
   for (let begin = 0, end = 0; begin < rows; begin = end) {
     const last = Math.min(rows, begin + SLICE_ROWS);
-    for (let bytes = 0; end < last && bytes < SLICE_BYTES; ) {
-      const step = Math.min(STEP_ROWS, last - end);
-      for (const { cells } of columns) bytes += await cells.append(step);
+    for (let bytes = 0, step = LEAST_ROWS; end < last && bytes < SLICE_BYTES; ) {
+      step = Math.min(step, last - end);
+      let stepBytes = 0;
+      for (const { cells } of columns) stepBytes += await cells.append(step);
       end += step;
+      bytes += stepBytes;
+      // As many as may fill half of the room that is left, if they are like these.
+      step = Math.max(LEAST_ROWS, Math.min(MOST_ROWS, Math.floor((step * (SLICE_BYTES - bytes)) / (2 * stepBytes))));
     }
     yield { numRows: end - begin, firstRow: firstRow + begin, path, columns: new Map(columns.map(({ name, cells }) => [name, cells.take()])), progress: 0 };
   }

@@ -1,6 +1,6 @@
 import type { CellColumn } from '../cell-file.js';
 import type { ColumnPlan } from './column-plan.js';
-import type { LeafCursor } from './leaf-cursor.js';
+import { TOO_FEW, type LeafCursor } from './leaf-cursor.js';
 
 // The cells of a column of a row group, some rows at a time.
 
@@ -33,14 +33,13 @@ export function sliceColumn(plan: ColumnPlan, cursors: readonly LeafCursor[], ca
   return plan.leaf.type.number === undefined ? textColumn(plan.type, first) : numberColumn(plan.type, plan.leaf.type.number, first, capacity);
 }
 
-/** Takes entries of a flat column to a function, `rows` of them. */
-async function eachPlace(cursor: LeafCursor, rows: number, take: (place: number) => void): Promise<void> {
+/** Takes entries of a flat column to a function, `rows` of them, some of `cursor.places` at a time. */
+async function eachEntries(cursor: LeafCursor, rows: number, take: (begin: number, end: number) => void): Promise<void> {
   for (let done = 0; done < rows; ) {
-    if (cursor.at === cursor.count && !(await cursor.refill())) throw new Error('a column has too few rows');
+    if (cursor.at === cursor.count && !(await cursor.refill())) throw new Error(TOO_FEW);
     const end = Math.min(cursor.count, cursor.at + rows - done);
     done += end - cursor.at;
-    const { places } = cursor;
-    for (let i = cursor.at; i < end; i++) take(places[i]!);
+    take(cursor.at, end);
     cursor.at = end;
   }
 }
@@ -51,10 +50,14 @@ function textColumn(type: string, cursor: LeafCursor): SliceColumn {
   return {
     async append(rows) {
       let bytes = 0;
-      await eachPlace(cursor, rows, (place) => {
-        const text = place < 0 ? '' : cursor.text(place);
-        bytes += OBJECT_BYTES + text.length;
-        texts[count++] = text;
+      await eachEntries(cursor, rows, (begin, end) => {
+        const { places, text: textAt } = cursor;
+        for (let i = begin; i < end; i++) {
+          const place = places[i]!;
+          const text = place < 0 ? '' : textAt(place);
+          bytes += OBJECT_BYTES + text.length;
+          texts[count++] = text;
+        }
       });
       return bytes;
     },
@@ -75,27 +78,23 @@ function numberColumn(type: string, { isWhole, text: textOf }: NumberType, curso
   /** Of cells whose number says less than their text: NaN, and whole numbers beyond what a double holds. Null has none. */
   let texts: string[] | undefined;
   let count = 0;
+  let bytes = 0;
+  const onText = (row: number, text: string): void => {
+    bytes += OBJECT_BYTES + text.length;
+    (texts ??= new Array<string>(capacity).fill(''))[row] = text;
+  };
   return {
     async append(rows) {
-      let bytes = 8 * rows;
-      await eachPlace(cursor, rows, (place) => {
-        const value = place < 0 ? NaN : cursor.number(place);
-        values[count] = value;
-        if (Number.isNaN(value)) {
-          const text = place < 0 ? '' : cursor.text(place);
-          if (text !== '') {
-            bytes += OBJECT_BYTES + text.length;
-            texts ??= new Array<string>(capacity).fill('');
-          }
-          if (texts !== undefined) texts[count] = text;
-        }
-        count++;
-      });
+      bytes = 8 * rows;
+      await cursor.readNumbers(values, count, rows, onText);
+      count += rows;
       return bytes;
     },
     take() {
       count = 0;
-      return { type, numbers: { values, isWhole }, text: (row) => (Number.isNaN(values[row]!) ? (texts?.[row] ?? '') : textOf(values[row]!)) };
+      const were = texts;
+      texts = undefined;
+      return { type, numbers: { values, isWhole }, text: (row) => (Number.isNaN(values[row]!) ? (were?.[row] ?? '') : textOf(values[row]!)) };
     },
   };
 }
@@ -104,7 +103,7 @@ function numberColumn(type: string, { isWhole, text: textOf }: NumberType, curso
 async function eachItem(cursor: LeafCursor, item: number, rows: number, take: (place: number) => void, endRow: () => void): Promise<void> {
   for (let begun = 0; ; ) {
     if (cursor.at === cursor.count && !(await cursor.refill())) {
-      if (begun < rows) throw new Error('a column has too few rows');
+      if (begun < rows) throw new Error(TOO_FEW);
       if (begun > 0) endRow();
       return;
     }
