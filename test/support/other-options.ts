@@ -70,6 +70,8 @@ function changes(schema: z.ZodType, value: unknown, key: string, option = ''): r
     const own = (value as Record<string, unknown>)[schema.def.discriminator];
     return namesIn(schema).filter((name) => name !== own).map((name) => ({ path: String(name), options: schema.parse({ [schema.def.discriminator]: name }) }));
   }
+  // A part whose name alone stands for it: with options it is the same.
+  if (schema instanceof z.ZodUnion) return changes(schema.options[0] as z.ZodType, value, key, option);
   if (schema instanceof z.ZodEnum) return schema.options.filter((word) => word !== value).map((word) => ({ path: '', options: word }));
   if (schema instanceof z.ZodBoolean) return [{ path: '', options: value !== true }];
   if (schema instanceof z.ZodNumber) return [{ path: '', options: otherNumber(schema, value) }];
