@@ -48,7 +48,7 @@ describe('the simd engine', () => {
       for (const other of others) expect(other).toEqual(one);
     });
 
-    it(`agrees with TensorFlow.js after 50 steps from the same weights: ${name}`, async () => {
+    it(`agrees with TensorFlow.js after 50 steps from the same weights: ${name}`, { timeout: 300_000 }, async () => {
       // Embeddings of some size, an epsilon above rounding, and no kink that a rounding may fall on either side of.
       const work = workload(name, 'tanh');
       const start = createSimdEngine().compile(planOf(work, SCALE));
