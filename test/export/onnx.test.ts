@@ -1,3 +1,4 @@
+/** @module-tag long */
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/batch.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
