@@ -1,12 +1,14 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import os from 'node:os';
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import os, { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import type { TestContext } from 'vitest';
 
 const PROGRAMS = ['slurmctld', 'slurmd', 'sbatch', 'munged', 'mungekey'];
 const NODES = ['n1', 'n2'];
+/** Who has the only Slurm. */
+const TURN = join(tmpdir(), 'mtl-slurm-test.pid');
 /** Looks for its nodes, half a second apart, before it is given up. */
 const READY_LOOKS = 120;
 const [MUNGE_KEY, MUNGE_RUN] = ['/etc/munge/munge.key', '/run/munge'];
@@ -33,6 +35,7 @@ export interface Slurm {
  */
 export async function startSlurm({ skip }: Pick<TestContext, 'skip'>, folder: string): Promise<Slurm> {
   const at = (...path: readonly string[]): string => join(folder, ...path);
+  await takeTurn();
   for (const name of ['spool', 'state']) mkdirSync(at(name));
   const munge = Number(execFileSync('id', ['-u', 'munge'], { encoding: 'utf8' }));
   if (!existsSync(MUNGE_KEY)) execFileSync('mungekey', ['-c']);
@@ -85,6 +88,7 @@ PartitionName=p Nodes=ALL Default=YES State=UP
           // It has ended by itself.
         }
       }
+      rmSync(TURN, { force: true });
     },
   };
   const reason = (await comesUp(says)) ? undefined : `Slurm does not run here\n${tell()}`;
@@ -93,6 +97,20 @@ PartitionName=p Nodes=ALL Default=YES State=UP
     skip(reason);
   }
   return slurm;
+}
+
+/** Waits until no other test has a Slurm: two on one machine get into each other's way. The turn ends with `stop`, or with its process. */
+async function takeTurn(): Promise<void> {
+  for (;;) {
+    try {
+      return writeFileSync(TURN, String(process.pid), { flag: 'wx' });
+    } catch {
+      const owner = existsSync(TURN) ? Number(readFileSync(TURN, 'utf8')) : 0;
+      // One that is being written has no number yet.
+      if (owner > 0 && !existsSync(`/proc/${owner}`)) rmSync(TURN, { force: true });
+      await setTimeout(500);
+    }
+  }
 }
 
 /** Whether both nodes take jobs, and one that does nothing ends. */
