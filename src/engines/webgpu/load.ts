@@ -1,6 +1,7 @@
-import { column, type BagColumn, type Batch, type VectorColumn } from '../../batch.js';
+import { column, type BagColumn, type Batch } from '../../batch.js';
 import { bagsBetweenRows } from '../../tables/between-rows.js';
 import type { Pooling } from '../../tables/layout.js';
+import { createColumnLoader } from '../simd/columns.js';
 import type { Compiled } from '../simd/compile.js';
 import { createIndexLists, takeWords, type GrowingWords, type IndexLists, type PooledBag } from './index-lists.js';
 import type { DeviceMemory } from './memory.js';
@@ -19,18 +20,12 @@ export interface Loader {
   load(batch: Batch, begin: number, rows: number, trains: boolean): void;
 }
 
-const NO_VECTORS: ReadonlyMap<string, VectorColumn> = new Map();
-
 /** A loader for a plan; where things go is found once, so that a step only copies. */
-export function createLoader({ graph, layout, places, tables }: Compiled, memory: DeviceMemory, scratchWords: () => number): Loader {
+export function createLoader(compiled: Compiled, memory: DeviceMemory, scratchWords: () => number): Loader {
+  const { graph, layout, places, tables } = compiled;
   const upload = new Uint32Array(memory.uploadWords);
-  const floats = new Float32Array(upload.buffer);
+  const loadColumns = createColumnLoader(compiled, upload, (address) => memory.wordAt(address));
   const items: GrowingWords = { words: new Uint32Array(1024), length: 0 };
-  const fieldsOf = (kind: 'id' | 'number'): { field: string; at: number }[] =>
-    [...new Set(layout.columns.flatMap((columns) => (columns.kind === kind ? [columns.field] : [])))].map((field) => ({ field, at: memory.wordAt(tables.column(kind, field)) }));
-  const [idFields, numberFields] = [fieldsOf('id'), fieldsOf('number')];
-  const vectorFields = layout.columns.flatMap(({ kind, field, width }) => (kind === 'vector' ? [{ field, width, at: memory.wordAt(tables.column('number', field, width)) }] : []));
-  const labels = graph.values.flatMap((value) => (value.op === 'input' && value.source.kind === 'label' ? [{ name: value.source.column, at: memory.wordAt(places.of(value).at) }] : []));
   // A field that is looked up in several tables is pooled alike in all of them.
   const poolings = new Map(layout.columns.flatMap((columns) => (columns.kind === 'bag' ? [[columns.field, columns.pooling] as const] : [])));
   const bagPlaces = [...tables.bags.values()].map(({ field, offsets, addresses }) => ({ field, offsets: memory.wordAt(offsets), addresses: memory.wordAt(addresses) }));
@@ -51,14 +46,7 @@ export function createLoader({ graph, layout, places, tables }: Compiled, memory
         pooled = new Map([...poolings].map(([field, pooling]) => [field, withFactors(column(bags, field), pooling, all)]));
       }
       const { batch } = looked;
-      if (rows > places.maxRows) throw new Error(`a batch of ${rows} rows, where ${places.maxRows} were planned`);
-      for (const { field, at } of idFields) upload.set(column(batch.ids, field).subarray(begin, begin + rows), at);
-      for (const { field, at } of numberFields) floats.set(column(batch.numbers, field).subarray(begin, begin + rows), at);
-      for (const { field, width, at } of vectorFields) floats.set(column(batch.vectors ?? NO_VECTORS, field).data.subarray(begin * width, (begin + rows) * width), at);
-      for (const { name, at } of labels) {
-        const values = batch.labels.get(name);
-        if (values !== undefined) floats.set(values.subarray(begin, begin + rows), at);
-      }
+      loadColumns(batch, begin, rows);
       items.length = 0;
       for (const { field, offsets, addresses } of bagPlaces) {
         const { offsets: from, ids, factors } = pooled.get(field)!;

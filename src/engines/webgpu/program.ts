@@ -113,13 +113,14 @@ export function compileProgram(gpu: Gpu, plan: Plan, watch: GpuWatch): Program {
     }
   };
 
-  /** The passes of a step. */
-  const runPasses = async (batch: Batch, weights: readonly number[]): Promise<Map<string, TermLoss>> => {
-    const counted = batch.rows > passRows ? countedRows(graph, batch) : undefined;
+  /** Runs a list over the passes of a step: the loss of each term. */
+  const runPasses = async (batch: Batch, list: 'pass' | 'losses', weights: readonly number[]): Promise<Map<string, TermLoss>> => {
+    const trains = list === 'pass';
+    const counted = trains && batch.rows > passRows ? countedRows(graph, batch) : undefined;
     const parts: Map<string, TermLoss>[] = [];
-    await forEachPass(batch, true, async (rows, pass) => {
+    await forEachPass(batch, trains, async (rows, pass) => {
       prepare(pass, weights, counted);
-      await executor.run('pass', rows);
+      await executor.run(list, rows);
       parts.push(lossesOf());
     });
     return joined(parts);
@@ -201,7 +202,7 @@ export function compileProgram(gpu: Gpu, plan: Plan, watch: GpuWatch): Program {
         losses = lossesOf();
       } else {
         // Where terms are combined, each is differentiated as it is.
-        losses = await runPasses(batch, areas > 1 ? weights.map(() => 1) : weights);
+        losses = await runPasses(batch, 'pass', areas > 1 ? weights.map(() => 1) : weights);
         if (areas > 1 && !executor.isRefused) counts = { shared: await combineTerms(losses, combine, batch.rows), own: graphWeights };
         if (!executor.isRefused) await executor.run('update', batch.rows);
       }
@@ -222,15 +223,7 @@ export function compileProgram(gpu: Gpu, plan: Plan, watch: GpuWatch): Program {
       return { predictions, losses: joined(parts) };
     },
 
-    async losses(batch) {
-      const parts: Map<string, TermLoss>[] = [];
-      await forEachPass(batch, false, async (rows, pass) => {
-        prepare(pass, graphWeights, undefined);
-        await executor.run('losses', rows);
-        parts.push(lossesOf());
-      });
-      return joined(parts);
-    },
+    losses: (batch) => runPasses(batch, 'losses', graphWeights),
 
     async inspect(batch) {
       await settle();

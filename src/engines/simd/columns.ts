@@ -1,0 +1,35 @@
+import { column, type Batch, type VectorColumn } from '../../batch.js';
+import type { Laid } from './lay-out.js';
+
+const NO_VECTORS: ReadonlyMap<string, VectorColumn> = new Map();
+
+/**
+ * Copies ids, numbers, vectors and labels of rows `begin` to `begin + rows` of a batch to where a plan has them.
+ * @throws Error for more rows than were planned
+ */
+export type ColumnLoader = (batch: Batch, begin: number, rows: number) => void;
+
+/**
+ * A loader of columns; where they go is found once, so that a step only copies.
+ * @param words what they are copied to
+ * @param wordAt which of these words is at an address of the plan
+ */
+export function createColumnLoader({ graph, layout, places, tables }: Pick<Laid, 'graph' | 'layout' | 'places' | 'tables'>, words: Uint32Array, wordAt: (address: number) => number): ColumnLoader {
+  const floats = new Float32Array(words.buffer);
+  // A field may be looked up in several tables.
+  const fieldsOf = (kind: 'id' | 'number'): { field: string; at: number }[] =>
+    [...new Set(layout.columns.flatMap((columns) => (columns.kind === kind ? [columns.field] : [])))].map((field) => ({ field, at: wordAt(tables.column(kind, field)) }));
+  const [idFields, numberFields] = [fieldsOf('id'), fieldsOf('number')];
+  const vectorFields = layout.columns.flatMap(({ kind, field, width }) => (kind === 'vector' ? [{ field, width, at: wordAt(tables.column('number', field, width)) }] : []));
+  const labels = graph.values.flatMap((value) => (value.op === 'input' && value.source.kind === 'label' ? [{ name: value.source.column, at: wordAt(places.of(value).at) }] : []));
+  return (batch, begin, rows) => {
+    if (rows > places.maxRows) throw new Error(`a batch of ${rows} rows, where ${places.maxRows} were planned`);
+    for (const { field, at } of idFields) words.set(column(batch.ids, field).subarray(begin, begin + rows), at);
+    for (const { field, at } of numberFields) floats.set(column(batch.numbers, field).subarray(begin, begin + rows), at);
+    for (const { field, width, at } of vectorFields) floats.set(column(batch.vectors ?? NO_VECTORS, field).data.subarray(begin * width, (begin + rows) * width), at);
+    for (const { name, at } of labels) {
+      const values = batch.labels.get(name);
+      if (values !== undefined) floats.set(values.subarray(begin, begin + rows), at);
+    }
+  };
+}
