@@ -1,26 +1,6 @@
-// Exchanges between the processes of a job, through MPI and Node-API. Each is made of messages from everyone to everyone, so that who
-// waits knows for whom, and can give up by name; sums are taken in the order of ranks, so that they have the same bits everywhere.
+// Exchanges between the processes of a job, through MPI and Node-API. Sums are taken in the order of ranks, so that they have the same bits everywhere.
 
-#include <mpi.h>
-#define NAPI_VERSION 8
-#include <node_api.h>
-#include <limits.h>
-#include <sched.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-
-static int self, size;
-/** Exchanges so far: a process that is at another one than the others is found by it. */
-static unsigned exchanges;
-/** Of requests and statuses, to all and from all. */
-static MPI_Request *requests;
-static MPI_Status *statuses;
-static int *finished;
-/** Bytes that each of all is to send. */
-static int *awaited;
+#include "messages.h"
 
 /** Memory that grows, for what is on its way. */
 typedef struct {
@@ -36,102 +16,6 @@ static char *grown(room *of, size_t bytes) {
     of->bytes = of->at ? bytes : 0;
   }
   return of->at;
-}
-
-static double seconds(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec + now.tv_nsec * 1e-9;
-}
-
-static int fails(napi_env env, const char *code, const char *message) {
-  napi_throw_error(env, code, message);
-  return 1;
-}
-
-static int fails_by(napi_env env, const char *what, int error) {
-  char reason[MPI_MAX_ERROR_STRING] = "", message[MPI_MAX_ERROR_STRING + 64];
-  int length = 0;
-  MPI_Error_string(error, reason, &length);
-  snprintf(message, sizeof message, "%s: %s", what, reason);
-  return fails(env, "MPI", message);
-}
-
-/** Sees that messages which have come are as long as they should be: a shorter one is none of MPI's errors. */
-static int are_short(napi_env env, int count) {
-  char message[128];
-  for (int i = 0; i < count; i++) {
-    int bytes = 0;
-    if (finished[i] >= size || MPI_Get_count(&statuses[i], MPI_BYTE, &bytes) != MPI_SUCCESS || bytes == awaited[finished[i]]) continue;
-    snprintf(message, sizeof message, "%d bytes came from process %d, %d were expected", bytes, finished[i], awaited[finished[i]]);
-    return fails(env, "MPI", message);
-  }
-  return 0;
-}
-
-/** Names those whose messages are not there: "1, 2". */
-static int times_out(napi_env env, double timeout) {
-  char message[256];
-  int length = snprintf(message, sizeof message, "%g ", timeout), told = 0;
-  for (int r = 0; r < size && length < (int)sizeof message - 16; r++) {
-    if (r == self || (requests[r] == MPI_REQUEST_NULL && requests[size + r] == MPI_REQUEST_NULL)) continue;
-    length += snprintf(message + length, sizeof message - length, "%s%d", told++ ? ", " : "", r);
-  }
-  return fails(env, "MPI_TIMEOUT", message);
-}
-
-/** How often a process looks before it lets others run, and before it sleeps. */
-#define SPINS 2000
-#define YIELDS 20000
-
-/** Waits for all requests, so many seconds at the most where that is more than 0. */
-static int wait_for_all(napi_env env, double timeout) {
-  const double begin = seconds();
-  const struct timespec nap = {0, 100000};
-  for (unsigned looks = 0;; looks++) {
-    int count = 0;
-    const int error = MPI_Testsome(2 * size, requests, &count, finished, statuses);
-    if (error == MPI_ERR_IN_STATUS) {
-      for (int i = 0; i < count; i++) if (statuses[i].MPI_ERROR != MPI_SUCCESS && statuses[i].MPI_ERROR != MPI_ERR_PENDING) return fails_by(env, "a message did not arrive as it should", statuses[i].MPI_ERROR);
-    } else if (error != MPI_SUCCESS) return fails_by(env, "messages cannot be exchanged", error);
-    if (count == MPI_UNDEFINED) return 0;
-    if (are_short(env, count)) return 1;
-    if (count > 0) looks = 0;
-    if (looks < SPINS) continue;
-    if (timeout > 0 && seconds() - begin > timeout) return times_out(env, timeout);
-    if (looks < SPINS + YIELDS) sched_yield();
-    else nanosleep(&nap, NULL);
-  }
-}
-
-/** Where the part of each process begins, and its bytes. */
-typedef struct {
-  char *at;
-  size_t bytes;
-} part;
-
-/** Sends a part to each and receives one from each; an empty one is not sent. Own parts are copied. */
-static int exchange_parts(napi_env env, const part *out, const part *in, double timeout) {
-  const int tag = exchanges++ % 32768;
-  for (int r = 0; r < size; r++) {
-    requests[r] = requests[size + r] = MPI_REQUEST_NULL;
-    if (out[r].bytes > INT_MAX || in[r].bytes > INT_MAX) return fails(env, "MPI", "more than 2 GiB for one process at once");
-  }
-  for (int r = 0; r < size; r++) {
-    awaited[r] = (int)in[r].bytes;
-    if (r == self || in[r].bytes == 0) continue;
-    const int error = MPI_Irecv(in[r].at, (int)in[r].bytes, MPI_BYTE, r, tag, MPI_COMM_WORLD, &requests[r]);
-    if (error != MPI_SUCCESS) return fails_by(env, "cannot receive", error);
-  }
-  for (int step = 1; step < size; step++) {
-    // Everyone begins with another one.
-    const int r = (self + step) % size;
-    if (out[r].bytes == 0) continue;
-    const int error = MPI_Isend(out[r].at, (int)out[r].bytes, MPI_BYTE, r, tag, MPI_COMM_WORLD, &requests[size + r]);
-    if (error != MPI_SUCCESS) return fails_by(env, "cannot send", error);
-  }
-  if (out[self].bytes > 0 && in[self].at != out[self].at) memcpy(in[self].at, out[self].at, out[self].bytes);
-  return wait_for_all(env, timeout);
 }
 
 /** The bytes of a typed array. */
