@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import os, { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -11,6 +11,10 @@ const NODES = ['n1', 'n2'];
 const TURN = join(tmpdir(), 'mtl-slurm-test.pid');
 /** Looks for its nodes, half a second apart, before it is given up. */
 const READY_LOOKS = 120;
+/** No test takes as long. */
+const LONGEST_TURN_MS = 900_000;
+/** After which a program of Slurm that does not answer is given up. */
+const CALL_MS = 240_000;
 const [MUNGE_KEY, MUNGE_RUN] = ['/etc/munge/munge.key', '/run/munge'];
 
 /** Skips a test, with the reason, where no Slurm can be started. */
@@ -43,7 +47,8 @@ export async function startSlurm({ skip }: Pick<TestContext, 'skip'>, folder: st
   mkdirSync(MUNGE_RUN, { recursive: true });
   chownSync(MUNGE_RUN, munge, munge);
   chmodSync(MUNGE_RUN, 0o755);
-  if (!existsSync(join(MUNGE_RUN, 'munge.socket.2'))) execFileSync('su', ['-s', '/bin/sh', 'munge', '-c', 'munged']);
+  // A socket alone is no sign that one runs: it outlives its daemon where a machine was stopped or copied.
+  if (spawnSync('munge', ['--no-input'], { stdio: 'ignore', timeout: CALL_MS }).status !== 0) execFileSync('su', ['-s', '/bin/sh', 'munge', '-c', 'munged'], { timeout: CALL_MS });
   const host = os.hostname().split('.')[0]!;
   const conf = at('slurm.conf');
   writeFileSync(
@@ -70,12 +75,16 @@ PartitionName=p Nodes=ALL Default=YES State=UP
 `,
   );
   process.env['SLURM_CONF'] = conf;
-  const run: Slurm['run'] = (program, ...args) => execFileSync(program, [...args], { encoding: 'utf8' });
-  run('slurmctld');
-  for (const node of NODES) run('slurmd', '-N', node);
-  const says = (program: string, ...args: readonly string[]): string => spawnSync(program, [...args], { encoding: 'utf8' }).stdout;
+  const says = (program: string, ...args: readonly string[]): string => spawnSync(program, [...args], { encoding: 'utf8', timeout: CALL_MS }).stdout;
   const lastOf = (file: string): string => `${file}:\n${readFileSync(at(file), 'utf8').split('\n').slice(-30).join('\n')}`;
   const tell = (): string => [says('sinfo', '--Node', '--long'), says('squeue', '--array', '--long'), ...readdirSync(folder).filter((file) => file.endsWith('.log')).map(lastOf)].join('\n');
+  const run: Slurm['run'] = (program, ...args) => {
+    try {
+      return execFileSync(program, [...args], { encoding: 'utf8', timeout: CALL_MS });
+    } catch (error) {
+      throw new Error(`${program} ${args.join(' ')} fails\n${tell()}`, { cause: error });
+    }
+  };
   const slurm: Slurm = {
     run,
     tell,
@@ -91,11 +100,27 @@ PartitionName=p Nodes=ALL Default=YES State=UP
       rmSync(TURN, { force: true });
     },
   };
-  const reason = (await comesUp(says)) ? undefined : `Slurm does not run here\n${tell()}`;
-  if (reason !== undefined) {
-    slurm.stop();
-    skip(reason);
+  const comesUp = async (): Promise<boolean> => {
+    run('slurmctld');
+    // It says that it started before it reads its config; and a node waits minutes for one that did not.
+    for (let look = 0; !says('scontrol', 'ping').includes('UP'); look++) {
+      if (look === READY_LOOKS) return false;
+      await setTimeout(500);
+    }
+    for (const node of NODES) run('slurmd', '-N', node);
+    for (let look = 0; says('sinfo', '--Node', '--noheader', '--format=%T') !== 'idle\n'.repeat(NODES.length); look++) {
+      if (look === READY_LOOKS) return false;
+      await setTimeout(500);
+    }
+    return says('srun', '--nodes=2', 'echo', 'done') === 'done\n'.repeat(NODES.length);
+  };
+  let isUp = false;
+  try {
+    isUp = await comesUp();
+  } finally {
+    if (!isUp) slurm.stop();
   }
+  if (!isUp) skip(`Slurm does not run here\n${tell()}`);
   return slurm;
 }
 
@@ -106,18 +131,10 @@ async function takeTurn(): Promise<void> {
       return writeFileSync(TURN, String(process.pid), { flag: 'wx' });
     } catch {
       const owner = existsSync(TURN) ? Number(readFileSync(TURN, 'utf8')) : 0;
-      // One that is being written has no number yet.
-      if (owner > 0 && !existsSync(`/proc/${owner}`)) rmSync(TURN, { force: true });
+      // One that is being written has no number yet; one of long ago may bear the number of another process.
+      const isOld = (statSync(TURN, { throwIfNoEntry: false })?.mtimeMs ?? Infinity) < Date.now() - LONGEST_TURN_MS;
+      if (isOld || (owner > 0 && !existsSync(`/proc/${owner}`))) rmSync(TURN, { force: true });
       await setTimeout(500);
     }
   }
-}
-
-/** Whether both nodes take jobs, and one that does nothing ends. */
-async function comesUp(says: (program: string, ...args: readonly string[]) => string): Promise<boolean> {
-  for (let look = 0; says('sinfo', '--Node', '--noheader', '--format=%T') !== 'idle\n'.repeat(NODES.length); look++) {
-    if (look === READY_LOOKS) return false;
-    await setTimeout(500);
-  }
-  return says('timeout', '60', 'srun', '--nodes=2', 'echo', 'done') === 'done\n'.repeat(NODES.length);
 }
