@@ -31,7 +31,13 @@ export interface Plan {
   readonly peers?: Peers | undefined;
   /** Rows from which on a table is dealt out among them; smaller ones each of them has. */
   readonly dealtRows?: number | undefined;
+  /** Whose rows of a batch its statistics are of where they train: everyone's, or each process's own. */
+  readonly batchNorm?: BatchNormRows | undefined;
 }
+
+/** Of whose rows batch norm takes mean and variance where several processes train. */
+export const BATCH_NORM_ROWS = ['global', 'local'] as const;
+export type BatchNormRows = (typeof BATCH_NORM_ROWS)[number];
 
 /** How steps differ from one pass of one batch whose gradients are applied as they are. */
 export interface StepPlan {

@@ -100,7 +100,8 @@ function scaleLine(x: usize, ldx: i32, y: usize, ldy: i32, gain: usize, shift: u
   for (let n = from; n < to; n += 16) {
     const variance = narrow(f64x2.div(v128.load(sums + 2 * n), count), f64x2.div(v128.load(sums + 2 * n, 16), count));
     v128.store(statistics + size + n, f32x4.div(f32x4.splat(1), f32x4.sqrt(f32x4.add(variance, f32x4.splat(epsilon)))));
-    if (momentum == 0) continue;
+    // A process without rows of a batch has no statistics of them.
+    if (momentum == 0 || allRows == 0) continue;
     blend(running + n, v128.load(statistics + n), momentum, 1);
     // The running variance is the unbiased one; a batch of one row has none to give.
     if (allRows > 1) blend(running + size + n, variance, momentum, <f32>allRows / <f32>(allRows - 1));

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { BATCH_NORM_ROWS } from '../engines/engine.js';
 import { orName } from '../part.js';
 import { ON_DIVERGENCE } from './divergence.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../optimizers/optimizers.js';
@@ -43,6 +44,7 @@ export const trainingOptions = z
       .optional()
       .describe('an exponential average of the weights is what is evaluated, kept as the best and predicted with'),
     dealtRows: z.int().min(1).optional().describe('where several processes train: a table of so many rows or more is dealt out among them, a smaller one each of them has; 4096 where it is not given'),
+    batchNorm: z.enum(BATCH_NORM_ROWS).default('global').describe('where several processes train: mean and variance of a batch are those of all its rows, or each process takes those of its own rows, so that they need not wait for each other; what is predicted with is then the mean over the processes'),
     evaluation: evaluationOptions.optional(),
     logEverySteps: z.int().min(1).default(100).describe('steps whose mean loss is a line of metrics.jsonl'),
     diagnostics: diagnosticsOptions.optional(),

@@ -9,7 +9,7 @@ export function stepRows({ batchSize, accumulate }: TrainingOptions): number {
 
 /** What an engine has to know of the steps that a config asks for. */
 export function stepPlanOf(training: TrainingOptions): Omit<Plan, 'graph' | 'layout' | 'seed'> {
-  const { optimizer, batchSize, accumulate, clip, diagnostics, weighting, average, dealtRows } = training;
+  const { optimizer, batchSize, accumulate, clip, diagnostics, weighting, average, dealtRows, batchNorm } = training;
   const step: StepPlan = {
     ...(accumulate > 1 && { rows: stepRows(training) }),
     ...(combinesTerms(weighting) && { combinesTerms: true }),
@@ -17,5 +17,5 @@ export function stepPlanOf(training: TrainingOptions): Omit<Plan, 'graph' | 'lay
     ...(average !== undefined && { average }),
     ...(diagnostics !== undefined && { isDiagnosed: true }),
   };
-  return { optimizers: optimizer, batchRows: batchSize, step, dealtRows };
+  return { optimizers: optimizer, batchRows: batchSize, step, dealtRows, batchNorm };
 }

@@ -1,112 +1,14 @@
 /** @module-tag long */
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import v8 from 'node:v8';
 import { describe, expect, it } from 'vitest';
-import { batchesOf, planOf, type Workload } from '../../bench/workloads.js';
-import type { Batch } from '../../src/batch.js';
-import type { Plan, StepPlan, TermLoss } from '../../src/engines/engine.js';
+import type { Workload } from '../../bench/workloads.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { ALONE, type Peers } from '../../src/peers.js';
-import { MPICH, mpirun, needsMpi, OPEN_MPI, type Mpi } from '../support/mpi.js';
-import { scratchFolder } from '../support/scratch.js';
-
-const SCRIPT = join(import.meta.dirname, '..', 'support', 'peers-training.js');
-const SCALE = 0.002;
+import { MPICH, needsMpi, OPEN_MPI } from '../support/mpi.js';
+import { distance, together, trainedAlone, trainedBy, trainingOf } from '../support/trained-together.js';
 
 /** Dropout, batch norm also within an activation, tables of all sizes and widths that end within a vector. */
 const WORK: Workload = { name: 'mmoe', batchRows: 250, width: 6, numbers: ['D0', 'D1'], model: { name: 'mmoe', experts: { count: 3, hidden: [10], activation: 'dice', dropout: 0.2 }, tower: { hidden: [9], activation: 'tanh' } } };
 const BAGS: Workload = { ...WORK, bags: { '210': 2, '110_14': 6 }, embeddings: { name: 'row-wise-adagrad' } };
-
-interface Left {
-  readonly found: readonly { readonly losses: readonly TermLoss[]; readonly norms: { readonly dense: number; readonly embeddings: number } }[];
-  readonly predictions: ReadonlyMap<string, Float32Array>;
-  readonly losses: ReadonlyMap<string, TermLoss>;
-  readonly before: ReadonlyMap<string, TermLoss>;
-  readonly tensors: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Float32Array }>;
-  readonly dealt?: ReadonlySet<string>;
-  readonly step: number;
-}
-
-interface Training {
-  readonly plan: Plan;
-  readonly batches: readonly Batch[];
-  readonly steps: number;
-  readonly evaluated: Batch;
-}
-
-/** Tables from 100 rows on are dealt out; the last batch is smaller than the others. */
-function trainingOf(work: Workload, step: StepPlan = {}, steps = 200, smallest = 117): Training {
-  const batches = batchesOf({ ...work, batchRows: step.rows ?? work.batchRows }, 9, SCALE);
-  const [small] = batchesOf({ ...work, batchRows: smallest }, 1, SCALE);
-  const [evaluated] = batchesOf({ ...work, batchRows: 1500 }, 1, SCALE);
-  // A gradient that is nothing but rounding, as that of a table of one row before batch norm, would be a step of Adam's as any other.
-  const { optimizers, ...plan } = planOf(work, SCALE);
-  const steady = { dense: { ...optimizers.dense, epsilon: 1e-3 }, embeddings: { ...optimizers.embeddings, epsilon: 1e-3 } };
-  return { plan: { ...plan, optimizers: steady, step, dealtRows: 100 }, batches: [...batches, small!], steps, evaluated: evaluated! };
-}
-
-/** What each of several processes has in the end. */
-async function trainedBy(mpi: Mpi, processes: number, training: Training, threads = 1): Promise<readonly Left[]> {
-  const path = join(scratchFolder(), 'training');
-  writeFileSync(path, v8.serialize(training));
-  const { code, stderr } = await mpirun(mpi, processes, '.', [SCRIPT, path, String(threads)]);
-  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-  return Array.from({ length: processes }, (_, rank) => v8.deserialize(readFileSync(`${path}.${rank}`)) as Left);
-}
-
-/** The same by this process alone. */
-async function trainedAlone({ plan, batches, steps, evaluated }: Training): Promise<Left> {
-  const program = createSimdEngine(1).compile(plan);
-  const found = [];
-  for (let step = 0; step < steps; step++) {
-    const { losses, norms } = await program.trainStep(batches[step % batches.length]!);
-    found.push({ losses: [...losses.values()], norms });
-  }
-  const { predictions, losses } = await program.averaged(() => program.evaluate(evaluated));
-  const before = await program.losses(evaluated);
-  const { weights, optimizer, step } = program.state();
-  return { found, predictions, losses, before, tensors: new Map([...weights, ...optimizer]), step };
-}
-
-/** What all have together: rows that are dealt out put in order, and of the rest what is the same with everyone. */
-function together(all: readonly Left[]): Left {
-  const [first] = all;
-  const tensors = new Map<string, { shape: readonly number[]; data: Float32Array }>();
-  for (const [name, { shape, data }] of first!.tensors) {
-    if (first!.dealt?.has(name) !== true) {
-      for (const other of all) expect(other.tensors.get(name)!.data, name).toEqual(data);
-      tensors.set(name, { shape, data });
-      continue;
-    }
-    const parts = all.map((each) => each.tensors.get(name)!);
-    const [rows, width] = [parts.reduce((sum, part) => sum + part.shape[0]!, 0), shape[1]!];
-    const whole = new Float32Array(rows * width);
-    for (let row = 0; row < rows; row++) {
-      const from = Math.floor(row / all.length) * width;
-      whole.set(parts[row % all.length]!.data.subarray(from, from + width), row * width);
-    }
-    tensors.set(name, { shape: [rows, width], data: whole });
-  }
-  for (const { found, predictions, losses, before, step } of all) expect({ found, predictions, losses, before, step }).toEqual({ found: first!.found, predictions: first!.predictions, losses: first!.losses, before: first!.before, step: first!.step });
-  return { ...first!, tensors };
-}
-
-/** The largest difference between two runs' numbers. */
-function distance(one: Left, other: Left): number {
-  let most = 0;
-  expect([...other.tensors.keys()]).toEqual([...one.tensors.keys()]);
-  for (const [name, { shape, data }] of one.tensors) {
-    const found = other.tensors.get(name)!;
-    expect(found.shape, name).toEqual(shape);
-    for (let i = 0; i < data.length; i++) most = Math.max(most, Math.abs(data[i]! - found.data[i]!));
-  }
-  for (const [task, values] of one.predictions) for (let i = 0; i < values.length; i++) most = Math.max(most, Math.abs(values[i]! - other.predictions.get(task)![i]!));
-  const lossesOf = ({ found, losses, before }: Left): number[] => [...found.flatMap((step) => step.losses), ...losses.values(), ...before.values()].flatMap(({ mean, rows }) => [mean, rows]);
-  const [a, b] = [lossesOf(one), lossesOf(other)];
-  for (const [i, loss] of a.entries()) most = Math.max(most, Math.abs(loss - b[i]!));
-  return most;
-}
 
 describe('several processes', { timeout: 300_000 }, () => {
   it.each([OPEN_MPI, MPICH])('of $name come to the weights of one, to 1e-5 after 200 steps, and to the same bits each time', async (mpi) => {

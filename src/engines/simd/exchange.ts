@@ -18,6 +18,8 @@ export interface Exchange {
   place(part: number): void;
   /** Adds up everyone's gradients: of dense weights, and of tables' rows where they are updated. */
   gradients(): void;
+  /** Where each has normalised by its own rows, so many of a pass: the mean of everyone's running statistics, each counting as its rows. */
+  statistics(rows: number): void;
   /** Everyone's losses together; whether the step is refused is from then on the same for all. */
   losses(own: ReadonlyMap<string, TermLoss>): Map<string, TermLoss>;
   /** Whether the step is refused by anyone is from then on the same for all. */
@@ -32,6 +34,7 @@ const NOTHING: Exchange = {
   fetch: () => undefined,
   place: () => undefined,
   gradients: () => undefined,
+  statistics: () => undefined,
   losses: (own) => new Map(own),
   agree: () => undefined,
   column: (own, all) => all.set(own),
@@ -81,7 +84,7 @@ function segmentsOf(counts: Uint32Array, widths: readonly number[]): Segments {
  * @param apart memory of tables that lie apart
  */
 export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: Kernels, apart: readonly Apart[]): Exchange {
-  const { peers, tables, gradients, refused, places, areas } = laid;
+  const { peers, tables, gradients, refused, places, areas, allRows, running } = laid;
   if (peers.size === 1) return NOTHING;
   const { rank, size } = peers;
   const floats = new Float32Array(memory.buffer);
@@ -222,6 +225,15 @@ export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: 
       if (dealt.length > 0) for (let area = 0; area < areas; area++) dealtGradients(area);
       if (whole.length > 0) wholeGradients();
       kernels.refuseUnlessFinite(refused);
+    },
+
+    statistics(rows) {
+      if (allRows !== undefined || running.length === 0) return;
+      const own = floats.subarray(running.at / WORD, running.at / WORD + running.length);
+      const sums = new Float64Array(own.length + 1).fill(rows);
+      for (let i = 0; i < own.length; i++) sums[i]! *= own[i]!;
+      peers.sumDoubles(sums);
+      for (let i = 0; i < own.length; i++) own[i] = sums[i]! / sums[own.length]!;
     },
 
     losses: together,

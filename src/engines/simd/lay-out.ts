@@ -52,7 +52,7 @@ export interface Laid extends PassPlan {
  * @param tableBytes the most that tables may take of it; those beyond lie apart
  */
 export function layOut(plan: Plan, graph: Graph = plan.graph, tableBytes = Infinity): Laid {
-  const { layout, optimizers: specs, batchRows = MIN_ROWS, step, peers = ALONE, dealtRows = DEALT_ROWS } = plan;
+  const { layout, optimizers: specs, batchRows = MIN_ROWS, step, peers = ALONE, dealtRows = DEALT_ROWS, batchNorm } = plan;
   const maxRows = Math.max(batchRows, MIN_ROWS);
   const passRows = step?.rows === undefined ? maxRows : batchRows;
   const stepRows = Math.max(step?.rows ?? 0, passRows);
@@ -87,7 +87,7 @@ export function layOut(plan: Plan, graph: Graph = plan.graph, tableBytes = Infin
     sharedWeights: arena.take('shared weights', areas),
     ownWeights: arena.take('own weights', areas),
     refused: arena.take('refused', 1),
-    allRows: peers.size === 1 ? undefined : arena.take('rows of all processes', 2),
+    allRows: peers.size === 1 || batchNorm === 'local' ? undefined : arena.take('rows of all processes', 2),
     running: runningOf(graph, places),
     dropoutKeys: new Map(graph.values.flatMap((value) => (value.op === 'dropout' ? [[value.name, arena.take(`key ${value.name}`, 1)] as const] : []))),
     terms: new Map(graph.terms.map(({ name }) => [name, { weight: arena.take(`weight ${name}`, 4), loss: arena.take(`loss ${name}`, 4) }])),

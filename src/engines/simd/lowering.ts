@@ -28,7 +28,7 @@ export interface Lowering {
   accumulate(value: Value): 0 | 1;
   /** Address of the dropout key of a layer, written before each step. */
   dropoutKey(name: string): number;
-  /** Where the rows of the batch stand that all processes have, a double; undefined where this one has all rows. */
+  /** Where the rows of the batch stand that all processes have, a double; undefined where this one normalises by its own. */
   readonly allRows: number | undefined;
   /** Turns of several values of a phase, which meet between them. */
   inTurns(turns: readonly Turn[]): void;

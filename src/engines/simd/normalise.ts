@@ -4,7 +4,7 @@ import { ROWS } from './call-list.js';
 import type { Lowering } from './lowering.js';
 import type { Place } from './places.js';
 
-// Batch norm, in one call where this process has all rows of a batch, else in turns: between them, sums over rows are added up.
+// Batch norm, in one call where its own rows of a batch are what this process normalises by, else in turns: between them, sums over rows are added up.
 
 /** y = (x - mean) / √(variance + ε) · gain + shift, and what reads it at once */
 export function normalise({ mode, arena, places, list, allRows, inTurns }: Lowering, x: Place, y: Place, gain: number, shift: number, running: RunningStatistics, andThen: () => void = () => undefined): void {

@@ -36,7 +36,7 @@ export interface PassPlan {
   /** Dense gradients as a pass leaves them, in the first of the areas, which lie `areaBytes` apart. */
   readonly passGradients: { readonly at: number; readonly areaBytes: number };
   readonly refused: number;
-  /** Where the rows stand that all processes pass together, a double; undefined where this one has all rows. */
+  /** Where the rows stand that all processes pass together, a double; undefined where this one normalises by its own. */
   readonly allRows: number | undefined;
   readonly running: { readonly at: number; readonly length: number };
   readonly dropoutKeys: ReadonlyMap<string, number>;

@@ -95,6 +95,7 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
     forEachPass(batch, (rows, pass, firstRow) => {
       prepare(pass, weights, counted, firstRow);
       team.run('pass', rows);
+      exchange.statistics(rows);
       parts.push(exchange.losses(lossesOf()));
     });
     return joined(parts);
