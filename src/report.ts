@@ -32,7 +32,7 @@ export async function report({ runs, out }: ReportOptions): Promise<string> {
   const folders = [...new Set(runs.map(folderOf))];
   const path = out ?? (folders.length === 1 ? join(folders[0]!, REPORT) : REPORT);
   const names = namesOf(folders);
-  await writeFileAtomic(path, await reportPage(folders.map((folder, r) => readReportedRun(folder, names[r]!, askedOf(folder), wallClockMs()))));
+  await writeFileAtomic(path, reportPage(folders.map((folder, r) => readReportedRun(folder, names[r]!, askedOf(folder), wallClockMs()))));
   return path;
 }
 

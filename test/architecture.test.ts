@@ -30,7 +30,7 @@ const withoutComments = (text: string): string => text.replace(/\/\*[\s\S]*?\*\/
 const roomOf = (path: string): string => (path.includes('/') ? path.slice(0, path.indexOf('/')) : path.replace(/\.(ts|js)$/, ''));
 
 /** Small files that everyone may use. */
-const FLOOR = ['part', 'random', 'errors', 'clock', 'tensor', 'dates', 'conditions', 'tasks', 'batch', 'disk', 'safetensors', 'byte-hash', 'csv-text', 'sort-by-count', 'thread', 'state-section', 'bad-value', 'scaling', 'row-key', 'chart', 'leaves', 'number-text', 'user-cache', 'lazy-tensor', 'native-build', 'peers'];
+const FLOOR = ['part', 'random', 'errors', 'clock', 'tensor', 'dates', 'conditions', 'tasks', 'batch', 'disk', 'safetensors', 'byte-hash', 'csv-text', 'sort-by-count', 'thread', 'state-section', 'bad-value', 'scaling', 'row-key', 'leaves', 'number-text', 'user-cache', 'lazy-tensor', 'native-build', 'peers'];
 
 /** Who may import whom, beside the floor and the room itself. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
@@ -53,7 +53,6 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'bad-value': [],
   scaling: [],
   'row-key': [],
-  chart: [],
   leaves: [],
   'number-text': [],
   'user-cache': [],
@@ -99,7 +98,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'diff.ts': ['data', 'diff', 'evaluation', 'runs', 'trained-model'],
   doctor: ['cluster', 'engines', 'runs'],
   'doctor.ts': ['doctor'],
-  importance: ['data', 'engines', 'evaluation', 'features', 'graph'],
+  importance: ['data', 'drawing', 'engines', 'evaluation', 'features', 'graph'],
   'propose-config': ['config', 'data', 'importance', 'runs'],
   crosses: ['data', 'features'],
   'crosses.ts': ['config', 'crosses', 'data'],

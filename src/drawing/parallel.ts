@@ -1,9 +1,11 @@
 import { printable } from '../errors.js';
-import type { Html } from './html.js';
-import { draw, figureOf, look } from './plot.js';
+import { pathOf, pixels } from './axes.js';
+import { html, type Html } from './html.js';
+import { svgOf } from './marks.js';
+import { figureOf } from './plot.js';
 
-/** Distance of two axes, height of an axis, and room for a name and for what stands below, in pixels. */
-const [STEP, HEIGHT, ABOVE, BELOW] = [112, 230, 26, 30];
+/** Distance of two axes, height of an axis, and room around them for names, labels and what stands below, in pixels. */
+const [STEP, HEIGHT, ABOVE, BELOW, BEFORE, AFTER] = [112, 230, 26, 30, 52, 76];
 /** Where a line passes an axis on which it has no value. */
 const NOWHERE = -0.12;
 /** Characters of a name, and of a label. */
@@ -40,32 +42,20 @@ export interface ParallelPlot {
 const colorOf = (at: number | undefined): string => (at === undefined ? 'var(--line)' : `var(--r${at + 1})`);
 
 /** Draws parallel coordinates (Inselberg 1985), as wide as its axes need. */
-export async function parallelPlot({ title, axes, lines, classes, others, nowhere }: ParallelPlot): Promise<Html> {
+export function parallelPlot({ title, axes, lines, classes, others, nowhere }: ParallelPlot): Html {
   const order = (one: Pick<ParallelLine, 'class'>): number => one.class ?? CLASSES;
   const sorted = [...lines].sort((a, b) => order(b) - order(a));
-  const values = sorted.flatMap(({ at, ...one }, line) => at.map((y, x) => ({ line, x, y: y ?? NOWHERE, k: order(one) })));
   const isAnyNowhere = lines.some(({ at }) => at.includes(undefined));
-  const text = (more: object): object => ({ type: 'text', fontSize: 11, font: look.config.font, ...more });
-  const xs = { field: 'x', type: 'quantitative', axis: null, scale: { domain: [0, Math.max(1, axes.length - 1)], nice: false } };
-  const ys = { field: 'y', type: 'quantitative', axis: null, scale: { domain: [isAnyNowhere ? NOWHERE : 0, 1], nice: false } };
-  const ks = Array.from({ length: CLASSES + 1 }, (_, k) => k);
-  const color = { field: 'k', type: 'nominal', legend: null, scale: { domain: ks, range: ks.map((k) => colorOf(k === CLASSES ? undefined : k)) } };
-  const labels = axes.flatMap((axis, x) => axis.labels.map(({ at, text: label }) => ({ x, y: at, label: printable(label, LABEL) })));
-  const spec = {
-    ...look,
-    width: STEP * Math.max(1, axes.length - 1),
-    height: HEIGHT,
-    padding: { left: 52, right: 76, top: ABOVE, bottom: BELOW },
-    autosize: { type: 'none' },
-    layer: [
-      { data: { values: axes.map((_, x) => ({ x, y: 0, top: 1 })) }, mark: { type: 'rule', color: 'var(--line)' }, encoding: { x: xs, y: ys, y2: { field: 'top' } } },
-      { data: { values }, mark: { type: 'line', strokeWidth: 1.5, opacity: 0.75 }, encoding: { x: xs, y: ys, detail: { field: 'line', type: 'nominal' }, color, order: { field: 'x', type: 'quantitative' } } },
-      { data: { values: labels }, mark: text({ align: 'left', dx: 5, color: 'var(--ink)', stroke: 'var(--card)', strokeWidth: 4, strokeJoin: 'round' }), encoding: { x: xs, y: ys, text: { field: 'label' } } },
-      { data: { values: labels }, mark: text({ align: 'left', dx: 5, color: 'var(--ink)' }), encoding: { x: xs, y: ys, text: { field: 'label' } } },
-      { data: { values: axes.map(({ name }, x) => ({ x, y: 1, label: printable(name, NAME) })) }, mark: text({ dy: -14, fontWeight: 600, color: 'var(--muted)' }), encoding: { x: xs, y: ys, text: { field: 'label' } } },
-      ...(isAnyNowhere ? [{ data: { values: [{ x: 0, y: NOWHERE, label: nowhere }] }, mark: text({ align: 'left', dx: -30, dy: 16, color: 'var(--muted)' }), encoding: { x: xs, y: ys, text: { field: 'label' } } }] : []),
-    ],
-  };
+  const foot = isAnyNowhere ? NOWHERE : 0;
+  const x = (axis: number): string => pixels(BEFORE + STEP * axis);
+  const y = (at: number): string => pixels(ABOVE + (HEIGHT * (1 - at)) / (1 - foot));
+  const courseOf = ({ at }: ParallelLine): string => at.map((place, axis) => `${axis === 0 ? 'M' : 'L'}${x(axis)},${y(place ?? NOWHERE)}`).join('');
+  const chart = svgOf({ width: BEFORE + STEP * Math.max(1, axes.length - 1) + AFTER, height: ABOVE + HEIGHT + BELOW, markup: pathOf(axes.map((_, axis) => `M${x(axis)},${y(0)}V${y(1)}`), html`stroke="var(--line)"`) }, [
+    html`<g stroke-width="1.5" opacity="0.75">${sorted.map((one) => pathOf([courseOf(one)], html`stroke="${colorOf(one.class)}"`))}</g>`,
+    html`<g font-size="11" fill="var(--ink)" stroke="var(--card)" stroke-width="4" stroke-linejoin="round" paint-order="stroke">${axes.map(({ labels }, axis) => labels.map(({ at, text }) => html`<text x="${x(axis)}" y="${y(at)}" dx="5" dy="4">${printable(text, LABEL)}</text>`))}</g>`,
+    html`<g font-size="11" fill="var(--muted)" font-weight="600" text-anchor="middle">${axes.map(({ name }, axis) => html`<text x="${x(axis)}" y="${y(1)}" dy="-10">${printable(name, NAME)}</text>`)}</g>`,
+    ...(isAnyNowhere ? [html`<text x="${x(0)}" y="${y(NOWHERE)}" dx="-30" dy="20" font-size="11" fill="var(--muted)">${nowhere}</text>`] : []),
+  ]);
   const legend = [...classes.flatMap((name, k) => (name === '' ? [] : [{ name, color: colorOf(k) }])), ...(lines.some((one) => one.class === undefined) ? [{ name: others, color: colorOf(undefined) }] : [])];
-  return figureOf(title, await draw(spec), legend, 'wide');
+  return figureOf(title, chart, legend, 'wide');
 }

@@ -1,17 +1,14 @@
-import type { TopLevelSpec } from 'vega-lite';
-import { drawChart } from '../chart.js';
-import { printable } from '../errors.js';
+import { axesOf, fitting, pixels, type Axis } from './axes.js';
 import { html, type Html } from './html.js';
+import { barMark, GUIDE, intervalMarks, lineMark, pointMarks, svgOf, type Interpolation, type Point } from './marks.js';
 
 /** Size of a chart with its axes, in pixels: it fits on a phone. */
 export const [WIDTH, HEIGHT] = [340, 235];
-/** Height of a bar with its gap. */
-export const BAR_STEP = 16;
+/** Height of a bar with its gap, and of the gap. */
+export const [BAR_STEP, BAR_GAP] = [16, 3];
 /** Colors that there are (--c1, --c2, … of the page); further ones begin anew, with dashes. */
 const COLORS = 6;
 const DASHES: readonly (readonly number[])[] = [[1, 0], [5, 3], [2, 2]];
-/** Characters of a name that a chart shows. */
-const NAME = 28;
 
 /** The color of a series, from 0 on. */
 export const colorOf = (series: number): string => `var(--c${(series % COLORS) + 1})`;
@@ -20,19 +17,7 @@ const dashOf = (series: number): readonly number[] => DASHES[Math.floor(series /
 /** Points of one color. */
 export interface Series {
   readonly name: string;
-  readonly points: readonly { readonly x: number; readonly y: number; readonly low?: number; readonly high?: number }[];
-}
-
-/** An axis: what it says, how its numbers are written (d3-format), and its scale. */
-export interface Axis {
-  readonly title: string;
-  readonly format?: string;
-  readonly type?: 'linear' | 'log';
-  readonly domain?: readonly [number, number];
-  /** Whether it begins at 0. */
-  readonly zero?: boolean;
-  /** What a tick says, as a Vega expression over `datum.value`. */
-  readonly label?: string;
+  readonly points: readonly Point[];
 }
 
 /** A chart of lines. */
@@ -44,48 +29,30 @@ export interface LinePlot {
   /** Beside the line: points, or points with their intervals. */
   readonly points?: boolean;
   /** How a line goes on between two points. */
-  readonly interpolate?: 'linear' | 'step-after';
+  readonly interpolate?: Interpolation;
   /** A dashed line from one place to another: what chance, or a perfect model, would give. */
   readonly guide?: readonly (readonly [x: number, y: number])[] | undefined;
   /** Places that are marked with a ring. */
   readonly marked?: readonly { readonly x: number; readonly y: number; readonly series: number }[];
 }
 
-/** What all charts have in common. */
-export const look = {
-  background: 'transparent',
-  padding: 4,
-  config: {
-    font: 'system-ui, sans-serif',
-    aria: false,
-    view: { stroke: null },
-    axis: { labelColor: 'var(--muted)', titleColor: 'var(--muted)', gridColor: 'var(--grid)', domainColor: 'var(--line)', tickColor: 'var(--line)', titleFontWeight: 'normal', labelFontSize: 11, titleFontSize: 12, labelOverlap: true },
-    axisX: { grid: false },
-    axisY: { domain: false, ticks: false },
-  },
-} as const;
-
 /** Draws lines, and names them below. */
-export async function linePlot({ title, x, y, series, points = false, interpolate = 'linear', guide, marked = [] }: LinePlot): Promise<Html> {
-  const values = series.flatMap(({ points: all }, s) => all.map((point, order) => ({ s, order, ...point })));
-  const numbers = series.map((_, s) => s);
-  const color = { field: 's', type: 'nominal', scale: { domain: numbers, range: numbers.map(colorOf) }, legend: null } as const;
-  const dash = { field: 's', type: 'nominal', scale: { domain: numbers, range: numbers.map(dashOf) }, legend: null } as const;
-  const [xs, ys] = [channelOf('x', x), channelOf('y', y)];
-  const spec = {
-    ...look,
+export function linePlot({ title, x, y, series, points = false, interpolate = 'linear', guide = [], marked = [] }: LinePlot): Html {
+  const all = series.flatMap((one) => one.points);
+  const along = guide.map(([gx, gy]) => ({ x: gx, y: gy }));
+  const axes = axesOf({
     width: WIDTH,
     height: HEIGHT,
-    autosize: { type: 'fit', contains: 'padding' },
-    layer: [
-      ...(guide === undefined ? [] : [{ data: { values: guide.map(([gx, gy]) => ({ x: gx, y: gy })) }, mark: { type: 'line', color: 'var(--line)', strokeDash: [4, 4] }, encoding: { x: xs, y: ys } }]),
-      { data: { values }, mark: { type: 'line', strokeWidth: 1.75, interpolate }, encoding: { x: xs, y: ys, color, strokeDash: dash, order: { field: 'order', type: 'quantitative' } } },
-      ...(points ? [{ data: { values }, mark: { type: 'point', filled: true, size: 22, opacity: 1 }, encoding: { x: xs, y: ys, color } }] : []),
-      ...(values.some(({ low }) => low !== undefined) ? [{ data: { values }, mark: { type: 'rule', opacity: 0.6 }, encoding: { x: xs, y: { ...ys, field: 'low' }, y2: { field: 'high' }, color } }] : []),
-      ...(marked.length > 0 ? [{ data: { values: marked.map(({ series: s, ...place }) => ({ s, ...place })) }, mark: { type: 'point', size: 90, strokeWidth: 2 }, encoding: { x: xs, y: ys, color } }] : []),
-    ],
-  };
-  return figure(title, await draw(spec), series.length > 1 ? series.map(({ name }) => name) : []);
+    x: { ...x, values: [...all, ...along].map((point) => point.x) },
+    y: { ...y, values: [...all.flatMap((point) => [point.y, point.low ?? point.y, point.high ?? point.y]), ...along.map((point) => point.y)] },
+  });
+  const chart = svgOf(axes, [
+    lineMark(axes, along, { color: 'var(--line)', dash: GUIDE }),
+    ...series.map((one, s) => lineMark(axes, one.points, { color: colorOf(s), dash: dashOf(s), interpolate })),
+    ...series.flatMap((one, s) => [intervalMarks(axes, one.points, colorOf(s)), ...(points ? [pointMarks(axes, one.points, { color: colorOf(s), radius: 2.6 })] : [])]),
+    ...marked.map(({ series: s, ...place }) => pointMarks(axes, [place], { color: colorOf(s), radius: 5.4, ring: 2 })),
+  ]);
+  return figure(title, chart, series.length > 1 ? series.map(({ name }) => name) : []);
 }
 
 /** A chart of bars that lie. */
@@ -101,51 +68,24 @@ export interface BarPlot {
 }
 
 /** Draws bars, and names their colors below. */
-export async function barPlot({ title, axis, bars, series = [''], guide }: BarPlot): Promise<Html> {
+export function barPlot({ title, axis, bars, series = [''], guide }: BarPlot): Html {
   // Names are data; two that are cut to the same stay two bars.
   const names = [...new Set(bars.map(({ name }) => name))];
-  const numbers = series.map((_, s) => s);
-  const values = bars.map(({ name, value, series: s = 0, tick }) => ({ n: names.indexOf(name), s, x: value, ...(tick !== undefined && { tick }) }));
-  const y = { field: 'n', type: 'nominal', title: null, axis: { labelExpr: `${JSON.stringify(names.map((name) => shortened(name)))}[datum.value]`, labelLimit: 170, labelOverlap: false, labelPadding: 4 } } as const;
-  const spec = {
-    ...look,
-    width: WIDTH,
-    height: BAR_STEP * names.length * (series.length + (series.length > 1 ? 0.5 : 0)),
-    autosize: { type: 'fit-x', contains: 'padding' },
-    layer: [
-      { data: { values }, mark: { type: 'bar' }, encoding: { y, ...(series.length > 1 && { yOffset: { field: 's', type: 'nominal' } }), x: { ...channelOf('x', axis), axis: { ...channelOf('x', axis).axis, grid: true } }, color: { field: 's', type: 'nominal', scale: { domain: numbers, range: numbers.map(colorOf) }, legend: null } } },
-      ...(values.some(({ tick }) => tick !== undefined) ? [{ data: { values }, mark: { type: 'tick', color: 'var(--ink)', thickness: 2 }, encoding: { y, x: { field: 'tick', type: 'quantitative' } } }] : []),
-      ...(guide === undefined ? [] : [{ data: { values: [{}] }, mark: { type: 'rule', color: 'var(--ink)', strokeDash: [4, 4] }, encoding: { x: { datum: guide, type: 'quantitative' } } }]),
-    ],
-  };
-  return figure(title, await draw(spec), series.length > 1 ? series : []);
-}
-
-/** A name as a chart has room for it. */
-export function shortened(name: string): string {
-  return printable(name, NAME);
-}
-
-/** The encoding of an axis. */
-export function channelOf(field: 'x' | 'y', { title, format, type = 'linear', domain, zero = false, label }: Axis) {
-  return {
-    field,
-    type: 'quantitative',
-    axis: { title, tickCount: 5, ...(format !== undefined && { format }), ...(label !== undefined && { labelExpr: label }) },
-    scale: { type, ...(type === 'linear' && { zero, nice: domain === undefined }), ...(domain !== undefined && { domain: [...domain] }) },
-  } as const;
-}
-
-/** Draws a chart as SVG. */
-export async function draw(spec: object): Promise<Html> {
-  // Its type is a union so wide that the compiler takes long over literals.
-  const svg = await drawChart(spec as TopLevelSpec);
-  // A tenth of a pixel is enough.
-  return { markup: svg.replace(/ (d|transform|x2|y2)="[^"]*"/g, (attribute) => attribute.replace(/\d+\.\d{2,}/g, (number) => String(Number(Number(number).toFixed(1))))) };
+  const step = BAR_STEP * (series.length + (series.length > 1 ? 0.5 : 0));
+  const values = bars.flatMap(({ value, tick = 0 }) => [value, tick]);
+  const axes = axesOf({ width: WIDTH, x: { ...axis, values: [0, guide ?? 0, ...values] }, y: { names, step }, grid: 'x' });
+  const topOf = (name: string, s: number): number => axes.y(names.indexOf(name)) + BAR_STEP * (s - series.length / 2);
+  const upright = (at: number, top: number, bottom: number, look: Html): Html => html`<line x1="${pixels(axes.x(at))}" x2="${pixels(axes.x(at))}" y1="${pixels(top)}" y2="${pixels(bottom)}" stroke="var(--ink)" ${look}/>`;
+  const chart = svgOf(axes, [
+    ...bars.map(({ name, value, series: s = 0 }) => barMark(axes, { name, value, top: topOf(name, s) + BAR_GAP / 2, height: BAR_STEP - BAR_GAP, color: colorOf(s) })),
+    ...bars.flatMap(({ name, series: s = 0, tick }) => (tick === undefined ? [] : [upright(tick, topOf(name, s) + 1, topOf(name, s) + BAR_STEP - 1, html`stroke-width="2"`)])),
+    ...(guide === undefined ? [] : [upright(guide, axes.top, axes.bottom, html`stroke-dasharray="${GUIDE.join(' ')}"`)]),
+  ]);
+  return figure(title, chart, series.length > 1 ? series : []);
 }
 
 function figure(title: string, chart: Html, series: readonly string[]): Html {
-  return figureOf(title, chart, series.map((name, s) => ({ name: shortened(name), color: colorOf(s), dash: dashOf(s) })));
+  return figureOf(title, chart, series.map((name, s) => ({ name: fitting(name), color: colorOf(s), dash: dashOf(s) })));
 }
 
 /** A chart with its title above and what its colors mean below; one that is `wide` keeps its size and scrolls. */

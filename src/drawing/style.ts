@@ -1,8 +1,16 @@
+/** Its colors by day. */
+const LIGHT: Readonly<Record<string, string>> = {
+  paper: '#fff', ink: '#1d2731', muted: '#5a6673', line: '#9aa5b1', grid: '#e6e9ed', card: '#f6f7f9',
+  c1: '#2563b0', c2: '#c2570c', c3: '#16794c', c4: '#9333a8', c5: '#b0205a', c6: '#7a6508',
+  r1: '#440154', r2: '#3b528b', r3: '#21918c', r4: '#5ec962', r5: '#d8c81e',
+};
+const ROOT = Object.entries(LIGHT)
+  .map(([name, color]) => `--${name}: ${color};`)
+  .join(' ');
+
 /** The look of the page: light or dark as the reader's system is, and readable on a phone. */
 export const STYLE = `
-:root { color-scheme: light dark; --paper: #fff; --ink: #1d2731; --muted: #5a6673; --line: #9aa5b1; --grid: #e6e9ed; --card: #f6f7f9;
-  --c1: #2563b0; --c2: #c2570c; --c3: #16794c; --c4: #9333a8; --c5: #b0205a; --c6: #7a6508;
-  --r1: #440154; --r2: #3b528b; --r3: #21918c; --r4: #5ec962; --r5: #d8c81e; }
+:root { color-scheme: light dark; ${ROOT} }
 @media (prefers-color-scheme: dark) { :root { --paper: #14191f; --ink: #e3e8ee; --muted: #a0abb7; --line: #5f6b78; --grid: #2a323b; --card: #1b222a;
   --c1: #6aa9f4; --c2: #f0944d; --c3: #55c492; --c4: #cf8fe0; --c5: #ef7ea7; --c6: #d3bb4e;
   --r1: #fde725; --r2: #5ec962; --r3: #21918c; --r4: #31688e; --r5: #5b4a9a; } }
@@ -39,3 +47,8 @@ th:first-child { text-align: left; padding-left: 0; font-weight: 600; }
 pre { margin: 0.5rem 0; white-space: pre-wrap; overflow-wrap: anywhere; }
 code { font: 0.92em ui-monospace, monospace; }
 `;
+
+/** A drawing by the colors of day, for where no page says them. */
+export function onPaper(drawing: string): string {
+  return drawing.replace(/var\(--(\w+)\)/g, (_, name: string) => LIGHT[name]!);
+}

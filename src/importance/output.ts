@@ -2,6 +2,7 @@ import { extname } from 'node:path';
 import { csvText } from '../csv-text.js';
 import { writeFileAtomic } from '../disk.js';
 import { userError } from '../errors.js';
+import { importanceChart } from './chart.js';
 import type { Importance } from './ranking.js';
 
 /** What is written of an importance. */
@@ -11,12 +12,11 @@ export interface Findings {
   readonly importances: readonly Importance[];
 }
 
-type Format = (findings: Findings, title: string) => string | Promise<string>;
+type Format = (findings: Findings, title: string) => string;
 
 /** By the endings of their files. */
 const FORMATS: Readonly<Record<string, Format>> = {
-  // Loaded only then.
-  '.svg': async ({ plain, importances }, title) => (await import('./chart.js')).importanceChart(importances, Object.keys(plain), title),
+  '.svg': ({ plain, importances }, title) => importanceChart(importances, Object.keys(plain), title),
   '.json': (findings) => `${JSON.stringify(findings, null, 1)}\n`,
   '.csv': ({ importances }) => {
     const rows = importances.flatMap(({ name, falls }) => Object.entries(falls).map(([measure, fall]) => [name, measure, fall?.mean ?? '', fall?.low ?? '', fall?.high ?? '']));
@@ -32,5 +32,5 @@ const FORMATS: Readonly<Record<string, Format>> = {
 export function openFindings(path: string, title: string): (findings: Findings) => Promise<void> {
   const format = FORMATS[extname(path).toLowerCase()];
   if (format === undefined) throw userError('usage', { where: '--out', message: `expected a name that ends in .svg, .json or .csv, found '${path}'`, fix: 'write importance.svg' });
-  return async (findings) => writeFileAtomic(path, await format(findings, title));
+  return async (findings) => writeFileAtomic(path, format(findings, title));
 }

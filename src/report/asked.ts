@@ -6,7 +6,7 @@ import type { Section } from './section.js';
 export const asked: Section = {
   title: 'What was asked',
   about: 'Of one run all that its config says beside the defaults; of several the values in which they differ.',
-  draw: (runs) => Promise.resolve(runs.length === 1 ? changes(runs[0]!) : differences(runs)),
+  draw: (runs) => (runs.length === 1 ? changes(runs[0]!) : differences(runs)),
 };
 
 function changes({ changes: all }: ReportedRun): Html | undefined {

@@ -12,14 +12,14 @@ export interface SpaceChart extends Omit<LinePlot, 'series' | 'marked' | 'guide'
 }
 
 /** The charts of each space that predictions are known of: a line a split of one run, or a line a run. */
-export async function chartsBySpace(runs: readonly ReportedRun[], charts: readonly SpaceChart[]): Promise<Html | undefined> {
+export function chartsBySpace(runs: readonly ReportedRun[], charts: readonly SpaceChart[]): Html | undefined {
   const shown = shownScores(runs);
   const drawn: Html[] = [];
   for (const space of namesIn(shown.map(({ spaces }) => spaces))) {
     for (const { pointsOf, guideOf, title, ...look } of charts) {
       // Who has no such space keeps the color, and draws nothing.
       const series = shown.map(({ name, spaces }) => ({ name, points: spaces[space] === undefined ? [] : pointsOf(spaces[space]) }));
-      if (series.some(({ points }) => points.length > 1)) drawn.push(await linePlot({ ...look, title: `${space}: ${title}`, series, guide: guideOf?.(series) }));
+      if (series.some(({ points }) => points.length > 1)) drawn.push(linePlot({ ...look, title: `${space}: ${title}`, series, guide: guideOf?.(series) }));
     }
   }
   return drawn.length === 0 ? undefined : html`<div class="charts">${drawn}</div>`;

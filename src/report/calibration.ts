@@ -1,3 +1,4 @@
+import { format } from 'd3-format';
 import type { ScoreBins } from '../evaluation/score-bins.js';
 import { chartsBySpace } from './by-space.js';
 import { histogramPoints, reliabilityPoints } from './curve-points.js';
@@ -9,18 +10,18 @@ import type { Section } from './section.js';
 /** Groups of rows of a reliability diagram. */
 const GROUPS = 12;
 /** What a logit is as a probability. */
-const AS_PROBABILITY = "format(1 / (1 + exp(-datum.value)), '.2~p')";
+const AS_PROBABILITY = (logit: number): string => format('.2~p')(1 / (1 + Math.exp(-logit)));
 
 /** Whether predictions are as high as what comes true. */
 export const calibration: Section = {
   title: 'Calibration',
   about: 'Points on the dashed line are predictions that come true as often as they say, with the interval that chance allows so many rows (95%); below it they are too high. The histograms show how predictions lie, of positives and of negatives.',
-  async draw(runs) {
-    const reliability = await chartsBySpace(runs, [
+  draw(runs) {
+    const reliability = chartsBySpace(runs, [
       { title: 'reliability', pointsOf: (bins) => reliabilityPoints(bins, GROUPS), points: true, x: { title: 'mean prediction', format: '.2~p' }, y: { title: 'rate of positives', format: '.2~p' }, guideOf: diagonal },
     ]);
     if (reliability === undefined) return undefined;
-    return html`${reliability}<div class="charts">${await histograms(runs)}</div>`;
+    return html`${reliability}<div class="charts">${histograms(runs)}</div>`;
   },
 };
 
@@ -31,7 +32,7 @@ function diagonal(series: readonly Series[]): LinePlot['guide'] {
 }
 
 /** Of the first split of each run, so that two colors are enough. */
-async function histograms(runs: readonly ReportedRun[]): Promise<readonly Html[]> {
+function histograms(runs: readonly ReportedRun[]): readonly Html[] {
   const shown = runs.length === 1 ? shownScores(runs).slice(0, 1) : shownScores(runs);
   const drawn: Html[] = [];
   for (const space of namesIn(shown.map(({ spaces }) => spaces))) {
@@ -39,7 +40,7 @@ async function histograms(runs: readonly ReportedRun[]): Promise<readonly Html[]
       const bins: ScoreBins | undefined = spaces[space];
       if (bins === undefined) continue;
       const series = (['negatives', 'truths'] as const).map((kind) => ({ name: kind === 'truths' ? 'positives' : 'negatives', points: histogramPoints(bins, kind) }));
-      drawn.push(await linePlot({ title: `${space}: predictions, ${name}`, x: { title: 'prediction', label: AS_PROBABILITY }, y: { title: 'share of the class', format: '~%', zero: true }, interpolate: 'step-after', series }));
+      drawn.push(linePlot({ title: `${space}: predictions, ${name}`, x: { title: 'prediction', label: AS_PROBABILITY }, y: { title: 'share of the class', format: '~%', zero: true }, interpolate: 'step-after', series }));
     }
   }
   return drawn;

@@ -12,17 +12,17 @@ const MOST = 24;
 export const curves: Section = {
   title: 'Training',
   about: 'Losses by step, and what was measured on valid. A ring is the epoch whose weights were kept.',
-  async draw(runs) {
-    const groups = [[...(await losses(runs)), ...(await rates(runs))], await metrics(runs)].filter((charts) => charts.length > 0);
+  draw(runs) {
+    const groups = [[...losses(runs), ...rates(runs)], metrics(runs)].filter((charts) => charts.length > 0);
     return groups.length === 0 ? undefined : html`${groups.map((charts) => html`<div class="charts">${charts}</div>`)}`;
   },
 };
 
-async function losses(runs: readonly ReportedRun[]): Promise<readonly Html[]> {
+function losses(runs: readonly ReportedRun[]): readonly Html[] {
   const [only, ...others] = runs;
   const series: readonly Series[] = only !== undefined && others.length === 0 ? lossesOf(only) : runs.flatMap((run) => lossesOf(run).filter(({ name }) => name === 'train').map((line) => ({ ...line, name: run.name })));
   const filled = series.filter(({ points }) => points.length > 0);
-  return filled.length === 0 ? [] : [await linePlot({ title: 'loss', x: STEP, y: { title: 'loss' }, series: filled, points: isShort(filled) })];
+  return filled.length === 0 ? [] : [linePlot({ title: 'loss', x: STEP, y: { title: 'loss' }, series: filled, points: isShort(filled) })];
 }
 
 /** The loss of train within epochs where steps were logged, else by epoch, and that of valid. */
@@ -34,7 +34,7 @@ function lossesOf({ lines: { steps, milestones } }: ReportedRun): readonly Serie
   ];
 }
 
-async function metrics(runs: readonly ReportedRun[]): Promise<readonly Html[]> {
+function metrics(runs: readonly ReportedRun[]): readonly Html[] {
   const reports = runs.map(({ lines: { milestones } }) => milestones.flatMap(({ epoch, step, isBest, valid }) => (valid === undefined ? [] : [{ epoch, step, isBest, spaces: Object.fromEntries(wholeSpaces(valid.metrics)) }])));
   const all = reports.flat().map(({ spaces }) => spaces);
   const numbers = namesIn(all.flatMap((spaces) => Object.values(spaces))).filter((metric) => !isCount(metric));
@@ -51,11 +51,11 @@ async function metrics(runs: readonly ReportedRun[]): Promise<readonly Html[]> {
     return { title: `${space}.${metric} on valid`, series, marked };
   });
   const drawn = charts.filter(({ series }) => series.some(({ points }) => points.length > 0)).slice(0, MOST);
-  return Promise.all(drawn.map(({ title, series, marked }) => linePlot({ title, x: STEP, y: { title: '' }, series, marked, points: isShort(series) })));
+  return drawn.map(({ title, series, marked }) => linePlot({ title, x: STEP, y: { title: '' }, series, marked, points: isShort(series) }));
 }
 
 /** Learning rates as shares of what the config says, and weights of terms, where they move. */
-async function rates(runs: readonly ReportedRun[]): Promise<readonly Html[]> {
+function rates(runs: readonly ReportedRun[]): readonly Html[] {
   const only = runs.length === 1 ? runs[0]! : undefined;
   if (only === undefined) return [];
   const { steps } = only.lines;
@@ -66,7 +66,7 @@ async function rates(runs: readonly ReportedRun[]): Promise<readonly Html[]> {
     { title: 'norms of gradients', series: seriesOf(steps.map(({ norms = {} }) => norms)) },
   ];
   const moving = wanted.filter(({ series }) => series.some(({ points }) => new Set(points.map(({ y }) => y)).size > 1));
-  return Promise.all(moving.map(({ title, series }) => linePlot({ title, x: STEP, y: { title: '' }, series })));
+  return moving.map(({ title, series }) => linePlot({ title, x: STEP, y: { title: '' }, series }));
 }
 
 /** Few points are shown as such. */

@@ -9,13 +9,13 @@ const STEP = { title: 'steps', format: '~s' } as const;
 export const experts: Section = {
   title: 'Experts and conflicts',
   about: 'From training.diagnostics. A gate gives each expert a share; one that no gate gives anything is dead. A cosine below 0 says that what one task learns undoes what the other does.',
-  async draw(runs) {
-    const charts = (await Promise.all(runs.map((run) => chartsOf(run, runs.length > 1)))).flat();
+  draw(runs) {
+    const charts = runs.flatMap((run) => chartsOf(run, runs.length > 1));
     return charts.length === 0 ? undefined : html`<div class="charts">${charts}</div>`;
   },
 };
 
-async function chartsOf({ name, lines: { diagnoses } }: ReportedRun, isNamed: boolean): Promise<readonly Html[]> {
+function chartsOf({ name, lines: { diagnoses } }: ReportedRun, isNamed: boolean): readonly Html[] {
   if (diagnoses.length === 0) return [];
   const titled = (title: string): string => (isNamed ? `${name}: ${title}` : title);
   const lines = (values: readonly Readonly<Record<string, number | null | undefined>>[]): readonly Series[] =>
@@ -28,5 +28,5 @@ async function chartsOf({ name, lines: { diagnoses } }: ReportedRun, isNamed: bo
     ...gates.map((gate) => ({ title: `gate of ${gate}`, series: lines(diagnoses.map(({ diagnosis }) => diagnosis.gates[gate]?.experts ?? {})), y: { title: 'share', format: '~%', zero: true } })),
   ] as const;
   const filled = wanted.filter(({ series }) => series.some(({ points }) => points.length > 0));
-  return Promise.all(filled.map(({ title, ...look }) => linePlot({ ...look, title: titled(title), x: STEP, points: diagnoses.length <= 30 })));
+  return filled.map(({ title, ...look }) => linePlot({ ...look, title: titled(title), x: STEP, points: diagnoses.length <= 30 }));
 }

@@ -5,10 +5,10 @@ import { sections } from './all.js';
 import type { ReportedRun } from './reported-run.js';
 
 /** The report of one run or of several: a page that is whole in itself. */
-export async function reportPage(runs: readonly ReportedRun[]): Promise<string> {
+export function reportPage(runs: readonly ReportedRun[]): string {
   const drawn: DrawnSection[] = [];
   for (const { title, about, draw } of sections) {
-    const body = await draw(runs);
+    const body = draw(runs);
     if (body !== undefined) drawn.push({ title, about, body });
   }
   return runs.length === 1 ? pageOf(runs[0]!.about.run, facts(runs[0]!), drawn) : pageOf(`${runs.length} runs`, undefined, drawn);

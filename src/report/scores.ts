@@ -8,7 +8,7 @@ import type { Section } from './section.js';
 export const scores: Section = {
   title: 'Scores',
   about: 'Of the weights of the best epoch. A dash is a metric that has no value on these rows. Segments stand in Calibration by segment.',
-  draw: (runs) => Promise.resolve(runs.length === 1 ? ofOne(runs[0]!) : ofSeveral(runs)),
+  draw: (runs) => (runs.length === 1 ? ofOne(runs[0]!) : ofSeveral(runs)),
 };
 
 function ofOne({ about: { metrics } }: ReportedRun): Html | undefined {

@@ -7,5 +7,5 @@ export interface Section {
   /** How it is read, in a sentence or two. */
   readonly about: string;
   /** Draws it for one run or several; undefined where they have nothing to show. */
-  draw(runs: readonly ReportedRun[]): Promise<Html | undefined>;
+  draw(runs: readonly ReportedRun[]): Html | undefined;
 }

@@ -10,18 +10,18 @@ const MOST = 20;
 export const segments: Section = {
   title: 'Calibration by segment',
   about: 'Predicted positives over observed ones, by the columns of evaluation.by: 1, the dashed line, is right, more is too high. Few positives say little.',
-  async draw(runs: readonly ReportedRun[]) {
+  draw(runs: readonly ReportedRun[]) {
     const shown = shownScores(runs);
     const charts: Html[] = [];
     for (const by of namesIn(shown.map(({ segments: all }) => all))) {
       const values = shown.flatMap(({ segments: all }) => Object.values(all[by] ?? {}));
-      for (const space of namesIn(values)) charts.push(...(await chartOf(shown, by, space)));
+      for (const space of namesIn(values)) charts.push(...chartOf(shown, by, space));
     }
     return charts.length === 0 ? undefined : html`<div class="charts">${charts}</div>`;
   },
 };
 
-async function chartOf(shown: readonly ShownScores[], by: string, space: string): Promise<readonly Html[]> {
+function chartOf(shown: readonly ShownScores[], by: string, space: string): readonly Html[] {
   const sumsOf = ({ segments: all }: ShownScores, value: string) => all[by]?.[value]?.[space];
   const values = namesIn(shown.map(({ segments: all }) => all[by] ?? {}));
   const rowsOf = (value: string): number => Math.max(...shown.map((scores) => sumsOf(scores, value)?.rows ?? 0));
@@ -34,5 +34,5 @@ async function chartOf(shown: readonly ShownScores[], by: string, space: string)
   );
   if (bars.length === 0) return [];
   const title = `${space} by ${by}${values.length > MOST ? `, the ${MOST} largest of ${values.length}` : ''}`;
-  return [await barPlot({ title, axis: { title: 'predicted over observed', zero: true }, bars, series: shown.map(({ name }) => name), guide: 1 })];
+  return [barPlot({ title, axis: { title: 'predicted over observed', zero: true }, bars, series: shown.map(({ name }) => name), guide: 1 })];
 }

@@ -8,12 +8,12 @@ import type { Section } from './section.js';
 export const speed: Section = {
   title: 'Speed',
   about: 'Rows a second while training, epoch by epoch, and the time of each phase; training excludes measuring and saving.',
-  async draw(runs) {
+  draw(runs) {
     const series = runs.map(({ name, lines: { milestones } }) => ({
       name,
       points: milestones.filter(({ isEpochEnd, elapsedMs }) => isEpochEnd !== false && elapsedMs > 0).map(({ epoch, rows, elapsedMs }) => ({ x: epoch, y: (1000 * rows) / elapsedMs })),
     }));
-    const chart = series.some(({ points }) => points.length > 0) ? await linePlot({ title: 'rows a second', x: { title: 'epoch', format: 'd' }, y: { title: '', format: '~s', zero: true }, series, points: true }) : undefined;
+    const chart = series.some(({ points }) => points.length > 0) ? linePlot({ title: 'rows a second', x: { title: 'epoch', format: 'd' }, y: { title: '', format: '~s', zero: true }, series, points: true }) : undefined;
     return html`<div class="beside">${chart}${phases(runs)}</div>`;
   },
 };

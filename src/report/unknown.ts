@@ -10,13 +10,13 @@ const MOST = 30;
 export const unknown: Section = {
   title: 'Unknown ids',
   about: 'The share of cells, by field, that train did not teach or that are too rare to have a row of their own. A share that is larger on test than on train says that the data moved.',
-  async draw(runs) {
-    const charts = (await Promise.all(runs.map((run) => chartOf(run, runs.length > 1)))).flatMap((chart) => chart ?? []);
+  draw(runs) {
+    const charts = runs.flatMap((run) => chartOf(run, runs.length > 1) ?? []);
     return charts.length === 0 ? undefined : html`<div class="charts">${charts}</div>`;
   },
 };
 
-async function chartOf({ name, unknown: bySplit }: ReportedRun, isNamed: boolean): Promise<Html | undefined> {
+function chartOf({ name, unknown: bySplit }: ReportedRun, isNamed: boolean): Html | undefined {
   const splits = Object.keys(bySplit);
   const largest = (field: string): number => Math.max(...splits.map((split) => bySplit[split]![field] ?? 0));
   const fields = namesIn(Object.values(bySplit)).filter((field) => largest(field) > 0).sort((a, b) => largest(b) - largest(a));

@@ -26,26 +26,26 @@ const [MOST_LISTED, MOST_DRAWN] = [20, 1000];
  */
 export async function writeStudyPage(study: Study, board: readonly ListedTrial[], metrics: MetricPair | undefined = pairOf(study)): Promise<string> {
   const path = join(study.folder, STUDY_PAGE);
-  await writeFileAtomic(path, await studyPage(study, board, metrics));
+  await writeFileAtomic(path, studyPage(study, board, metrics));
   return path;
 }
 
 /** The text of that page. */
-export async function studyPage(study: Study, board: readonly ListedTrial[], metrics: MetricPair | undefined): Promise<string> {
+export function studyPage(study: Study, board: readonly ListedTrial[], metrics: MetricPair | undefined): string {
   const valued = board.filter((trial): trial is Valued => trial.value !== null);
   const trials = thinned(valued);
   const ranking = importances(study, board);
   const sections: readonly { readonly title: string; readonly about: string; readonly body: Html | undefined }[] = [
     { title: 'Leaderboard', about: `The best ${MOST_LISTED} trials; those that were stopped stand below those that came to their end. With several seeds, the mean and the deviation of the runs.`, body: board.length === 0 ? undefined : boardOf(study, board.slice(0, MOST_LISTED)) },
-    { title: 'History', about: 'A point is a trial, in the order in which they began. Where the line has long been flat, more trials will find little.', body: trials.length === 0 ? undefined : await historyChart(study, trials) },
-    { title: 'Pareto front', about: 'What one metric costs in the other: no trial beats one of the front in both.', body: metrics === undefined ? undefined : await frontChart(study, trials, metrics) },
-    { title: 'Parallel coordinates', about: 'A line is a trial. Where the lines of the best come together, the value matters; where they are spread, it does not. The colors are fifths of the trials that came to their end, the best in front.', body: trials.length === 0 ? undefined : await parallelChart(study, trials, ranking) },
+    { title: 'History', about: 'A point is a trial, in the order in which they began. Where the line has long been flat, more trials will find little.', body: trials.length === 0 ? undefined : historyChart(study, trials) },
+    { title: 'Pareto front', about: 'What one metric costs in the other: no trial beats one of the front in both.', body: metrics === undefined ? undefined : frontChart(study, trials, metrics) },
+    { title: 'Parallel coordinates', about: 'A line is a trial. Where the lines of the best come together, the value matters; where they are spread, it does not. The colors are fifths of the trials that came to their end, the best in front.', body: trials.length === 0 ? undefined : parallelChart(study, trials, ranking) },
     {
       title: 'Importance',
       about: 'How much a parameter alone decides which trials are among the best quarter, from 0 to 100% (PED-ANOVA, Watanabe et al. 2023). A bar that ends before its tick may be chance. What bars lack of 100% is decided by parameters together, or by chance; of few trials, bars on lines are shorter than the truth. Only trials that came to their end count.',
-      body: ranking.length === 0 ? undefined : await importanceChart(ranking),
+      body: ranking.length === 0 ? undefined : importanceChart(ranking),
     },
-    { title: 'Slices', about: `${study.options.metric} of trials by their value of one parameter. All other parameters vary, too.`, body: trials.length === 0 ? undefined : await sliceCharts(study, trials) },
+    { title: 'Slices', about: `${study.options.metric} of trials by their value of one parameter. All other parameters vary, too.`, body: trials.length === 0 ? undefined : sliceCharts(study, trials) },
     { title: 'What was asked', about: 'The study as its file has it, with what holds where nothing was said.', body: askedOf(study) },
   ];
   const drawn = sections.filter((section): section is DrawnSection => section.body !== undefined);

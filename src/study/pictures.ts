@@ -25,7 +25,7 @@ const SCORE = { format: '.3~f' } as const;
 const charts = (drawn: readonly Html[]): Html => html`<div class="charts">${drawn}</div>`;
 
 /** Values by trial, and the best that any had by then. */
-export async function historyChart({ options, goal }: Study, trials: readonly Valued[]): Promise<Html> {
+export function historyChart({ options, goal }: Study, trials: readonly Valued[]): Html {
   const byNumber = [...trials].sort((a, b) => a.number - b.number);
   const finished = byNumber.filter(({ state }) => state === 'finished');
   let best = Infinity;
@@ -36,11 +36,11 @@ export async function historyChart({ options, goal }: Study, trials: readonly Va
   const last = byNumber.at(-1)!.number;
   const groups = grouped(byNumber, ({ number, value, deviation }) => ({ x: number, y: value, ...(deviation !== null && { low: value - deviation, high: value + deviation }) }));
   const line = bests.length === 0 ? undefined : { name: 'best so far', interpolate: 'step-after', points: [...bests, { x: last, y: bests.at(-1)!.y }] } as const;
-  return charts([await scatterPlot({ title: `${options.metric} by trial`, x: { title: 'trial', format: 'd', domain: [0, last + 1] }, y: { title: options.metric, ...SCORE }, groups, ...(line !== undefined && { line }) })]);
+  return charts([scatterPlot({ title: `${options.metric} by trial`, x: { title: 'trial', format: 'd', domain: [0, last + 1] }, y: { title: options.metric, ...SCORE }, groups, ...(line !== undefined && { line }) })]);
 }
 
 /** Two metrics against each other, and the trials that none beats in both. */
-export async function frontChart({ goals }: Study, trials: readonly Valued[], metrics: MetricPair): Promise<Html | undefined> {
+export function frontChart({ goals }: Study, trials: readonly Valued[], metrics: MetricPair): Html | undefined {
   const { front, others } = paretoFront(trials, metrics, goals);
   if (front.length === 0) return undefined;
   const place = ({ values: [x, y] }: (typeof front)[number]): { x: number; y: number } => ({ x, y });
@@ -49,11 +49,11 @@ export async function frontChart({ goals }: Study, trials: readonly Valued[], me
   const points = front.map(place).sort((a, b) => a.x - b.x);
   // No trial is known beyond the corners that the front has.
   const interpolate = goals[metrics[0]] === 'higher' ? 'step-before' : 'step-after';
-  return charts([await scatterPlot({ title: metrics.join(' and '), x: x!, y: y!, groups, line: { name: 'front', interpolate, points } })]);
+  return charts([scatterPlot({ title: metrics.join(' and '), x: x!, y: y!, groups, line: { name: 'front', interpolate, points } })]);
 }
 
 /** A line a trial over its values of the parameters, those that matter most first, to its score. */
-export async function parallelChart({ space, options, goal }: Study, trials: readonly Valued[], ranking: readonly Importance[]): Promise<Html> {
+export function parallelChart({ space, options, goal }: Study, trials: readonly Valued[], ranking: readonly Importance[]): Html {
   const rank = new Map(ranking.map(({ parameter }, at) => [parameter, at]));
   const rankOf = (parameter: Parameter): number => rank.get(parameter) ?? Infinity;
   // Infinity from itself would be no number.
@@ -76,13 +76,13 @@ export async function parallelChart({ space, options, goal }: Study, trials: rea
 }
 
 /** How much each parameter decides, beside what chance would give. */
-export async function importanceChart(ranking: readonly Importance[]): Promise<Html> {
+export function importanceChart(ranking: readonly Importance[]): Html {
   const names = shortNames(ranking.map(({ parameter }) => parameter.name));
-  return charts([await barPlot({ title: 'share that each decides alone', axis: { title: 'importance', domain: [0, 1], format: '~%' }, bars: ranking.map(({ share, chance }, i) => ({ name: names[i]!, value: share, tick: chance })) })]);
+  return charts([barPlot({ title: 'share that each decides alone', axis: { title: 'importance', domain: [0, 1], format: '~%' }, bars: ranking.map(({ share, chance }, i) => ({ name: names[i]!, value: share, tick: chance })) })]);
 }
 
 /** A chart a parameter: the values of trials by their values of it. */
-export async function sliceCharts({ space, options: { metric } }: Study, trials: readonly Valued[]): Promise<Html> {
+export function sliceCharts({ space, options: { metric } }: Study, trials: readonly Valued[]): Html {
   const drawn: Html[] = [];
   for (const parameter of space) {
     const { name, domain: { axis, valueAt } } = parameter;
@@ -92,10 +92,10 @@ export async function sliceCharts({ space, options: { metric } }: Study, trials:
     const score = { title: metric, ...SCORE };
     if (axis.kind === 'list') {
       const groups = grouped(set, ({ value, point }) => ({ x: value, y: parameter.domain.coordinateOf(point[name])! }));
-      drawn.push(await scatterPlot({ title, x: score, y: Array.from({ length: axis.count }, (_, i) => valueText(valueAt(i))), groups }));
+      drawn.push(scatterPlot({ title, x: score, y: Array.from({ length: axis.count }, (_, i) => valueText(valueAt(i))), groups }));
     } else {
       const groups = grouped(set, ({ value, point }) => ({ x: Number(point[name]), y: value }));
-      drawn.push(await scatterPlot({ title, x: { title: name, type: axis.isLog ? 'log' : 'linear', domain: [Number(valueAt(axis.low)), Number(valueAt(axis.high))], format: '~r' }, y: score, groups }));
+      drawn.push(scatterPlot({ title, x: { title: name, type: axis.isLog ? 'log' : 'linear', domain: [Number(valueAt(axis.low)), Number(valueAt(axis.high))], format: '~r' }, y: score, groups }));
     }
   }
   return charts(drawn);

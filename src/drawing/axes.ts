@@ -1,0 +1,148 @@
+import { format as formatOf } from 'd3-format';
+import { scaleLinear, scaleLog } from 'd3-scale';
+import { html, type Html } from './html.js';
+
+/** An axis: what it says, how its numbers are written (d3-format), and its scale. */
+export interface Axis {
+  readonly title: string;
+  readonly format?: string;
+  readonly type?: 'linear' | 'log';
+  readonly domain?: readonly [number, number];
+  /** Whether it begins at 0. */
+  readonly zero?: boolean;
+  /** What a tick says, where it is not its number. */
+  readonly label?: (value: number) => string;
+}
+
+/** An axis, and the numbers that are drawn along it. */
+export interface Along extends Axis {
+  readonly values: readonly number[];
+}
+
+/** Lines of a height each, with their names, from the top down. */
+export interface Rows {
+  readonly names: readonly string[];
+  readonly step: number;
+}
+
+/** Where things lie in a chart, in pixels, and its axes. */
+export interface Axes {
+  readonly width: number;
+  readonly height: number;
+  x(value: number): number;
+  /** The middle of a row is that of its number, from 0 on. */
+  y(value: number): number;
+  /** The edges of what lies between the axes. */
+  readonly left: number;
+  readonly right: number;
+  readonly top: number;
+  readonly bottom: number;
+  /** The axes themselves, to be drawn first. */
+  readonly markup: Html;
+}
+
+interface Tick {
+  readonly at: number;
+  readonly text: string;
+}
+
+/** About as many ticks has an axis. */
+const TICKS = 5;
+/** Size of what stands at an axis, and of its title. */
+const [LABEL, TITLE] = [11, 12];
+/** Room around a chart, between an axis and its labels, and for a line of text. */
+const [EDGE, GAP, LINE] = [6, 6, 16];
+/** A name takes no more of the width than this. */
+const LONGEST_NAME = 170;
+
+/**
+ * Lays out the axes of a chart. Without a height, its rows give one.
+ * @param y numbers from the bottom up, or rows from the top down
+ * @param grid which of the axes have lines across the chart
+ */
+export function axesOf({ width, height, x, y, grid = 'y' }: { readonly width: number; readonly height?: number; readonly x: Along; readonly y: Along | Rows; readonly grid?: 'x' | 'y' | 'both' }): Axes {
+  const below = LINE + GAP + (x.title === '' ? 0 : LINE);
+  const isRows = 'names' in y;
+  const outer = height ?? EDGE + below + (isRows ? y.step * y.names.length : 0);
+  const [top, bottom] = [EDGE, outer - below];
+  const rows = isRows ? rowScale(y, top) : numberScale(y, [bottom, top]);
+  const title = isRows ? '' : y.title;
+  // The first and the last number stand half beyond the ends.
+  const ends = numberScale(x, [0, width]).ticks;
+  const halfOf = (tick: Tick | undefined): number => (tick === undefined ? 0 : textWidth(tick.text, LABEL) / 2);
+  const left = EDGE + Math.max(halfOf(ends[0]), (title === '' ? 0 : LINE) + Math.max(0, ...rows.ticks.map(({ text }) => textWidth(text, LABEL))) + GAP);
+  const right = width - EDGE - halfOf(ends.at(-1));
+  const columns = numberScale(x, [left, right]);
+  const across = grid === 'x' ? [] : rows.ticks.map(({ at }) => `M${pixels(left)},${pixels(at)}H${pixels(right)}`);
+  const upright = grid === 'y' ? [] : columns.ticks.map(({ at }) => `M${pixels(at)},${pixels(top)}V${pixels(bottom)}`);
+  const marks = columns.ticks.map(({ at }) => `M${pixels(at)},${pixels(bottom)}v4`);
+  const markup = html`${pathOf([...across, ...upright], html`stroke="var(--grid)"`)}${pathOf([`M${pixels(left)},${pixels(bottom)}H${pixels(right)}`, ...marks], html`stroke="var(--line)"`)}
+<g font-size="${LABEL}" fill="var(--muted)" text-anchor="end">${apart(rows.ticks, () => LABEL).map(({ at, text }) => html`<text x="${pixels(left - GAP)}" y="${pixels(at + LABEL / 3)}">${text}</text>`)}</g>
+<g font-size="${LABEL}" fill="var(--muted)" text-anchor="middle">${apart(columns.ticks, (text) => textWidth(text, LABEL) + GAP).map(({ at, text }) => html`<text x="${pixels(at)}" y="${pixels(bottom + LINE)}">${text}</text>`)}</g>
+<g font-size="${TITLE}" fill="var(--muted)" text-anchor="middle">${x.title === '' ? undefined : html`<text x="${pixels((left + right) / 2)}" y="${pixels(outer - EDGE)}">${x.title}</text>`}${title === '' ? undefined : html`<text transform="translate(${TITLE},${pixels((top + bottom) / 2)}) rotate(-90)">${title}</text>`}</g>`;
+  return { width, height: outer, x: columns.place, y: rows.place, left, right, top, bottom, markup };
+}
+
+/** A path of what is written in numbers, however long it is. */
+export function pathOf(parts: readonly string[], look: Html): Html {
+  return parts.length === 0 ? html`` : html`<path d="${{ markup: parts.join('') }}" ${look}/>`;
+}
+
+/** A number of pixels as it is written: a tenth is enough. */
+export function pixels(value: number): string {
+  return String(Math.round(value * 10) / 10);
+}
+
+/** A name as rows have room for it. */
+export function fitting(name: string): string {
+  if (textWidth(name, LABEL) <= LONGEST_NAME) return name;
+  const letters = Array.from(name);
+  while (letters.length > 1 && textWidth(`${letters.join('')}…`, LABEL) > LONGEST_NAME) letters.pop();
+  return `${letters.join('')}…`;
+}
+
+interface Scale {
+  place(value: number): number;
+  readonly ticks: readonly Tick[];
+}
+
+function numberScale({ type = 'linear', domain, zero = false, format, label, values }: Along, range: readonly [number, number]): Scale {
+  const isLog = type === 'log';
+  const [low, high] = domain ?? extentOf(zero ? [0, ...values] : values, isLog);
+  const scale = (isLog ? scaleLog() : scaleLinear()).domain([low, high]).range(range);
+  if (domain === undefined && !isLog) scale.nice(TICKS);
+  // A scale of logarithms leaves numbers away where they would be too many.
+  const text = label ?? (format !== undefined && !isLog ? formatOf(format) : scale.tickFormat(TICKS, format));
+  return { place: (value) => scale(value), ticks: scale.ticks(TICKS).map((value) => ({ at: scale(value), text: text(value) })) };
+}
+
+function rowScale({ names, step }: Rows, top: number): Scale {
+  const place = (row: number): number => top + (row + 0.5) * step;
+  return { place, ticks: names.map((name, row) => ({ at: place(row), text: fitting(name) })) };
+}
+
+/** The least and the largest of what a scale can show. */
+function extentOf(values: readonly number[], isLog: boolean): readonly [number, number] {
+  let [low, high] = [Infinity, -Infinity];
+  for (const value of values) {
+    if (!Number.isFinite(value) || (isLog && value <= 0)) continue;
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  }
+  return low <= high ? [low, high] : [isLog ? 0.1 : 0, 1];
+}
+
+/** The ticks that say something: every second, fourth, … where texts would touch. */
+function apart(ticks: readonly Tick[], sizeOf: (text: string) => number): readonly Tick[] {
+  let kept = ticks.filter(({ text }) => text !== '');
+  const touch = (): boolean => kept.some(({ at, text }, i) => i > 0 && Math.abs(at - kept[i - 1]!.at) < (sizeOf(text) + sizeOf(kept[i - 1]!.text)) / 2);
+  while (touch()) kept = kept.filter((_, i) => i % 2 === 0);
+  return kept;
+}
+
+/** About the width of a text, since there is no font to ask: letters of the Far East are as wide as they are high. */
+function textWidth(text: string, size: number): number {
+  let width = 0;
+  for (const letter of text) width += letter.codePointAt(0)! > 0x2e7f ? 1 : 0.58;
+  return width * size;
+}
