@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Builds the package: TypeScript by tsc, the engine's kernels by AssemblyScript, once plain and once with relaxed SIMD, and those of CSV.
+// Builds the package: TypeScript by tsc, the engine's kernels by AssemblyScript, once plain and once with relaxed SIMD, those of CSV, and those of raw lines.
 // The folder to build into may be named; it is dist otherwise.
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
@@ -25,6 +25,7 @@ for (const [name, source, ...options] of [
   ['kernels', 'index.ts', ...shared, '--enable', 'simd,threads,bulk-memory'],
   ['kernels-relaxed', 'index.ts', ...shared, '--enable', 'simd,threads,bulk-memory,relaxed-simd'],
   ['cells', 'cells/index.ts', '--enable', 'simd,bulk-memory'],
+  ['lines', 'lines/index.ts', ...shared, '--enable', 'simd,threads,bulk-memory'],
 ]) {
   const last = resolve(root, 'dist', `${name}.wasm`);
   if (existsSync(last) && modifiedMs(last) > kernelsMs) {

@@ -25,20 +25,27 @@ export function chunksOf(path: string, bytes: number, chunkBytes = CHUNK_BYTES):
   }));
 }
 
-let memory = Buffer.alloc(0);
+/** Lines of a chunk. */
+export interface Lines {
+  /** What was read, a line feed behind the last line. */
+  readonly bytes: Buffer;
+  /** Where the lines of the chunk begin and end. */
+  readonly begin: number;
+  readonly end: number;
+}
 
 /**
- * Reads the lines of a chunk, a line feed behind the last one; valid until the next chunk is read.
+ * Reads the lines of a chunk.
+ * @param memoryOf memory for so many bytes, or more
  * @throws UserError (data) for a file that cannot be read, or a line without an end
  */
-export function readLines({ path, begin, end }: Chunk): Uint8Array {
-  const wanted = end - begin + 1 + MAX_LINE_BYTES + 1;
-  if (memory.length < wanted) memory = Buffer.allocUnsafeSlow(wanted);
+export function readLines({ path, begin, end }: Chunk, memoryOf: (bytes: number) => Buffer): Lines {
+  const memory = memoryOf(end - begin + 1 + MAX_LINE_BYTES + 1);
   // From the byte before: a line feed there says that a line begins with the chunk.
   const first = Math.max(0, begin - 1);
   let length: number;
   try {
-    length = readBytes(path, first, end - first + MAX_LINE_BYTES);
+    length = readBytes(path, memory, first, end - first + MAX_LINE_BYTES);
   } catch (error) {
     throw userError('data', { where: path, message: `cannot be read (${systemCode(error) ?? String(error)})` }, error);
   }
@@ -47,13 +54,13 @@ export function readLines({ path, begin, end }: Chunk): Uint8Array {
   const bytes = memory.subarray(0, length);
   const from = begin === 0 ? 0 : bytes.indexOf(LINE_END) + 1;
   if (from === 0 && begin > 0) throw tooLong(path);
-  if (from >= end - first) return bytes.subarray(0, 0);
+  if (from >= end - first) return { bytes, begin: from, end: from };
   const last = bytes.indexOf(LINE_END, end - first - 1);
   if (last < 0) throw tooLong(path);
-  return bytes.subarray(from, last + 1);
+  return { bytes: bytes.subarray(0, last + 1), begin: from, end: last + 1 };
 }
 
-function readBytes(path: string, position: number, count: number): number {
+function readBytes(path: string, memory: Buffer, position: number, count: number): number {
   const file = openSync(path, 'r');
   try {
     let length = 0;
@@ -77,9 +84,9 @@ export function firstLine({ path, begin }: Chunk): number {
   if (begin === 0) return 1;
   // The line feed at the byte before the chunk or behind it ends the line before.
   let lines = 2;
+  const memory = Buffer.allocUnsafeSlow(CHUNK_BYTES);
   for (const { begin: from, end } of chunksOf(path, begin - 1)) {
-    if (memory.length < CHUNK_BYTES) memory = Buffer.allocUnsafeSlow(CHUNK_BYTES);
-    const bytes = memory.subarray(0, readBytes(path, from, end - from));
+    const bytes = memory.subarray(0, readBytes(path, memory, from, end - from));
     for (let at = bytes.indexOf(LINE_END); at >= 0; at = bytes.indexOf(LINE_END, at + 1)) lines++;
   }
   return lines;

@@ -1,9 +1,16 @@
 import type { ColumnData, Columns } from './column-file.js';
 import type { FieldPlan } from './fields.js';
-import { keepHeaviest } from './heaviest.js';
+import { createLineMemory } from './line-memory.js';
 
-/** In a column of single ids: the row has none. */
-export const MISSING = -1;
+/** In a column of single ids that are doubles: the row has none. */
+const MISSING = -1;
+/** In one whose ids are of 32 bits. */
+const MISSING_32 = 0xffffffff;
+
+/** What stands in a column of single ids for a row that has none. */
+export function missingOf(ids: ColumnData): number {
+  return ids instanceof Float64Array ? MISSING : MISSING_32;
+}
 
 /** Values that did not fit into a row's cap, by field. */
 export type Cuts = Record<string, { rows: number; values: number }>;
@@ -11,6 +18,13 @@ export type Cuts = Record<string, { rows: number; values: number }>;
 /** The features of many rows, a column a field, with raw ids; memory is used again for the next rows. */
 export interface FeatureColumns {
   readonly rows: number;
+  /** Memory for so many bytes of lines, from which `readFeatures` reads; the same again where it is large enough. */
+  lines(bytes: number): Buffer;
+  /**
+   * Begins a row, and reads the number of its features and the list of them from byte `begin` of the lines.
+   * @returns where the next line begins; 0 where a line is not plain: whether it is right is for a line reader to say
+   */
+  readFeatures(begin: number): number;
   /** Begins a row; what was added to a row that was not ended is forgotten. */
   beginRow(): void;
   /** Adds a value to the field at this place among the fields. */
@@ -19,136 +33,138 @@ export interface FeatureColumns {
   /** Forgets all rows. */
   clear(): void;
   /**
-   * Fields that occur: `name` F64 [rows] (and `name.weights` F32 where weights are kept) for one id a row, MISSING where
-   * there is none; bags are `name.offsets` U32 [rows + 1], `name.ids` F64 and `name.weights` F32. Valid until `clear`.
+   * Fields that occur: `name` [rows] (and `name.weights` F32 where weights are kept) for one id a row, `missingOf` it where
+   * there is none; bags are `name.offsets` U32 [rows + 1], `name.ids` and `name.weights` F32. Ids are U32, or F64 where any of
+   * them needs more. Valid until `clear`, before which no row may be added.
    */
   columns(): Columns;
   readonly cuts: Cuts;
 }
 
+// As src/kernels/lines/table.ts has it, in words of 4 bytes.
+const [ROWS, NUM_FIELDS, FULL, SLOTS, FIELDS, FIELD_WORDS] = [0, 1, 2, 4, 100, 16] as const;
+const MOST_FIELDS = 32;
+const NUM_SLOTS = 256;
+const SPREAD = 0x9e3779b97f4a7c15n;
+const [NAME, IS_BAG, KEEPS_LAST, CAP, IDS, WEIGHTS, OFFSETS, CAPACITY, LENGTH, OCCURS, CUT_ROWS, CUT_VALUES, IS_WIDE] = [0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13] as const;
+/** What the kernels answer instead of a place. */
+const NO_ROOM = 1;
+/** What they look at beside lines. */
+const MARGIN_BYTES = 64;
 const FIRST_ROWS = 1 << 12;
-const FIRST_PENDING = 1 << 11;
 
 /** Empty columns for these fields. */
 export function createFeatureColumns(fields: readonly FieldPlan[]): FeatureColumns {
-  const count = fields.length;
-  const isBag = Uint8Array.from(fields, (field) => Number(field.isBag));
-  const keepsLast = Uint8Array.from(fields, (field) => Number(field.keepsLast ?? false));
-  const bags = fields.flatMap((field, f) => (field.isBag ? [f] : []));
-  const singles = fields.flatMap((field, f) => (field.isBag ? [] : [f]));
-  let rowCapacity = FIRST_ROWS;
-  // Of a single field its rows, of a bag its values.
-  const ids = fields.map(() => new Float64Array(FIRST_ROWS));
-  const weights = fields.map(() => new Float32Array(FIRST_ROWS));
-  const offsets = fields.map((field) => new Uint32Array(field.isBag ? FIRST_ROWS + 1 : 0));
-  // Values of the row that is open: for a single field only their number, since the one that is kept is in place.
-  const pending = new Uint32Array(count);
-  const pendingIds = fields.map((field) => new Float64Array(field.isBag ? FIRST_PENDING : 0));
-  const pendingWeights = fields.map((field) => new Float32Array(field.isBag ? FIRST_PENDING : 0));
-  const occurs = new Uint8Array(count);
-  const cutRows = new Float64Array(count);
-  const cutValues = new Float64Array(count);
-  let rows = 0;
+  if (fields.length > MOST_FIELDS) throw new Error(`${fields.length} fields are more than ${MOST_FIELDS}`);
+  const memory = createLineMemory();
+  const { kernels } = memory;
+  const table = memory.take(4 * (FIELDS + MOST_FIELDS * FIELD_WORDS));
+  const words = new Uint32Array(memory.buffer, table, FIELDS + MOST_FIELDS * FIELD_WORDS);
+  const wordOf = (f: number, word: number): number => FIELDS + FIELD_WORDS * f + word;
+  let rowCapacity = 0;
+  let linesAt = 0;
+  let lineBytes = 0;
 
+  /** Memory for more elements of 4 or 8 bytes, with those that there are. */
+  const enlarge = (word: number, bytes: number, newBytes: number): void => {
+    const place = memory.take(newBytes);
+    new Uint8Array(memory.buffer).copyWithin(place, words[word]!, words[word]! + bytes);
+    words[word] = place;
+  };
+  const growValues = (f: number, capacity: number): void => {
+    const before = words[wordOf(f, CAPACITY)]!;
+    enlarge(wordOf(f, IDS), 8 * before, 8 * capacity);
+    enlarge(wordOf(f, WEIGHTS), 4 * before, 4 * capacity);
+    words[wordOf(f, CAPACITY)] = capacity;
+  };
   const growRows = (): void => {
-    rowCapacity *= 2;
-    for (const f of singles) {
-      ids[f] = enlarged(ids[f]!, rowCapacity);
-      weights[f] = enlarged(weights[f]!, rowCapacity);
+    const before = rowCapacity;
+    rowCapacity = Math.max(FIRST_ROWS, 2 * before);
+    for (const [f, { isBag }] of fields.entries()) {
+      if (!isBag) growValues(f, rowCapacity);
+      else enlarge(wordOf(f, OFFSETS), before === 0 ? 0 : 4 * (before + 1), 4 * (rowCapacity + 1));
     }
-    for (const f of bags) offsets[f] = enlarged(offsets[f]!, rowCapacity + 1);
   };
+  const growFull = (): void => growValues(words[FULL]!, 2 * words[wordOf(words[FULL]!, CAPACITY)]!);
 
-  const endBag = (f: number): void => {
-    const kept = keepHeaviest(pendingIds[f]!, pendingWeights[f]!, pending[f]!, fields[f]!.cap);
-    const begin = offsets[f]![rows]!;
-    if (begin + kept > ids[f]!.length) {
-      const capacity = Math.max(begin + kept, 2 * ids[f]!.length);
-      ids[f] = enlarged(ids[f]!, capacity);
-      weights[f] = enlarged(weights[f]!, capacity);
-    }
-    for (let i = 0; i < kept; i++) {
-      ids[f]![begin + i] = pendingIds[f]![i]!;
-      weights[f]![begin + i] = pendingWeights[f]![i]!;
-    }
-    offsets[f]![rows + 1] = begin + kept;
-  };
+  words[NUM_FIELDS] = fields.length;
+  const slots = new Uint8Array(memory.buffer, table + 4 * SLOTS, NUM_SLOTS).fill(255);
+  for (const [f, { name, isBag, keepsLast, cap }] of fields.entries()) {
+    const bytes = Buffer.alloc(8);
+    bytes.write(name, 'latin1');
+    const key = bytes.readBigUInt64LE();
+    words.set([bytes.readUInt32LE(0), bytes.readUInt32LE(4)], wordOf(f, NAME));
+    words[wordOf(f, IS_BAG)] = Number(isBag);
+    words[wordOf(f, KEEPS_LAST)] = Number(keepsLast ?? false);
+    words[wordOf(f, CAP)] = cap;
+    let slot = Number(BigInt.asUintN(64, key * SPREAD) >> 56n);
+    while (slots[slot] !== 255) slot = (slot + 1) % NUM_SLOTS;
+    slots[slot] = f;
+    if (isBag) growValues(f, FIRST_ROWS);
+  }
+  growRows();
 
   return {
     get rows() {
-      return rows;
+      return words[ROWS]!;
+    },
+
+    lines(bytes) {
+      if (bytes > lineBytes) {
+        linesAt = memory.take(MARGIN_BYTES + bytes + MARGIN_BYTES) + MARGIN_BYTES;
+        lineBytes = bytes;
+      }
+      return Buffer.from(memory.buffer, linesAt, lineBytes);
+    },
+
+    readFeatures(begin) {
+      if (words[ROWS] === rowCapacity) growRows();
+      for (;;) {
+        const next = kernels.readFeatures(table, linesAt + begin);
+        if (next > NO_ROOM) return next - linesAt;
+        if (next !== NO_ROOM) return 0;
+        growFull();
+      }
     },
 
     beginRow() {
-      if (rows === rowCapacity) growRows();
-      for (let i = 0; i < singles.length; i++) {
-        ids[singles[i]!]![rows] = MISSING;
-        weights[singles[i]!]![rows] = 0;
-      }
-      pending.fill(0);
+      if (words[ROWS] === rowCapacity) growRows();
+      kernels.beginRow(table);
     },
 
     add(field, id, weight) {
-      const at = pending[field]!++;
-      if (isBag[field] === 1) {
-        if (at === pendingIds[field]!.length) {
-          pendingIds[field] = enlarged(pendingIds[field]!, 2 * at);
-          pendingWeights[field] = enlarged(pendingWeights[field]!, 2 * at);
-        }
-        pendingIds[field]![at] = id;
-        pendingWeights[field]![at] = weight;
-        return;
-      }
-      const heaviest = weights[field]![rows]!;
-      const light = Math.fround(weight);
-      if (at > 0 && keepsLast[field] === 0 && (light < heaviest || (light === heaviest && id > ids[field]![rows]!))) return;
-      ids[field]![rows] = id;
-      weights[field]![rows] = light;
+      while (kernels.addValue(table, field, id, weight) === 0) growFull();
     },
 
-    endRow() {
-      for (let i = 0; i < bags.length; i++) endBag(bags[i]!);
-      for (let f = 0; f < count; f++) {
-        const values = pending[f]!;
-        if (values === 0) continue;
-        occurs[f] = 1;
-        const cut = values - fields[f]!.cap;
-        if (cut <= 0) continue;
-        cutRows[f]!++;
-        cutValues[f]! += cut;
-      }
-      rows++;
-    },
+    endRow: () => kernels.endRow(table),
 
     clear() {
-      rows = 0;
-      occurs.fill(0);
-      cutRows.fill(0);
-      cutValues.fill(0);
+      words[ROWS] = 0;
+      for (let f = 0; f < fields.length; f++) for (const word of [LENGTH, OCCURS, CUT_ROWS, CUT_VALUES, IS_WIDE]) words[wordOf(f, word)] = 0;
     },
 
     columns() {
       const columns = new Map<string, ColumnData>();
-      for (const [f, { name, isBag: isMany, number }] of fields.entries()) {
-        if (occurs[f] === 0) continue;
-        const length = isMany ? offsets[f]![rows]! : rows;
-        if (isMany) columns.set(`${name}.offsets`, offsets[f]!.subarray(0, rows + 1));
-        columns.set(isMany ? `${name}.ids` : name, ids[f]!.subarray(0, length));
-        if (isMany || number !== undefined) columns.set(`${name}.weights`, weights[f]!.subarray(0, length));
+      const rows = words[ROWS]!;
+      for (const [f, { name, isBag, number }] of fields.entries()) {
+        const of = (word: number): number => words[wordOf(f, word)]!;
+        if (of(OCCURS) === 0) continue;
+        const length = isBag ? of(LENGTH) : rows;
+        const isWide = of(IS_WIDE) === 1;
+        (isWide ? kernels.widen : kernels.narrow)(of(IDS), length);
+        if (isBag) columns.set(`${name}.offsets`, new Uint32Array(memory.buffer, of(OFFSETS), rows + 1));
+        columns.set(isBag ? `${name}.ids` : name, isWide ? new Float64Array(memory.buffer, of(IDS), length) : new Uint32Array(memory.buffer, of(IDS), length));
+        if (isBag || number !== undefined) columns.set(`${name}.weights`, new Float32Array(memory.buffer, of(WEIGHTS), length));
       }
       return columns;
     },
 
     get cuts() {
-      const cut = fields.flatMap(({ name }, f) => (cutValues[f] === 0 ? [] : [[name, { rows: cutRows[f]!, values: cutValues[f]! }] as const]));
+      const cut = fields.flatMap(({ name }, f) => {
+        const values = words[wordOf(f, CUT_VALUES)]!;
+        return values === 0 ? [] : [[name, { rows: words[wordOf(f, CUT_ROWS)]!, values }] as const];
+      });
       return Object.fromEntries(cut);
     },
   };
-}
-
-function enlarged<Data extends Float64Array | Float32Array | Uint32Array>(data: Data, length: number): Data {
-  // The constructor of a typed array of this kind: the checker knows only that of all kinds.
-  const larger = new (data.constructor as new (length: number) => Data)(length);
-  larger.set(data);
-  return larger;
 }

@@ -1,7 +1,7 @@
 import { reserveItems } from '../data/rows/bag-buffer.js';
 import type { RowBlock } from '../data/rows/row-block.js';
 import type { ColumnData, Columns } from './column-file.js';
-import { MISSING } from './feature-columns.js';
+import { missingOf } from './feature-columns.js';
 import type { FieldPlan } from './fields.js';
 import { lookUp, type IdTable } from './id-table.js';
 import { NO_ID } from './jobs/encode-sessions.js';
@@ -57,20 +57,21 @@ export function createJoin(block: RowBlock, fields: readonly FieldPlan[], tables
         const { name, number } = fields[f]!;
         const own = chunk.get(name);
         const ownWeights = chunk.get(`${name}.weights`);
+        const missingId = own === undefined ? 0 : missingOf(own);
         const table = tables[f]!;
         const ids = block.ids.get(name)!;
         const numbers = number === undefined ? undefined : block.numbers.get(number)!;
         let [numKnown, numMissing] = [0, 0];
         for (let r = 0; r < rows.length; r++) {
           const row = rows[r]!;
-          const raw = own === undefined ? MISSING : own[row]!;
-          const at = common < 0 || raw !== MISSING ? -1 : ats[places[r]! * width + common]!;
-          const isMissing = raw === MISSING && (at < 0 || words[at] === NO_ID);
-          const id = isMissing ? 0 : raw === MISSING ? words[at]! : lookUp(table, raw);
+          const raw = own === undefined ? missingId : own[row]!;
+          const at = common < 0 || raw !== missingId ? -1 : ats[places[r]! * width + common]!;
+          const isMissing = raw === missingId && (at < 0 || words[at] === NO_ID);
+          const id = isMissing ? 0 : raw === missingId ? words[at]! : lookUp(table, raw);
           ids[first + r] = id;
           if (id > 0) numKnown++;
           if (isMissing) numMissing++;
-          if (numbers !== undefined) numbers[first + r] = isMissing ? 0 : raw === MISSING ? floats[at + 1]! : ownWeights![row]!;
+          if (numbers !== undefined) numbers[first + r] = isMissing ? 0 : raw === missingId ? floats[at + 1]! : ownWeights![row]!;
         }
         known[f]! += numKnown;
         missing[f]! += numMissing;

@@ -3,7 +3,7 @@ import type { FeatureColumns } from './feature-columns.js';
 
 // The raw format: cells of a line are separated by commas, features of the last cell by \x01, the parts of a feature by \x02
 // and \x03. Lines are read as bytes, numbers without a string in between; a line feed must follow the last line, and stops
-// every loop.
+// every loop. What is right is said here; kernels read lists of features that are plainly so, with the same values.
 
 const [FEATURE_END, ID_START, VALUE_START, LINE_END, RETURN, COMMA, POINT, ZERO, UNDERSCORE] = [1, 2, 3, 10, 13, 44, 46, 48, 95] as const;
 /** So many digits fit into 32 bits whatever they are. */
@@ -31,7 +31,7 @@ export interface LineReader {
   /** Reads a 0 or a 1. @throws BadLine */
   bit(bytes: Uint8Array, what: string): number;
   /**
-   * Reads the number of features and the list of them, to the end of the line.
+   * Begins a row, and reads the number of its features and the list of them, to the end of the line.
    * @throws BadLine for what is no feature of these fields, and for another number of them than the line tells
    */
   features(bytes: Uint8Array, columns: FeatureColumns): void;
@@ -62,6 +62,7 @@ export function createLineReader(fields: readonly string[]): LineReader {
     },
 
     features(bytes, columns) {
+      columns.beginRow();
       const toldAt = reader.at;
       let at = toldAt;
       let told = 0;

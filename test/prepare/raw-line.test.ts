@@ -1,5 +1,6 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createFeatureColumns } from '../../src/prepare/feature-columns.js';
+import { createFeatureColumns, type FeatureColumns } from '../../src/prepare/feature-columns.js';
 import { fieldPlans } from '../../src/prepare/fields.js';
 import { BadLine, createLineReader } from '../../src/prepare/raw-line.js';
 
@@ -8,15 +9,31 @@ const fields = fieldPlans({ rest: 3, byField: {} }, { rest: 1, byField: {} });
 /** `205:7:1.0 210:3:0.5` as the raw format has it. */
 const features = (text: string): string => text.split(' ').map((feature) => feature.replace(':', '\x02').replace(':', '\x03')).join('\x01');
 
+const cellsOf = (columns: FeatureColumns) => ({ cells: Object.fromEntries([...columns.columns()].map(([name, data]) => [name, [...data]])), cuts: columns.cuts });
+
+/** What the kernels make of a line is what the line reader says of it, which alone tells what is wrong. */
 function read(line: string) {
+  const bytes = Buffer.from(line, 'latin1');
   const columns = createFeatureColumns(fields);
   const reader = createLineReader(fields.map(({ name }) => name));
-  const bytes = Buffer.from(line, 'latin1');
-  columns.beginRow();
-  reader.features(bytes, columns);
+  const plain = createFeatureColumns(fields);
+  bytes.copy(plain.lines(bytes.length));
+  const next = plain.readFeatures(0);
+  try {
+    reader.features(bytes, columns);
+  } catch (error) {
+    expect(next).toBe(0);
+    throw error;
+  }
   columns.endRow();
   expect(reader.at).toBe(bytes.length);
-  return { cells: Object.fromEntries([...columns.columns()].map(([name, data]) => [name, [...data]])), cuts: columns.cuts };
+  const result = cellsOf(columns);
+  if (next > 0) {
+    plain.endRow();
+    expect(next).toBe(bytes.length);
+    expect(cellsOf(plain)).toEqual(result);
+  }
+  return { ...result, isPlain: next > 0 };
 }
 
 describe('a line of raw features', () => {
@@ -55,6 +72,53 @@ describe('a line of raw features', () => {
     const { cells, cuts } = read(`8,${features('210:5:1 210:9:3 210:1:2 210:2:1 206:8:1.0 206:4:1.0 206:6:2 206:7:0.5')}\n`);
     expect(cells).toEqual({ '206': [6], '210.offsets': [0, 3], '210.ids': [9, 1, 2], '210.weights': [3, 2, 1] });
     expect(cuts).toEqual({ '206': { rows: 1, values: 3 }, '210': { rows: 1, values: 1 } });
+  });
+
+  it('is read by kernels where it is plain', () => {
+    const isPlain = (text: string): boolean => read(`${text}\n`).isPlain;
+    expect(['0,', `1,${features('205:7:1.0')}`, `1,${features('205:999999999:123456.78901234')}\r`, `2,${features('109_14:12:0.25 210:0:.5')}`].map(isPlain)).toEqual([true, true, true, true]);
+    expect(['0,\r', `1,${features('205:1000000000:1')}`, `1,${features('210:1:1e-3')}`, `1,${features('210:1:1234567890.1234567')}`].map(isPlain)).toEqual([false, false, false, false]);
+  });
+
+  it('keeps of any values the first of a plain sort, of any number of rows and for any cap', () => {
+    const valueOf = fc.record({ field: fc.constantFrom('101', '205', '210', '109_14'), id: fc.nat(50), weight: fc.nat(5) });
+    fc.assert(
+      fc.property(fc.array(fc.array(valueOf, { maxLength: 60 }), { maxLength: 5 }), fc.integer({ min: 1, max: 70 }), (rows, cap) => {
+        const columns = createFeatureColumns(fieldPlans({ rest: cap, byField: {} }, { rest: 1, byField: {} }));
+        const text = rows.map((values) => `${values.length},${values.map(({ field, id, weight }) => `${field}\x02${id}\x03${weight}`).join('\x01')}\n`).join('');
+        Buffer.from(text).copy(columns.lines(text.length));
+        for (let at = 0, r = 0; r < rows.length; r++, columns.endRow()) at = columns.readFeatures(at);
+        const ofRow = (field: string, r: number) => rows[r]!.filter((value) => value.field === field).toSorted((a, b) => b.weight - a.weight || a.id - b.id).slice(0, cap);
+        const filled = columns.columns();
+        for (const field of ['101', '205']) expect([...(filled.get(field) ?? rows.map(() => 0xffffffff))]).toEqual(rows.map((_, r) => ofRow(field, r)[0]?.id ?? 0xffffffff));
+        for (const field of ['210', '109_14']) {
+          const [ids, weights] = [filled.get(`${field}.ids`) ?? [], filled.get(`${field}.weights`) ?? []];
+          expect(Array.from(ids, (id, i) => ({ field, id, weight: weights[i]! }))).toEqual(rows.flatMap((_, r) => ofRow(field, r)));
+        }
+      }),
+    );
+  });
+
+  it('finds memory for any number of rows and values', () => {
+    const columns = createFeatureColumns(fieldPlans({ rest: 1 << 20, byField: {} }, { rest: 1, byField: {} }));
+    const values = Array.from({ length: 30_000 }, (_, i) => `210\x02${i}\x03${i % 2}`);
+    const text = `${values.length},${values.join('\x01')}\n`;
+    for (const round of [1, 2]) {
+      columns.clear();
+      Buffer.from(text).copy(columns.lines(text.length));
+      expect(columns.readFeatures(0), String(round)).toBe(text.length);
+      columns.endRow();
+      for (let r = 0; r < 10_000; r++) {
+        columns.beginRow();
+        columns.add(0, r, 1);
+        columns.endRow();
+      }
+      const filled = columns.columns();
+      expect([...filled.get('101')!]).toEqual([0xffffffff, ...Array.from({ length: 10_000 }, (_, r) => r)]);
+      expect([...filled.get('210.ids')!.subarray(0, 3)]).toEqual([1, 3, 5]);
+      expect(filled.get('210.ids')).toHaveLength(values.length);
+      expect([...filled.get('210.offsets')!.subarray(-2)]).toEqual([values.length, values.length]);
+    }
   });
 
   it.each([

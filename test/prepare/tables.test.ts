@@ -1,23 +1,7 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { keepHeaviest } from '../../src/prepare/heaviest.js';
 import { createIdCounter, createIdTable, lookUp } from '../../src/prepare/id-table.js';
 import { createSessionTable, findSession, sessionHash } from '../../src/prepare/session-table.js';
 import { randomStream } from '../../src/random.js';
-
-describe('keepHeaviest', () => {
-  it('gives the first of a plain sort, for any weights and any number kept', () => {
-    fc.assert(
-      fc.property(fc.array(fc.tuple(fc.nat(50), fc.nat(5)), { maxLength: 60 }), fc.integer({ min: 1, max: 70 }), (values, keep) => {
-        const ids = Float64Array.from(values, ([id]) => id);
-        const weights = Float32Array.from(values, ([, weight]) => weight);
-        const kept = keepHeaviest(ids, weights, values.length, keep);
-        const expected = values.toSorted(([a, x], [b, y]) => y - x || a - b).slice(0, keep);
-        expect(Array.from({ length: kept }, (_, i) => [ids[i], weights[i]])).toEqual(expected);
-      }),
-    );
-  });
-});
 
 describe('the tables of ids', () => {
   it('count and find any ids below 2^53 - 1, as a Map does', () => {

@@ -1,5 +1,5 @@
 import { createColumnReader, writeColumns, type Columns } from '../column-file.js';
-import { MISSING } from '../feature-columns.js';
+import { missingOf } from '../feature-columns.js';
 import type { FieldPlan } from '../fields.js';
 import { createIdCounter, type IdCounter } from '../id-table.js';
 import { isOfValid, type ValidRows } from '../valid-rows.js';
@@ -16,6 +16,9 @@ export interface CountIdsTask {
   /** Those that do not. */
   readonly left: ValidRows;
 }
+
+/** What stands for the raw ids that have no place. */
+const UNKNOWN = -1;
 
 /**
  * Writes the vocabulary of a field, `rawIds` F64: place i holds the raw id that becomes i, the most frequent first; place 0 is the
@@ -48,7 +51,7 @@ export async function countIds({ field, target, commonFiles, skeletonFiles, rows
   }
   const frequent = counter.frequent(field.minCount);
   const ids = new Float64Array(frequent.length + 1);
-  ids[0] = MISSING;
+  ids[0] = UNKNOWN;
   ids.set(frequent, 1);
   const about = { distinct: counter.distinct, kept: frequent.length };
   await writeColumns(target, new Map([['rawIds', ids]]), about);
@@ -61,10 +64,11 @@ function countColumn(counter: IdCounter, { name, isBag }: FieldPlan, columns: Co
   if (ids === undefined) return;
   const offsets = columns.get(`${name}.offsets`);
   const rows = offsets === undefined ? ids.length : offsets.length - 1;
+  const missing = missingOf(ids);
   for (let row = 0; row < rows; row++) {
     const begin = offsets === undefined ? row : offsets[row]!;
     const end = offsets === undefined ? row + 1 : offsets[row + 1]!;
-    if (begin === end || ids[begin] === MISSING) continue;
+    if (begin === end || (offsets === undefined && ids[begin] === missing)) continue;
     onRow?.(row);
     const count = times(row);
     if (count > 0) for (let i = begin; i < end; i++) counter.add(ids[i]!, count);

@@ -1,5 +1,5 @@
 import { createColumnReader, writeColumns } from '../column-file.js';
-import { MISSING } from '../feature-columns.js';
+import { missingOf } from '../feature-columns.js';
 import type { FieldPlan } from '../fields.js';
 import { lookUp, type IdTable } from '../id-table.js';
 import { Growing } from './parse-lines.js';
@@ -33,16 +33,20 @@ export async function encodeSessions({ source, target, fields, tables }: EncodeS
     float[0] = weight;
     words.push(bits[0]!);
   };
-  const plans = fields.map(({ name, isBag, number }, f) => ({
-    table: tables[f]!,
-    ids: columns.get(isBag ? `${name}.ids` : name),
-    bagOffsets: columns.get(`${name}.offsets`),
-    weights: columns.get(`${name}.weights`),
-    isBag,
-    keepsWeight: number !== undefined,
-  }));
+  const plans = fields.map(({ name, isBag, number }, f) => {
+    const ids = columns.get(isBag ? `${name}.ids` : name);
+    return {
+      table: tables[f]!,
+      ids,
+      missing: ids === undefined ? 0 : missingOf(ids),
+      bagOffsets: columns.get(`${name}.offsets`),
+      weights: columns.get(`${name}.weights`),
+      isBag,
+      keepsWeight: number !== undefined,
+    };
+  });
   for (let row = 0; row < rows; row++) {
-    for (const { table, ids, bagOffsets, weights, isBag, keepsWeight } of plans) {
+    for (const { table, ids, missing, bagOffsets, weights, isBag, keepsWeight } of plans) {
       if (isBag) {
         const begin = bagOffsets === undefined ? 0 : bagOffsets[row]!;
         const end = bagOffsets === undefined ? 0 : bagOffsets[row + 1]!;
@@ -50,9 +54,9 @@ export async function encodeSessions({ source, target, fields, tables }: EncodeS
         for (let i = begin; i < end; i++) words.push(lookUp(table, ids![i]!));
         for (let i = begin; i < end; i++) pushWeight(weights![i]!);
       } else {
-        const id = ids === undefined ? MISSING : ids[row]!;
-        words.push(id === MISSING ? NO_ID : lookUp(table, id));
-        if (keepsWeight) pushWeight(id === MISSING ? 0 : weights![row]!);
+        const id = ids === undefined ? missing : ids[row]!;
+        words.push(id === missing ? NO_ID : lookUp(table, id));
+        if (keepsWeight) pushWeight(id === missing ? 0 : weights![row]!);
       }
     }
     offsets[row + 1] = words.length;

@@ -10,18 +10,17 @@ export async function parseCommon(task: ParseTask): Promise<ParseAbout> {
   const offsets = new Growing((length) => new Uint32Array(length));
   const keys = new Growing((length) => new Uint8Array(length));
   offsets.push(0);
-  const { columns, about } = parseLines(task, (reader, bytes, features) => {
+  const { columns, about } = parseLines(task, (reader, bytes, readFeatures, features) => {
     const begin = reader.at;
     const end = reader.skipCell(bytes, 'the index of common features');
-    features.beginRow();
-    reader.features(bytes, features);
+    readFeatures();
     features.endRow();
     keys.reserve(end - begin);
     for (let i = begin; i < end; i++) keys.data[keys.length++] = bytes[i]!;
     offsets.push(keys.length);
   });
   if (about.bad.length <= task.maxBadRows) {
-    await writeColumns(task.target, new Map([...columns.columns(), ['keys.offsets', offsets.filled], ['keys.bytes', keys.filled]]), about);
+    await writeColumns(task.target, new Map([...columns, ['keys.offsets', offsets.filled], ['keys.bytes', keys.filled]]), about);
   }
   return about;
 }

@@ -1,5 +1,6 @@
 import { printable } from '../../errors.js';
 import { readLines, type Chunk } from '../chunk.js';
+import type { Columns } from '../column-file.js';
 import { createFeatureColumns, type Cuts, type FeatureColumns } from '../feature-columns.js';
 import type { FieldPlan } from '../fields.js';
 import { BadLine, createLineReader, textOf, type LineReader } from '../raw-line.js';
@@ -40,24 +41,29 @@ let kept: { key: string; columns: FeatureColumns } | undefined;
 
 /**
  * Parses the lines of a chunk into columns; the memory of the columns is used again for the next chunk.
- * @param readLine reads a line up to its end and adds its features, or throws BadLine
+ * @param readLine reads the cells of a line and ends a row, or throws BadLine; `readFeatures` reads the last cell, to the end of the line
  */
 export function parseLines(
   { chunk, fields, maxBadRows }: ParseTask,
-  readLine: (reader: LineReader, bytes: Uint8Array, columns: FeatureColumns) => void,
-): { columns: FeatureColumns; about: ParseAbout } {
+  readLine: (reader: LineReader, bytes: Uint8Array, readFeatures: () => void, columns: FeatureColumns) => void,
+): { columns: Columns; about: ParseAbout } {
   const key = JSON.stringify(fields);
   if (kept?.key !== key) kept = { key, columns: createFeatureColumns(fields) };
   const { columns } = kept;
   columns.clear();
-  const bytes = readLines(chunk);
+  const { bytes, begin: first, end: last } = readLines(chunk, (size) => columns.lines(size));
   const reader = createLineReader(fields.map(({ name }) => name));
   const bad: BadRow[] = [];
+  const readFeatures = (): void => {
+    const next = columns.readFeatures(reader.at);
+    if (next === 0) reader.features(bytes, columns);
+    else reader.at = next;
+  };
   let lines = 0;
-  for (let begin = 0; begin < bytes.length && bad.length <= maxBadRows; begin = reader.at, lines++) {
+  for (let begin = first; begin < last && bad.length <= maxBadRows; begin = reader.at, lines++) {
     reader.at = begin;
     try {
-      readLine(reader, bytes, columns);
+      readLine(reader, bytes, readFeatures, columns);
     } catch (error) {
       if (!(error instanceof BadLine)) throw error;
       const end = bytes.indexOf(10, begin);
@@ -65,9 +71,10 @@ export function parseLines(
       reader.at = end + 1;
     }
   }
-  const names = new Set([...columns.columns().keys()].map((name) => name.replace(/\..*/, '')));
+  const filled = columns.columns();
+  const names = new Set([...filled.keys()].map((name) => name.replace(/\..*/, '')));
   const about = { rows: columns.rows, lines, fields: fields.flatMap(({ name }) => (names.has(name) ? [name] : [])), cuts: columns.cuts, bad };
-  return { columns, about };
+  return { columns: filled, about };
 }
 
 /** An array without a known end. */

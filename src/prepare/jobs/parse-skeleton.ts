@@ -26,14 +26,13 @@ export async function parseSkeleton(task: SkeletonTask): Promise<SkeletonAbout> 
   const purchases = new Growing((length) => new Uint8Array(length));
   const sessions = new Growing((length) => new Uint32Array(length));
   let purchasesWithoutClick = 0;
-  const { columns, about } = parseLines(task, (reader, bytes, features) => {
+  const { columns, about } = parseLines(task, (reader, bytes, readFeatures, features) => {
     reader.skipCell(bytes, 'the number of the sample');
     const click = reader.bit(bytes, 'the click');
     const purchase = reader.bit(bytes, 'the conversion');
     const begin = reader.at;
     const end = reader.skipCell(bytes, 'the index of common features');
-    features.beginRow();
-    reader.features(bytes, features);
+    readFeatures();
     const session = findSession(task.sessions, bytes, begin, end);
     if (session < 0) throw new BadLine(`an index of common features that ${task.commonPath} has`, textOf(bytes, begin, end));
     if (purchase > click) {
@@ -48,7 +47,7 @@ export async function parseSkeleton(task: SkeletonTask): Promise<SkeletonAbout> 
   const result = { ...about, purchasesWithoutClick };
   if (about.bad.length <= task.maxBadRows) {
     const own = [['click', clicks.filled], ['purchase', purchases.filled], ['session', sessions.filled]] as const;
-    await writeColumns(task.target, new Map([...columns.columns(), ...own]), result);
+    await writeColumns(task.target, new Map([...columns, ...own]), result);
   }
   return result;
 }
