@@ -26,7 +26,7 @@ import { trainLoop } from './training/loop.js';
 import { measurementOf, stoppingOf } from './training/monitor.js';
 import { watchForNonsense } from './training/nonsense.js';
 import type { TrainObserver, TrainResult } from './training/observer.js';
-import { stepPlanOf, stepRows } from './training/step-plan.js';
+import { stepPlanOf, stepRows, stepsOf } from './training/step-plan.js';
 import { createStepper } from './training/stepper.js';
 import { startOf } from './warm-start/warm-start.js';
 
@@ -46,7 +46,7 @@ export async function train({ experiment, source }: LoadedConfig, { peers = ALON
 
   // What can be wrong with the surroundings is found before a folder is made.
   const sources = await openData(data, format);
-  const engine = await createEngine({ ...options, peers }, stepRows(training));
+  const engine = await createEngine({ ...options, peers }, stepsOf(training));
   const start = startOf(experiment, format.fields);
   const config = dumpConfig(experiment);
   const tell = (notice: string): void => observer.onNotice(notice);

@@ -5,6 +5,7 @@ import type { DenseOptimizerSpec, EmbeddingOptimizerSpec } from '../optimizers/o
 import type { Peers } from '../peers.js';
 import type { HostTensor } from '../tensor.js';
 import type { Diagnosis } from './diagnosis.js';
+import type { Precision } from './precision.js';
 
 /** Everything that an engine needs to know of a model. */
 export interface Plan {
@@ -50,6 +51,8 @@ export interface StepPlan {
   readonly average?: Average;
   /** Whether a step may be asked for its diagnosis: the gradients of terms then have room apart. */
   readonly isDiagnosed?: boolean;
+  /** What its matrix products take; predictions are in single precision in any case. `f32` where it is not given. */
+  readonly precision?: Precision;
 }
 
 /**
@@ -197,6 +200,8 @@ export interface Engine {
   readonly maxBytes: number;
   /** Whether its programs take steps together with those of other processes. */
   readonly takesPeers: boolean;
+  /** What the matrix products of its steps may take. */
+  readonly precisions: readonly Precision[];
 }
 
 /** An engine in one line: what it is, and why nothing faster is, where nobody named it. */

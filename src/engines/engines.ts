@@ -3,6 +3,7 @@ import { UserError, userError } from '../errors.js';
 import type { Device } from './device.js';
 import type { Peers } from '../peers.js';
 import type { Engine } from './engine.js';
+import type { Precision } from './precision.js';
 import type { Gpu, NoGpu } from './webgpu/adapter.js';
 
 /** What a run computes with. */
@@ -22,19 +23,28 @@ export interface EngineOptions {
  */
 export const GPU_ROWS = 8192;
 
+/** Steps of a training. */
+export interface Steps {
+  readonly rows: number;
+  /** Of their matrix products; f32 where it is left out. */
+  readonly precision?: Precision;
+}
+
 /**
  * The engine for a device. Libraries are loaded here and not before.
- * @param stepRows rows of a training step; none where nothing is trained, which a GPU is not taken for unasked
- * @throws UserError (usage) where what is asked for is not there
+ * @param steps of a training; none where nothing is trained, which a GPU is not taken for unasked
+ * @throws UserError (usage) where what is asked for is not there, (config) where it has not the precision that is asked for
  */
-export async function createEngine({ peers, ...options }: EngineOptions, stepRows?: number): Promise<Engine> {
+export async function createEngine({ peers, ...options }: EngineOptions, steps?: Steps): Promise<Engine> {
   const isShared = peers !== undefined && peers.size > 1;
-  const engine = await findEngine(isShared && options.device === 'auto' ? { ...options, device: 'cpu' } : options, stepRows);
+  const engine = await findEngine(isShared && options.device === 'auto' ? { ...options, device: 'cpu' } : options, steps);
+  const precision = steps?.precision ?? 'f32';
+  if (!engine.precisions.includes(precision)) throw userError('config', { key: 'training.precision', message: `products in ${precision} are not what ${engine.description} has; it has ${engine.precisions.join(', ')}`, fix: 'take one of these, or --device cpu' });
   if (isShared && !engine.takesPeers) throw userError('usage', { where: `--device ${options.device}`, message: `${peers.size} processes cannot train one model on ${engine.description}`, fix: 'write --device cpu, or train with one process' });
   return engine;
 }
 
-async function findEngine({ device, threads = availableParallelism(), isPortable = false }: EngineOptions, stepRows: number | undefined): Promise<Engine> {
+async function findEngine({ device, threads = availableParallelism(), isPortable = false }: EngineOptions, steps: Steps | undefined): Promise<Engine> {
   switch (device) {
     case 'webgpu':
       return webGpu(device);
@@ -43,7 +53,7 @@ async function findEngine({ device, threads = availableParallelism(), isPortable
     case 'gpu':
       return anyGpu();
     case 'auto': {
-      const found = await gpuForSteps(stepRows);
+      const found = await gpuForSteps(steps);
       if (!('why' in found)) return { ...found, why: `steps of ${GPU_ROWS} rows or more are a GPU's` };
       return { ...(await cpu(threads, isPortable)), why: found.why };
     }
@@ -92,12 +102,14 @@ async function anyGpu(): Promise<Engine> {
 }
 
 /** The engine on a GPU for steps of so many rows, or why there is none. A CPU that plays a GPU is none. */
-async function gpuForSteps(stepRows: number | undefined): Promise<Engine | { readonly why: string }> {
-  if (stepRows === undefined) return { why: 'no GPU is looked for where nothing is trained' };
-  if (stepRows < GPU_ROWS) return { why: `no GPU is looked for: steps of ${stepRows} rows, and from ${GPU_ROWS} on it pays` };
+async function gpuForSteps(steps: Steps | undefined): Promise<Engine | { readonly why: string }> {
+  if (steps === undefined) return { why: 'no GPU is looked for where nothing is trained' };
+  if (steps.rows < GPU_ROWS) return { why: `no GPU is looked for: steps of ${steps.rows} rows, and from ${GPU_ROWS} on it pays` };
   const { openGpu } = await import('./webgpu/adapter.js');
   const found = await openGpu();
   if ('reason' in found) return { why: `no GPU: ${found.reason}` };
   if (found.about.isSoftware) return { why: `no GPU: '${found.about.name}' of WebGPU computes on the CPU` };
-  return engineOn(found);
+  const engine = await engineOn(found);
+  const { precision = 'f32' } = steps;
+  return engine.precisions.includes(precision) ? engine : { why: `${engine.description} has no products in ${precision}` };
 }

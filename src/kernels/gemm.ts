@@ -75,9 +75,10 @@ export function gemm(a: usize, lda: i32, panelsAt: usize, bias: usize, c: usize,
   }
 }
 
+/** Puts eight sums, or adds them to what is there. */
 // @ts-ignore: decorator
 @inline
-function put(out: usize, low: v128, high: v128, accumulate: i32): void {
+export function put(out: usize, low: v128, high: v128, accumulate: i32): void {
   if (accumulate) {
     low = f32x4.add(low, v128.load(out));
     high = f32x4.add(high, v128.load(out, 16));
@@ -86,19 +87,20 @@ function put(out: usize, low: v128, high: v128, accumulate: i32): void {
   v128.store(out, high, 16);
 }
 
-/** Rows whose inputs and gradients stay in the second cache while all panels pass. */
-const BLOCK_ROWS: i32 = 128;
+/** Rows whose inputs and gradients stay in the second cache while all panels pass; an even number. */
+export const BLOCK_ROWS: i32 = 128;
 
 /** Four sums where they go on, zeros where they begin. */
 // @ts-ignore: decorator
 @inline
-function sumsAt(at: usize, goesOn: bool): v128 {
+export function sumsAt(at: usize, goesOn: bool): v128 {
   return goesOn ? v128.load(at) : f32x4.splat(0);
 }
 
+/** Puts eight sums where they go on, or, where they are whole, looks whether they are finite. */
 // @ts-ignore: decorator
 @inline
-function putSums(out: usize, low: v128, high: v128, isWhole: bool): void {
+export function putSums(out: usize, low: v128, high: v128, isWhole: bool): void {
   v128.store(out, low);
   v128.store(out, high, 16);
   if (isWhole) keep(look(look(f32x4.splat(0), low), high));

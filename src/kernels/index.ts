@@ -6,6 +6,7 @@ export function heapBase(): usize {
   return __heap_base;
 }
 export { gemm, gemmGradient, transposePanels } from './gemm';
+export { gemmBf16, gemmGradientBf16 } from './gemm-bf16';
 export { activate, activateGradient, clear, copyColumns, dice, diceGradient, dotRows, dropout, multiply, prelu, preluGradient, scaleRows, softmax, softmaxGradient } from './elementwise';
 export { diceSlopes, normalise, normaliseGradient, normaliseGradientSums, normaliseGradientTogether, normaliseRunning, normaliseSquares, normaliseSums, normaliseTogether, preluSlope } from './norm';
 export { groupLogSumExp, groupLogSumExpGradient, groupPairs, groupPairsGradient, linkGroups } from './groups';

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { BATCH_NORM_ROWS } from '../engines/engine.js';
 import { orName } from '../part.js';
+import { PRECISIONS } from '../engines/precision.js';
 import { ON_DIVERGENCE } from './divergence.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../optimizers/optimizers.js';
 import { schedules, scheduleSchema } from '../schedules/schedules.js';
@@ -37,6 +38,7 @@ export const trainingOptions = z
       .refine(({ norm, value }) => norm !== undefined || value !== undefined, 'expected norm or value, found neither; write clip: { norm: 1 }, or leave clip out')
       .optional()
       .describe('limits of the gradient; without it there is none'),
+    precision: z.enum(PRECISIONS).default('f32').describe('what the matrix products of a step take: numbers as they are, or rounded to bfloat16, which is faster on processors with AVX-512-BF16; sums, weights and predictions are in single precision'),
     average: z
       .strictObject({
         decay: z.number().positive().max(0.999999).default(0.999).describe('a step weighs so much of what the one after it weighs: 0.999 averages over some 1000 steps'),

@@ -1,4 +1,5 @@
 import type { Plan, StepPlan } from '../engines/engine.js';
+import type { Steps } from '../engines/engines.js';
 import type { TrainingOptions } from './options.js';
 import { combinesTerms } from './stepper.js';
 
@@ -7,15 +8,21 @@ export function stepRows({ batchSize, accumulate }: TrainingOptions): number {
   return batchSize * accumulate;
 }
 
+/** What decides which engine takes a config's steps. */
+export function stepsOf(training: TrainingOptions): Steps {
+  return { rows: stepRows(training), precision: training.precision };
+}
+
 /** What an engine has to know of the steps that a config asks for. */
 export function stepPlanOf(training: TrainingOptions): Omit<Plan, 'graph' | 'layout' | 'seed'> {
-  const { optimizer, batchSize, accumulate, clip, diagnostics, weighting, average, dealtRows, batchNorm } = training;
+  const { optimizer, batchSize, accumulate, clip, diagnostics, weighting, average, dealtRows, batchNorm, precision } = training;
   const step: StepPlan = {
     ...(accumulate > 1 && { rows: stepRows(training) }),
     ...(combinesTerms(weighting) && { combinesTerms: true }),
     ...(clip !== undefined && { clip }),
     ...(average !== undefined && { average }),
     ...(diagnostics !== undefined && { isDiagnosed: true }),
+    precision,
   };
   return { optimizers: optimizer, batchRows: batchSize, step, dealtRows, batchNorm };
 }

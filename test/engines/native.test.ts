@@ -156,6 +156,20 @@ describe('building the addon', () => {
     expect(readdirSync(folder)).toHaveLength(1);
   });
 
+  it('leaves out what the compiler does not know', { timeout: 180_000 }, (context) => {
+    needsAddon(context);
+    const folder = scratchFolder();
+    const compiler = join(folder, 'cc');
+    writeFileSync(compiler, `#!/bin/sh\ncase "$*" in *avx512bf16*) echo "error: unrecognized command-line option" >&2; exit 1;; esac\nexec cc "$@"\n`);
+    chmodSync(compiler, 0o755);
+    const built = buildAddon({ folder: join(folder, 'kept'), compiler });
+    if ('reason' in built) throw new Error(built.reason);
+    const addon = openAddon(built.path);
+    expect(addon.families()).toEqual(ADDON.families);
+    expect(addon.attach(new Uint8Array(8), ADDON.families[0]!)).toMatchObject({ gemm: expect.any(Function) as unknown });
+    expect(addon.attach(new Uint8Array(8), ADDON.families[0]!)).not.toHaveProperty('gemmBf16');
+  });
+
   it('does without a compiler, and looks for it the next time', () => {
     const folder = scratchFolder();
     const reason = "there is no C compiler ('/nowhere/cc')";

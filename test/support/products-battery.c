@@ -49,7 +49,59 @@ static int try(const char *name, gemm_kernel *gemm, gemm_gradient_kernel *gemm_g
   return printf("%s: the same sums\n", name), 0;
 }
 
+#if defined(WITH_BF16)
+/** To 8 significant bits, ties to even; what is below 2^-56 to 0. */
+static float rounded(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000;
+  if (fabsf(x) < 0x1p-56f) bits = 0;
+  memcpy(&x, &bits, sizeof bits);
+  return x;
+}
+/** Adds products pair by pair, the second of a pair first. */
+#define SUM_PAIRS(sum, n, count, a, b) \
+  for (size_t turn = 0; turn < (count); turn++) { \
+    const size_t n = (turn ^ 1) < (count) ? turn ^ 1 : turn; \
+    sum = fmaf(rounded(a), rounded(b), sum); \
+  }
+
+static int try_bf16(void) {
+  for (int run = 0; run < 400; run++) {
+    const size_t rows = 1 + below(280), k = 1 + below(70), panels = 1 + below(9), n = panels * 8, ldx = k + below(9), ldy = n + below(9);
+    const size_t begin = below(rows + 1), end = begin + below(rows + 1 - begin), first = below(k + 1), last = first + below(k + 1 - first);
+    const int accumulate = (int)below(2), has_bias = (int)below(2);
+    const size_t xs = (rows - 1) * ldx + k, ys = (rows - 1) * ldy + n;
+    float *x = floats(xs), *p = floats(n * k), *bias = floats(n), *y = floats(ys), *g = floats(n * k), *y2 = copy(y, ys), *g2 = copy(g, n * k);
+    gemm_bf16(x, ldx, p, has_bias ? bias : NULL, y, ldy, begin, end, k, panels, accumulate);
+    for (size_t b = begin; b < end; b++) {
+      for (size_t j = 0; j < n; j++) {
+        float sum = 0;
+        SUM_PAIRS(sum, i, k, x[b * ldx + i], p[(j / 8 * k + i) * 8 + j % 8])
+        sum += has_bias ? bias[j] : 0;
+        y2[b * ldy + j] = accumulate ? sum + y2[b * ldy + j] : sum;
+      }
+    }
+    gemm_gradient_bf16(x, ldx, y, ldy, g, rows, first, last, k, panels, accumulate);
+    for (size_t i = first; i < last; i++) {
+      for (size_t j = 0; j < n; j++) {
+        float *out = g2 + (j / 8 * k + i) * 8 + j % 8;
+        float sum = accumulate ? *out : 0;
+        SUM_PAIRS(sum, b, rows, x[b * ldx + i], y[b * ldy + j])
+        *out = sum;
+      }
+    }
+    if (differ(y, y2, ys) || differ(g, g2, n * k)) return printf("BF16: other sums for %zu rows, %zu inputs, %zu panels\n", rows, k, panels), 1;
+    free(x), free(p), free(bias), free(y), free(g), free(y2), free(g2);
+  }
+  return printf("BF16: the same sums\n"), 0;
+}
+#endif
+
 int main(void) {
+#if defined(WITH_BF16)
+  if (__builtin_cpu_supports("avx512bf16") && try_bf16()) return 1;
+#endif
 #if defined(__x86_64__)
   const int is_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq");
   return (is_avx512 && try("AVX-512", gemm_avx512, gemm_gradient_avx512)) || (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && try("AVX2", gemm_avx2, gemm_gradient_avx2));

@@ -8,6 +8,8 @@ type OwnKernel = 'barrier' | 'join' | 'noteNotFinite';
 export type KernelName = Exclude<keyof Signatures, OwnKernel>;
 /** What does its part of a batch that several processes have parts of. */
 export type TogetherKernel = 'normaliseGradientSums' | 'normaliseGradientTogether' | 'normaliseSquares' | 'normaliseSums' | 'normaliseTogether';
+/** Products of operands that are rounded to bfloat16. */
+export type Bf16Kernel = 'gemmBf16' | 'gemmGradientBf16';
 /** Rules that have a kernel for tables. */
 export type TableRule = RuleKernel extends infer Name ? (Name extends `${infer Rule}Table` ? Rule : never) : never;
 
@@ -17,6 +19,7 @@ type Sharing = 'rows' | 'sums' | 'columns' | 'start' | 'tables' | 'reduce' | 'ap
 const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
   // Every worker has the same rows of a batch in all of these, so they follow each other without a barrier.
   gemm: 'rows',
+  gemmBf16: 'rows',
   groupPairs: 'rows',
   groupPairsGradient: 'rows',
   affine: 'rows',
@@ -59,6 +62,7 @@ const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
   columnSums: 'sums',
   diceSlopes: 'sums',
   gemmGradient: 'sums',
+  gemmGradientBf16: 'sums',
   meanLoss: 'sums',
   preluSlope: 'sums',
   // Whole columns, which the next kernel reads by rows.

@@ -1,5 +1,6 @@
 import type { Engine } from '../engine.js';
 import { kernelChoice } from '../kernel-choice.js';
+import { PRECISIONS } from '../precision.js';
 import { loadKernels, MAX_BYTES } from './module.js';
 import { activationBytes, apartBytes, compileProgram } from './program.js';
 import type { TeamWatch } from './team.js';
@@ -12,7 +13,7 @@ import type { TeamWatch } from './team.js';
  */
 export function createSimdEngine(threads = 1, allowRelaxed = true, watch: TeamWatch = {}, choice = kernelChoice()): Engine {
   const kernels = loadKernels(allowRelaxed, choice);
-  const native = 'reason' in kernels.native ? '' : `, native kernels for ${kernels.native.family}`;
+  const native = 'reason' in kernels.native ? '' : `, native kernels for ${kernels.native.family}${kernels.native.noBf16 === undefined ? ' with BF16' : ''}`;
   const description = `WebAssembly SIMD${kernels.isRelaxed ? ' with fused multiply-add' : ''}${native}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
-  return { name: 'simd', description, compile: (plan, onNotice) => compileProgram(kernels, plan, threads, { ...watch, ...(onNotice && { onNotice }) }), activationBytes, apartBytes, maxBytes: MAX_BYTES, takesPeers: true };
+  return { name: 'simd', description, compile: (plan, onNotice) => compileProgram(kernels, plan, threads, { ...watch, ...(onNotice && { onNotice }) }), activationBytes, apartBytes, maxBytes: MAX_BYTES, takesPeers: true, precisions: PRECISIONS };
 }

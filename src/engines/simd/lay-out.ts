@@ -87,6 +87,7 @@ export function layOut(plan: Plan, graph: Graph = plan.graph, tableBytes = Infin
     sharedWeights: arena.take('shared weights', areas),
     ownWeights: arena.take('own weights', areas),
     refused: arena.take('refused', 1),
+    precision: step?.precision ?? 'f32',
     allRows: peers.size === 1 || batchNorm === 'local' ? undefined : arena.take('rows of all processes', 2),
     running: runningOf(graph, places),
     dropoutKeys: new Map(graph.values.flatMap((value) => (value.op === 'dropout' ? [[value.name, arena.take(`key ${value.name}`, 1)] as const] : []))),

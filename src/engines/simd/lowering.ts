@@ -2,6 +2,7 @@ import type { OperationName, Parameter, Value, ValueOf } from '../../graph/opera
 import type { Arena } from './arena.js';
 import type { CallList, Doubles } from './call-list.js';
 import type { Places } from './places.js';
+import type { Products } from './products.js';
 
 /** What a list of calls is for: predictions, or a pass of training, with or without moving running statistics. */
 export type Mode = 'train' | 'inspect' | 'predict';
@@ -18,6 +19,8 @@ export interface Lowering {
   readonly places: Places;
   readonly arena: Arena;
   readonly list: CallList;
+  /** The kernels of its matrix products. */
+  readonly products: Products;
   /** Values that the list computes: predictions do without some. */
   readonly computed: ReadonlySet<Value>;
   /** Biases whose gradient stays 0. */

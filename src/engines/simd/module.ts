@@ -2,9 +2,10 @@ import { readFileSync } from 'node:fs';
 import v8 from 'node:v8';
 import { userError } from '../../errors.js';
 import { kernelChoice, type KernelChoice } from '../kernel-choice.js';
+import type { Precision } from '../precision.js';
 import type { Apart } from './apart.js';
 import type { Kernels } from './kernels.js';
-import { findNative, openAddon, type NativeKernels } from './native/addon.js';
+import { addonOf, findNative, type NativeKernels } from './native/addon.js';
 import { attach } from './native/attach.js';
 import { stagedKernels, type Stage } from './staged.js';
 
@@ -54,6 +55,11 @@ function compileFile(name: string): WebAssembly.Module {
   return new WebAssembly.Module(readFileSync(new URL(`../../../dist/${name}`, import.meta.url)));
 }
 
+/** Why a step's products are slower than those in single precision would be, with the same bits as fast ones; undefined where they are not. */
+export function whyEmulated({ native }: KernelModule, precision: Precision): string | undefined {
+  return precision === 'f32' ? undefined : 'reason' in native ? `there are no native kernels: ${native.reason}` : native.noBf16;
+}
+
 /** A memory of at least so many bytes, to be shared with workers. */
 export function createMemory(bytes: number): WebAssembly.Memory {
   const pages = Math.ceil(bytes / PAGE_BYTES);
@@ -67,7 +73,7 @@ export function instantiate({ module, native }: KernelModule, memory: WebAssembl
     return { kernels: instantiateAlone(module, own), memory: own };
   };
   const kernels = stagedKernels(instantiateAlone(module, memory), memory, apart, createStage);
-  return 'reason' in native ? kernels : attach(kernels, openAddon(native.path), native.family, memory, apart);
+  return 'reason' in native ? kernels : attach(kernels, addonOf(native), native.family, memory, apart);
 }
 
 function instantiateAlone(module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels {

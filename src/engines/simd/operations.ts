@@ -2,7 +2,7 @@ import type { Activation, LossName, OperationName, ValueOf } from '../../graph/o
 import { GROUPS } from './groups.js';
 import type { Lowered, Lowering } from './lowering.js';
 import { MAPS } from './maps.js';
-import { ROWS, type CallList } from './call-list.js';
+import { ROWS } from './call-list.js';
 import { normalise, normaliseGradient } from './normalise.js';
 import { toFours, type Matrix, type Place, type Places } from './places.js';
 
@@ -12,16 +12,16 @@ type LoweringTable = { readonly [Name in Exclude<OperationName, LossName>]: Lowe
 const CODES: Partial<Record<Activation, number>> = { relu: 0, sigmoid: 1, tanh: 2, 'leaky-relu': 3, gelu: 4, swish: 5 };
 
 /** out (+)= x · matrix + bias */
-function multiplyMatrix(list: CallList, x: Place, matrix: Matrix, bias: number, out: Place, accumulate = 0): void {
-  list.emit('gemm', { a: x.at, lda: x.ld, panelsAt: matrix.at, bias, c: out.at, ldc: out.ld, rows: ROWS, k: matrix.inputs, panels: matrix.panels, accumulate });
+function multiplyMatrix({ list, products }: Lowering, x: Place, matrix: Matrix, bias: number, out: Place, accumulate = 0): void {
+  list.emit(products.product, { a: x.at, lda: x.ld, panelsAt: matrix.at, bias, c: out.at, ldc: out.ld, rows: ROWS, k: matrix.inputs, panels: matrix.panels, accumulate });
 }
 
 /** Gradients of a product: of the matrix, and (unless x is outside the graph) of x. */
-function multiplyMatrixGradient({ list, gradientAt }: Lowering, x: Place, matrix: Matrix, out: Place, accumulateX: number, accumulateMatrix = 0): void {
+function multiplyMatrixGradient({ list, products, gradientAt }: Lowering, x: Place, matrix: Matrix, out: Place, accumulateX: number, accumulateMatrix = 0): void {
   const outputs = matrix.panels * 8;
   list.awaitStart();
-  list.emit('gemm', { a: out.gradient, lda: out.ld, panelsAt: matrix.transposed, bias: 0, c: x.gradient, ldc: x.ld, rows: ROWS, k: outputs, panels: Math.ceil(matrix.inputs / 8), accumulate: accumulateX });
-  list.emit('gemmGradient', { x: x.at, ldx: x.ld, d: out.gradient, ldd: out.ld, g: gradientAt(matrix.at), rows: ROWS, k: matrix.inputs, panels: matrix.panels, accumulate: accumulateMatrix });
+  list.emit(products.product, { a: out.gradient, lda: out.ld, panelsAt: matrix.transposed, bias: 0, c: x.gradient, ldc: x.ld, rows: ROWS, k: outputs, panels: Math.ceil(matrix.inputs / 8), accumulate: accumulateX });
+  list.emit(products.gradient, { x: x.at, ldx: x.ld, d: out.gradient, ldd: out.ld, g: gradientAt(matrix.at), rows: ROWS, k: matrix.inputs, panels: matrix.panels, accumulate: accumulateMatrix });
 }
 
 /** Every operation that is not a loss, forwards and backwards. */
@@ -33,9 +33,10 @@ export const LOWERED: LoweringTable = {
 
   // A group of linear layers runs where the first member stands that is computed.
   linear: {
-    forward(value, { places, list, computed }) {
+    forward(value, lowering) {
+      const { places, computed } = lowering;
       const { members, x, matrix, bias, out } = places.groupOf(value);
-      if (members.find((member) => computed.has(member)) === value) multiplyMatrix(list, places.of(x), matrix, bias, out);
+      if (members.find((member) => computed.has(member)) === value) multiplyMatrix(lowering, places.of(x), matrix, bias, out);
     },
     backward(value, lowering) {
       const { places, list, gradientAt, accumulate, cancelled } = lowering;
@@ -211,7 +212,7 @@ export const LOWERED: LoweringTable = {
       const { places, list } = lowering;
       const { tokens, scores, shares } = attention(value, places);
       for (const { x, q, k, v } of tokens) {
-        for (const [parameter, out] of [[value.query, q], [value.key, k], [value.value, v]] as const) multiplyMatrix(list, x, places.matrix(parameter), 0, out);
+        for (const [parameter, out] of [[value.query, q], [value.key, k], [value.value, v]] as const) multiplyMatrix(lowering, x, places.matrix(parameter), 0, out);
       }
       const y = places.of(value);
       tokens.forEach(({ q, k }, t) => list.emit('dotRows', { x: q.at, ldx: q.ld, y: k.at, ldy: k.ld, o: scores.at + t * 4, ldo: scores.ld, rows: ROWS, columns: y.columns, scale: 1 / Math.sqrt(value.width), accumulate: 0 }));

@@ -8,7 +8,9 @@ import { lowerLoss } from './losses.js';
 import type { Lowering, Mode, Turn } from './lowering.js';
 import { LOWERED } from './operations.js';
 import { inPhases } from './phases.js';
+import type { Precision } from '../precision.js';
 import type { Places } from './places.js';
+import { PRODUCTS } from './products.js';
 import { lowerGather, lowerLookup, type TablePlaces } from './tables.js';
 
 /** A value that is computed on the way forward. */
@@ -40,6 +42,8 @@ export interface PassPlan {
   readonly allRows: number | undefined;
   readonly running: { readonly at: number; readonly length: number };
   readonly dropoutKeys: ReadonlyMap<string, number>;
+  /** Of matrix products in training; predictions are in single precision. */
+  readonly precision: Precision;
   /** By term: where the weight of its loss lies (and 8 bytes on the rows that it is divided by, if they are not those of a pass), and its mean loss and rows (two doubles). */
   readonly terms: ReadonlyMap<string, { readonly weight: number; readonly loss: number }>;
 }
@@ -57,7 +61,7 @@ export interface Pass {
  * @param targets what is computed in evaluation mode
  */
 export function lowerPass(plan: PassPlan, mode: Mode, list: CallList, targets: readonly Value[] = [...plan.graph.predictions.values()]): Pass {
-  const { graph, layout, arena, places, tables, passGradients, dropoutKeys, refused, running, allRows } = plan;
+  const { graph, layout, arena, places, tables, passGradients, dropoutKeys, refused, running, allRows, precision } = plan;
   const input = graph.values.find((value) => value.op === 'input' && value.source.kind === 'features');
   const values = mode === 'predict' ? neededFor(graph, targets) : graph.values;
   const computed = values.filter((value): value is Computed => !isLoss(value));
@@ -78,6 +82,7 @@ export function lowerPass(plan: PassPlan, mode: Mode, list: CallList, targets: r
   let gradientsAt = passGradients.at;
   const lowering: Lowering = {
     mode, places, arena, list, refused, allRows,
+    products: PRODUCTS[mode === 'predict' ? 'f32' : precision],
     inTurns: (turns) => void started.push(turns),
     cancelled: cancelledBiases(graph),
     computed: new Set<Value>(computed),

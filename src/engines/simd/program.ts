@@ -14,7 +14,7 @@ import { watchUpdates } from './diagnose.js';
 import { createConstantsWriter } from './constants.js';
 import { BEGIN, layOut, TABLE_BYTES } from './lay-out.js';
 import { createLoader } from './load.js';
-import { createMemory, instantiate, type KernelModule } from './module.js';
+import { createMemory, instantiate, whyEmulated, type KernelModule } from './module.js';
 import { toFours, type Place } from './places.js';
 import { createStore } from './store.js';
 import type { TablePlace } from './tables.js';
@@ -26,6 +26,8 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
   const compiled = compile(plan, watch.tableBytes ?? TABLE_BYTES);
   const { arena, places, tables, lists, terms, areas, passRows, stepRows, maxRows, peers, allRows } = compiled;
   const clip = plan.step?.clip;
+  const emulated = whyEmulated(kernels, compiled.precision);
+  if (emulated !== undefined) watch.onNotice?.(`products in ${compiled.precision} are slow here, slower than in f32, and come to the bits of fast ones: ${emulated}`);
   const memory = createMemory(arena.bytes);
   const apart = createApart(tables.all);
   if (instantiate(kernels, memory).heapBase() > BEGIN) throw new Error('the kernels need more room of their own');

@@ -24,6 +24,7 @@ export function createWebGpuEngine(gpu: Gpu, watch: GpuWatch = {}): Engine {
     // Tables lie in as many buffers as they need, and nobody says how much memory a device has.
     maxBytes: Infinity,
     takesPeers: false,
+    precisions: ['f32'],
     refuseTooLarge(plan) {
       const mostWords = Math.floor(gpu.maxBufferBytes / WORD);
       const compiled = compile(plan);

@@ -1,4 +1,4 @@
-import type { KernelName, TableRule, TogetherKernel } from '../simd/call-list.js';
+import type { Bf16Kernel, KernelName, TableRule, TogetherKernel } from '../simd/call-list.js';
 import type { KernelsFor, Kernel, RowKernel, OwnKernel } from './kernel.js';
 import { COLUMN_KERNELS } from './wgsl/columns.js';
 import { GROUP_KERNELS } from './wgsl/groups.js';
@@ -14,9 +14,9 @@ type RuleKernel = `${TableRule}${'Dense' | 'Tensor' | 'Table'}`;
 /**
  * Every kernel that a list of calls can name, but for those of the optimizers' rules: one that is missing does not compile. Workers claim
  * tables and bags' factors are the host's; what gathers gradients, and what refuses a step, is made of several others (dispatches.ts). Several
- * processes take no step on a GPU.
+ * processes take no step on a GPU, and products are in single precision.
  */
-const KERNELS: KernelsFor<Exclude<KernelName, RuleKernel | TogetherKernel>> = {
+const KERNELS: KernelsFor<Exclude<KernelName, RuleKernel | TogetherKernel | Bf16Kernel>> = {
   ...MAP_KERNELS,
   ...LOSS_KERNELS,
   ...COLUMN_KERNELS,

@@ -11,16 +11,27 @@ typedef struct {
   const char *name;
   int (*is_here)(void);
   kernels all;
+  /** Products of operands that are rounded to bfloat16, and whether this processor has them; NULL where none of the family does. */
+  const kernels *bf16;
+  int (*has_bf16)(void);
 } family;
 
 #if defined(__x86_64__)
 static int has_avx512(void) { return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("fma"); }
 static int has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+// Older compilers know no such instructions.
+#if defined(WITH_BF16)
+static int has_bf16(void) { return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"); }
+static const kernels bf16 = {.gemm = gemm_bf16, .gemm_gradient = gemm_gradient_bf16};
+#define BF16 &bf16, has_bf16
+#else
+#define BF16 NULL, NULL
+#endif
 /** The fastest first. */
-static const family families[] = {{"AVX-512", has_avx512, KERNELS_OF(avx512)}, {"AVX2", has_avx2, KERNELS_OF(avx2)}};
+static const family families[] = {{"AVX-512", has_avx512, KERNELS_OF(avx512), BF16}, {"AVX2", has_avx2, KERNELS_OF(avx2), NULL, NULL}};
 #else
 static int has_neon(void) { return 1; }
-static const family families[] = {{"NEON", has_neon, KERNELS_OF(neon)}};
+static const family families[] = {{"NEON", has_neon, KERNELS_OF(neon), NULL, NULL}};
 #endif
 #define FAMILIES (sizeof families / sizeof *families)
 
@@ -149,6 +160,11 @@ static napi_value attach(napi_env env, napi_callback_info info) {
     napi_create_object(env, &given);
     give(env, given, "gemm", call_gemm, here);
     give(env, given, "gemmGradient", call_gemm_gradient, here);
+    if (families[f].bf16 && families[f].has_bf16()) {
+      const place rounded = {families[f].bf16, memory, NULL};
+      give(env, given, "gemmBf16", call_gemm, rounded);
+      give(env, given, "gemmGradientBf16", call_gemm_gradient, rounded);
+    }
     give(env, given, "lookup", call_lookup, here);
     give(env, given, "lookupBags", call_lookup_bags, here);
     give(env, given, "gatherGradients", call_gather, here);

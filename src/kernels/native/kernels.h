@@ -41,6 +41,10 @@ typedef struct {
   update_kernel *updates[NUM_RULES];
 } kernels;
 
+/** Products of operands that are rounded to bfloat16, of processors of the family AVX-512 that have them. */
+extern gemm_kernel gemm_bf16;
+extern gemm_gradient_kernel gemm_gradient_bf16;
+
 #if defined(__x86_64__)
 #define EACH_FAMILY(each) each(avx512) each(avx2)
 #elif defined(__aarch64__)

@@ -2,13 +2,13 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { healthOf } from '../../../src/doctor/webgpu.js';
 import type { Device } from '../../../src/engines/device.js';
 import { engineLine } from '../../../src/engines/engine.js';
-import { createEngine, GPU_ROWS } from '../../../src/engines/engines.js';
+import { createEngine, GPU_ROWS, type Steps } from '../../../src/engines/engines.js';
 import { ALLOW_SOFTWARE, type AboutGpu } from '../../../src/engines/webgpu/adapter.js';
 import { UserError } from '../../../src/errors.js';
 import { gpu } from '../../support/webgpu.js';
 
-const refusal = async (device: Device): Promise<UserError> => {
-  const error = await createEngine({ device, threads: 1 }).then(() => undefined, (caught: unknown) => caught);
+const refusal = async (device: Device, steps?: Steps): Promise<UserError> => {
+  const error = await createEngine({ device, threads: 1 }, steps).then(() => undefined, (caught: unknown) => caught);
   expect(error).toBeInstanceOf(UserError);
   return error as UserError;
 };
@@ -17,16 +17,16 @@ afterEach(() => allow('1'));
 
 describe('the choice of an engine', () => {
   it('looks for no GPU where steps are small or nothing is trained, and says so', async () => {
-    const [small, none] = [await createEngine({ device: 'auto', threads: 1 }, GPU_ROWS - 1), await createEngine({ device: 'auto', threads: 1 })];
+    const [small, none] = [await createEngine({ device: 'auto', threads: 1 }, { rows: GPU_ROWS - 1 }), await createEngine({ device: 'auto', threads: 1 })];
     expect(engineLine(small)).toMatch(/^WebAssembly .* \(no GPU is looked for: steps of 8191 rows, and from 8192 on it pays\)$/);
     expect(engineLine(none)).toMatch(/ \(no GPU is looked for where nothing is trained\)$/);
-    expect(engineLine(await createEngine({ device: 'cpu', threads: 1 }, GPU_ROWS))).not.toContain('GPU');
+    expect(engineLine(await createEngine({ device: 'cpu', threads: 1 }, { rows: GPU_ROWS }))).not.toContain('GPU');
   });
 });
 
 describe.skipIf(gpu?.about.isSoftware !== true)('an adapter that computes on a processor', () => {
   it('is never taken by auto, whatever is allowed', async () => {
-    const engine = await createEngine({ device: 'auto', threads: 1 }, GPU_ROWS);
+    const engine = await createEngine({ device: 'auto', threads: 1 }, { rows: GPU_ROWS });
     expect([engine.name, engineLine(engine)]).toEqual(['simd', expect.stringMatching(/\(no GPU: '.*' of WebGPU computes on the CPU\)$/)]);
   });
 
@@ -36,6 +36,13 @@ describe.skipIf(gpu?.about.isSoftware !== true)('an adapter that computes on a p
     allow('');
     const error = await refusal('webgpu');
     expect([error.exitCode, error.message]).toEqual([2, expect.stringMatching(/^--device webgpu: the only adapter .* computes on the CPU, slower than --device cpu; use --device cpu, or set MTL_WEBGPU_SOFTWARE=1/)]);
+  });
+
+  it('refuses a precision that it has not, and the CPU none', async () => {
+    const { exitCode, problems } = await refusal('webgpu', { rows: 8, precision: 'bf16' });
+    expect(exitCode).toBe(2);
+    expect(problems).toEqual([{ key: 'training.precision', message: expect.stringMatching(/^products in bf16 are not what WebGPU on .* has; it has f32$/) as string, fix: 'take one of these, or --device cpu' }]);
+    expect((await createEngine({ device: 'cpu', threads: 1 }, { rows: 8, precision: 'bf16' })).name).toBe('simd');
   });
 
   it('is no GPU: where there is none by CUDA either, both are told', async () => {

@@ -3,6 +3,7 @@ import { randomStream } from '../../../random.js';
 import { WORD } from '../arena.js';
 import type { TableRule } from '../call-list.js';
 import type { Kernels } from '../kernels.js';
+import { PRODUCTS, type Products } from '../products.js';
 import { attach, type Addon } from './attach.js';
 import { buildAddon } from './build.js';
 
@@ -10,11 +11,19 @@ import { buildAddon } from './build.js';
 export interface NativeKernels {
   readonly path: string;
   readonly family: string;
+  /** Why products of operands in bfloat16 are none of them; undefined where they are. */
+  readonly noBf16?: string | undefined;
 }
 
 /** The addon of a file that was built. */
 export function openAddon(path: string): Addon {
   return createRequire(import.meta.url)(path) as Addon; // what addon.c gives
+}
+
+/** The addon with the kernels that are used. */
+export function addonOf({ path, noBf16 }: NativeKernels): Addon {
+  const addon = openAddon(path);
+  return noBf16 === undefined ? addon : { ...addon, attach: (memory, family) => ({ ...addon.attach(memory, family), gemmBf16: undefined, gemmGradientBf16: undefined }) };
 }
 
 /** The fastest native kernels of this machine, or why none is used; they are built where they are not there yet. */
@@ -26,7 +35,7 @@ export function findNative(instantiate: (memory: WebAssembly.Memory) => Kernels,
     const [family] = addon.families();
     if (family === undefined) return { reason: 'this processor does not fuse multiplications and additions of vectors' };
     if (!hasSameBits(addon, family, instantiate)) return { reason: `the compiler made kernels of other bits than WebAssembly's (${built.path})` };
-    return { path: built.path, family };
+    return { path: built.path, family, noBf16: whyNoBf16(addon, family, instantiate) };
   } catch (error) {
     return { reason: error instanceof Error ? error.message : String(error) };
   }
@@ -37,15 +46,30 @@ const TRIED = { rows: 141, inputs: 41, panels: 7, tableRows: 97, width: 21, stri
 /** Constants that suit any rule. */
 const CONSTANTS = [1, 0, 0.01, Infinity, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8];
 
+type Instantiate = (memory: WebAssembly.Memory) => Kernels;
+
 /** Whether the kernels have the bits of WebAssembly's on this processor: a last look before a run trusts a compiler that nobody has seen. */
-export function hasSameBits(addon: Addon, family: string, instantiate: (memory: WebAssembly.Memory) => Kernels): boolean {
+export function hasSameBits(addon: Addon, family: string, instantiate: Instantiate): boolean {
+  return leavesTheSame(addon, family, instantiate, (kernels, memory, place) => {
+    tryProducts(kernels, memory, place, PRODUCTS.f32);
+    tryRows(kernels, memory, place, Object.keys(addon.attach(new Uint8Array(memory.buffer), family).updates) as `${TableRule}Table`[]);
+  });
+}
+
+/** Why products of operands in bfloat16 cannot be native: what processors come to in them is written down nowhere but in a maker's manual. */
+export function whyNoBf16(addon: Addon, family: string, instantiate: Instantiate): string | undefined {
+  if (addon.attach(new Uint8Array(8), family).gemmBf16 === undefined) return 'this processor has no AVX-512-BF16, or the compiler does not know it';
+  const isSame = leavesTheSame(addon, family, instantiate, (kernels, memory, place) => tryProducts(kernels, memory, place, PRODUCTS.bf16));
+  return isSame ? undefined : "this processor's AVX-512-BF16 comes to other bits than are written down";
+}
+
+/** Whether native kernels leave in a memory what others leave there. */
+function leavesTheSame(addon: Addon, family: string, instantiate: Instantiate, run: (kernels: Kernels, memory: WebAssembly.Memory, place: Places) => void): boolean {
   const results = [false, true].map((isNative) => {
     const memory = new WebAssembly.Memory({ initial: 8, maximum: 8, shared: true });
     const kernels = isNative ? attach(instantiate(memory), addon, family, memory) : instantiate(memory);
     kernels.join(0, 1, 0);
-    const place = takePlaces(kernels.heapBase());
-    tryProducts(kernels, memory, place);
-    tryRows(kernels, memory, place, Object.keys(addon.attach(new Uint8Array(memory.buffer), family).updates) as `${TableRule}Table`[]);
+    run(kernels, memory, takePlaces(kernels.heapBase()));
     return Buffer.from(memory.buffer);
   });
   return results[0]!.equals(results[1]!);
@@ -59,14 +83,14 @@ function takePlaces(begin: number): Places {
   return (words) => (end += words * WORD) - words * WORD;
 }
 
-function tryProducts(kernels: Kernels, { buffer }: WebAssembly.Memory, place: Places): void {
+function tryProducts(kernels: Kernels, { buffer }: WebAssembly.Memory, place: Places, { product, gradient }: Products): void {
   const { rows, inputs, panels } = TRIED;
   const columns = panels * 8;
   const [x, weights, y] = [place(rows * inputs), place(columns * inputs), place(rows * columns)];
   fill(new Float32Array(buffer, x, rows * inputs), 0.5);
   fill(new Float32Array(buffer, weights, columns * inputs), 0.5);
-  kernels.gemm(x, inputs, weights, weights, y, columns, rows, inputs, panels, 0);
-  kernels.gemmGradient(x, inputs, y, columns, weights, rows, inputs, panels, 1);
+  kernels[product](x, inputs, weights, weights, y, columns, rows, inputs, panels, 0);
+  kernels[gradient](x, inputs, y, columns, weights, rows, inputs, panels, 1);
 }
 
 function tryRows(kernels: Kernels, { buffer }: WebAssembly.Memory, place: Places, updates: readonly `${TableRule}Table`[]): void {

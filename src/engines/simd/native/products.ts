@@ -8,7 +8,13 @@ export interface NativeProducts {
   gemm(a: number, lda: number, panelsAt: number, bias: number, c: number, ldc: number, begin: number, end: number, k: number, panels: number, accumulate: number): void;
   /** Whether the squares of all sums are finite: 1 or 0. */
   gemmGradient(x: number, ldx: number, d: number, ldd: number, g: number, rows: number, begin: number, end: number, k: number, panels: number, accumulate: number): number;
+  /** The same of operands that are rounded to bfloat16, where the processor has what it takes. */
+  readonly gemmBf16?: NativeProducts['gemm'] | undefined;
+  readonly gemmGradientBf16?: NativeProducts['gemmGradient'] | undefined;
 }
+
+type Product = NonNullable<Native['gemm']>;
+type Gradient = NonNullable<Native['gemmGradient']>;
 
 const PANEL = 8;
 /** Inputs or rows that are handed out together. */
@@ -18,25 +24,33 @@ const [FEWEST_ROWS, MOST_INPUTS] = [8, 8192];
 
 /** Products in the place of an instance's. */
 export function nativeProducts(kernels: Kernels, native: NativeProducts, { hold }: Reach, shares: Shares) {
-  return {
-    gemm(a, lda, panelsAt, bias, c, ldc, rows, k, panels, accumulate) {
-      if (rows < FEWEST_ROWS || k > MOST_INPUTS) return kernels.gemm(a, lda, panelsAt, bias, c, ldc, rows, k, panels, accumulate);
+  const product = (own: Product, other: NativeProducts['gemm']): Product => {
+    return (a, lda, panelsAt, bias, c, ldc, rows, k, panels, accumulate) => {
+      if (rows < FEWEST_ROWS || k > MOST_INPUTS) return own(a, lda, panelsAt, bias, c, ldc, rows, k, panels, accumulate);
       hold(a, rows, lda, k);
       hold(panelsAt, panels, k * PANEL, k * PANEL);
       hold(bias, 1, 0, bias === 0 ? 0 : panels * PANEL);
       hold(c, rows, ldc, panels * PANEL);
       const { begin, end } = shareOf(rows, UNIT, shares);
-      native.gemm(a, lda, panelsAt, bias, c, ldc, begin, end, k, panels, accumulate);
+      other(a, lda, panelsAt, bias, c, ldc, begin, end, k, panels, accumulate);
       return 0;
-    },
-    gemmGradient(x, ldx, d, ldd, g, rows, k, panels, accumulate) {
-      if (rows < FEWEST_ROWS) return kernels.gemmGradient(x, ldx, d, ldd, g, rows, k, panels, accumulate);
+    };
+  };
+  const gradient = (own: Gradient, other: NativeProducts['gemmGradient']): Gradient => {
+    return (x, ldx, d, ldd, g, rows, k, panels, accumulate) => {
+      if (rows < FEWEST_ROWS) return own(x, ldx, d, ldd, g, rows, k, panels, accumulate);
       hold(x, rows, ldx, k);
       hold(d, rows, ldd, panels * PANEL);
       hold(g, panels, k * PANEL, k * PANEL);
       const { begin, end } = shareOf(k, UNIT, shares);
-      if (native.gemmGradient(x, ldx, d, ldd, g, rows, begin, end, k, panels, accumulate) === 0) kernels.noteNotFinite();
+      if (other(x, ldx, d, ldd, g, rows, begin, end, k, panels, accumulate) === 0) kernels.noteNotFinite();
       return 0;
-    },
+    };
+  };
+  return {
+    gemm: product(kernels.gemm, native.gemm),
+    gemmGradient: gradient(kernels.gemmGradient, native.gemmGradient),
+    ...(native.gemmBf16 && { gemmBf16: product(kernels.gemmBf16, native.gemmBf16) }),
+    ...(native.gemmGradientBf16 && { gemmGradientBf16: gradient(kernels.gemmGradientBf16, native.gemmGradientBf16) }),
   } satisfies Native;
 }
