@@ -1,10 +1,16 @@
-import { mix } from '../random.js';
 import { sortByCount } from '../sort-by-count.js';
 
-// Raw ids are whole numbers below 2^53 - 1, kept as doubles. Tables are open-addressing ones over typed arrays, at most two
-// thirds full; a key is the id plus one, so that fresh memory is an empty table.
+// Raw ids are whole numbers below 2^53 - 1. Tables are open-addressing ones of two words a slot, at most two thirds full: the id
+// plus one, so that fresh memory is an empty table, and what belongs to it. Ids that no word holds, of which the real files have
+// none, lie in a Map beside.
 
-/** Counts ids: 12 bytes a slot, so about 24 for every distinct id. */
+/** Ids below are in slots. */
+const NARROW = 0xffffffff;
+const FIRST_SLOTS = 1 << 12;
+/** Spreads neighbours over all slots (the golden ratio; Knuth, The Art of Computer Programming 3, 6.4). */
+const SPREAD = 0x9e3779b1;
+
+/** Counts ids: 8 bytes a slot, so about 16 for every distinct id. */
 export interface IdCounter {
   add(id: number, times: number): void;
   /** Ids with at least `minCount` occurrences, the most frequent first, the smaller first among equals. */
@@ -14,77 +20,89 @@ export interface IdCounter {
 
 /** An empty counter. */
 export function createIdCounter(): IdCounter {
-  let mask = (1 << 12) - 1;
-  let keys = new Float64Array(mask + 1);
-  let counts = new Uint32Array(mask + 1);
+  let words = new Int32Array(2 * FIRST_SLOTS);
   let used = 0;
+  const wide = new Map<number, number>();
 
   const grow = (): void => {
-    const [oldKeys, oldCounts] = [keys, counts];
-    mask = 2 * mask + 1;
-    keys = new Float64Array(mask + 1);
-    counts = new Uint32Array(mask + 1);
-    for (let i = 0; i < oldKeys.length; i++) {
-      if (oldKeys[i] === 0) continue;
-      const slot = slotOf(keys, mask, oldKeys[i]!);
-      keys[slot] = oldKeys[i]!;
-      counts[slot] = oldCounts[i]!;
+    const before = words;
+    words = new Int32Array(2 * before.length);
+    for (let i = 0; i < before.length; i += 2) {
+      if (before[i] === 0) continue;
+      const slot = slotOf(words, before[i]!);
+      words[slot] = before[i]!;
+      words[slot + 1] = before[i + 1]!;
     }
   };
 
   return {
     add(id, times) {
-      const slot = slotOf(keys, mask, id + 1);
-      counts[slot]! += times;
-      if (keys[slot] !== 0) return;
-      keys[slot] = id + 1;
-      if (3 * ++used > 2 * mask) grow();
+      if (id >= NARROW) return void wide.set(id, (wide.get(id) ?? 0) + times);
+      const key = (id + 1) | 0;
+      const slot = slotOf(words, key);
+      words[slot + 1] = (words[slot + 1]! + times) | 0;
+      if (words[slot] !== 0) return;
+      words[slot] = key;
+      if (3 * ++used > words.length) grow();
     },
     frequent(minCount) {
       let numKept = 0;
-      for (let slot = 0; slot <= mask; slot++) if (counts[slot]! >= minCount) numKept++;
-      const kept = new Float64Array(numKept);
-      for (let slot = 0, i = 0; slot <= mask; slot++) if (counts[slot]! >= minCount) kept[i++] = keys[slot]!;
-      kept.sort();
-      const order = new Uint32Array(numKept);
-      for (let i = 0; i < kept.length; i++) order[i] = slotOf(keys, mask, kept[i]!);
+      for (let slot = 0; slot < words.length; slot += 2) if (words[slot] !== 0 && words[slot + 1]! >>> 0 >= minCount) numKept++;
+      const narrow = new Uint32Array(numKept);
+      for (let slot = 0, i = 0; slot < words.length; slot += 2) if (words[slot] !== 0 && words[slot + 1]! >>> 0 >= minCount) narrow[i++] = (words[slot]! >>> 0) - 1;
+      narrow.sort();
+      const others = Float64Array.from([...wide.keys()].filter((id) => wide.get(id)! >= minCount)).sort();
+      const length = numKept + others.length;
+      const [kept, counts, order] = [new Float64Array(length), new Uint32Array(length), new Uint32Array(length)];
+      for (let i = 0; i < length; i++) {
+        kept[i] = i < numKept ? narrow[i]! : others[i - numKept]!;
+        counts[i] = i < numKept ? words[slotOf(words, (narrow[i]! + 1) | 0) + 1]! : wide.get(kept[i]!)!;
+        order[i] = i;
+      }
       sortByCount(order, counts);
-      for (let i = 0; i < kept.length; i++) kept[i] = keys[order[i]!]! - 1;
-      return kept;
+      const sorted = new Float64Array(length);
+      for (let i = 0; i < length; i++) sorted[i] = kept[order[i]!]!;
+      return sorted;
     },
     get distinct() {
-      return used;
+      return used + wide.size;
     },
   };
 }
 
-/** From raw ids to places in a vocabulary, shared by all threads. */
+/** From raw ids to places in a vocabulary; all threads share the slots. */
 export interface IdTable {
-  readonly keys: Float64Array;
-  readonly values: Uint32Array;
+  readonly words: Int32Array;
+  readonly wide: ReadonlyMap<number, number>;
 }
 
 /** The table of a vocabulary whose entry i is the raw id that becomes i; entry 0 is the unknown and stands for no raw id. */
 export function createIdTable(vocabulary: Float64Array): IdTable {
-  const slots = 2 ** Math.ceil(Math.log2(1.5 * vocabulary.length));
-  const keys = new Float64Array(new SharedArrayBuffer(8 * slots));
-  const values = new Uint32Array(new SharedArrayBuffer(4 * slots));
+  const slots = 2 ** Math.ceil(Math.log2(Math.max(2, 1.5 * vocabulary.length)));
+  const words = new Int32Array(new SharedArrayBuffer(8 * slots));
+  const wide = new Map<number, number>();
   for (let i = 1; i < vocabulary.length; i++) {
-    const slot = slotOf(keys, slots - 1, vocabulary[i]! + 1);
-    keys[slot] = vocabulary[i]! + 1;
-    values[slot] = i;
+    const id = vocabulary[i]!;
+    if (id >= NARROW) {
+      wide.set(id, i);
+      continue;
+    }
+    const slot = slotOf(words, (id + 1) | 0);
+    words[slot] = (id + 1) | 0;
+    words[slot + 1] = i;
   }
-  return { keys, values };
+  return { words, wide };
 }
 
 /** The place of a raw id; 0 where the vocabulary has it not. */
-export function lookUp({ keys, values }: IdTable, id: number): number {
-  return values[slotOf(keys, keys.length - 1, id + 1)]!;
+export function lookUp({ words, wide }: IdTable, id: number): number {
+  return id >= NARROW ? (wide.get(id) ?? 0) : words[slotOf(words, (id + 1) | 0) + 1]!;
 }
 
-/** The slot that holds the key, or the free one where it belongs. */
-function slotOf(keys: Float64Array, mask: number, key: number): number {
-  let slot = mix((key | 0) ^ Math.imul((key / 0x100000000) | 0, 0x9e3779b1)) & mask;
-  while (keys[slot] !== key && keys[slot] !== 0) slot = (slot + 1) & mask;
+/** Where the slot of a key begins, or the free one where it belongs. */
+function slotOf(words: Int32Array, key: number): number {
+  // Of the product the highest bits are those that all of the key's had a part in.
+  let slot = 2 * (Math.imul(key, SPREAD) >>> (Math.clz32(words.length) + 2));
+  while (words[slot] !== key && words[slot] !== 0) slot = (slot + 2) & (words.length - 1);
   return slot;
 }

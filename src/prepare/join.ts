@@ -30,15 +30,15 @@ export function createJoin(block: RowBlock, fields: readonly FieldPlan[], tables
   const unknown = fields.map(() => 0);
   const missing = fields.map(() => 0);
 
-  /** By place of a session and by field of the common ones: where the field's words begin. */
-  const fieldStarts = ({ words, starts }: LoadedSessions): Uint32Array => {
-    const width = commonFields.length;
-    const ats = new Uint32Array(starts.length * width);
+  /** By field of the common ones, and by place of a session: where the field's words begin. */
+  const fieldStarts = ({ words, starts }: LoadedSessions): Uint32Array[] => {
+    const ats = commonFields.map(() => new Uint32Array(starts.length));
+    const kinds = commonFields.map((f) => fields[f]!);
     for (let s = 0; s < starts.length; s++) {
       let at = starts[s]!;
-      for (let c = 0; c < width; c++) {
-        ats[s * width + c] = at;
-        const { isBag, number } = fields[commonFields[c]!]!;
+      for (let c = 0; c < kinds.length; c++) {
+        ats[c]![s] = at;
+        const { isBag, number } = kinds[c]!;
         at += isBag ? 1 + 2 * words[at]! : number === undefined ? 1 : 2;
       }
     }
@@ -47,76 +47,122 @@ export function createJoin(block: RowBlock, fields: readonly FieldPlan[], tables
 
   return {
     add(chunk, rows, sessions) {
-      const { words, places } = sessions;
-      const width = commonFields.length;
+      const { places } = sessions;
+      const words = bitsOf(sessions.words);
       const ats = fieldStarts(sessions);
-      const floats = new Float32Array(words.buffer);
       const first = block.rows;
+      const end = first + rows.length;
 
-      const addSingle = (f: number, common: number): void => {
+      const addSingle = (f: number, at: Uint32Array | undefined): void => {
         const { name, number } = fields[f]!;
         const own = chunk.get(name);
-        const ownWeights = chunk.get(`${name}.weights`);
-        const missingId = own === undefined ? 0 : missingOf(own);
-        const table = tables[f]!;
-        const ids = block.ids.get(name)!;
-        const numbers = number === undefined ? undefined : block.numbers.get(number)!;
-        let [numKnown, numMissing] = [0, 0];
-        for (let r = 0; r < rows.length; r++) {
-          const row = rows[r]!;
-          const raw = own === undefined ? missingId : own[row]!;
-          const at = common < 0 || raw !== missingId ? -1 : ats[places[r]! * width + common]!;
-          const isMissing = raw === missingId && (at < 0 || words[at] === NO_ID);
-          const id = isMissing ? 0 : raw === missingId ? words[at]! : lookUp(table, raw);
-          ids[first + r] = id;
-          if (id > 0) numKnown++;
-          if (isMissing) numMissing++;
-          if (numbers !== undefined) numbers[first + r] = isMissing ? 0 : raw === missingId ? floats[at + 1]! : ownWeights![row]!;
+        const ids = bitsOf(block.ids.get(name)!).subarray(first, end);
+        const weights = number === undefined ? undefined : bitsOf(block.numbers.get(number)!).subarray(first, end);
+        if (at === undefined) {
+          ids.fill(MISSING);
+          weights?.fill(0);
+        } else {
+          gather(words, at, 0, places, ids);
+          if (weights !== undefined) gather(words, at, 1, places, weights);
         }
-        known[f]! += numKnown;
+        if (own !== undefined) {
+          const ownWeights = weights === undefined ? undefined : bitsOf(chunk.get(`${name}.weights`)!);
+          const missingId = missingOf(own);
+          const table = tables[f]!;
+          for (let r = 0; r < rows.length; r++) {
+            const raw = own[rows[r]!]!;
+            if (raw === missingId) continue;
+            ids[r] = lookUp(table, raw);
+            if (weights !== undefined) weights[r] = ownWeights![rows[r]!]!;
+          }
+        }
+        let [numUnknown, numMissing] = [0, 0];
+        for (let r = 0; r < ids.length; r++) {
+          if (ids[r] === 0) numUnknown++;
+          else if (ids[r] === MISSING) {
+            numMissing++;
+            ids[r] = 0;
+          }
+        }
+        unknown[f]! += numUnknown;
         missing[f]! += numMissing;
-        unknown[f]! += rows.length - numKnown - numMissing;
+        known[f]! += rows.length - numUnknown - numMissing;
       };
 
-      const addBag = (f: number, common: number): void => {
+      const addBag = (f: number, at: Uint32Array | undefined): void => {
         const { name } = fields[f]!;
         const own = chunk.get(`${name}.ids`);
         const ownOffsets = chunk.get(`${name}.offsets`);
-        const ownWeights = chunk.get(`${name}.weights`);
         const table = tables[f]!;
         const bag = block.bags.get(name)!;
-        let [numKnown, numMissing] = [0, 0];
-        let item = bag.offsets[first]!;
-        const begin = item;
+        const { offsets } = bag;
+        const begin = offsets[first]!;
+        let item = begin;
+        let numMissing = 0;
         for (let r = 0; r < rows.length; r++) {
-          const row = rows[r]!;
-          const from = ownOffsets === undefined ? 0 : ownOffsets[row]!;
-          const to = ownOffsets === undefined ? 0 : ownOffsets[row + 1]!;
-          const at = common < 0 || from < to ? -1 : ats[places[r]! * width + common]!;
-          const size = at < 0 ? to - from : words[at]!;
-          if (item + size > bag.ids.length) reserveItems(bag, item + size);
-          const { ids, weights } = bag;
-          for (let i = 0; i < size; i++, item++) {
-            const id = at < 0 ? lookUp(table, own![from + i]!) : words[at + 1 + i]!;
-            ids[item] = id;
-            weights[item] = at < 0 ? ownWeights![from + i]! : floats[at + 1 + size + i]!;
-            if (id > 0) numKnown++;
-          }
-          if (size === 0) numMissing++;
-          bag.offsets[first + r + 1] = item;
+          const size = ownOffsets === undefined ? 0 : ownOffsets[rows[r]! + 1]! - ownOffsets[rows[r]!]!;
+          const joined = size === 0 && at !== undefined ? words[at[places[r]!]!]! : size;
+          if (joined === 0) numMissing++;
+          offsets[first + r + 1] = item += joined;
         }
-        known[f]! += numKnown;
+        if (item > bag.ids.length) reserveItems(bag, item);
+        const ids = bitsOf(bag.ids);
+        const weights = bitsOf(bag.weights);
+        if (at !== undefined) copyBags(words, at, places, offsets.subarray(first, end + 1), ids, weights);
+        if (own !== undefined) {
+          const ownWeights = bitsOf(chunk.get(`${name}.weights`)!);
+          for (let r = 0; r < rows.length; r++) {
+            const to = ownOffsets![rows[r]! + 1]!;
+            for (let i = ownOffsets![rows[r]!]!, into = offsets[first + r]!; i < to; i++, into++) {
+              ids[into] = lookUp(table, own[i]!);
+              weights[into] = ownWeights[i]!;
+            }
+          }
+        }
+        let numUnknown = 0;
+        for (let i = begin; i < item; i++) if (ids[i] === 0) numUnknown++;
+        unknown[f]! += numUnknown;
         missing[f]! += numMissing;
-        unknown[f]! += item - begin - numKnown;
+        known[f]! += item - begin - numUnknown;
       };
 
       copyRows(chunk.get('click')!, rows, block.labels.get('click')!, first);
       copyRows(chunk.get('purchase')!, rows, block.labels.get('purchase')!, first);
-      for (const [f, { isBag }] of fields.entries()) (isBag ? addBag : addSingle)(f, commonFields.indexOf(f));
+      for (const [f, { isBag }] of fields.entries()) (isBag ? addBag : addSingle)(f, ats[commonFields.indexOf(f)]);
       block.rows += rows.length;
     },
     coverage: () => ({ known, unknown, missing }),
   };
+}
+
+/** NO_ID among words with a sign. */
+const MISSING = NO_ID | 0;
+
+/** An array's words as what the machine moves fastest: one kind of array, no number between floats, and none beyond a register. */
+function bitsOf({ buffer, byteOffset, length }: ColumnData): Int32Array {
+  return new Int32Array(buffer, byteOffset, length);
+}
+
+/** Copies for each row the word of its session that lies so far behind where a field begins. */
+function gather(words: Int32Array, at: Uint32Array, behind: number, places: Uint32Array, into: Int32Array): void {
+  // Of each session once: all of these lie close together.
+  const ofSessions = new Int32Array(at.length);
+  for (let s = 0; s < at.length; s++) ofSessions[s] = words[at[s]! + behind]!;
+  for (let r = 0; r < into.length; r++) into[r] = ofSessions[places[r]!]!;
+}
+
+/** Copies the bags of sessions whose size is that of the row's; others are the row's own, and are written over them. */
+function copyBags(words: Int32Array, at: Uint32Array, places: Uint32Array, offsets: Uint32Array, ids: Int32Array, weights: Int32Array): void {
+  for (let r = 0; r < offsets.length - 1; r++) {
+    const from = at[places[r]!]! + 1;
+    const size = words[from - 1]!;
+    const into = offsets[r]!;
+    if (offsets[r + 1]! - into !== size) continue;
+    for (let i = 0; i < size; i++) {
+      ids[into + i] = words[from + i]!;
+      weights[into + i] = words[from + size + i]!;
+    }
+  }
 }
 
 function copyRows(from: ColumnData, rows: Uint32Array, to: Float32Array, first: number): void {

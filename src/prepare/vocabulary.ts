@@ -1,7 +1,8 @@
 import { createColumnReader, readAbout } from './column-file.js';
 import type { FieldPlan } from './fields.js';
 import { createIdTable, type IdTable } from './id-table.js';
-import type { ParsedSplit } from './parse.js';
+import type { FieldFile } from './jobs/count-ids.js';
+import type { Parsed, ParsedSplit } from './parse.js';
 import type { Pool } from './pool.js';
 import type { Progress } from './progress.js';
 import { NO_ROWS, type ValidRows } from './valid-rows.js';
@@ -40,12 +41,12 @@ export interface Vocabulary {
  */
 export async function fitVocabularies(work: Work, fields: readonly FieldPlan[], train: ParsedSplit, { rows, trainRows, valid }: Assignment, countsValid: boolean, pool: Pool, progress: Progress, effort: number): Promise<Vocabulary[]> {
   const pathOf = ({ name }: FieldPlan): string => work.path('vocabulary', `${name}.columns`);
-  const todo = unfinished(fields, pathOf);
+  // Bags take longest, and so come first.
+  const todo = unfinished([...fields.filter(({ isBag }) => isBag), ...fields.filter(({ isBag }) => !isBag)], pathOf);
   progress.phase = 'counting ids';
   progress.skip((effort * (fields.length - todo.length)) / fields.length);
-  const files = { commonFiles: train.common.map(({ path }) => path), skeletonFiles: train.skeleton.map(({ path }) => path) };
   const counted = countsValid ? { rows, left: NO_ROWS } : { rows: trainRows, left: valid };
-  await pool.run('countIds', todo.map((field) => ({ field, target: pathOf(field), ...files, ...counted })), () => progress.add(effort / fields.length));
+  await pool.run('countIds', todo.map((field) => ({ field, target: pathOf(field), commonFiles: filesOf(field, train.common), skeletonFiles: filesOf(field, train.skeleton), ...counted })), () => progress.add(effort / fields.length));
   const vocabularies = [];
   for (const field of fields) {
     // Written by the job.
@@ -54,4 +55,14 @@ export async function fitVocabularies(work: Work, fields: readonly FieldPlan[], 
     vocabularies.push({ ids, table: createIdTable(ids), distinct });
   }
   return vocabularies;
+}
+
+/** The chunks in which a field occurs. */
+function filesOf({ name }: FieldPlan, chunks: readonly Parsed[]): FieldFile[] {
+  let first = 0;
+  return chunks.flatMap(({ path, about }) => {
+    const file = { path, first };
+    first += about.rows;
+    return about.fields.includes(name) ? [file] : [];
+  });
 }

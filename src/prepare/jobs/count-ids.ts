@@ -1,16 +1,23 @@
-import { createColumnReader, writeColumns, type Columns } from '../column-file.js';
+import { createColumnReader, writeColumns, type ColumnData } from '../column-file.js';
 import { missingOf } from '../feature-columns.js';
 import type { FieldPlan } from '../fields.js';
 import { createIdCounter, type IdCounter } from '../id-table.js';
 import { isOfValid, type ValidRows } from '../valid-rows.js';
 
+/** A chunk in which a field occurs. */
+export interface FieldFile {
+  readonly path: string;
+  /** The place of its first row among those of all chunks. */
+  readonly first: number;
+}
+
 /** A field's ids are counted over the rows of train, or over those of valid too. */
 export interface CountIdsTask {
   readonly field: FieldPlan;
   readonly target: string;
-  /** Chunks of common features, in the order of the sessions. */
-  readonly commonFiles: readonly string[];
-  readonly skeletonFiles: readonly string[];
+  /** Chunks of common features, whose rows are sessions. */
+  readonly commonFiles: readonly FieldFile[];
+  readonly skeletonFiles: readonly FieldFile[];
   /** By session the rows that count. */
   readonly rows: Uint32Array;
   /** Those that do not. */
@@ -30,24 +37,26 @@ export async function countIds({ field, target, commonFiles, skeletonFiles, rows
   const reader = createColumnReader();
   // Rows of each session that take the session's values.
   const taking = rows.slice();
-  const names = field.isBag ? [`${field.name}.offsets`, `${field.name}.ids`] : [field.name];
-  let firstRow = 0;
-  for (const file of skeletonFiles) {
-    const columns = reader.read(file, [...names, 'session']);
-    const sessions = columns.get('session') as Uint32Array;
-    const first = firstRow;
-    const counts = (row: number): boolean => !isOfValid(left, sessions[row]!, first + row);
-    countColumn(counter, field, columns, (row) => Number(counts(row)), (row) => {
-      if (counts(row)) taking[sessions[row]!]!--;
-    });
-    firstRow += sessions.length;
+  const { name, isBag } = field;
+  const names = isBag ? [`${name}.offsets`, `${name}.ids`] : [name];
+  for (const { path, first } of skeletonFiles) {
+    const columns = reader.read(path, [...names, 'session']);
+    const ids = columns.get(names.at(-1)!)!;
+    const offsets = columns.get(`${name}.offsets`);
+    const missing = missingOf(ids);
+    const sessions = columns.get('session')!;
+    const times = new Uint32Array(sessions.length);
+    for (let row = 0; row < times.length; row++) {
+      const hasAny = offsets === undefined ? ids[row] !== missing : offsets[row] !== offsets[row + 1];
+      if (!hasAny || isOfValid(left, sessions[row]!, first + row)) continue;
+      times[row] = 1;
+      taking[sessions[row]!]!--;
+    }
+    countColumn(counter, ids, offsets, times);
   }
-  let session = 0;
-  for (const file of commonFiles) {
-    const columns = reader.read(file, [...names, 'keys.offsets']);
-    const first = session;
-    countColumn(counter, field, columns, (row) => taking[first + row]!);
-    session += columns.get('keys.offsets')!.length - 1;
+  for (const { path, first } of commonFiles) {
+    const columns = reader.read(path, names);
+    countColumn(counter, columns.get(names.at(-1)!)!, columns.get(`${name}.offsets`), taking.subarray(first));
   }
   const frequent = counter.frequent(field.minCount);
   const ids = new Float64Array(frequent.length + 1);
@@ -58,19 +67,16 @@ export async function countIds({ field, target, commonFiles, skeletonFiles, rows
   return about;
 }
 
-/** Counts the ids of rows as often as `times` says; tells of rows that have any. */
-function countColumn(counter: IdCounter, { name, isBag }: FieldPlan, columns: Columns, times: (row: number) => number, onRow?: (row: number) => void): void {
-  const ids = columns.get(isBag ? `${name}.ids` : name);
-  if (ids === undefined) return;
-  const offsets = columns.get(`${name}.offsets`);
-  const rows = offsets === undefined ? ids.length : offsets.length - 1;
-  const missing = missingOf(ids);
-  for (let row = 0; row < rows; row++) {
-    const begin = offsets === undefined ? row : offsets[row]!;
-    const end = offsets === undefined ? row + 1 : offsets[row + 1]!;
-    if (begin === end || (offsets === undefined && ids[begin] === missing)) continue;
-    onRow?.(row);
-    const count = times(row);
-    if (count > 0) for (let i = begin; i < end; i++) counter.add(ids[i]!, count);
+/** Counts the ids of rows so many times each. */
+function countColumn(counter: IdCounter, ids: ColumnData, offsets: ColumnData | undefined, times: Uint32Array): void {
+  if (offsets === undefined) {
+    const missing = missingOf(ids);
+    for (let row = 0; row < ids.length; row++) if (times[row]! > 0 && ids[row] !== missing) counter.add(ids[row]!, times[row]!);
+    return;
+  }
+  for (let row = 0, i = 0; row < offsets.length - 1; row++) {
+    const end = offsets[row + 1]!;
+    if (times[row]! > 0) for (; i < end; i++) counter.add(ids[i]!, times[row]!);
+    i = end;
   }
 }
