@@ -1,10 +1,12 @@
 #!/usr/bin/env node
-// Builds the package: TypeScript by tsc, the engine's kernels by AssemblyScript, once plain and once with relaxed SIMD, those of CSV, and those of raw lines.
+// Builds the package: TypeScript by tsc, joined by Rolldown; kernels by AssemblyScript: the engine's once plain and once with relaxed SIMD, those of
+// CSV, and those of raw lines.
 // The folder to build into may be named; it is dist otherwise.
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { bundle } from './bundle.js';
 import { writeKernelSignatures } from './kernel-signatures.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -38,5 +40,6 @@ if (resolve(root, out).startsWith(resolve(root))) {
   const { jsonSchema } = await import(pathToFileURL(resolve(root, out, 'config', 'json-schema.js')).href);
   writeFileSync(resolve(root, out, 'config.schema.json'), `${JSON.stringify(jsonSchema())}\n`);
 }
+await bundle(resolve(root, out));
 // By its time, setup.js sees whether a source is newer.
 writeFileSync(resolve(root, out, '.built'), '');

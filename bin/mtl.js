@@ -1,4 +1,8 @@
 #!/usr/bin/env node
+import module from 'node:module';
+
+// Where Node keeps what it compiled (from 22.1 on), the next start is faster.
+module.enableCompileCache?.();
 // In a clone, the first run and every run after an edit install and build what is stale; an installed package is ready.
 await import('./setup.js');
 try {

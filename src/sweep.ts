@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { parseConfig } from './config/load.js';
 import { parseOverride, type Override } from './config/overrides.js';
 import type { EngineOptions } from './engines/engines.js';
@@ -17,7 +18,7 @@ import type { Trial } from './study/trial.js';
 import { train } from './train.js';
 
 /** The command, which workers are started with. */
-const BIN = join(import.meta.dirname, '..', 'bin', 'mtl.js');
+const BIN = fileURLToPath(new URL('../bin/mtl.js', import.meta.url));
 /** How often the journal is looked at. */
 const LOOK_EVERY_MS = 500;
 

@@ -4,7 +4,7 @@ import { parseCells } from './csv-cells.js';
 
 /** What stands between cells where nobody says what does. */
 const CANDIDATES = [',', ';', '\t', '|'];
-/** Rows that are looked at. */
+/** Rows that are looked at, where the first does not tell. */
 const LOOK_ROWS = 100;
 
 /**
@@ -16,12 +16,14 @@ const LOOK_ROWS = 100;
  */
 export function findDelimiter(path: string, head: Buffer, options: DialectOptions = {}): string {
   const width = options.header === false ? options.columns?.length : undefined;
-  const found = CANDIDATES.flatMap((delimiter) => {
-    const { rows: [first = [], ...rest] } = parseCells(head, 1, { ...PLAIN_CSV, ...options, delimiter }, LOOK_ROWS);
-    return first.length < 2 ? [] : [{ delimiter, width: first.length, fits: 2 * rest.filter((cells) => cells.length === first.length).length > rest.length }];
-  });
+  const rowsBy = (delimiter: string, most: number): readonly (readonly string[])[] => parseCells(head, 1, { ...PLAIN_CSV, ...options, delimiter }, most).rows;
+  const found = CANDIDATES.map((delimiter) => ({ delimiter, width: rowsBy(delimiter, 1)[0]?.length ?? 0 })).filter((each) => each.width > 1);
   if (found.length < 2) return found[0]?.delimiter ?? PLAIN_CSV.delimiter;
-  const fitting = found.filter((each) => each.fits && (width === undefined || each.width === width));
+  const isFitting = (each: (typeof found)[number]): boolean => {
+    const [, ...rest] = rowsBy(each.delimiter, LOOK_ROWS);
+    return 2 * rest.filter((cells) => cells.length === each.width).length > rest.length;
+  };
+  const fitting = found.filter((each) => (width === undefined || each.width === width) && isFitting(each));
   if (fitting.length === 1) return fitting[0]!.delimiter;
   const told = found.map(({ delimiter, width }) => `${quoted(delimiter)} (${width} columns)`).join(' or ');
   throw userError('data', { where: `${path}:1`, key: 'data.delimiter', message: `expected one character between cells, found several that could be: ${told}`, fix: `say which, as in delimiter: ${quoted(found[0]!.delimiter)}` });
