@@ -9,6 +9,8 @@ export interface Arena {
   /** Byte offset of `words` zeroed words, aligned to a cache line. */
   take(name: string, words: number): number;
   readonly bytes: number;
+  /** From now on there is a memory: what has no place yet gets none. */
+  seal(): void;
   /** All that was handed out, in the order of addresses. */
   pieces(): readonly Piece[];
 }
@@ -23,6 +25,7 @@ export interface Piece {
 export function createArena(begin: number): Arena {
   const places = new Map<string, Piece>();
   let end = begin;
+  let isSealed = false;
   return {
     get bytes() {
       return end;
@@ -30,11 +33,13 @@ export function createArena(begin: number): Arena {
     take(name, words) {
       const taken = places.get(name);
       if (taken !== undefined) return taken.at;
+      if (isSealed) throw new Error(`no room was taken for '${name}'`);
       const at = Math.ceil(end / ALIGNMENT) * ALIGNMENT;
       end = at + words * WORD;
       places.set(name, { at, words });
       return at;
     },
+    seal: () => void (isSealed = true),
     pieces: () => [...places.values()],
   };
 }

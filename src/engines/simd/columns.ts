@@ -16,10 +16,10 @@ export type ColumnLoader = (batch: Batch, begin: number, rows: number) => void;
  */
 export function createColumnLoader({ graph, layout, places, tables }: Pick<Laid, 'graph' | 'layout' | 'places' | 'tables'>, words: Uint32Array, wordAt: (address: number) => number): ColumnLoader {
   const floats = new Float32Array(words.buffer);
-  // A field may be looked up in several tables.
-  const fieldsOf = (kind: 'id' | 'number'): { field: string; at: number }[] =>
-    [...new Set(layout.columns.flatMap((columns) => (columns.kind === kind ? [columns.field] : [])))].map((field) => ({ field, at: wordAt(tables.column(kind, field)) }));
-  const [idFields, numberFields] = [fieldsOf('id'), fieldsOf('number')];
+  // A field may be looked up in several tables. In those that are dealt out, rows are looked up by numbers of their own.
+  const placed = (kind: 'id' | 'number', fields: readonly string[]): { field: string; at: number }[] => [...new Set(fields)].map((field) => ({ field, at: wordAt(tables.column(kind, field)) }));
+  const idFields = placed('id', layout.columns.flatMap((columns) => (columns.kind === 'id' && !tables.byName.get(columns.table)!.isDealt ? [columns.field] : [])));
+  const numberFields = placed('number', layout.columns.flatMap(({ kind, field }) => (kind === 'number' ? [field] : [])));
   const vectorFields = layout.columns.flatMap(({ kind, field, width }) => (kind === 'vector' ? [{ field, width, at: wordAt(tables.column('number', field, width)) }] : []));
   const labels = graph.values.flatMap((value) => (value.op === 'input' && value.source.kind === 'label' ? [{ name: value.source.column, at: wordAt(places.of(value).at) }] : []));
   return (batch, begin, rows) => {

@@ -28,6 +28,7 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
   const clip = plan.step?.clip;
   const emulated = whyEmulated(kernels, compiled.precision);
   if (emulated !== undefined) watch.onNotice?.(`products in ${compiled.precision} are slow here, slower than in f32, and come to the bits of fast ones: ${emulated}`);
+  arena.seal();
   const memory = createMemory(arena.bytes);
   const apart = createApart(tables.all);
   if (instantiate(kernels, memory).heapBase() > BEGIN) throw new Error('the kernels need more room of their own');
