@@ -38,7 +38,7 @@ ${lines([
   ['--set KEY=VALUE', 'of models: changes to each config, as for mtl train; repeatable'],
   ['--speed', 'of models: measures rows/s alone, in minutes; close what else is running'],
   ['--kept', 'of models: trains nothing, and makes the tables of what earlier calls measured'],
-  ['--write FILE', 'of models: puts the tables between the marks of this page, as in docs/models.md'],
+  ['--write FILE', 'of models and cluster: puts the tables between the marks of this page, as in docs/models.md'],
   ['--help', 'this'],
 ])}
 `;

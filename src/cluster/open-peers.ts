@@ -8,6 +8,8 @@ import { COMPILER, jobOf, type Job } from './job.js';
 export interface OpenPeers extends Peers {
   /** Threads that it may use, where somebody else's are to run beside them; undefined where it may use all. */
   readonly threads: number | undefined;
+  /** What went from this process to others so far. */
+  sent(): { readonly bytes: number; readonly messages: number };
   /** Ends well, with all others; a process that ends without it ends all of them. */
   end(): void;
 }
@@ -22,7 +24,7 @@ const DEFAULT_WAIT_S = 600;
  */
 export function openPeers(environment: NodeJS.ProcessEnv = process.env): OpenPeers {
   const job = jobOf(environment);
-  return job === undefined ? { ...ALONE, threads: undefined, end: () => undefined } : { ...joined(start(job), waitOf(environment)), threads: threadsOf(job) };
+  return job === undefined ? { ...ALONE, threads: undefined, sent: () => ({ bytes: 0, messages: 0 }), end: () => undefined } : { ...joined(start(job), waitOf(environment)), threads: threadsOf(job) };
 }
 
 /** A share of this machine's cores, unless the launcher has dealt them out. */
@@ -126,6 +128,10 @@ function joined({ addon, rank, size }: Started, wait: number): Omit<OpenPeers, '
     agreed(signal) {
       own = signal;
       return all.signal;
+    },
+    sent() {
+      const [bytes, messages] = addon.sent();
+      return { bytes, messages };
     },
     end() {
       meet(wait);

@@ -23,6 +23,7 @@ const steps = {
     tell({ floats: [floats[0], floats[500], floats[1000]], doubles: [...doubles] });
   },
   parts() {
+    const before = peers.sent();
     const all = new Uint32Array(2 * size);
     peers.gather(Uint32Array.of(rank, 10 * rank), all);
     // Each sends r bytes to process r, and one to itself.
@@ -35,7 +36,8 @@ const steps = {
     // Each shows all as many numbers as its rank.
     const shown = new Uint32Array(3);
     peers.gather(new Uint32Array(rank).fill(rank), shown, Float64Array.of(0, 4, 8));
-    tell({ all: [...all], into: [...into], shown: [...shown] });
+    const { bytes, messages } = peers.sent();
+    tell({ all: [...all], into: [...into], shown: [...shown], sent: [bytes - before.bytes, messages - before.messages] });
   },
   async turns() {
     const texts = peers.texts(rank === 1 ? '' : `from ${rank}: ü`);

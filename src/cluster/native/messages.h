@@ -20,6 +20,8 @@ static MPI_Status *statuses;
 static int *finished;
 /** Bytes that each of all is to send. */
 static int *awaited;
+/** What this process has sent to others so far. */
+static double sent_bytes, sent_messages;
 
 static double seconds(void) {
   struct timespec now;
@@ -112,6 +114,8 @@ static int exchange_parts(napi_env env, const part *out, const part *in, double 
     if (out[r].bytes == 0) continue;
     const int error = MPI_Isend(out[r].at, (int)out[r].bytes, MPI_BYTE, r, tag, MPI_COMM_WORLD, &requests[size + r]);
     if (error != MPI_SUCCESS) return fails_by(env, "cannot send", error);
+    sent_bytes += out[r].bytes;
+    sent_messages++;
   }
   if (out[self].bytes > 0 && in[self].at != out[self].at) memcpy(in[self].at, out[self].at, out[self].bytes);
   return wait_for_all(env, timeout);

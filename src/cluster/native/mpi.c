@@ -165,6 +165,18 @@ static napi_value sum_floats(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/** sent(): [bytes, messages] that went to others so far */
+static napi_value sent(napi_env env, napi_callback_info info) {
+  (void)info;
+  napi_value both, each;
+  napi_create_array(env, &both);
+  napi_create_double(env, sent_bytes, &each);
+  napi_set_element(env, both, 0, each);
+  napi_create_double(env, sent_messages, &each);
+  napi_set_element(env, both, 1, each);
+  return both;
+}
+
 /** stop(): ends it well; everyone has to come. */
 static napi_value stop(napi_env env, napi_callback_info info) {
   (void)info;
@@ -183,7 +195,7 @@ static napi_value end_all(napi_env env, napi_callback_info info) {
 
 NAPI_MODULE_INIT() {
   const struct { const char *name; napi_callback call; } functions[] = {
-    {"start", start}, {"gather", gather}, {"exchange", exchange}, {"sumDoubles", sum_doubles}, {"sumFloats", sum_floats}, {"stop", stop}, {"abort", end_all},
+    {"start", start}, {"gather", gather}, {"exchange", exchange}, {"sumDoubles", sum_doubles}, {"sumFloats", sum_floats}, {"sent", sent}, {"stop", stop}, {"abort", end_all},
   };
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     napi_value function;

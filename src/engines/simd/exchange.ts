@@ -7,6 +7,7 @@ import type { Kernels } from './kernels.js';
 import type { Laid } from './lay-out.js';
 import { createRowFinder, type Part } from './row-finder.js';
 import type { TablePlace } from './tables.js';
+import type { TeamWatch } from './team.js';
 
 /** What the processes of a step give each other, beside what its lists exchange. */
 export interface Exchange {
@@ -82,8 +83,9 @@ function segmentsOf(counts: Uint32Array, widths: readonly number[]): Segments {
  * The exchanges of a plan's steps.
  * @param kernels an instance on its memory, of this thread alone
  * @param apart memory of tables that lie apart
+ * @param watch told what is exchanged
  */
-export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: Kernels, apart: readonly Apart[]): Exchange {
+export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: Kernels, apart: readonly Apart[], { onExchange = () => undefined }: Pick<TeamWatch, 'onExchange'>): Exchange {
   const { peers, tables, gradients, refused, places, areas, allRows, running } = laid;
   if (peers.size === 1) return NOTHING;
   const { rank, size } = peers;
@@ -141,6 +143,7 @@ export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: 
         for (let d = 0; d < width; d++) out[to + d] = floats[from + d]!;
       }
     }
+    onExchange('row gradients');
     merge(dealtTables, asked, askedRows, exchanged(out, sent, new Float32Array(received.total), received), area);
   };
 
@@ -148,6 +151,7 @@ export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: 
   const wholeGradients = (): void => {
     const own = Uint32Array.from(whole, ({ gathered: { count } }) => words[count / WORD]!);
     const counts = new Uint32Array(size * whole.length);
+    onExchange('small tables');
     peers.gather(own, counts);
     /** Gathers a piece of each table's memory. */
     const gathered = <Data extends Uint32Array | Float32Array>(all: Data, segments: Segments, piece: (table: TablePlace, rows: number) => Uint32Array | Float32Array, out: Data): Data => {
@@ -170,6 +174,7 @@ export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: 
 
   const together = (own: ReadonlyMap<string, TermLoss>): Map<string, TermLoss> => {
     const sums = Float64Array.from([words[refused / WORD]!, ...[...own.values()].flatMap(({ mean, rows }) => [rows === 0 ? 0 : mean * rows, rows])]);
+    onExchange('losses');
     peers.sumDoubles(sums);
     words[refused / WORD] = sums[0] === 0 ? 0 : 1;
     return new Map([...own.keys()].map((name, t) => [name, { mean: sums[2 * t + 1]! / Math.max(sums[2 * t + 2]!, 1), rows: sums[2 * t + 2]! }]));
@@ -187,6 +192,7 @@ export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: 
       wanted = Uint32Array.from({ length: size * dealt.length }, (_, i) => dealt[i % dealt.length]!.found.counts[Math.floor(i / dealt.length)]!);
       asked = new Uint32Array(wanted.length);
       const each = segmentsOf(new Uint32Array(size * dealt.length).fill(1), rowsOf(dealtTables));
+      onExchange('row numbers');
       exchanged(wanted, each, asked, each);
 
       const [out, into] = [segmentsOf(wanted, rowsOf(dealtTables)), segmentsOf(asked, rowsOf(dealtTables))];
@@ -205,6 +211,7 @@ export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: 
           for (let d = 0; d < width; d++) numbers[to++] = own[from + d]!;
         }
       }
+      onExchange('rows');
       const found = exchanged(numbers, given, new Float32Array(taken.total), taken);
       for (const [t, { table: { looked, width }, found: { begins, counts } }] of dealt.entries()) {
         for (const r of processes) floats.set(found.subarray(taken.begin(r, t), taken.begin(r, t) + counts[r]! * width), looked.at / WORD + begins[r]! * width);
@@ -218,6 +225,7 @@ export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: 
     gradients() {
       kernels.join(0, 1, 0);
       const count = areas * places.weightsCount;
+      onExchange('dense gradients');
       peers.sumFloats(floats.subarray(gradients.at / WORD, gradients.at / WORD + count));
       kernels.watchAll(gradients.at, count);
       // What several passes have gathered begins anew where it is merged.
@@ -232,6 +240,7 @@ export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: 
       const own = floats.subarray(running.at / WORD, running.at / WORD + running.length);
       const sums = new Float64Array(own.length + 1).fill(rows);
       for (let i = 0; i < own.length; i++) sums[i]! *= own[i]!;
+      onExchange('batch norm');
       peers.sumDoubles(sums);
       for (let i = 0; i < own.length; i++) own[i] = sums[i]! / sums[own.length]!;
     },
@@ -240,13 +249,14 @@ export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: 
     agree: () => void together(new Map()),
 
     column(own, all) {
+      onExchange('predictions');
       peers.gather(own, all, Float64Array.from(processes, (r) => partOf(r, size, all.length).rows * WORD));
     },
   };
 }
 
 /** What a list exchanges in the middle: doubles at some addresses of a memory, added up over all processes. */
-export function exchangesOf({ peers }: Laid, memory: WebAssembly.Memory): { together(...placesAndCounts: readonly number[]): void } {
+export function exchangesOf({ peers }: Laid, memory: WebAssembly.Memory, { onExchange = () => undefined }: Pick<TeamWatch, 'onExchange'>): { together(...placesAndCounts: readonly number[]): void } {
   const doubles = new Float64Array(memory.buffer);
   return {
     together(...placesAndCounts) {
@@ -258,6 +268,7 @@ export function exchangesOf({ peers }: Laid, memory: WebAssembly.Memory): { toge
         all.set(view, at);
         at += view.length;
       }
+      onExchange('batch norm');
       peers.sumDoubles(all);
       at = 0;
       for (const view of views) {

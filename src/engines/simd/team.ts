@@ -4,7 +4,7 @@ import { userError, UserError, type Problem } from '../../errors.js';
 import { fewerThreads, GO_ON, threadProblem } from '../../thread.js';
 import type { Apart } from './apart.js';
 import type { Call } from './call-list.js';
-import type { Exchanges, Kernels } from './kernels.js';
+import type { Exchanged, Exchanges, Kernels } from './kernels.js';
 import { instantiate, type KernelModule } from './module.js';
 
 /** What a team of workers runs, and on what. */
@@ -27,6 +27,8 @@ export interface TeamOptions<List extends string = string> extends TeamWatch {
 export interface TeamWatch {
   /** Told how long each call of this thread took. */
   readonly onCall?: CallObserver;
+  /** Told what is exchanged next with other processes. */
+  readonly onExchange?: ((what: Exchanged) => void) | undefined;
   /** Whether every list is shared, however small, once all workers are there. */
   readonly isPatient?: boolean;
   /** The most bytes of tables that lie in the one memory, where it is not as usual. */

@@ -1,0 +1,38 @@
+/**
+ * Peers that are not there: each does as this process does, and sends it what it has sent to them. A step with them is the work of one
+ * of so many processes, copies of what is exchanged among it, and nothing of what waiting and a network take.
+ */
+export function mirrorPeers(size) {
+  let [bytes, messages] = [0, 0];
+  const count = (parts) => {
+    for (const part of parts) {
+      bytes += part;
+      if (part > 0) messages++;
+    }
+  };
+  const bytesOf = ({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength);
+  const others = (each) => Array.from({ length: size - 1 }, () => each);
+  return {
+    rank: 0,
+    size,
+    sumFloats(numbers) {
+      // A piece to its owner, and the sums of one's own piece to all, as in native/mpi.c.
+      const pieces = Array.from({ length: size }, (_, r) => 4 * (Math.floor((numbers.length * (r + 1)) / size) - Math.floor((numbers.length * r) / size)));
+      count([...pieces.slice(1), ...others(pieces[0])]);
+      for (let i = 0; i < numbers.length; i++) numbers[i] *= size;
+    },
+    sumDoubles(numbers) {
+      count(others(8 * (numbers.length + 1)));
+      for (let i = 0; i < numbers.length; i++) numbers[i] *= size;
+    },
+    gather(own, all) {
+      count(others(own.byteLength));
+      for (let r = 0; r < size; r++) bytesOf(all).set(bytesOf(own), r * own.byteLength);
+    },
+    exchange(out, outBytes, into) {
+      count(outBytes.subarray(1));
+      bytesOf(into).set(bytesOf(out));
+    },
+    sent: () => ({ bytes, messages }),
+  };
+}

@@ -1,0 +1,121 @@
+import { column, type Batch } from '../../src/batch.js';
+import type { Plan } from '../../src/engines/engine.js';
+import { compile } from '../../src/engines/simd/compile.js';
+import type { Exchanged } from '../../src/engines/simd/kernels.js';
+import { ALONE } from '../../src/peers.js';
+
+// What a step costs that N processes take together, from what is known before it is taken:
+//   time = work of a process + for each exchange, latency + bytes / bandwidth
+
+/** What a step of several processes exchanges depends on. */
+export interface StepShape {
+  readonly processes: number;
+  /** Numbers of all dense weights. */
+  readonly weights: number;
+  readonly terms: number;
+  /** Sums of batch norms in a step, by exchange: how many doubles. */
+  readonly norms: readonly number[];
+  /** Tables that are dealt out, and of their distinct rows that a process looks up those that lie with others; and the numbers in these rows. */
+  readonly dealt: Counted;
+  /** Tables that each has, and all distinct rows of them that a process looks up. */
+  readonly small: Counted;
+}
+
+interface Counted {
+  readonly tables: number;
+  readonly rows: number;
+  readonly numbers: number;
+}
+
+/** A link between processes: milliseconds of an exchange in which each sends so many bytes to each of so many others, and receives as many. */
+export type Link = (bytes: number, others: number) => number;
+
+/**
+ * The shape of a plan's steps on some batches: means over processes and batches.
+ * @param ranks the processes that count, all of them if left out
+ */
+export function shapeOf(plan: Plan, batches: readonly Batch[], processes: number, ranks: readonly number[] = Array.from({ length: processes }, (_, r) => r)): StepShape {
+  const { tables, places, areas, lists, allRows, running } = compile({ ...plan, peers: { ...ALONE, size: processes } });
+  const countedOf = (isDealt: boolean): Counted => {
+    const counted = tables.all.filter((table) => table.isDealt === isDealt);
+    let [rows, numbers] = [0, 0];
+    for (const batch of batches) {
+      for (const rank of ranks) {
+        const [begin, end] = [Math.floor((batch.rows * rank) / processes), Math.floor((batch.rows * (rank + 1)) / processes)];
+        for (const { fields, width } of counted) {
+          const distinct = new Set(fields.flatMap(({ field }) => [...column(batch.ids, field).subarray(begin, end)]));
+          const sent = isDealt ? [...distinct].filter((row) => row % processes !== rank).length : distinct.size;
+          rows += sent;
+          numbers += sent * width;
+        }
+      }
+    }
+    const share = 1 / (batches.length * ranks.length);
+    return { tables: counted.length, rows: rows * share, numbers: numbers * share };
+  };
+  return {
+    processes,
+    weights: areas * places.weightsCount,
+    terms: plan.graph.terms.length,
+    norms: [
+      ...lists.pass.flatMap(({ kernel, args }) => (kernel === 'together' ? [args.reduce((sum, value, i) => (i % 2 === 1 ? sum + value : sum), 0)] : [])),
+      // Where each normalises by its own rows, the mean of running statistics.
+      ...(allRows === undefined && running.length > 0 ? [running.length + 1] : []),
+    ],
+    dealt: countedOf(true),
+    small: countedOf(false),
+  };
+}
+
+/** What a process sends in a step, on average: the bytes of each exchange, by purpose. */
+export function sentOf({ processes, weights, terms, norms, dealt, small }: StepShape): ReadonlyMap<Exchanged, readonly number[]> {
+  const others = processes - 1;
+  const sums = (counts: readonly number[]): number[] => counts.map((count) => 8 * (count + 1) * others);
+  const [hasDealt, hasSmall] = [dealt.tables > 0, small.tables > 0];
+  const pieces = (4 * weights * others) / processes;
+  return new Map<Exchanged, readonly number[]>([
+    ['row numbers', hasDealt ? [4 * dealt.tables * others, 4 * dealt.rows] : []],
+    ['rows', hasDealt ? [4 * dealt.numbers] : []],
+    ['batch norm', sums(norms)],
+    // Losses and the rows that each counts, and whether a number is not finite; then that alone.
+    ['losses', sums([1 + 2 * terms, 1])],
+    // Pieces to those who add them up, and the sums back.
+    ['dense gradients', [pieces, pieces]],
+    ['row gradients', hasDealt ? [4 * dealt.numbers] : []],
+    ['small tables', hasSmall ? [small.tables, small.rows, small.numbers].map((count) => 4 * count * others) : []],
+  ]);
+}
+
+/** Exchanges of a step, and bytes that a process sends in them. */
+export function totalOf(shape: StepShape): { readonly exchanges: number; readonly bytes: number } {
+  const all = [...sentOf(shape).values()].flat();
+  return { exchanges: all.length, bytes: all.reduce((sum, bytes) => sum + bytes, 0) };
+}
+
+/**
+ * The time of a step.
+ * @param workMs of a process: its part of the rows, and what it copies for the others
+ */
+export function stepMs(workMs: number, shape: StepShape, link: Link): number {
+  const others = shape.processes - 1;
+  return [...sentOf(shape).values()].flat().reduce((sum, bytes) => sum + link(bytes / others, others), workMs);
+}
+
+/** A link of which latency and bandwidth are known. */
+export function linkOf(latencyMs: number, gigabits: number): Link {
+  return (bytes, others) => latencyMs + (bytes * others) / (gigabits * 125_000);
+}
+
+/**
+ * A link as exchanges have shown it between as many processes: a line through what was measured, and on as between the last two.
+ * @param msOf milliseconds of an exchange, by the bytes that go to each of the others
+ */
+export function measuredLink(msOf: ReadonlyMap<number, number>): Link {
+  const points = [...msOf].sort(([a], [b]) => a - b);
+  return (bytes) => {
+    const p = Math.max(1, points.findIndex(([length]) => bytes <= length));
+    const end = bytes > points.at(-1)![0] ? points.length - 1 : p;
+    const [[from, fromMs], [to, toMs]] = [points[end - 1]!, points[end]!];
+    return fromMs + ((bytes - from) * (toMs - fromMs)) / (to - from);
+  };
+}

@@ -1,0 +1,39 @@
+import { HERE, stepsMirrored, stepsTogether, writeWork } from './jobs.js';
+import { linkOf, shapeOf, stepMs, totalOf, type Link } from './model.js';
+import { splitOf } from './split.js';
+import type { NamedWork } from './works.js';
+
+/** How many times as fast machines are together as one of them, by the model. */
+export interface Paying {
+  readonly workload: string;
+  readonly machines: number;
+  readonly aloneMs: number;
+  /** Of one of the machines, without its exchanges. */
+  readonly workMs: number;
+  readonly sentBytes: number;
+  readonly exchanges: number;
+  /** Times as fast, by network. */
+  readonly speedups: readonly number[];
+}
+
+/** Networks of machines: TCP or better, with nothing else on them. Nominal rates come out at some 94% behind the headers of packets. */
+export const NETWORKS: readonly { readonly name: string; readonly link: Link }[] = [
+  { name: '1 Gbit/s, 50 µs', link: linkOf(0.05, 0.94) },
+  { name: '10 Gbit/s, 30 µs', link: linkOf(0.03, 9.4) },
+  { name: '100 Gbit/s, 5 µs', link: linkOf(0.005, 94) },
+];
+const MACHINES = [2, 4, 8];
+
+/** From when machines pay for a workload: their work is measured here, one after the other, on all of the cores. */
+export async function payingOf(work: NamedWork, folder: string, threads: number): Promise<readonly Paying[]> {
+  const path = writeWork(folder, `paying-${work.name}`, work);
+  const { stepMs: aloneMs } = splitOf(await stepsTogether(HERE, 1, path, threads));
+  const found: Paying[] = [];
+  for (const machines of MACHINES) {
+    const shape = shapeOf(work.plan, work.batches.slice(0, 4), machines);
+    const { stepMs: workMs } = splitOf((await stepsMirrored(1, path, threads, machines)).map((each) => each.map((step) => ({ ...step, exchanges: [] }))));
+    const { bytes: sentBytes, exchanges } = totalOf(shape);
+    found.push({ workload: work.name, machines, aloneMs, workMs, sentBytes, exchanges, speedups: NETWORKS.map(({ link }) => aloneMs / stepMs(workMs, shape, link)) });
+  }
+  return found;
+}

@@ -1,0 +1,68 @@
+// One process of what bench/cluster.bench.ts measures: takes the steps of a plan, in a file of structured clones, with others or with its
+// mirror images, or sends bytes to and fro; leaves beside the file what it took, on the clock that all processes of a machine share.
+import { readFileSync, writeFileSync } from 'node:fs';
+import v8 from 'node:v8';
+import { openPeers } from '../../dist/cluster/open-peers.js';
+import { createSimdEngine } from '../../dist/engines/simd/engine.js';
+import { mirrorPeers } from './mirror.js';
+
+const [path, name, ...rest] = process.argv.slice(2);
+const peers = openPeers();
+
+/** Milliseconds of CLOCK_MONOTONIC. */
+function now() {
+  const [seconds, nanoseconds] = process.hrtime();
+  return seconds * 1e3 + nanoseconds / 1e6;
+}
+
+/** Exchanges that are written down, under what the engine says that they are for. */
+function watched(own) {
+  const seen = [];
+  let what = 'other';
+  const timed = (exchange) => (...args) => {
+    const before = own.sent();
+    const beginMs = now();
+    exchange(...args);
+    const endMs = now();
+    const after = own.sent();
+    seen.push({ what, beginMs, endMs, bytes: after.bytes - before.bytes, messages: after.messages - before.messages });
+  };
+  const all = Object.fromEntries(['sumFloats', 'sumDoubles', 'gather', 'exchange'].map((call) => [call, timed(own[call])]));
+  return { peers: { ...own, ...all }, onExchange: (next) => (what = next), take: () => seen.splice(0) };
+}
+
+const tasks = {
+  /** Steps with those that were started together, or with so many mirror images. */
+  async steps(threads, images) {
+    const { plan, batches, warmUp, steps } = v8.deserialize(readFileSync(path));
+    const { peers: all, onExchange, take } = watched(Number(images) > 1 ? mirrorPeers(Number(images)) : peers);
+    const program = createSimdEngine(Number(threads), true, { onExchange }).compile({ ...plan, peers: all });
+    const found = [];
+    for (let step = 0; step < warmUp + steps; step++) {
+      if (step === warmUp) peers.texts('');
+      const beginMs = now();
+      await program.trainStep(batches[step % batches.length]);
+      const endMs = now();
+      const exchanges = take();
+      if (step >= warmUp) found.push({ beginMs, endMs, exchanges });
+    }
+    program.dispose();
+    return found;
+  },
+  /** As many bytes to and from each of the others, of each of some lengths, several times. */
+  link(lengths, times) {
+    const { rank, size } = peers;
+    return lengths.split(',').map((length) => {
+      const bytes = Float64Array.from({ length: size }, (_, r) => (r === rank ? 0 : Number(length)));
+      const [out, into] = [new Uint8Array(size * Number(length)), new Uint8Array(size * Number(length))];
+      return Array.from({ length: Number(times) }, () => {
+        peers.texts('');
+        const beginMs = now();
+        peers.exchange(out, bytes, into, bytes);
+        return { beginMs, endMs: now() };
+      });
+    });
+  },
+};
+writeFileSync(`${path}.${name === 'link' ? 'link' : 'steps'}.${rest.at(-1)}.${peers.rank}`, v8.serialize(await tasks[name](...rest)));
+peers.end();

@@ -1,0 +1,66 @@
+import type { Exchanged } from '../../src/engines/simd/kernels.js';
+
+/** Milliseconds on a clock that all processes share. */
+interface Span {
+  readonly beginMs: number;
+  readonly endMs: number;
+}
+
+/** A step of one process: all that it took, and its exchanges with others, in their order. */
+export interface StepTimes extends Span {
+  readonly exchanges: readonly (Span & { readonly what: Exchanged; readonly bytes: number; readonly messages: number })[];
+}
+
+/** What a process sends in a step for one purpose. */
+export interface Sent {
+  readonly exchanges: number;
+  readonly bytes: number;
+  readonly messages: number;
+}
+
+/** Where the time of a step goes, and what a process sends in it: means over processes, and over the half of the steps that is neither the quickest nor the slowest. */
+export interface Split {
+  readonly stepMs: number;
+  readonly computeMs: number;
+  /** From when the last process has come to an exchange. */
+  readonly exchangeMs: number;
+  /** Until then. */
+  readonly waitMs: number;
+  readonly sent: ReadonlyMap<Exchanged, Sent>;
+}
+
+const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/**
+ * Parts the time of steps.
+ * @param processes the same steps, by process
+ */
+export function splitOf(processes: readonly (readonly StepTimes[])[]): Split {
+  const steps = processes[0]!.map((first, s) => {
+    const all = processes.map((each) => each[s]!);
+    // All are at the same exchange: nobody has what they wait for before the last has come.
+    const latest = first.exchanges.map((_, e) => Math.max(...all.map(({ exchanges }) => exchanges[e]!.beginMs)));
+    const waitMs = mean(all.map(({ exchanges }) => exchanges.reduce((sum, { beginMs, endMs }, e) => sum + Math.max(0, Math.min(endMs, latest[e]!) - beginMs), 0)));
+    const withinMs = mean(all.map(({ exchanges }) => exchanges.reduce((sum, { beginMs, endMs }) => sum + endMs - beginMs, 0)));
+    const stepMs = mean(all.map(({ beginMs, endMs }) => endMs - beginMs));
+    return { stepMs, waitMs, exchangeMs: withinMs - waitMs, computeMs: stepMs - withinMs, all };
+  });
+  const middle = [...steps].sort((a, b) => a.stepMs - b.stepMs).slice(steps.length >> 2, steps.length - (steps.length >> 2));
+  const of = (part: 'stepMs' | 'computeMs' | 'exchangeMs' | 'waitMs'): number => mean(middle.map((step) => step[part]));
+  const sent = new Map<Exchanged, Sent>();
+  const share = 1 / (steps.length * processes.length);
+  for (const { exchanges } of processes.flat()) {
+    for (const { what, bytes, messages } of exchanges) {
+      const { exchanges: before, bytes: others, messages: more } = sent.get(what) ?? { exchanges: 0, bytes: 0, messages: 0 };
+      sent.set(what, { exchanges: before + share, bytes: others + bytes * share, messages: more + messages * share });
+    }
+  }
+  return { stepMs: of('stepMs'), computeMs: of('computeMs'), exchangeMs: of('exchangeMs'), waitMs: of('waitMs'), sent };
+}
+
+/** What a process sends in a step in all. */
+export function allSent({ sent }: Pick<Split, 'sent'>): Sent {
+  const all = [...sent.values()];
+  const sum = (of: keyof Sent): number => all.reduce((total, each) => total + each[of], 0);
+  return { exchanges: sum('exchanges'), bytes: sum('bytes'), messages: sum('messages') };
+}

@@ -1,0 +1,83 @@
+import { describe, expect, it } from 'vitest';
+import { mirrorPeers } from '../../bench/cluster/mirror.js';
+import { linkOf, measuredLink, sentOf, shapeOf, stepMs, totalOf, type StepShape } from '../../bench/cluster/model.js';
+import { allSent, splitOf, type StepTimes } from '../../bench/cluster/split.js';
+import { batchesOf, planOf, type Workload } from '../../bench/workloads.js';
+import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import type { Exchanged } from '../../src/engines/simd/kernels.js';
+import { ALONE } from '../../src/peers.js';
+
+const exchange = (beginMs: number, endMs: number, bytes: number) => ({ what: 'rows' as const, beginMs, endMs, bytes, messages: 1 });
+
+describe('the time of a step that processes take together', () => {
+  it('is compute, what moves once all are there, and what is waited for until then', () => {
+    // The second comes to the exchange 3 ms after the first, and 1 ms later both have everything.
+    const first: StepTimes = { beginMs: 0, endMs: 10, exchanges: [exchange(2, 6, 100)] };
+    const second: StepTimes = { beginMs: 0, endMs: 10, exchanges: [exchange(5, 6, 300)] };
+    expect(splitOf([[first], [second]])).toMatchObject({ stepMs: 10, computeMs: 7.5, exchangeMs: 1, waitMs: 1.5 });
+    // Who needs nothing of the last one does not wait for it.
+    expect(splitOf([[{ ...first, exchanges: [exchange(2, 3, 100)] }], [second]])).toMatchObject({ computeMs: 9, exchangeMs: 0.5, waitMs: 0.5 });
+  });
+
+  it('leaves the quickest and the slowest quarter out, but counts what all steps send', () => {
+    const steps = [1, 4, 5, 100].map((ms, s): StepTimes => ({ beginMs: 0, endMs: ms, exchanges: [exchange(0, 0, 8 * s)] }));
+    const split = splitOf([steps]);
+    expect(split.stepMs).toBe(4.5);
+    expect(allSent(split)).toEqual({ exchanges: 1, bytes: 12, messages: 1 });
+  });
+});
+
+describe('the model of a step', () => {
+  const shape: StepShape = { processes: 2, weights: 1000, terms: 2, norms: [32], dealt: { tables: 1, rows: 100, numbers: 800 }, small: { tables: 1, rows: 10, numbers: 80 } };
+
+  it('counts the bytes of each exchange', () => {
+    expect(Object.fromEntries(sentOf(shape))).toEqual({
+      'row numbers': [4, 400],
+      rows: [3200],
+      'batch norm': [8 * 33],
+      losses: [8 * 6, 8 * 2],
+      'dense gradients': [2000, 2000],
+      'row gradients': [3200],
+      'small tables': [4, 40, 320],
+    });
+    expect(totalOf(shape)).toEqual({ exchanges: 12, bytes: 11_496 });
+    // Of four processes, each sends half as much again of dense gradients, and sums to three.
+    const four = sentOf({ ...shape, processes: 4 });
+    expect([four.get('dense gradients'), four.get('batch norm')]).toEqual([[3000, 3000], [3 * 8 * 33]]);
+  });
+
+  it('adds up work, latencies and bytes', () => {
+    // A gigabit a second is 125 bytes a microsecond.
+    expect(stepMs(2, shape, linkOf(0.05, 1))).toBeCloseTo(2 + 12 * 0.05 + 11_496 / 125_000, 12);
+    expect(stepMs(2, { ...shape, processes: 4 }, linkOf(0.05, 1))).toBeCloseTo(2 + 12 * 0.05 + totalOf({ ...shape, processes: 4 }).bytes / 125_000, 12);
+  });
+
+  it('reads a link off what was measured, also beyond it', () => {
+    const link = measuredLink(new Map([[1000, 3], [8, 1], [2000, 7]]));
+    expect([8, 504, 1000, 1250, 2000, 3000].map((bytes) => link(bytes, 1))).toEqual([1, 2, 3, 4, 7, 11]);
+    expect(link(0, 1)).toBeCloseTo(1, 1);
+  });
+
+  it.each(['global', 'local'] as const)('counts what the engine sends, with batch norm over rows that are %s', async (batchNorm) => {
+    const work: Workload = { name: 'mmoe', batchRows: 90, width: 6, numbers: ['D0'], model: { name: 'mmoe', experts: { count: 3, hidden: [10], activation: 'dice' }, tower: { hidden: [9, 5] } } };
+    const [plan, batches] = [{ ...planOf(work, 0.002), dealtRows: 100, batchNorm }, batchesOf(work, 3, 0.002)];
+    const mirror = mirrorPeers(4);
+    const sent = new Map<Exchanged, number>();
+    let [what, before]: [Exchanged | undefined, number] = [undefined, 0];
+    const count = (next?: Exchanged): void => {
+      const { bytes } = mirror.sent();
+      if (what !== undefined) sent.set(what, (sent.get(what) ?? 0) + (bytes - before) / batches.length);
+      [what, before] = [next, bytes];
+    };
+    const program = createSimdEngine(1, true, { onExchange: count }).compile({ ...plan, peers: { ...ALONE, ...mirror } });
+    for (const batch of batches) {
+      const { losses } = await program.trainStep(batch);
+      expect([...losses.values()].every(({ mean }) => Number.isFinite(mean))).toBe(true);
+    }
+    count();
+    const modelled = sentOf(shapeOf(plan, batches, 4, [0]));
+    expect([...sent.keys()].sort()).toEqual([...modelled.keys()].sort());
+    for (const [name, sizes] of modelled) expect([name, sent.get(name)]).toEqual([name, expect.closeTo(sizes.reduce((sum, bytes) => sum + bytes, 0), 6)]);
+    expect(modelled.get('rows')![0]).toBeGreaterThan(0);
+  });
+});
