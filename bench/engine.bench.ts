@@ -4,7 +4,7 @@ import { createSimdEngine } from '../src/engines/simd/engine.js';
 import { EVALUATION_BATCH_ROWS } from '../src/training/evaluate-batches.js';
 import { benchOptions, count, MACHINE, median, printTable, saveResults } from './results.js';
 import { phasesOf } from './phases.js';
-import { distinctRows, peakFlops, peakRowUpdates, trainingFlops } from './roofline.js';
+import { peakFlops, peaksOf, rooflineOf } from './roofline.js';
 import { compareVocabularies } from './vocabulary.js';
 import { batchesOf, chosenWorkloads, planOf, stepperOf, workloadName, WORKLOADS, type Workload } from './workloads.js';
 
@@ -55,23 +55,23 @@ it('engine', async () => {
     return;
   }
   const works = chosenWorkloads();
-  const flops = await byThreads(peakFlops);
-  const widths = new Map<number, Map<number, number>>();
-  for (const width of new Set(works.map((work) => work.width))) widths.set(width, await byThreads((threads) => peakRowUpdates(threads, width)));
+  const peaks = await byThreads((threads) => peaksOf(works, threads));
+  const bf16Flops = await byThreads((threads) => peakFlops(threads, 'bf16'));
+  const widths = [...new Set(works.map(({ width }) => width))];
+  const byLabel = (value: (threads: number) => string) => Object.fromEntries(THREADS.map((threads) => [label(threads), value(threads)]));
   printTable('Peaks, each kernel alone', [
-    { peak: 'products, GFLOP/s', ...Object.fromEntries([...flops].map(([threads, value]) => [label(threads), (value / 1e9).toFixed(1)])) },
-    ...[...widths].map(([width, rates]) => ({ peak: `Adam on random rows of ${width}, rows/s`, ...Object.fromEntries([...rates].map(([threads, value]) => [label(threads), count(value)])) })),
+    { peak: 'products, GFLOP/s', ...byLabel((threads) => (peaks.get(threads)!.flops / 1e9).toFixed(1)) },
+    { peak: 'products in bf16, GFLOP/s', ...byLabel((threads) => (bf16Flops.get(threads)! / 1e9).toFixed(1)) },
+    ...widths.map((width) => ({ peak: `Adam on random rows of ${width}, rows/s`, ...byLabel((threads) => count(peaks.get(threads)!.rowUpdates.get(width)!)) })),
   ]);
 
   const results = [];
   for (const work of works) {
-    const perRow = trainingFlops(planOf(work).graph);
-    const touched = median(batchesOf(work, 5).map(distinctRows));
     for (const [threads, { trainMs, predictedRowsPerSecond }] of await byThreads((n) => measure(work, n, stepsOf(work)))) {
-      const rooflineMs = 1000 * ((perRow * work.batchRows) / flops.get(threads)! + touched / widths.get(work.width)!.get(threads)!);
+      const roofline = rooflineOf(work, peaks.get(threads)!);
       results.push({
         workload: workloadName(work), threads, trainMs, trainedRowsPerSecond: (1000 * work.batchRows) / trainMs, predictedRowsPerSecond,
-        megaflopsPerStep: (perRow * work.batchRows) / 1e6, rowUpdatesPerStep: touched, shareOfRoofline: rooflineMs / trainMs,
+        megaflopsPerStep: roofline.flops / 1e6, rowUpdatesPerStep: roofline.rows, shareOfRoofline: roofline.ms / trainMs,
       });
     }
   }
@@ -95,7 +95,11 @@ it('engine', async () => {
   }
   if (byVocabulary.length > 0) printTable(`${workloadName(esmm)} by vocabulary`, byVocabulary.map(({ millions, rowsPerSecond }) => ({ 'million ids': String(millions), 'trained, rows/s': count(rowsPerSecond) })));
   saveResults('engine', {
-    peaks: { flopsPerSecond: Object.fromEntries(flops), rowUpdatesPerSecondByWidth: Object.fromEntries([...widths].map(([width, rates]) => [width, Object.fromEntries(rates)])) },
+    peaks: {
+      flopsPerSecond: Object.fromEntries(THREADS.map((threads) => [threads, peaks.get(threads)!.flops])),
+      bf16FlopsPerSecond: Object.fromEntries(bf16Flops),
+      rowUpdatesPerSecondByWidth: Object.fromEntries(widths.map((width) => [width, Object.fromEntries(THREADS.map((threads) => [threads, peaks.get(threads)!.rowUpdates.get(width)!]))])),
+    },
     workloads: results,
     phases,
     byVocabulary,

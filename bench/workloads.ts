@@ -1,5 +1,6 @@
 import type { BagColumn, Batch } from '../src/batch.js';
 import type { Plan, Program } from '../src/engines/engine.js';
+import type { Precision } from '../src/engines/precision.js';
 import { buildModel, embeddingParts, models, type ModelSpec } from '../src/models/models.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../src/optimizers/optimizers.js';
 import { randomStream } from '../src/random.js';
@@ -31,23 +32,30 @@ export interface Workload {
   readonly embeddings?: object;
   /** The weighting of the terms, if not the default. */
   readonly weighting?: string;
+  /** Of the products of its steps, if not f32. */
+  readonly precision?: Precision;
 }
 
 const esmm = (hidden: number[]): object => ({ name: 'esmm', ctrTower: { hidden }, cvrTower: { hidden } });
 const ESMM = { width: 16, numbers: [], model: esmm([16, 8]) };
+const ESMM_PAPER = { width: 18, numbers: [], model: esmm([360, 200, 80]) };
+const MMOE_WIDE = { width: 16, numbers: [], model: { name: 'mmoe', experts: { count: 3, hidden: [128, 64] }, tower: { hidden: [128, 64] } } };
 
 /** The sizes of torch-rechub's examples, of the ESMM paper, and of TorchEasyRec's Ali-CCP. */
 export const WORKLOADS: readonly Workload[] = [
   { name: 'esmm', batchRows: 20, ...ESMM },
   { name: 'esmm', batchRows: 1024, ...ESMM },
   { name: 'esmm', batchRows: 4096, ...ESMM },
+  { name: 'esmm', batchRows: 16_384, ...ESMM },
   { name: 'mmoe', batchRows: 1024, width: 4, numbers: NUMBERS, model: { name: 'mmoe', experts: { count: 8, hidden: [16] }, tower: { hidden: [8] } } },
-  { name: 'mmoe-wide', batchRows: 1024, width: 16, numbers: [], model: { name: 'mmoe', experts: { count: 3, hidden: [128, 64] }, tower: { hidden: [128, 64] } } },
+  { name: 'mmoe-wide', batchRows: 1024, ...MMOE_WIDE },
+  { name: 'mmoe-wide', batchRows: 8192, ...MMOE_WIDE },
   { name: 'esmm-bags', batchRows: 1024, ...ESMM, bags: { '210': 4, '853': 10, '109_14': 20, '110_14': 60, '127_14': 30, '150_14': 30 } },
   { name: 'esmm-row-wise', batchRows: 1024, ...ESMM, embeddings: { name: 'row-wise-adagrad' } },
   // A pass back for each term, and their products.
   { name: 'esmm-pcgrad', batchRows: 1024, ...ESMM, weighting: 'pcgrad' },
-  { name: 'esmm-paper', batchRows: 1024, width: 18, numbers: [], model: esmm([360, 200, 80]) },
+  { name: 'esmm-paper', batchRows: 1024, ...ESMM_PAPER },
+  { name: 'esmm-paper', batchRows: 8192, ...ESMM_PAPER },
 ];
 
 /** What a workload is called: its model and its batch. */
@@ -74,7 +82,7 @@ function tasksOf(spec: ModelSpec): readonly Task[] {
 }
 
 /** The plan of a workload; `scale` multiplies the vocabulary. */
-export function planOf({ batchRows, width, numbers, bags = {}, model, embeddings = {}, weighting }: Workload, scale = 1): Plan {
+export function planOf({ batchRows, width, numbers, bags = {}, model, embeddings = {}, weighting, precision = 'f32' }: Workload, scale = 1): Plan {
   const spec = models.schema.parse(model);
   const tasks = tasksOf(spec);
   const tables = FIELDS.map((name) => ({ name, rows: Math.max(1, Math.round(VOCABULARY[name]! * scale)), width }));
@@ -85,7 +93,7 @@ export function planOf({ batchRows, width, numbers, bags = {}, model, embeddings
   const inputs = numbers.map((field, i) => ({ field, offset: FIELDS.length * width + i, width: 1, kind: 'number' as const }));
   const layout = withEmbeddingParts({ width: FIELDS.length * width + numbers.length, tables, columns: [...ids, ...inputs] }, embeddingParts(spec, tasks).length);
   const graph = buildModel(spec, layout, tasks);
-  return { graph, layout, optimizers: { dense: denseOptimizers.schema.parse({}), embeddings: embeddingOptimizerSchema.parse(embeddings) }, seed: 1, batchRows, ...(weighting !== undefined && combinesTerms(trainingOf(weighting).weighting) && { step: { combinesTerms: true } }) };
+  return { graph, layout, optimizers: { dense: denseOptimizers.schema.parse({}), embeddings: embeddingOptimizerSchema.parse(embeddings) }, seed: 1, batchRows, step: { precision, ...(weighting !== undefined && combinesTerms(trainingOf(weighting).weighting) && { combinesTerms: true }) } };
 }
 
 const trainingOf = (weighting: string): TrainingOptions => trainingOptions.parse({ weighting: { name: weighting } });

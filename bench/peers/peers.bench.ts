@@ -1,10 +1,11 @@
-// mtl beside PyTorch tuned by hand and torch-rechub, in turns on one machine: rows trained a second, and ratios with their spread (5 minutes).
+// mtl beside PyTorch tuned by hand (fp32, compiled, bf16, both) and torch-rechub, in turns on one machine: rows trained a second, ratios with their spread, and the share of the roofline (half an hour; --only takes some).
 import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { it } from 'vitest';
 import { count, MACHINE, median, printTable, resultsFile, saveResults } from '../results.js';
 import { chosenWorkloads, workloadName, type Workload } from '../workloads.js';
-import { findTorch, ownSide, torchSide, type Side, type Versions } from './sides.js';
+import { peaksOf, rooflineOf, type Peaks } from '../roofline.js';
+import { findTorch, ownSide, TORCH_FORMS, torchSide, type Side, type Versions } from './sides.js';
 
 const ROUNDS = 5;
 /** Long enough that a clock's jitter and a stray interrupt do not matter. */
@@ -15,8 +16,18 @@ const SETTLE_MS = 300;
 /** Distinct rows of a side, gone through again and again. */
 const rowsOf = ({ batchRows }: Workload): number => Math.floor(Math.min(200_000, batchRows * 4000) / batchRows) * batchRows;
 
-/** What we want to be, against PyTorch by hand. */
-const TARGETS: Readonly<Record<string, string>> = { 'esmm-20': '≥ 8', 'esmm-1024': '≥ 3.5', 'esmm-4096': '≥ 3.5', 'mmoe-1024': '≥ 3.5', 'mmoe-wide-1024': '≥ 1', 'esmm-paper-1024': 'near 1' };
+/** What we want to be: in f32 against PyTorch by hand; and against its best form, in f32 or, of wide models, in bf16. */
+const TARGETS: Readonly<Record<string, { readonly hand: string; readonly best?: string; readonly bf16?: string }>> = {
+  'esmm-20': { hand: '≥ 12' },
+  'esmm-1024': { hand: '≥ 5', best: '≥ 4' },
+  'esmm-4096': { hand: '≥ 4', best: '≥ 3' },
+  'esmm-16384': { hand: '≥ 3.5', best: '≥ 3' },
+  'mmoe-1024': { hand: '≥ 4', best: '≥ 4' },
+  'mmoe-wide-1024': { hand: '≥ 2', bf16: '≥ 1.5' },
+  'mmoe-wide-8192': { hand: '≥ 1.4', bf16: '≥ 1.5' },
+  'esmm-paper-1024': { hand: '≥ 1.6', bf16: '≥ 1.3' },
+  'esmm-paper-8192': { hand: '≥ 1.1', bf16: '≥ 1.3' },
+};
 
 interface Measured {
   readonly name: string;
@@ -41,8 +52,7 @@ async function inTurns(sides: readonly Side[], batchRows: number): Promise<{ mea
     for (const { side, steps, ms } of states) {
       await setTimeout(SETTLE_MS);
       // Our own sides are one process, which cannot tell its parts apart.
-      const own = side.name.startsWith('mtl');
-      const others = sides.filter((other) => other.name.startsWith('mtl') !== own || (!own && other !== side));
+      const others = sides.filter((other) => other !== side && !(other.isOwn && side.isOwn));
       const before = others.map((other) => other.cpuSeconds());
       const start = performance.now();
       ms.push(await side.run(steps));
@@ -65,18 +75,48 @@ function ratioOf(ours: Measured, theirs: Measured): Ratio {
   return { median: median(ratios), least: Math.min(...ratios), most: Math.max(...ratios) };
 }
 
-async function compare(work: Workload, { torchRechub }: Versions) {
+/** Those that run, and of the others why they do not. */
+async function sidesOf(work: Workload, { torchRechub }: Versions): Promise<{ sides: Side[]; missing: string[] }> {
   const rows = rowsOf(work);
-  const sides = [...new Set([MACHINE.cores, 1])].map((threads) => ownSide(work, threads, rows));
+  const sides: Side[] = [ownSide(work, MACHINE.cores, rows), ownSide({ ...work, precision: 'bf16' }, MACHINE.cores, rows), ...(MACHINE.cores > 1 ? [ownSide(work, 1, rows)] : [])];
+  const missing: string[] = [];
+  for (const form of Object.keys(TORCH_FORMS) as (keyof typeof TORCH_FORMS)[]) {
+    if (form === 'rechub' && torchRechub === null) continue;
+    try {
+      sides.push(await torchSide(form, work, rows));
+    } catch (error) {
+      missing.push(error instanceof Error ? error.message : String(error));
+    }
+  }
+  return { sides, missing };
+}
+
+async function compare(work: Workload, versions: Versions, peaks: Peaks) {
+  const { sides, missing } = await sidesOf(work, versions);
+  for (const reason of missing) console.log(`${workloadName(work)}: ${reason}`);
   try {
-    sides.push(await torchSide('hand', work, rows));
-    if (torchRechub !== null) sides.push(await torchSide('torch-rechub', work, rows));
     const { measured, idleShare } = await inTurns(sides, work.batchRows);
-    const [ours, hand, rechub] = [measured[0]!, measured.find(({ name }) => name === 'PyTorch by hand')!, measured.find(({ name }) => name === 'torch-rechub')];
-    return { workload: workloadName(work), sides: measured, toHand: ratioOf(ours, hand), ...(rechub === undefined ? {} : { toRechub: ratioOf(ours, rechub) }), idleShare };
+    const named = (name: string): Measured | undefined => measured.find((each) => each.name === name);
+    const [ours, bf16] = [measured[0]!, measured[1]!];
+    const forms = [TORCH_FORMS.hand, TORCH_FORMS.compiled, TORCH_FORMS.bf16, TORCH_FORMS.compiledBf16].flatMap(({ name }) => named(name) ?? []);
+    const best = forms.reduce((fastest, form) => (form.rowsPerSecond > fastest.rowsPerSecond ? form : fastest));
+    const rechub = named(TORCH_FORMS.rechub.name);
+    return {
+      workload: workloadName(work), sides: measured, missing, best: best.name,
+      toHand: ratioOf(ours, named(TORCH_FORMS.hand.name)!), toBest: ratioOf(ours, best), bf16ToBest: ratioOf(bf16, best),
+      ...(rechub === undefined ? {} : { toRechub: ratioOf(ours, rechub) }),
+      shareOfRoofline: rooflineOf(work, peaks).ms / median(ours.ms), idleShare,
+    };
   } finally {
     for (const side of sides) await side.close();
   }
+}
+
+/** By side; one that did not run has none. */
+function rowsPerSecondOf(sides: readonly Measured[]): Record<string, string> {
+  const measured = new Map(sides.map(({ name, rowsPerSecond }) => [name, count(rowsPerSecond)]));
+  const names = [...sides.filter(({ name }) => name.startsWith('mtl')).map(({ name }) => name), ...Object.values(TORCH_FORMS).map(({ name }) => name)];
+  return Object.fromEntries(names.map((name) => [name, measured.get(name) ?? '–']));
 }
 
 /** Entries of earlier runs, so that a bench may be run workload by workload. */
@@ -93,21 +133,28 @@ it('peers', async () => {
     return;
   }
   if (torch.torchRechub === null) console.log('torch-rechub is not installed in this Python: it is left out');
+  const peaks = await peaksOf(works, MACHINE.cores);
   const results = [];
-  for (const work of works) results.push(await compare(work, torch));
+  for (const work of works) results.push(await compare(work, torch, peaks));
 
   const spread = ({ median: middle, least, most }: Ratio): string => `${middle.toFixed(2)} (${least.toFixed(2)} to ${most.toFixed(2)})`;
   printTable(
-    `Rows trained a second, medians of ${ROUNDS} rounds in turns; ratios of ${MACHINE.cores} threads, with the least and the most of a round`,
-    results.map(({ workload, sides, toHand, toRechub, idleShare }) => ({
+    `Rows trained a second, medians of ${ROUNDS} rounds in turns`,
+    results.map(({ workload, sides, idleShare }) => ({ workload, ...rowsPerSecondOf(sides), 'idle sides took': `${(100 * idleShare).toFixed(0)}% of a core` })),
+  );
+  printTable(
+    `Ratios of ${MACHINE.cores} threads, with the least and the most of a round; targets; and what share of the roofline f32 is (see the bench engine)`,
+    results.map(({ workload, best, toHand, toBest, bf16ToBest, toRechub, shareOfRoofline }) => ({
       workload,
-      ...Object.fromEntries(sides.map(({ name, rowsPerSecond }) => [name, count(rowsPerSecond)])),
-      'to PyTorch by hand': spread(toHand),
-      target: TARGETS[workload] ?? '',
-      ...(toRechub === undefined ? {} : { 'to torch-rechub': spread(toRechub) }),
-      'idle sides took': `${(100 * idleShare).toFixed(0)}% of a core`,
+      'f32 to PyTorch by hand': spread(toHand), target: TARGETS[workload]?.hand ?? '',
+      'its best form': best,
+      'f32 to it': spread(toBest), 'target ': TARGETS[workload]?.best ?? '',
+      'bf16 to it': spread(bf16ToBest), 'target  ': TARGETS[workload]?.bf16 ?? '',
+      'f32 to torch-rechub': toRechub === undefined ? '' : spread(toRechub),
+      'share of roofline': `${(100 * shareOfRoofline).toFixed(0)}%`,
     })),
   );
+  console.log(`peaks of ${MACHINE.cores} threads: ${(peaks.flops / 1e9).toFixed(1)} GFLOP/s in products; ${[...peaks.rowUpdates].map(([width, rate]) => `${count(rate)} random rows of ${width} by Adam`).join(', ')} a second`);
   console.log(`torch ${torch.torch} (${torch.blas}, ${torch.cpu}, ${torch.threads} threads), torch-rechub ${torch.torchRechub ?? 'none'}, Python ${torch.python}`);
   const run = { machine: MACHINE, time: new Date().toISOString(), torch };
   saveResults('peers', { workloads: { ...earlier(), ...Object.fromEntries(results.map((result) => [result.workload, { ...result, ...run }])) } });

@@ -9,6 +9,8 @@ import { batchesOf, planOf, type Workload } from '../workloads.js';
 /** One who trains a workload, warm, in rounds; between rounds it sleeps. */
 export interface Side {
   readonly name: string;
+  /** Ours share a process. */
+  readonly isOwn: boolean;
   /** Trains so many steps; the milliseconds of one, the median of their second half. */
   run(steps: number): Promise<number>;
   /** Seconds of processor time that it has used so far; undefined where the system does not tell. */
@@ -45,7 +47,8 @@ export function ownSide(work: Workload, threads: number, rows: number): Side {
   const batches = batchesOf(work, Math.floor(rows / work.batchRows));
   let next = 0;
   return {
-    name: `mtl, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
+    name: `mtl${work.precision === undefined ? '' : ` ${work.precision}`}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
+    isOwn: true,
     async run(steps) {
       const times: number[] = [];
       for (let step = 0; step < steps; step++) {
@@ -66,21 +69,35 @@ export function ownSide(work: Workload, threads: number, rows: number): Side {
   };
 }
 
-/** PyTorch, a process of its own that stays warm. */
-export async function torchSide(side: 'hand' | 'torch-rechub', work: Workload, rows: number): Promise<Side> {
-  const child = spawn(PYTHON, [SCRIPT, '--side', side, '--model', work.name, '--batch', String(work.batchRows), '--rows', String(rows), '--rounds'], { stdio: ['pipe', 'pipe', 'pipe'] });
+/** PyTorch by hand in its forms, the plain one first, and torch-rechub: what they are called, and what the script calls them. */
+export const TORCH_FORMS = {
+  hand: { name: 'PyTorch by hand', options: ['--side', 'hand'] },
+  compiled: { name: 'compiled', options: ['--side', 'hand', '--compiled'] },
+  bf16: { name: 'bf16', options: ['--side', 'hand', '--bf16'] },
+  compiledBf16: { name: 'compiled bf16', options: ['--side', 'hand', '--compiled', '--bf16'] },
+  rechub: { name: 'torch-rechub', options: ['--side', 'torch-rechub'] },
+} as const;
+
+/**
+ * PyTorch, a process of its own that stays warm; it is ready when it has compiled what it compiles.
+ * @throws Error with its last words where it ends before
+ */
+export async function torchSide(form: keyof typeof TORCH_FORMS, work: Workload, rows: number): Promise<Side> {
+  const { name, options } = TORCH_FORMS[form];
+  const child = spawn(PYTHON, [SCRIPT, ...options, '--model', work.name, '--batch', String(work.batchRows), '--rows', String(rows), '--rounds'], { stdio: ['pipe', 'pipe', 'pipe'] });
   // Its last words, for when it dies; a progress bar writes there too.
   let said = '';
   child.stderr.on('data', (chunk: Buffer) => (said = (said + chunk.toString()).slice(-2000)));
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const answer = async (): Promise<unknown> => {
     const line = await lines.next();
-    if (line.done === true) throw new Error(`${side} ended: ${said}`);
+    if (line.done === true) throw new Error(`${name} ended: ${said.trim().split('\n').at(-1)}`);
     return JSON.parse(line.value);
   };
   await answer();
   return {
-    name: side === 'hand' ? 'PyTorch by hand' : side,
+    name,
+    isOwn: false,
     async run(steps) {
       child.stdin.write(`go ${steps}\n`);
       return ((await answer()) as { readonly ms: number }).ms;

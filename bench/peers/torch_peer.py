@@ -8,7 +8,8 @@
 
 Sides: torch-rechub, as it ships: its models, its data loader, its trainer's loop (Adam over all weights, dense gradients of the
 tables, weight decay 1e-5); and hand, PyTorch as someone writes it who knows where the time goes: one table for all fields with
-sparse gradients and SparseAdam, fused Adam for the rest, no weight decay, batches as slices of what lies in memory.
+sparse gradients and SparseAdam, fused Adam for the rest, no weight decay, batches as slices of what lies in memory. Of hand there
+are other forms: --compiled, by torch.compile, which compiles in its first steps, before it is ready; --bf16, under autocast; and both.
 A time is the median of a step in the second half of the steps. Needs numpy, torch and, for its side, torch-rechub.
 """
 import os
@@ -33,6 +34,8 @@ USER = {'101': 238635, '121': 98, '122': 14, '124': 3, '125': 8, '126': 4, '127'
 ITEM = {'129': 5, '205': 467298, '206': 6929, '207': 263942, '210': 80000, '216': 106399}
 FIELDS = {**USER, **ITEM}
 NUMBERS = 8
+# What is compiled is compiled by the end of these.
+WARM_STEPS = 3
 
 MODELS = {
     'esmm': dict(width=16, tower=[16, 8]),
@@ -52,7 +55,7 @@ def draw_rows(count):
     return ids, random.random((count, NUMBERS), dtype=np.float32), click, purchase.astype(np.float32)
 
 
-def hand(model, batch, rows):
+def hand(model, batch, rows, compiled, bf16):
     """A function that trains so many steps and gives the seconds of each."""
     ids, numbers, click, purchase = draw_rows(rows)
     offsets = np.cumsum([0, *FIELDS.values()])
@@ -77,17 +80,29 @@ def hand(model, batch, rows):
         towers = nn.ModuleList(stack(model['expert'][-1], model['tower'], True) for _ in range(2))
         parts = nn.ModuleList([experts, gates, towers])
 
-        def loss_of(x, clicks, purchases):
+        def logits_of(x):
             outputs = torch.stack([expert(x) for expert in experts], dim=1)
-            logits = [tower((gate(x).unsqueeze(2) * outputs).sum(1)).squeeze(1) for gate, tower in zip(gates, towers)]
-            return (F.binary_cross_entropy_with_logits(logits[0], clicks) + F.binary_cross_entropy_with_logits(logits[1], purchases)) / 2
+            return [tower((gate(x).unsqueeze(2) * outputs).sum(1)).squeeze(1) for gate, tower in zip(gates, towers)]
+
+        def losses_of(ctr, cvr, clicks, purchases):
+            return (F.binary_cross_entropy_with_logits(ctr, clicks) + F.binary_cross_entropy_with_logits(cvr, purchases)) / 2
     else:
         parts = nn.ModuleList(stack(inputs, model['tower'], True) for _ in range(2))
 
-        def loss_of(x, clicks, purchases):
-            ctr, cvr = (torch.sigmoid(tower(x)).squeeze(1) for tower in parts)
+        def logits_of(x):
+            return [tower(x).squeeze(1) for tower in parts]
+
+        def losses_of(ctr, cvr, clicks, purchases):
+            ctr, cvr = torch.sigmoid(ctr), torch.sigmoid(cvr)
             return F.binary_cross_entropy(ctr, clicks) + F.binary_cross_entropy(ctr * cvr, purchases)
 
+    def loss_of(x, clicks, purchases):
+        with torch.autocast('cpu', torch.bfloat16, enabled=bf16):
+            logits = logits_of(x)
+        return losses_of(*(logit.float() for logit in logits), clicks, purchases)
+
+    if compiled:
+        loss_of = torch.compile(loss_of)
     optimizers = [torch.optim.SparseAdam(table.parameters(), lr=1e-3), torch.optim.Adam(parts.parameters(), lr=1e-3, fused=True)]
     begins = itertools.cycle(range(0, rows, batch))
 
@@ -111,7 +126,7 @@ def hand(model, batch, rows):
     return train
 
 
-def rechub(model, batch, rows):
+def rechub(model, batch, rows, *_):
     """The same for torch-rechub: a step lasts from one optimizer step to the next, its data loader included."""
     from torch_rechub.basic.features import DenseFeature, SparseFeature
     from torch_rechub.models.multi_task import ESMM, MMOE
@@ -167,6 +182,8 @@ def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument('--side', choices=SIDES)
     options.add_argument('--model', choices=MODELS)
+    options.add_argument('--compiled', action='store_true')
+    options.add_argument('--bf16', action='store_true')
     options.add_argument('--batch', type=int, default=1024)
     options.add_argument('--steps', type=int, default=100)
     options.add_argument('--rows', type=int, help='distinct rows, gone through again and again (as many as the steps take, at most 1,000,000)')
@@ -184,7 +201,7 @@ def main():
             options.error('name a --side and a --model')
         torch.manual_seed(0)
         rows = (chosen.rows or min(chosen.batch * chosen.steps, 1_000_000)) // chosen.batch * chosen.batch
-        train = SIDES[chosen.side](MODELS[chosen.model], chosen.batch, rows)
+        train = SIDES[chosen.side](MODELS[chosen.model], chosen.batch, rows, chosen.compiled, chosen.bf16)
 
         def measure(steps):
             seconds = train(steps)
@@ -193,6 +210,7 @@ def main():
         if not chosen.rounds:
             ms = measure(chosen.steps)
             return say({'side': chosen.side, 'model': chosen.model, 'batch': chosen.batch, 'ms': ms, 'rowsPerSecond': round(1000 * chosen.batch / ms), **versions()})
+        train(WARM_STEPS)
         say({'ready': versions()})
         for line in sys.stdin:
             say({'ms': measure(int(line.removeprefix('go ')))})
