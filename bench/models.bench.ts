@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { it } from 'vitest';
 import { keptConfig, keptSpeed, measureConfig, measureSpeed } from './models/measure.js';
 import { LOGS, plantedLog, type LogName, type PlantedLog } from './models/planted.js';
+import { precisionTable } from './models/precision.js';
 import { modelsTable, withSection } from './models/table.js';
 import { benchOptions, count, describeMachine } from './results.js';
 
@@ -14,7 +15,7 @@ const FIRST_SEED = 1;
 const SPEED_ROWS = 200_000;
 const A_DAY = 86_400_000;
 
-const { rows = 2_000_000, seeds = 3, only, threads, log, write, set, speed, kept } = benchOptions();
+const { rows = 2_000_000, seeds = 3, only, threads, log, write, set, speed, kept, precision } = benchOptions();
 const names = readdirSync(join(ROOT, 'configs')).filter((file) => file.endsWith('.yaml')).map((file) => file.slice(0, -'.yaml'.length));
 const configs = names.filter((name) => only.length === 0 || only.includes(name)).map((name) => join(ROOT, 'configs', `${name}.yaml`));
 
@@ -22,6 +23,7 @@ it('models', async () => {
   const unknown = only.filter((name) => !names.includes(name));
   if (unknown.length > 0) throw new Error(`no config '${unknown.join("', '")}'; there are ${names.join(', ')}`);
   if (speed) return measureSpeeds();
+  if (precision !== undefined) return comparePrecisions(precision);
   for (const name of (log === undefined ? Object.keys(LOGS) : [log]) as LogName[]) {
     const planted = await plantedLog(KEPT, name, rows);
     if (!kept) await trainAll(name, planted);
@@ -41,13 +43,27 @@ function seedsOf(): readonly number[] {
 }
 
 /** Every config with one seed first, so that there is soon something to see of each. */
-async function trainAll(name: LogName, planted: PlantedLog): Promise<void> {
+async function trainAll(name: LogName, planted: PlantedLog, changes = set): Promise<void> {
   for (const seed of seedsOf()) {
     for (const config of configs) {
-      const trained = await measureConfig(config, planted, { seed, threads, set });
+      const trained = await measureConfig(config, planted, { seed, threads, set: changes });
       console.log(modelsTable(name, planted, [{ config, runs: [trained], rowsPerSecond: undefined }]).split('\n').at(-1));
     }
   }
+}
+
+/** Every config with products in f32 and in another precision, on one log. */
+async function comparePrecisions(other: string): Promise<void> {
+  const planted = await plantedLog(KEPT, log ?? 'plain', rows);
+  const changed = [...set, `training.precision=${other}`];
+  if (!kept) {
+    await trainAll(log ?? 'plain', planted);
+    await trainAll(log ?? 'plain', planted, changed);
+  }
+  const runsOf = (config: string, changes: readonly string[]) => seedsOf().flatMap((seed) => keptConfig(config, planted, { seed, threads, set: changes }) ?? []);
+  const table = precisionTable(other, configs.map((config) => ({ config, f32: runsOf(config, set), other: runsOf(config, changed) })));
+  console.log(`\n${log ?? 'plain'}: ${rows} rows, ${seeds} seeds, ${describeMachine()}\n${table}\n`);
+  if (write !== undefined) writeFileSync(write, withSection(readFileSync(write, 'utf8'), `products in ${other}`, table));
 }
 
 async function measureSpeeds(): Promise<void> {

@@ -12,21 +12,23 @@ export interface BenchOptions {
   readonly rows: number | undefined;
   readonly seeds: number | undefined;
   readonly threads: number | undefined;
-  readonly log: string | undefined;
+  readonly log: 'plain' | 'biased' | undefined;
   readonly write: string | undefined;
   readonly set: readonly string[];
   /** Of models: measure rows/s alone. */
   readonly speed: boolean;
   /** Of models: train nothing, and make the tables of what earlier calls kept. */
   readonly kept: boolean;
+  /** Of models: what is set beside f32. */
+  readonly precision: string | undefined;
 }
 
 /** Reads what run.js hands over. */
 export function benchOptions(): BenchOptions {
-  const values = JSON.parse(process.env['MTL_BENCH_OPTIONS'] ?? '{}') as Readonly<Record<'only' | 'vocabulary' | 'rows' | 'seeds' | 'threads' | 'log' | 'write', string | undefined>> & { readonly set?: readonly string[]; readonly speed?: boolean; readonly kept?: boolean };
+  const values = JSON.parse(process.env['MTL_BENCH_OPTIONS'] ?? '{}') as Readonly<Record<'only' | 'vocabulary' | 'rows' | 'seeds' | 'threads' | 'write' | 'precision', string | undefined>> & { readonly log?: BenchOptions['log'];  readonly set?: readonly string[]; readonly speed?: boolean; readonly kept?: boolean };
   const whole = (text: string | undefined): number | undefined => (text === undefined ? undefined : Number(text));
-  const { only = '', vocabulary, rows, seeds, threads, log, write, set = [], speed = false, kept = false } = values;
-  return { only: only.split(',').filter((name) => name !== ''), vocabulary: vocabulary === undefined ? undefined : 1e6 * Number.parseInt(vocabulary, 10), rows: whole(rows), seeds: whole(seeds), threads: whole(threads), log, write, set, speed, kept };
+  const { only = '', vocabulary, rows, seeds, threads, log, write, set = [], speed = false, kept = false, precision } = values;
+  return { only: only.split(',').filter((name) => name !== ''), vocabulary: vocabulary === undefined ? undefined : 1e6 * Number.parseInt(vocabulary, 10), rows: whole(rows), seeds: whole(seeds), threads: whole(threads), log, write, set, speed, kept, precision };
 }
 
 /** What numbers of speed depend on. */

@@ -37,6 +37,7 @@ ${lines([
   ['--threads N', 'of models: workers of a training; one a core where it is left out'],
   ['--set KEY=VALUE', 'of models: changes to each config, as for mtl train; repeatable'],
   ['--speed', 'of models: measures rows/s alone, in minutes; close what else is running'],
+  ['--precision bf16', 'of models: the AUC with products in bf16 beside that in f32, on the plain log; nothing else'],
   ['--kept', 'of models: trains nothing, and makes the tables of what earlier calls measured'],
   ['--write FILE', 'of models and cluster: puts the tables between the marks of this page, as in docs/models.md'],
   ['--help', 'this'],
@@ -51,7 +52,7 @@ function fail(message) {
 
 function readArguments() {
   const text = { type: 'string' };
-  const options = { peers: { type: 'boolean', default: false }, only: text, device: text, vocabulary: text, kernels: text, rows: text, seeds: text, log: text, threads: text, set: { type: 'string', multiple: true }, speed: { type: 'boolean' }, kept: { type: 'boolean' }, write: text, help: { type: 'boolean', default: false } };
+  const options = { peers: { type: 'boolean', default: false }, only: text, device: text, vocabulary: text, kernels: text, rows: text, seeds: text, log: text, threads: text, set: { type: 'string', multiple: true }, speed: { type: 'boolean' }, kept: { type: 'boolean' }, write: text, precision: text, help: { type: 'boolean', default: false } };
   try {
     return parseArgs({ options, allowPositionals: true });
   } catch (error) {
@@ -69,6 +70,7 @@ if (unknown.length > 0) fail(`no bench '${unknown.join("', '")}'; there are ${na
 for (const name of ['rows', 'seeds', 'threads']) if (values[name] !== undefined && !/^[1-9]\d{0,8}$/.test(values[name])) fail(`--${name} '${values[name]}' is no whole number from 1`);
 if (values.vocabulary !== undefined && !/^[1-9]\d{0,5}M$/.test(values.vocabulary)) fail(`--vocabulary '${values.vocabulary}' is no number of millions, as in 400M`);
 if (values.log !== undefined && !['plain', 'biased'].includes(values.log)) fail(`no log '${values.log}'; there are plain, biased`);
+if (values.precision !== undefined && values.precision !== 'bf16') fail(`--precision '${values.precision}' is not bf16`);
 if (values.kernels !== undefined && !['auto', 'native', 'wasm'].includes(values.kernels)) fail(`--kernels '${values.kernels}' is none of auto, native, wasm`);
 if (values.device !== undefined && !['cpu', 'webgpu'].includes(values.device)) fail(`--device '${values.device}' is none of cpu, webgpu`);
 if (values.device === 'webgpu') positionals.splice(0, positionals.length, 'webgpu');
