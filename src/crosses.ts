@@ -4,7 +4,7 @@ import { crossYaml } from './crosses/feature-yaml.js';
 import { searchCrosses, type FoundCross } from './crosses/search.js';
 import { column } from './batch.js';
 import { holdRows } from './data/batches/held-rows.js';
-import { refuseBadRows, skipBadRows } from './data/rows/rejects.js';
+import { rejectPolicy } from './data/rows/rejects.js';
 import { blockColumns } from './data/rows/row-block.js';
 import { encodedFormat, rowFormatOf } from './data/rows/row-format.js';
 import type { Access, ReadProgress, Reading } from './data/sources/source.js';
@@ -59,7 +59,7 @@ export async function findCrosses({ experiment, task: name, top, rows, seed, thr
   const task = chosenTask(tasks, name);
   const format = rowFormatOf({ tasks, groups: Object.values(features), cells: data, sampling: data.sampling });
   const { train } = await openData(data, format);
-  const policy = data.onBadRow === 'skip' ? skipBadRows(undefined, data.maxRejects) : refuseBadRows;
+  const policy = rejectPolicy(data);
   const reading: Reading = { policy, onNotice, cache: { folder: data.cache, onNotice }, verifyData, threads, signal, ...(onProgress && { onProgress }) };
   const encoded = encodedFormat(format, await train.fit(format, reading));
   const dataset = await train.dataset(encoded, reading);

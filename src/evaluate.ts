@@ -1,6 +1,6 @@
 import { dialectOf } from './data/dialect.js';
 import { splitFilesOf, type DataOptions, type Paths } from './data/options.js';
-import { refuseBadRows, skipBadRows } from './data/rows/rejects.js';
+import { rejectPolicy } from './data/rows/rejects.js';
 import { withKeys } from './data/rows/row-format.js';
 import { absolute } from './data/sources/find-files.js';
 import type { Access } from './data/sources/source.js';
@@ -62,7 +62,7 @@ export async function measure(model: TrainedModel, { data, by, verifyData, onNot
 
   const program = compileTrained(model, await createEngine(engineOptions), onNotice);
   try {
-    const policy = experiment.data.onBadRow === 'skip' ? skipBadRows(undefined, experiment.data.maxRejects) : refuseBadRows;
+    const policy = rejectPolicy(experiment.data);
     const metrics: Record<string, Report> = {};
     for (const [split, rows] of Object.entries(sources)) {
       if (rows === undefined) continue;

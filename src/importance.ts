@@ -1,4 +1,4 @@
-import { refuseBadRows, skipBadRows } from './data/rows/rejects.js';
+import { rejectPolicy } from './data/rows/rejects.js';
 import { blockColumns } from './data/rows/row-block.js';
 import type { Access } from './data/sources/source.js';
 import type { Paths, Split } from './data/options.js';
@@ -77,7 +77,7 @@ export async function importance({ path, data, rows, repeats, seed, byGroup, ran
 
   const program = compileTrained(model, await createEngine(engineOptions), onNotice);
   try {
-    const policy = experiment.data.onBadRow === 'skip' ? skipBadRows(undefined, experiment.data.maxRejects) : refuseBadRows;
+    const policy = rejectPolicy(experiment.data);
     const dataset = await source.dataset(format, { policy, cache: { folder: experiment.data.cache, onNotice }, verifyData, onProgress, threads: engineOptions.threads, signal });
     const held = await holdRows(dataset, blockColumns(format), rows, seed, (share) => {
       onProgress?.({ what: `reading ${source.path}`, share });

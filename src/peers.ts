@@ -19,8 +19,16 @@ export interface Peers {
   exchange(out: Numbers, outBytes: Float64Array, into: Numbers, intoBytes: Float64Array): void;
   /** Everyone's texts, in the order of ranks; waits for them as long as it takes. */
   texts(own: string): readonly string[];
-  /** Lets the first do its work before the others do theirs: what it leaves in a cache is there for them. */
-  afterFirst<Result>(work: () => Promise<Result>): Promise<Result>;
+  /**
+   * Does work of which steps are a part, or that comes before them. Where it fails before any step, it throws in the first of those
+   * where it does; the others wait until that ends them, so that what happens is told once.
+   */
+  together<Result>(work: () => Promise<Result>): Promise<Result>;
+  /**
+   * Lets some do their work before the others do theirs: what they leave in a cache is there for these.
+   * @param isFirst whether this is one of them; the process of rank 0 is where it is left out
+   */
+  afterFirst<Result>(work: () => Promise<Result>, isFirst?: boolean): Promise<Result>;
   /** Whether anyone says so. */
   any(own: boolean): boolean;
   /** Aborted, in all of them between the same two steps, where one was asked to end by `signal`. */
@@ -36,6 +44,7 @@ export const ALONE: Peers = {
   gather: copy,
   exchange: (out, _outBytes, into) => copy(out, into),
   texts: (own) => [own],
+  together: (work) => work(),
   afterFirst: (work) => work(),
   any: (own) => own,
   agreed: (signal) => signal,

@@ -2,7 +2,7 @@ import { dumpConfig } from './config/dump.js';
 import { tasksOf } from './config/experiment.js';
 import type { LoadedConfig } from './config/load.js';
 import { comparisonWith } from './config/stored.js';
-import { refuseBadRows, skipBadRows } from './data/rows/rejects.js';
+import { rejectPolicy } from './data/rows/rejects.js';
 import { rowFormatOf } from './data/rows/row-format.js';
 import { dataSection, firstDataState } from './data/sources/data-state.js';
 import type { Access, ReadProgress } from './data/sources/source.js';
@@ -53,7 +53,7 @@ export async function train({ experiment, source }: LoadedConfig, { peers = ALON
   const run = await openSharedRun({ ...options, configName: experiment.name, runs: experiment.runs, track: experiment.track, source, config, engine, compareConfig: comparisonWith(experiment), originOf: start.originOf }, peers, tell);
   const { folder, log } = run;
 
-  const policy = data.onBadRow === 'skip' ? skipBadRows(log.rejectsPath, data.maxRejects) : refuseBadRows;
+  const policy = rejectPolicy(data, log.rejectsPath);
   const loop = run.state.of(loopSection, firstLoopState);
   const nonsense = watchForNonsense(tasks, tell);
   const metrics: Record<string, TrainResult['metrics'][string]> = {};
@@ -62,8 +62,8 @@ export async function train({ experiment, source }: LoadedConfig, { peers = ALON
   let saver: Saver | undefined;
   let dispose: (() => void) | undefined;
   try {
-    const reading = { policy, onNotice: tell, cache: { folder: data.cache, onNotice: tell }, verifyData: options.verifyData, onProgress: (progress: ReadProgress) => observer.onRead(progress), threads: options.threads, signal: options.signal };
-    const { encoded, train: trainSet, valid: validSet, test: testSet, unknown, facts } = await peers.afterFirst(async () => openEncoded(sources, format, run.resumed?.fitted ?? start.grow(await sources.train.fit(format, reading)), reading, start.keepScales(run.state.of(dataSection, firstDataState))));
+    const reading = { policy, sharing: { peers, policy: rejectPolicy(data) }, onNotice: tell, cache: { folder: data.cache, onNotice: tell }, verifyData: options.verifyData, onProgress: (progress: ReadProgress) => observer.onRead(progress), threads: options.threads, signal: options.signal };
+    const { encoded, train: trainSet, valid: validSet, test: testSet, unknown, facts } = await openEncoded(sources, format, run.resumed?.fitted ?? start.grow(await sources.train.fit(format, reading)), reading, start.keepScales(run.state.of(dataSection, firstDataState)));
 
     const layout = layoutOf(encoded.fields, { groups: experiment.features, ...lookupsOf(model, tasks) });
     const graph = buildModel(model, layout, tasks, { ...training, ...data.sampling, ...facts });

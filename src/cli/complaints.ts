@@ -1,4 +1,5 @@
 import { EXIT_CODES, printable, problemLine, UserError, userError, type Problem } from '../errors.js';
+import { endLiveLine } from './screen.js';
 import { systemError } from './system-error.js';
 
 /**
@@ -38,6 +39,7 @@ export async function optionError(unknown: readonly string[], args: readonly str
 export function tell(error: unknown, isJson: boolean): number {
   // yargs turns what an option's own check throws into an error of its own.
   const told = error instanceof Error && error.name === 'YError' ? userError('usage', { message: error.message }) : (systemError(error) ?? error);
+  endLiveLine();
   if (isJson) process.stdout.write(`${JSON.stringify({ error: asJson(told) })}\n`);
   if (told instanceof UserError) {
     for (const problem of told.problems) process.stderr.write(`error: ${problemLine(problem)}\n`);

@@ -18,6 +18,15 @@ const CLEAR_LINE = '\r\u001b[K';
 /** Of a terminal that does not say how wide it is. */
 const USUAL_COLUMNS = 80;
 
+/** The terminal whose live line is shown. */
+let liveOn: NodeJS.WriteStream | undefined;
+
+/** Takes the live line away, before what is told beside a screen. */
+export function endLiveLine(): void {
+  liveOn?.write(CLEAR_LINE);
+  liveOn = undefined;
+}
+
 /**
  * A screen on a stream.
  * @param nowMs a clock for the pace of the live line
@@ -25,14 +34,13 @@ const USUAL_COLUMNS = 80;
 export function createScreen(stream: NodeJS.WriteStream, nowMs: () => number): Screen {
   const isTerminal = stream.isTTY && process.env['TERM'] !== 'dumb';
   let shownMs = nowMs();
-  let isLive = false;
   // See https://no-color.org: an empty one asks for nothing.
   const hasColor = isTerminal && (process.env['NO_COLOR'] ?? '') === '';
   const styled = (style: 'bold' | 'dim', text: string): string => (hasColor ? styleText(style, text, { validateStream: false }) : text);
   return {
     print(text) {
-      stream.write(`${isLive ? CLEAR_LINE : ''}${text}\n`);
-      isLive = false;
+      stream.write(`${liveOn === stream ? CLEAR_LINE : ''}${text}\n`);
+      liveOn = undefined;
     },
     live(text) {
       if (nowMs() - shownMs < (isTerminal ? LIVE_EVERY_MS : PLAIN_EVERY_MS)) return;
@@ -41,7 +49,7 @@ export function createScreen(stream: NodeJS.WriteStream, nowMs: () => number): S
       const columns = (stream.columns || USUAL_COLUMNS) - 1;
       if (isTerminal) stream.write(`${CLEAR_LINE}${shortened(text(columns), columns)}`);
       else stream.write(`${text(Infinity)}\n`);
-      isLive = isTerminal;
+      if (isTerminal) liveOn = stream;
     },
     bold: (text) => styled('bold', text),
     dim: (text) => styled('dim', text),

@@ -37,10 +37,10 @@ export async function runTrain({ config, set, device, threads, name, runDir, res
   const peers = openPeers();
   // The first speaks for all; what ends another one is told in any case.
   const { screen, notice, result } = peers.rank === 0 ? createOutput(json, level) : createOutput(false, 'error');
-  const loaded = await loadConfig(config ?? configOf(resume), set.map(parseOverride));
   let start: TrainStart | undefined;
   return untilStopped((signal) => notice(`${signal}: ending after this step; once more to quit at once`), async (stop) => {
-    const trained = await train(loaded, { device, threads: threads ?? peers.threads, peers, name, runDir, resume, verifyData, overrides: set, signal: stop.signal }, {
+    const load = () => loadConfig(config ?? configOf(resume), set.map(parseOverride));
+    const trained = await peers.together(async () => train(await load(), { device, threads: threads ?? peers.threads, peers, name, runDir, resume, verifyData, overrides: set, signal: stop.signal }, {
       onRead: ({ what, share }) => screen.live(() => shareLine(what, share)),
       onNotice: notice,
       onStart: (begun) => {
@@ -49,7 +49,7 @@ export async function runTrain({ config, set, device, threads, name, runDir, res
       },
       onStep: (progress) => screen.live((columns) => stepLine(progress, start!, columns)),
       onMilestone: (milestone) => screen.print(milestoneLines(milestone, start!, screen)),
-    });
+    }));
 
     peers.end();
     const { run, end, bestEpoch, bestStep, metrics, numRejects, numSkippedBatches } = trained;

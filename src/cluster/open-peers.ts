@@ -17,6 +17,10 @@ export interface OpenPeers extends Peers {
 /** Seconds that a process waits for the others within a step; longer where one has work that it does alone. */
 const WAIT = 'MTL_MPI_WAIT';
 const DEFAULT_WAIT_S = 600;
+/** Until what a process has said last is on its way: Open MPI's launcher throws away what it has not passed on when it is to end all. */
+const LAST_WORDS_MS = 1000;
+/** What one that has failed says, whatever the others say meanwhile; no text of theirs begins so. */
+const FAILED = '\0failed';
 
 /**
  * Joins the processes that this one was started with. Nothing of MPI is loaded where it was started alone.
@@ -71,7 +75,9 @@ function joined({ addon, rank, size }: Started, wait: number): Omit<OpenPeers, '
   let hasEnded = false;
   // Behind all that is printed: the others would wait for it.
   process.once('exit', (code) => {
-    if (!hasEnded) addon.abort(code === 0 ? 1 : code);
+    if (hasEnded) return;
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LAST_WORDS_MS);
+    addon.abort(code === 0 ? 1 : code);
   });
   const told = <Result>(exchange: () => Result): Result => {
     try {
@@ -85,40 +91,62 @@ function joined({ addon, rank, size }: Started, wait: number): Omit<OpenPeers, '
   const meet = (timeout: number): void => gather(new Uint8Array(1), new Uint8Array(size), timeout);
   let own: AbortSignal | undefined;
   const all = new AbortController();
+  /** Whether steps are taken: where one fails there, the others find that it gives no answer. */
+  let isStepping = false;
+  const inStep = (exchange: () => void): void => {
+    isStepping = true;
+    told(exchange);
+  };
   const sumDoubles: Peers['sumDoubles'] = (numbers) => {
     // Whether anyone was asked to end goes with them, so that all hear of it at once.
     const sent = new Float64Array(numbers.length + 1);
     sent.set(numbers, 1);
     sent[0] = own?.aborted === true ? 1 : 0;
-    told(() => addon.sumDoubles(sent, wait));
+    inStep(() => addon.sumDoubles(sent, wait));
     numbers.set(sent.subarray(1));
     const [asked = 0] = sent;
     if (asked > 0) all.abort(own?.aborted === true ? own.reason : new Error('another process was asked to end'));
   };
+  const texts: Peers['texts'] = (text) => {
+    const bytes = Buffer.from(text);
+    const lengths = new Float64Array(size);
+    gather(Float64Array.of(bytes.length), lengths, NO_LIMIT);
+    const joint = Buffer.alloc(lengths.reduce((sum, length) => sum + length, 0));
+    gather(bytes, joint, wait, lengths);
+    let end = 0;
+    const found = Array.from(lengths, (length) => joint.toString('utf8', end, (end += length)));
+    const failed = found.indexOf(FAILED);
+    // It never comes, but ends all.
+    if (failed !== -1 && failed !== rank) meet(NO_LIMIT);
+    return found;
+  };
+  const tellFailed = (): void => {
+    try {
+      texts(FAILED);
+    } catch {
+      // They are at a step already, and end since this one gives no answer.
+    }
+  };
   return {
     rank,
     size,
-    sumFloats: (numbers) => told(() => addon.sumFloats(numbers, wait)),
+    sumFloats: (numbers) => inStep(() => addon.sumFloats(numbers, wait)),
     sumDoubles,
-    gather: (numbers, into, bytes) => gather(numbers, into, wait, bytes),
-    exchange: (out, outBytes, into, intoBytes) => told(() => addon.exchange(out, outBytes, into, intoBytes, wait)),
-    texts(text) {
-      const bytes = Buffer.from(text);
-      const lengths = new Float64Array(size);
-      gather(Float64Array.of(bytes.length), lengths, NO_LIMIT);
-      const all = Buffer.alloc(lengths.reduce((sum, length) => sum + length, 0));
-      gather(bytes, all, wait, lengths);
-      let end = 0;
-      return Array.from(lengths, (length) => all.toString('utf8', end, (end += length)));
-    },
-    async afterFirst(work) {
-      if (rank === 0) {
-        const result = await work();
-        meet(NO_LIMIT);
-        return result;
+    gather: (numbers, into, bytes) => inStep(() => gather(numbers, into, wait, bytes)),
+    exchange: (out, outBytes, into, intoBytes) => inStep(() => addon.exchange(out, outBytes, into, intoBytes, wait)),
+    texts,
+    async together(work) {
+      try {
+        return await work();
+      } catch (error) {
+        if (!isStepping) tellFailed();
+        throw error;
       }
-      meet(NO_LIMIT);
-      return work();
+    },
+    async afterFirst(work, isFirst = rank === 0) {
+      const early = isFirst ? { result: await work() } : undefined;
+      texts('');
+      return early === undefined ? work() : early.result;
     },
     any(isSo) {
       const says = Float64Array.of(isSo ? 1 : 0);

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Fingerprint } from '../data/files/fingerprint.js';
 import type { Paths, Split } from '../data/options.js';
-import { noting, refuseBadRows, skipBadRows } from '../data/rows/rejects.js';
+import { noting, rejectPolicy } from '../data/rows/rejects.js';
 import { withKeys } from '../data/rows/row-format.js';
 import type { Access } from '../data/sources/source.js';
 import { createEngine, type EngineOptions } from '../engines/engines.js';
@@ -56,7 +56,7 @@ export async function predictModel(name: string, trained: TrainedModel, { data, 
   const program = compileTrained(trained, await createEngine(engineOptions), onNotice);
   try {
     const badRows = new Set<string>();
-    const policy = noting(experiment.data.onBadRow === 'skip' ? skipBadRows(undefined, experiment.data.maxRejects) : refuseBadRows, badRows);
+    const policy = noting(rejectPolicy(experiment.data), badRows);
     const reading = { policy, cache: { folder: experiment.data.cache, onNotice }, verifyData, onProgress, threads: engineOptions.threads, signal };
     const dataset = await source.dataset(format, reading);
     const onShare = async (share: number): Promise<void> => {

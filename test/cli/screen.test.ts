@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { milestoneLines, shareLine, stepLine } from '../../src/cli/format.js';
-import { createScreen, fitting } from '../../src/cli/screen.js';
+import { createScreen, endLiveLine, fitting } from '../../src/cli/screen.js';
 import type { Milestone, StepProgress } from '../../src/training/loop.js';
 
 /** A stream that keeps what is written to it, and a clock that is turned by hand. */
@@ -43,6 +43,16 @@ describe('the live line', () => {
       '\r\u001b[K 45.0%  reading logs/2026-11-01/part-0…',
       '\r\u001b[Ka line\n',
     ]);
+  });
+
+  it('is taken away before what is told beside it, once', () => {
+    const { written, clock, screen } = fakeTerminal(40);
+    clock.ms = 100;
+    screen.live(() => 'how it goes');
+    endLiveLine();
+    endLiveLine();
+    screen.print('a line');
+    expect(written).toEqual(['\r\u001b[Khow it goes', '\r\u001b[K', 'a line\n']);
   });
 
   it('is a line of its own now and then where there is no terminal', () => {

@@ -42,6 +42,12 @@ describe.each([OPEN_MPI, MPICH])('processes of $name', { timeout: 60_000 }, (mpi
     expect(lines).toEqual([0, 1, 2].map((rank) => ({ rank, texts: ['from 0: ü', '', 'from 2: ü'], isAny: [true, false], isBehind: true })));
   });
 
+  it('have the first of those that fail say so, and end with it', async (context) => {
+    needsMpi(context, mpi);
+    const { code, lines } = await found(mpi, 4, 'together');
+    expect({ code, lines }).toEqual({ code: 3, lines: [{ rank: 1, error: 'of 1' }] });
+  });
+
   it('hear at the same exchange that one of them is to end', async (context) => {
     needsMpi(context, mpi);
     const { lines } = await found(mpi, 2, 'stop');
@@ -102,7 +108,7 @@ describe('a job', () => {
     peers.sumDoubles(own);
     expect([...own, ...all]).toEqual([1, 2, 1, 2]);
     expect([ALONE.texts('own'), ALONE.any(true), ALONE.any(false)]).toEqual([['own'], true, false]);
-    expect(await ALONE.afterFirst(() => Promise.resolve('done'))).toBe('done');
+    expect(await ALONE.together(() => ALONE.afterFirst(() => Promise.resolve('done')))).toBe('done');
     peers.end();
   });
 });

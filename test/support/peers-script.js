@@ -49,6 +49,19 @@ const steps = {
     });
     tell({ texts, isAny, isBehind });
   },
+  async together() {
+    // The second of those that fail has nothing to say: it waits until the first ends it.
+    try {
+      await peers.together(async () => {
+        await setTimeout(rank === 1 ? 200 : 0);
+        if (rank > 0) throw new Error(`of ${rank}`);
+        await peers.afterFirst(async () => undefined);
+      });
+    } catch (error) {
+      tell({ error: error.message });
+      process.exit(3);
+    }
+  },
   stop() {
     const own = new AbortController();
     const agreed = peers.agreed(own.signal);
@@ -67,7 +80,7 @@ const steps = {
     } catch (error) {
       tell({ error: error.message });
       // The others' turn to say the same.
-      await setTimeout(500);
+      await setTimeout(3000);
       process.exit(error.exitCode);
     }
   },

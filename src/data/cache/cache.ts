@@ -5,7 +5,7 @@ import { makeFolder, onDisk } from '../../disk.js';
 import { systemCode, UserError } from '../../errors.js';
 import { userCache } from '../../user-cache.js';
 import { isSameContent, keyOf, type FileStats, type Fingerprint } from '../files/fingerprint.js';
-import { ENTRY, entryText, keptUnderName, renewStats, VERSION, type CacheEntry } from './entry.js';
+import { ENTRY, entryText, keptUnderName, renewStats, VERSION, type CacheEntry, type KeptFolder } from './entry.js';
 
 // What was read from CSV and Parquet is kept in folders: one for what was fitted on files, and of each file one for its encoded rows and
 // perhaps one for its rows before anything was fitted. Their names carry the key of all that decides what becomes of the file, and a
@@ -45,6 +45,16 @@ export function cacheFolders(source: string, configured: string | undefined, hom
   return [home, ...(own === undefined ? [] : [join(own, 'mtl')])];
 }
 
+/** The folder that keeps what is asked for; undefined where it is still to be made. */
+export async function keptFor(cache: Cache, { kind, source, home, fingerprint, recipe }: CacheRequest): Promise<KeptFolder | undefined> {
+  if (fingerprint === undefined) return undefined;
+  const kept = await keptUnderName(source, cacheFolders(source, cache.folder, home));
+  return kept.find(({ path, entry }) => basename(path).startsWith(prefixOf(kind, source, recipe)) && isSameContent(entry.fingerprint, fingerprint));
+}
+
+/** What the names of folders begin with that keep something, whatever the source holds. */
+const prefixOf = (kind: CacheRequest['kind'], source: string, recipe: unknown): string => `${basename(source)}.${kind}-${keyOf(VERSION, kind, recipe).slice(0, 12)}-`;
+
 /**
  * The folder that keeps what is asked for, made if it is not there yet. Others may make the same one at the same time: the
  * first one to finish wins, and the others take what it made.
@@ -53,16 +63,13 @@ export function cacheFolders(source: string, configured: string | undefined, hom
  */
 export async function cached(cache: Cache, request: CacheRequest, make: (path: string, entry: (read: Fingerprint) => string) => Promise<void>): Promise<string> {
   const { kind, source, home, stats, fingerprint, recipe } = request;
-  const prefix = `${basename(source)}.${kind}-${keyOf(VERSION, kind, recipe).slice(0, 12)}-`;
-  const folders = cacheFolders(source, cache.folder, home);
-  const kept = fingerprint === undefined ? [] : await keptUnderName(source, folders);
-  const found = kept.find(({ path, entry }) => basename(path).startsWith(prefix) && isSameContent(entry.fingerprint, fingerprint!));
+  const found = await keptFor(cache, request);
   if (found !== undefined) {
     await renewStats(found, stats);
     return found.path;
   }
 
-  const path = join(await writableFolder(folders, cache), `${prefix}${keyOf(stats, fingerprint).slice(0, 8)}`);
+  const path = join(await writableFolder(cacheFolders(source, cache.folder, home), cache), `${prefixOf(kind, source, recipe)}${keyOf(stats, fingerprint).slice(0, 8)}`);
   try {
     await make(path, (read) => entryText({ format: 'mtl cache', version: VERSION, kind, source, fingerprint: read, stats }));
   } catch (error) {
@@ -72,8 +79,11 @@ export async function cached(cache: Cache, request: CacheRequest, make: (path: s
   return path;
 }
 
-/** The first folder that can be written. */
-async function writableFolder(folders: readonly string[], cache: Cache): Promise<string> {
+/**
+ * The first of some folders that can be written.
+ * @throws UserError (disk) where none can
+ */
+export async function writableFolder(folders: readonly string[], cache: Cache): Promise<string> {
   const isWritable = async (folder: string): Promise<void> => {
     await makeFolder(folder);
     await access(folder, constants.W_OK);

@@ -2,6 +2,7 @@ import { appendFileSync } from 'node:fs';
 import { csvText } from '../../csv-text.js';
 import { onDiskSync } from '../../disk.js';
 import { quoted, userError } from '../../errors.js';
+import type { DataOptions } from '../options.js';
 
 /** A row that cannot be used: where it is, and why. */
 export interface BadRow {
@@ -28,6 +29,14 @@ export interface RejectPolicy {
 
 /** Reasons that are told one by one. */
 const MOST_REASONS = 10;
+
+/**
+ * What a config says is done with bad rows.
+ * @param path a CSV to write those to that are skipped, where one is wanted
+ */
+export function rejectPolicy({ onBadRow, maxRejects }: Pick<DataOptions, 'onBadRow' | 'maxRejects'>, path?: string): RejectPolicy {
+  return onBadRow === 'skip' ? skipBadRows(path, maxRejects) : refuseBadRows;
+}
 
 /** Every bad row is an error. */
 export const refuseBadRows: RejectPolicy = {

@@ -5,7 +5,7 @@ import { UserError, type Problem } from '../../errors.js';
 import type { Fitted } from '../../features/feature-types.js';
 import { keyOfFitted } from '../../features/fitted.js';
 import { shardDataset } from '../batches/dataset.js';
-import { cached } from '../cache/cache.js';
+import { cached, keptFor, type CacheRequest } from '../cache/cache.js';
 import { ENTRY } from '../cache/entry.js';
 import { readFitted, writeFitted } from '../cache/fitted-folder.js';
 import type { DialectOptions } from '../dialect.js';
@@ -27,6 +27,7 @@ import { openCellPart, tellShare, type CellPart } from './cell-part.js';
 import { checkKinds } from './check-kinds.js';
 import { commonFolder, type DataFile } from './find-files.js';
 import { fromLocalRows, keptLocalRows, learnsAnything } from './local-rows.js';
+import { sideBySide } from './side-by-side.js';
 import type { Access, Reading, Source } from './source.js';
 
 /** A file is encoded by several threads where it has more bytes: two break even at some 120 MB, and save a third of the time at 500 MB. */
@@ -60,10 +61,15 @@ export async function openCellSource(files: readonly DataFile[], columns: readon
   const localOf = (part: CellPart, format: RowFormat, reading: Reading): Promise<Shards> => keptLocalRows(part, recipeParts(part), format, reading);
   const contentOf = async (part: CellPart, access: Access): Promise<Fingerprint> => (await part.identify(access)) ?? (await part.hashed(access));
 
+  const shardsRequest = async (part: CellPart, format: EncodedFormat, access: Access): Promise<CacheRequest> => {
+    const { file, stats } = part;
+    return { kind: 'rows', source: file.path, home: file.home, stats, fingerprint: await part.identify(access), recipe: [recipeOf(format), ...recipeParts(part), keyOfFitted(format.fitted)] };
+  };
+
   /** The shards of a file, encoded where they are not kept. */
   const shardsOf = async (part: CellPart, format: EncodedFormat, reading: Reading): Promise<Shards> => {
-    const { file, rows, stats } = part;
-    const request = { kind: 'rows', source: file.path, home: file.home, stats, fingerprint: await part.identify(reading), recipe: [recipeOf(format), ...recipeParts(part), keyOfFitted(format.fitted)] } as const;
+    const { file, rows } = part;
+    const request = await shardsRequest(part, format, reading);
     const onShare = (share: number): void => tellShare(reading, `encoding ${file.path}`, share);
     const folder = await cached(reading.cache ?? {}, request, async (target, entry) => {
       const fromFile = (): Promise<void> =>
@@ -105,13 +111,13 @@ export async function openCellSource(files: readonly DataFile[], columns: readon
       // Keys are no part of what is learned.
       const recipe = [recipeOf({ ...format, keys: [] }), ...(others.length === 0 ? recipeParts(first) : [parts.map((part) => [nameOf(part), ...recipeParts(part)])])];
       const request = { kind: 'fitted', source: path, home: first.file.home, stats: byName(({ stats }) => stats), fingerprint, recipe } as const;
+      const trained = trainedFormat(format);
       let fitted: Fitted | undefined;
-      const folder = await cached(reading.cache ?? {}, request, async (target, entry) => {
+      const learn = (): Promise<string> => cached(reading.cache ?? {}, request, async (target, entry) => {
         const onShare = (share: number, path: string): void => tellShare(reading, `learning vocabularies and scales from ${path}`, share);
         const fromFiles = (): Promise<Fitted> => fitFeatures(parts.map(({ rows }) => rows), format, reading.policy, (share, { csv }) => onShare(share, csv.path));
         const fromLocal = async (): Promise<Fitted> => {
           const locals: Shards[] = [];
-          const trained = trainedFormat(format);
           for (const part of parts) locals.push(await localOf(part, trained, reading));
           const paths = files.map((file) => file.path);
           return fitLocalRows(locals, trained, paths, (share, file) => onShare(share, paths[file]!));
@@ -124,12 +130,27 @@ export async function openCellSource(files: readonly DataFile[], columns: readon
           await writeSynced(join(temporary, ENTRY), entry(byName((part) => read[parts.indexOf(part)]!)));
         });
       });
+      const folder = await sideBySide(parts, reading, {
+        isLacking: async () => (await keptFor(reading.cache ?? {}, request)) === undefined,
+        make: keepsLocal(format, reading) ? (part, own) => localOf(part, trained, own) : undefined,
+        all: learn,
+      });
       return fitted ?? (await readFitted(folder));
     },
 
     async dataset(format, reading) {
-      const all: Shards[] = [];
-      for (const part of parts) all.push(await shardsOf(part, format, reading));
+      const all = await sideBySide(parts, reading, {
+        isLacking: async () => {
+          for (const part of parts) if ((await keptFor(reading.cache ?? {}, await shardsRequest(part, format, reading))) === undefined) return true;
+          return false;
+        },
+        make: (part, own) => shardsOf(part, format, own),
+        all: async () => {
+          const found: Shards[] = [];
+          for (const part of parts) found.push(await shardsOf(part, format, reading));
+          return found;
+        },
+      });
       const shards = joinedShards(all);
       if (shards.manifest.rows === 0) throw noRows(files.map((file) => file.path), leftOutOf(shards.manifest), format.spec.filter);
       return shardDataset(shards, asStored(shards, blockColumns(format)), idCountsOf(shards.manifest), format.spec.lossKeys);

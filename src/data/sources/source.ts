@@ -1,3 +1,4 @@
+import type { Peers } from '../../peers.js';
 import type { Fitted } from '../../features/feature-types.js';
 import type { Cache } from '../cache/cache.js';
 import type { Fingerprint } from '../files/fingerprint.js';
@@ -24,9 +25,18 @@ export interface Access {
   readonly signal?: AbortSignal;
 }
 
+/** Processes that read the same rows at the same time. */
+export interface Sharing {
+  readonly peers: Peers;
+  /** What happens to bad rows that one of them meets in files that it reads for all: they are told when all rows pass in their order. */
+  readonly policy: RejectPolicy;
+}
+
 /** The same where rows are read. */
 export interface Reading extends Access {
   readonly policy: RejectPolicy;
+  /** Where several processes ask for the same, which they all do in the same order: what is kept of files is made side by side. */
+  readonly sharing?: Sharing;
   /** Told what should be known of the rows, though it is no error. */
   readonly onNotice?: (text: string) => void;
   /** Threads that encode a large file; one a core where it is not given. What comes of it is the same. */
