@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { ALONE, type Peers } from './peers.js';
+import { dealtPool } from './prepare/dealt-pool.js';
 import { fieldPlans, type PerField } from './prepare/fields.js';
 import { parseSplit, rejectsOf } from './prepare/parse.js';
 import { createPool } from './prepare/pool.js';
@@ -34,6 +36,8 @@ export interface PrepareOptions {
   /** Undefined for one a core, four at the most. */
   readonly threads?: number | undefined;
   readonly signal: AbortSignal;
+  /** The processes that do this together, on the same folders. */
+  readonly peers?: Peers;
   /** Bytes of raw data that are parsed at a time; for tests. */
   readonly chunkBytes?: number;
 }
@@ -53,17 +57,17 @@ const USUAL: PerField = { rest: 10, byField: {} };
  * were of one field). Sessions are read from disk as the rows ask for them.
  *
  * A piece of work is a file that is renamed to its place when it is whole; a run that finds it there goes on behind it. What
- * comes out depends neither on interruptions nor on the number of threads.
+ * comes out depends neither on interruptions nor on the number of threads and processes.
  * @throws UserError (data) for bad rows beyond the limit, and missing files; (usage) for a folder of something else; (disk)
  */
 export async function prepare(options: PrepareOptions, onProgress: (progress: PrepareProgress) => void): Promise<Summary> {
-  const { raw, out, seed, validShare, maxBadRows, signal, threads = Math.min(MAX_THREADS, availableParallelism()) } = options;
+  const { raw, out, seed, validShare, maxBadRows, signal, peers = ALONE, threads = Math.min(MAX_THREADS, availableParallelism()) } = options;
   const recipe: Recipe | undefined = options.recipe && RECIPES[options.recipe];
   const { minCounts = recipe?.minCounts ?? USUAL, caps = recipe?.caps ?? USUAL } = options;
   const fields = fieldPlans(caps, minCounts, recipe);
-  const work = await openWork(raw, out, { seed, validShare, fields, ...(recipe && { recipe: options.recipe }) }, options.chunkBytes);
+  const work = await peers.afterFirst(() => openWork(raw, out, { seed, validShare, fields, ...(recipe && { recipe: options.recipe }) }, peers, options.chunkBytes));
   if (work.isDone) {
-    await closeWork(work);
+    if (peers.rank === 0) await closeWork(work);
     // Written by this function.
     return JSON.parse(await readFile(join(out, SUMMARY), 'utf8')) as Summary;
   }
@@ -73,14 +77,15 @@ export async function prepare(options: PrepareOptions, onProgress: (progress: Pr
   const testBytes = testFiles.commonBytes + testFiles.skeletonBytes;
   const effort = { count: EFFORT.count * trainBytes, train: EFFORT.write * trainBytes * (1 - validShare), valid: EFFORT.write * trainBytes * validShare, test: EFFORT.write * testBytes };
   const progress = createProgress(trainBytes + testBytes + Object.values(effort).reduce((sum, part) => sum + part, 0), onProgress);
-  const pool = createPool(threads, signal);
+  const own = createPool(threads, signal);
+  const pool = dealtPool(own, peers);
   try {
     const limit = { max: maxBadRows, count: 0 };
     const train = await parseSplit(work, 'train', fields, pool, progress, limit);
     const test = await parseSplit(work, 'test', fields, pool, progress, limit);
 
-    const trainRows = await assignRows(train, recipe?.drawsRows === true ? singleRows(seed, validShare) : wholeSessions(train.sessions, seed, validShare), pool);
-    const testRows = await assignRows(test, NO_ROWS, pool);
+    const trainRows = await assignRows(train, recipe?.drawsRows === true ? singleRows(seed, validShare) : wholeSessions(train.sessions, seed, validShare), own);
+    const testRows = await assignRows(test, NO_ROWS, own);
     const vocabularies = await fitVocabularies(work, fields, train, trainRows, recipe?.countsValid === true, pool, progress, effort.count);
 
     const trainSource = await encodeSplit(work, 'train', fields, train, trainRows, vocabularies, pool);
@@ -93,10 +98,14 @@ export async function prepare(options: PrepareOptions, onProgress: (progress: Pr
 
     const summary = summarize(await readPlan(work), fields, { train: trainSource, test: testSource }, vocabularies, shards);
     const rejects = rejectsOf([train.common, train.skeleton, test.common, test.skeleton]);
-    await writeResults(out, fields, vocabularies, rejects, summary);
-    await closeWork(work);
+    // Nobody reads what is half done any more.
+    peers.texts('');
+    if (peers.rank === 0) {
+      await writeResults(out, fields, vocabularies, rejects, summary);
+      await closeWork(work);
+    }
     return summary;
   } finally {
-    await pool.close();
+    await own.close();
   }
 }

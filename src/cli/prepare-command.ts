@@ -1,3 +1,4 @@
+import { openPeers } from '../cluster/open-peers.js';
 import { EXIT_CODES, userError } from '../errors.js';
 import { prepare } from '../prepare.js';
 import { BAG_FIELDS, FIELDS, type PerField } from '../prepare/fields.js';
@@ -24,14 +25,18 @@ export interface PrepareArguments {
 }
 
 /** `mtl prepare`: prepares, prints what came of it, and gives the exit code. */
-export async function runPrepare({ level, json, ...args }: PrepareArguments): Promise<number> {
-  const { screen, notice, result } = createOutput(json, level);
-  checkFields('--min-count', args.minCounts, FIELDS);
-  checkFields('--cap', args.caps, [...BAG_FIELDS]);
+export async function runPrepare({ level, json, threads, ...args }: PrepareArguments): Promise<number> {
+  const peers = openPeers();
+  const { screen, notice, result } = peers.rank === 0 ? createOutput(json, level) : createOutput(false, 'error');
   return untilStopped((signal) => notice(`${signal}: stopping; the same command goes on from here`), async (stop) => {
-    const summary = await prepare({ ...args, signal: stop.signal }, ({ phase, share, leftMs }) =>
-      screen.live(() => `${percent(share)}  ${phase}  ${duration(leftMs)} left`),
-    );
+    const summary = await peers.together(() => {
+      checkFields('--min-count', args.minCounts, FIELDS);
+      checkFields('--cap', args.caps, [...BAG_FIELDS]);
+      return prepare({ ...args, peers, threads: threads ?? peers.threads, signal: stop.signal }, ({ phase, share, leftMs }) =>
+        screen.live(() => `${percent(share)}  ${phase}  ${duration(leftMs)} left`),
+      );
+    });
+    peers.end();
     screen.print(summaryTables(summary, screen));
     screen.print(`ready: mtl train ${args.out}/config.yaml`);
     result({ out: args.out, ...summary });

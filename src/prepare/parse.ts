@@ -1,6 +1,6 @@
 import { quoted, userError, type UserError } from '../errors.js';
 import { firstLine, type Chunk } from './chunk.js';
-import { createColumnReader, readAbout } from './column-file.js';
+import { createColumnReader, isWhole, readAbout } from './column-file.js';
 import type { FieldPlan } from './fields.js';
 import type { Jobs } from './jobs/all.js';
 import type { BadRow, ParseAbout } from './jobs/parse-lines.js';
@@ -48,7 +48,7 @@ export async function parseSplit(work: Work, split: RawSplit, fields: readonly F
   const parse = async <About extends ParseAbout>(job: 'parseCommon' | 'parseSkeleton', chunks: readonly Chunk[], more: object): Promise<Parsed<About>[]> => {
     const room = job === 'parseCommon' ? 'common' : 'skeleton';
     const target = (chunk: Chunk): string => work.path(room, `${split}-${numbered(chunk.index)}`);
-    const todo = unfinished(chunks, target);
+    const todo = unfinished(chunks, (chunk) => isWhole(target(chunk)), work);
     const bytesOf = (list: readonly Chunk[]): number => list.reduce((sum, { begin, end }) => sum + end - begin, 0);
     progress.phase = `parsing ${room === 'common' ? commonPath : skeletonPath}`;
     progress.skip(bytesOf(chunks) - bytesOf(todo));

@@ -18,7 +18,8 @@ export interface Pool {
   close(): Promise<void>;
 }
 
-type Result<J extends keyof Jobs> = Awaited<ReturnType<Jobs[J]>>;
+/** What a job returns. */
+export type Result<J extends keyof Jobs> = Awaited<ReturnType<Jobs[J]>>;
 
 /** Starts the threads. */
 export function createPool(threads: number, signal: AbortSignal): Pool {

@@ -5,6 +5,7 @@ import { MANIFEST, type Manifest, type ShardColumn } from '../data/shards/manife
 import type { IdCounts } from '../data/shards/id-counts.js';
 import { ROWS_PER_SHARD } from '../data/shards/writer.js';
 import { onDisk, writeFileAtomic } from '../disk.js';
+import { isWhole } from './column-file.js';
 import { preparedColumns, type FieldPlan } from './fields.js';
 import type { ShardAbout } from './jobs/write-shard.js';
 import type { ParsedSplit } from './parse.js';
@@ -28,7 +29,7 @@ export async function encodeSplit(work: Work, split: RawSplit, fields: readonly 
   const commonFields = fields.flatMap(({ name }, f) => (occurring.has(name) ? [f] : []));
   const tables = commonFields.map((f) => vocabularies[f]!.table);
   const target = ({ chunk }: ParsedSplit['common'][number]): string => work.path('sessions', `${split}-${numbered(chunk.index)}`);
-  const todo = unfinished(parsed.common, target);
+  const todo = unfinished(parsed.common, (part) => isWhole(target(part)), work);
   await pool.run('encodeSessions', todo.map((part) => ({ source: part.path, target: target(part), fields: commonFields.map((f) => fields[f]!), tables })));
   const firsts = [0];
   for (const { about } of parsed.common) firsts.push(firsts.at(-1)! + about.rows);
@@ -60,13 +61,13 @@ export async function writeSplit(work: Work, split: 'train' | 'valid' | 'test', 
     begin: s * ROWS_PER_SHARD,
     end: Math.min(rows, (s + 1) * ROWS_PER_SHARD),
   }));
-  const todo = tasks.filter(({ aboutPath }) => !existsSync(aboutPath));
+  const todo = unfinished(tasks, ({ aboutPath }) => existsSync(aboutPath), work);
   progress.phase = `writing ${target}`;
   progress.skip((effort * (tasks.length - todo.length)) / Math.max(1, tasks.length));
   await pool.run('writeShard', todo, () => progress.add(effort / tasks.length));
   // Written by the job.
   const shards = await Promise.all(tasks.map(async ({ aboutPath }) => JSON.parse(await readFile(aboutPath, 'utf8')) as ShardAbout));
-  if (rows > 0 && !existsSync(target)) {
+  if (rows > 0 && work.peers.rank === 0 && !existsSync(target)) {
     const sizes = new Map(fields.map(({ name }, f) => [name, vocabularies[f]!.ids.length]));
     const columns = preparedColumns(fields).map(({ name, kind, width = 1 }): ShardColumn => (kind === 'id' || kind === 'bag' ? { name, kind, size: sizes.get(name)! } : kind === 'vector' ? { name, kind, width } : { name, kind }));
     const listed = shards.map(({ file, rows: count, bytes, sha256, hash }) => ({ file, rows: count, bytes, sha256, hash }));

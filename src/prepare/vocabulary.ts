@@ -1,4 +1,4 @@
-import { createColumnReader, readAbout } from './column-file.js';
+import { createColumnReader, isWhole, readAbout } from './column-file.js';
 import type { FieldPlan } from './fields.js';
 import { createIdTable, type IdTable } from './id-table.js';
 import type { FieldFile } from './jobs/count-ids.js';
@@ -42,7 +42,7 @@ export interface Vocabulary {
 export async function fitVocabularies(work: Work, fields: readonly FieldPlan[], train: ParsedSplit, { rows, trainRows, valid }: Assignment, countsValid: boolean, pool: Pool, progress: Progress, effort: number): Promise<Vocabulary[]> {
   const pathOf = ({ name }: FieldPlan): string => work.path('vocabulary', `${name}.columns`);
   // Bags take longest, and so come first.
-  const todo = unfinished([...fields.filter(({ isBag }) => isBag), ...fields.filter(({ isBag }) => !isBag)], pathOf);
+  const todo = unfinished([...fields.filter(({ isBag }) => isBag), ...fields.filter(({ isBag }) => !isBag)], (field) => isWhole(pathOf(field)), work);
   progress.phase = 'counting ids';
   progress.skip((effort * (fields.length - todo.length)) / fields.length);
   const counted = countsValid ? { rows, left: NO_ROWS } : { rows: trainRows, left: valid };

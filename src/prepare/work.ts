@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { makeFolder, onDisk, removeTemporary, writeFileAtomic } from '../disk.js';
 import { systemCode, UserError, userError, type Problem } from '../errors.js';
+import type { Peers } from '../peers.js';
 import { CHUNK_BYTES, chunksOf, type Chunk } from './chunk.js';
-import { isWhole } from './column-file.js';
 
 /** The splits that the raw data has; valid is taken out of train. */
 export const RAW_SPLITS = ['train', 'test'] as const;
@@ -28,6 +28,8 @@ export interface Work {
   readonly files: Readonly<Record<RawSplit, RawFiles>>;
   /** True where a former run finished the same work. */
   readonly isDone: boolean;
+  /** Those who do the work; the first of them writes what is no job's. */
+  readonly peers: Peers;
   /** A path in the work folder. */
   path(...parts: readonly (string | number)[]): string;
 }
@@ -42,7 +44,7 @@ const PLAN = 'plan.json';
  * @param options all that decides what comes out, as JSON
  * @throws UserError (data) for files that are missing; (usage) for a folder that holds something else; (disk)
  */
-export async function openWork(raw: string, out: string, options: object, chunkBytes = CHUNK_BYTES): Promise<Work> {
+export async function openWork(raw: string, out: string, options: object, peers: Peers, chunkBytes = CHUNK_BYTES): Promise<Work> {
   const problems: Problem[] = [];
   const inputs: object[] = [];
   const fileOf = async (name: string): Promise<{ path: string; bytes: number }> => {
@@ -75,7 +77,7 @@ export async function openWork(raw: string, out: string, options: object, chunkB
   const folder = join(out, WORK);
   const plan = `${JSON.stringify({ version: 1, chunkBytes, inputs, options }, null, 1)}\n`;
   const isDone = await isOfPlan(out, folder, plan);
-  if (!isDone) {
+  if (!isDone && peers.rank === 0) {
     await onDisk(folder, () => makeFolder(folder));
     await writeFileAtomic(join(folder, PLAN), plan);
     for (const part of ['common', 'skeleton', 'vocabulary', 'sessions', 'shards', ...['train', 'valid', 'test'].map((split) => join('out', split))]) {
@@ -84,7 +86,7 @@ export async function openWork(raw: string, out: string, options: object, chunkB
     }
   }
   const path = (...parts: readonly (string | number)[]): string => join(folder, ...parts.map(String));
-  return { out, folder, files, isDone, path };
+  return { out, folder, files, isDone, peers, path };
 }
 
 /** Whether the folder is finished; it is refused where it holds anything of another plan. */
@@ -115,14 +117,19 @@ export async function readPlan(work: Work): Promise<unknown> {
   return JSON.parse(await readFile(work.path(PLAN), 'utf8'));
 }
 
-/** Ends the work: nothing but the results is left. */
+/** Ends the work: nothing but the results is left. Nobody else may be at it. */
 export async function closeWork(work: Work): Promise<void> {
   await onDisk(work.folder, () => rm(work.folder, { recursive: true, force: true }));
 }
 
-/** Those of the pieces whose columns are not there yet, or lost their end. */
-export function unfinished<Piece>(pieces: readonly Piece[], pathOf: (piece: Piece) => string): Piece[] {
-  return pieces.filter((piece) => !isWhole(pathOf(piece)));
+/**
+ * Those of the pieces that are not there yet, or lost their end, as the first process finds: another machine that has looked for a file
+ * too early may not see it when it is there.
+ */
+export function unfinished<Piece>(pieces: readonly Piece[], isFinished: (piece: Piece) => boolean, { peers }: Work): Piece[] {
+  const places = peers.rank === 0 ? pieces.flatMap((piece, place) => (isFinished(piece) ? [] : [place])) : [];
+  // What the first one has written here.
+  return (JSON.parse(peers.texts(JSON.stringify(places))[0]!) as number[]).map((place) => pieces[place]!);
 }
 
 /** A number of five digits, for the names of files in their order. */

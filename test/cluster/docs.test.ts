@@ -3,6 +3,7 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, renameSync, writeFile
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { synth } from '../../src/synth.js';
 import { codeBlocks, installHere } from '../support/code-blocks.js';
 import { MPI_ENVIRONMENT, needsMpi, OPEN_MPI } from '../support/mpi.js';
 import { shell } from '../support/shell.js';
@@ -21,12 +22,20 @@ beforeAll(async () => {
 });
 
 describe('the page on clusters', () => {
+  /** A command for the launcher that tests have; this machine may have fewer cores than there are processes. */
+  const launched = (command: string): string => command.replace('mpirun', [...Object.entries(MPI_ENVIRONMENT).map(([name, value]) => `${name}=${value}`), OPEN_MPI.launcher, ...OPEN_MPI.options].join(' '));
+
   it('has a command that trains', { timeout: 120_000 }, async (context) => {
     needsMpi(context, OPEN_MPI);
-    // This machine may have fewer cores than there are processes.
-    const launcher = [...Object.entries(MPI_ENVIRONMENT).map(([name, value]) => `${name}=${value}`), OPEN_MPI.launcher, ...OPEN_MPI.options].join(' ');
-    const { stdout } = await shell(cwd, blockOf('sh').replace('mpirun', launcher));
+    const { stdout } = await shell(cwd, launched(blockOf('sh')));
     expect(stdout).toContain('run folder runs/');
+  });
+
+  it('has a command that makes raw files ready', { timeout: 120_000 }, async (context) => {
+    needsMpi(context, OPEN_MPI);
+    await synth({ folder: join(cwd, 'downloads'), seed: 5, users: 50, items: 30, rates: { click: 0.3, purchase: 0.3 }, rows: { train: 500, test: 200 }, format: 'raw' });
+    const { stdout } = await shell(cwd, launched(codeBlocks(PAGE).find(({ text }) => text.includes('mtl prepare'))!.text));
+    expect(stdout).toContain('ready: mtl train data/ali-ccp/config.yaml');
   });
 
   it('has a script that trains on a real Slurm', { timeout: 300_000 }, async (context) => {

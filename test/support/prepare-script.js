@@ -1,0 +1,12 @@
+// What test/cluster/prepare.test.ts starts several of: `mtl prepare` in chunks of the size that it says.
+import { openPeers } from '../../dist/cluster/open-peers.js';
+import { prepare } from '../../dist/prepare.js';
+
+const peers = openPeers();
+try {
+  await peers.together(() => prepare({ ...JSON.parse(process.argv[2]), peers, signal: new AbortController().signal }, () => undefined));
+  peers.end();
+} catch (error) {
+  process.stderr.write(`error: ${error.message}\n`);
+  process.exitCode = error.exitCode;
+}
