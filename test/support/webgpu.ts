@@ -1,5 +1,6 @@
 import type { Engine, Program } from '../../src/engines/engine.js';
 import { ALLOW_SOFTWARE, openGpu, type Gpu } from '../../src/engines/webgpu/adapter.js';
+import type { GpuWatch } from '../../src/engines/webgpu/executor.js';
 import { createWebGpuEngine } from '../../src/engines/webgpu/engine.js';
 
 process.env[ALLOW_SOFTWARE] = '1';
@@ -12,8 +13,8 @@ export const noGpu: string | undefined = 'device' in found ? undefined : found.r
 if (noGpu !== undefined) console.log(`tests on WebGPU are skipped: ${noGpu}`);
 
 /** The engine on that device, whose programs' states can be read at once: tests do so after each step. */
-export function createTestEngine(on = gpu!): Engine {
-  const engine = createWebGpuEngine(on);
+export function createTestEngine(on = gpu!, watch: GpuWatch = {}): Engine {
+  const engine = createWebGpuEngine(on, watch);
   return { ...engine, compile: (plan, onNotice) => readingBack(engine.compile(plan, onNotice)) };
 }
 

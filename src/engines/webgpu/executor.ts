@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { WORD } from '../simd/arena.js';
 import { monotonicMs } from '../../clock.js';
 import type { Compiled, ListName } from '../simd/compile.js';
@@ -25,9 +26,11 @@ export interface RunReport {
   readonly bytesDown: number;
 }
 
-/** Who wants to know what runs take. */
+/** For measuring, and for tests. */
 export interface GpuWatch {
   onRun?(report: RunReport): void;
+  /** Threads that make index lists beside this one. */
+  readonly listThreads?: number;
 }
 
 /** Runs lists of calls on a device. What lies there has a mirror here, in which it is where the kernels' own engine has it. */
@@ -60,18 +63,20 @@ interface Ready {
 }
 
 const CALLS_BYTES = (MAX_CALLS + 1) * CALL_WORDS * WORD;
+/** More of them would wait for each other. */
+const LIST_THREADS = Math.min(3, availableParallelism() - 1);
 /** Bytes that go over at a time. */
 const PIECE_BYTES = 1 << 26;
 /** The bits of infinity and of NaN. */
 const [INFINITY, NAN] = [0x7f800000, 0x7fc00000];
 
 /** An executor for a compiled plan. */
-export function createExecutor(gpu: Gpu, compiled: Compiled, { onRun }: GpuWatch = {}): Executor {
+export function createExecutor(gpu: Gpu, compiled: Compiled, { onRun, listThreads = LIST_THREADS }: GpuWatch = {}): Executor {
   const { device, layout } = gpu;
   const { arena, norms, terms, products, productsOfTensors } = compiled;
   const memory = layOutDevice(compiled, Math.floor(gpu.maxBufferBytes / WORD));
   const recorder = createRecorder(compiled, memory);
-  const loader = createLoader(compiled, memory, () => recorder.scratchWords);
+  const loader = createLoader(compiled, memory, () => recorder.scratchWords, listThreads);
   const { STORAGE, COPY_SRC, COPY_DST, MAP_READ, UNIFORM } = gpu.usage;
   const create = (words: number, usage: number): GPUBuffer => gpu.createBuffer(Math.max(words, 4) * WORD, usage);
   const m = create(memory.words, STORAGE | COPY_SRC | COPY_DST);

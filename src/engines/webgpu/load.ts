@@ -1,9 +1,11 @@
 import { column, type BagColumn, type Batch } from '../../batch.js';
 import { bagsBetweenRows } from '../../tables/between-rows.js';
 import type { Pooling } from '../../tables/layout.js';
+import { itemsOf } from '../simd/bags.js';
 import { createColumnLoader } from '../simd/columns.js';
 import type { Compiled } from '../simd/compile.js';
-import { createIndexLists, takeWords, type GrowingWords, type IndexLists, type PooledBag } from './index-lists.js';
+import { createIndexLists, type BagItems, type GrowingWords, type IndexLists } from './lists/index-lists.js';
+import type { ListShape } from './lists/table-list.js';
 import type { DeviceMemory } from './memory.js';
 
 /** Copies batches to where they are uploaded from. */
@@ -14,31 +16,49 @@ export interface Loader {
   readonly items: GrowingWords;
   readonly lists: IndexLists;
   /**
-   * Copies rows `begin` to `begin + rows` of a batch.
+   * Copies rows `begin` to `begin + rows` of a batch, which may change after, and begins its index lists.
    * @param trains whether gradients are gathered: then there are index lists, which a pass at row 0 begins anew
    */
-  load(batch: Batch, begin: number, rows: number, trains: boolean): void;
+  begin(batch: Batch, begin: number, rows: number, trains: boolean): void;
+  /** Writes what was begun to `upload` and `items`. */
+  finish(): void;
 }
 
-/** A loader for a plan; where things go is found once, so that a step only copies. */
-export function createLoader(compiled: Compiled, memory: DeviceMemory, scratchWords: () => number): Loader {
+/**
+ * A loader for a plan; where things go is found once, so that a step only copies.
+ * @param threads that make index lists beside this one
+ */
+export function createLoader(compiled: Compiled, memory: DeviceMemory, scratchWords: () => number, threads: number): Loader {
   const { graph, layout, places, tables } = compiled;
   const upload = new Uint32Array(memory.uploadWords);
-  const loadColumns = createColumnLoader(compiled, upload, (address) => memory.wordAt(address));
   const items: GrowingWords = { words: new Uint32Array(1024), length: 0 };
   // A field that is looked up in several tables is pooled alike in all of them.
   const poolings = new Map(layout.columns.flatMap((columns) => (columns.kind === 'bag' ? [[columns.field, columns.pooling] as const] : [])));
   const bagPlaces = [...tables.bags.values()].map(({ field, offsets, addresses }) => ({ field, offsets: memory.wordAt(offsets), addresses: memory.wordAt(addresses) }));
-  const headers = tables.all.map((table) => ({ table, at: memory.wordAt(table.distinct), countAt: memory.wordAt(table.count) }));
   const input = graph.values.find((value) => value.op === 'input' && value.source.kind === 'features');
-  const lists = createIndexLists(input === undefined ? [] : tables.all, input === undefined ? 0 : places.of(input).ld);
+  const listed = input === undefined ? [] : tables.all;
+  const shape: ListShape = {
+    ld: input === undefined ? 0 : places.of(input).ld,
+    numBags: bagPlaces.length,
+    tables: listed.map((table) => ({
+      fields: table.fields.map(({ kind, field, offset }) => {
+        if (kind === 'id') return { at: memory.wordAt(tables.column('id', field)), offset };
+        const bag = bagPlaces.findIndex((place) => place.field === field);
+        return { at: bagPlaces[bag]!.offsets, offset, bag };
+      }),
+    })),
+  };
+  const headers = tables.all.map((table) => ({ table, at: memory.wordAt(table.distinct), countAt: memory.wordAt(table.count) }));
+  const lists = createIndexLists(shape, listed, memory.columnWords, threads);
+  const loadColumns = lists.columns.map((words) => createColumnLoader(compiled, words, (address) => memory.wordAt(address)));
   const withBags = bagsBetweenRows(layout);
   let looked: { readonly of: Batch; readonly batch: Batch } | undefined;
   let pooled = new Map<string, PooledBag>();
+  let isTraining = false;
 
   return {
     upload, items, lists,
-    load(given, begin, rows, trains) {
+    begin(given, begin, rows, trains) {
       // Parts of a batch are loaded one after the other.
       if (begin === 0 || looked?.of !== given) {
         looked = { of: given, batch: withBags(given) };
@@ -46,27 +66,37 @@ export function createLoader(compiled: Compiled, memory: DeviceMemory, scratchWo
         pooled = new Map([...poolings].map(([field, pooling]) => [field, withFactors(column(bags, field), pooling, all)]));
       }
       const { batch } = looked;
-      loadColumns(batch, begin, rows);
-      items.length = 0;
-      for (const { field, offsets, addresses } of bagPlaces) {
-        const { offsets: from, ids, factors } = pooled.get(field)!;
-        const [first, end] = [from[begin]!, from[begin + rows]!];
-        for (let b = 0; b <= rows; b++) upload[offsets + b] = from[begin + b]! - first;
-        const at = takeWords(items, 2 * (end - first));
-        items.words.set(ids.subarray(first, end), at);
-        new Float32Array(items.words.buffer).set(factors.subarray(first, end), at + end - first);
-        upload[addresses] = at;
-        upload[addresses + 1] = at + end - first;
+      const columns = lists.columns[lists.next]!;
+      loadColumns[lists.next]!(batch, begin, rows);
+      const bags = bagPlaces.map(({ field, offsets }): BagItems => {
+        const bag = pooled.get(field)!;
+        const first = bag.offsets[begin]!;
+        for (let b = 0; b <= rows; b++) columns[offsets + b] = bag.offsets[begin + b]! - first;
+        const end = first + itemsOf(bag, begin, rows);
+        return { ids: bag.ids.subarray(first, end), factors: bag.factors.subarray(first, end) };
+      });
+      isTraining = trains;
+      lists.begin(rows, bags, begin === 0, trains);
+    },
+    finish() {
+      lists.finish(upload, items, scratchWords());
+      for (const [bag, { addresses }] of bagPlaces.entries()) {
+        const { ids, factors } = lists.bagAt(bag);
+        upload[addresses] = ids;
+        upload[addresses + 1] = factors;
       }
-      if (!trains) return;
-      if (begin === 0) lists.begin();
-      lists.add(batch, begin, rows, (field) => pooled.get(field)!, items, scratchWords());
+      if (!isTraining) return;
       for (const { table, at, countAt } of headers) {
         upload.set(lists.header(table), at);
         upload[countAt] = lists.sizeOf(table).distinct;
       }
     },
   };
+}
+
+/** A bag with the factors that its items' rows are pooled by. */
+interface PooledBag extends BagColumn {
+  readonly factors: Float32Array;
 }
 
 /** A bag's weights as factors: w, w / Σ w or w / √Σ w²; 0 where the divisor is 0. */

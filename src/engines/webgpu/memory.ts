@@ -21,8 +21,9 @@ export interface TablePart {
  */
 export interface DeviceMemory {
   readonly words: number;
-  /** Words from 0 on that are written before a batch. */
+  /** Words from 0 on that are written before a batch; those with its columns come first. */
   readonly uploadWords: number;
+  readonly columnWords: number;
   /** Words that are read after it. */
   readonly download: { readonly at: number; readonly words: number };
   /** Words of each buffer of tables. */
@@ -42,17 +43,21 @@ function readBack({ terms, norms, products }: Compiled): readonly number[] {
   return [...[...terms.values()].map(({ loss }) => loss), norms, ...(products.count > 0 ? [products.at] : [])];
 }
 
-/** What is written before a batch, or before a step. */
-function written(compiled: Compiled): readonly number[] {
-  const { plan: { graph, layout }, constants, tables, places, terms, dropoutKeys, sharedWeights, ownWeights, average } = compiled;
+/** Where the columns of a batch lie. */
+function columnsOf({ plan: { graph, layout }, tables, places }: Compiled): readonly number[] {
   const fields = layout.columns.flatMap((columns): number[] => {
     if (columns.kind === 'id') return [tables.column('id', columns.field)];
     if (columns.kind === 'bag') return [tables.bags.get(columns.field)!.offsets, tables.bags.get(columns.field)!.addresses];
     return [tables.column('number', columns.field, columns.width)];
   });
   const labels = graph.values.flatMap((value) => (value.op === 'input' && value.source.kind === 'label' ? [places.of(value).at] : []));
+  return [...fields, ...labels];
+}
+
+/** What else is written before a batch, or before a step. */
+function written({ constants, tables, terms, dropoutKeys, sharedWeights, ownWeights, average }: Compiled): readonly number[] {
   return [
-    ...fields, ...labels, constants.dense, constants.tables, constants.wide, sharedWeights, ownWeights, tables.fresh,
+    constants.dense, constants.tables, constants.wide, sharedWeights, ownWeights, tables.fresh,
     ...[...terms.values()].map(({ weight }) => weight), ...dropoutKeys.values(), ...tables.all.map(({ count }) => count), ...(average === undefined ? [] : [average.clock]),
   ];
 }
@@ -83,6 +88,8 @@ export function layOutDevice(compiled: Compiled, mostWords: number): DeviceMemor
     end += Math.ceil(words / 16) * 16;
   };
 
+  for (const address of columnsOf(compiled)) place(pieceAt(address));
+  const columnWords = end;
   for (const address of written(compiled)) place(pieceAt(address));
   for (const { distinct } of tables.all) place(pieceAt(distinct), Object.keys(LIST_WORDS).length);
   const uploadWords = end;
@@ -108,6 +115,7 @@ export function layOutDevice(compiled: Compiled, mostWords: number): DeviceMemor
   return {
     words: end,
     uploadWords,
+    columnWords,
     download: { at: uploadWords, words: downloadEnd - uploadWords },
     tableBuffers: buffers,
     tableParts: parts,

@@ -108,7 +108,8 @@ export function compileProgram(gpu: Gpu, plan: Plan, watch: GpuWatch): Program {
     executor.clearRefused();
     for (let begin = 0, pass = 0; begin < batch.rows && !executor.isRefused; begin += passRows, pass++) {
       const rows = Math.min(passRows, batch.rows - begin);
-      loader.load(batch, begin, rows, trains);
+      loader.begin(batch, begin, rows, trains);
+      loader.finish();
       await visit(rows, pass);
     }
   };
@@ -132,7 +133,8 @@ export function compileProgram(gpu: Gpu, plan: Plan, watch: GpuWatch): Program {
     const results = new Map([...compiled.predictions.keys()].map((task) => [task, new Float32Array(batch.rows)]));
     for (let begin = 0; begin < batch.rows; begin += places.maxRows) {
       const rows = Math.min(places.maxRows, batch.rows - begin);
-      loader.load(batch, begin, rows, false);
+      loader.begin(batch, begin, rows, false);
+      loader.finish();
       await executor.run(list, rows, predictedRanges(rows));
       for (const [task, place] of compiled.predictions) firstColumn(place, rows, results.get(task)!, begin);
       onPart();
@@ -197,7 +199,8 @@ export function compileProgram(gpu: Gpu, plan: Plan, watch: GpuWatch): Program {
       if (isOnePass) {
         executor.clearRefused();
         prepare(0, weights, undefined);
-        loader.load(batch, 0, batch.rows, true);
+        loader.begin(batch, 0, batch.rows, true);
+        loader.finish();
         await executor.run('train', batch.rows);
         losses = lossesOf();
       } else {
@@ -229,7 +232,8 @@ export function compileProgram(gpu: Gpu, plan: Plan, watch: GpuWatch): Program {
       await settle();
       executor.clearRefused();
       prepare(0, graphWeights, undefined);
-      loader.load(batch, 0, batch.rows, true);
+      loader.begin(batch, 0, batch.rows, true);
+      loader.finish();
       const { rows } = batch;
       const found = tables.all.map((table) => ({ ...table, distinct: loader.lists.distinctOf(table) }));
       await executor.run('inspect', rows, [
@@ -282,6 +286,9 @@ export function compileProgram(gpu: Gpu, plan: Plan, watch: GpuWatch): Program {
       pending = undefined;
       writeAll();
     },
-    dispose: () => executor.dispose(),
+    dispose: () => {
+      loader.lists.end();
+      executor.dispose();
+    },
   };
 }

@@ -38,6 +38,17 @@ describe.skipIf(gpu === undefined)('the webgpu engine', () => {
     expect(ends[1]).toEqual(ends[0]);
   });
 
+  it('comes to the same bits whether other threads make its index lists or not', async () => {
+    const ends = [];
+    for (const listThreads of [0, 2]) {
+      const program = createTestEngine(gpu, { listThreads }).compile({ ...plan(), batchRows: 3000 });
+      await take(program, 0, 4, 3000);
+      ends.push(held(program));
+      program.dispose();
+    }
+    expect(ends[1]).toEqual(ends[0]);
+  });
+
   it.each([['lazy', true], ['not lazy', false]] as const)('goes on from what another engine has trained, and the other way round, with tables that are %s', async (_, lazy) => {
     const [straight, first, second] = [createSimdEngine().compile(plan(lazy)), createTestEngine().compile(plan(lazy)), createSimdEngine().compile(plan(lazy))];
     await take(straight, 0, 9);

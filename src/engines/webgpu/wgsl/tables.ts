@@ -2,7 +2,7 @@ import type { OwnKernel } from '../kernel.js';
 import { THREADS } from './prelude.js';
 
 // A table may lie in several buffers: a call is for the rows from `rowBegin` to `rowEnd`, of which the first lies at `table`.
-// What the index list of a batch says of a table lies at `distinct`: see index-lists.ts.
+// What the index list of a batch says of a table lies at `distinct`: see lists/.
 
 /** Words of what an index list says of a table, and their order. */
 export const LIST_WORDS = { distinct: 0, segments: 1, items: 2, firstSegments: 3, numSegments: 4, seen: 5, partials: 6, count: 7 } as const;

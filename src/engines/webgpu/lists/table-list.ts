@@ -1,0 +1,169 @@
+/** A field of a table: where its numbers lie among a batch's columns (ids, or a bag's offsets), and its first float in a row of the input. */
+export interface ListField {
+  readonly at: number;
+  readonly offset: number;
+  /** Which of the bags it is; none where it holds an id. */
+  readonly bag?: number;
+}
+
+/** The tables whose rows are listed, and how far apart rows of the input are, in floats. */
+export interface ListShape {
+  readonly ld: number;
+  readonly numBags: number;
+  readonly tables: readonly { readonly fields: readonly ListField[] }[];
+}
+
+/** What a job says first; then of each bag; then of each table, the last two written by whoever lists it. */
+const JOB = { rows: 0 } as const;
+const JOB_WORDS = 1;
+const BAG = { firstId: 0, firstFactor: 1 } as const;
+const BAG_WORDS = 2;
+const TABLE = { list: 0, seen: 1, seenAt: 2, count: 3, segments: 4 } as const;
+const TABLE_WORDS = 5;
+
+/** Items that a thread of a device sums up: a row with more of them has several segments, whose sums are added up after. */
+const SEGMENT = 32;
+
+/** Where in a job something lies. */
+export const jobWord = {
+  rows: JOB.rows,
+  bag: (bag: number, what: keyof typeof BAG): number => JOB_WORDS + bag * BAG_WORDS + BAG[what],
+  table: ({ numBags }: ListShape, table: number, what: keyof typeof TABLE): number => JOB_WORDS + numBags * BAG_WORDS + table * TABLE_WORDS + TABLE[what],
+  end: ({ numBags, tables }: ListShape): number => JOB_WORDS + numBags * BAG_WORDS + tables.length * TABLE_WORDS,
+} as const;
+
+/** Whether the items of a table have factors. */
+export function hasFactors({ fields }: ListShape['tables'][number]): boolean {
+  return fields.some(({ bag }) => bag !== undefined);
+}
+
+/** The parts of a list, one behind the other from 0 on, and how long it is. */
+export function listParts(count: number, segments: number, items: number, withFactors: boolean): { readonly firstSegments: number; readonly segments: number; readonly items: number; readonly words: number } {
+  const begin = { firstSegments: count, segments: 2 * count + 1, items: 2 * count + segments + 2 };
+  return { ...begin, words: begin.items + items * (withFactors ? 2 : 1) };
+}
+
+/** The most words that a list may come to. */
+export function mostListWords(seen: number, items: number, withFactors: boolean): number {
+  return listParts(seen + items, items + Math.ceil(items / SEGMENT), items, withFactors).words;
+}
+
+/** The items of a table in a job. */
+export function itemsOfTable(shape: ListShape, table: number, columns: Uint32Array, rows: number): number {
+  return shape.tables[table]!.fields.reduce((sum, { at, bag }) => sum + (bag === undefined ? rows : columns[at + rows]!), 0);
+}
+
+/**
+ * Writes the list of a table: its distinct rows in the order in which a step meets them, where the segments of each begin, where the items of each
+ * segment begin, and the items by rows, in the order of fields and batch: where the gradient of each begins in the input, and its factor where there
+ * are some. Rows that an earlier pass of the step has met come first.
+ * @param columns of the batch
+ * @param job what is to be done, and where the list goes
+ * @param before the job of the pass before, with its lists
+ */
+export type TableLister = (table: number, columns: Uint32Array, job: Uint32Array, before: Uint32Array) => void;
+
+/** A lister with memory of its own: one a thread. */
+export function createTableLister(shape: ListShape): TableLister {
+  const { ld } = shape;
+  /** Places for the rows of one table after the other, at most half of them taken: numbers of distinct rows, counted from 1. As large as a batch, so it stays in the cache. */
+  let hash = new Uint32Array(0);
+  /** Which distinct row each item has. */
+  let slotOf = new Uint32Array(0);
+  /** Of each distinct row: its items; then where its next item goes. */
+  let counts = new Uint32Array(0);
+  const room = (words: Uint32Array<ArrayBuffer>, least: number): Uint32Array<ArrayBuffer> => (words.length >= least ? words : new Uint32Array(2 * least));
+
+  /** Numbers the rows of some items and counts those of each; gives how many distinct rows there are then. */
+  const numberRows = (ids: Uint32Array, from: number, to: number, distinct: Uint32Array, distinctAt: number, known: number, first: number, shift: number): number => {
+    // Everything that the loop touches is its own.
+    const [places, ofRow, slotsOfItems, mask] = [hash, counts, slotOf, 2 ** (32 - shift) - 1];
+    let count = known;
+    let i = first;
+    for (let at = from; at < to; at++) {
+      const row = ids[at]!;
+      let h = Math.imul(row, SPREAD) >>> shift;
+      let slot = places[h]!;
+      while (slot !== 0 && distinct[distinctAt + slot - 1] !== row) {
+        h = (h + 1) & mask;
+        slot = places[h]!;
+      }
+      if (slot === 0) {
+        distinct[distinctAt + count] = row;
+        ofRow[count] = 0;
+        slot = places[h] = ++count;
+      }
+      ofRow[slot - 1]!++;
+      slotsOfItems[i++] = slot - 1;
+    }
+    return count;
+  };
+  /** Writes each item of a field of ids to the next place of its row. */
+  const putIds = (job: Uint32Array, itemsAt: number, first: number, rows: number, offset: number): void => {
+    const [places, slotsOfItems] = [counts, slotOf];
+    let at = offset;
+    for (let i = first, end = first + rows; i < end; i++, at += ld) job[itemsAt + places[slotsOfItems[i]!]!++] = at;
+  };
+  const putWithFactor = (job: Uint32Array, itemsAt: number, i: number, at: number, factor: number): void => {
+    const place = itemsAt + 2 * counts[slotOf[i]!]!++;
+    job[place] = at;
+    job[place + 1] = factor;
+  };
+
+  return (table, columns, job, before) => {
+    const { fields } = shape.tables[table]!;
+    const word = (what: keyof typeof TABLE): number => jobWord.table(shape, table, what);
+    const [rows, list, seen] = [job[jobWord.rows]!, job[word('list')]!, job[word('seen')]!];
+    const seenAt = job[word('seenAt')]!;
+    const total = itemsOfTable(shape, table, columns, rows);
+    const withFactors = hasFactors(shape.tables[table]!);
+    const bits = Math.max(4, Math.ceil(Math.log2(2 * (seen + total))));
+    [hash, slotOf, counts] = [room(hash, 2 ** bits), room(slotOf, total), room(counts, seen + total)];
+    hash.fill(0, 0, 2 ** bits);
+    counts.fill(0, 0, seen);
+    for (let u = 0; u < seen; u++) {
+      const row = (job[list + u] = before[seenAt + u]!);
+      let h = Math.imul(row, SPREAD) >>> (32 - bits);
+      while (hash[h] !== 0) h = (h + 1) & (2 ** bits - 1);
+      hash[h] = u + 1;
+    }
+    let count = seen;
+    let i = 0;
+    for (const { at, bag } of fields) {
+      const [ids, from, items] = bag === undefined ? [columns, at, rows] : [job, job[jobWord.bag(bag, 'firstId')]!, columns[at + rows]!];
+      count = numberRows(ids, from, from + items, job, list, count, i, 32 - bits);
+      i += items;
+    }
+    let segments = 0;
+    for (let u = 0; u < count; u++) segments += Math.ceil(counts[u]! / SEGMENT);
+    const parts = listParts(count, segments, total, withFactors);
+    const [firstSegmentsAt, segmentsAt, itemsAt] = [list + parts.firstSegments, list + parts.segments, list + parts.items];
+    let [item, segment] = [0, 0];
+    for (let u = 0; u < count; u++) {
+      job[firstSegmentsAt + u] = segment;
+      const end = item + counts[u]!;
+      counts[u] = item;
+      for (; item < end; item += SEGMENT) job[segmentsAt + segment++] = item;
+      item = end;
+    }
+    job[firstSegmentsAt + count] = segment;
+    job[segmentsAt + segment] = item;
+    i = 0;
+    for (const { at, offset, bag } of fields) {
+      if (bag === undefined && !withFactors) putIds(job, itemsAt, i, rows, offset);
+      else if (bag === undefined) for (let b = 0; b < rows; b++) putWithFactor(job, itemsAt, i + b, b * ld + offset, ONE);
+      else {
+        const factors = job[jobWord.bag(bag, 'firstFactor')]!;
+        for (let b = 0; b < rows; b++) for (let k = columns[at + b]!; k < columns[at + b + 1]!; k++) putWithFactor(job, itemsAt, i + k, b * ld + offset, job[factors + k]!);
+      }
+      i += bag === undefined ? rows : columns[at + rows]!;
+    }
+    job[word('count')] = count;
+    job[word('segments')] = segments;
+  };
+}
+
+/** Knuth's multiplicative hash. */
+const SPREAD = 0x9e3779b1;
+/** The bits of 1. */
+const ONE = 0x3f800000;

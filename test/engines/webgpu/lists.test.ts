@@ -1,0 +1,125 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { createListTeam, type JobMemory, type ListTeam } from '../../../src/engines/webgpu/lists/team.js';
+import { jobWord, listParts, mostListWords, type ListShape } from '../../../src/engines/webgpu/lists/table-list.js';
+import { randomStream } from '../../../src/random.js';
+
+// Three tables: two fields of ids; one; and a field of ids beside a bag.
+const ROWS = 300;
+const COLUMNS = 4 * ROWS + ROWS + 1;
+const LD = 32;
+const SHAPE: ListShape = {
+  ld: LD,
+  numBags: 1,
+  tables: [{ fields: [{ at: 0, offset: 0 }, { at: ROWS, offset: 4 }] }, { fields: [{ at: 2 * ROWS, offset: 8 }] }, { fields: [{ at: 3 * ROWS, offset: 16 }, { at: 4 * ROWS, offset: 20, bag: 0 }] }],
+};
+
+interface Item {
+  readonly row: number;
+  readonly at: number;
+  readonly factor: number;
+}
+interface Job {
+  readonly columns: Uint32Array;
+  readonly ids: Uint32Array;
+  readonly factors: Float32Array;
+}
+
+function draw(seed: number): Job {
+  const random = randomStream(seed, 'lists');
+  const columns = Uint32Array.from({ length: COLUMNS }, () => random.below(40));
+  columns[4 * ROWS] = 0;
+  for (let b = 0; b < ROWS; b++) columns[4 * ROWS + b + 1] = columns[4 * ROWS + b]! + random.below(4);
+  const items = columns[5 * ROWS]!;
+  return { columns, ids: Uint32Array.from({ length: items }, () => random.below(25)), factors: Float32Array.from({ length: items }, () => random.uniform()) };
+}
+
+/** What each table meets, in the order of fields and rows. */
+function itemsOf({ columns, ids, factors }: Job): Item[][] {
+  return SHAPE.tables.map(({ fields }) =>
+    fields.flatMap(({ at, offset, bag }) =>
+      Array.from({ length: ROWS }, (_, b) => b).flatMap((b) => {
+        if (bag === undefined) return [{ row: columns[at + b]!, at: b * LD + offset, factor: 1 }];
+        return [...ids.subarray(columns[at + b], columns[at + b + 1])].map((row, k) => ({ row, at: b * LD + offset, factor: factors[columns[at + b]! + k]! }));
+      }),
+    ),
+  );
+}
+
+const teams: ListTeam[] = [];
+afterEach(() => teams.splice(0).forEach((team) => team.end()));
+
+/** Runs jobs in turns; each but the first goes on with the rows of the one before. Gives all words of each. */
+function run(threads: number, jobs: readonly Job[]): { readonly words: Uint32Array; readonly seen: readonly number[] }[] {
+  const memoryOf = (): JobMemory => ({ columns: new SharedArrayBuffer(4 * COLUMNS), job: new SharedArrayBuffer(4) });
+  const memory: [JobMemory, JobMemory] = [memoryOf(), memoryOf()];
+  const team = createListTeam(SHAPE, memory, threads);
+  teams.push(team);
+  const words = memory.map(({ job }) => new Uint32Array(job));
+  let lists: readonly { readonly at: number; readonly count: number }[] = SHAPE.tables.map(() => ({ at: 0, count: 0 }));
+  return jobs.map(({ columns, ids, factors }, j) => {
+    const which = j & 1;
+    const items = itemsOf({ columns, ids, factors });
+    const most = items.map((all, t) => mostListWords(lists[t]!.count, all.length, t === 2));
+    const begin = jobWord.end(SHAPE) + 2 * ids.length;
+    const buffer = new SharedArrayBuffer(4 * (begin + most.reduce((sum, size) => sum + size, 0)));
+    words[which] = new Uint32Array(buffer);
+    team.replace(which, buffer);
+    const job = words[which];
+    new Uint32Array(memory[which]!.columns).set(columns);
+    job[jobWord.rows] = ROWS;
+    job[jobWord.bag(0, 'firstId')] = jobWord.end(SHAPE);
+    job[jobWord.bag(0, 'firstFactor')] = jobWord.end(SHAPE) + ids.length;
+    job.set(ids, jobWord.end(SHAPE));
+    job.set(new Uint32Array(factors.buffer), jobWord.end(SHAPE) + ids.length);
+    const seen = lists.map(({ count }) => count);
+    most.reduce((at, size, t) => {
+      job[jobWord.table(SHAPE, t, 'list')] = at;
+      job[jobWord.table(SHAPE, t, 'seen')] = lists[t]!.count;
+      job[jobWord.table(SHAPE, t, 'seenAt')] = lists[t]!.at;
+      return at + size;
+    }, begin);
+    team.begin(which);
+    team.finish();
+    lists = SHAPE.tables.map((_, t) => ({ at: job[jobWord.table(SHAPE, t, 'list')]!, count: job[jobWord.table(SHAPE, t, 'count')]! }));
+    return { words: job.slice(), seen };
+  });
+}
+
+describe('index lists', () => {
+  const jobs = Array.from({ length: 40 }, (_, seed) => draw(seed));
+
+  it('have every item once, by its row and in the order of the batch, in segments of at most 32', () => {
+    const known = SHAPE.tables.map(() => [] as number[]);
+    for (const [j, { words, seen }] of run(0, jobs.slice(0, 3)).entries()) {
+      for (const [t, items] of itemsOf(jobs[j]!).entries()) {
+        const of = (what: 'list' | 'count' | 'segments'): number => words[jobWord.table(SHAPE, t, what)]!;
+        const [list, count] = [of('list'), of('count')];
+        const distinct = [...words.subarray(list, list + count)];
+        expect(distinct.slice(0, seen[t])).toEqual(known[t]!);
+        known[t] = [...new Set([...known[t]!, ...items.map(({ row }) => row)])];
+        expect(distinct).toEqual(known[t]);
+        const parts = listParts(count, of('segments'), items.length, t === 2);
+        const word = (part: 'firstSegments' | 'segments' | 'items', i: number): number => words[list + parts[part] + i]!;
+        const factor = new Float32Array(1);
+        for (const [u, row] of distinct.entries()) {
+          const found: Omit<Item, 'row'>[] = [];
+          for (let segment = word('firstSegments', u); segment < word('firstSegments', u + 1); segment++) {
+            const [first, end] = [word('segments', segment), word('segments', segment + 1)];
+            expect(end - first).toBeLessThanOrEqual(32);
+            for (let i = first; i < end; i++) {
+              new Uint32Array(factor.buffer)[0] = t === 2 ? word('items', 2 * i + 1) : 0x3f800000;
+              found.push({ at: word('items', t === 2 ? 2 * i : i), factor: factor[0]! });
+            }
+          }
+          expect(found).toEqual(items.filter((item) => item.row === row).map(({ at, factor: of1 }) => ({ at, factor: of1 })));
+        }
+      }
+    }
+  });
+
+  it('are the same however many threads make them', () => {
+    const alone = run(0, jobs);
+    expect(run(2, jobs)).toEqual(alone);
+    expect(new Set(alone.map(({ words }) => words.length)).size).toBeGreaterThan(10);
+  });
+});
