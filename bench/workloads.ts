@@ -99,8 +99,8 @@ export function planOf({ batchRows, width, numbers, bags = {}, model, embeddings
 const trainingOf = (weighting: string): TrainingOptions => trainingOptions.parse({ weighting: { name: weighting } });
 
 /** Takes the steps of a workload, counted from 0. */
-export function stepperOf({ weighting }: Workload, program: Program, { graph: { terms }, seed }: Plan): (batch: Batch, step: number) => Promise<unknown> {
-  if (weighting === undefined) return (batch) => program.trainStep(batch);
+export function stepperOf({ weighting }: Workload, program: Program, { graph: { terms }, seed }: Plan): (batch: Batch, step: number, isAhead?: boolean) => Promise<unknown> {
+  if (weighting === undefined) return (batch, _, isAhead = false) => program.trainStep(batch, { isAhead });
   const stepper = createStepper({ program, terms, training: trainingOf(weighting), seed, stateOf: (_, first) => first() });
   return (batch, step) => stepper.take(batch, { ...firstLoopState(), step });
 }

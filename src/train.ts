@@ -85,7 +85,7 @@ export async function train({ experiment, source }: LoadedConfig, { peers = ALON
       ...training, program, stepper, signal, state: loop, terms: graph.terms, stopping: stoppingOf(training, loop, goals),
       batches: (epoch, skipBatches) => trainSet.batches(stepRows(training), training.shuffle ? { seed, epoch, window: training.shuffleWindow } : undefined, { skipBatches }),
       validate: validSet && (async () => measurementOf(calibration.fitted(await measured(validSet), loop.step), training.monitor)),
-      beforeStep: () => saver?.beforeStep(),
+      beforeStep: (step) => saver?.beforeStep(step),
       onStep: (progress) => observer.onStep(progress),
       onSteps: (report) => log.steps(report),
       onDiagnosis: diagnosisObserver(graph, (report) => log.diagnosis(report), tell),

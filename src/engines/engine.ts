@@ -88,6 +88,11 @@ export interface StepSettings {
    * between these gradients (a square, row by row). What belongs to one term alone keeps its own gradient.
    */
   readonly combine?: ((losses: readonly number[], gramian: Float64Array) => readonly number[]) | undefined;
+  /**
+   * Whether the caller begins further steps before it looks at the result, and lets the program `catchUp` before it waits for the results of
+   * fewer than `stepsAhead` of them.
+   */
+  readonly isAhead?: boolean | undefined;
   /** Whether the step is diagnosed, which costs a pass back a term beside what it costs anyway, and changes nothing. */
   readonly isDiagnosed?: boolean | undefined;
 }
@@ -127,8 +132,15 @@ export interface ProgramState {
   readonly dealt?: ReadonlySet<string>;
 }
 
-/** A compiled model with its weights. One call at a time. */
+/** A compiled model with its weights. One call at a time, but for steps that are taken ahead. */
 export interface Program {
+  /**
+   * Training steps that may be under way at once where they ask for it (`isAhead`); none but one where this is left out. Their batches are the
+   * caller's again when `trainStep` gives its promise. Once a step is refused, so are those that are under way behind it.
+   */
+  readonly stepsAhead?: number;
+  /** Ends the steps that are under way: their results are there then, and the state is theirs. */
+  catchUp?(): Promise<void>;
   /**
    * One step of the optimizers; gives the loss of each term before the step. Where one of them, a gradient, or what the step
    * would make of a running statistic, is not finite, the step is not taken: the state stays as it was, and no loss is finite.

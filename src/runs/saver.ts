@@ -12,8 +12,8 @@ import { mostCheckpoints } from './room.js';
 
 /** Saves a run as it goes, when its config says so; what holds a number that is not finite is refused (diverged). */
 export interface Saver {
-  /** Saves what stands where an interval within the epoch is over; undefined where none is. */
-  beforeStep(): Promise<void> | undefined;
+  /** What saves where an interval within the epoch is over when `step` steps were taken; undefined where none is. */
+  beforeStep(step: number): (() => Promise<void>) | undefined;
   /** Saves what stands at a milestone, if it is due or the best by anything. */
   atMilestone(milestone: Milestone): Promise<void>;
   /** Saves what stands, unless that is done. */
@@ -58,10 +58,10 @@ export async function openSaver(options: SaverOptions, tell: (notice: string) =>
     savedMs = monotonicMs();
   };
   return {
-    beforeStep() {
+    beforeStep(step) {
       const isTime = everyMinutes !== undefined && peers.any(monotonicMs() - savedMs >= everyMinutes * 60_000) && saved?.position !== position();
-      const isStep = everySteps !== undefined && loop.step > 0 && loop.step % everySteps === 0 && saved?.step !== loop.step;
-      return isTime || isStep ? save(['last']) : undefined;
+      const isStep = everySteps !== undefined && step > 0 && step % everySteps === 0 && saved?.step !== step;
+      return isTime || isStep ? () => save(['last']) : undefined;
     },
     async atMilestone({ epoch, isEpochEnd, isBest, valid }) {
       const best = valid === undefined ? [] : observeBests(valid, alsoBest, loop.bests, goals);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { LoopState } from './loop-state.js';
+import type { LoopPlace } from './loop-state.js';
 
 /** The `training.evaluation` section: how often valid is measured within an epoch. */
 export const evaluationOptions = z
@@ -12,7 +12,7 @@ export const evaluationOptions = z
 export type EvaluationInterval = z.output<typeof evaluationOptions>;
 
 /** Whether it is time to measure valid before the next step. */
-export function isDue({ everySteps, everyRows }: EvaluationInterval, { step, rowsSinceEvaluation }: LoopState): boolean {
+export function isDue({ everySteps, everyRows }: EvaluationInterval, { step, rowsSinceEvaluation }: LoopPlace): boolean {
   if (rowsSinceEvaluation === 0) return false;
   return everySteps !== undefined ? step > 0 && step % everySteps === 0 : rowsSinceEvaluation >= everyRows!;
 }

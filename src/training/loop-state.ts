@@ -40,6 +40,13 @@ const loopStateSchema = z.strictObject({
 /** Where a training loop stands. The loop moves it on; it is whole between any two of its steps. */
 export type LoopState = z.output<typeof loopStateSchema>;
 
+/** How far a loop has come, or will have when the steps that it has begun are done. */
+export interface LoopPlace {
+  readonly step: number;
+  readonly epoch: number;
+  readonly rowsSinceEvaluation: number;
+}
+
 /** The loop's section of a checkpoint. */
 export const loopSection: StateSection<LoopState> = { name: 'loop', version: 1, schema: loopStateSchema };
 

@@ -2,10 +2,10 @@ import { setImmediate } from 'node:timers/promises';
 import { monotonicMs } from '../clock.js';
 import type { BatchRead } from '../batch.js';
 import type { Diagnosis } from '../engines/diagnosis.js';
-import type { Program } from '../engines/engine.js';
+import type { Program, StepResult } from '../engines/engine.js';
 import { createDivergenceGuard, type DivergenceGuard, type OnDivergence, type SkippedBatch } from './divergence.js';
 import { isDue, type EvaluationInterval } from './intervals.js';
-import { noEpoch, noInterval, type LoopState } from './loop-state.js';
+import { noEpoch, noInterval, type LoopPlace, type LoopState } from './loop-state.js';
 import { addLosses, meanLoss, type EpochLoss, type WeightedTerm } from './loss-sums.js';
 import type { Measurement } from './monitor.js';
 import type { Stepper } from './stepper.js';
@@ -73,8 +73,8 @@ export interface LoopOptions {
   batches(epoch: number, first: number): AsyncIterable<BatchRead>;
   /** Measures valid, where there is one. */
   readonly validate: (() => Promise<Measurement>) | undefined;
-  /** Called before each step, after which the state is another: a time to save. */
-  beforeStep(): Promise<void> | undefined;
+  /** Called before each step, with the steps that will have been taken then: gives what is to be done first, with the state as it is then, if anything is. */
+  beforeStep(step: number): (() => Promise<void>) | undefined;
   onStep(progress: StepProgress): void;
   onSteps(report: StepReport): void;
   /** Called behind a step that was diagnosed. */
@@ -82,7 +82,7 @@ export interface LoopOptions {
   onSkip(skipped: SkippedBatch): void;
   /** The time to save. */
   onMilestone(milestone: Milestone): Promise<void>;
-  /** Aborted to stop after the step that runs. */
+  /** Aborted to stop after the steps that run. */
   readonly signal: AbortSignal;
 }
 
@@ -94,7 +94,7 @@ export const YIELD_EVERY_MS = 50;
 
 /**
  * Trains epoch by epoch until the last, or until nothing improves.
- * @throws the signal's reason after the step in which it is aborted; UserError (diverged) for a loss that is not finite,
+ * @throws the signal's reason after the steps that run when it is aborted; UserError (diverged) for a loss that is not finite,
  *   naming the term, the step and the batch. The state is then where training stands.
  */
 export async function trainLoop(options: LoopOptions): Promise<LoopEnd> {
@@ -128,35 +128,33 @@ async function reach({ state, stepper, stopping, terms, validate, onMilestone }:
   await onMilestone(milestone);
 }
 
+/** A step that was begun, and what of it the loop goes on with. */
+interface BegunStep {
+  readonly rows: number;
+  readonly totalRows: number;
+  readonly rates: StepReport['rates'];
+  readonly result: Promise<StepResult>;
+}
+
 /** Trains what is left of the epoch that is under way; false where nothing improves any more within it. */
 async function trainEpoch(options: LoopOptions, guard: DivergenceGuard): Promise<boolean> {
-  const { stepper, state, signal, evaluation, stopping } = options;
+  const { program, stepper, state, signal, evaluation, stopping } = options;
   const epoch = state.epoch + 1;
+  // A batch that is skipped gives its step to the next one.
+  const most = options.onDivergence === 'stop' ? stepper.stepsAhead : 1;
+  const begun: BegunStep[] = [];
   let countedMs = monotonicMs();
   let yieldedMs = countedMs;
   let isSkipping = state.batch > 0;
-  for await (const { batch, totalRows } of options.batches(epoch, state.batch)) {
-    // Finding the way back into an epoch is no training, nor is saving.
-    if (isSkipping) countedMs = monotonicMs();
-    isSkipping = false;
-    // Here and not behind a step, so that a run that was stopped between the two does it when it goes on.
-    if (evaluation !== undefined && isDue(evaluation, state)) {
-      await reach(options, { isEpochEnd: false, isMeasured: true });
-      if (stopping.shouldStop()) return false;
-      countedMs = monotonicMs();
-    }
-    const saving = options.beforeStep();
-    if (saving !== undefined) {
-      await saving;
-      countedMs = monotonicMs();
-    }
-    const rates = stepper.rates(state.step);
-    const { losses, norms, diagnosis } = await stepper.take(batch, state);
+
+  const finishOldest = async (): Promise<void> => {
+    const { rows, totalRows, rates, result } = begun.shift()!;
+    const { losses, norms, diagnosis } = await result;
     const skipped = await guard.check(losses, state);
     if (skipped === undefined) {
       state.step++;
       // Rows that were skipped change nothing that could be measured.
-      state.rowsSinceEvaluation += batch.rows;
+      state.rowsSinceEvaluation += rows;
       addLosses(state.sums, losses);
       addLosses(state.logSums, losses);
       if (state.step % options.logEverySteps === 0) {
@@ -171,7 +169,7 @@ async function trainEpoch(options: LoopOptions, guard: DivergenceGuard): Promise
     }
     const nowMs = monotonicMs();
     state.batch++;
-    state.rows += batch.rows;
+    state.rows += rows;
     state.elapsedMs += nowMs - countedMs;
     countedMs = nowMs;
     const { sums } = state;
@@ -182,12 +180,54 @@ async function trainEpoch(options: LoopOptions, guard: DivergenceGuard): Promise
         return meanLoss(sums, options.terms).total;
       },
     });
-    if (nowMs - yieldedMs > YIELD_EVERY_MS) {
-      await setImmediate();
-      yieldedMs = nowMs;
+  };
+  const finishAll = async (): Promise<void> => {
+    if (begun.length > 0) await program.catchUp?.();
+    while (begun.length > 0) await finishOldest();
+  };
+  /** Where training will stand when all that was begun is done. */
+  const ahead = (): LoopPlace => ({
+    step: state.step + begun.length,
+    epoch: state.epoch,
+    rowsSinceEvaluation: begun.reduce((sum, { rows }) => sum + rows, state.rowsSinceEvaluation),
+  });
+
+  try {
+    for await (const { batch, totalRows } of options.batches(epoch, state.batch)) {
+      // Finding the way back into an epoch is no training, nor is saving.
+      if (isSkipping) countedMs = monotonicMs();
+      isSkipping = false;
+      // Here and not behind a step, so that a run that was stopped between the two does it when it goes on.
+      if (evaluation !== undefined && isDue(evaluation, ahead())) {
+        await finishAll();
+        await reach(options, { isEpochEnd: false, isMeasured: true });
+        if (stopping.shouldStop()) return false;
+        countedMs = monotonicMs();
+      }
+      const { step } = ahead();
+      const save = options.beforeStep(step);
+      if (save !== undefined) {
+        await finishAll();
+        await save();
+        countedMs = monotonicMs();
+      }
+      const result = stepper.take(batch, { step, epoch: state.epoch }, most > 1);
+      // Whoever waits for it hears of an error, if nobody heard of another one before.
+      result.catch(() => undefined);
+      begun.push({ rows: batch.rows, totalRows, rates: stepper.rates(step), result });
+      while (begun.length >= most) await finishOldest();
+      if (monotonicMs() - yieldedMs > YIELD_EVERY_MS) {
+        await setImmediate();
+        yieldedMs = monotonicMs();
+      }
+      signal.throwIfAborted();
     }
-    signal.throwIfAborted();
+  } catch (error) {
+    // What stands is saved then.
+    if (signal.aborted && error === signal.reason) await finishAll();
+    throw error;
   }
+  await finishAll();
   return true;
 }
 

@@ -5,13 +5,16 @@ import type { ScheduleState } from '../schedules/schedule.js';
 import type { StateSection } from '../state-section.js';
 import type { Weighting } from '../weightings/weighting.js';
 import { weightings, type WeightingSpec } from '../weightings/weightings.js';
-import type { LoopState } from './loop-state.js';
+import type { LoopPlace } from './loop-state.js';
 import type { WeightedTerm } from './loss-sums.js';
 import type { TrainingOptions } from './options.js';
 
 /** Takes steps with the learning rate and the weights of losses that are due. */
 export interface Stepper {
-  take(batch: Batch, state: LoopState): Promise<StepResult>;
+  /** @param isAhead whether further steps are begun before the result is looked at, `stepsAhead` at the most */
+  take(batch: Batch, at: Omit<LoopPlace, 'rowsSinceEvaluation'>, isAhead?: boolean): Promise<StepResult>;
+  /** Steps that may be under way at once: none of them looks at what another found. */
+  readonly stepsAhead: number;
   /** Tells what was measured on valid: null where it is not defined. */
   observe(monitored: number | null, goal: 'higher' | 'lower'): void;
   /** What the learning rates of the config are multiplied by in a step, counted from 0. */
@@ -83,7 +86,8 @@ export function createStepper({ program, terms, training, seed, stateOf }: Stepp
   };
 
   return {
-    take: (batch, { step, epoch }) => STEPS[weighting.needs](batch, { rates: rates(step), isDiagnosed: isDiagnosed(step + 1) }, { step: step + 1, epoch: epoch + 1 }),
+    stepsAhead: weighting.isConstant === true && training.diagnostics === undefined ? (program.stepsAhead ?? 1) : 1,
+    take: (batch, { step, epoch }, isAhead = false) => STEPS[weighting.needs](batch, { rates: rates(step), isDiagnosed: isDiagnosed(step + 1), isAhead }, { step: step + 1, epoch: epoch + 1 }),
     observe(monitored, goal) {
       if (schedule.observe !== undefined) Object.assign(scheduled, schedule.observe(scheduled, monitored, goal));
     },

@@ -11,6 +11,7 @@ export const fixed = defineWeighting({
   options: {},
   build: () => ({
     needs: 'losses',
+    isConstant: true,
     stateVersion: 1,
     stateSchema,
     first: (weights) => ({ configWeights: [...weights] }),

@@ -31,6 +31,8 @@ export interface Weighting<State extends object = object> {
    * Where a step is refused, the state from before it goes on.
    */
   readonly needs: 'losses' | 'gramian' | 'change';
+  /** Whether its weights stay as they are first, whatever is observed: then nobody has to wait for what a step found. */
+  readonly isConstant?: true;
   /** What is wrong with its options where the terms are called so; paths start at the options. */
   checkTerms?(names: readonly string[]): Iterable<Finding>;
   /**

@@ -70,13 +70,13 @@ async function* batches(...rows: number[]): AsyncGenerator<BatchRead> {
   for (const count of rows) yield await Promise.resolve({ batch: { rows: count, ids: new Map(), numbers: new Map(), bags: new Map(), labels: new Map() }, totalRows: 0 });
 }
 
-async function run(options: Partial<LoopOptions> & { lossOf?: (step: number) => number }) {
+async function run({ stepsAhead = 1, ...options }: Partial<LoopOptions> & { lossOf?: (step: number) => number; stepsAhead?: number }) {
   const epochs: Milestone[] = [];
   const reports: StepReport[] = [];
-  const program = fakeProgram(options.lossOf ?? (() => 0.5));
+  const program = options.program ?? fakeProgram(options.lossOf ?? (() => 0.5));
   const end = await trainLoop({
     program,
-    stepper: { take: (batch) => program.trainStep(batch), observe: () => undefined, rates: () => ({ dense: 1, embeddings: 1 }), weights: () => [2] },
+    stepper: { stepsAhead, take: (batch, _, isAhead = false) => program.trainStep(batch, { isAhead }), observe: () => undefined, rates: () => ({ dense: 1, embeddings: 1 }), weights: () => [2] },
     logEverySteps: 100,
     onSteps: (report) => void reports.push(report),
     epochs: 3,
@@ -150,5 +150,88 @@ describe('the training loop', () => {
     });
     await expect(attempt).rejects.toThrow('enough');
     expect([steps, epochs]).toEqual([3, 1]);
+  });
+});
+
+/** A program that gives the results of steps that are taken ahead where it is asked to, or four at a time; it refuses what is behind a loss that is not finite. */
+function aheadProgram(lossOf: (step: number) => number): Program & { readonly underWay: () => number } {
+  let [step, isRefused] = [0, false];
+  let waiting: (() => void)[] = [];
+  const finish = (count: number): void => {
+    for (const tell of waiting.slice(0, count)) tell();
+    waiting = waiting.slice(count);
+  };
+  return {
+    ...fakeProgram(lossOf),
+    underWay: () => waiting.length,
+    trainStep({ rows }, { isAhead = false } = {}) {
+      const mean = lossOf(++step);
+      isRefused ||= !Number.isFinite(mean);
+      const losses = new Map([['ctr', { mean: isRefused ? NaN : mean, rows }]]);
+      return new Promise((resolve) => {
+        waiting.push(() => resolve({ losses, norms: { dense: NaN, embeddings: NaN } }));
+        if (!isAhead) finish(waiting.length);
+        else if (waiting.length === 8) finish(4);
+      });
+    },
+    catchUp: () => Promise.resolve(finish(waiting.length)),
+  };
+}
+
+describe('a loop that takes steps ahead', () => {
+  const many = (): AsyncGenerator<BatchRead> => batches(...Array.from({ length: 21 }, (_, i) => 10 + i));
+  const lossOf = (step: number): number => 1 / step;
+  const measured = { report: {}, predicted: { spaces: {}, segments: {} }, loss: 0, monitored: 0 };
+  const patient = (): LoopOptions['stopping'] => createStopping({ goal: 'lower', patience: undefined, minDelta: 0 }, firstLoopState().stopping);
+
+  it('tells the same as one that waits for each of them', async () => {
+    const told = [];
+    for (const program of [fakeProgram(lossOf), aheadProgram(lossOf)]) {
+      const [steps, saves] = [[] as object[], [] as object[]];
+      const state = firstLoopState();
+      const { epochs, reports } = await run({
+        program, stepsAhead: 8, state, epochs: 2, batches: many, logEverySteps: 5, evaluation: { everyRows: 90 }, stopping: patient(),
+        validate: () => Promise.resolve(measured),
+        onStep: ({ epoch, rows, loss }) => void steps.push({ epoch, rows, loss }),
+        beforeStep: (step) => (step > 0 && step % 7 === 0 ? () => Promise.resolve(void saves.push({ ...state, elapsedMs: 0 })) : undefined),
+      });
+      told.push({ epochs: epochs.map((milestone) => ({ ...milestone, elapsedMs: 0 })), reports, steps, saves });
+    }
+    expect(told[1]).toEqual(told[0]);
+    expect([told[0]!.epochs.length, told[0]!.reports.length, told[0]!.steps.length, told[0]!.saves.length]).toEqual([10, 8, 42, 5]);
+  });
+
+  it('has nothing under way where it measures, saves, ends an epoch, or is interrupted', async () => {
+    const program = aheadProgram(lossOf);
+    const underWay: number[] = [];
+    let most = 0;
+    const look = (): Promise<void> => Promise.resolve(void underWay.push(program.underWay()));
+    const controller = new AbortController();
+    const state = firstLoopState();
+    const options = { program, stepsAhead: 8, state, batches: many, stopping: patient(), evaluation: { everySteps: 6 }, onMilestone: look, signal: controller.signal };
+    const attempt = run({
+      ...options, epochs: 2,
+      validate: async () => {
+        await look();
+        return measured;
+      },
+      beforeStep: (step) => {
+        most = Math.max(most, program.underWay());
+        return step === 10 ? look : undefined;
+      },
+      onStep: ({ epoch, rows }) => {
+        if (epoch === 2 && rows > 100) controller.abort(new Error('enough'));
+      },
+    });
+    await expect(attempt).rejects.toThrow('enough');
+    expect([most > 4, new Set(underWay), program.underWay()]).toEqual([true, new Set([0]), 0]);
+    expect(state.step).toBe(21 + state.batch);
+  });
+
+  it('stops at the first loss that is not finite, with the state before it', async () => {
+    const state = firstLoopState();
+    const bad = (step: number): number => (step === 11 || step === 13 ? NaN : 1);
+    await expect(run({ program: aheadProgram(bad), stepsAhead: 8, state, batches: many })).rejects.toThrow(/epoch 1, batch 11, step 11: loss 'ctr': is NaN/);
+    expect([state.step, state.batch, state.rows]).toEqual([10, 10, 145]);
   });
 });

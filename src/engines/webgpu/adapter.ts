@@ -24,10 +24,15 @@ export interface Gpu {
   /** The pipeline of a shader, which is made once. */
   pipeline(shader: string): GPUComputePipeline;
   /**
-   * Runs what was encoded, and waits for the staging buffer's first bytes.
-   * @throws UserError (device) where the device was lost or something that it was given is not valid
+   * Runs what was encoded.
+   * @throws UserError (device) where the device was lost or something that it was given is not valid, as far as is known
    */
-  submit(encoder: GPUCommandEncoder, staging: GPUBuffer, bytes: number, read: (words: Uint32Array) => void): Promise<void>;
+  submit(encoder: GPUCommandEncoder): void;
+  /**
+   * Waits for the staging buffer's first bytes.
+   * @throws UserError (device)
+   */
+  read(staging: GPUBuffer, bytes: number, take: (words: Uint32Array) => void): Promise<void>;
 }
 
 /** What is known of an adapter. */
@@ -148,9 +153,11 @@ function gpuOn(device: GPUDevice, instance: GPU, { globals }: Dawn, about: About
       if (pipeline === undefined) pipelines.set(shader, (pipeline = device.createComputePipeline({ layout: pipelineLayout, compute: { module: device.createShaderModule({ code: shader }) } })));
       return pipeline;
     },
-    async submit(encoder, staging, bytes, read) {
+    submit(encoder) {
       check();
       device.queue.submit([encoder.finish()]);
+    },
+    async read(staging, bytes, take) {
       try {
         await staging.mapAsync(READ, 0, bytes);
       } catch (error) {
@@ -158,7 +165,7 @@ function gpuOn(device: GPUDevice, instance: GPU, { globals }: Dawn, about: About
       }
       // What is not valid is told apart, and not later than what it was given to is done.
       check();
-      read(new Uint32Array(staging.getMappedRange(0, bytes)));
+      take(new Uint32Array(staging.getMappedRange(0, bytes)));
       staging.unmap();
     },
   };

@@ -3,10 +3,10 @@ import { WORD } from '../simd/arena.js';
 import { monotonicMs } from '../../clock.js';
 import type { Compiled, ListName } from '../simd/compile.js';
 import type { Gpu } from './adapter.js';
-import { createRecorder, type Dispatch } from './dispatches.js';
+import { createRecorder } from './dispatches.js';
 import { createLoader, type Loader } from './load.js';
 import { layOutDevice } from './memory.js';
-import { CALL_WORDS, MAX_CALLS } from './wgsl/prelude.js';
+import { createReadyLists } from './ready-lists.js';
 
 /** Some words of a program's memory, by their address in the memory of the kernels' own engine. */
 export interface Range {
@@ -41,12 +41,22 @@ export interface Executor {
   wordAt(address: number): number;
   /** Runs a list over the rows that were loaded, and reads what a step gives back, and some ranges more, into the mirror. */
   run(list: ListName, rows: number, more?: readonly Range[]): Promise<void>;
+  /**
+   * Hands a list over the rows that were loaded over, and keeps on the device what it gives back, for `readPosts`.
+   * @param post from 0 to 2 · `POSTS` - 1, where what it gives back goes
+   */
+  post(list: ListName, rows: number, post: number): void;
+  /**
+   * Reads what the first posts of one of two groups gave back into the mirror, one after the other.
+   * @param visit called when the mirror holds what the i-th gave back, and `isRefused` is of it
+   */
+  readPosts(group: number, count: number, visit: (i: number) => void): Promise<void>;
   /** Whether a step was refused since this was last cleared. */
   readonly isRefused: boolean;
   clearRefused(): void;
-  /** Keeps a range on the device, or brings back what was kept. */
-  keep(range: Range): void;
-  bringBack(range: Range): void;
+  /** Keeps running statistics on the device, or brings back those that were kept: by this, or by a post. */
+  keep(): void;
+  bringBack(post?: number): void;
   /** Between the mirror and the device: ranges, and the rows of all tables. */
   read(ranges: readonly Range[]): Promise<void>;
   readTables(): Promise<void>;
@@ -55,14 +65,9 @@ export interface Executor {
   dispose(): void;
 }
 
-/** A list that is ready to run. */
-interface Ready {
-  readonly dispatches: readonly (Dispatch & { readonly pipeline: GPUComputePipeline; readonly argumentsAt: number })[];
-  readonly calls: GPUBuffer;
-  readonly groups: Map<number, GPUBindGroup>;
-}
+/** Posts of a group, which are read together. */
+export const POSTS = 8;
 
-const CALLS_BYTES = (MAX_CALLS + 1) * CALL_WORDS * WORD;
 /** More of them would wait for each other. */
 const LIST_THREADS = Math.min(3, availableParallelism() - 1);
 /** Bytes that go over at a time. */
@@ -72,8 +77,8 @@ const [INFINITY, NAN] = [0x7f800000, 0x7fc00000];
 
 /** An executor for a compiled plan. */
 export function createExecutor(gpu: Gpu, compiled: Compiled, { onRun, listThreads = LIST_THREADS }: GpuWatch = {}): Executor {
-  const { device, layout } = gpu;
-  const { arena, norms, terms, products, productsOfTensors } = compiled;
+  const { device } = gpu;
+  const { arena, norms, terms, products, productsOfTensors, running } = compiled;
   const memory = layOutDevice(compiled, Math.floor(gpu.maxBufferBytes / WORD));
   const recorder = createRecorder(compiled, memory);
   const loader = createLoader(compiled, memory, () => recorder.scratchWords, listThreads);
@@ -85,9 +90,14 @@ export function createExecutor(gpu: Gpu, compiled: Compiled, { onRun, listThread
   const step = create(4, UNIFORM | COPY_DST);
   let items = create(1, STORAGE | COPY_DST);
   let scratch = create(1, STORAGE);
-  let kept: GPUBuffer | undefined;
+  /** Of running statistics: one a post, and one more. */
+  const kept = create(running.length * (2 * POSTS + 1), COPY_SRC | COPY_DST);
+  const postWords = memory.download.words + 4;
+  const postStaging = [0, 1].map(() => create(POSTS * postWords, MAP_READ | COPY_DST));
+  // Dawn's device that computes nothing (backend=null) copies nothing either: no step is refused there.
+  for (const buffer of postStaging) device.queue.writeBuffer(buffer, 0, new Uint32Array(POSTS * postWords));
+  let stepRows = -1;
   let staging = create(memory.download.words + 4, MAP_READ | COPY_DST);
-  const ready = new Map<ListName, Ready>();
   const mirror = { buffer: new ArrayBuffer(Math.ceil(arena.bytes / 8) * 8) };
   const floats = new Float32Array(mirror.buffer);
   const doubles = new Float64Array(mirror.buffer);
@@ -96,46 +106,37 @@ export function createExecutor(gpu: Gpu, compiled: Compiled, { onRun, listThread
   const larger = (buffer: GPUBuffer, words: number, usage: number): GPUBuffer => {
     if (buffer.size >= words * WORD) return buffer;
     buffer.destroy();
-    for (const { groups } of ready.values()) groups.clear();
+    lists.forgetBuffers();
     return create(Math.ceil(words * 1.5), usage);
   };
 
-  const listOf = (name: ListName): Ready => {
-    const known = ready.get(name);
-    if (known !== undefined) return known;
-    const parts: Uint32Array[] = [];
-    let end = 0;
-    const dispatches = recorder.record(name).map((dispatch) => {
-      const argumentsAt = end;
-      parts.push(...dispatch.arguments);
-      const padding = (gpu.uniformWords - ((dispatch.arguments.length * CALL_WORDS) % gpu.uniformWords)) % gpu.uniformWords;
-      parts.push(new Uint32Array(padding));
-      end += dispatch.arguments.length * CALL_WORDS + padding;
-      return { ...dispatch, argumentsAt: argumentsAt * WORD, pipeline: gpu.pipeline(dispatch.shader) };
-    });
-    const words = new Uint32Array(end + CALLS_BYTES / WORD);
-    let at = 0;
-    for (const part of parts) {
-      words.set(part, at);
-      at += part.length;
-    }
-    const calls = create(words.length, UNIFORM | COPY_DST);
-    device.queue.writeBuffer(calls, 0, words);
-    const made: Ready = { dispatches, calls, groups: new Map() };
-    ready.set(name, made);
-    return made;
-  };
+  const lists = createReadyLists(gpu, recorder, (tableBuffer) => [m, t[tableBuffer]!, items, scratch, flags], step);
 
-  const groupOf = ({ groups, calls }: Ready, tableBuffer: number): GPUBindGroup => {
-    const known = groups.get(tableBuffer);
-    if (known !== undefined) return known;
-    const buffers = [m, t[tableBuffer]!, items, scratch, flags];
-    const group = device.createBindGroup({
-      layout: layout.group,
-      entries: [...buffers.map((buffer, binding) => ({ binding, resource: { buffer } })), { binding: 5, resource: { buffer: calls, size: CALLS_BYTES } }, { binding: 6, resource: { buffer: step } }],
-    });
-    groups.set(tableBuffer, group);
-    return group;
+  /** Writes what was loaded, and encodes a list over it; gives the number of dispatches. */
+  const encode = (encoder: GPUCommandEncoder, name: ListName, rows: number): number => {
+    const list = lists.of(name);
+    let dispatches = 0;
+    items = larger(items, loader.items.length, STORAGE | COPY_DST);
+    scratch = larger(scratch, Math.max(recorder.scratchWords, loader.lists.scratchWords), STORAGE);
+    device.queue.writeBuffer(m, 0, loader.upload);
+    if (loader.items.length > 0) device.queue.writeBuffer(items, 0, loader.items.words, 0, loader.items.length);
+    if (rows !== stepRows) device.queue.writeBuffer(step, 0, new Uint32Array([rows, INFINITY, NAN, 0]));
+    stepRows = rows;
+    const pass = encoder.beginComputePass();
+    let last: GPUComputePipeline | undefined;
+    for (const dispatch of list.dispatches) {
+      const [x, y, z] = dispatch.workgroups(rows, loader.lists.sizeOf);
+      if (x === 0) continue;
+      if (dispatch.pipeline !== last) pass.setPipeline((last = dispatch.pipeline));
+      pass.setBindGroup(0, lists.groupOf(list, dispatch.tableBuffer), [dispatch.argumentsAt]);
+      pass.dispatchWorkgroups(x, y, z);
+      dispatches++;
+    }
+    pass.end();
+    return dispatches;
+  };
+  const keepIn = (encoder: GPUCommandEncoder, post: number): void => {
+    if (running.length > 0) encoder.copyBufferToBuffer(m, memory.wordAt(running.at) * WORD, kept, post * running.length * WORD, running.length * WORD);
   };
 
   /** Copies words of buffers into the staging buffer, and hands each piece over. */
@@ -147,7 +148,8 @@ export function createExecutor(gpu: Gpu, compiled: Compiled, { onRun, listThread
       encoder.copyBufferToBuffer(from, at * WORD, staging, end * WORD, words * WORD);
       end += words;
     }
-    await gpu.submit(encoder, staging, total * WORD, (all) => {
+    gpu.submit(encoder);
+    await gpu.read(staging, total * WORD, (all) => {
       let begin = 0;
       for (const { words, into } of pieces) {
         into(all.subarray(begin, begin + words));
@@ -177,31 +179,15 @@ export function createExecutor(gpu: Gpu, compiled: Compiled, { onRun, listThread
       return isRefused;
     },
     clearRefused() {
+      // What is not known to be set is not.
+      if (isRefused) device.queue.writeBuffer(flags, 0, new Uint32Array(4));
       isRefused = false;
-      device.queue.writeBuffer(flags, 0, new Uint32Array(4));
     },
 
     async run(name, rows, more = []) {
-      const list = listOf(name);
       const begin = onRun === undefined ? 0 : monotonicMs();
-      let dispatches = 0;
-      items = larger(items, loader.items.length, STORAGE | COPY_DST);
-      scratch = larger(scratch, Math.max(recorder.scratchWords, loader.lists.scratchWords), STORAGE);
-      device.queue.writeBuffer(m, 0, loader.upload);
-      if (loader.items.length > 0) device.queue.writeBuffer(items, 0, loader.items.words, 0, loader.items.length);
-      device.queue.writeBuffer(step, 0, new Uint32Array([rows, INFINITY, NAN, 0]));
       const encoder = device.createCommandEncoder();
-      const pass = encoder.beginComputePass();
-      let last: GPUComputePipeline | undefined;
-      for (const dispatch of list.dispatches) {
-        const [x, y, z] = dispatch.workgroups(rows, loader.lists.sizeOf);
-        if (x === 0) continue;
-        if (dispatch.pipeline !== last) pass.setPipeline((last = dispatch.pipeline));
-        pass.setBindGroup(0, groupOf(list, dispatch.tableBuffer), [dispatch.argumentsAt]);
-        pass.dispatchWorkgroups(x, y, z);
-        dispatches++;
-      }
-      pass.end();
+      const dispatches = encode(encoder, name, rows);
       const ranges = doublesOf(name);
       const handedOver = onRun === undefined ? 0 : monotonicMs();
       const pieces = [...stepRanges, ...ranges, ...more].map(pieceOf).concat([{ from: flags, at: 0, words: 4, into: ([flag]) => (isRefused = flag !== 0) }]);
@@ -210,12 +196,40 @@ export function createExecutor(gpu: Gpu, compiled: Compiled, { onRun, listThread
       for (const range of [...stepRanges, ...ranges]) widen(range.at, range.words / 2);
     },
 
-    keep({ at, words: count }) {
-      kept ??= create(count, COPY_SRC | COPY_DST);
-      copy(m, memory.wordAt(at), kept, 0, count);
+    post(name, rows, post) {
+      const begin = onRun === undefined ? 0 : monotonicMs();
+      const encoder = device.createCommandEncoder();
+      keepIn(encoder, post);
+      const dispatches = encode(encoder, name, rows);
+      const [into, at] = [postStaging[Math.floor(post / POSTS)]!, (post % POSTS) * postWords];
+      encoder.copyBufferToBuffer(m, memory.download.at * WORD, into, at * WORD, memory.download.words * WORD);
+      encoder.copyBufferToBuffer(flags, 0, into, (at + memory.download.words) * WORD, 4 * WORD);
+      gpu.submit(encoder);
+      onRun?.({ list: name, dispatches, hostMs: monotonicMs() - begin, waitMs: 0, bytesUp: (loader.upload.length + loader.items.length) * WORD, bytesDown: postWords * WORD });
     },
-    bringBack({ at, words: count }) {
-      if (kept !== undefined) copy(kept, 0, m, memory.wordAt(at), count);
+    readPosts: (group, count, visit) =>
+      gpu.read(postStaging[group]!, count * postWords * WORD, (all) => {
+        for (let i = 0; i < count; i++) {
+          for (const { at, words: length } of stepRanges) {
+            const from = i * postWords + memory.wordAt(at) - memory.download.at;
+            words.set(all.subarray(from, from + length), at / WORD);
+            widen(at, length / 2);
+          }
+          isRefused = all[i * postWords + memory.download.words] !== 0;
+          visit(i);
+        }
+      }),
+
+    keep() {
+      const encoder = device.createCommandEncoder();
+      keepIn(encoder, 2 * POSTS);
+      device.queue.submit([encoder.finish()]);
+    },
+    bringBack(post = 2 * POSTS) {
+      if (running.length === 0) return;
+      const encoder = device.createCommandEncoder();
+      encoder.copyBufferToBuffer(kept, post * running.length * WORD, m, memory.wordAt(running.at) * WORD, running.length * WORD);
+      device.queue.submit([encoder.finish()]);
     },
 
     read: (ranges) => take(device.createCommandEncoder(), ranges.map(pieceOf)),
@@ -241,13 +255,8 @@ export function createExecutor(gpu: Gpu, compiled: Compiled, { onRun, listThread
       }
     },
     dispose() {
-      for (const buffer of [m, ...t, flags, step, items, scratch, staging, ...(kept === undefined ? [] : [kept]), ...[...ready.values()].map(({ calls }) => calls)]) buffer.destroy();
+      for (const buffer of [m, ...t, flags, step, items, scratch, staging, kept, ...postStaging]) buffer.destroy();
+      lists.dispose();
     },
   };
-
-  function copy(from: GPUBuffer, at: number, to: GPUBuffer, into: number, count: number): void {
-    const encoder = device.createCommandEncoder();
-    encoder.copyBufferToBuffer(from, at * WORD, to, into * WORD, count * WORD);
-    device.queue.submit([encoder.finish()]);
-  }
 }

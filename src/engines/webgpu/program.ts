@@ -1,27 +1,26 @@
 import type { Batch } from '../../batch.js';
-import { streamKey } from '../../random.js';
 import type { HostTensor } from '../../tensor.js';
 import { createGateSums, diagnosisOf, type Diagnosis, type TermWeights } from '../diagnosis.js';
-import { refusedLosses, tableTensor, type Plan, type Program, type ProgramState, type StepSettings, type TermLoss } from '../engine.js';
+import { refusedLosses, tableTensor, type Plan, type Program, type ProgramState, type StepResult, type StepSettings, type TermLoss } from '../engine.js';
 import { refuseOtherTensors } from '../restore.js';
 import { WORD } from '../simd/arena.js';
 import { compile } from '../simd/compile.js';
-import { createConstantsWriter } from '../simd/constants.js';
 import { watchUpdates } from '../simd/diagnose.js';
 import { toFours, type Place } from '../simd/places.js';
 import { createStore } from '../simd/store.js';
 import { countedRows, gramianOf, meanOfParts } from '../step-rows.js';
 import type { Gpu } from './adapter.js';
+import { createStepsAhead, MOST_AHEAD } from './ahead.js';
+import { createStepWords } from './step-words.js';
 import { createExecutor, type GpuWatch, type Range } from './executor.js';
 
-/** Words of the constants of an optimizer's step. */
-const CONSTANT_WORDS = 32;
+const NO_FACTORS = { dense: 1, embeddings: 1 } as const;
 
 /** Compiles a plan: to the calls of the kernels' own engine, and these to dispatches on a device. Weights, tables and what optimizers keep lie there. */
 export function compileProgram(gpu: Gpu, plan: Plan, watch: GpuWatch): Program {
-  const { graph, seed } = plan;
+  const { graph } = plan;
   const compiled = compile(plan);
-  const { arena, places, tables, terms, areas, passRows, stepRows, constants, average, denseSlots } = compiled;
+  const { arena, places, tables, terms, areas, passRows, stepRows, average, denseSlots } = compiled;
   const clip = plan.step?.clip;
   const executor = createExecutor(gpu, compiled, watch);
   const { loader, mirror } = executor;
@@ -32,9 +31,7 @@ export function compileProgram(gpu: Gpu, plan: Plan, watch: GpuWatch): Program {
   const doubles = new Float64Array(mirror.buffer);
   const view = (at: number, length: number): Float32Array => floats.subarray(at / WORD, at / WORD + length);
   const store = createStore(compiled, mirror);
-  const writeConstants = createConstantsWriter(compiled, floats);
   const graphWeights = graph.terms.map(({ weight }) => weight);
-  const termPlaces = [...terms.values()];
   const running: Range = { at: compiled.running.at, words: compiled.running.length };
   const ones = graph.values.flatMap((value) => (value.op === 'activation' && value.running !== undefined ? [{ at: arena.take(`ones ${value.width}`, toFours(value.width)), words: value.width }] : []));
   let step = 0;
@@ -55,6 +52,7 @@ export function compileProgram(gpu: Gpu, plan: Plan, watch: GpuWatch): Program {
   /** Weights that came without what the optimizer keeps, which lies on the device alone: it is fetched before they are put beside it. */
   let pending: ProgramState | undefined;
   const settle = async (): Promise<void> => {
+    await ahead.catchUp();
     const saved = pending;
     if (saved === undefined) return;
     pending = undefined;
@@ -74,25 +72,7 @@ export function compileProgram(gpu: Gpu, plan: Plan, watch: GpuWatch): Program {
   executor.write(ones);
   writeAll();
 
-  /** Readies a step: what its calls read beside the batch. A pass that is not a step's first has masks of its own. */
-  const prepare = (pass: number, weights: readonly number[], counted: readonly number[] | undefined): void => {
-    for (const [name, at] of compiled.dropoutKeys) upload[executor.wordAt(at)] = streamKey(seed, 'dropout', name, step, ...(pass > 0 ? [pass] : []));
-    for (const [t, { weight }] of termPlaces.entries()) {
-      uploadFloats[executor.wordAt(weight)] = weights[t]!;
-      uploadFloats[executor.wordAt(weight) + 2] = counted?.[t] ?? 0;
-    }
-    upload[executor.wordAt(tables.fresh)] = pass === 0 ? 1 : 0;
-  };
-  const setClock = (stepsTaken: number): void => {
-    if (average === undefined) return;
-    uploadFloats[executor.wordAt(average.clock)] = Math.log(average.decay);
-    upload[executor.wordAt(average.clock) + 2] = stepsTaken;
-  };
-  const setConstants = (rates: NonNullable<StepSettings['rates']>): void => {
-    writeConstants(step + 1, rates);
-    for (const at of Object.values(constants)) upload.set(words.subarray(at / WORD, at / WORD + CONSTANT_WORDS), executor.wordAt(at));
-    setClock(step);
-  };
+  const { prepare, setClock, setConstants } = createStepWords(compiled, loader.upload, (address) => executor.wordAt(address), mirror);
 
   const lossesOf = (): Map<string, TermLoss> => new Map([...terms].map(([name, { loss }]) => [name, { mean: doubles[loss / 8]!, rows: doubles[loss / 8 + 1]! }]));
   const joined = (parts: readonly Map<string, TermLoss>[]): Map<string, TermLoss> => new Map([...terms.keys()].map((name) => [name, meanOfParts(parts.map((part) => part.get(name)!))]));
@@ -120,7 +100,7 @@ export function compileProgram(gpu: Gpu, plan: Plan, watch: GpuWatch): Program {
     const counted = trains && batch.rows > passRows ? countedRows(graph, batch) : undefined;
     const parts: Map<string, TermLoss>[] = [];
     await forEachPass(batch, trains, async (rows, pass) => {
-      prepare(pass, weights, counted);
+      prepare(step, pass, weights, counted);
       await executor.run(list, rows);
       parts.push(lossesOf());
     });
@@ -149,7 +129,7 @@ export function compileProgram(gpu: Gpu, plan: Plan, watch: GpuWatch): Program {
     const gates = createGateSums(graph);
     const shares = [...(graph.gates ?? [])].map(([name, gate]) => ({ name, place: places.of(gate.shares), experts: gate.experts.length }));
     await forEachPass(batch, true, async (rows, pass) => {
-      prepare(pass, graphWeights.map(() => 1), counted);
+      prepare(step, pass, graphWeights.map(() => 1), counted);
       await executor.run('diagnosis', rows, shares.map(({ place: { at, ld }, experts }) => ({ at, words: (rows - 1) * ld + experts })));
       for (const { name, place } of shares) gates.add(name, floats.subarray(place.at / WORD), place.ld, rows);
     });
@@ -185,20 +165,41 @@ export function compileProgram(gpu: Gpu, plan: Plan, watch: GpuWatch): Program {
     await executor.run('exchange', places.maxRows);
   };
   const isOnePass = areas === 1 && stepRows === passRows;
+  const normsOf = (): StepResult['norms'] => {
+    const [dense, embeddings] = clip === undefined ? [NaN, NaN] : [doubles[compiled.norms / 8]!, doubles[compiled.norms / 8 + (clip.apart ? 1 : 0)]!];
+    return { dense, embeddings };
+  };
+  const ahead = createStepsAhead({
+    executor,
+    prepare({ rates = NO_FACTORS, weights = graphWeights }) {
+      setConstants(step, rates);
+      prepare(step, 0, weights, undefined);
+    },
+    result: () => ({ losses: executor.isRefused ? refusedLosses(lossesOf()) : lossesOf(), norms: normsOf() }),
+    count: () => step++,
+    goBack: (stepsTaken) => (step = stepsTaken),
+  });
 
   return {
-    async trainStep(batch, { rates = { dense: 1, embeddings: 1 }, weights = graphWeights, combine, isDiagnosed = false } = {}) {
-      await settle();
+    stepsAhead: isOnePass ? MOST_AHEAD : 1,
+    catchUp: settle,
+    async trainStep(batch, settings = {}) {
+      const { rates = NO_FACTORS, weights = graphWeights, combine, isDiagnosed = false, isAhead = false } = settings;
       if (batch.rows > stepRows) throw new Error(`a step of ${batch.rows} rows, where ${stepRows} were planned`);
+      if (isAhead && isOnePass && !isDiagnosed && pending === undefined) {
+        isStale = true;
+        return ahead.begin(batch, settings);
+      }
+      await settle();
       const complete = isDiagnosed ? await diagnose(batch) : undefined;
-      setConstants(rates);
+      setConstants(step, rates);
       let losses: Map<string, TermLoss>;
       let counts: TermWeights = { shared: weights, own: weights };
-      if (running.words > 0) executor.keep(running);
+      executor.keep();
       isStale = true;
       if (isOnePass) {
         executor.clearRefused();
-        prepare(0, weights, undefined);
+        prepare(step, 0, weights, undefined);
         loader.begin(batch, 0, batch.rows, true);
         loader.finish();
         await executor.run('train', batch.rows);
@@ -212,16 +213,15 @@ export function compileProgram(gpu: Gpu, plan: Plan, watch: GpuWatch): Program {
       // The kernels have updated nothing then; what the forward pass moves is put back.
       const { isRefused } = executor;
       if (!isRefused) step++;
-      else if (running.words > 0) executor.bringBack(running);
-      const [dense, embeddings] = clip === undefined ? [NaN, NaN] : [doubles[compiled.norms / 8]!, doubles[compiled.norms / 8 + (clip.apart ? 1 : 0)]!];
-      return { losses: isRefused ? refusedLosses(losses) : losses, norms: { dense, embeddings }, diagnosis: isRefused ? undefined : await complete?.(counts) };
+      else executor.bringBack();
+      return { losses: isRefused ? refusedLosses(losses) : losses, norms: normsOf(), diagnosis: isRefused ? undefined : await complete?.(counts) };
     },
 
     predict: (batch) => predicted(batch, 'predict', () => undefined),
 
     async evaluate(batch) {
       const parts: Map<string, TermLoss>[] = [];
-      prepare(0, graphWeights, undefined);
+      prepare(step, 0, graphWeights, undefined);
       const predictions = await predicted(batch, 'evaluate', () => parts.push(lossesOf()));
       return { predictions, losses: joined(parts) };
     },
@@ -231,7 +231,7 @@ export function compileProgram(gpu: Gpu, plan: Plan, watch: GpuWatch): Program {
     async inspect(batch) {
       await settle();
       executor.clearRefused();
-      prepare(0, graphWeights, undefined);
+      prepare(step, 0, graphWeights, undefined);
       loader.begin(batch, 0, batch.rows, true);
       loader.finish();
       const { rows } = batch;
@@ -276,6 +276,7 @@ export function compileProgram(gpu: Gpu, plan: Plan, watch: GpuWatch): Program {
       return store.state(step);
     },
     restore(saved) {
+      if (!ahead.isIdle) throw new Error('steps are under way');
       step = saved.step;
       if (isStale && saved.optimizer.size === 0) {
         refuseOtherTensors(store.state(0), saved);
@@ -286,9 +287,9 @@ export function compileProgram(gpu: Gpu, plan: Plan, watch: GpuWatch): Program {
       pending = undefined;
       writeAll();
     },
-    dispose: () => {
+    dispose() {
       loader.lists.end();
-      executor.dispose();
+      ahead.whenRead(() => executor.dispose());
     },
   };
 }
