@@ -52,9 +52,9 @@ const USUAL: PerField = { rest: 10, byField: {} };
  * Makes a data set that `mtl train` reads out of the raw files of Ali-CCP.
  *
  * Memory does not depend on the number of rows: files are parsed in chunks into columns on disk (`.work`), and a thread has
- * one chunk and one shard in memory at a time. What grows with the data is the table of sessions (43 bytes each, 32 MB for the
- * 730,600 of train) and, while a field is counted, its different ids (24 to 48 bytes each, at the most 400 MB if all 8 million
- * were of one field). Sessions are read from disk as the rows ask for them.
+ * one chunk in memory at a time, and two shards, one that is written and the next. What grows with the data is the table of
+ * sessions (43 bytes each, 32 MB for the 730,600 of train) and, while a field is counted, its different ids (12 to 24 bytes
+ * each, at the most 200 MB if all 8 million were of one field). Sessions are read from disk as the rows ask for them.
  *
  * A piece of work is a file that is renamed to its place when it is whole; a run that finds it there goes on behind it. What
  * comes out depends neither on interruptions nor on the number of threads and processes.

@@ -18,6 +18,9 @@ export interface Pool {
   close(): Promise<void>;
 }
 
+/** Jobs that a thread has at a time: one that is at work, and one whose file the disk is about to have. */
+const JOBS_PER_THREAD = 2;
+
 /** What a job returns. */
 export type Result<J extends keyof Jobs> = Awaited<ReturnType<Jobs[J]>>;
 
@@ -43,7 +46,7 @@ export function createPool(threads: number, signal: AbortSignal): Pool {
           }
         }
       };
-      await Promise.all(workers.map(work));
+      await Promise.all(workers.flatMap((worker) => Array.from({ length: JOBS_PER_THREAD }, () => work(worker))));
       return results;
     },
     async close() {

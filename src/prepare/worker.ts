@@ -2,10 +2,17 @@ import { answerWith } from '../thread.js';
 import { jobs } from './jobs/all.js';
 import type { Request } from './pool.js';
 
-// One thread of a pool: does a job at a time.
+// One thread of a pool: while one of its jobs waits for the disk, the next one is at work.
+
+let last: Promise<unknown> = Promise.resolve();
 
 answerWith(async (request) => {
   // The pool's types hold job and arguments together; a message cannot.
   const { job, args } = request as Request;
-  return { result: await (jobs[job] as (args: unknown) => unknown)(args) };
+  const result = Promise.resolve((jobs[job] as (args: unknown) => unknown)(args));
+  // Answers come in the order of the requests.
+  const before = last;
+  last = result.catch(() => undefined);
+  await before;
+  return { result: await result };
 });

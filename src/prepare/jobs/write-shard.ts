@@ -43,8 +43,8 @@ export interface ShardAbout extends Coverage {
   readonly purchases: number;
 }
 
-/** Memory of a thread, used again for the next shard. */
-let kept: { key: string; block: RowBlock } | undefined;
+/** Memory of a thread: blocks for these columns whose shard is written, to be used again. */
+const spare: { key: string; blocks: RowBlock[] } = { key: '', blocks: [] };
 const reader = createColumnReader();
 let chosen = new Uint32Array(0);
 
@@ -55,8 +55,8 @@ let chosen = new Uint32Array(0);
 export async function writeShard({ folder, file, aboutPath, begin, end, chunks, valid, isValid, sessions, fields, tables, commonFields }: WriteShardTask): Promise<ShardAbout> {
   const columns = preparedColumns(fields);
   const key = JSON.stringify(columns);
-  if (kept?.key !== key) kept = { key, block: createRowBlock(columns, ROWS_PER_SHARD) };
-  const { block } = kept;
+  if (spare.key !== key) Object.assign(spare, { key, blocks: [] });
+  const block = spare.blocks.pop() ?? createRowBlock(columns, ROWS_PER_SHARD);
   block.rows = 0;
   const joined = createJoin(block, fields, tables, commonFields);
   const sessionReader = openSessions(sessions);
@@ -88,6 +88,7 @@ export async function writeShard({ folder, file, aboutPath, begin, end, chunks, 
   const sum = (labels: Float32Array): number => labels.subarray(0, block.rows).reduce((total, label) => total + label, 0);
   const labels = { clicks: sum(block.labels.get('click')!), purchases: sum(block.labels.get('purchase')!) };
   const about: ShardAbout = { file, rows: block.rows, ...digest!, ...labels, ...joined.coverage() };
+  if (spare.key === key) spare.blocks.push(block);
   await writeFileAtomic(aboutPath, JSON.stringify(about));
   return about;
 }
