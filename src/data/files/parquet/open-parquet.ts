@@ -71,18 +71,24 @@ async function* groupPieces(file: FileHandle, { path, plans }: Part, group: RowG
     const cursors = leavesOf(plan).map((leaf) => leafCursor(chunkOf(group, leaf), leaf, memory));
     return { name: plan.name, cursors, cells: sliceColumn(plan, cursors, SLICE_ROWS) };
   });
+  // How many rows make a piece is for the others to say; these are then read in one go.
+  const even = columns.filter(({ cells }) => cells.rowBytes !== undefined);
+  const uneven = columns.filter(({ cells }) => cells.rowBytes === undefined);
+  const evenBytes = even.reduce((sum, { cells }) => sum + cells.rowBytes!, 0);
   const rows = Number(group.num_rows);
   for (let begin = 0, end = 0; begin < rows; begin = end) {
     const last = Math.min(rows, begin + SLICE_ROWS);
-    for (let bytes = 0, step = LEAST_ROWS; end < last && bytes < SLICE_BYTES; ) {
+    if (uneven.length === 0) end = Math.min(last, begin + Math.max(LEAST_ROWS, Math.floor(SLICE_BYTES / Math.max(1, evenBytes))));
+    for (let bytes = 0, step = LEAST_ROWS; uneven.length > 0 && end < last && bytes < SLICE_BYTES; ) {
       step = Math.min(step, last - end);
-      let stepBytes = 0;
-      for (const { cells } of columns) stepBytes += await cells.append(step);
+      let stepBytes = evenBytes * step;
+      for (const { cells } of uneven) stepBytes += await cells.append(step);
       end += step;
       bytes += stepBytes;
       // As many as may fill half of the room that is left, if they are like these.
       step = Math.max(LEAST_ROWS, Math.min(MOST_ROWS, Math.floor((step * (SLICE_BYTES - bytes)) / (2 * stepBytes))));
     }
+    for (const { cells } of even) await cells.append(end - begin);
     yield { numRows: end - begin, firstRow: firstRow + begin, path, columns: new Map(columns.map(({ name, cells }) => [name, cells.take()])), progress: 0 };
   }
   for (const { name, cursors } of columns) {

@@ -59,6 +59,7 @@ export function openPages(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory)
   const begin = Math.min(Number(chunk.data_page_offset), Number(chunk.dictionary_page_offset ?? Infinity) || Infinity);
   const end = begin + Number(chunk.total_compressed_size);
   const stored = { type: chunk.type, typeLength: leaf.element.type_length ?? 0 };
+  const readBytes = memory.reads(end);
   let at = begin;
   let left = Number(chunk.num_values);
   let kept: Buffer = Buffer.alloc(0);
@@ -78,7 +79,7 @@ export function openPages(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory)
 
   const readHeader = async (): Promise<PageHeader> => {
     for (let length = HEADER_BYTES; ; length *= 8) {
-      const bytes = await memory.read(at, Math.min(length, end - at));
+      const bytes = await readBytes(at, Math.min(length, end - at));
       const reader = { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), offset: 0 };
       try {
         checkThrift(bytes, 0);
@@ -174,7 +175,7 @@ export function openPages(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory)
         if (size < 0 || at + size > end) throw new Error('a page ends behind its column');
         const from = at;
         at += size;
-        const read = (): Promise<Buffer> => memory.read(from, size);
+        const read = (): Promise<Buffer> => readBytes(from, size);
         if (header.dictionary_page_header !== undefined) {
           const { num_values: count } = header.dictionary_page_header;
           const { uncompressed_page_size: bytes } = header;

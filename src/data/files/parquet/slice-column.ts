@@ -1,11 +1,14 @@
 import type { CellColumn } from '../cell-file.js';
 import type { ColumnPlan } from './column-plan.js';
+import type { LeafType } from './leaf-type.js';
 import { TOO_FEW, type LeafCursor } from './leaf-cursor.js';
 
 // The cells of a column of a row group, some rows at a time.
 
 /** A column on its way from entries to cells; its memory is used again for the next rows. */
 export interface SliceColumn {
+  /** What a row takes, where that does not depend on what is in it. */
+  readonly rowBytes?: number;
   /**
    * Appends the next rows.
    * @returns about how many bytes they take
@@ -68,12 +71,9 @@ function textColumn(type: string, cursor: LeafCursor): SliceColumn {
   };
 }
 
-interface NumberType {
-  readonly isWhole: boolean;
-  readonly text: (value: number) => string;
-}
+type NumberType = NonNullable<LeafType['number']>;
 
-function numberColumn(type: string, { isWhole, text: textOf }: NumberType, cursor: LeafCursor, capacity: number): SliceColumn {
+function numberColumn(type: string, { isWhole, text: textOf, raw }: NumberType, cursor: LeafCursor, capacity: number): SliceColumn {
   const values = new Float64Array(capacity);
   /** Of cells whose number says less than their text: NaN, and whole numbers beyond what a double holds. Null has none. */
   let texts: string[] | undefined;
@@ -84,6 +84,8 @@ function numberColumn(type: string, { isWhole, text: textOf }: NumberType, curso
     (texts ??= new Array<string>(capacity).fill(''))[row] = text;
   };
   return {
+    // One that is more than its number takes a text beside.
+    ...(raw !== undefined && { rowBytes: Float64Array.BYTES_PER_ELEMENT }),
     async append(rows) {
       bytes = 8 * rows;
       await cursor.readNumbers(values, count, rows, onText);
