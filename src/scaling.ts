@@ -5,6 +5,9 @@ import type { Finding } from './part.js';
 /** One step of a scaling: log(1 + x), which refuses -1 and below, or (x - subtract) / divide. */
 export type ScaleStep = { readonly kind: 'log1p' } | { readonly kind: 'affine'; readonly subtract: number; readonly divide: number };
 
+/** One that subtracts and divides. */
+export type AffineStep = Extract<ScaleStep, { kind: 'affine' }>;
+
 type Scale = (value: number) => number;
 
 /** A way to scale numbers: what it learns on train, and the steps that follow from it. */
@@ -114,6 +117,15 @@ export function scaleOf(spec: ScalingSpec, fitted: unknown): Scale {
 export function scaleSteps(spec: ScalingSpec, fitted: unknown): readonly ScaleStep[] {
   return stepsOf(spec).flatMap((name) => learnedSteps(name, fitted));
 }
+
+/** All of these steps as one that subtracts and divides, with the same bits, where they are no more than that. */
+export function affineOf([first, ...others]: readonly ScaleStep[]): AffineStep | undefined {
+  if (first === undefined) return AS_IT_IS;
+  return others.length === 0 && first.kind === 'affine' ? first : undefined;
+}
+
+/** A number as it is. */
+export const AS_IT_IS: AffineStep = { kind: 'affine', subtract: 0, divide: 1 };
 
 function forwards(step: ScaleStep): Scale {
   if (step.kind === 'affine') {

@@ -1,3 +1,4 @@
+import type { AffineStep } from '../scaling.js';
 import type { CellOptions } from './cells.js';
 import type { Pooling } from '../tables/layout.js';
 import type { CellRule, VectorRule } from './cell-rule.js';
@@ -14,9 +15,9 @@ export interface Encoder {
   readonly rule?: CellRule | undefined;
   /**
    * How cells are encoded that need not become text for it: ids in digits that are below a bound are themselves, decimal numbers
-   * are what a function makes of them, or the bytes of a text are looked up. Always what `encode` gives for their text.
+   * are what a function makes of them (`affine` says the same, where that is all it does), or the bytes of a text are looked up. Always what `encode` gives for their text.
    */
-  readonly direct?: { readonly cell: 'id'; readonly below: number } | { readonly cell: 'number'; readonly encode: (value: number) => number } | { readonly cell: 'token'; readonly idOf: TokenLookup } | undefined;
+  readonly direct?: { readonly cell: 'id'; readonly below: number } | { readonly cell: 'number'; readonly encode: (value: number) => number; readonly affine?: AffineStep | undefined } | { readonly cell: 'token'; readonly idOf: TokenLookup } | undefined;
   /** Of memory, where texts were learned. */
   readonly vocabularyBytes?: number;
   /** Whether cells are decimal numbers though all must be seen as text, since some may be words for nothing. */

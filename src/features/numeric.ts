@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { userError } from '../errors.js';
 import type { OptionsOf } from '../part.js';
-import { checkScaling, scaleBeforeFit, scaleOf, scaleSteps, scalingOption, startScalingFit } from '../scaling.js';
+import { affineOf, checkScaling, scaleBeforeFit, scaleOf, scaleSteps, scalingOption, startScalingFit } from '../scaling.js';
 import { BadValue, type Encoder, type Field, type Fit } from './feature.js';
 import { defineFieldGroup } from './field-group.js';
 import { parseNumber } from './parse.js';
@@ -110,8 +110,9 @@ function encoderOf({ scaling, missing }: NumericOptions, fitted: unknown): Encod
   const learned = isLearned ? filledSchema.parse({ scaling: undefined, ...(fitted as object) }) : undefined;
   const fittedScaling = learned === undefined ? fitted : learned.scaling;
   const scale = scaleOf(scaling, fittedScaling);
-  const meaning = { kind: 'number', scaling: scaleSteps(scaling, fittedScaling), cells: 1 } as const;
-  const direct = { cell: 'number', encode: scale } as const;
+  const steps = scaleSteps(scaling, fittedScaling);
+  const meaning = { kind: 'number', scaling: steps, cells: 1 } as const;
+  const direct = { cell: 'number', encode: scale, affine: affineOf(steps) } as const;
   if (isRefused(missing)) return { rows: 0, rule: { ...meaning, empty: 'refused' }, encode: (text) => scale(readNumber(text)), direct };
   const filled = scale(learned?.missing ?? (missing === 'zero' ? 0 : Number(missing)));
   return { rows: 0, rule: { ...meaning, empty: filled }, encode: (text) => (text === '' ? filled : scale(parseNumber(text))), direct };

@@ -5,7 +5,7 @@ import { itemsJson } from '../rows/items-json.js';
 import type { RejectPolicy } from '../rows/rejects.js';
 import type { RulesInTurn } from '../rows/row-rule.js';
 import type { CellColumn, CellColumns } from './cell-file.js';
-import { encodeNumbers, itself } from './encode-numbers.js';
+import { encodeNumbers } from './encode-numbers.js';
 import { createOddCells, type OddCells } from './odd-cells.js';
 import type { RowShape } from './row-reader.js';
 
@@ -174,10 +174,10 @@ function directTake({ direct }: ColumnReader, { values, isWhole }: NonNullable<C
   if (direct === undefined || direct.cell === 'token' || (direct.cell === 'id' && !isWhole)) return undefined;
   const { into } = direct;
   const isUsual = direct.cell === 'class' ? isClass : direct.cell === 'number' ? isNumber : (value: number): boolean => isId(value, endOf(direct.below));
-  const encode = (direct.cell === 'number' ? direct.encode : undefined) ?? itself;
+  const encode = direct.cell === 'number' ? direct.encode : undefined;
   return (row) => {
     const value = values[row]!;
-    if (isUsual(value)) into[block.rows] = encode(value);
+    if (isUsual(value)) into[block.rows] = encode === undefined ? value : encode(value);
     else read(row);
   };
 }
@@ -197,10 +197,7 @@ function takeAllOf(direct: DirectCells, { values, isWhole }: NonNullable<CellCol
       return numOdd;
     };
   }
-  if (direct.cell === 'number') {
-    const { into, encode } = direct;
-    return (begin, end, first) => encodeNumbers(values, begin, end, encode ?? itself, into, first, odd);
-  }
+  if (direct.cell === 'number') return (begin, end, first) => encodeNumbers(values, begin, end, direct, first, odd);
   if (direct.cell !== 'id' || !isWhole) return undefined;
   const { into } = direct;
   const below = endOf(direct.below);

@@ -1,18 +1,21 @@
 import { BadValue } from '../../features/feature.js';
+import { AS_IT_IS } from '../../scaling.js';
 import type { DirectCells } from '../rows/column-reader.js';
 import type { OddCells } from './odd-cells.js';
 
-/** What becomes of a number that is taken as it is. */
-export function itself(value: number): number {
-  return value;
-}
+/** How decimal numbers are encoded, and where they go. */
+type NumberCells = Extract<DirectCells, { cell: 'number' }>;
 
 /**
  * Encodes numbers of a column to row `first` of a block and behind it. Those that no float of 32 bits can hold, and NaN, which is none, are left; rows are noted
  * whose number the encoding refuses.
  * @returns how many are left: those of `odd.rows`, counted from `begin`
  */
-export function encodeNumbers(values: Float64Array, begin: number, end: number, encode: (value: number) => number, into: DirectCells['into'], first: number, odd: OddCells): number {
+export function encodeNumbers(values: Float64Array, begin: number, end: number, { encode, affine, into }: NumberCells, first: number, odd: OddCells): number {
+  if (encode === undefined || affine !== undefined) {
+    const { subtract, divide } = affine ?? AS_IT_IS;
+    return scaleNumbers(values, begin, end, subtract, divide, into, first, odd.rows);
+  }
   let numOdd = 0;
   for (let row = begin; row < end; row++) {
     try {
@@ -25,6 +28,17 @@ export function encodeNumbers(values: Float64Array, begin: number, end: number, 
       if (!(error instanceof BadValue)) throw error;
       odd.isBad[row - begin] = 1;
     }
+  }
+  return numOdd;
+}
+
+/** The same where no number is refused: a call for each would have them made objects. */
+function scaleNumbers(values: Float64Array, begin: number, end: number, subtract: number, divide: number, into: NumberCells['into'], first: number, oddRows: Uint32Array): number {
+  let numOdd = 0;
+  for (let row = begin; row < end; row++) {
+    const value = values[row]!;
+    if (Number.isFinite(Math.fround(value))) into[first + row - begin] = (value - subtract) / divide;
+    else oddRows[numOdd++] = row - begin;
   }
   return numOdd;
 }

@@ -4,7 +4,7 @@ import type { ColumnReader, DirectCells } from '../rows/column-reader.js';
 import type { LineCount, PlainBytes } from './cell-file.js';
 import { createCutRows, type CutRows } from './cell-kernels.js';
 import { cellText, cellTexts } from './cell-text.js';
-import { encodeNumbers, itself } from './encode-numbers.js';
+import { encodeNumbers } from './encode-numbers.js';
 import { createOddCells, type OddCells } from './odd-cells.js';
 
 // Reads plain CSV as bytes: no quotes, one byte between cells, every line with an end. Some hundred rows are cut into cells at a time, and then read a
@@ -185,10 +185,9 @@ function takeOf(cells: DirectCells, column: number, cut: CutRows, odd: OddCells)
       };
     }
     case 'number': {
-      const { into, encode } = cells;
       return (rows, first) => {
         cut.readNumbers(column, rows);
-        return encodeNumbers(cut.numbers, 0, rows, encode ?? itself, into, first, odd);
+        return encodeNumbers(cut.numbers, 0, rows, cells, first, odd);
       };
     }
     case 'token': {

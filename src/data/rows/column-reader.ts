@@ -1,3 +1,4 @@
+import type { AffineStep } from '../../scaling.js';
 import type { BagItems, TokenLookup } from '../../features/feature.js';
 
 /** Columns of the CSV and what becomes of their cells. */
@@ -30,8 +31,8 @@ export interface ColumnReader {
 export type DirectCells =
   /** Digits of an id below the bound: the id. */
   | { readonly cell: 'id'; readonly below: number; readonly into: Uint32Array | Float64Array }
-  /** A decimal number: what `encode` makes of it. */
-  | { readonly cell: 'number'; readonly encode: ((value: number) => number) | undefined; readonly into: Uint32Array | Float32Array | Float64Array }
+  /** A decimal number: what `encode` makes of it, itself where there is none; `affine` is the same where it subtracts and divides alone. */
+  | { readonly cell: 'number'; readonly encode: ((value: number) => number) | undefined; readonly affine?: AffineStep | undefined; readonly into: Uint32Array | Float32Array | Float64Array }
   /** A known token: its number. */
   | { readonly cell: 'token'; readonly idOf: TokenLookup; readonly into: Uint32Array | Float64Array }
   /** 0 or 1. */
