@@ -56,6 +56,15 @@ function partOf(rank: number, size: number, rows: number): Part {
   return { begin, rows: Math.floor((rows * (rank + 1)) / size) - begin };
 }
 
+/** Room for what a step exchanges: the same memory in every step, which grows; fresh memory costs more than what is copied there. */
+function keptRoom<Data extends Uint32Array | Float32Array>(make: (length: number) => Data): (length: number) => Data {
+  let all = make(0);
+  return (length) => {
+    if (all.length < length) all = make(length + (length >> 2));
+    return all.subarray(0, length) as Data; // a piece of it is of its kind
+  };
+}
+
 /** Some tables' rows, by process and then by table: how many, and where their numbers lie one behind the other. */
 interface Segments {
   readonly total: number;
@@ -103,6 +112,10 @@ export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: 
   let asked: Uint32Array = new Uint32Array(0);
   let askedRows: Uint32Array = new Uint32Array(0);
 
+  const floatRoom = (): ((length: number) => Float32Array) => keptRoom((length) => new Float32Array(length));
+  const wordRoom = (): ((length: number) => Uint32Array) => keptRoom((length) => new Uint32Array(length));
+  const [outFloats, inFloats, outWords, inWords, ofAsked] = [floatRoom(), floatRoom(), wordRoom(), wordRoom(), wordRoom()];
+
   const exchanged = <Data extends Numbers>(out: Data, sent: Segments, into: Data, received: Segments): Data => {
     peers.exchange(out, sent.bytes, into, received.bytes);
     return into;
@@ -130,7 +143,7 @@ export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: 
 
   const dealtGradients = (area: number): void => {
     const [sent, received] = [segmentsOf(wanted, widthsOf(dealtTables)), segmentsOf(asked, widthsOf(dealtTables))];
-    const out = new Float32Array(sent.total);
+    const out = outFloats(sent.total);
     for (const [t, { table, found }] of dealt.entries()) {
       const { name, width, gathered: { distinct, gradients: first, areaBytes, count } } = table;
       const gathered = words[count / WORD]!;
@@ -144,7 +157,7 @@ export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: 
       }
     }
     onExchange('row gradients');
-    merge(dealtTables, asked, askedRows, exchanged(out, sent, new Float32Array(received.total), received), area);
+    merge(dealtTables, asked, askedRows, exchanged(out, sent, inFloats(received.total), received), area);
   };
 
   /** Of tables that everyone has, everyone hears all. */
@@ -165,9 +178,9 @@ export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: 
       return all;
     };
     const [ofRows, ofNumbers] = [segmentsOf(counts, rowsOf(whole)), segmentsOf(counts, widthsOf(whole))];
-    const rows = gathered(new Uint32Array(ofRows.total), ofRows, ({ gathered: { distinct } }, count) => words.subarray(distinct / WORD, distinct / WORD + count), new Uint32Array(ofRows.bytes[rank]! / WORD));
+    const rows = gathered(inWords(ofRows.total), ofRows, ({ gathered: { distinct } }, count) => words.subarray(distinct / WORD, distinct / WORD + count), outWords(ofRows.bytes[rank]! / WORD));
     for (let area = 0; area < areas; area++) {
-      const from = gathered(new Float32Array(ofNumbers.total), ofNumbers, ({ width, gathered: { gradients: at, areaBytes } }, count) => floats.subarray((at + area * areaBytes) / WORD, (at + area * areaBytes) / WORD + count * width), new Float32Array(ofNumbers.bytes[rank]! / WORD));
+      const from = gathered(inFloats(ofNumbers.total), ofNumbers, ({ width, gathered: { gradients: at, areaBytes } }, count) => floats.subarray((at + area * areaBytes) / WORD, (at + area * areaBytes) / WORD + count * width), outFloats(ofNumbers.bytes[rank]! / WORD));
       merge(whole, counts, rows, from, area);
     }
   };
@@ -196,12 +209,12 @@ export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: 
       exchanged(wanted, each, asked, each);
 
       const [out, into] = [segmentsOf(wanted, rowsOf(dealtTables)), segmentsOf(asked, rowsOf(dealtTables))];
-      const rows = new Uint32Array(out.total);
+      const rows = outWords(out.total);
       for (const [t, { found }] of dealt.entries()) for (const r of processes) rows.set(found.rowsOf(r), out.begin(r, t));
-      askedRows = exchanged(rows, out, new Uint32Array(into.total), into);
+      askedRows = exchanged(rows, out, ofAsked(into.total), into);
 
       const [given, taken] = [segmentsOf(asked, widthsOf(dealtTables)), segmentsOf(wanted, widthsOf(dealtTables))];
-      const numbers = new Float32Array(given.total);
+      const numbers = outFloats(given.total);
       let [row, to] = [0, 0];
       for (let i = 0; i < asked.length; i++) {
         const { at, stride, width } = dealtTables[i % dealt.length]!;
@@ -212,7 +225,7 @@ export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: 
         }
       }
       onExchange('rows');
-      const found = exchanged(numbers, given, new Float32Array(taken.total), taken);
+      const found = exchanged(numbers, given, inFloats(taken.total), taken);
       for (const [t, { table: { looked, width }, found: { begins, counts } }] of dealt.entries()) {
         for (const r of processes) floats.set(found.subarray(taken.begin(r, t), taken.begin(r, t) + counts[r]! * width), looked.at / WORD + begins[r]! * width);
       }

@@ -63,7 +63,13 @@ export function createRowFinder({ name, looked: { rows: most }, fields }: Pick<T
     find(columns, parts) {
       hash.fill(EMPTY);
       count = 0;
-      found = columns.map((ids) => parts.map(({ begin, rows }) => Uint32Array.from({ length: rows }, (_, b) => meet(ids[begin + b]!))));
+      found = columns.map((ids) =>
+        parts.map(({ begin, rows }) => {
+          const numbers = new Uint32Array(rows);
+          for (let b = 0; b < rows; b++) numbers[b] = meet(ids[begin + b]!);
+          return numbers;
+        }),
+      );
       counts.fill(0);
       for (let m = 0; m < count; m++) counts[met[m]! % processes]!++;
       for (let r = 1; r < processes; r++) begins[r] = begins[r - 1]! + counts[r - 1]!;
