@@ -72,8 +72,8 @@ export function layoutOf(fields: readonly (Field & { readonly rows?: number })[]
     const group = groupOf.get(field.name);
     const place = { field: field.name, ...(group !== undefined && { group }), offset: width, width: field.width };
     width += field.width;
-    if (field.kind === 'bag') return { ...place, kind: 'bag', table: field.owner, pooling: field.pooling };
-    if (field.kind === 'number' && field.isBetweenRows === true) return { ...place, kind: 'bag', table: field.owner, pooling: 'sum', isBetweenRows: true };
+    if (field.kind === 'bag') return { ...place, kind: 'bag', table: field.owner, pooling: field.pooling, ...(field.form.maxItems !== undefined && { maxItems: field.form.maxItems }) };
+    if (field.kind === 'number' && field.isBetweenRows === true) return { ...place, kind: 'bag', table: field.owner, pooling: 'sum', maxItems: 2, isBetweenRows: true };
     return field.kind === 'id' ? { ...place, kind: 'id', table: field.owner } : { ...place, kind: field.kind };
   });
   const tables = fields.filter((field) => hasTable(field) && field.owner === field.name).map(({ name, rows = 0, width }) => ({ name, rows, width }));

@@ -28,8 +28,8 @@ export type InputColumns = {
   readonly isWide?: true;
 } & (
   | { readonly kind: 'id'; readonly table: string }
-  /** Its items are in the batch, or they are the two rows that a number lies between, which are summed by how near they are. */
-  | { readonly kind: 'bag'; readonly table: string; readonly pooling: Pooling; readonly isBetweenRows?: true }
+  /** Its items, of a row `maxItems` at the most, are in the batch, or they are the two rows that a number lies between, which are summed by how near they are. */
+  | { readonly kind: 'bag'; readonly table: string; readonly pooling: Pooling; readonly maxItems?: number; readonly isBetweenRows?: true }
   | { readonly kind: 'number' }
   | { readonly kind: 'vector' }
 );

@@ -22,10 +22,16 @@ export function placeBags({ columns }: InputLayout, arena: Arena, maxRows: numbe
 /** The numbers by which the kernel knows a pooling; a sum's factors are its weights, and no kernel is called. */
 export const POOLING_NUMBERS: Readonly<Record<Exclude<Pooling, 'sum'>, number>> = { mean: 1, sqrtn: 2 };
 
+/** A bag whose rows a table numbers by itself: where its two addresses lie, of these numbers and of the factors, which all share. */
+interface NumberedBag {
+  readonly field: string;
+  readonly addresses: number;
+}
+
 /** Puts the bags of batches where kernels find them. */
 export interface BagLoader {
   /**
-   * Copies the bags of rows `begin` to `begin + rows`.
+   * Copies the bags of rows `begin` to `begin + rows`, and makes room for the numbers of their items.
    * @throws UserError (data) for more items than the memory can take
    */
   load(batch: Batch, begin: number, rows: number): void;
@@ -36,7 +42,7 @@ export interface BagLoader {
  * the memory grows as it must: by half as much again at least, and never more than 4 GiB in all.
  * @param begin the first byte behind everything else
  */
-export function createBagLoader(memory: WebAssembly.Memory, places: ReadonlyMap<string, BagPlace>, begin: number): BagLoader {
+export function createBagLoader(memory: WebAssembly.Memory, places: ReadonlyMap<string, BagPlace>, numbered: readonly NumberedBag[], begin: number): BagLoader {
   let words = new Uint32Array(memory.buffer);
   let floats = new Float32Array(memory.buffer);
 
@@ -53,7 +59,7 @@ export function createBagLoader(memory: WebAssembly.Memory, places: ReadonlyMap<
   return {
     load(batch, from, rows) {
       let end = Math.ceil(begin / WORD) * WORD;
-      for (const { field } of places.values()) end += 2 * itemsOf(column(batch.bags, field), from, rows) * WORD;
+      for (const { field } of [...places.values(), ...places.values(), ...numbered]) end += itemsOf(column(batch.bags, field), from, rows) * WORD;
       reserve(end, batch);
       let at = Math.ceil(begin / WORD);
       for (const { field, offsets, addresses } of places.values()) {
@@ -66,6 +72,11 @@ export function createBagLoader(memory: WebAssembly.Memory, places: ReadonlyMap<
         words.set(bag.ids.subarray(first, first + items), at);
         floats.set(bag.weights.subarray(first, first + items), at + items);
         at += 2 * items;
+      }
+      for (const { field, addresses } of numbered) {
+        words[addresses / WORD] = at * WORD;
+        words[addresses / WORD + 1] = words[places.get(field)!.addresses / WORD + 1]!;
+        at += itemsOf(column(batch.bags, field), from, rows);
       }
     },
   };

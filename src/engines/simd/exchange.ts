@@ -1,11 +1,13 @@
 import { column, type Batch } from '../../batch.js';
 import type { Numbers } from '../../peers.js';
+import { bagsBetweenRows } from '../../tables/between-rows.js';
 import type { TermLoss } from '../engine.js';
 import { rowsAt, type Apart } from './apart.js';
 import { WORD } from './arena.js';
 import type { Kernels } from './kernels.js';
 import type { Laid } from './lay-out.js';
 import { createRowFinder, type Part } from './row-finder.js';
+import { segmentsOf, type Segments } from './segments.js';
 import type { TablePlace } from './tables.js';
 import type { TeamWatch } from './team.js';
 
@@ -65,29 +67,6 @@ function keptRoom<Data extends Uint32Array | Float32Array>(make: (length: number
   };
 }
 
-/** Some tables' rows, by process and then by table: how many, and where their numbers lie one behind the other. */
-interface Segments {
-  readonly total: number;
-  /** Bytes of each process. */
-  readonly bytes: Float64Array;
-  begin(process: number, table: number): number;
-  rows(process: number, table: number): number;
-}
-
-function segmentsOf(counts: Uint32Array, widths: readonly number[]): Segments {
-  const size = counts.length / widths.length;
-  const begins = new Float64Array(counts.length);
-  const bytes = new Float64Array(size);
-  let total = 0;
-  for (let i = 0; i < counts.length; i++) {
-    begins[i] = total;
-    const numbers = counts[i]! * widths[i % widths.length]!;
-    bytes[Math.floor(i / widths.length)]! += numbers * WORD;
-    total += numbers;
-  }
-  return { total, bytes, begin: (process, table) => begins[process * widths.length + table]!, rows: (process, table) => counts[process * widths.length + table]! };
-}
-
 /**
  * The exchanges of a plan's steps.
  * @param kernels an instance on its memory, of this thread alone
@@ -95,7 +74,7 @@ function segmentsOf(counts: Uint32Array, widths: readonly number[]): Segments {
  * @param watch told what is exchanged
  */
 export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: Kernels, apart: readonly Apart[], { onExchange = () => undefined }: Pick<TeamWatch, 'onExchange'>): Exchange {
-  const { peers, tables, gradients, refused, places, areas, allRows, running } = laid;
+  const { layout, peers, tables, gradients, refused, places, areas, allRows, running } = laid;
   if (peers.size === 1) return NOTHING;
   const { rank, size } = peers;
   const floats = new Float32Array(memory.buffer);
@@ -104,6 +83,7 @@ export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: 
   const dealt = tables.all.filter(({ isDealt }) => isDealt).map((table) => ({ table, found: createRowFinder(table, size) }));
   const dealtTables = dealt.map(({ table }) => table);
   const whole = tables.all.filter(({ isDealt }) => !isDealt);
+  const withBags = bagsBetweenRows(layout);
   const widthsOf = (all: readonly TablePlace[]): number[] => all.map(({ width }) => width);
   const rowsOf = (all: readonly TablePlace[]): number[] => all.map(() => 1);
   const processes = Array.from({ length: size }, (_, r) => r);
@@ -201,7 +181,8 @@ export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: 
 
     fetch(batch, parts) {
       if (dealt.length === 0) return;
-      for (const { table, found } of dealt) found.find(table.fields.map(({ field }) => column(batch.ids, field)), parts);
+      const { ids, bags } = withBags(batch);
+      for (const { table, found } of dealt) found.find(table.fields.map(({ kind, field }) => (kind === 'bag' ? column(bags, field) : { ids: column(ids, field) })), parts);
       wanted = Uint32Array.from({ length: size * dealt.length }, (_, i) => dealt[i % dealt.length]!.found.counts[Math.floor(i / dealt.length)]!);
       asked = new Uint32Array(wanted.length);
       const each = segmentsOf(new Uint32Array(size * dealt.length).fill(1), rowsOf(dealtTables));
@@ -232,7 +213,13 @@ export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: 
     },
 
     place(part) {
-      for (const { table, found } of dealt) for (const [f, { field }] of table.fields.entries()) words.set(found.looked(f, part), tables.ids(table, field) / WORD);
+      for (const { table, found } of dealt) {
+        for (const [f, { kind, field }] of table.fields.entries()) {
+          const at = kind === 'bag' ? words[tables.bag(table, field).addresses / WORD]! : tables.ids(table, field);
+          // Bags make the memory grow.
+          new Uint32Array(memory.buffer).set(found.looked(f, part), at / WORD);
+        }
+      }
     },
 
     gradients() {

@@ -70,16 +70,18 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
   };
   const isRefused = (): boolean => words[compiled.refused / WORD] === 1;
 
-  /** Loads this process's parts of the passes of a batch, one by one, until there are no more or `isOver`. */
+  /** Loads this process's parts of the passes of a batch, one by one, until there are no more or `isOver`; what a step takes together is brought together at once. */
   const forEachPart = (batch: Batch, most: number, visit: (rows: number, pass: number, begin: number, all: number) => void, isOver = (): boolean => false): void => {
     const passes = Array.from({ length: Math.ceil(batch.rows / most) }, (_, pass) => ({ begin: pass * most, all: Math.min(most, batch.rows - pass * most) }));
     const parts = passes.map(({ begin, all }) => exchange.own(begin, all));
-    exchange.fetch(batch, parts);
+    const isStep = batch.rows <= stepRows;
+    if (isStep) exchange.fetch(batch, parts);
     const ofStep = parts.reduce((sum, { rows }) => sum + rows, 0);
     for (const [pass, { begin, rows }] of parts.entries()) {
       if (isOver()) break;
       load(batch, begin, rows, pass === 0 ? ofStep : undefined);
-      exchange.place(pass);
+      if (!isStep) exchange.fetch(batch, [parts[pass]!]);
+      exchange.place(isStep ? pass : 0);
       if (allRows !== undefined) doubles[allRows / 8] = passes[pass]!.all;
       visit(rows, pass, begin, passes[pass]!.all);
     }

@@ -70,6 +70,8 @@ export interface TablePlaces {
   column(kind: 'id' | 'number', field: string, width?: number): number;
   /** Where the numbers of the rows lie that a field looks up in a table. */
   ids(table: TablePlace, field: string): number;
+  /** The bags of a field as a table takes them: their addresses (see `BagPlace`), and where the items of a row begin. */
+  bag(table: TablePlace, field: string): Pick<BagPlace, 'addresses' | 'offsets'>;
 }
 
 /** What tables need room for. */
@@ -97,18 +99,18 @@ export function placeTables(layout: InputLayout, arena: Arena, bags: ReadonlyMap
     const update = updateOf(table);
     const average = table.width + slotWords(update.optimizer, table.width);
     const stride = average + (isAveraged ? averageWords(table.width) : 0);
-    const hasBags = fieldsOf.get(table.name)!.some(({ kind }) => kind === 'bag');
-    const isDealt = peers.size > 1 && !hasBags && table.rows >= dealtRows;
+    const isDealt = peers.size > 1 && table.rows >= dealtRows;
     const rows = isDealt ? Math.ceil((table.rows - peers.rank) / peers.size) : table.rows;
-    return { table, update, average, stride, hasBags, isDealt, rows, bytes: rows * stride * WORD };
+    return { table, update, average, stride, isDealt, rows, bytes: rows * stride * WORD };
   });
   const within = fitting(sized, tableBytes);
   const takeApart = placesApart();
-  const all = sized.map(({ table, update, average, stride, hasBags, isDealt, rows, bytes }, t): TablePlace => {
+  const all = sized.map(({ table, update, average, stride, isDealt, rows, bytes }, t): TablePlace => {
     const { name, rows: allRows, width } = table;
     const fields = fieldsOf.get(name)!;
-    // How many items a bag has is not known before there is a batch.
-    const mostOf = (batchRows: number, all: number): number => (hasBags ? all : Math.min(all, batchRows * fields.length));
+    // How many items a bag without a limit has is not known before there is a batch.
+    const lookedUp = fields.reduce((sum, columns) => sum + (columns.kind === 'bag' ? (columns.maxItems ?? Infinity) : 1), 0);
+    const mostOf = (batchRows: number, all: number): number => Math.min(all, batchRows * lookedUp);
     const take = (what: string, words: number): number => arena.take(`table ${what} ${name}`, words);
     const gatheredOf = (of: string, most: number): Gathered => ({
       hash: take(`${of}hash table`, 4 * most),
@@ -141,6 +143,10 @@ export function placeTables(layout: InputLayout, arena: Arena, bags: ReadonlyMap
     column,
     // Where rows are brought together, each table numbers its own.
     ids: ({ name, isDealt }, field) => (isDealt ? arena.take(`id ${field} of ${name}`, maxRows) : column('id', field)),
+    bag({ name, isDealt }, field) {
+      const { addresses, offsets } = bags.get(field)!;
+      return { addresses: isDealt ? arena.take(`bag ${field} of ${name}`, 2) : addresses, offsets };
+    },
   };
 }
 
@@ -166,7 +172,7 @@ export function lowerLookup({ columns }: InputLayout, tables: TablePlaces, input
       list.emit('lookup', { ids: tables.ids(place, each.field), table, stride, width, y: at, ldy: input.ld, rows: ROWS });
       continue;
     }
-    const { addresses: bag, offsets } = tables.bags.get(each.field)!;
+    const { addresses: bag, offsets } = tables.bag(place, each.field);
     // Factors stand in the place of weights: a field that is looked up in several tables has them once.
     if (each.pooling !== 'sum' && !pooled.has(each.field)) list.emit('poolingFactors', { bag, offsets, pooling: POOLING_NUMBERS[each.pooling], rows: ROWS });
     pooled.add(each.field);
@@ -187,7 +193,10 @@ export function lowerGather(tables: TablePlaces, input: Place, area: number, are
         countAt: count, rows: ROWS, isFirstField: f === 0 ? 1 : 0, fresh: area === 0 ? tables.fresh : tables.fresh + WORD,
       } as const;
       if (columns.kind === 'id') list.emit('gatherGradients', { ids: tables.ids(table, columns.field), ...shared });
-      else list.emit('gatherBagGradients', { bag: tables.bags.get(columns.field)!.addresses, offsets: tables.bags.get(columns.field)!.offsets, ...shared });
+      else {
+        const { addresses: bag, offsets } = tables.bag(table, columns.field);
+        list.emit('gatherBagGradients', { bag, offsets, ...shared });
+      }
     });
   }
 }
