@@ -6,7 +6,7 @@ import type { Plan } from '../../src/engines/engine.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { denseOptimizers, embeddingOptimizerSchema } from '../../src/optimizers/optimizers.js';
 import { needsMpi, OPEN_MPI } from '../support/mpi.js';
-import { together, trainedBy, type Training } from '../support/trained-together.js';
+import { optionsOf, together, trainedBy, type Training } from '../support/trained-together.js';
 
 const [RATE, SCALE] = [0.01, 0.002];
 /** Losses over all rows, so that what a process finds counts as its rows; and a plain step, so that gradients add up by hand. Numbers keep batch norm from dividing by next to nothing. */
@@ -17,7 +17,7 @@ const SGD = { name: 'sgd', learningRate: RATE };
 function training(steps: number): Training {
   const batchesWith = (batchRows: number, count: number): Batch[] => batchesOf({ ...WORK, batchRows }, count, SCALE);
   const plan: Plan = { ...planOf(WORK, SCALE), optimizers: { dense: denseOptimizers.schema.parse(SGD), embeddings: embeddingOptimizerSchema.parse(SGD) }, dealtRows: 100, batchNorm: 'local' };
-  return { plan, batches: [...batchesWith(90, 4), ...batchesWith(2, 1)], steps, evaluated: batchesWith(300, 1)[0]! };
+  return { plan, batches: [...batchesWith(90, 4), ...batchesWith(2, 1)], steps, evaluated: batchesWith(300, 1)[0]!, options: optionsOf({}) };
 }
 
 function rowsOf(batch: Batch, begin: number, end: number): Batch {

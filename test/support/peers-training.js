@@ -4,14 +4,17 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import v8 from 'node:v8';
 import { openPeers } from '../../dist/cluster/open-peers.js';
 import { createSimdEngine } from '../../dist/engines/simd/engine.js';
+import { firstLoopState } from '../../dist/training/loop-state.js';
+import { createStepper } from '../../dist/training/stepper.js';
 
 const [path, threads] = process.argv.slice(2);
-const { plan, batches, steps, evaluated } = v8.deserialize(readFileSync(path));
+const { plan, batches, steps, evaluated, options } = v8.deserialize(readFileSync(path));
 const peers = openPeers();
 const program = createSimdEngine(Number(threads), true, { isPatient: true }).compile({ ...plan, peers });
+const stepper = createStepper({ program, training: options, terms: plan.graph.terms, seed: plan.seed, stateOf: (_, first) => first() });
 const found = [];
 for (let step = 0; step < steps; step++) {
-  const { losses, norms } = await program.trainStep(batches[step % batches.length]);
+  const { losses, norms } = await stepper.take(batches[step % batches.length], { ...firstLoopState(), step });
   found.push({ losses: [...losses.values()], norms });
 }
 const { predictions, losses } = await program.averaged(() => program.evaluate(evaluated));

@@ -6,6 +6,9 @@ import { batchesOf, planOf, type Workload } from '../../bench/workloads.js';
 import type { Batch } from '../../src/batch.js';
 import type { Plan, StepPlan, TermLoss } from '../../src/engines/engine.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { firstLoopState } from '../../src/training/loop-state.js';
+import { trainingOptions, type TrainingOptions } from '../../src/training/options.js';
+import { createStepper } from '../../src/training/stepper.js';
 import { mpirun, type Mpi } from './mpi.js';
 import { scratchFolder } from './scratch.js';
 
@@ -29,6 +32,14 @@ export interface Training {
   readonly batches: readonly Batch[];
   readonly steps: number;
   readonly evaluated: Batch;
+  /** What decides its steps. */
+  readonly options: Pick<TrainingOptions, 'schedule' | 'weighting' | 'diagnostics'>;
+}
+
+/** What decides steps, from a config's section. */
+export function optionsOf(section: object): Training['options'] {
+  const { schedule, weighting, diagnostics } = trainingOptions.parse(section);
+  return { schedule, weighting, diagnostics };
 }
 
 /** Tables from 100 rows on are dealt out; the last batch is smaller than the others. */
@@ -39,7 +50,7 @@ export function trainingOf(work: Workload, step: StepPlan = {}, steps = 200, sma
   // A gradient that is nothing but rounding, as that of a table of one row before batch norm, would be a step of Adam's as any other.
   const { optimizers, ...plan } = planOf(work, SCALE);
   const steady = { dense: { ...optimizers.dense, epsilon: 1e-3 }, embeddings: { ...optimizers.embeddings, epsilon: 1e-3 } };
-  return { plan: { ...plan, optimizers: steady, step, dealtRows: 100 }, batches: [...batches, small!], steps, evaluated: evaluated! };
+  return { plan: { ...plan, optimizers: steady, step, dealtRows: 100 }, batches: [...batches, small!], steps, evaluated: evaluated!, options: optionsOf({}) };
 }
 
 /** What each of several processes has in the end. */
@@ -52,11 +63,12 @@ export async function trainedBy(mpi: Mpi, processes: number, training: Training,
 }
 
 /** The same by this process alone. */
-export async function trainedAlone({ plan, batches, steps, evaluated }: Training): Promise<Left> {
+export async function trainedAlone({ plan, batches, steps, evaluated, options }: Training): Promise<Left> {
   const program = createSimdEngine(1).compile(plan);
+  const stepper = createStepper({ program, training: options, terms: plan.graph.terms, seed: plan.seed, stateOf: (_, first) => first() });
   const found = [];
   for (let step = 0; step < steps; step++) {
-    const { losses, norms } = await program.trainStep(batches[step % batches.length]!);
+    const { losses, norms } = await stepper.take(batches[step % batches.length]!, { ...firstLoopState(), step });
     found.push({ losses: [...losses.values()], norms });
   }
   const { predictions, losses } = await program.averaged(() => program.evaluate(evaluated));

@@ -63,7 +63,6 @@ function refuseApart({ graph, peers, step }: Plan): void {
   const problems: Problem[] = [];
   if (neededWhole(graph) !== undefined) problems.push({ key: 'tasks', message: 'a loss that compares the rows of a batch with each other needs all of them in one process', fix });
   if (step?.isDiagnosed === true) problems.push({ key: 'training.diagnostics', message: 'gradients are not diagnosed where several processes train', fix: 'leave it out, or train with one process' });
-  if (step?.combinesTerms === true) problems.push({ key: 'training.weighting', message: 'gradients of tasks are not combined where several processes train', fix: 'take a weighting of losses, or train with one process' });
   if (problems.length > 0) throw new UserError('config', problems);
 }
 

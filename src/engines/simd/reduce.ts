@@ -13,6 +13,8 @@ interface Range {
   readonly count: number;
   /** Where the number of a table's distinct rows lies; 0 for dense weights. */
   readonly countAt: number;
+  /** Whether each process has rows of its own, so that sums over them are added up over all processes. */
+  readonly isDealt: boolean;
 }
 
 /** Doubles that a kernel writes for each of some ranges, and the host or another kernel adds up. */
@@ -26,14 +28,14 @@ const CHUNK = 1 << 14;
 
 /** The gradients of all tables. */
 function tableRanges({ tables }: Laid): readonly Range[] {
-  return tables.all.map(({ gradients: g, areaBytes, width: count, count: countAt }) => ({ g, areaBytes, count, countAt }));
+  return tables.all.map(({ gradients: g, areaBytes, width: count, count: countAt, isDealt }) => ({ g, areaBytes, count, countAt, isDealt }));
 }
 
 /** The dense gradients in pieces. */
 function denseRanges({ gradients, places }: Laid): readonly Range[] {
   const { at: g, areaBytes } = gradients;
   const begins = Array.from({ length: Math.ceil(places.weightsCount / CHUNK) }, (_, i) => i * CHUNK);
-  return begins.map((begin) => ({ g: g + begin * WORD, areaBytes, count: Math.min(CHUNK, places.weightsCount - begin), countAt: 0 }));
+  return begins.map((begin) => ({ g: g + begin * WORD, areaBytes, count: Math.min(CHUNK, places.weightsCount - begin), countAt: 0, isDealt: false }));
 }
 
 /** The gradients of one tensor. */
@@ -45,7 +47,7 @@ export function rangesByTensor(laid: Laid): readonly TensorRange[] {
   const reach = reachOf(graph);
   const dense = [...reach.parameters].map(([parameter, terms]): TensorRange => {
     const { at: begin, count } = places.range(parameter);
-    return { layer: layerOf(parameter.name), isShared: terms.size > 1, g: at + begin - places.weightsBegin, areaBytes, count, countAt: 0 };
+    return { layer: layerOf(parameter.name), isShared: terms.size > 1, g: at + begin - places.weightsBegin, areaBytes, count, countAt: 0, isDealt: false };
   });
   return [...dense, ...tableRanges(laid).map((range, t) => ({ ...range, layer: tableTensor(tables.all[t]!.name), isShared: reach.features.size > 1 }))];
 }
@@ -56,19 +58,21 @@ export function rangesByReach(laid: Laid): { readonly shared: readonly Range[]; 
   return { shared: ranges.filter(({ isShared }) => isShared), own: ranges.filter(({ isShared }) => !isShared) };
 }
 
-/** Products of all areas with each other, over some ranges. */
+/** Products of all areas with each other, over some ranges: the same in all processes. */
 export function lowerProducts(ranges: readonly Range[], areas: number, name: string, arena: Arena, list: CallList): Sums {
   const size = (areas * (areas + 1)) / 2;
   const at = arena.take(`products ${name}`, 2 * size * ranges.length);
-  ranges.forEach((range, turn) => list.emit('products', { ...range, areas, out: at + turn * size * 8, turn }));
+  const outOf = (turn: number): number => at + turn * size * 8;
+  ranges.forEach(({ g, areaBytes, count, countAt }, turn) => list.emit('products', { g, areaBytes, count, countAt, areas, out: outOf(turn), turn }));
+  list.together(ranges.flatMap(({ isDealt }, turn) => (isDealt ? [{ at: outOf(turn), count: size }] : [])));
   return { at, count: ranges.length };
 }
 
 /** Adds up what the areas hold, each times its weight, into the first: where terms share by `weights`, elsewhere by `ownWeights`. */
 export function lowerCombination(laid: Laid, weights: number, ownWeights: number, list: CallList): void {
   const { shared, own } = rangesByReach(laid);
-  for (const range of shared) list.emit('combine', { ...range, areas: laid.areas, weights });
-  for (const range of own) list.emit('combine', { ...range, areas: laid.areas, weights: ownWeights });
+  for (const { g, areaBytes, count, countAt } of shared) list.emit('combine', { g, areaBytes, count, countAt, areas: laid.areas, weights });
+  for (const { g, areaBytes, count, countAt } of own) list.emit('combine', { g, areaBytes, count, countAt, areas: laid.areas, weights: ownWeights });
   list.separate();
 }
 
@@ -78,7 +82,6 @@ export function lowerClip(laid: Laid, clip: Clip, list: CallList): void {
   const [dense, tables] = [denseRanges(laid), tableRanges(laid)];
   const { at: sums } = lowerProducts([...dense, ...tables], 1, 'norm', arena, list);
   list.separate();
-  list.together(laid.tables.all.flatMap(({ isDealt }, t) => (isDealt ? [{ at: sums + (dense.length + t) * 8, count: 1 }] : [])));
   const most = clip.norm ?? Infinity;
   const ofDense = { sums, count: dense.length, most, norm: norms };
   const ofTables = { sums: sums + dense.length * 8, count: tables.length, most, norm: norms + 8 };
