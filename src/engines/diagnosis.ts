@@ -1,4 +1,5 @@
 import type { Graph } from '../graph/graph.js';
+import { ALONE, type Peers } from '../peers.js';
 
 /** What a step is made of, for people to look at. */
 export interface Diagnosis {
@@ -73,7 +74,8 @@ function square(gramian: Float64Array, weights: readonly number[]): number {
 export interface GateSums {
   /** @param shares of `rows` rows, each `stride` floats from the one before */
   add(gate: string, shares: Float32Array, stride: number, rows: number): void;
-  uses(): ReadonlyMap<string, GateUse>;
+  /** Over the rows of all processes. */
+  uses(peers?: Peers): ReadonlyMap<string, GateUse>;
 }
 
 /** Sums for the gates of a graph. */
@@ -91,6 +93,12 @@ export function createGateSums({ gates = new Map() }: Graph): GateSums {
       }
       sum.rows += rows;
     },
-    uses: () => new Map([...sums].map(([name, { shares, entropy, rows }]) => [name, { means: Array.from(shares, (sum) => sum / rows), entropy: entropy / rows }])),
+    uses: (peers = ALONE) =>
+      new Map([...sums].map(([name, { shares, entropy, rows }]) => {
+        const all = Float64Array.of(rows, entropy, ...shares);
+        peers.sumDoubles(all);
+        const [entropyMean, ...means] = Array.from(all.subarray(1), (sum) => sum / all[0]!);
+        return [name, { means, entropy: entropyMean! }];
+      })),
   };
 }

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Workload } from '../../bench/workloads.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
-import { ALONE, type Peers } from '../../src/peers.js';
+import { ALONE } from '../../src/peers.js';
 import { MPICH, needsMpi, OPEN_MPI } from '../support/mpi.js';
 import { distance, together, trainedAlone, trainedBy, trainingOf } from '../support/trained-together.js';
 
@@ -56,9 +56,8 @@ describe('several processes', { timeout: 300_000 }, () => {
   });
 
   it('refuse what they cannot compute together', () => {
-    const two: Peers = { ...ALONE, size: 2 };
-    const { plan } = trainingOf(WORK, { isDiagnosed: true });
-    expect(() => createSimdEngine(1).compile({ ...plan, peers: two })).toThrow(/training\.diagnostics: gradients are not diagnosed/);
+    const { plan } = trainingOf({ ...WORK, model: { name: 'dcmt' } }, {}, 1);
+    expect(() => createSimdEngine(1).compile({ ...plan, peers: { ...ALONE, size: 2 } })).toThrow(/^tasks: a loss that compares the rows of a batch with each other/);
   });
 
   it('take the rows that are theirs from a state of all', () => {

@@ -14,8 +14,8 @@ const program = createSimdEngine(Number(threads), true, { isPatient: true }).com
 const stepper = createStepper({ program, training: options, terms: plan.graph.terms, seed: plan.seed, stateOf: (_, first) => first() });
 const found = [];
 for (let step = 0; step < steps; step++) {
-  const { losses, norms } = await stepper.take(batches[step % batches.length], { ...firstLoopState(), step });
-  found.push({ losses: [...losses.values()], norms });
+  const { losses, norms, diagnosis } = await stepper.take(batches[step % batches.length], { ...firstLoopState(), step });
+  found.push({ losses: [...losses.values()], norms, diagnosis });
 }
 const { predictions, losses } = await program.averaged(() => program.evaluate(evaluated));
 const before = await program.losses(evaluated);

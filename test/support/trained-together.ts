@@ -4,6 +4,7 @@ import v8 from 'node:v8';
 import { expect } from 'vitest';
 import { batchesOf, planOf, type Workload } from '../../bench/workloads.js';
 import type { Batch } from '../../src/batch.js';
+import type { Diagnosis } from '../../src/engines/diagnosis.js';
 import type { Plan, StepPlan, TermLoss } from '../../src/engines/engine.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { firstLoopState } from '../../src/training/loop-state.js';
@@ -17,7 +18,7 @@ const SCALE = 0.002;
 
 /** What a process has in the end, and found on the way. */
 export interface Left {
-  readonly found: readonly { readonly losses: readonly TermLoss[]; readonly norms: { readonly dense: number; readonly embeddings: number } }[];
+  readonly found: readonly { readonly losses: readonly TermLoss[]; readonly norms: { readonly dense: number; readonly embeddings: number }; readonly diagnosis: Diagnosis | undefined }[];
   readonly predictions: ReadonlyMap<string, Float32Array>;
   readonly losses: ReadonlyMap<string, TermLoss>;
   readonly before: ReadonlyMap<string, TermLoss>;
@@ -68,8 +69,8 @@ export async function trainedAlone({ plan, batches, steps, evaluated, options }:
   const stepper = createStepper({ program, training: options, terms: plan.graph.terms, seed: plan.seed, stateOf: (_, first) => first() });
   const found = [];
   for (let step = 0; step < steps; step++) {
-    const { losses, norms } = await stepper.take(batches[step % batches.length]!, { ...firstLoopState(), step });
-    found.push({ losses: [...losses.values()], norms });
+    const { losses, norms, diagnosis } = await stepper.take(batches[step % batches.length]!, { ...firstLoopState(), step });
+    found.push({ losses: [...losses.values()], norms, diagnosis });
   }
   const { predictions, losses } = await program.averaged(() => program.evaluate(evaluated));
   const before = await program.losses(evaluated);

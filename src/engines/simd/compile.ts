@@ -1,5 +1,5 @@
 import { denseOptimizers } from '../../optimizers/optimizers.js';
-import { UserError, type Problem } from '../../errors.js';
+import { userError } from '../../errors.js';
 import type { Plan } from '../engine.js';
 import { lowerExchange, lowerRowAverages, lowerWeightAverage } from './average.js';
 import { createCallList, type Call, type CallList } from './call-list.js';
@@ -57,13 +57,9 @@ export interface Compiled extends Laid {
  * Refuses what several processes cannot compute together.
  * @throws UserError (config)
  */
-function refuseApart({ graph, peers, step }: Plan): void {
-  if (peers === undefined || peers.size === 1) return;
-  const fix = 'train it with one process';
-  const problems: Problem[] = [];
-  if (neededWhole(graph) !== undefined) problems.push({ key: 'tasks', message: 'a loss that compares the rows of a batch with each other needs all of them in one process', fix });
-  if (step?.isDiagnosed === true) problems.push({ key: 'training.diagnostics', message: 'gradients are not diagnosed where several processes train', fix: 'leave it out, or train with one process' });
-  if (problems.length > 0) throw new UserError('config', problems);
+function refuseApart({ graph, peers }: Plan): void {
+  if (peers === undefined || peers.size === 1 || neededWhole(graph) === undefined) return;
+  throw userError('config', { key: 'tasks', message: 'a loss that compares the rows of a batch with each other needs all of them in one process', fix: 'train it with one process' });
 }
 
 /**

@@ -35,9 +35,10 @@ export function lowerTensorProducts(laid: Laid, list: CallList): ProductsOfTenso
 export const NO_PRODUCTS: ProductsOfTensors = { at: 0, count: 0, read: () => [] };
 
 /**
- * Keeps the weights that a step may move, whose gradients are there; what is returned gives the squares of their changes, by layer.
+ * Keeps the weights that a step may move, whose gradients are there; what is returned gives the squares of their changes, by layer and
+ * over all processes.
  */
-export function watchUpdates({ plan: { graph }, tables }: Laid, store: Store, memory: { readonly buffer: ArrayBufferLike }, apart: readonly Apart[] = []): () => ReadonlyMap<string, number> {
+export function watchUpdates({ plan: { graph }, peers, tables }: Laid, store: Store, memory: { readonly buffer: ArrayBufferLike }, apart: readonly Apart[] = []): () => ReadonlyMap<string, number> {
   const floats = new Float32Array(memory.buffer);
   const words = new Uint32Array(memory.buffer);
   const before = trainedOf(graph).map((parameter) => ({ parameter, data: store.tensorOf(parameter, 0).data.slice() }));
@@ -55,6 +56,10 @@ export function watchUpdates({ plan: { graph }, tables }: Laid, store: Store, me
     };
     for (const { parameter, data } of before) add(layerOf(parameter.name), data, store.tensorOf(parameter, 0).data);
     for (const { table, numbers, data } of rows) add(tableTensor(table.name), data, copyRows(rowsAt(table.at, floats, apart), table, numbers));
+    const dealt = tables.all.filter(({ isDealt }) => isDealt).map(({ name }) => tableTensor(name));
+    const sums = Float64Array.from(dealt, (layer) => squares.get(layer)!);
+    peers.sumDoubles(sums);
+    for (const [t, layer] of dealt.entries()) squares.set(layer, sums[t]!);
     return squares;
   };
 }

@@ -19,8 +19,8 @@ export interface Exchange {
   fetch(batch: Batch, parts: readonly Part[]): void;
   /** Puts the numbers of what a part looks up among these where calls read them. */
   place(part: number): void;
-  /** Adds up everyone's gradients: of dense weights, and of tables' rows where they are updated. */
-  gradients(): void;
+  /** Adds up everyone's gradients in so many areas: of dense weights, and of tables' rows where they are updated. */
+  gradients(areas: number): void;
   /** Where each has normalised by its own rows, so many of a pass: the mean of everyone's running statistics, each counting as its rows. */
   statistics(rows: number): void;
   /** Everyone's losses together; whether the step is refused is from then on the same for all. */
@@ -74,7 +74,7 @@ function keptRoom<Data extends Uint32Array | Float32Array>(make: (length: number
  * @param watch told what is exchanged
  */
 export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: Kernels, apart: readonly Apart[], { onExchange = () => undefined }: Pick<TeamWatch, 'onExchange'>): Exchange {
-  const { layout, peers, tables, gradients, refused, places, areas, allRows, running } = laid;
+  const { layout, peers, tables, gradients, refused, places, allRows, running } = laid;
   if (peers.size === 1) return NOTHING;
   const { rank, size } = peers;
   const floats = new Float32Array(memory.buffer);
@@ -102,7 +102,7 @@ export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: 
   };
 
   /** Adds up the gradients that came from all processes, in their order, where the tables are updated. */
-  const merge = (all: readonly TablePlace[], counts: Uint32Array, rows: Uint32Array, from: Float32Array, area: number): void => {
+  const merge = (all: readonly TablePlace[], counts: Uint32Array, rows: Uint32Array, from: Float32Array, area: number, areas: number): void => {
     const [numbers, at] = [segmentsOf(counts, widthsOf(all)), segmentsOf(counts, rowsOf(all))];
     for (const [t, table] of all.entries()) {
       const { width, claim, hash, distinct, areaBytes, count: countAt, most } = table;
@@ -121,7 +121,7 @@ export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: 
     }
   };
 
-  const dealtGradients = (area: number): void => {
+  const dealtGradients = (area: number, areas: number): void => {
     const [sent, received] = [segmentsOf(wanted, widthsOf(dealtTables)), segmentsOf(asked, widthsOf(dealtTables))];
     const out = outFloats(sent.total);
     for (const [t, { table, found }] of dealt.entries()) {
@@ -137,11 +137,11 @@ export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: 
       }
     }
     onExchange('row gradients');
-    merge(dealtTables, asked, askedRows, exchanged(out, sent, inFloats(received.total), received), area);
+    merge(dealtTables, asked, askedRows, exchanged(out, sent, inFloats(received.total), received), area, areas);
   };
 
   /** Of tables that everyone has, everyone hears all. */
-  const wholeGradients = (): void => {
+  const wholeGradients = (areas: number): void => {
     const own = Uint32Array.from(whole, ({ gathered: { count } }) => words[count / WORD]!);
     const counts = new Uint32Array(size * whole.length);
     onExchange('small tables');
@@ -161,7 +161,7 @@ export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: 
     const rows = gathered(inWords(ofRows.total), ofRows, ({ gathered: { distinct } }, count) => words.subarray(distinct / WORD, distinct / WORD + count), outWords(ofRows.bytes[rank]! / WORD));
     for (let area = 0; area < areas; area++) {
       const from = gathered(inFloats(ofNumbers.total), ofNumbers, ({ width, gathered: { gradients: at, areaBytes } }, count) => floats.subarray((at + area * areaBytes) / WORD, (at + area * areaBytes) / WORD + count * width), outFloats(ofNumbers.bytes[rank]! / WORD));
-      merge(whole, counts, rows, from, area);
+      merge(whole, counts, rows, from, area, areas);
     }
   };
 
@@ -222,7 +222,7 @@ export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: 
       }
     },
 
-    gradients() {
+    gradients(areas) {
       kernels.join(0, 1, 0);
       const count = areas * places.weightsCount;
       onExchange('dense gradients');
@@ -230,8 +230,8 @@ export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: 
       kernels.watchAll(gradients.at, count);
       // What several passes have gathered begins anew where it is merged.
       words[tables.fresh / WORD] = 1;
-      if (dealt.length > 0) for (let area = 0; area < areas; area++) dealtGradients(area);
-      if (whole.length > 0) wholeGradients();
+      if (dealt.length > 0) for (let area = 0; area < areas; area++) dealtGradients(area, areas);
+      if (whole.length > 0) wholeGradients(areas);
       kernels.refuseUnlessFinite(refused);
     },
 

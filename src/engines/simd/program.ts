@@ -93,9 +93,12 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
   };
   const joined = (parts: readonly Map<string, TermLoss>[]): Map<string, TermLoss> => new Map([...terms.keys()].map((name) => [name, meanOfParts(parts.map((part) => part.get(name)!))]));
 
+  /** What losses are divided by, where it is not by the rows that a pass counts here. */
+  const countedOf = (batch: Batch): readonly number[] | undefined => (batch.rows > passRows || peers.size > 1 ? countedRows(graph, batch) : undefined);
+
   /** The passes of a step. */
   const runPasses = (batch: Batch, weights: readonly number[]): Map<string, TermLoss> => {
-    const counted = batch.rows > passRows || peers.size > 1 ? countedRows(graph, batch) : undefined;
+    const counted = countedOf(batch);
     const parts: Map<string, TermLoss>[] = [];
     forEachPass(batch, (rows, pass, firstRow) => {
       prepare(pass, weights, counted, firstRow);
@@ -124,18 +127,22 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
   /** Looks at the gradients of the step that comes; what is returned completes the diagnosis once it was taken. */
   const diagnose = (batch: Batch): ((weights: TermWeights) => Diagnosis) | undefined => {
     if (compiled.termAreas === 0) throw new Error('no diagnosis was planned');
-    const counted = batch.rows > passRows ? countedRows(graph, batch) : undefined;
+    const counted = countedOf(batch);
     const gates = createGateSums(graph);
-    forEachPass(batch, (rows, pass) => {
-      prepare(pass, graphWeights.map(() => 1), counted);
+    forEachPass(batch, (rows, pass, firstRow) => {
+      prepare(pass, graphWeights.map(() => 1), counted, firstRow);
       team.run('diagnosis', rows);
       for (const [name, { shares }] of graph.gates ?? []) gates.add(name, floats.subarray(places.of(shares).at / WORD), places.of(shares).ld, rows);
+      exchange.agree();
     });
+    if (isRefused()) return undefined;
+    exchange.gradients(compiled.termAreas);
+    exchange.agree();
     if (isRefused()) return undefined;
     team.run('tensorProducts', batch.rows);
     const products = compiled.productsOfTensors.read(doubles);
     const squares = watchUpdates(compiled, store, memory, apart);
-    return (weights) => diagnosisOf(products, weights, squares(), gates.uses());
+    return (weights) => diagnosisOf(products, weights, squares(), gates.uses(peers));
   };
 
   /** Decides what each term's gradient counts, from what they have in common; gives that of those that terms share. */
@@ -173,7 +180,7 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
         // Where terms are combined, each is differentiated as it is.
         losses = runPasses(batch, areas > 1 ? weights.map(() => 1) : weights);
         if (!isRefused()) {
-          exchange.gradients();
+          exchange.gradients(areas);
           exchange.agree();
         }
         if (areas > 1 && !isRefused()) counts = { shared: combineTerms(losses, combine, batch.rows), own: graphWeights };
