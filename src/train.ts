@@ -47,7 +47,7 @@ export async function train({ experiment, source }: LoadedConfig, { peers = ALON
   // What can be wrong with the surroundings is found before a folder is made.
   const sources = await openData(data, format);
   const engine = await createEngine({ ...options, peers }, stepsOf(training));
-  const start = startOf(experiment, format.fields);
+  const start = startOf(experiment, format.fields, peers);
   const config = dumpConfig(experiment);
   const tell = (notice: string): void => observer.onNotice(notice);
   const run = await openSharedRun({ ...options, configName: experiment.name, runs: experiment.runs, track: experiment.track, source, config, engine, compareConfig: comparisonWith(experiment), originOf: start.originOf }, peers, tell);

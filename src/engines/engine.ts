@@ -126,10 +126,10 @@ export interface ProgramState {
    */
   readonly optimizer: ReadonlyMap<string, HostTensor>;
   /**
-   * Names of tensors that are dealt out among several processes: row r lies with process r modulo their number. A live state has the
+   * Of tensors that are dealt out among several processes, the rows that all have together: row r lies with process r modulo their number. A live state has the
    * rows of this process, in their order; one that is restored has all.
    */
-  readonly dealt?: ReadonlySet<string>;
+  readonly dealt?: ReadonlyMap<string, number>;
 }
 
 /** A compiled model with its weights. One call at a time, but for steps that are taken ahead. */

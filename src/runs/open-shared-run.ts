@@ -5,6 +5,7 @@ import { userError } from '../errors.js';
 import type { Peers } from '../peers.js';
 import { readCheckpoint } from './checkpoint.js';
 import { FILES } from './manifest.js';
+import type { Origin } from './origin.js';
 import { openRun, resumedFrom, type OpenRun, type RunRequest } from './open-run.js';
 import { metricsOf, resultOf, type RunLog } from './run-log.js';
 import { createRunState } from './run-state.js';
@@ -13,22 +14,27 @@ export type { RunRequest };
 
 /**
  * Opens the run that several processes train: the first of them makes or finds its folder and writes all that is written there, the
- * others read the checkpoint that it goes on from.
+ * others read the checkpoint that it goes on from, or what it starts from.
  * @param tell told what was found
- * @throws UserError as `openRun` does; (config) for a run that starts from another's weights
+ * @throws UserError as `openRun` does; (checkpoint) where they find other weights to start from
  */
 export async function openSharedRun(request: RunRequest, peers: Peers, tell: (notice: string) => void): Promise<OpenRun> {
-  if (peers.size > 1 && request.originOf !== undefined) {
-    throw userError('config', { key: 'initFrom', message: 'a run of several processes cannot start from the weights of another', fix: 'leave it out, or train with one process' });
+  let origin: Origin | undefined;
+  const originOf = request.originOf && (async () => (origin = await request.originOf!()));
+  const own = peers.rank === 0 ? await openRun({ ...request, originOf }, tell) : undefined;
+  const told = peers.texts(own === undefined ? '' : JSON.stringify({ folder: own.folder, checkpoint: own.resumed?.checkpoint ?? null, origin: origin ?? null }));
+  if (own !== undefined) return own;
+  const first = JSON.parse(told[0]!) as Followed; // what the first has made of it
+  if (first.origin !== null && (await originOf?.())?.sha256 !== first.origin.sha256) {
+    throw userError('checkpoint', { key: 'initFrom', message: `process ${peers.rank} finds another checkpoint than the first, which starts from ${first.origin.checkpoint}`, fix: 'name that folder, which must be the same everywhere' });
   }
-  const own = peers.rank === 0 ? await openRun(request, tell) : undefined;
-  const told = peers.texts(own === undefined ? '' : JSON.stringify({ folder: own.folder, checkpoint: own.resumed?.checkpoint ?? null }));
-  return own ?? follow(JSON.parse(told[0]!) as Followed); // what the first has made of it
+  return follow(first);
 }
 
 interface Followed {
   readonly folder: string;
   readonly checkpoint: string | null;
+  readonly origin: Origin | null;
 }
 
 /** A run that another process writes. */

@@ -1,5 +1,6 @@
 import type { ProgramState } from '../engines/engine.js';
-import type { HostTensor } from '../tensor.js';
+import { ALONE, type Peers } from '../peers.js';
+import { PART_NUMBERS, type HostTensor } from '../tensor.js';
 
 /** Rows of a table that are not those of before, though there were some in their place. */
 export type ClearedRows = ReadonlyMap<string, Uint32Array>;
@@ -11,12 +12,17 @@ export type ClearedRows = ReadonlyMap<string, Uint32Array>;
  * @param saved has every tensor that is taken, with the width of the drawn one and no more rows; no optimizer to begin with a new one
  * @param taken names of weights
  * @param cleared by name of a table's tensor
+ * @param peers among whom tensors are dealt out of which the drawn state has this one's rows
  */
-export function mergedState(drawn: ProgramState, saved: ProgramState, taken: ReadonlySet<string>, cleared: ClearedRows): ProgramState {
+export function mergedState(drawn: ProgramState, saved: ProgramState, taken: ReadonlySet<string>, cleared: ClearedRows, peers: Peers = ALONE): ProgramState {
   const hasOptimizer = saved.optimizer.size > 0;
+  const whole = (name: string, tensor: HostTensor): HostTensor => {
+    const rows = drawn.dealt?.get(name);
+    return rows === undefined ? tensor : spread(tensor, rows, peers);
+  };
   const merged = (name: string, weight: string, tensor: HostTensor, from: ReadonlyMap<string, HostTensor>): [string, HostTensor] => [
     name,
-    taken.has(weight) ? overlaid(tensor, from.get(name)!, cleared.get(weight)) : { shape: tensor.shape, data: tensor.data.slice() },
+    taken.has(weight) ? overlaid(whole(name, tensor), from.get(name)!, cleared.get(weight)) : whole(name, { shape: tensor.shape, data: tensor.data.slice() }),
   ];
   return {
     step: hasOptimizer ? saved.step : 0,
@@ -45,6 +51,29 @@ function overlaid(drawn: HostTensor, saved: HostTensor, cleared: Uint32Array = n
       data.set(behind, numSaved * width);
       for (const [i, row] of cleared.entries()) data.set(cells.subarray(i * width, (i + 1) * width), row * width);
       return data;
+    },
+  };
+}
+
+/** A tensor that is dealt out, as one of all rows: those of this process where they lie among all, for its own it takes again; the others are 0. */
+function spread(own: HostTensor, rows: number, { rank, size }: Peers): HostTensor {
+  const shape = own.shape.with(0, rows);
+  const width = shape[1] ?? 1;
+  const readRows = (begin: number, into: Float32Array): Float32Array => {
+    const { data } = own;
+    into.fill(0);
+    const first = Math.ceil((begin - rank) / size);
+    for (let row = first; row * size + rank < begin + into.length / width; row++) into.set(data.subarray(row * width, (row + 1) * width), (row * size + rank - begin) * width);
+    return into;
+  };
+  return {
+    shape,
+    get data() {
+      return readRows(0, new Float32Array(rows * width));
+    },
+    *parts() {
+      const most = Math.max(1, Math.min(rows, Math.floor(PART_NUMBERS / width)));
+      for (let begin = 0; begin < rows; begin += most) yield readRows(begin, new Float32Array(Math.min(most, rows - begin) * width));
     },
   };
 }

@@ -8,6 +8,7 @@ import type { Field, Grown } from '../features/feature.js';
 import { encodedFields, layoutOf, type Fitted } from '../features/feature-types.js';
 import { growFitted, type GrownFitted } from '../features/grow-fitted.js';
 import { buildModel, lookupsOf } from '../models/models.js';
+import { ALONE, type Peers } from '../peers.js';
 import { findCheckpoint } from '../runs/checkpoint.js';
 import { FILES, manifestDigest } from '../runs/manifest.js';
 import { originOfRun, type InitFromOptions, type Origin } from '../runs/origin.js';
@@ -42,8 +43,11 @@ export interface Start {
 
 const DRAWN: Start = { originOf: undefined, grow: (learned) => learned, keepScales: (data) => data, begin: () => undefined };
 
-/** How the new run of a config starts. Nothing is read before it is known that there is a new run. */
-export function startOf(experiment: Experiment, fields: readonly Field[]): Start {
+/**
+ * How the new run of a config starts. Nothing is read before it is known that there is a new run.
+ * @param peers who start it together: each reads what it starts from, and takes its own rows
+ */
+export function startOf(experiment: Experiment, fields: readonly Field[], peers: Peers = ALONE): Start {
   const { initFrom } = experiment;
   if (initFrom === undefined) return DRAWN;
   let origin: Opened | undefined;
@@ -78,10 +82,10 @@ export function startOf(experiment: Experiment, fields: readonly Field[]): Start
       const saved = before.checkpoint.program;
       const cleared = new Map([...changes].flatMap(([name, change]) => taken.tablesOf(name).map((tensor): [string, Grown['cleared']] => [tensor, change.cleared])));
       const drawn = program.state();
-      program.restore(mergedState(drawn, saved, taken.names, cleared));
+      program.restore(mergedState(drawn, saved, taken.names, cleared, peers));
       origin = undefined;
       const scaled = before.tasks.filter((task) => task.scaling !== undefined && taken.keepsScale(task)).map(({ name }) => `the label of ${name}`);
-      const report = startReport({ from, initFrom, steps: saved.step, taken, kept: [...kept, ...scaled], changes, rowsBefore: new Map([...saved.weights].map(([name, { shape }]) => [name, shape[0]!])), rowsNow: new Map([...drawn.weights].map(([name, { shape }]) => [name, shape[0]!])) });
+      const report = startReport({ from, initFrom, steps: saved.step, taken, kept: [...kept, ...scaled], changes, rowsBefore: new Map([...saved.weights].map(([name, { shape }]) => [name, shape[0]!])), rowsNow: new Map([...drawn.weights].map(([name, { shape }]) => [name, drawn.dealt?.get(name) ?? shape[0]!])) });
       log.event('initFrom', report.details);
       for (const line of [...notices, ...report.lines]) tell(line);
     },

@@ -67,7 +67,7 @@ describe('several processes', { timeout: 300_000 }, () => {
     const one = createSimdEngine(1).compile({ ...plan, seed: 2, peers: { ...ALONE, rank: 1, size: 3 } });
     one.restore(saved);
     const { weights, dealt } = one.state();
-    const [name] = dealt!;
+    const [name] = dealt!.keys();
     const [all, own] = [saved.weights.get(name!)!, weights.get(name!)!];
     const width = all.shape[1]!;
     expect(own.shape).toEqual([Math.ceil((all.shape[0]! - 1) / 3), width]);

@@ -23,7 +23,7 @@ export interface Left {
   readonly losses: ReadonlyMap<string, TermLoss>;
   readonly before: ReadonlyMap<string, TermLoss>;
   readonly tensors: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Float32Array }>;
-  readonly dealt?: ReadonlySet<string>;
+  readonly dealt?: ReadonlyMap<string, number>;
   readonly step: number;
 }
 

@@ -99,7 +99,7 @@ export function createStore({ plan: { optimizers: specs, seed, isRestored = fals
   );
   const state = (step: number): ProgramState => ({
     step,
-    ...(dealt.size > 0 && { dealt: new Set(dealt.keys()) }),
+    ...(dealt.size > 0 && { dealt }),
     weights: new Map<string, HostTensor>([
       ...graph.parameters.map((parameter) => [parameter.name, tensorOf(parameter, usedShift(parameter))] as const),
       ...tables.all.map((table) => named(table, tensorsOf(table, step).weights)),
