@@ -5,6 +5,7 @@ import { optimizers } from '../optimizers/optimizers.js';
 import type { TableSpec } from '../tables/layout.js';
 import { sizeOf } from '../tensor.js';
 import { averageWords } from './average.js';
+import { rowsHere } from './dealt-rows.js';
 import { tableOptimizer, type Engine, type Plan } from './engine.js';
 
 /** How large a model is. */
@@ -16,7 +17,7 @@ export interface PlanSize {
   readonly numTableRows: number;
   /** Numbers in all tables. */
   readonly numTableWeights: number;
-  /** Of tables and weights. */
+  /** Of tables and weights; of a table that is dealt out among processes, this one's rows. */
   readonly weightBytes: number;
   /** Of what the optimizer keeps for them, and of their average. */
   readonly optimizerBytes: number;
@@ -39,13 +40,14 @@ export function planSize(plan: Plan, engine: Pick<Engine, 'activationBytes' | 'a
   const numTableWeights = sum(tables.map(({ rows, width }) => rows * width));
   const dense = optimizers.build(specs.dense);
   const isAveraged = plan.step?.average !== undefined;
-  const keptWordsOf = (table: TableSpec): number => table.rows * (slotWords(optimizers.build(tableOptimizer(specs, table)), table.width) + (isAveraged ? averageWords(table.width) : 0));
+  const here = (table: TableSpec): number => rowsHere(table.rows, plan);
+  const keptWordsOf = (table: TableSpec): number => here(table) * (slotWords(optimizers.build(tableOptimizer(specs, table)), table.width) + (isAveraged ? averageWords(table.width) : 0));
   const size: PlanSize = {
     numWeights,
     numTables: tables.length,
     numTableRows: sum(tables.map(({ rows }) => rows)),
     numTableWeights,
-    weightBytes: bytesOf(numWeights + numTableWeights),
+    weightBytes: bytesOf(numWeights + sum(tables.map((table) => here(table) * table.width))),
     optimizerBytes: bytesOf(slotWords(dense, numWeights) + (isAveraged ? numWeights : 0) + sum(tables.map(keptWordsOf))),
     activationBytes: engine.activationBytes(plan),
     vocabularyBytes,
@@ -58,7 +60,7 @@ export function planSize(plan: Plan, engine: Pick<Engine, 'activationBytes' | 'a
     return size;
   }
   const largest = [...tables].sort((a, b) => b.rows * b.width - a.rows * a.width).slice(0, 3);
-  const list = largest.map((table) => `'${table.name}' of ${table.rows} rows × ${table.width} (${gibibytes(bytesOf(table.rows * table.width + keptWordsOf(table)))})`);
+  const list = largest.map((table) => `'${table.name}' of ${table.rows} rows × ${table.width} (${gibibytes(bytesOf(here(table) * table.width + keptWordsOf(table)))})`);
   if (withinBytes > engine.maxBytes) {
     throw userError('data', {
       key: 'training',

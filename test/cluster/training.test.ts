@@ -1,8 +1,9 @@
 /** @module-tag long */
 import { describe, expect, it } from 'vitest';
 import type { Workload } from '../../bench/workloads.js';
+import { planSize } from '../../src/engines/plan-size.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
-import { ALONE } from '../../src/peers.js';
+import { ALONE, type Peers } from '../../src/peers.js';
 import { MPICH, needsMpi, OPEN_MPI } from '../support/mpi.js';
 import { distance, together, trainedAlone, trainedBy, trainingOf } from '../support/trained-together.js';
 
@@ -58,6 +59,20 @@ describe('several processes', { timeout: 300_000 }, () => {
   it('refuse what they cannot compute together', () => {
     const { plan } = trainingOf({ ...WORK, model: { name: 'dcmt' } }, {}, 1);
     expect(() => createSimdEngine(1).compile({ ...plan, peers: { ...ALONE, size: 2 } })).toThrow(/^tasks: a loss that compares the rows of a batch with each other/);
+  });
+
+  it('count of tables that are dealt out what each has', () => {
+    const { plan } = trainingOf(WORK);
+    const sizeOf = (peers: Peers) => planSize({ ...plan, peers }, createSimdEngine(1), 0);
+    const alone = sizeOf(ALONE);
+    const each = [0, 1, 2].map((rank) => sizeOf({ ...ALONE, rank, size: 3 }));
+    const dealtBytes = plan.layout.tables.reduce((sum, { rows, width }) => sum + (rows >= 100 ? 4 * rows * width : 0), 0);
+    const all = (bytes: 'weightBytes' | 'optimizerBytes'): number => each.reduce((sum, size) => sum + size[bytes], 0);
+    expect(dealtBytes).toBeGreaterThan(alone.weightBytes / 2);
+    expect(all('weightBytes')).toBe(3 * alone.weightBytes - 2 * dealtBytes);
+    // Adam keeps two moments.
+    expect(all('optimizerBytes')).toBe(3 * alone.optimizerBytes - 2 * 2 * dealtBytes);
+    for (const { numTableRows, numTableWeights } of each) expect({ numTableRows, numTableWeights }).toEqual({ numTableRows: alone.numTableRows, numTableWeights: alone.numTableWeights });
   });
 
   it('take the rows that are theirs from a state of all', () => {

@@ -17,8 +17,6 @@ export const BEGIN = 65_536;
 export const TABLE_BYTES = 2 ** 31;
 /** Rows that are predicted at a time, at the least. */
 const MIN_ROWS = 1024;
-/** Of a table of fewer rows everyone keeps all: what is exchanged for it is little. */
-const DEALT_ROWS = 4096;
 
 /** Where all that a plan computes with lies. */
 export interface Laid extends PassPlan {
@@ -52,7 +50,7 @@ export interface Laid extends PassPlan {
  * @param tableBytes the most that tables may take of it; those beyond lie apart
  */
 export function layOut(plan: Plan, graph: Graph = plan.graph, tableBytes = Infinity): Laid {
-  const { layout, optimizers: specs, batchRows = MIN_ROWS, step, peers = ALONE, dealtRows = DEALT_ROWS, batchNorm } = plan;
+  const { layout, optimizers: specs, batchRows = MIN_ROWS, step, peers = ALONE, batchNorm } = plan;
   const maxRows = Math.max(batchRows, MIN_ROWS);
   const passRows = step?.rows === undefined ? maxRows : batchRows;
   const stepRows = Math.max(step?.rows ?? 0, passRows);
@@ -79,7 +77,7 @@ export function layOut(plan: Plan, graph: Graph = plan.graph, tableBytes = Infin
     denseSlots: { at: arena.take('dense slots', numSlotWords), gap: places.weightsCount * WORD, bytes: numSlotWords * WORD },
     constants,
     tables: placeTables(layout, arena, placeBags(layout, arena, places.maxRows), updateOf, places.maxRows, {
-      stepRows, areas: room, isAveraged: step?.average !== undefined, tableBytes, peers, dealtRows,
+      stepRows, areas: room, isAveraged: step?.average !== undefined, tableBytes, peers, dealing: plan,
       ownRows: Math.ceil(stepRows / passRows) * ownRows(passRows),
     }),
     average: step?.average && { decay: step.average.decay, weights: arena.take('average', places.weightsCount), clock: arena.take('clock', 4) },

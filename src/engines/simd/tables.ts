@@ -1,6 +1,7 @@
 import { slotWords, type Optimizer } from '../../optimizers/optimizer.js';
 import type { InputColumns, InputLayout, TableSpec } from '../../tables/layout.js';
 import { averageWords } from '../average.js';
+import { isDealt, rowsHere, type Dealing } from '../dealt-rows.js';
 import type { Peers } from '../../peers.js';
 import { placesApart } from './apart.js';
 import { WORD, type Arena } from './arena.js';
@@ -85,13 +86,14 @@ export interface TableRoom {
   /** The most that tables may take of the one memory: the largest of them lie apart. */
   readonly tableBytes: number;
   readonly peers: Peers;
-  /** Rows of a step that this process passes, and rows from which on a table is dealt out. */
+  /** Which tables are dealt out. */
+  readonly dealing: Dealing;
+  /** Rows of a step that this process passes. */
   readonly ownRows: number;
-  readonly dealtRows: number;
 }
 
 /** Lays out the tables of a layout. */
-export function placeTables(layout: InputLayout, arena: Arena, bags: ReadonlyMap<string, BagPlace>, updateOf: (table: TableSpec) => TableUpdate, maxRows: number, { stepRows, areas, isAveraged, tableBytes, peers, ownRows, dealtRows }: TableRoom): TablePlaces {
+export function placeTables(layout: InputLayout, arena: Arena, bags: ReadonlyMap<string, BagPlace>, updateOf: (table: TableSpec) => TableUpdate, maxRows: number, { stepRows, areas, isAveraged, tableBytes, peers, dealing, ownRows }: TableRoom): TablePlaces {
   const fieldsOf = new Map(layout.tables.map(({ name }) => [name, [] as TableColumns[]]));
   for (const columns of layout.columns) if ('table' in columns) fieldsOf.get(columns.table)!.push(columns);
   const claims = arena.take('claims', layout.tables.length);
@@ -99,14 +101,14 @@ export function placeTables(layout: InputLayout, arena: Arena, bags: ReadonlyMap
     const update = updateOf(table);
     const average = table.width + slotWords(update.optimizer, table.width);
     const stride = average + (isAveraged ? averageWords(table.width) : 0);
-    const isDealt = peers.size > 1 && table.rows >= dealtRows;
-    const rows = isDealt ? Math.ceil((table.rows - peers.rank) / peers.size) : table.rows;
-    return { table, update, average, stride, isDealt, rows, bytes: rows * stride * WORD };
+    const rows = rowsHere(table.rows, dealing);
+    return { table, update, average, stride, rows, bytes: rows * stride * WORD };
   });
   const within = fitting(sized, tableBytes);
   const takeApart = placesApart();
-  const all = sized.map(({ table, update, average, stride, isDealt, rows, bytes }, t): TablePlace => {
+  const all = sized.map(({ table, update, average, stride, rows, bytes }, t): TablePlace => {
     const { name, rows: allRows, width } = table;
+    const dealtOut = isDealt(allRows, dealing);
     const fields = fieldsOf.get(name)!;
     // How many items a bag without a limit has is not known before there is a batch.
     const lookedUp = fields.reduce((sum, columns) => sum + (columns.kind === 'bag' ? (columns.maxItems ?? Infinity) : 1), 0);
@@ -124,12 +126,13 @@ export function placeTables(layout: InputLayout, arena: Arena, bags: ReadonlyMap
     const gathered = gatheredOf('', mostOf(stepRows, rows));
     const lookedRows = mostOf(Math.max(ownRows, maxRows), allRows);
     return {
-      name, rows, allRows, width, fields, stride, update, isDealt,
+      name, rows, allRows, width, fields, stride, update,
+      isDealt: dealtOut,
       average: average * WORD,
       at,
       claim: claims + t * WORD,
       ...gathered,
-      looked: isDealt ? { at: take('looked up', lookedRows * width), stride: width, rows: lookedRows } : { at, stride, rows },
+      looked: dealtOut ? { at: take('looked up', lookedRows * width), stride: width, rows: lookedRows } : { at, stride, rows },
       gathered: peers.size === 1 ? gathered : gatheredOf('own ', mostOf(ownRows, allRows)),
     };
   });
