@@ -214,6 +214,8 @@ export interface Engine {
   readonly takesPeers: boolean;
   /** What the matrix products of its steps may take. */
   readonly precisions: readonly Precision[];
+  /** Of those that it has not, what its device lacks. */
+  readonly lacks?: Readonly<Partial<Record<Precision, string>>>;
 }
 
 /** An engine in one line: what it is, and why nothing faster is, where nobody named it. */

@@ -39,7 +39,7 @@ export async function createEngine({ peers, ...options }: EngineOptions, steps?:
   const isShared = peers !== undefined && peers.size > 1;
   const engine = await findEngine(isShared && options.device === 'auto' ? { ...options, device: 'cpu' } : options, steps);
   const precision = steps?.precision ?? 'f32';
-  if (!engine.precisions.includes(precision)) throw userError('config', { key: 'training.precision', message: `products in ${precision} are not what ${engine.description} has; it has ${engine.precisions.join(', ')}`, fix: 'take one of these, or --device cpu' });
+  if (!engine.precisions.includes(precision)) throw userError('config', { key: 'training.precision', message: `products in ${precision} are not what ${engine.description} has${engine.lacks?.[precision] === undefined ? '' : ` (${engine.lacks[precision]})`}; it has ${engine.precisions.join(', ')}`, fix: 'take one of these, or another --device' });
   if (isShared && !engine.takesPeers) throw userError('usage', { where: `--device ${options.device}`, message: `${peers.size} processes cannot train one model on ${engine.description}`, fix: 'write --device cpu, or train with one process' });
   return engine;
 }

@@ -38,7 +38,7 @@ export const trainingOptions = z
       .refine(({ norm, value }) => norm !== undefined || value !== undefined, 'expected norm or value, found neither; write clip: { norm: 1 }, or leave clip out')
       .optional()
       .describe('limits of the gradient; without it there is none'),
-    precision: z.enum(PRECISIONS).default('f32').describe('what the matrix products of a step take: numbers as they are, or rounded to bfloat16, which is faster on processors with AVX-512-BF16; sums, weights and predictions are in single precision'),
+    precision: z.enum(PRECISIONS).default('f32').describe('what the matrix products of a step take: numbers as they are, or rounded to bfloat16, which is faster on processors with AVX-512-BF16, or to half precision, on GPUs by WebGPU; sums, weights and predictions are in single precision'),
     average: z
       .strictObject({
         decay: z.number().positive().max(0.999999).default(0.999).describe('a step weighs so much of what the one after it weighs: 0.999 averages over some 1000 steps'),

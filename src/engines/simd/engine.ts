@@ -1,6 +1,5 @@
 import type { Engine } from '../engine.js';
 import { kernelChoice } from '../kernel-choice.js';
-import { PRECISIONS } from '../precision.js';
 import { loadKernels, MAX_BYTES } from './module.js';
 import { activationBytes, apartBytes, compileProgram } from './program.js';
 import type { TeamWatch } from './team.js';
@@ -15,5 +14,5 @@ export function createSimdEngine(threads = 1, allowRelaxed = true, watch: TeamWa
   const kernels = loadKernels(allowRelaxed, choice);
   const native = 'reason' in kernels.native ? '' : `, native kernels for ${kernels.native.family}${kernels.native.noBf16 === undefined ? ' with BF16' : ''}`;
   const description = `WebAssembly SIMD${kernels.isRelaxed ? ' with fused multiply-add' : ''}${native}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
-  return { name: 'simd', description, compile: (plan, onNotice) => compileProgram(kernels, plan, threads, { ...watch, ...(onNotice && { onNotice }) }), activationBytes, apartBytes, maxBytes: MAX_BYTES, takesPeers: true, precisions: PRECISIONS };
+  return { name: 'simd', description, compile: (plan, onNotice) => compileProgram(kernels, plan, threads, { ...watch, ...(onNotice && { onNotice }) }), activationBytes, apartBytes, maxBytes: MAX_BYTES, takesPeers: true, precisions: ['f32', 'bf16'] };
 }

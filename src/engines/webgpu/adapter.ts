@@ -46,6 +46,8 @@ export interface AboutGpu {
   readonly maxBufferBytes: number;
   readonly maxBindingBytes: number;
   readonly maxWorkgroupBytes: number;
+  /** Whether its shaders know numbers in half precision. */
+  readonly hasHalf: boolean;
 }
 
 /** Why there is no device, and what to do about it. */
@@ -62,6 +64,9 @@ interface Dawn {
 
 /** What a kernel needs of a device. */
 const NEEDED = { maxStorageBuffersPerShaderStage: 5, maxComputeInvocationsPerWorkgroup: 256, maxComputeWorkgroupSizeX: 256, maxUniformBufferBindingSize: 16_384 } as const;
+
+/** What an adapter is asked for numbers in half precision by. */
+export const HALF = 'shader-f16';
 
 let found: Promise<Gpu | NoGpu> | undefined;
 
@@ -104,7 +109,8 @@ export async function createGpu(): Promise<Gpu | NoGpu> {
     if (has < least) return { reason: `the adapter '${adapter.info.description}' has ${limit} ${has}, and ${least} are needed`, fix: 'use --device cpu' };
   }
   const { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize } = adapter.limits;
-  const device = await adapter.requestDevice({ requiredLimits: { maxBufferSize, maxStorageBufferBindingSize } });
+  const hasHalf = adapter.features.has(HALF);
+  const device = await adapter.requestDevice({ requiredFeatures: hasHalf ? [HALF] : [], requiredLimits: { maxBufferSize, maxStorageBufferBindingSize } });
   return gpuOn(device, instance, dawn, {
     name: adapter.info.device,
     vendor: adapter.info.vendor,
@@ -114,6 +120,7 @@ export async function createGpu(): Promise<Gpu | NoGpu> {
     maxBufferBytes: maxBufferSize,
     maxBindingBytes: maxStorageBufferBindingSize,
     maxWorkgroupBytes: maxComputeWorkgroupStorageSize,
+    hasHalf,
   });
 }
 

@@ -10,7 +10,7 @@ import type { DeviceMemory } from './memory.js';
 import { inGroups, type Node } from './phase-order.js';
 import { ownShader, rowsShader } from './shader.js';
 import { MAX_CALLS, ROWS_OF_GROUP, THREADS } from './wgsl/prelude.js';
-import { isNarrow, partsOf, PRODUCTS, WEIGHT_GRADIENT_SUM } from './wgsl/products.js';
+import { HALF_PRODUCTS, isNarrow, partsOf, PRODUCTS, WEIGHT_GRADIENT_SUM } from './wgsl/products.js';
 import { WATCH_ARGUMENTS, WATCH_RANGE } from './wgsl/reduce.js';
 import { GATHER, GATHER_ARGUMENTS, MARK_ARGUMENTS } from './wgsl/tables.js';
 
@@ -56,6 +56,12 @@ function remembered(calls: readonly Planned[], workgroups: Dispatch['workgroups'
     return last.size;
   };
 }
+
+/** What products in half precision have to know: where weights lie that were turned round, by which gradients go back. */
+interface Halves {
+  readonly transposed: ReadonlySet<number>;
+}
+const transposedOf = (calls: readonly Call[]): ReadonlySet<number> => new Set(calls.flatMap(({ kernel, args }) => (kernel === 'transposePanels' ? [args[argumentNames(kernel).indexOf('t')]!] : [])));
 
 /** What becomes of the lists of calls of a plan on a device. */
 export interface Recorder {
@@ -160,7 +166,7 @@ export function createRecorder(compiled: Compiled, memory: DeviceMemory): Record
   };
 
   /** What a call becomes that the kernels' own engine makes of one. */
-  const expanded = ({ kernel: name, args, rowsAt }: Call, areas: number): { readonly first: readonly Planned[]; readonly then: readonly Planned[] } => {
+  const expanded = ({ kernel: name, args, rowsAt }: Call, areas: number, halves: Halves | undefined): { readonly first: readonly Planned[]; readonly then: readonly Planned[] } => {
     const kernelName = name as KernelName;
     const names = argumentNames(kernelName);
     const of = (argument: string): number => args[names.indexOf(argument)] ?? 0;
@@ -178,7 +184,12 @@ export function createRecorder(compiled: Compiled, memory: DeviceMemory): Record
     }
     const kernel = kernelOf(kernelName);
     if (kernel.form === 'host') return { first: [], then: [] };
-    if (kernelName === 'gemm' && isNarrow(of('panels'))) return { first: planned('gemmNarrow', names, PRODUCTS.narrow, args, rowsAt), then: [] };
+    if (kernelName === 'gemm') {
+      const form = isNarrow(of('panels')) ? 'narrow' : 'wide';
+      if (halves === undefined) return { first: planned(`gemm ${form}`, names, PRODUCTS[form], args, rowsAt), then: [] };
+      const way = halves.transposed.has(of('panelsAt')) ? 'back' : 'forward';
+      return { first: planned(`gemm ${form} half ${way}`, names, HALF_PRODUCTS[way][form], args, rowsAt), then: [] };
+    }
     if (kernelName === 'gemmGradient') {
       const words = of('k') * of('panels') * 8 * partsOf(passRows);
       // Two products may be added up in one gradient.
@@ -188,7 +199,8 @@ export function createRecorder(compiled: Compiled, memory: DeviceMemory): Record
         scratchWords += partsOf(passRows) > 1 ? words : 0;
       }
       const scratch = { scratch: scratchAt.get(key)! };
-      return { first: planned(name, names, kernel, args, rowsAt, scratch), then: planned('gemmGradientSum', names, WEIGHT_GRADIENT_SUM, args, rowsAt, scratch) };
+      const [own, by] = halves === undefined ? [name, kernel] : [`${name} half`, HALF_PRODUCTS.gradient];
+      return { first: planned(own, names, by, args, rowsAt, scratch), then: planned('gemmGradientSum', names, WEIGHT_GRADIENT_SUM, args, rowsAt, scratch) };
     }
     const calls = planned(name, names, kernel, args, rowsAt);
     if (!name.endsWith('Table') || of('tableRows') === 0) return { first: calls, then: [] };
@@ -198,8 +210,8 @@ export function createRecorder(compiled: Compiled, memory: DeviceMemory): Record
   };
 
   /** Calls between two barriers: those by rows in their order, then all others, kernel by kernel. */
-  const recordPhase = (calls: readonly Call[], areas: number, isLast: (call: Call) => boolean): Dispatch[] => {
-    const parts = calls.filter((call) => call.kernel !== 'refuseUnlessFinite' || isLast(call)).map((call) => expanded(call, areas));
+  const recordPhase = (calls: readonly Call[], areas: number, halves: Halves | undefined, isLast: (call: Call) => boolean): Dispatch[] => {
+    const parts = calls.filter((call) => call.kernel !== 'refuseUnlessFinite' || isLast(call)).map((call) => expanded(call, areas, halves));
     const first = parts.flatMap((part) => part.first);
     const ordered = first.filter(({ kernel }) => kernel.form === 'rows' || kernel.writes !== undefined);
     const others = first.filter((call) => !ordered.includes(call));
@@ -223,7 +235,9 @@ export function createRecorder(compiled: Compiled, memory: DeviceMemory): Record
         if (call.kernel === 'barrier') phases.push([]);
         else phases.at(-1)!.push(call);
       }
-      return phases.flatMap((calls) => recordPhase(calls, areas, (call) => call === last));
+      // Predictions are in single precision, as what is measured of them.
+      const halves = compiled.precision === 'f16' && list !== 'predict' && list !== 'evaluate' ? { transposed: transposedOf(all) } : undefined;
+      return phases.flatMap((calls) => recordPhase(calls, areas, halves, (call) => call === last));
     },
   };
 }

@@ -4,7 +4,7 @@ import type { Engine } from '../engine.js';
 import { WORD } from '../simd/arena.js';
 import { compile } from '../simd/compile.js';
 import { activationBytes } from '../simd/program.js';
-import type { Gpu } from './adapter.js';
+import { HALF, type Gpu } from './adapter.js';
 import type { GpuWatch } from './executor.js';
 import { layOutDevice } from './memory.js';
 import { compileProgram } from './program.js';
@@ -24,7 +24,8 @@ export function createWebGpuEngine(gpu: Gpu, watch: GpuWatch = {}): Engine {
     // Tables lie in as many buffers as they need, and nobody says how much memory a device has.
     maxBytes: Infinity,
     takesPeers: false,
-    precisions: ['f32'],
+    precisions: gpu.about.hasHalf ? ['f32', 'f16'] : ['f32'],
+    ...(!gpu.about.hasHalf && { lacks: { f16: `its adapter has not ${HALF}` } }),
     refuseTooLarge(plan) {
       const mostWords = Math.floor(gpu.maxBufferBytes / WORD);
       const compiled = compile(plan);

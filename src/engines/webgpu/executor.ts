@@ -120,7 +120,7 @@ export function createExecutor(gpu: Gpu, compiled: Compiled, { onRun, listThread
     scratch = larger(scratch, Math.max(recorder.scratchWords, loader.lists.scratchWords), STORAGE);
     device.queue.writeBuffer(m, 0, loader.upload);
     if (loader.items.length > 0) device.queue.writeBuffer(items, 0, loader.items.words, 0, loader.items.length);
-    if (rows !== stepRows) device.queue.writeBuffer(step, 0, new Uint32Array([rows, INFINITY, NAN, 0]));
+    if (rows !== stepRows) device.queue.writeBuffer(step, 0, new Uint32Array([rows, INFINITY, NAN, (Math.ceil(Math.log2(rows)) + 127) << 23]));
     stepRows = rows;
     const pass = encoder.beginComputePass();
     let last: GPUComputePipeline | undefined;

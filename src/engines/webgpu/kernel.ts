@@ -43,6 +43,8 @@ export interface OwnKernel {
   readonly writes?: readonly string[];
   /** Whether no two calls of such kernels write the same numbers, even in the same piece of memory. */
   readonly isApart?: true;
+  /** Whether it computes with numbers in half precision. */
+  readonly isHalf?: true;
   /** Declarations of its own. */
   readonly declares?: string;
   readonly body: string;

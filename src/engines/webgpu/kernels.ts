@@ -14,7 +14,7 @@ type RuleKernel = `${TableRule}${'Dense' | 'Tensor' | 'Table'}`;
 /**
  * Every kernel that a list of calls can name, but for those of the optimizers' rules: one that is missing does not compile. Workers claim
  * tables and bags' factors are the host's; what gathers gradients, and what refuses a step, is made of several others (dispatches.ts). Several
- * processes take no step on a GPU, and products are in single precision.
+ * processes take no step on a GPU, and of products in bfloat16 it has none; those in half precision are others of the same names (dispatches.ts).
  */
 const KERNELS: KernelsFor<Exclude<KernelName, RuleKernel | TogetherKernel | Bf16Kernel>> = {
   ...MAP_KERNELS,

@@ -17,7 +17,7 @@ export interface Named<Of> {
 
 /** The shader of a kernel that has a dispatch of its own: `y` is which call a workgroup belongs to. */
 export function ownShader({ name, names, kernel }: Named<OwnKernel>): string {
-  return `${COMMON}${withArguments(name, names, kernel.declares ?? '')}
+  return `${kernel.isHalf === true ? 'enable f16;\n' : ''}${COMMON}${withArguments(name, names, kernel.declares ?? '')}
 @compute @workgroup_size(${THREADS}) fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) numGroups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
   let base = id.y * ${CALL_VECTORS}u; let group = id.x; let groups = numGroups.x; let part = id.z; let parts = numGroups.z;
   ${withArguments(name, names, kernel.body)}

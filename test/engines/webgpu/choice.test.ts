@@ -41,7 +41,7 @@ describe.skipIf(gpu?.about.isSoftware !== true)('an adapter that computes on a p
   it('refuses a precision that it has not, and the CPU none', async () => {
     const { exitCode, problems } = await refusal('webgpu', { rows: 8, precision: 'bf16' });
     expect(exitCode).toBe(2);
-    expect(problems).toEqual([{ key: 'training.precision', message: expect.stringMatching(/^products in bf16 are not what WebGPU on .* has; it has f32$/) as string, fix: 'take one of these, or --device cpu' }]);
+    expect(problems).toEqual([{ key: 'training.precision', message: expect.stringMatching(/^products in bf16 are not what WebGPU on .* has; it has f32(, f16)?$/) as string, fix: 'take one of these, or another --device' }]);
     expect((await createEngine({ device: 'cpu', threads: 1 }, { rows: 8, precision: 'bf16' })).name).toBe('simd');
   });
 
@@ -58,7 +58,7 @@ describe.skipIf(gpu?.about.isSoftware !== true)('an adapter that computes on a p
 });
 
 describe('the doctor', () => {
-  const about: AboutGpu = { name: 'H100', vendor: 'nvidia', architecture: 'hopper', driver: '550', isSoftware: false, maxBufferBytes: 2 ** 32, maxBindingBytes: 2 ** 31, maxWorkgroupBytes: 2 ** 15 };
+  const about: AboutGpu = { name: 'H100', vendor: 'nvidia', architecture: 'hopper', driver: '550', isSoftware: false, maxBufferBytes: 2 ** 32, maxBindingBytes: 2 ** 31, maxWorkgroupBytes: 2 ** 15, hasHalf: true };
   it('tells which GPU there is for WebGPU, and what is missing', () => {
     expect(healthOf({ about })).toEqual({ state: 'ok', message: 'H100, 550, buffers of 2048 MiB (--device webgpu)' });
     expect(healthOf({ about: { ...about, isSoftware: true } })).toMatchObject({ state: 'without', message: expect.stringContaining('computes on the CPU') as string });

@@ -13,7 +13,7 @@ export const MAX_CALLS = 255;
 /**
  * What every shader begins with. `m` is all memory but the rows of tables, which are in `t`; both of words, since an id that is
  * read as a float may change. `items` are the index lists of a batch, `scratch` is free in every call, `flags[0]` becomes 1 where a step
- * is refused. `calls` are the arguments, `step` is the rows of the batch and the bits of infinity and of NaN, which WGSL cannot write.
+ * is refused. `calls` are the arguments, `step` is the rows of the batch, the bits of infinity and of NaN, which WGSL cannot write, and those of a scale.
  *
  * exp and log are written out: those of WGSL may be off by much, and by another error on each device. (Moshier's Cephes, expf and logf.)
  */
@@ -35,6 +35,8 @@ fn add(i: u32, v: f32, accumulate: u32) {
 }
 fn isRefused() -> bool { return atomicLoad(&flags[0]) != 0u; }
 
+/** A power of two of about the rows of the batch: what gradients are multiplied by where they must not become too small. */
+fn upscale() -> f32 { return bitcast<f32>(step.w); }
 fn infinity() -> f32 { return bitcast<f32>(step.y); }
 
 /** Refuses the step where a number's square is not finite: 2^64 and more, infinity and NaN. */

@@ -17,26 +17,57 @@ export function partsOf(rows: number): number {
   return Math.max(1, Math.min(MOST_PARTS, Math.ceil(rows / PART_ROWS)));
 }
 
-/** The tiles of two matrices, and what a thread sums up: four rows by four columns. */
-const TILES = `
-var<workgroup> left: array<f32, ${TILE * DEPTH}>;
-var<workgroup> right: array<f32, ${TILE * DEPTH}>;
+/** What becomes of the operands of a product, and of its sums. */
+interface Operands {
+  readonly isHalf?: true;
+  readonly first: (v: string) => string;
+  readonly second: (v: string) => string;
+  readonly sum: (v: string) => string;
+}
+const same = (v: string): string => v;
+const WHOLE: Operands = { first: same, second: same, sum: same };
+const half = (v: string): string => `halfOf(${v})`;
+/** In half precision, where gradients, which are divided by the rows of the batch, would be lost: they are multiplied by them on their way. */
+const HALF: Operands = { isHalf: true, first: half, second: half, sum: same };
+const up = (v: string): string => half(`upscale() * (${v})`);
+const down = (v: string): string => `((${v}) / upscale())`;
+const HALF_BACK: Operands = { isHalf: true, first: up, second: half, sum: down };
+const HALF_GRADIENT: Operands = { isHalf: true, first: half, second: up, sum: down };
+
+/** A step with a number that half precision cannot hold is refused. */
+const HALF_OF = `
+fn halfOf(v: f32) -> f16 {
+  if (!(abs(v) <= 65504.0)) {
+    atomicMax(&flags[0], 1u);
+    return f16(0.0);
+  }
+  return f16(v);
+}
 `;
+
+/** The tiles of two matrices, and what a thread sums up: four rows by four columns. */
+const tilesOf = ({ isHalf }: Operands): string => `
+var<workgroup> left: array<${isHalf === true ? 'f16' : 'f32'}, ${TILE * DEPTH}>;
+var<workgroup> right: array<${isHalf === true ? 'f16' : 'f32'}, ${TILE * DEPTH}>;
+${isHalf === true ? HALF_OF : ''}`;
 /** sums += left · right, of what lies in the tiles. */
-const MULTIPLY = `
+const multiply = ({ isHalf }: Operands): string => {
+  const four = (values: string): string => (isHalf === true ? `vec4<f32>(vec4<f16>(${values}))` : `vec4<f32>(${values})`);
+  return `
     workgroupBarrier();
     for (var q = 0u; q < ${DEPTH}u; q++) {
-      let a = vec4<f32>(left[q * ${TILE}u + ty], left[q * ${TILE}u + ty + 1u], left[q * ${TILE}u + ty + 2u], left[q * ${TILE}u + ty + 3u]);
-      let b = vec4<f32>(right[q * ${TILE}u + tx], right[q * ${TILE}u + tx + 1u], right[q * ${TILE}u + tx + 2u], right[q * ${TILE}u + tx + 3u]);
+      let a = ${four(`left[q * ${TILE}u + ty], left[q * ${TILE}u + ty + 1u], left[q * ${TILE}u + ty + 2u], left[q * ${TILE}u + ty + 3u]`)};
+      let b = ${four(`right[q * ${TILE}u + tx], right[q * ${TILE}u + tx + 1u], right[q * ${TILE}u + tx + 2u], right[q * ${TILE}u + tx + 3u]`)};
       s0 += a.x * b; s1 += a.y * b; s2 += a.z * b; s3 += a.w * b;
     }
     workgroupBarrier();`;
+};
 const SUMS = `
   let tx = (lane % 16u) * 4u; let ty = (lane / 16u) * 4u;
   var s0 = vec4<f32>(); var s1 = vec4<f32>(); var s2 = vec4<f32>(); var s3 = vec4<f32>();`;
 
 /** c (+)= a · panels + bias, where weights lie in panels of 8 columns; the bias is added last. */
-const WIDE = `
+const wide = (operands: Operands): string => `
   let outputs = $panels * 8u;
   let across = (outputs + ${TILE - 1}u) / ${TILE}u;
   let top = group / across * ${TILE}u; let side = group % across * ${TILE}u;
@@ -48,13 +79,13 @@ const WIDE = `
       let row = top + i / ${DEPTH}u; let q = i % ${DEPTH}u;
       var v = 0.0;
       if (row < $rows && k0 + q < $k) { v = f($a + row * $lda + k0 + q); }
-      left[q * ${TILE}u + i / ${DEPTH}u] = v;
+      left[q * ${TILE}u + i / ${DEPTH}u] = ${operands.first('v')};
       let n = side + i % ${TILE}u; let p = k0 + i / ${TILE}u;
       var w = 0.0;
       if (n < outputs && p < $k) { w = f($panelsAt + ((n >> 3u) * $k + p) * 8u + (n & 7u)); }
-      right[i] = w;
+      right[i] = ${operands.second('w')};
     }
-    ${MULTIPLY}
+    ${multiply(operands)}
   }
   let found = array<vec4<f32>, 4>(s0, s1, s2, s3);
   for (var i = 0u; i < 4u; i++) {
@@ -62,28 +93,32 @@ const WIDE = `
     for (var j = 0u; j < 4u; j++) {
       let n = side + tx + j;
       if (row < $rows && n < outputs) {
-        var v = found[i][j];
+        var v = ${operands.sum('found[i][j]')};
         if ($bias != NONE) { v += f($bias + n); }
         add($c + row * $ldc + n, v, $accumulate);
       }
     }
   }`;
 
-const NARROW_BODY = `
+const narrow = (operands: Operands): string => `
   let outputs = $panels * 8u;
   let i = group * ${THREADS}u + lane;
   let row = i / outputs; let n = i % outputs;
   if (row >= $rows) { return; }
   var sum = 0.0;
-  for (var p = 0u; p < $k; p++) { sum += f($a + row * $lda + p) * f($panelsAt + ((n >> 3u) * $k + p) * 8u + (n & 7u)); }
+  for (var p = 0u; p < $k; p++) { sum += f32(${operands.first('f($a + row * $lda + p)')}) * f32(${operands.second('f($panelsAt + ((n >> 3u) * $k + p) * 8u + (n & 7u))')}); }
+  sum = ${operands.sum('sum')};
   if ($bias != NONE) { sum += f($bias + n); }
   add($c + row * $ldc + n, sum, $accumulate);`;
 
+const products = (operands: Operands) =>
+  ({
+    wide: { form: 'own', writes: ['c'], threads: ({ rows, of }) => tiles(rows) * tiles(of('panels') * 8) * THREADS, declares: tilesOf(operands), body: wide(operands), ...(operands.isHalf && { isHalf: true }) },
+    narrow: { form: 'own', writes: ['c'], threads: ({ rows, of }) => rows * of('panels') * 8, declares: operands.isHalf === true ? HALF_OF : '', body: narrow(operands), ...(operands.isHalf && { isHalf: true }) },
+  }) as const satisfies Readonly<Record<string, OwnKernel>>;
+
 /** Products of a batch with weights, narrow ones apart. */
-export const PRODUCTS = {
-  wide: { form: 'own', writes: ['c'], threads: ({ rows, of }) => tiles(rows) * tiles(of('panels') * 8) * THREADS, declares: TILES, body: WIDE },
-  narrow: { form: 'own', writes: ['c'], threads: ({ rows, of }) => rows * of('panels') * 8, body: NARROW_BODY },
-} as const satisfies Readonly<Record<string, OwnKernel>>;
+export const PRODUCTS = products(WHOLE);
 
 /** Whether a product has so few columns that tiles would be empty for the most part. */
 export function isNarrow(panels: number): boolean {
@@ -91,11 +126,12 @@ export function isNarrow(panels: number): boolean {
 }
 
 /** g[panel][k][8] (+)= Σ over rows of x[row, k] · d[row, n]: the gradient of weights. Of several parts, each goes to its own place in `scratch`. */
-export const WEIGHT_GRADIENT: OwnKernel = {
+const weightGradient = (operands: Operands): OwnKernel => ({
   form: 'own',
+  ...(operands.isHalf && { isHalf: true }),
   threads: ({ of }) => tiles(of('k')) * tiles(of('panels') * 8) * THREADS,
   parts: ({ rows }) => partsOf(rows),
-  declares: TILES,
+  declares: tilesOf(operands),
   body: `
   let outputs = $panels * 8u;
   let across = (outputs + ${TILE - 1}u) / ${TILE}u;
@@ -112,10 +148,10 @@ export const WEIGHT_GRADIENT: OwnKernel = {
       var v = 0.0; var w = 0.0;
       if (row < end && kk < $k) { v = f($x + row * $ldx + kk); }
       if (row < end && n < outputs) { w = f($d + row * $ldd + n); }
-      left[i] = v;
-      right[i] = w;
+      left[i] = ${operands.first('v')};
+      right[i] = ${operands.second('w')};
     }
-    ${MULTIPLY}
+    ${multiply(operands)}
   }
   let found = array<vec4<f32>, 4>(s0, s1, s2, s3);
   for (var i = 0u; i < 4u; i++) {
@@ -124,12 +160,17 @@ export const WEIGHT_GRADIENT: OwnKernel = {
       let n = side + tx + j;
       if (kk < $k && n < outputs) {
         let at = ((n >> 3u) * $k + kk) * 8u + (n & 7u);
-        if (parts == 1u) { add($g + at, found[i][j], $accumulate); }
-        else { scratch[$scratch + part * $k * outputs + at] = bitcast<u32>(found[i][j]); }
+        let v = ${operands.sum('found[i][j]')};
+        if (parts == 1u) { add($g + at, v, $accumulate); }
+        else { scratch[$scratch + part * $k * outputs + at] = bitcast<u32>(v); }
       }
     }
   }`,
-};
+});
+export const WEIGHT_GRADIENT = weightGradient(WHOLE);
+
+/** The same products in half precision: forwards, back to the input, and to the weights. */
+export const HALF_PRODUCTS = { forward: products(HALF), back: products(HALF_BACK), gradient: weightGradient(HALF_GRADIENT) } as const;
 
 /** Adds up the parts of a weight's gradient. */
 export const WEIGHT_GRADIENT_SUM: OwnKernel = {
