@@ -9,7 +9,7 @@ type Kernel = Call['kernel'];
 /** Phases by the kernels that make them up; what no other phase names is in the last. */
 const PHASES = {
   lookup: ['lookup', 'lookupBags', 'poolingFactors', 'copyColumns'],
-  products: ['gemm', 'gemmGradient', 'transposePanels', 'columnSums'],
+  products: ['gemm', 'gemmGradient', 'gemmBf16', 'gemmGradientBf16', 'transposePanels', 'columnSums'],
   norms: ['normalise', 'normaliseGradient'],
   losses: ['productLogit', 'productLogitGradient', 'binaryCrossEntropy', 'squaredError', 'mean', 'meanLoss', 'checkFinite', 'refuseUnlessFinite'],
   'distinct rows': ['gatherGradients', 'gatherBagGradients'],
