@@ -59,7 +59,7 @@ export interface Compiled extends Laid {
  */
 function refuseApart({ graph, peers }: Plan): void {
   if (peers === undefined || peers.size === 1 || neededWhole(graph) === undefined) return;
-  throw userError('config', { key: 'tasks', message: 'a loss that compares the rows of a batch with each other needs all of them in one process', fix: 'train it with one process' });
+  throw userError('config', { key: 'tasks', message: 'a loss that compares the rows of a batch with each other needs all of them in one process', fix: 'take a loss of single rows, or train with one process' });
 }
 
 /**
