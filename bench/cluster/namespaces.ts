@@ -36,6 +36,8 @@ function build(): void {
   for (const host of HOSTS) {
     run('ip', 'netns', 'add', host);
     run('ip', '-n', host, 'link', 'set', 'lo', 'up');
+    // Whatever this machine has chosen: one that every Linux has, and that measures no rate of its own.
+    run('ip', 'netns', 'exec', host, 'sh', '-c', 'echo reno > /proc/sys/net/ipv4/tcp_congestion_control');
   }
   run('ip', 'link', 'add', DEVICES[0]!, 'netns', HOSTS[0]!, 'type', 'veth', 'peer', 'name', DEVICES[1]!, 'netns', HOSTS[1]!);
   for (const [h, host] of HOSTS.entries()) {
