@@ -6,7 +6,7 @@ import { HERE, inFolder, LAUNCHER, linkTimes, stepsMirrored, stepsTogether, writ
 import { measuredLink, shapeOf, stepMs, totalOf, type StepShape } from './cluster/model.js';
 import { whyNoNamespaces, withLink } from './cluster/namespaces.js';
 import { payingOf, type Paying } from './cluster/paying.js';
-import { splitOf } from './cluster/split.js';
+import { splitOf, workMsOf } from './cluster/split.js';
 import { linkRows, markdownOf, payingRows, sentRows, stepRows, type Measured, type MeasuredLink, type Rows } from './cluster/tables.js';
 import { clusterWorks, payingWorks, type NamedWork } from './cluster/works.js';
 import { withSection } from './models/table.js';
@@ -45,8 +45,7 @@ async function prepare(work: NamedWork, folder: string): Promise<Prepared> {
   const path = writeWork(folder, work.name, work);
   const workMs = new Map<number, number>();
   for (const processes of PROCESSES) {
-    const mirrored = await stepsMirrored(processes, path, threadsOf(processes), processes);
-    workMs.set(processes, splitOf(mirrored.map((each) => each.map((step) => ({ ...step, exchanges: [] })))).stepMs);
+    workMs.set(processes, workMsOf(await stepsMirrored(processes, path, threadsOf(processes), processes)));
   }
   return { work, path, workMs, shapes: new Map(PROCESSES.map((processes) => [processes, shapeOf(work.plan, work.batches, processes)])) };
 }

@@ -53,3 +53,11 @@ export const ALONE: Peers = {
 function copy(from: Numbers, to: Numbers): void {
   new Uint8Array(to.buffer, to.byteOffset, to.byteLength).set(new Uint8Array(from.buffer, from.byteOffset, from.byteLength));
 }
+
+/** What takes hours is done in so many parts: after each, the processes hear from each other whether any has failed. */
+export const ROUNDS = 8;
+
+/** How many of some rows a process has where they are dealt out: row r lies with process r modulo their number. */
+export function numDealt(rows: number, { rank, size }: Pick<Peers, 'rank' | 'size'>): number {
+  return Math.ceil((rows - rank) / size);
+}

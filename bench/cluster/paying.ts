@@ -1,6 +1,6 @@
 import { HERE, stepsMirrored, stepsTogether, writeWork } from './jobs.js';
 import { linkOf, shapeOf, stepMs, totalOf, type Link } from './model.js';
-import { splitOf } from './split.js';
+import { splitOf, workMsOf } from './split.js';
 import type { NamedWork } from './works.js';
 
 /** How many times as fast machines are together as one of them, by the model. */
@@ -31,7 +31,7 @@ export async function payingOf(work: NamedWork, folder: string, threads: number)
   const found: Paying[] = [];
   for (const machines of MACHINES) {
     const shape = shapeOf(work.plan, work.batches.slice(0, 4), machines);
-    const { stepMs: workMs } = splitOf((await stepsMirrored(1, path, threads, machines)).map((each) => each.map((step) => ({ ...step, exchanges: [] }))));
+    const workMs = workMsOf(await stepsMirrored(1, path, threads, machines));
     const { bytes: sentBytes, exchanges } = totalOf(shape);
     found.push({ workload: work.name, machines, aloneMs, workMs, sentBytes, exchanges, speedups: NETWORKS.map(({ link }) => aloneMs / stepMs(workMs, shape, link)) });
   }

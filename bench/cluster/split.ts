@@ -58,6 +58,11 @@ export function splitOf(processes: readonly (readonly StepTimes[])[]): Split {
   return { stepMs: of('stepMs'), computeMs: of('computeMs'), exchangeMs: of('exchangeMs'), waitMs: of('waitMs'), sent };
 }
 
+/** Milliseconds of steps that are work alone: what they give mirror images is no exchange. */
+export function workMsOf(processes: readonly (readonly StepTimes[])[]): number {
+  return splitOf(processes.map((steps) => steps.map((step) => ({ ...step, exchanges: [] })))).stepMs;
+}
+
 /** What a process sends in a step in all. */
 export function allSent({ sent }: Pick<Split, 'sent'>): Sent {
   const all = [...sent.values()];

@@ -1,4 +1,4 @@
-import { ALONE } from '../peers.js';
+import { ALONE, numDealt } from '../peers.js';
 import type { Plan } from './engine.js';
 
 /** Of a table of fewer rows everyone keeps all: what is exchanged for it is little. */
@@ -12,8 +12,7 @@ export function isDealt(rows: number, { peers = ALONE, dealtRows = DEALT_ROWS }:
   return peers.size > 1 && rows >= dealtRows;
 }
 
-/** How many of a table's rows this process has: of one that is dealt out, row r lies with process r modulo their number. */
+/** How many of a table's rows this process has. */
 export function rowsHere(rows: number, dealing: Dealing): number {
-  const { rank, size } = isDealt(rows, dealing) ? (dealing.peers ?? ALONE) : ALONE;
-  return Math.ceil((rows - rank) / size);
+  return isDealt(rows, dealing) ? numDealt(rows, dealing.peers ?? ALONE) : rows;
 }

@@ -1,9 +1,7 @@
-import type { Peers } from '../peers.js';
+import { ROUNDS, type Peers } from '../peers.js';
 import type { Jobs } from './jobs/all.js';
 import type { Pool, Result } from './pool.js';
 
-/** After each of so many parts of the jobs, the processes tell each other what they have done: no one goes on for hours where one has failed. */
-const ROUNDS = 8;
 /** Jobs of a process at a time, at the least: some for each of its threads. */
 const JOBS = 8;
 

@@ -1,4 +1,5 @@
 import type { ProgramState } from '../engines/engine.js';
+import { numDealt } from '../peers.js';
 import type { HostTensor } from '../tensor.js';
 import { damaged } from './manifest.js';
 
@@ -25,7 +26,7 @@ function joined(parts: readonly (HostTensor | undefined)[], where: string): Host
   const [rows, width] = [parts.reduce((sum, part) => sum + rowsOf(part), 0), parts[0]!.shape[1] ?? 1];
   const data = new Float32Array(rows * width);
   for (const [p, part] of parts.entries()) {
-    if (rowsOf(part) !== Math.ceil((rows - p) / parts.length) || part?.shape[1] !== width) throw damaged(where, `the parts of ${parts.length} processes do not make a whole`);
+    if (rowsOf(part) !== numDealt(rows, { rank: p, size: parts.length }) || part?.shape[1] !== width) throw damaged(where, `the parts of ${parts.length} processes do not make a whole`);
     for (let row = 0; row < rowsOf(part); row++) data.set(part.data.subarray(row * width, (row + 1) * width), (row * parts.length + p) * width);
   }
   return { shape: [rows, width], data };

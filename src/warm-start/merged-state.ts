@@ -1,5 +1,5 @@
 import type { ProgramState } from '../engines/engine.js';
-import { ALONE, type Peers } from '../peers.js';
+import { ALONE, numDealt, type Peers } from '../peers.js';
 import { PART_NUMBERS, type HostTensor } from '../tensor.js';
 
 /** Rows of a table that are not those of before, though there were some in their place. */
@@ -56,14 +56,14 @@ function overlaid(drawn: HostTensor, saved: HostTensor, cleared: Uint32Array = n
 }
 
 /** A tensor that is dealt out, as one of all rows: those of this process where they lie among all, for its own it takes again; the others are 0. */
-function spread(own: HostTensor, rows: number, { rank, size }: Peers): HostTensor {
+function spread(own: HostTensor, rows: number, peers: Peers): HostTensor {
+  const { rank, size } = peers;
   const shape = own.shape.with(0, rows);
   const width = shape[1] ?? 1;
   const readRows = (begin: number, into: Float32Array): Float32Array => {
     const { data } = own;
     into.fill(0);
-    const first = Math.ceil((begin - rank) / size);
-    for (let row = first; row * size + rank < begin + into.length / width; row++) into.set(data.subarray(row * width, (row + 1) * width), (row * size + rank - begin) * width);
+    for (let row = numDealt(begin, peers); row * size + rank < begin + into.length / width; row++) into.set(data.subarray(row * width, (row + 1) * width), (row * size + rank - begin) * width);
     return into;
   };
   return {

@@ -18,7 +18,15 @@ static float *floats(size_t count) {
 static float *copy(const float *from, size_t count) { return memcpy(malloc(count * sizeof *from), from, count * sizeof *from); }
 static int differ(const float *a, const float *b, size_t count) { return memcmp(a, b, count * sizeof *a) != 0; }
 
-static int try(const char *name, gemm_kernel *gemm, gemm_gradient_kernel *gemm_gradient) {
+/** Adds products of so many numbers, each so far behind the one before. */
+typedef float sum_kernel(float sum, const float *a, size_t step_a, const float *b, size_t step_b, size_t count);
+
+static float sum_each(float sum, const float *a, size_t step_a, const float *b, size_t step_b, size_t count) {
+  for (size_t n = 0; n < count; n++) sum = fmaf(a[n * step_a], b[n * step_b], sum);
+  return sum;
+}
+
+static int try(const char *name, gemm_kernel *gemm, gemm_gradient_kernel *gemm_gradient, sum_kernel *add) {
   for (int run = 0; run < 400; run++) {
     const size_t rows = 1 + below(280), k = 1 + below(70), panels = 1 + below(9), n = panels * 8, ldx = k + below(9), ldy = n + below(9);
     const size_t begin = below(rows + 1), end = begin + below(rows + 1 - begin), first = below(k + 1), last = first + below(k + 1 - first);
@@ -28,9 +36,7 @@ static int try(const char *name, gemm_kernel *gemm, gemm_gradient_kernel *gemm_g
     gemm(x, ldx, p, has_bias ? bias : NULL, y, ldy, begin, end, k, panels, accumulate);
     for (size_t b = begin; b < end; b++) {
       for (size_t j = 0; j < n; j++) {
-        float sum = 0;
-        for (size_t i = 0; i < k; i++) sum = fmaf(x[b * ldx + i], p[(j / 8 * k + i) * 8 + j % 8], sum);
-        sum += has_bias ? bias[j] : 0;
+        const float sum = add(0, x + b * ldx, 1, p + j / 8 * k * 8 + j % 8, 8, k) + (has_bias ? bias[j] : 0);
         y2[b * ldy + j] = accumulate ? sum + y2[b * ldy + j] : sum;
       }
     }
@@ -38,9 +44,7 @@ static int try(const char *name, gemm_kernel *gemm, gemm_gradient_kernel *gemm_g
     for (size_t i = first; i < last; i++) {
       for (size_t j = 0; j < n; j++) {
         float *out = g2 + (j / 8 * k + i) * 8 + j % 8;
-        float sum = accumulate ? *out : 0;
-        for (size_t b = 0; b < rows; b++) sum = fmaf(x[b * ldx + i], y[b * ldy + j], sum);
-        *out = sum;
+        *out = add(accumulate ? *out : 0, x + i, ldx, y + j, ldy, rows);
       }
     }
     if (differ(y, y2, ys) || differ(g, g2, n * k)) return printf("%s: other sums for %zu rows, %zu inputs, %zu panels\n", name, rows, k, panels), 1;
@@ -59,53 +63,25 @@ static float rounded(float x) {
   memcpy(&x, &bits, sizeof bits);
   return x;
 }
-/** Adds products pair by pair, the second of a pair first. */
-#define SUM_PAIRS(sum, n, count, a, b) \
-  for (size_t turn = 0; turn < (count); turn++) { \
-    const size_t n = (turn ^ 1) < (count) ? turn ^ 1 : turn; \
-    sum = fmaf(rounded(a), rounded(b), sum); \
-  }
 
-static int try_bf16(void) {
-  for (int run = 0; run < 400; run++) {
-    const size_t rows = 1 + below(280), k = 1 + below(70), panels = 1 + below(9), n = panels * 8, ldx = k + below(9), ldy = n + below(9);
-    const size_t begin = below(rows + 1), end = begin + below(rows + 1 - begin), first = below(k + 1), last = first + below(k + 1 - first);
-    const int accumulate = (int)below(2), has_bias = (int)below(2);
-    const size_t xs = (rows - 1) * ldx + k, ys = (rows - 1) * ldy + n;
-    float *x = floats(xs), *p = floats(n * k), *bias = floats(n), *y = floats(ys), *g = floats(n * k), *y2 = copy(y, ys), *g2 = copy(g, n * k);
-    gemm_bf16(x, ldx, p, has_bias ? bias : NULL, y, ldy, begin, end, k, panels, accumulate);
-    for (size_t b = begin; b < end; b++) {
-      for (size_t j = 0; j < n; j++) {
-        float sum = 0;
-        SUM_PAIRS(sum, i, k, x[b * ldx + i], p[(j / 8 * k + i) * 8 + j % 8])
-        sum += has_bias ? bias[j] : 0;
-        y2[b * ldy + j] = accumulate ? sum + y2[b * ldy + j] : sum;
-      }
-    }
-    gemm_gradient_bf16(x, ldx, y, ldy, g, rows, first, last, k, panels, accumulate);
-    for (size_t i = first; i < last; i++) {
-      for (size_t j = 0; j < n; j++) {
-        float *out = g2 + (j / 8 * k + i) * 8 + j % 8;
-        float sum = accumulate ? *out : 0;
-        SUM_PAIRS(sum, b, rows, x[b * ldx + i], y[b * ldy + j])
-        *out = sum;
-      }
-    }
-    if (differ(y, y2, ys) || differ(g, g2, n * k)) return printf("BF16: other sums for %zu rows, %zu inputs, %zu panels\n", rows, k, panels), 1;
-    free(x), free(p), free(bias), free(y), free(g), free(y2), free(g2);
+/** The same pair by pair, the second of a pair first, of numbers that are rounded. */
+static float sum_pairs(float sum, const float *a, size_t step_a, const float *b, size_t step_b, size_t count) {
+  for (size_t turn = 0; turn < count; turn++) {
+    const size_t n = (turn ^ 1) < count ? turn ^ 1 : turn;
+    sum = fmaf(rounded(a[n * step_a]), rounded(b[n * step_b]), sum);
   }
-  return printf("BF16: the same sums\n"), 0;
+  return sum;
 }
 #endif
 
 int main(void) {
 #if defined(WITH_BF16)
-  if (__builtin_cpu_supports("avx512bf16") && try_bf16()) return 1;
+  if (__builtin_cpu_supports("avx512bf16") && try("BF16", gemm_bf16, gemm_gradient_bf16, sum_pairs)) return 1;
 #endif
 #if defined(__x86_64__)
   const int is_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq");
-  return (is_avx512 && try("AVX-512", gemm_avx512, gemm_gradient_avx512)) || (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && try("AVX2", gemm_avx2, gemm_gradient_avx2));
+  return (is_avx512 && try("AVX-512", gemm_avx512, gemm_gradient_avx512, sum_each)) || (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && try("AVX2", gemm_avx2, gemm_gradient_avx2, sum_each));
 #else
-  return try("NEON", gemm_neon, gemm_gradient_neon);
+  return try("NEON", gemm_neon, gemm_gradient_neon, sum_each);
 #endif
 }

@@ -9,7 +9,7 @@ const PROGRAMS = ['slurmctld', 'slurmd', 'sbatch', 'munged', 'mungekey'];
 const NODES = ['n1', 'n2'];
 /** Who has the only Slurm. */
 const TURN = join(tmpdir(), 'mtl-slurm-test.pid');
-/** Looks for its nodes, half a second apart, before it is given up. */
+/** Looks for what is to come up, half a second apart, before it is given up. */
 const READY_LOOKS = 120;
 /** No test takes as long. */
 const LONGEST_TURN_MS = 900_000;
@@ -103,15 +103,9 @@ PartitionName=p Nodes=ALL Default=YES State=UP
   const comesUp = async (): Promise<boolean> => {
     run('slurmctld');
     // It says that it started before it reads its config; and a node waits minutes for one that did not.
-    for (let look = 0; !says('scontrol', 'ping').includes('UP'); look++) {
-      if (look === READY_LOOKS) return false;
-      await setTimeout(500);
-    }
+    if (!(await becomes(() => says('scontrol', 'ping').includes('UP')))) return false;
     for (const node of NODES) run('slurmd', '-N', node);
-    for (let look = 0; says('sinfo', '--Node', '--noheader', '--format=%T') !== 'idle\n'.repeat(NODES.length); look++) {
-      if (look === READY_LOOKS) return false;
-      await setTimeout(500);
-    }
+    if (!(await becomes(() => says('sinfo', '--Node', '--noheader', '--format=%T') === 'idle\n'.repeat(NODES.length)))) return false;
     return says('srun', '--nodes=2', 'echo', 'done') === 'done\n'.repeat(NODES.length);
   };
   let isUp = false;
@@ -122,6 +116,15 @@ PartitionName=p Nodes=ALL Default=YES State=UP
   }
   if (!isUp) skip(`Slurm does not run here\n${tell()}`);
   return slurm;
+}
+
+/** Waits until something is so; false where it never is. */
+async function becomes(isSo: () => boolean): Promise<boolean> {
+  for (let look = 0; look < READY_LOOKS; look++) {
+    if (isSo()) return true;
+    await setTimeout(500);
+  }
+  return isSo();
 }
 
 /** Waits until no other test has a Slurm: two on one machine get into each other's way. The turn ends with `stop`, or with its process. */

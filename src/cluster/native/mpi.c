@@ -40,6 +40,17 @@ static double number(napi_env env, napi_value value) {
   return result;
 }
 
+/** Two numbers, as an array. */
+static napi_value pair(napi_env env, double first, double second) {
+  napi_value both, each;
+  napi_create_array(env, &both);
+  napi_create_double(env, first, &each);
+  napi_set_element(env, both, 0, each);
+  napi_create_double(env, second, &each);
+  napi_set_element(env, both, 1, each);
+  return both;
+}
+
 /** start(): [rank, size, the library's name]; a second time is an error of MPI's. */
 static napi_value start(napi_env env, napi_callback_info info) {
   (void)info;
@@ -58,12 +69,7 @@ static napi_value start(napi_env env, napi_callback_info info) {
   statuses = malloc(2 * size * sizeof *statuses);
   finished = malloc(2 * size * sizeof *finished);
   awaited = malloc(size * sizeof *awaited);
-  napi_value all, each;
-  napi_create_array(env, &all);
-  napi_create_int32(env, self, &each);
-  napi_set_element(env, all, 0, each);
-  napi_create_int32(env, size, &each);
-  napi_set_element(env, all, 1, each);
+  napi_value all = pair(env, self, size), each;
   napi_create_string_utf8(env, library, NAPI_AUTO_LENGTH, &each);
   napi_set_element(env, all, 2, each);
   return all;
@@ -168,13 +174,7 @@ static napi_value sum_floats(napi_env env, napi_callback_info info) {
 /** sent(): [bytes, messages] that went to others so far */
 static napi_value sent(napi_env env, napi_callback_info info) {
   (void)info;
-  napi_value both, each;
-  napi_create_array(env, &both);
-  napi_create_double(env, sent_bytes, &each);
-  napi_set_element(env, both, 0, each);
-  napi_create_double(env, sent_messages, &each);
-  napi_set_element(env, both, 1, each);
-  return both;
+  return pair(env, sent_bytes, sent_messages);
 }
 
 /** stop(): ends it well; everyone has to come. */

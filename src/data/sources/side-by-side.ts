@@ -3,13 +3,11 @@ import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { onDisk } from '../../disk.js';
 import { userError } from '../../errors.js';
+import { ROUNDS } from '../../peers.js';
 import { cacheFolders, writableFolder } from '../cache/cache.js';
 import { keyOf } from '../files/fingerprint.js';
 import type { CellPart } from './cell-part.js';
 import type { Reading, Sharing } from './source.js';
-
-/** After each of so many parts of the files, the processes hear from each other whether any has failed: no one goes on for hours. */
-const ROUNDS = 8;
 
 /** What is kept of the files of a source, and how it is made. */
 interface Kept<Found> {

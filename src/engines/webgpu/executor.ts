@@ -160,6 +160,16 @@ export function createExecutor(gpu: Gpu, compiled: Compiled, { onRun, listThread
   const words = new Uint32Array(mirror.buffer);
   const pieceOf = ({ at, words: count }: Range) => ({ from: m, at: memory.wordAt(at), words: count, into: (found: Uint32Array) => words.set(found, at / WORD) });
 
+  /** All tables in pieces that go over at once: where each lies in its buffer and in the mirror, in words. */
+  function* tablePieces(): Generator<{ readonly buffer: number; readonly at: number; readonly count: number; readonly own: number }> {
+    for (const { table, buffer, at, rowBegin, rowEnd } of memory.tableParts) {
+      const rowsAtOnce = Math.max(1, Math.floor(PIECE_BYTES / WORD / table.stride));
+      for (let row = rowBegin; row < rowEnd; row += rowsAtOnce) {
+        yield { buffer, at: at + (row - rowBegin) * table.stride, count: Math.min(rowsAtOnce, rowEnd - row) * table.stride, own: table.at / WORD + row * table.stride };
+      }
+    }
+  }
+
   /** What kernels leave as floats, as the doubles that the kernels' own engine has. */
   const widen = (at: number, count: number): void => {
     for (let i = 0; i < count; i++) doubles[at / 8 + i] = floats[at / WORD + 2 * i]!;
@@ -234,25 +244,15 @@ export function createExecutor(gpu: Gpu, compiled: Compiled, { onRun, listThread
 
     read: (ranges) => take(device.createCommandEncoder(), ranges.map(pieceOf)),
     async readTables() {
-      for (const { table, buffer, at, rowBegin, rowEnd } of memory.tableParts) {
-        const rowsAtOnce = Math.max(1, Math.floor(PIECE_BYTES / WORD / table.stride));
-        for (let row = rowBegin; row < rowEnd; row += rowsAtOnce) {
-          const count = Math.min(rowsAtOnce, rowEnd - row) * table.stride;
-          await take(device.createCommandEncoder(), [{ from: t[buffer]!, at: at + (row - rowBegin) * table.stride, words: count, into: (found) => words.set(found, table.at / WORD + row * table.stride) }]);
-        }
+      for (const { buffer, at, count, own } of tablePieces()) {
+        await take(device.createCommandEncoder(), [{ from: t[buffer]!, at, words: count, into: (found) => words.set(found, own) }]);
       }
     },
     write(ranges) {
       for (const { at, words: count } of ranges) device.queue.writeBuffer(m, memory.wordAt(at) * WORD, words, at / WORD, count);
     },
     writeTables() {
-      for (const { table, buffer, at, rowBegin, rowEnd } of memory.tableParts) {
-        const rowsAtOnce = Math.max(1, Math.floor(PIECE_BYTES / WORD / table.stride));
-        for (let row = rowBegin; row < rowEnd; row += rowsAtOnce) {
-          const count = Math.min(rowsAtOnce, rowEnd - row) * table.stride;
-          device.queue.writeBuffer(t[buffer]!, (at + (row - rowBegin) * table.stride) * WORD, words, table.at / WORD + row * table.stride, count);
-        }
-      }
+      for (const { buffer, at, count, own } of tablePieces()) device.queue.writeBuffer(t[buffer]!, at * WORD, words, own, count);
     },
     dispose() {
       for (const buffer of [m, ...t, flags, step, items, scratch, staging, kept, ...postStaging]) buffer.destroy();

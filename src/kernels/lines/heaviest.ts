@@ -33,7 +33,6 @@ function insert(ids: usize, weights: usize, i: u32, size: u32): void {
   const weight = load<f32>(weights + 4 * <usize>i);
   let at = i;
   if (i >= size) {
-    at = size;
     if (!isBelow(ids, weights, size - 1, id, weight)) return;
     at = size - 1;
   }

@@ -12,6 +12,8 @@ const CONTROL_WORDS = 5;
 /** In the place of a next table: there is none any more. */
 export const END = -1;
 export const TABLE_BITS = 16;
+/** A thread that ended by what nobody can catch finishes no table: so often it is looked whether one did. */
+const LOOK_EVERY_MS = 1000;
 
 /** What a thread is started with. */
 export interface ListThread {
@@ -64,8 +66,6 @@ export function createListTeam(shape: ListShape, memory: readonly [JobMemory, Jo
   }
   for (const worker of workers) worker.on('error', () => Atomics.store(words, CONTROL.failed, 1)).unref();
   let job = 0;
-  /** A thread that ended by what nobody can catch finishes no table: then this is looked at. */
-  const LOOK_EVERY_MS = 1000;
   return {
     replace(which, buffer) {
       jobs[which] = new Uint32Array(buffer);
