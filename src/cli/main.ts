@@ -33,9 +33,9 @@ export async function main(args: readonly string[]): Promise<number> {
   try {
     // With a callback, yargs hands over the text of --help and --version, with the commands that were given.
     let [words, text]: [readonly unknown[], string] = [[], ''];
-    await commandLine(yargs(), finish, onUnknown).parseAsync(args, {}, (_error, argv, output) => void ([words, text] = [argv._, output]));
+    await commandLine(withoutKeptHelp(yargs()), finish, onUnknown).parseAsync(args, {}, (_error, argv, output) => void ([words, text] = [argv._, output]));
     // Without its --help, the complaint about an unknown command.
-    if (isOfUnknown(words, text)) await commandLine(yargs(), finish, onUnknown).parseAsync(args.filter((arg) => arg !== '--help' && arg !== '-h'));
+    if (isOfUnknown(words, text)) await commandLine(withoutKeptHelp(yargs()), finish, onUnknown).parseAsync(args.filter((arg) => arg !== '--help' && arg !== '-h'));
     else if (text !== '') process.stdout.write(`${text}\n`);
     await setImmediate();
     if (outputError !== undefined) throw userError('disk', { where: 'standard output', message: `cannot be written (${outputError.code})` }, outputError);
@@ -54,6 +54,15 @@ function isOfUnknown(words: readonly unknown[], text: string): boolean {
 
 /** Told of options and words that no command knows. */
 type OnUnknown = (names: readonly string[], fix: string) => void;
+
+/** yargs puts together the help of every command that runs, though nothing here asks for it later: a tenth of a start. */
+function withoutKeptHelp(cli: Argv): Argv {
+  // What its types leave out.
+  const { getInternalMethods } = cli as Argv & { getInternalMethods?(): { getUsageInstance(): { cacheHelpMessage(): void } } };
+  const usage = getInternalMethods?.call(cli).getUsageInstance();
+  if (usage !== undefined) usage.cacheHelpMessage = () => undefined;
+  return cli;
+}
 
 function commandLine(cli: Argv, finish: Finish, onUnknown: OnUnknown): Argv {
   const described = cli.scriptName('mtl').usage('$0 <command>\n\nTrain multi-task recommenders (ESMM, MMOE, …) on click and conversion logs, from one YAML file.');

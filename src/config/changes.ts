@@ -42,7 +42,7 @@ function membersOf(schema: z.core.$ZodType, value: unknown, byDefault: unknown):
   if (schema instanceof z.core.$ZodLazy) return membersOf(schema._zod.def.getter(), value, byDefault);
   if (schema instanceof z.core.$ZodPipe) return membersOf(schema._zod.def.in, value, byDefault);
   if (schema instanceof z.core.$ZodUnion) {
-    const fitting = schema._zod.def.options.find((option) => z.safeParse(option, value).success);
+    const fitting = schema._zod.def.options.find((option) => z.safeParse(option, value, { jitless: true }).success);
     return fitting === undefined ? { childOf: () => undefined, byDefault } : membersOf(fitting, value, byDefault);
   }
   if (schema instanceof z.core.$ZodObject) return { childOf: (key) => schema._zod.def.shape[key], byDefault };

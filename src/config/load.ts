@@ -54,7 +54,8 @@ export function parseConfig(text: string, path: string, overrides: readonly Over
   const raw: object = { name: defaultName(path, modelOf(yaml.value), modelOf(changed)), ...(changed as object) };
   // It is for editors alone.
   Reflect.deleteProperty(raw, '$schema');
-  const parsed = experimentSchema.safeParse(raw, { reportInput: true });
+  // Making a function of every schema pays where it is called more often than once.
+  const parsed = experimentSchema.safeParse(raw, { reportInput: true, jitless: true });
   const issues: Issue[] = parsed.success ? [] : [...issuesOf(parsed.error.issues, (at) => schemaKeys(experimentSchema, at, raw))];
   for (const { path: at, message } of crossChecks(parsed.success ? parsed.data : sectionsOf(raw))) {
     issues.push({ path: at, what: 'value', message });
@@ -100,7 +101,7 @@ function modelOf(config: unknown): string | undefined {
 /** The sections that parse, where the whole does not. */
 function sectionsOf(raw: object): Partial<Experiment> {
   const sections = Object.entries(experimentSchema.shape).flatMap(([key, schema]) => {
-    const parsed = schema.safeParse((raw as Record<string, unknown>)[key]);
+    const parsed = schema.safeParse((raw as Record<string, unknown>)[key], { jitless: true });
     return parsed.success ? [[key, parsed.data]] : [];
   });
   return Object.fromEntries(sections) as Partial<Experiment>;

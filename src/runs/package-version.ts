@@ -1,6 +1,7 @@
-import { execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 
 /** The version in the package's own package.json. */
 export function packageVersion(): string {
@@ -9,11 +10,12 @@ export function packageVersion(): string {
 }
 
 /** The commit of the clone that runs, with -dirty where it was edited since; null for an installed package, or where there is no git. */
-export function packageCommit(): string | null {
+export async function packageCommit(): Promise<string | null> {
   const root = fileURLToPath(new URL('../..', import.meta.url));
   if (!existsSync(new URL('../../.git', import.meta.url))) return null;
   try {
-    return execFileSync('git', ['-C', root, 'describe', '--always', '--dirty', '--exclude=*', '--abbrev=12'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+    const { stdout } = await promisify(execFile)('git', ['-C', root, 'describe', '--always', '--dirty', '--exclude=*', '--abbrev=12']);
+    return stdout.trim();
   } catch {
     return null;
   }

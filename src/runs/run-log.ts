@@ -105,6 +105,8 @@ export type RunFacts = Pick<TrainResult, 'end' | 'name' | 'model' | 'seed' | 'mo
  * @throws UserError (disk)
  */
 export async function openRunLog(run: string, { source, config, overrides, engine, origin }: LogRequest, state: LogState, isNew: boolean): Promise<RunLog> {
+  // Its commit is asked for while files are written.
+  const surroundings = environment(engine);
   const overridesPath = join(run, OVERRIDES);
   const overridesText = overrides.map((text) => `${text}\n`).join('');
   const resolvedPath = join(run, RESOLVED);
@@ -121,7 +123,7 @@ export async function openRunLog(run: string, { source, config, overrides, engin
     await writeFileAtomic(join(run, SOURCE), source);
     await writeFileAtomic(resolvedPath, config);
     await writeFileAtomic(overridesPath, overridesText);
-    await writeFileAtomic(join(run, ENVIRONMENT), `${JSON.stringify({ ...environment(engine), ...(origin !== undefined && { initFrom: origin }) }, null, 2)}\n`);
+    await writeFileAtomic(join(run, ENVIRONMENT), `${JSON.stringify({ ...(await surroundings), ...(origin !== undefined && { initFrom: origin }) }, null, 2)}\n`);
   }
 
   const logPath = join(run, LOG);
@@ -151,7 +153,7 @@ export async function openRunLog(run: string, { source, config, overrides, engin
   /** A run that goes on stays as it is until it begins. */
   let isOurs = isNew;
   let scores: ScoreFile = {};
-  if (!isNew) event('resume', { overrides, ...environment(engine) });
+  if (!isNew) event('resume', { overrides, ...(await surroundings) });
   return {
     async begin(data) {
       await writeFileAtomic(join(run, 'data.json'), `${JSON.stringify(data, null, 2)}\n`);
@@ -236,11 +238,11 @@ export function resultOf({ run, changes, startMs }: Pick<TrainResult, 'run' | 'c
   };
 }
 
-function environment(engine: LogRequest['engine']): object {
+async function environment(engine: LogRequest['engine']): Promise<object> {
   return {
     startedAt: new Date(wallClockMs()).toISOString(),
     mtl: packageVersion(),
-    commit: packageCommit(),
+    commit: await packageCommit(),
     node: process.version,
     command: process.argv.slice(2),
     workingDirectory: process.cwd(),
