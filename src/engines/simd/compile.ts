@@ -3,11 +3,11 @@ import { userError } from '../../errors.js';
 import type { Plan } from '../engine.js';
 import { lowerExchange, lowerRowAverages, lowerWeightAverage } from './average.js';
 import { createCallList, type Call, type CallList } from './call-list.js';
-import { takeStage } from './exchange.js';
 import { layOut, type Laid } from './lay-out.js';
 import { lowerTensorProducts, NO_PRODUCTS, type ProductsOfTensors } from './diagnose.js';
 import { lowerPass, neededWhole, type Pass } from './passes.js';
 import type { Place, Places } from './places.js';
+import { takeStage } from './row-stage.js';
 import { lowerClip, lowerCombination, lowerProducts, rangesByReach, type Sums } from './reduce.js';
 import { lowerTableUpdates } from './tables.js';
 

@@ -2,11 +2,12 @@ import { column, type Batch } from '../../batch.js';
 import type { Numbers } from '../../peers.js';
 import { bagsBetweenRows } from '../../tables/between-rows.js';
 import type { TermLoss } from '../engine.js';
-import { rowsAt, type Apart } from './apart.js';
 import { WORD } from './arena.js';
+import { keptRoom } from './kept-room.js';
 import type { Kernels } from './kernels.js';
 import type { Laid } from './lay-out.js';
 import { createRowFinder, type Part } from './row-finder.js';
+import { createRowStage } from './row-stage.js';
 import { segmentsOf, type Segments } from './segments.js';
 import type { TablePlace } from './tables.js';
 import type { TeamWatch } from './team.js';
@@ -43,43 +44,24 @@ const NOTHING: Exchange = {
   column: (own, all) => all.set(own),
 };
 
-/** Rows that are given to a kernel at once. */
-const STAGED = 1024;
-
-/** Room for them in a plan's memory. */
-export function takeStage({ arena, tables, peers }: Laid): { readonly rows: number; readonly gradients: number } {
-  const staged = peers.size === 1 ? 0 : STAGED;
-  return { rows: arena.take('staged rows', staged), gradients: arena.take('staged gradients', staged * Math.max(0, ...tables.all.map(({ width }) => width))) };
-}
-
 /** A process's part of so many rows: all parts are as large, or one row larger. */
 function partOf(rank: number, size: number, rows: number): Part {
   const begin = Math.floor((rows * rank) / size);
   return { begin, rows: Math.floor((rows * (rank + 1)) / size) - begin };
 }
 
-/** Room for what a step exchanges: the same memory in every step, which grows; fresh memory costs more than what is copied there. */
-function keptRoom<Data extends Uint32Array | Float32Array>(make: (length: number) => Data): (length: number) => Data {
-  let all = make(0);
-  return (length) => {
-    if (all.length < length) all = make(length + (length >> 2));
-    return all.subarray(0, length) as Data; // a piece of it is of its kind
-  };
-}
-
 /**
  * The exchanges of a plan's steps.
  * @param kernels an instance on its memory, of this thread alone
- * @param apart memory of tables that lie apart
  * @param watch told what is exchanged
  */
-export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: Kernels, apart: readonly Apart[], { onExchange = () => undefined }: Pick<TeamWatch, 'onExchange'>): Exchange {
+export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: Kernels, { onExchange = () => undefined }: Pick<TeamWatch, 'onExchange'>): Exchange {
   const { layout, peers, tables, gradients, refused, places, allRows, running } = laid;
   if (peers.size === 1) return NOTHING;
   const { rank, size } = peers;
   const floats = new Float32Array(memory.buffer);
   const words = new Uint32Array(memory.buffer);
-  const stage = takeStage(laid);
+  const stage = createRowStage(laid, memory, kernels);
   const dealt = tables.all.filter(({ isDealt }) => isDealt).map((table) => ({ table, found: createRowFinder(table, size) }));
   const dealtTables = dealt.map(({ table }) => table);
   const whole = tables.all.filter(({ isDealt }) => !isDealt);
@@ -94,7 +76,7 @@ export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: 
 
   const floatRoom = (): ((length: number) => Float32Array) => keptRoom((length) => new Float32Array(length));
   const wordRoom = (): ((length: number) => Uint32Array) => keptRoom((length) => new Uint32Array(length));
-  const [outFloats, inFloats, outWords, inWords, ofAsked] = [floatRoom(), floatRoom(), wordRoom(), wordRoom(), wordRoom()];
+  const [outFloats, inFloats, outWords, inWords, ofAsked, ofSlots] = [floatRoom(), floatRoom(), wordRoom(), wordRoom(), wordRoom(), wordRoom()];
 
   const exchanged = <Data extends Numbers>(out: Data, sent: Segments, into: Data, received: Segments): Data => {
     peers.exchange(out, sent.bytes, into, received.bytes);
@@ -105,18 +87,10 @@ export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: 
   const merge = (all: readonly TablePlace[], counts: Uint32Array, rows: Uint32Array, from: Float32Array, area: number, areas: number): void => {
     const [numbers, at] = [segmentsOf(counts, widthsOf(all)), segmentsOf(counts, rowsOf(all))];
     for (const [t, table] of all.entries()) {
-      const { width, claim, hash, distinct, areaBytes, count: countAt, most } = table;
-      words[countAt / WORD + 2] = Math.min(most, processes.reduce((sum, r) => sum + at.rows(r, t), 0));
-      let isFirst = area === 0;
+      words[table.count / WORD + 2] = Math.min(table.most, processes.reduce((sum, r) => sum + at.rows(r, t), 0));
       for (const r of processes) {
-        const count = at.rows(r, t);
-        // A table that nobody looked anything up in has to hear of it too.
-        for (let done = 0; done < count || (isFirst && r === size - 1); done += STAGED, isFirst = false) {
-          const staged = Math.min(STAGED, count - done);
-          words.set(rows.subarray(at.begin(r, t) + done, at.begin(r, t) + done + staged), stage.rows / WORD);
-          floats.set(from.subarray(numbers.begin(r, t) + done * width, numbers.begin(r, t) + (done + staged) * width), stage.gradients / WORD);
-          kernels.gatherGradients(claim, stage.rows, stage.gradients, width, width, hash, distinct, table.gradients + area * areaBytes, area === 0 ? areas : 1, areaBytes, countAt, staged, 1, isFirst ? tables.fresh : tables.fresh + WORD);
-        }
+        const [first, count] = [at.begin(r, t), at.rows(r, t)];
+        stage.add(table, rows.subarray(first, first + count), from.subarray(numbers.begin(r, t), numbers.begin(r, t) + count * table.width), area, areas, area === 0 && r === 0);
       }
     }
   };
@@ -128,13 +102,10 @@ export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: 
       const { name, width, gathered: { distinct, gradients: first, areaBytes, count } } = table;
       const gathered = words[count / WORD]!;
       if (gathered !== found.count) throw new Error(`${gathered} rows of '${name}' have gradients, where ${found.count} were looked up`);
-      for (let slot = 0; slot < gathered; slot++) {
-        const row = words[distinct / WORD + slot]!;
-        const owner = found.ownerOf(row);
-        const to = sent.begin(owner, t) + (row - found.begins[owner]!) * width;
-        const from = (first + area * areaBytes) / WORD + slot * width;
-        for (let d = 0; d < width; d++) out[to + d] = floats[from + d]!;
-      }
+      const slotOf = ofSlots(gathered);
+      for (let slot = 0; slot < gathered; slot++) slotOf[words[distinct / WORD + slot]!] = slot;
+      const place = { at: first + area * areaBytes, stride: width, width };
+      for (const r of processes) stage.copy(place, slotOf.subarray(found.begins[r], found.begins[r]! + found.counts[r]!), out, sent.begin(r, t));
     }
     onExchange('row gradients');
     merge(dealtTables, asked, askedRows, exchanged(out, sent, inFloats(received.total), received), area, areas);
@@ -194,21 +165,21 @@ export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: 
       for (const [t, { found }] of dealt.entries()) for (const r of processes) rows.set(found.rowsOf(r), out.begin(r, t));
       askedRows = exchanged(rows, out, ofAsked(into.total), into);
 
-      const [given, taken] = [segmentsOf(asked, widthsOf(dealtTables)), segmentsOf(wanted, widthsOf(dealtTables))];
+      // Nobody sends itself rows that lie where all are looked up.
+      const others = (counts: Uint32Array): Uint32Array => counts.map((count, i) => (Math.floor(i / dealt.length) === rank ? 0 : count));
+      const [given, taken] = [segmentsOf(others(asked), widthsOf(dealtTables)), segmentsOf(others(wanted), widthsOf(dealtTables))];
       const numbers = outFloats(given.total);
-      let [row, to] = [0, 0];
-      for (let i = 0; i < asked.length; i++) {
-        const { at, stride, width } = dealtTables[i % dealt.length]!;
-        const { floats: own, first } = rowsAt(at, floats, apart);
-        for (let n = asked[i]!; n > 0; n--) {
-          const from = first + askedRows[row++]! * stride;
-          for (let d = 0; d < width; d++) numbers[to++] = own[from + d]!;
+      for (const r of processes) {
+        for (const [t, { table, found: { begins } }] of dealt.entries()) {
+          const own = askedRows.subarray(into.begin(r, t), into.begin(r, t) + into.rows(r, t));
+          if (r === rank) stage.copyWithin(table, own, table.looked.at + begins[r]! * table.width * WORD);
+          else stage.copy(table, own, numbers, given.begin(r, t));
         }
       }
       onExchange('rows');
       const found = exchanged(numbers, given, inFloats(taken.total), taken);
-      for (const [t, { table: { looked, width }, found: { begins, counts } }] of dealt.entries()) {
-        for (const r of processes) floats.set(found.subarray(taken.begin(r, t), taken.begin(r, t) + counts[r]! * width), looked.at / WORD + begins[r]! * width);
+      for (const [t, { table: { looked, width }, found: { begins } }] of dealt.entries()) {
+        for (const r of processes) floats.set(found.subarray(taken.begin(r, t), taken.begin(r, t) + taken.rows(r, t) * width), looked.at / WORD + begins[r]! * width);
       }
     },
 

@@ -38,7 +38,7 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
   const view = (at: number, length: number): Float32Array => floats.subarray(at / WORD, at / WORD + length);
   const rowWork = places.groups.reduce((sum, { matrix }) => sum + 3 * matrix.inputs * matrix.panels * 8, 0);
   const team = createTeam({ kernels, memory, apart, lists, barrier: BEGIN, threads, rowWork, exchanges: exchangesOf(compiled, memory, watch), ...watch });
-  const exchange = createExchange(compiled, memory, instantiate(kernels, memory, apart), apart, watch);
+  const exchange = createExchange(compiled, memory, instantiate(kernels, memory, apart), watch);
   const load = createLoader(compiled, memory);
   const store = createStore(compiled, memory, apart);
   const writeConstants = createConstantsWriter(compiled, floats);

@@ -1,3 +1,4 @@
+import { keptRoom } from './kept-room.js';
 import type { TablePlace } from './tables.js';
 
 /** Some rows of a batch. */
@@ -14,7 +15,7 @@ interface Looked {
 
 /**
  * The distinct rows of a dealt table that a step looks up, numbered by their owners: those of the first process come first. Row r of
- * the table is row ⌊r / processes⌋ of process r modulo their number.
+ * the table is row ⌊r / processes⌋ of process r modulo their number. What it gives is good until it finds others.
  */
 export interface RowFinder {
   /** How many there are. */
@@ -28,47 +29,19 @@ export interface RowFinder {
   rowsOf(process: number): Uint32Array;
   /** The numbers of what a field looks up in a part, one behind the other. */
   looked(field: number, part: number): Uint32Array;
-  /** The process that a number's row belongs to. */
-  ownerOf(number: number): number;
 }
 
 const EMPTY = 0xffffffff;
 
 /** A finder for a table among so many processes. */
-export function createRowFinder({ name, looked: { rows: most }, fields }: Pick<TablePlace, 'name' | 'looked' | 'fields'>, processes: number): RowFinder {
-  // Knuth's multiplicative hash and linear probing; a place holds the number in which a row was met. All are as large as batches have
-  // needed, which may be far less than there is room for.
-  let hash = new Uint32Array(0);
-  let bits = 0;
-  let met = new Uint32Array(0);
-  let numberOf = new Uint32Array(0);
-  let sorted = new Uint32Array(0);
+export function createRowFinder({ name, looked: { rows: most } }: Pick<TablePlace, 'name' | 'looked'>, processes: number): RowFinder {
+  const wordRoom = (): ((length: number) => Uint32Array) => keptRoom((length) => new Uint32Array(length));
+  const [hashRoom, metRoom, ownerRoom, numberRoom, sortedRoom, lookedRoom] = [wordRoom(), wordRoom(), wordRoom(), wordRoom(), wordRoom(), wordRoom()];
+  let sorted = sortedRoom(0);
   const counts = new Uint32Array(processes);
   const begins = new Uint32Array(processes);
-  let found: Uint32Array[][] = fields.map(() => []);
+  let found: Uint32Array[][] = [];
   let count = 0;
-
-  /** Forgets what was met, for so many ids. */
-  const forget = (ids: number): void => {
-    const keys = Math.min(most, ids);
-    bits = Math.max(2, Math.ceil(Math.log2(2 * keys)));
-    if (hash.length < 2 ** bits) hash = new Uint32Array(2 ** bits);
-    if (met.length < keys) [met, numberOf, sorted] = [new Uint32Array(keys), new Uint32Array(keys), new Uint32Array(keys)];
-    hash.fill(EMPTY, 0, 2 ** bits);
-    count = 0;
-  };
-  const meet = (row: number): number => {
-    const mask = 2 ** bits - 1;
-    let place = Math.imul(row, 0x9e3779b1) >>> (32 - bits);
-    for (let other = hash[place]!; other !== EMPTY; other = hash[place]!) {
-      if (met[other] === row) return other;
-      place = (place + 1) & mask;
-    }
-    if (count === most) throw new Error(`more rows of '${name}' than there is room for`);
-    hash[place] = count;
-    met[count] = row;
-    return count++;
-  };
 
   return {
     counts,
@@ -78,31 +51,56 @@ export function createRowFinder({ name, looked: { rows: most }, fields }: Pick<T
     },
     find(columns, parts) {
       const looked = columns.map(({ ids, offsets }) => parts.map(({ begin: from, rows }) => (offsets === undefined ? ids.subarray(from, from + rows) : ids.subarray(offsets[from], offsets[from + rows]))));
-      forget(looked.flat().reduce((sum, { length }) => sum + length, 0));
-      found = looked.map((ofField) =>
-        ofField.map((ids) => {
-          const numbers = new Uint32Array(ids.length);
-          for (let i = 0; i < ids.length; i++) numbers[i] = meet(ids[i]!);
-          return numbers;
-        }),
-      );
+      const total = looked.reduce((sum, ofField) => sum + ofField.reduce((all, { length }) => all + length, 0), 0);
+      const keys = Math.min(most, total);
+      // Knuth's multiplicative hash and linear probing; a place holds the number in which a row was met.
+      const bits = Math.max(2, Math.ceil(Math.log2(2 * keys)));
+      const [shift, mask] = [32 - bits, 2 ** bits - 1];
+      const hash = hashRoom(2 ** bits).fill(EMPTY);
+      const [met, ownerOf, numberOf] = [metRoom(keys), ownerRoom(keys), numberRoom(keys)];
+      const numbers = lookedRoom(total);
+      let [distinct, at] = [0, 0];
+      found = looked.map(() => []);
+      for (const [f, ofField] of looked.entries()) {
+        for (const ids of ofField) {
+          for (let i = 0; i < ids.length; i++) {
+            const row = ids[i]!;
+            let place = Math.imul(row, 0x9e3779b1) >>> shift;
+            let other = hash[place]!;
+            while (other !== EMPTY && met[other] !== row) {
+              place = (place + 1) & mask;
+              other = hash[place]!;
+            }
+            if (other === EMPTY) {
+              if (distinct === most) throw new Error(`more rows of '${name}' than there is room for`);
+              other = distinct++;
+              hash[place] = other;
+              met[other] = row;
+            }
+            numbers[at + i] = other;
+          }
+          found[f]!.push(numbers.subarray(at, at + ids.length));
+          at += ids.length;
+        }
+      }
+      count = distinct;
       counts.fill(0);
-      for (let m = 0; m < count; m++) counts[met[m]! % processes]!++;
+      for (let m = 0; m < distinct; m++) {
+        const owner = met[m]! % processes;
+        ownerOf[m] = owner;
+        counts[owner]!++;
+      }
       for (let r = 1; r < processes; r++) begins[r] = begins[r - 1]! + counts[r - 1]!;
       const next = begins.slice();
-      for (let m = 0; m < count; m++) {
-        const number = next[met[m]! % processes]!++;
+      sorted = sortedRoom(distinct);
+      for (let m = 0; m < distinct; m++) {
+        const number = next[ownerOf[m]!]!++;
         numberOf[m] = number;
         sorted[number] = Math.floor(met[m]! / processes);
       }
-      for (const numbers of found.flat()) for (let b = 0; b < numbers.length; b++) numbers[b] = numberOf[numbers[b]!]!;
+      for (let b = 0; b < total; b++) numbers[b] = numberOf[numbers[b]!]!;
     },
     rowsOf: (process) => sorted.subarray(begins[process], begins[process]! + counts[process]!),
     looked: (field, part) => found[field]![part]!,
-    ownerOf(number) {
-      let process = processes - 1;
-      while (begins[process]! > number) process--;
-      return process;
-    },
   };
 }
