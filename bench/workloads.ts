@@ -96,11 +96,14 @@ export function planOf({ batchRows, width, numbers, bags = {}, model, embeddings
   return { graph, layout, optimizers: { dense: denseOptimizers.schema.parse({}), embeddings: embeddingOptimizerSchema.parse(embeddings) }, seed: 1, batchRows, step: { precision, ...(weighting !== undefined && combinesTerms(trainingOf(weighting).weighting) && { combinesTerms: true }) } };
 }
 
-const trainingOf = (weighting: string): TrainingOptions => trainingOptions.parse({ weighting: { name: weighting } });
+/** The options of a training with a weighting, or with the default. */
+export function trainingOf(weighting: string | undefined): TrainingOptions {
+  return trainingOptions.parse(weighting === undefined ? {} : { weighting: { name: weighting } });
+}
 
 /** Takes the steps of a workload, counted from 0. */
-export function stepperOf({ weighting }: Workload, program: Program, { graph: { terms }, seed }: Plan): (batch: Batch, step: number, isAhead?: boolean) => Promise<unknown> {
-  if (weighting === undefined) return (batch, _, isAhead = false) => program.trainStep(batch, { isAhead });
+export function stepperOf({ weighting }: Workload, program: Program, { graph: { terms }, seed }: Plan): (batch: Batch, step: number) => Promise<unknown> {
+  if (weighting === undefined) return (batch) => program.trainStep(batch);
   const stepper = createStepper({ program, terms, training: trainingOf(weighting), seed, stateOf: (_, first) => first() });
   return (batch, step) => stepper.take(batch, { ...firstLoopState(), step });
 }

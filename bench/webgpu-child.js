@@ -1,0 +1,56 @@
+// Steps of one workload of bench/webgpu.bench.ts in a process of its own, so that it has the device's memory to itself; takes structured clones on
+// stdin, and prints a line of JSON.
+import { existsSync, readFileSync } from 'node:fs';
+import v8 from 'node:v8';
+import { openGpu } from '../dist/engines/webgpu/adapter.js';
+import { createWebGpuEngine } from '../dist/engines/webgpu/engine.js';
+import { UserError } from '../dist/errors.js';
+import { firstLoopState } from '../dist/training/loop-state.js';
+import { createStepper } from '../dist/training/stepper.js';
+
+/** Processor time until now: of this thread, where the system tells that apart (Linux), and of all. */
+function usedMs() {
+  const { user, system } = process.cpuUsage();
+  const allMs = (user + system) / 1000;
+  const own = `/proc/self/task/${process.pid}/schedstat`;
+  return { allMs, threadMs: existsSync(own) ? Number(readFileSync(own, 'utf8').split(' ')[0]) / 1e6 : allMs };
+}
+
+/** Takes steps, half of them for pipelines, memory and threads to be there: means of the other half. */
+async function measure(gpu, { plan, training, batches, steps }) {
+  let reports = [];
+  const engine = createWebGpuEngine(gpu, { onRun: (report) => reports.push(report) });
+  engine.refuseTooLarge(plan);
+  const program = engine.compile(plan);
+  const stepper = createStepper({ program, terms: plan.graph.terms, training, seed: plan.seed, stateOf: (_, first) => first() });
+  const most = stepper.stepsAhead;
+  const begun = [];
+  let [first, firstMs] = [usedMs(), performance.now()];
+  for (let step = 0; step < steps; step++) {
+    if (step === steps >> 1) [reports, first, firstMs] = [[], usedMs(), performance.now()];
+    begun.push(stepper.take(batches[step % batches.length], { ...firstLoopState(), step }, most > 1));
+    if (begun.length >= most) await begun.shift();
+  }
+  await program.catchUp();
+  const [used, ms, counted] = [usedMs(), performance.now() - firstMs, steps - (steps >> 1)];
+  program.dispose();
+  const mean = (of) => reports.reduce((all, report) => all + of(report), 0) / counted;
+  return {
+    ms: ms / counted, hostMs: (used.threadMs - first.threadMs) / counted, processorMs: (used.allMs - first.allMs) / counted, handOverMs: mean(({ hostMs }) => hostMs),
+    dispatches: mean(({ dispatches }) => dispatches), bytesUp: mean(({ bytesUp }) => bytesUp), bytesDown: mean(({ bytesDown }) => bytesDown),
+  };
+}
+
+async function answer() {
+  const gpu = await openGpu();
+  if ('reason' in gpu) return { missing: `${gpu.reason}; ${gpu.fix}` };
+  const { about } = gpu;
+  try {
+    return { about, measured: await measure(gpu, v8.deserialize(readFileSync(0))) };
+  } catch (error) {
+    if (error instanceof UserError) return { about, leftOut: error.message };
+    throw error;
+  }
+}
+
+process.stdout.write(`${JSON.stringify(await answer())}\n`, () => process.exit(0));
