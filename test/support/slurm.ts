@@ -127,13 +127,22 @@ async function becomes(isSo: () => boolean): Promise<boolean> {
   return isSo();
 }
 
+/** The process that has the turn; 0 where none has, or it is not written down yet. */
+function ownerOfTurn(): number {
+  try {
+    return Number(readFileSync(TURN, 'utf8'));
+  } catch {
+    return 0;
+  }
+}
+
 /** Waits until no other test has a Slurm: two on one machine get into each other's way. The turn ends with `stop`, or with its process. */
 async function takeTurn(): Promise<void> {
   for (;;) {
     try {
       return writeFileSync(TURN, String(process.pid), { flag: 'wx' });
     } catch {
-      const owner = existsSync(TURN) ? Number(readFileSync(TURN, 'utf8')) : 0;
+      const owner = ownerOfTurn();
       // One that is being written has no number yet; one of long ago may bear the number of another process.
       const isOld = (statSync(TURN, { throwIfNoEntry: false })?.mtimeMs ?? Infinity) < Date.now() - LONGEST_TURN_MS;
       if (isOld || (owner > 0 && !existsSync(`/proc/${owner}`))) rmSync(TURN, { force: true });
