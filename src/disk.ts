@@ -173,6 +173,7 @@ const PIECE_BYTES = 1 << 22;
 
 /**
  * Writes a file and syncs it.
+ * @param content a text, or bytes part by part; a part need not outlast the next
  * @returns its digests: each piece is hashed while the system writes it, so that it costs little time of its own
  */
 export async function writeSynced(path: string, content: string | Iterable<Uint8Array>): Promise<FileDigest & Content> {
@@ -180,23 +181,47 @@ export async function writeSynced(path: string, content: string | Iterable<Uint8
   const hash = await createByteHash();
   const file = await open(path, 'w');
   try {
-    for (const chunk of typeof content === 'string' ? [Buffer.from(content)] : content) {
-      for (let at = 0; at < chunk.byteLength; ) {
-        const piece = new Uint8Array(chunk.buffer, chunk.byteOffset + at, Math.min(PIECE_BYTES, chunk.byteLength - at));
-        const writing = file.write(piece);
-        sha256.update(piece);
-        hash.update(piece);
-        const { bytesWritten } = await writing;
-        // What a write leaves over is hashed again with its own piece, so it is written to its end here.
-        for (let rest = bytesWritten; rest < piece.byteLength; ) rest += (await file.write(piece, rest)).bytesWritten;
-        at += piece.byteLength;
-      }
+    for (const piece of typeof content === 'string' ? cut(Buffer.from(content)) : gathered(content)) {
+      const writing = file.write(piece);
+      sha256.update(piece);
+      hash.update(piece);
+      const { bytesWritten } = await writing;
+      // What a write leaves over is hashed again with its own piece, so it is written to its end here.
+      for (let rest = bytesWritten; rest < piece.byteLength; ) rest += (await file.write(piece, rest)).bytesWritten;
     }
     await file.sync();
   } finally {
     await file.close();
   }
   return { ...hash.content(), sha256: sha256.digest('hex') };
+}
+
+function* cut(bytes: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; at < bytes.byteLength; at += PIECE_BYTES) yield bytes.subarray(at, at + PIECE_BYTES);
+}
+
+/** Parts put together, each piece valid until the next: a write waits for its turn, which many small ones would do for longer than for the disk. */
+function* gathered(parts: Iterable<Uint8Array>): Generator<Uint8Array> {
+  let memory: Uint8Array | undefined;
+  let filled = 0;
+  for (const part of parts) {
+    for (let at = 0; at < part.byteLength; ) {
+      const next = part.subarray(at, at + PIECE_BYTES - filled);
+      at += next.byteLength;
+      if (next.byteLength === PIECE_BYTES) {
+        yield next;
+        continue;
+      }
+      memory ??= Buffer.allocUnsafeSlow(PIECE_BYTES);
+      memory.set(next, filled);
+      filled += next.byteLength;
+      if (filled === PIECE_BYTES) {
+        yield memory;
+        filled = 0;
+      }
+    }
+  }
+  if (filled > 0) yield memory!.subarray(0, filled);
 }
 
 /** Cuts a file to a length, if it is longer; gives the length that it has then, 0 where it is not there. */
