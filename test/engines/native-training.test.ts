@@ -33,9 +33,9 @@ describe('a training with native kernels', () => {
 });
 
 const SOURCES = join(import.meta.dirname, '..', '..', 'src', 'kernels', 'native');
-const BATTERIES = { products: 'the same sums', rows: 'the same rows' } as const;
+const BATTERIES = { products: 'the same sums', rows: 'the same rows', norm: 'the same norms' } as const;
 
-/** Compiles the kernels of some families, and runs both batteries on them: what they said, line by line. */
+/** Compiles the kernels of some families, and runs the batteries on them: what they said, line by line. */
 function runBatteries(arch: 'x64' | 'arm64', compiler: string, flags: readonly string[], emulator: readonly string[] = []): string[] {
   const families = FAMILIES[arch]!;
   const extensions = EXTENSIONS[arch] ?? [];

@@ -71,13 +71,17 @@ INLINE void product_tile(const int rows, const int panels, const uint32_t *a, co
   }
 }
 
-INLINE vector gradient_tile(const int inputs, const int panels, const uint32_t *x, size_t ldx, const uint32_t *d, size_t pairs, float *g, size_t gap, int goes_on) {
+INLINE vector gradient_tile(const int inputs, const int panels, const uint32_t *x, size_t ldx, const uint32_t *d, size_t pairs, float *g, size_t gap, int goes_on, coming next_x, coming next_d) {
   vector s[MOST_ROWS][VECTORS(MOST_PANELS)];
   UNROLL for (int i = 0; i < inputs; i++) {
     UNROLL for (int v = 0; v < VECTORS(panels); v++) s[i][v] = goes_on ? load(g + i * PANEL, gap, panels, v) : splat(0);
   }
   for (size_t b = 0; b < pairs; b++) {
     __m512i y[VECTORS(MOST_PANELS)];
+    UNROLL for (int i = 0; i < 2; i++) {
+      ask_for(next_x, 2 * b + i, inputs);
+      ask_for(next_d, 2 * b + i, panels * PANEL);
+    }
     UNROLL for (int v = 0; v < VECTORS(panels); v++) y[v] = load_pairs(d + b * PANEL * panels, panels, v);
     UNROLL for (int i = 0; i < inputs; i++) {
       UNROLL for (int v = 0; v < VECTORS(panels); v++) s[i][v] = add_pairs(s[i][v], x[b * ldx + i], y[v]);
@@ -95,13 +99,13 @@ INLINE vector gradient_tile(const int inputs, const int panels, const uint32_t *
 
 // A function a size: rows or inputs, and panels.
 typedef void product_function(const uint32_t *, const uint32_t *, size_t, const float *, float *, size_t, int);
-typedef vector gradient_function(const uint32_t *, size_t, const uint32_t *, size_t, float *, size_t, int);
+typedef vector gradient_function(const uint32_t *, size_t, const uint32_t *, size_t, float *, size_t, int, coming, coming);
 #define SIZE(rows, panels) \
   static void product_##rows##_##panels(const uint32_t *a, const uint32_t *w, size_t pairs, const float *bias, float *c, size_t ldc, int accumulate) { \
     product_tile(rows, panels, a, w, pairs, bias, c, ldc, accumulate); \
   } \
-  static vector gradient_##rows##_##panels(const uint32_t *x, size_t ldx, const uint32_t *d, size_t pairs, float *g, size_t gap, int goes_on) { \
-    return gradient_tile(rows, panels, x, ldx, d, pairs, g, gap, goes_on); \
+  static vector gradient_##rows##_##panels(const uint32_t *x, size_t ldx, const uint32_t *d, size_t pairs, float *g, size_t gap, int goes_on, coming next_x, coming next_d) { \
+    return gradient_tile(rows, panels, x, ldx, d, pairs, g, gap, goes_on, next_x, next_d); \
   }
 #define SIZES(rows) SIZE(rows, 1) SIZE(rows, 2) SIZE(rows, 4)
 #define ALL(kind, rows) { kind##_##rows##_1, kind##_##rows##_2, kind##_##rows##_4 }
@@ -158,9 +162,12 @@ int gemm_gradient_bf16(const float *x, size_t ldx, const float *d, size_t ldd, f
           const float *row = d + (first + 2 * b) * ldd + q * PANEL;
           pair_rows(row, first + 2 * b + 1 < last ? row + ldd : NOTHING, width * PANEL, packed + b * width * PANEL);
         }
+        const int has_next = last + 2 * GRADIENT_PAIRS <= rows;
+        const coming none = {nothing, 0}, next_panels = q + width < panels ? (coming){d + first * ldd + (q + width) * PANEL, ldd} : has_next ? (coming){d + last * ldd, ldd} : none;
         for (size_t i = from, height; i < to; i += height) {
           height = rows_of(to - i, &r);
-          const vector found = gradients[r][w](inputs + i - from, to - from, packed, pairs, g + (q * k + i) * PANEL, k * PANEL, accumulate || first > 0);
+          const coming next_inputs = q == 0 && has_next ? (coming){x + last * ldx + i, ldx} : none;
+          const vector found = gradients[r][w](inputs + i - from, to - from, packed, pairs, g + (q * k + i) * PANEL, k * PANEL, accumulate || first > 0, next_inputs, i == from ? next_panels : none);
           if (last == rows) seen += found;
         }
       }

@@ -33,13 +33,15 @@ INLINE void product_tile(const int rows, const int panels, const float *a, size_
   }
 }
 
-INLINE vector gradient_tile(const int inputs, const int panels, const float *x, size_t ldx, const float *d, size_t ldd, size_t rows, float *g, size_t gap, int goes_on) {
+INLINE vector gradient_tile(const int inputs, const int panels, const float *x, size_t ldx, const float *d, size_t ldd, size_t rows, float *g, size_t gap, int goes_on, coming next_x, coming next_d) {
   vector s[MOST_ROWS][VECTORS(MOST_PANELS)];
   UNROLL for (int i = 0; i < inputs; i++) {
     UNROLL for (int v = 0; v < VECTORS(panels); v++) s[i][v] = goes_on ? load(g + i * PANEL, gap, panels, v) : splat(0);
   }
   for (size_t b = 0; b < rows; b++) {
     vector y[VECTORS(MOST_PANELS)];
+    ask_for(next_x, b, inputs);
+    ask_for(next_d, b, panels * PANEL);
     UNROLL for (int v = 0; v < VECTORS(panels); v++) y[v] = load(d + b * ldd, PANEL, panels, v);
     UNROLL for (int i = 0; i < inputs; i++) {
       const vector q = splat(x[b * ldx + i]);
@@ -58,13 +60,13 @@ INLINE vector gradient_tile(const int inputs, const int panels, const float *x, 
 
 // A function a size: rows or inputs, and panels.
 typedef void product_function(const float *, size_t, const float *, size_t, const float *, float *, size_t, int);
-typedef vector gradient_function(const float *, size_t, const float *, size_t, size_t, float *, size_t, int);
+typedef vector gradient_function(const float *, size_t, const float *, size_t, size_t, float *, size_t, int, coming, coming);
 #define SIZE(rows, panels) \
   static void product_##rows##_##panels(const float *a, size_t lda, const float *w, size_t k, const float *bias, float *c, size_t ldc, int accumulate) { \
     product_tile(rows, panels, a, lda, w, k, bias, c, ldc, accumulate); \
   } \
-  static vector gradient_##rows##_##panels(const float *x, size_t ldx, const float *d, size_t ldd, size_t count, float *g, size_t gap, int goes_on) { \
-    return gradient_tile(rows, panels, x, ldx, d, ldd, count, g, gap, goes_on); \
+  static vector gradient_##rows##_##panels(const float *x, size_t ldx, const float *d, size_t ldd, size_t count, float *g, size_t gap, int goes_on, coming next_x, coming next_d) { \
+    return gradient_tile(rows, panels, x, ldx, d, ldd, count, g, gap, goes_on, next_x, next_d); \
   }
 #if MOST_PANELS == 4
 #define SIZES(rows) SIZE(rows, 1) SIZE(rows, 2) SIZE(rows, 4)
@@ -122,9 +124,12 @@ int NAME(gemm_gradient)(const float *x, size_t ldx, const float *d, size_t ldd, 
       for (size_t b = first; b < last; b++) {
         memcpy(packed + (b - first) * width * PANEL, d + b * ldd + q * PANEL, width * PANEL * sizeof(float));
       }
+      const int has_next = last + GRADIENT_ROWS <= rows;
+      const coming nothing = {packed, 0}, next_panels = q + width < panels ? (coming){d + first * ldd + (q + width) * PANEL, ldd} : has_next ? (coming){d + last * ldd, ldd} : nothing;
       for (size_t i = begin, height; i < end; i += height) {
         height = rows_of(end - i, &r);
-        const vector found = gradients[r][w](x + first * ldx + i, ldx, packed, width * PANEL, last - first, g + (q * k + i) * PANEL, k * PANEL, accumulate || first > 0);
+        const coming next_inputs = q == 0 && has_next ? (coming){x + last * ldx + i, ldx} : nothing;
+        const vector found = gradients[r][w](x + first * ldx + i, ldx, packed, width * PANEL, last - first, g + (q * k + i) * PANEL, k * PANEL, accumulate || first > 0, next_inputs, i == begin ? next_panels : nothing);
         if (last == rows) seen += found;
       }
     }

@@ -99,6 +99,16 @@ INLINE void store_some(float *at, size_t left, vector x) {
 }
 #endif
 
+/** Rows that are read soon, `gap` floats from one to the next; the same one again where it is 0. */
+typedef struct {
+  const float *at;
+  size_t gap;
+} coming;
+/** Asks for so many floats of a row, for the second cache, while others are computed with. */
+INLINE void ask_for(coming rows, size_t row, const int count) {
+  UNROLL for (int i = 0; i < count; i += 16) __builtin_prefetch(rows.at + row * rows.gap + i, 0, 2);
+}
+
 /** The bits of a vector. */
 typedef int32_t bits __attribute__((vector_size(sizeof(vector))));
 

@@ -42,7 +42,7 @@ export function findNative(instantiate: (memory: WebAssembly.Memory) => Kernels,
 }
 
 /** Sizes that end within tiles, blocks, panels and vectors. */
-const TRIED = { rows: 141, inputs: 41, panels: 7, tableRows: 97, width: 21, stride: 64 };
+const TRIED = { rows: 141, inputs: 41, panels: 7, columns: 44, tableRows: 97, width: 21, stride: 64 };
 /** Constants that suit any rule. */
 const CONSTANTS = [1, 0, 0.01, Infinity, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8];
 
@@ -52,6 +52,7 @@ type Instantiate = (memory: WebAssembly.Memory) => Kernels;
 export function hasSameBits(addon: Addon, family: string, instantiate: Instantiate): boolean {
   return leavesTheSame(addon, family, instantiate, (kernels, memory, place) => {
     tryProducts(kernels, memory, place, PRODUCTS.f32);
+    tryNorms(kernels, memory, place);
     tryRows(kernels, memory, place, Object.keys(addon.attach(new Uint8Array(memory.buffer), family).updates) as `${TableRule}Table`[]);
   });
 }
@@ -91,6 +92,16 @@ function tryProducts(kernels: Kernels, { buffer }: WebAssembly.Memory, place: Pl
   fill(new Float32Array(buffer, weights, columns * inputs), 0.5);
   kernels[product](x, inputs, weights, weights, y, columns, rows, inputs, panels, 0);
   kernels[gradient](x, inputs, y, columns, weights, rows, inputs, panels, 1);
+}
+
+function tryNorms(kernels: Kernels, { buffer }: WebAssembly.Memory, place: Places): void {
+  const { rows, columns } = TRIED;
+  const [x, dy, y, dx] = [place(rows * columns), place(rows * columns), place(rows * columns), place(rows * columns)];
+  const [gain, shift, dgain, dshift, running, statistics] = [place(columns), place(columns), place(columns), place(columns), place(2 * columns), place(6 * columns)];
+  for (const at of [x, dy]) fill(new Float32Array(buffer, at, rows * columns), 0.5);
+  for (const at of [gain, shift, running]) fill(new Float32Array(buffer, at, columns), 0.5);
+  kernels.normalise(x, columns, y, columns, gain, shift, running, statistics, rows, columns, 1e-5, 0.1, 0, Math.ceil(columns / 16));
+  kernels.normaliseGradient(x, columns, dy, columns, gain, statistics, dx, dgain, dshift, rows, columns, 1, 0, Math.ceil(columns / 16));
 }
 
 function tryRows(kernels: Kernels, { buffer }: WebAssembly.Memory, place: Places, updates: readonly `${TableRule}Table`[]): void {

@@ -3,6 +3,7 @@ import type { Kernels } from '../kernels.js';
 import type { Shares } from '../shares.js';
 import type { Native } from './native.js';
 import { nativeProducts, type NativeProducts } from './products.js';
+import { nativeNorms, type NativeNorms } from './norms.js';
 import { reachOf } from './reach.js';
 import { nativeRows, type NativeRows } from './rows.js';
 
@@ -14,7 +15,7 @@ export interface Addon {
   /** Asks for them to lie in huge pages, where they are many. */
   useHugePages(numbers: Float32Array): void;
   /** Addresses and sizes are not looked at any more. */
-  attach(memory: Uint8Array, family: string): NativeProducts & NativeRows;
+  attach(memory: Uint8Array, family: string): NativeProducts & NativeRows & NativeNorms;
 }
 
 /**
@@ -34,5 +35,5 @@ export function attach(kernels: Kernels, addon: Addon, family: string, memory: W
       return kernels.join(worker, count, barrier);
     },
   } satisfies Native;
-  return { ...kernels, ...own, ...nativeProducts(kernels, native, reach, shares), ...nativeRows(kernels, native, reach, shares, addresses) };
+  return { ...kernels, ...own, ...nativeProducts(kernels, native, reach, shares), ...nativeNorms(kernels, native, reach, shares), ...nativeRows(kernels, native, reach, shares, addresses) };
 }

@@ -10,7 +10,7 @@ export const FAMILIES: Partial<Record<NodeJS.Architecture, Readonly<Record<strin
   arm64: { neon: [] },
 };
 /** What is compiled for each family; the addon itself is compiled once. */
-export const SOURCES_OF_FAMILY = ['products', 'rows', 'updates'] as const;
+export const SOURCES_OF_FAMILY = ['products', 'rows', 'updates', 'norm'] as const;
 
 /** Sources that not every compiler knows the instructions of, and what tells the addon that they are there; where one does not compile, it is left out. */
 export const EXTENSIONS: Partial<Record<NodeJS.Architecture, readonly { readonly name: string; readonly flags: readonly string[]; readonly define: string }[]>> = {

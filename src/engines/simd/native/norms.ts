@@ -1,0 +1,49 @@
+import type { Kernels } from '../kernels.js';
+import { columnsOf, type Shares } from '../shares.js';
+import type { Native } from './native.js';
+import type { Reach } from './reach.js';
+
+/** The batch norms that addon.c gives. */
+export interface NativeNorms {
+  normalise(x: number, ldx: number, y: number, ldy: number, gain: number, shift: number, running: number, statistics: number, rows: number, columns: number, begin: number, end: number, epsilon: number, momentum: number): void;
+  /** Whether the squares of the gradients of gain and shift are finite: 1 or 0. */
+  normaliseGradient(x: number, ldx: number, dy: number, ldy: number, gain: number, statistics: number, dx: number, dgain: number, dshift: number, rows: number, columns: number, accumulate: number, begin: number, end: number): number;
+}
+
+/** Fewer rows than this are done before a call has come through. */
+const FEWEST_ROWS = 32;
+/** Words of the statistics of a column: its mean and 1/√, and two doubles. */
+const STATISTICS = 6;
+
+/** Batch norms in the place of an instance's. */
+export function nativeNorms(kernels: Kernels, native: NativeNorms, { hold }: Reach, shares: Shares) {
+  return {
+    normalise(x, ldx, y, ldy, gain, shift, running, statistics, rows, columns, epsilon, momentum, slot, slots) {
+      if (rows < FEWEST_ROWS) return kernels.normalise(x, ldx, y, ldy, gain, shift, running, statistics, rows, columns, epsilon, momentum, slot, slots);
+      const { begin, end } = columnsOf(columns, slot, slots, shares);
+      if (begin === end) return 0;
+      hold(x, rows, ldx, columns);
+      hold(y, rows, ldy, columns);
+      hold(gain, 1, 0, columns);
+      hold(shift, 1, 0, columns);
+      hold(running, 1, 0, 2 * columns);
+      hold(statistics, 1, 0, STATISTICS * columns);
+      native.normalise(x, ldx, y, ldy, gain, shift, running, statistics, rows, columns, begin, end, epsilon, momentum);
+      return 0;
+    },
+    normaliseGradient(x, ldx, dy, ldy, gain, statistics, dx, dgain, dshift, rows, columns, accumulate, slot, slots) {
+      if (rows < FEWEST_ROWS) return kernels.normaliseGradient(x, ldx, dy, ldy, gain, statistics, dx, dgain, dshift, rows, columns, accumulate, slot, slots);
+      const { begin, end } = columnsOf(columns, slot, slots, shares);
+      if (begin === end) return 0;
+      hold(x, rows, ldx, columns);
+      hold(dy, rows, ldy, columns);
+      hold(dx, rows, ldx, columns);
+      hold(gain, 1, 0, columns);
+      hold(dgain, 1, 0, columns);
+      hold(dshift, 1, 0, columns);
+      hold(statistics, 1, 0, STATISTICS * columns);
+      if (native.normaliseGradient(x, ldx, dy, ldy, gain, statistics, dx, dgain, dshift, rows, columns, accumulate, begin, end) === 0) kernels.noteNotFinite();
+      return 0;
+    },
+  } satisfies Native;
+}

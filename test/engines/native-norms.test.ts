@@ -1,0 +1,120 @@
+/** @module-tag long */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Kernels } from '../../src/engines/simd/kernels.js';
+import { instantiate, loadKernels } from '../../src/engines/simd/module.js';
+import { hasSameBits, openAddon } from '../../src/engines/simd/native/addon.js';
+import { attach, type Addon } from '../../src/engines/simd/native/attach.js';
+import { randomStream } from '../../src/random.js';
+import { ADDON } from '../support/native.js';
+
+const WASM = loadKernels(true, 'wasm');
+const PAGES = 60;
+const BEGIN = 65_536;
+const memoryOf = (): WebAssembly.Memory => new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared: true });
+
+/** Two norms that share a phase, and how many workers share them. */
+const shapes = fc.record({
+  rows: fc.integer({ min: 1, max: 300 }),
+  columns: fc.tuple(fc.integer({ min: 1, max: 50 }), fc.integer({ min: 1, max: 12 })).map((fours) => fours.map((four) => 4 * four)),
+  gap: fc.integer({ min: 0, max: 3 }),
+  threads: fc.integer({ min: 1, max: 5 }),
+  momentum: fc.constantFrom(0, 0.1),
+  accumulate: fc.integer({ min: 0, max: 1 }),
+  seed: fc.nat(1000),
+});
+type Shape = typeof shapes extends fc.Arbitrary<infer Value> ? Value : never;
+
+/** Norms and their gradients, by every worker, one after the other; whether a step with them is refused lies at the begin. */
+function compute(kernels: Kernels, { buffer }: WebAssembly.Memory, { rows, columns, gap, threads, momentum, accumulate, seed }: Shape): void {
+  const random = randomStream(seed, 'norms');
+  const floats = new Float32Array(buffer);
+  floats.fill(NaN, BEGIN / 4);
+  floats[BEGIN / 4] = 0;
+  let end = BEGIN + 64;
+  const place = (words: number, value: () => number = () => NaN): number => {
+    const at = end;
+    end += Math.ceil(words / 16) * 64;
+    for (let i = 0; i < words; i++) floats[at / 4 + i] = value();
+    return at;
+  };
+  const drawn = (): number => random.uniform() - 0.3;
+  const lines = columns.map((count) => Math.ceil(count / 16));
+  const slots = lines.reduce((sum, count) => sum + count, 0);
+  const norms = columns.map((count, i) => {
+    const ld = count + 4 * gap;
+    const vector = (): number => place(count, drawn);
+    return {
+      count, ld, slot: i === 0 ? 0 : lines[0]!,
+      x: place(rows * ld, drawn), y: place(rows * ld), dy: place(rows * ld, drawn), dx: place(rows * ld, drawn),
+      gain: vector(), shift: vector(), dgain: vector(), dshift: vector(),
+      running: place(2 * count, random.uniform), statistics: place(6 * count),
+    };
+  });
+  expect(end).toBeLessThanOrEqual(PAGES * 65_536);
+  for (let self = 0; self < threads; self++) {
+    kernels.join(self, threads, 0);
+    for (const { count, ld, slot, x, y, gain, shift, running, statistics } of norms) kernels.normalise(x, ld, y, ld, gain, shift, running, statistics, rows, count, 1e-5, momentum, slot, slots);
+  }
+  for (let self = 0; self < threads; self++) {
+    kernels.join(self, threads, 0);
+    for (const { count, ld, slot, x, dy, gain, statistics, dx, dgain, dshift } of norms) kernels.normaliseGradient(x, ld, dy, ld, gain, statistics, dx, dgain, dshift, rows, count, accumulate, slot, slots);
+    kernels.refuseUnlessFinite(BEGIN);
+  }
+}
+
+describe.each(ADDON.families)('the batch norms for %s', (family) => {
+  const addon = openAddon(ADDON.path);
+
+  it("leave the bits of WebAssembly's in all of the memory, for any shape and number of workers", () => {
+    const [one, other] = [memoryOf(), memoryOf()];
+    const wasm = instantiate(WASM, one);
+    const native = attach(instantiate(WASM, other), addon, family, other);
+    fc.assert(
+      fc.property(shapes, (shape) => {
+        compute(wasm, one, shape);
+        compute(native, other, shape);
+        expect(Buffer.compare(new Uint8Array(one.buffer, BEGIN), new Uint8Array(other.buffer, BEGIN))).toBe(0);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it("refuse a gradient whose square is not finite, as WebAssembly's do, and only then", () => {
+    for (const [largest, isRefused] of [[1e9, 0], [2 ** 60, 0], [2 ** 64, 1], [Infinity, 1], [NaN, 1]] as const) {
+      for (const isNative of [false, true]) {
+        const memory = memoryOf();
+        const kernels = isNative ? attach(instantiate(WASM, memory), addon, family, memory) : instantiate(WASM, memory);
+        const floats = new Float32Array(memory.buffer);
+        const [rows, columns, begin] = [40, 20, BEGIN / 4 + 64];
+        floats.fill(1, begin, begin + 4 * rows * columns);
+        floats[begin + rows * columns + 13] = largest;
+        const at = (matrix: number): number => 4 * (begin + matrix * rows * columns);
+        kernels.join(0, 1, 0);
+        kernels.normaliseGradient(at(0), columns, at(1), columns, at(2), at(2) + 128, at(3), at(4), at(4) + 128, rows, columns, 0, 0, 2);
+        kernels.refuseUnlessFinite(BEGIN);
+        expect([largest, isNative, new Uint32Array(memory.buffer)[BEGIN / 4]]).toEqual([largest, isNative, isRefused]);
+      }
+    }
+  });
+
+  it('are not used where they come to other bits', () => {
+    const instance = (memory: WebAssembly.Memory): Kernels => instantiate(WASM, memory);
+    const idleWith = (change: Partial<ReturnType<Addon['attach']>>): Addon => ({ ...addon, attach: (...args) => ({ ...addon.attach(...args), ...change }) });
+    for (const kernel of ['normalise', 'normaliseGradient'] as const) expect(hasSameBits(idleWith({ [kernel]: () => 1 }), family, instance), kernel).toBe(false);
+  });
+
+  it('are not called where an argument reaches beyond the memory', () => {
+    const memory = memoryOf();
+    const kernels = attach(instantiate(WASM, memory), addon, family, memory);
+    const end = PAGES * 65_536;
+    const [x, y, small] = [BEGIN, 2 * BEGIN, 3 * BEGIN];
+    const forward = [x, 8, y, 8, small, small, small, small, 40, 8, 1e-5, 0.1, 0, 1];
+    const back = [x, 8, y, 8, small, small, x, small, small, 40, 8, 0, 0, 1];
+    expect(() => kernels.normalise(...forward)).not.toThrow();
+    expect(() => kernels.normaliseGradient(...back)).not.toThrow();
+    for (const place of [0, 2, 4, 5, 6, 7]) expect(() => kernels.normalise(...forward.with(place, end - 16)), `argument ${place}`).toThrow(RangeError);
+    for (const place of [0, 2, 4, 5, 6, 7, 8]) expect(() => kernels.normaliseGradient(...back.with(place, end - 16)), `argument ${place}`).toThrow(RangeError);
+    for (const [place, value] of [[1, 1e6], [8, 1e6], [9, 1e6], [0, -4], [0, 2]] as const) expect(() => kernels.normalise(...forward.with(place, value)), `argument ${place} = ${value}`).toThrow(RangeError);
+  });
+});
