@@ -24,12 +24,19 @@ export function createColumnLoader({ graph, layout, places, tables }: Pick<Laid,
   const labels = graph.values.flatMap((value) => (value.op === 'input' && value.source.kind === 'label' ? [{ name: value.source.column, at: wordAt(places.of(value).at) }] : []));
   return (batch, begin, rows) => {
     if (rows > places.maxRows) throw new Error(`a batch of ${rows} rows, where ${places.maxRows} were planned`);
-    for (const { field, at } of idFields) words.set(column(batch.ids, field).subarray(begin, begin + rows), at);
-    for (const { field, at } of numberFields) floats.set(column(batch.numbers, field).subarray(begin, begin + rows), at);
+    for (const { field, at } of idFields) words.set(part(column(batch.ids, field), begin, begin + rows), at);
+    for (const { field, at } of numberFields) floats.set(part(column(batch.numbers, field), begin, begin + rows), at);
     for (const { field, width, at } of vectorFields) floats.set(column(batch.vectors ?? NO_VECTORS, field).data.subarray(begin * width, (begin + rows) * width), at);
     for (const { name, at } of labels) {
       const values = batch.labels.get(name);
-      if (values !== undefined) floats.set(values.subarray(begin, begin + rows), at);
+      if (values !== undefined) floats.set(part(values, begin, begin + rows), at);
     }
   };
+}
+
+/** Some of the numbers of a column; itself where that is all, since a view takes longer to make than a batch to copy. */
+function part(values: Uint32Array, begin: number, end: number): Uint32Array;
+function part(values: Float32Array, begin: number, end: number): Float32Array;
+function part(values: Uint32Array | Float32Array, begin: number, end: number): Uint32Array | Float32Array {
+  return begin === 0 && end === values.length ? values : values.subarray(begin, end);
 }

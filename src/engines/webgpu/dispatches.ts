@@ -47,13 +47,49 @@ const MOST_GROUPS = 65_535;
 /** Where a call adds sums over the batch up, if it does. */
 const sumOf = ({ names, values, kernel }: Planned): number | undefined => (names.includes('g') && names.includes('rows') && kernel.writes === undefined ? values[names.indexOf('g')] : undefined);
 
-/** A size that batches of as many rows share, unless an index list has a part in it. */
-function remembered(calls: readonly Planned[], workgroups: Dispatch['workgroups']): Dispatch['workgroups'] {
-  if (calls.some(({ table }) => table !== undefined)) return workgroups;
-  let last: { readonly rows: number; readonly size: ReturnType<Dispatch['workgroups']> } | undefined;
+/** What decides how many threads a call takes, but for the rows of its table. */
+const sizeKey = ({ name, names, values, isRows }: Planned): string => [isRows, ...names.map((argument, i) => (['address', 'table'].includes(argumentKind(name, argument)) ? values[i] !== 0 : values[i]))].join(' ');
+
+/** What the size of a call is decided by, in a batch of so many rows, before its table's list is known. */
+function sizeOf({ names, values, isRows }: Planned, rows: number): { -readonly [Key in keyof CallSize]: CallSize[Key] } {
+  const of = (name: string): number => (isRows.includes(names.indexOf(name)) ? rows : values[names.indexOf(name)] ?? 0);
+  return { rows: names.includes('rows') ? of('rows') : rows, of, distinct: 0, segments: 0 };
+}
+
+/** How many workgroups calls take that share a dispatch: what no index list has a part in is found once for batches of as many rows. */
+function groupsOf(calls: readonly Planned[], { threads, parts }: OwnKernel): Dispatch['workgroups'] {
+  const alike = [...new Set(calls.map(sizeKey))].map((key) => {
+    const same = calls.filter((call) => sizeKey(call) === key);
+    return { call: same[0]!, tables: same.flatMap(({ table }) => table ?? []) };
+  });
+  let last: { readonly rows: number; readonly sizes: readonly { readonly size: ReturnType<typeof sizeOf>; readonly tables: readonly TablePlace[] }[]; readonly found: [number, number, number] } | undefined;
+  const hasLists = alike.some(({ tables }) => tables.length > 0);
   return (rows, listOf) => {
-    if (last?.rows !== rows) last = { rows, size: workgroups(rows, listOf) };
-    return last.size;
+    if (last?.rows === rows && !hasLists) return last.found;
+    if (last?.rows !== rows) last = { rows, sizes: alike.map(({ call, tables }) => ({ size: sizeOf(call, rows), tables })), found: [0, calls.length, 1] };
+    let [most, mostParts] = [0, 1];
+    for (const { size, tables } of last.sizes) {
+      [size.distinct, size.segments] = [0, 0];
+      for (const table of tables) {
+        const { distinct, segments } = listOf(table);
+        if (distinct > size.distinct) size.distinct = distinct;
+        if (segments > size.segments) size.segments = segments;
+      }
+      most = Math.max(most, threads(size));
+      mostParts = Math.max(mostParts, parts?.(size) ?? 1);
+    }
+    last.found[0] = Math.min(MOST_GROUPS, Math.ceil(most / THREADS));
+    last.found[2] = mostParts;
+    return last.found;
+  };
+}
+
+/** How many workgroups calls by rows take that follow each other. */
+function groupsInTurn(calls: readonly Planned[]): Dispatch['workgroups'] {
+  let last: { readonly rows: number; readonly found: readonly [number, number, number] } | undefined;
+  return (rows) => {
+    if (last?.rows !== rows) last = { rows, found: [Math.ceil(Math.max(...calls.map((call) => sizeOf(call, rows).rows)) / ROWS_OF_GROUP), 1, 1] };
+    return last.found;
   };
 }
 
@@ -101,12 +137,6 @@ export function createRecorder(compiled: Compiled, memory: DeviceMemory): Record
     return memory.partsOf(table!).map(({ buffer, at, rowBegin, rowEnd }) => ({ ...shared, words: pack({ rowBegin, rowEnd }, at), tableBuffer: buffer }));
   };
 
-  const sizeOf = ({ names, values, isRows, table }: Planned, rows: number, listOf: (table: TablePlace) => ListSize): CallSize => {
-    const { distinct, segments } = table === undefined ? { distinct: 0, segments: 0 } : listOf(table);
-    const of = (name: string): number => (isRows.includes(names.indexOf(name)) ? rows : values[names.indexOf(name)] ?? 0);
-    return { rows: names.includes('rows') ? of('rows') : rows, of, distinct, segments };
-  };
-
   /** Dispatches of calls that do not meet, one a kernel and buffer of tables. */
   const inDispatches = (calls: readonly Planned[]): Dispatch[] => {
     const groups: Planned[][] = [];
@@ -127,15 +157,7 @@ export function createRecorder(compiled: Compiled, memory: DeviceMemory): Record
         shader: ownShader({ name, names, kernel }),
         arguments: group.map(({ words }) => words),
         tableBuffer,
-        workgroups: remembered(group, (rows, listOf) => {
-          let [threads, parts] = [0, 1];
-          for (const call of group) {
-            const size = sizeOf(call, rows, listOf);
-            threads = Math.max(threads, kernel.threads(size));
-            parts = Math.max(parts, kernel.parts?.(size) ?? 1);
-          }
-          return [Math.min(MOST_GROUPS, Math.ceil(threads / THREADS)), group.length, parts];
-        }),
+        workgroups: groupsOf(group, kernel),
       };
     });
   };
@@ -159,7 +181,7 @@ export function createRecorder(compiled: Compiled, memory: DeviceMemory): Record
         shader: rowsShader(kernels),
         arguments: part.map(({ words }) => words),
         tableBuffer: 0,
-        workgroups: remembered(part, (rows, listOf) => [Math.ceil(Math.max(...part.map((call) => sizeOf(call, rows, listOf).rows)) / ROWS_OF_GROUP), 1, 1]),
+        workgroups: groupsInTurn(part),
       });
     }
     return dispatches;

@@ -35,7 +35,7 @@ export interface CallSize {
 /** A kernel with a dispatch of its own, which calls of one phase share: `group` is the workgroup's number in its call, `groups` how many there are, `lane` the thread's. */
 export interface OwnKernel {
   readonly form: 'own';
-  /** Threads that a call asks for; the body may be given fewer. */
+  /** Threads that a call asks for: no fewer for more distinct rows or segments. The body may be given fewer, or more. */
   threads(size: CallSize): number;
   /** Further shares of the same work, which the body knows as `part` of `parts`. */
   parts?(size: CallSize): number;

@@ -48,13 +48,12 @@ export function createLoader(compiled: Compiled, memory: DeviceMemory, scratchWo
       }),
     })),
   };
-  const headers = tables.all.map((table) => ({ table, at: memory.wordAt(table.distinct), countAt: memory.wordAt(table.count) }));
-  const lists = createIndexLists(shape, listed, memory.columnWords, threads);
+  const listedAt = listed.map((table) => ({ table, headerAt: memory.wordAt(table.distinct), countAt: memory.wordAt(table.count) }));
+  const lists = createIndexLists(shape, listedAt, memory.columnWords, threads);
   const loadColumns = lists.columns.map((words) => createColumnLoader(compiled, words, (address) => memory.wordAt(address)));
   const withBags = bagsBetweenRows(layout);
   let looked: { readonly of: Batch; readonly batch: Batch } | undefined;
   let pooled = new Map<string, PooledBag>();
-  let isTraining = false;
 
   return {
     upload, items, lists,
@@ -75,7 +74,6 @@ export function createLoader(compiled: Compiled, memory: DeviceMemory, scratchWo
         const end = first + itemsOf(bag, begin, rows);
         return { ids: bag.ids.subarray(first, end), factors: bag.factors.subarray(first, end) };
       });
-      isTraining = trains;
       lists.begin(rows, bags, begin === 0, trains);
     },
     finish() {
@@ -84,11 +82,6 @@ export function createLoader(compiled: Compiled, memory: DeviceMemory, scratchWo
         const { ids, factors } = lists.bagAt(bag);
         upload[addresses] = ids;
         upload[addresses + 1] = factors;
-      }
-      if (!isTraining) return;
-      for (const { table, at, countAt } of headers) {
-        upload.set(lists.header(table), at);
-        upload[countAt] = lists.sizeOf(table).distinct;
       }
     },
   };

@@ -4,6 +4,13 @@ import { LIST_WORDS } from '../wgsl/tables.js';
 import { createListTeam, type JobMemory } from './team.js';
 import { hasFactors, itemsOfTable, jobWord, listParts, mostListWords, type ListShape } from './table-list.js';
 
+/** A table whose rows are listed, and where what is said of its list goes in what is uploaded: the words of `LIST_WORDS`, and its number of rows. */
+export interface ListedTable {
+  readonly table: TablePlace;
+  readonly headerAt: number;
+  readonly countAt: number;
+}
+
 /** Words that grow as they must; what was written stays. */
 export interface GrowingWords {
   words: Uint32Array<ArrayBuffer>;
@@ -44,15 +51,15 @@ export interface IndexLists {
    */
   begin(rows: number, bags: readonly BagItems[], isFirst: boolean, trains: boolean): void;
   /**
-   * Writes what a device reads of the pass that was begun: its columns, its bags, and all distinct rows of the step so far with the items of this pass.
+   * Writes what a device reads of the pass that was begun: its columns, its bags, and all distinct rows of the step so far with the items of this pass,
+   * and what is said of them.
    * @param scratchWords that others have of the scratch memory
    * @throws UserError (thread) where a thread gave up
    */
   finish(upload: Uint32Array, items: GrowingWords, scratchWords: number): void;
   /** Where in `items` a bag's ids lie, and its factors. */
   bagAt(bag: number): { readonly ids: number; readonly factors: number };
-  /** What is said of a table: its header's words. */
-  header(table: TablePlace): Uint32Array;
+  /** Of the last list of a table; the same object changes with the next. */
   sizeOf(table: TablePlace): ListSize;
   distinctOf(table: TablePlace): Uint32Array;
   /** Words of scratch memory that the last pass needs. */
@@ -61,10 +68,13 @@ export interface IndexLists {
   end(): void;
 }
 
-interface TableList {
-  readonly header: Uint32Array;
-  distinct: Uint32Array;
-  count: number;
+/** The last list of a table, and where things of it are said in a job. */
+interface TableList extends ListedTable {
+  readonly withFactors: boolean;
+  readonly words: Readonly<Record<'list' | 'seen' | 'seenAt' | 'count' | 'segments', number>>;
+  /** Items of the pass that was begun. */
+  items: number;
+  distinct: number;
   segments: number;
 }
 
@@ -76,18 +86,25 @@ const MIN_SHARED_ITEMS = 4096;
  * @param columnWords of a batch
  * @param threads beside this one, which start with the first pass that is worth it
  */
-export function createIndexLists(shape: ListShape, tables: readonly TablePlace[], columnWords: number, threads: number): IndexLists {
+export function createIndexLists(shape: ListShape, tables: readonly ListedTable[], columnWords: number, threads: number): IndexLists {
   const memoryOf = (jobWords: number): JobMemory => ({ columns: new SharedArrayBuffer(4 * Math.max(1, columnWords)), job: new SharedArrayBuffer(4 * jobWords) });
   const memory: [JobMemory, JobMemory] = [memoryOf(1024), memoryOf(1024)];
   const columns = memory.map((each) => new Uint32Array(each.columns));
   const jobs = memory.map((each) => new Uint32Array(each.job));
   let team = createListTeam(shape, memory, 0);
   let isAlone = true;
-  const lists = new Map(tables.map((table): [TablePlace, TableList] => [table, { header: new Uint32Array(Object.keys(LIST_WORDS).length), distinct: new Uint32Array(0), count: 0, segments: 0 }]));
+  const lists = tables.map((table, t): TableList => {
+    const word = (what: 'list' | 'seen' | 'seenAt' | 'count' | 'segments'): number => jobWord.table(shape, t, what);
+    const words = { list: word('list'), seen: word('seen'), seenAt: word('seenAt'), count: word('count'), segments: word('segments') };
+    return { ...table, withFactors: hasFactors(shape.tables[t]!), words, items: 0, distinct: 0, segments: 0 };
+  });
+  const listOf = new Map(lists.map((list) => [list.table, list]));
   const firstItem = jobWord.end(shape);
   let turn = 0;
-  let begun = { rows: 0, bagWords: 0, trains: false };
+  let begun = { bagWords: 0, trains: false };
   let scratch = 0;
+  /** The job with the last lists. */
+  let listed = jobs[turn]!;
   let shift = 0;
 
   const reserve = (which: number, words: number): void => {
@@ -115,11 +132,18 @@ export function createIndexLists(shape: ListShape, tables: readonly TablePlace[]
     },
     begin(rows, bags, isFirst, trains) {
       turn = 1 - turn;
-      const [now, bagWords] = [columns[turn]!, bags.reduce((sum, { ids }) => sum + 2 * ids.length, 0)];
-      const totals = shape.tables.map((_, t) => (trains ? itemsOfTable(shape, t, now, rows) : 0));
-      const seen = tables.map((table) => (isFirst ? 0 : lists.get(table)!.count));
-      const most = totals.map((items, t) => (trains ? mostListWords(seen[t]!, items, hasFactors(shape.tables[t]!)) : 0));
-      reserve(turn, firstItem + bagWords + most.reduce((sum, words) => sum + words, 0));
+      const now = columns[turn]!;
+      let bagWords = 0;
+      for (const { ids } of bags) bagWords += 2 * ids.length;
+      let [most, all] = [0, 0];
+      if (trains) {
+        for (const [t, list] of lists.entries()) {
+          list.items = itemsOfTable(shape, t, now, rows);
+          all += list.items;
+          most += mostListWords(isFirst ? 0 : list.distinct, list.items, list.withFactors);
+        }
+      }
+      reserve(turn, firstItem + bagWords + most);
       const [job, before] = [jobs[turn]!, jobs[1 - turn]!];
       job[jobWord.rows] = rows;
       let end = firstItem;
@@ -130,53 +154,54 @@ export function createIndexLists(shape: ListShape, tables: readonly TablePlace[]
         job.set(new Uint32Array(factors.buffer, factors.byteOffset, factors.length), end + ids.length);
         end += 2 * ids.length;
       }
-      begun = { rows, bagWords, trains };
+      begun = { bagWords, trains };
       if (!trains) return;
-      for (let t = 0; t < most.length; t++) {
-        job[jobWord.table(shape, t, 'seenAt')] = before[jobWord.table(shape, t, 'list')]!;
-        job[jobWord.table(shape, t, 'seen')] = seen[t]!;
-        job[jobWord.table(shape, t, 'list')] = end;
-        end += most[t]!;
+      for (const { words, distinct, items, withFactors } of lists) {
+        const seen = isFirst ? 0 : distinct;
+        job[words.seenAt] = before[words.list]!;
+        job[words.seen] = seen;
+        job[words.list] = end;
+        end += mostListWords(seen, items, withFactors);
       }
-      start(totals.reduce((sum, items) => sum + items, 0));
+      start(all);
     },
     finish(upload, items, scratchWords) {
-      const { rows, bagWords, trains } = begun;
+      const { bagWords, trains } = begun;
       const job = jobs[turn]!;
       if (trains) team.finish();
       upload.set(columns[turn]!.subarray(0, columnWords));
       items.length = 0;
       shift = takeWords(items, bagWords) - firstItem;
-      items.words.set(job.subarray(firstItem, firstItem + bagWords), 0);
+      if (bagWords > 0) items.words.set(job.subarray(firstItem, firstItem + bagWords), 0);
       if (!trains) return;
-      scratch = scratchWords;
-      for (const [t, table] of tables.entries()) {
-        const of = (what: 'list' | 'seen' | 'count' | 'segments'): number => job[jobWord.table(shape, t, what)]!;
-        const list = lists.get(table)!;
-        const [from, count, segments] = [of('list'), of('count'), of('segments')];
-        const parts = listParts(count, segments, itemsOfTable(shape, t, columns[turn]!, rows), hasFactors(shape.tables[t]!));
+      [scratch, listed] = [scratchWords, job];
+      for (const list of lists) {
+        const { words, headerAt, countAt } = list;
+        const [from, count, segments] = [job[words.list]!, job[words.count]!, job[words.segments]!];
+        const parts = listParts(count, segments, list.items, list.withFactors);
         const at = takeWords(items, parts.words);
         items.words.set(job.subarray(from, from + parts.words), at);
-        const { header } = list;
-        header[LIST_WORDS.distinct] = at;
-        header[LIST_WORDS.segments] = at + parts.segments;
-        header[LIST_WORDS.items] = at + parts.items;
-        header[LIST_WORDS.firstSegments] = at + parts.firstSegments;
-        header[LIST_WORDS.numSegments] = segments;
-        header[LIST_WORDS.seen] = of('seen');
-        header[LIST_WORDS.partials] = scratch;
-        header[LIST_WORDS.count] = count;
-        Object.assign(list, { distinct: job.subarray(from, from + count), count, segments });
-        scratch += segments * table.width;
+        upload[headerAt + LIST_WORDS.distinct] = at;
+        upload[headerAt + LIST_WORDS.segments] = at + parts.segments;
+        upload[headerAt + LIST_WORDS.items] = at + parts.items;
+        upload[headerAt + LIST_WORDS.firstSegments] = at + parts.firstSegments;
+        upload[headerAt + LIST_WORDS.numSegments] = segments;
+        upload[headerAt + LIST_WORDS.seen] = job[words.seen]!;
+        upload[headerAt + LIST_WORDS.partials] = scratch;
+        upload[headerAt + LIST_WORDS.count] = count;
+        upload[countAt] = count;
+        list.distinct = count;
+        list.segments = segments;
+        scratch += segments * list.table.width;
       }
     },
     bagAt: (bag) => ({ ids: jobs[turn]![jobWord.bag(bag, 'firstId')]! + shift, factors: jobs[turn]![jobWord.bag(bag, 'firstFactor')]! + shift }),
-    header: (table) => lists.get(table)!.header,
-    sizeOf(table) {
-      const { count, segments } = lists.get(table)!;
-      return { distinct: count, segments };
+    sizeOf: (table) => listOf.get(table)!,
+    distinctOf(table) {
+      const { words, distinct } = listOf.get(table)!;
+      const from = listed[words.list]!;
+      return listed.subarray(from, from + distinct);
     },
-    distinctOf: (table) => lists.get(table)!.distinct,
     end: () => team.end(),
   };
 }

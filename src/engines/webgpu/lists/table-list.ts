@@ -50,7 +50,9 @@ export function mostListWords(seen: number, items: number, withFactors: boolean)
 
 /** The items of a table in a job. */
 export function itemsOfTable(shape: ListShape, table: number, columns: Uint32Array, rows: number): number {
-  return shape.tables[table]!.fields.reduce((sum, { at, bag }) => sum + (bag === undefined ? rows : columns[at + rows]!), 0);
+  let items = 0;
+  for (const { at, bag } of shape.tables[table]!.fields) items += bag === undefined ? rows : columns[at + rows]!;
+  return items;
 }
 
 /**
