@@ -1,5 +1,5 @@
 /** @module-tag long */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parquetReadObjects } from 'hyparquet';
 import { describe, expect, it } from 'vitest';
@@ -8,6 +8,7 @@ import { trainSmall } from './support/small-run.js';
 import { needsPython, python } from './support/python.js';
 import { miniatures, type JoinedRow } from './support/public-data.js';
 import { scratchFolder } from './support/scratch.js';
+import { needsSpark, spark } from './support/spark.js';
 
 const page = readFileSync('docs/data-sets.md', 'utf8');
 const FOLDER = join('configs', 'data');
@@ -25,6 +26,12 @@ const train = (name: string, folder: string, ending: string) =>
   trainSmall(join(FOLDER, `${name}.yaml`), { runDir: join(folder, 'run'), set: ['training.epochs=1', 'training.batchSize=128', `data.cache=${join(folder, 'cache')}`, ...SPLITS.map((split) => `data.${split}=${join(folder, `${split}.${ending}`)}`)] });
 
 const rowsOf = (joined: readonly JoinedRow[], split: string) => joined.filter((row) => row.split === split).map(({ cells }) => cells);
+/** The rows of a Parquet file, or of a folder of its parts. */
+const rowsIn = async (path: string): Promise<readonly Readonly<Record<string, string>>[]> => {
+  const files = statSync(path).isDirectory() ? readdirSync(path).filter((name) => name.endsWith('.parquet')).map((name) => join(path, name)) : [path];
+  const rows = await Promise.all(files.map((file) => parquetReadObjects({ file: Uint8Array.from(readFileSync(file)).buffer })));
+  return rows.flat().map((row) => Object.fromEntries(Object.entries(row).map(([key, value]) => [key, textOf(value)])));
+};
 /** Without an order. */
 const sorted = (rows: readonly Readonly<Record<string, string>>[], columns: readonly string[]): string[] => rows.map((row) => JSON.stringify(columns.map((name) => row[name]))).sort();
 const textOf = (value: unknown): string => (value === null || value === undefined ? '' : typeof value === 'string' ? value : JSON.stringify(value));
@@ -51,20 +58,32 @@ describe('a public data set', () => {
       expect(header).toContain(`npx mtl train configs/data/${name}.yaml`);
     });
 
-    it(`${name} is joined by the statements of the page to what trains`, async (context) => {
-      needsPython(context, 'duckdb');
-      const folder = scratchFolder();
-      const joined = miniature(folder);
-      writeFileSync(join(folder, 'join.sql'), [codeOf(`sql ${name} duckdb`), codeOf(`sql ${name} joined`), codeOf('sql write')].join('\n'));
-      python(folder, "import duckdb; duckdb.sql(open('join.sql').read())");
+    const expectJoined = async (folder: string, joined: readonly JoinedRow[]): Promise<void> => {
       for (const split of SPLITS) {
-        const found = (await parquetReadObjects({ file: Uint8Array.from(readFileSync(join(folder, `${split}.parquet`))).buffer })).map((row) => Object.fromEntries(Object.entries(row).map(([key, value]) => [key, textOf(value)])));
+        const found = await rowsIn(join(folder, `${split}.parquet`));
         const expected = rowsOf(joined, split);
         const columns = Object.keys(expected[0]!);
         expect(sorted(found, columns)).toEqual(sorted(expected, columns));
       }
       const { metrics } = await train(name, folder, 'parquet');
       for (const report of Object.values(metrics)) for (const space of Object.values(report)) expect(typeof space['logLoss']).toBe('number');
+    };
+
+    it(`${name} is joined by the statements of the page to what trains`, async (context) => {
+      needsPython(context, 'duckdb');
+      const folder = scratchFolder();
+      const joined = miniature(folder);
+      writeFileSync(join(folder, 'join.sql'), [codeOf(`sql ${name} duckdb`), codeOf(`sql ${name} joined`), codeOf('sql write')].join('\n'));
+      python(folder, "import duckdb; duckdb.sql(open('join.sql').read())");
+      await expectJoined(folder, joined);
+    });
+
+    it(`${name} is joined by those for Spark to the same`, { timeout: 300_000 }, async (context) => {
+      needsSpark(context);
+      const folder = scratchFolder();
+      const joined = miniature(folder);
+      spark(folder, [codeOf(`python ${name} spark`), 'import sys', 'statements(sys.argv[1])', codeOf('python write')].join('\n'), [codeOf(`sql ${name} joined`)]);
+      await expectJoined(folder, joined);
     });
 
     it(`${name} has statements for Spark that are Python`, (context) => {

@@ -1,5 +1,5 @@
 /** @module-tag long */
-import { appendFileSync, cpSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parquetReadObjects } from 'hyparquet';
@@ -13,6 +13,7 @@ import { BIN } from '../support/mtl.js';
 import { readShardRows, type PreparedRow } from '../support/prepared.js';
 import { needsPython, python } from '../support/python.js';
 import { scratchFolder } from '../support/scratch.js';
+import { needsSpark, spark } from '../support/spark.js';
 
 const PAGE = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'cluster.md'), 'utf8');
 /** The code of the page under a name, as in `sql duckdb writes`. */
@@ -36,6 +37,13 @@ const inOrder = (items: readonly Item[]): readonly Item[] => [...items].sort(([a
 const rowText = (click: unknown, purchase: unknown, valueOf: (field: string) => string | readonly Item[], weightOf: (field: string) => number): string =>
   JSON.stringify([Number(click), Number(purchase), ...FIELDS.map(valueOf), ...NUMBERS.map(weightOf)]);
 
+/** A folder of its own with the raw files alone. */
+function rawFiles(): string {
+  const cwd = scratchFolder();
+  cpSync(folder, cwd, { recursive: true, filter: (path) => !path.includes('joined') && !path.includes('prepared') });
+  return cwd;
+}
+
 /** All rows of a split, in any order, as `mtl prepare` leaves them where it keeps every id and every value. */
 async function preparedRows(split: string): Promise<readonly string[]> {
   const tensors = await readSafetensors(join(folder, 'prepared/vocabulary.safetensors'));
@@ -47,10 +55,10 @@ async function preparedRows(split: string): Promise<readonly string[]> {
 }
 
 /** The same, as the files of a split have them. */
-async function joinedRows(split: string): Promise<readonly string[]> {
-  const partition = join(folder, 'joined', `split=${split}`);
+async function joinedRows(within: string, split: string): Promise<readonly string[]> {
+  const partition = join(within, 'joined', `split=${split}`);
   const rows: string[] = [];
-  for (const name of readdirSync(partition, { recursive: true, encoding: 'utf8' }).filter((path) => statSync(join(partition, path)).isFile())) {
+  for (const name of readdirSync(partition, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.parquet'))) {
     for (const row of (await parquetReadObjects({ file: Uint8Array.from(readFileSync(join(partition, name))).buffer })) as Record<string, string>[]) {
       const itemsOf = (text: string): Item[] => text.split('|').filter((item) => item !== '').map((item) => [item.split(':')[0]!, Math.fround(Number(item.split(':')[1]))]);
       rows.push(rowText(row['click'], row['purchase'], (field) => (BAG_FIELDS.has(field) ? inOrder(itemsOf(row[`f${field}`]!)) : row[`f${field}`]!), (field) => Math.fround(Number(row[`w${field}`]))));
@@ -65,11 +73,11 @@ describe('the join of the raw files of Ali-CCP', { timeout: 120_000 }, () => {
     writeFileSync(join(folder, 'join.sql'), [codeOf('sql duckdb'), codeOf('sql joined'), codeOf('sql duckdb writes')].join('\n'));
     python(folder, "import duckdb; duckdb.sql(open('join.sql').read())");
     await prepare({ raw: folder, out: join(folder, 'prepared'), seed: 3, validShare: 0, minCounts: { rest: 1, byField: {} }, caps: { rest: 1000, byField: {} }, maxBadRows: 0, threads: 1, signal: new AbortController().signal }, () => undefined);
-    const train = [...(await joinedRows('train')), ...(await joinedRows('valid'))].sort();
+    const train = [...(await joinedRows(folder, 'train')), ...(await joinedRows(folder, 'valid'))].sort();
     expect(train.length).toBeGreaterThan(2500);
     expect(train).toEqual(await preparedRows('train'));
     // Ids that train does not have are unknown to prepared rows.
-    expect(await joinedRows('test')).toHaveLength((await preparedRows('test')).length);
+    expect(await joinedRows(folder, 'test')).toHaveLength((await preparedRows('test')).length);
 
     needsMpi(context, OPEN_MPI);
     writeFileSync(join(folder, 'joined.yaml'), codeOf('yaml joined'));
@@ -79,15 +87,14 @@ describe('the join of the raw files of Ali-CCP', { timeout: 120_000 }, () => {
 
   it('is, in the words of Spark, the same to who translates them', (context) => {
     needsPython(context, 'duckdb', 'sqlglot');
-    const cwd = scratchFolder();
-    cpSync(folder, cwd, { recursive: true, filter: (path) => !path.includes('joined') && !path.includes('prepared') });
+    const cwd = rawFiles();
     // What is null there is not always null here.
     appendFileSync(join(cwd, 'sample_skeleton_test.csv'), '9999,0,0,nobody,1,205\x02583\x031.0\n');
     // Neither Spark nor Java is needed for it: its statements are read by the rules of Spark's SQL, and the join is run in DuckDB.
     const script = `
 import duckdb, sqlglot, sys
-reads, joined, writes, duckdb_reads = sys.argv[1:]
-for text in (reads, joined, writes):
+reads, joined, duckdb_reads = sys.argv[1:]
+for text in (reads, joined):
     for statement in sqlglot.parse(text, read='spark', error_level=sqlglot.ErrorLevel.RAISE):
         assert not isinstance(statement, sqlglot.exp.Command), statement.sql('spark')
 query = sqlglot.parse_one(joined, read='spark').expression
@@ -99,7 +106,22 @@ sizes = [connection.sql(f'SELECT count(*) FROM ({one} EXCEPT ALL {other}) AS dif
 known = connection.sql(f"SELECT count(*) FROM ({translated}) AS rows WHERE f205 <> ''").fetchall()[0][0]
 print('found', connection.sql('SELECT count(*) FROM joined').fetchall()[0][0], known, *sizes)
 `;
-    const found = python(cwd, script, [codeOf('sql spark'), codeOf('sql joined'), codeOf('sql spark writes'), codeOf('sql duckdb')]);
+    const found = python(cwd, script, [codeOf('sql spark'), codeOf('sql joined'), codeOf('sql duckdb')]);
     expect(found).toContain('found 4001 4001 0 0');
+  });
+
+  it('gives the same by Spark itself', { timeout: 300_000 }, async (context) => {
+    needsPython(context, 'duckdb');
+    needsSpark(context);
+    const byDuckdb = rawFiles();
+    writeFileSync(join(byDuckdb, 'join.sql'), [codeOf('sql duckdb'), codeOf('sql joined'), codeOf('sql duckdb writes')].join('\n'));
+    python(byDuckdb, "import duckdb; duckdb.sql(open('join.sql').read())");
+    const bySpark = rawFiles();
+    spark(bySpark, `import sys\nfor text in sys.argv[1:]: statements(text)\n${codeOf('python spark writes')}`, [codeOf('sql spark'), codeOf('sql joined')]);
+    for (const split of ['train', 'valid', 'test']) {
+      const expected = await joinedRows(byDuckdb, split);
+      expect(expected.length).toBeGreaterThan(100);
+      expect(await joinedRows(bySpark, split)).toEqual(expected);
+    }
   });
 });
