@@ -23,7 +23,9 @@ export function placeOf(block: number, row: number): number {
 
 /** The rows of a space among stored ones, with its predictions. */
 export function scoresOf(space: Space, { blocks, keys = new Map(), places }: MeasuredRows): Scores {
-  const chunkRows = places === undefined ? BLOCK_ROWS : Math.min(BLOCK_ROWS, Math.max(1, places.length));
+  // As many as there can be: room for a whole block costs a small set more time than its rows do.
+  const blockRows = blocks.reduce((most, block) => Math.max(most, block.rows), 1);
+  const chunkRows = places === undefined ? blockRows : Math.min(blockRows, Math.max(1, places.length));
   const labels = new Float32Array(chunkRows);
   const predictions = new Float32Array(chunkRows);
   const numbers = new Uint32Array(chunkRows);
@@ -46,7 +48,7 @@ export function scoresOf(space: Space, { blocks, keys = new Map(), places }: Mea
     return count;
   };
   let scratch = new Float32Array(0);
-  const scratchOf = (rows: number): Float32Array<ArrayBuffer> => (scratch.length < rows ? (scratch = new Float32Array(BLOCK_ROWS)) : scratch);
+  const scratchOf = (rows: number): Float32Array<ArrayBuffer> => (scratch.length < rows ? (scratch = new Float32Array(blockRows)) : scratch);
 
   function* chunks(by?: string): Generator<GroupedChunk> {
     for (const { block, rows } of parts(blocks, places)) {
