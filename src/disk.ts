@@ -168,8 +168,8 @@ export interface FileDigest {
   readonly sha256: string;
 }
 
-/** One write: large enough to be fast, small enough that signals are heard between two of them. */
-const PIECE_BYTES = 1 << 22;
+/** One write: large enough to be fast, small enough that signals are heard between two of them, and that it is in a processor's own memory still when it is written. */
+const PIECE_BYTES = 1 << 20;
 
 /**
  * Writes a file and syncs it.
