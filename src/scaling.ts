@@ -10,10 +10,29 @@ export type AffineStep = Extract<ScaleStep, { kind: 'affine' }>;
 
 type Scale = (value: number) => number;
 
+/** What is learned of numbers, one by one or those from `begin` to `end`: in variables of its own, since a number that outlives a call is an object each time that it changes. */
+export interface ScalingFit {
+  observe(value: number): void;
+  observeAll(values: Float64Array, begin: number, end: number): void;
+  finish(): unknown;
+}
+
+/** Observes one number as it does many. */
+function observing(observeAll: ScalingFit['observeAll']): Pick<ScalingFit, 'observe' | 'observeAll'> {
+  const one = new Float64Array(1);
+  return {
+    observeAll,
+    observe(value) {
+      one[0] = value;
+      observeAll(one, 0, 1);
+    },
+  };
+}
+
 /** A way to scale numbers: what it learns on train, and the steps that follow from it. */
 interface Scaling {
   /** None where there is nothing to learn. */
-  startFit?(): { observe(value: number): void; finish(): unknown };
+  startFit?(): ScalingFit;
   steps(fitted: unknown): readonly ScaleStep[];
 }
 
@@ -31,10 +50,14 @@ const SCALINGS = {
       let min = Infinity;
       let max = -Infinity;
       return {
-        observe: (value) => {
-          min = Math.min(min, value);
-          max = Math.max(max, value);
-        },
+        ...observing((values, begin, end) => {
+          let [low, high] = [min, max];
+          for (let i = begin; i < end; i++) {
+            low = Math.min(low, values[i]!);
+            high = Math.max(high, values[i]!);
+          }
+          [min, max] = [low, high];
+        }),
         finish: () => ({ min, max }),
       };
     },
@@ -47,16 +70,18 @@ const SCALINGS = {
   /** To mean 0 and deviation 1 on train (Welford's update). A constant column becomes 0. */
   standard: {
     startFit: () => {
-      let count = 0;
-      let mean = 0;
-      let squares = 0;
+      let state = { count: 0, mean: 0, squares: 0 };
       return {
-        observe: (value) => {
-          const distance = value - mean;
-          mean += distance / ++count;
-          squares += distance * (value - mean);
-        },
-        finish: () => ({ mean, deviation: Math.sqrt(squares / count) }),
+        ...observing((values, begin, end) => {
+          let { count, mean, squares } = state;
+          for (let i = begin; i < end; i++) {
+            const distance = values[i]! - mean;
+            mean += distance / ++count;
+            squares += distance * (values[i]! - mean);
+          }
+          state = { count, mean, squares };
+        }),
+        finish: () => ({ mean: state.mean, deviation: Math.sqrt(state.squares / state.count) }),
       };
     },
     steps: (fitted) => {
@@ -101,11 +126,11 @@ export function scaleBeforeFit(spec: ScalingSpec): Scale | undefined {
 }
 
 /** A new fit for numbers as they are before they are scaled; none where nothing is learned. */
-export function startScalingFit(spec: ScalingSpec): ReturnType<NonNullable<Scaling['startFit']>> | undefined {
+export function startScalingFit(spec: ScalingSpec): ScalingFit | undefined {
   const name = stepsOf(spec).find(isFitted);
   const fit = name && (SCALINGS[name] as Scaling).startFit?.();
   const before = scaleBeforeFit(spec);
-  return fit === undefined || before === undefined ? fit : { observe: (value) => fit.observe(before(value)), finish: () => fit.finish() };
+  return fit === undefined || before === undefined ? fit : { ...observing((values, begin, end) => fit.observeAll(values.subarray(begin, end).map(before), 0, end - begin)), finish: () => fit.finish() };
 }
 
 /** The function that scales numbers, from what was learned. */

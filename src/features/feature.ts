@@ -49,9 +49,9 @@ export interface Fit {
   /**
    * How cells are observed that need not become text for it: all ids in digits, or all decimal numbers, which `check` lets pass;
    * or texts that were observed before, by their number. A number that is no text may have to be looked at as well; what `check` throws
-   * is a BadValue.
+   * is a BadValue. `observeAll` does the same with the numbers from `begin` to `end`, where that is quicker than one by one.
    */
-  readonly direct?: { readonly observe: (value: number) => void } & ({ readonly cell: 'id' } | { readonly cell: 'number'; readonly check?: (value: number) => void } | { readonly cell: 'token'; readonly idOf: TokenLookup }) | undefined;
+  readonly direct?: { readonly observe: (value: number) => void; readonly observeAll?: (values: Float64Array, begin: number, end: number) => void } & ({ readonly cell: 'id' } | { readonly cell: 'number'; readonly check?: (value: number) => void } | { readonly cell: 'token'; readonly idOf: TokenLookup }) | undefined;
   /** As that of an encoder. */
   readonly readsNumbers?: boolean;
   /** How the numbers of a vector are observed, in place of texts; no numbers are an empty cell. */

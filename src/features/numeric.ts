@@ -88,6 +88,11 @@ function startFit(name: string, { scaling, missing }: NumericOptions): Fit | und
     scalingFit?.observe(value);
     filling?.observe(value);
   };
+  const observeAll = (values: Float64Array, begin: number, end: number): void => {
+    count += end - begin;
+    scalingFit?.observeAll(values, begin, end);
+    if (filling !== undefined) for (let i = begin; i < end; i++) filling.observe(values[i]!);
+  };
   return {
     check: (text) => {
       if (text === '' && !isRefused(missing)) return;
@@ -97,7 +102,7 @@ function startFit(name: string, { scaling, missing }: NumericOptions): Fit | und
     observe: (text) => {
       if (text !== '') observe(parseNumber(text));
     },
-    direct: { cell: 'number', observe, ...(before !== undefined && { check: before }) },
+    direct: { cell: 'number', observe, observeAll, ...(before !== undefined && { check: before }) },
     finish: () => {
       if (count === 0) throw userError('data', { key: `field '${name}'`, message: 'no row of train has a number here, so that nothing can be learned from it', fix: 'leave the field out' });
       return filling === undefined ? scalingFit!.finish() : { missing: filling.finish(), scaling: scalingFit?.finish() };

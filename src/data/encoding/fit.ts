@@ -88,6 +88,9 @@ function directColumn(field: Field, fit: Fit, block: FitBlock): FitColumn | unde
   const { direct } = fit;
   if (direct === undefined) return undefined;
   const into = new Float64Array(block.capacity);
+  const observeAll = direct.observeAll ?? ((values: Float64Array, begin: number, end: number): void => {
+    for (let i = begin; i < end; i++) direct.observe(values[i]!);
+  });
   /** Of rows whose cells are unusual. */
   const texts = new Array<string>(block.capacity);
   const read = (text: string): void => {
@@ -100,10 +103,14 @@ function directColumn(field: Field, fit: Fit, block: FitBlock): FitColumn | unde
   return {
     reader: { columns: field.columns, read, direct: cellsOf(direct, into) },
     observe: () => {
+      let begin = 0;
       for (let r = 0; r < block.rows; r++) {
-        if (Number.isNaN(into[r]!)) fit.observe(texts[r]!);
-        else direct.observe(into[r]!);
+        if (!Number.isNaN(into[r]!)) continue;
+        observeAll(into, begin, r);
+        fit.observe(texts[r]!);
+        begin = r + 1;
       }
+      observeAll(into, begin, block.rows);
     },
   };
 }

@@ -26,10 +26,15 @@ export const ids = defineEncoding({
         if (size !== undefined) return undefined;
         let largest = 0;
         const observe = (id: number): void => void (largest = Math.max(largest, id));
+        const observeAll = (values: Float64Array, begin: number, end: number): void => {
+          let most = largest;
+          for (let i = begin; i < end; i++) if (values[i]! > most) most = values[i]!;
+          largest = most;
+        };
         return {
           check: parseId,
           observe: (text) => observe(parseId(text)),
-          direct: { cell: 'id', observe },
+          direct: { cell: 'id', observe, observeAll },
           finish: () => ({ size: largest + 1 }),
         };
       },
