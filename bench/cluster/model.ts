@@ -1,7 +1,8 @@
 import { column, type Batch } from '../../src/batch.js';
 import type { Plan } from '../../src/engines/engine.js';
 import { compile } from '../../src/engines/simd/compile.js';
-import type { Exchanged } from '../../src/engines/simd/kernels.js';
+import type { Exchanged, Exchanges } from '../../src/engines/simd/kernels.js';
+import { partOf } from '../../src/engines/simd/part-of.js';
 import { ALONE } from '../../src/peers.js';
 
 // What a step costs that N processes take together, from what is known before it is taken:
@@ -14,7 +15,9 @@ export interface StepShape {
   readonly weights: number;
   readonly terms: number;
   /** Sums of batch norms in a step, by exchange: how many doubles. */
-  readonly norms: readonly number[];
+  readonly sums: readonly number[];
+  /** Numbers of columns that losses compare rows in, which a process has in a step, by exchange. */
+  readonly columns: readonly number[];
   /** Tables that are dealt out, and of their distinct rows that a process looks up those that lie with others; and the numbers in these rows. */
   readonly dealt: Counted;
   /** Tables that each has, and all distinct rows of them that a process looks up. */
@@ -36,49 +39,53 @@ export type Link = (bytes: number, others: number) => number;
  */
 export function shapeOf(plan: Plan, batches: readonly Batch[], processes: number, ranks: readonly number[] = Array.from({ length: processes }, (_, r) => r)): StepShape {
   const { tables, places, areas, lists, allRows, running } = compile({ ...plan, peers: { ...ALONE, size: processes } });
+  const share = 1 / (batches.length * ranks.length);
+  const ownRows = batches.flatMap((batch) => ranks.map((rank) => partOf(rank, processes, batch.rows).rows)).reduce((sum, rows) => sum + rows * share, 0);
+  const argumentsOf = (exchange: keyof Exchanges): readonly (readonly number[])[] => lists.pass.flatMap(({ kernel, args }) => (kernel === exchange ? [args] : []));
   const countedOf = (isDealt: boolean): Counted => {
     const counted = tables.all.filter((table) => table.isDealt === isDealt);
     let [rows, numbers] = [0, 0];
     for (const batch of batches) {
       for (const rank of ranks) {
-        const [begin, end] = [Math.floor((batch.rows * rank) / processes), Math.floor((batch.rows * (rank + 1)) / processes)];
+        const { begin, rows: own } = partOf(rank, processes, batch.rows);
         for (const { fields, width } of counted) {
-          const distinct = new Set(fields.flatMap(({ field }) => [...column(batch.ids, field).subarray(begin, end)]));
+          const distinct = new Set(fields.flatMap(({ field }) => [...column(batch.ids, field).subarray(begin, begin + own)]));
           const sent = isDealt ? [...distinct].filter((row) => row % processes !== rank).length : distinct.size;
           rows += sent;
           numbers += sent * width;
         }
       }
     }
-    const share = 1 / (batches.length * ranks.length);
     return { tables: counted.length, rows: rows * share, numbers: numbers * share };
   };
   return {
     processes,
     weights: areas * places.weightsCount,
     terms: plan.graph.terms.length,
-    norms: [
-      ...lists.pass.flatMap(({ kernel, args }) => (kernel === 'together' ? [args.reduce((sum, value, i) => (i % 2 === 1 ? sum + value : sum), 0)] : [])),
+    sums: [
+      ...argumentsOf('together').map((args) => args.reduce((sum, value, i) => (i % 2 === 1 ? sum + value : sum), 0)),
       // Where each normalises by its own rows, the mean of running statistics.
       ...(allRows === undefined && running.length > 0 ? [running.length + 1] : []),
     ],
+    columns: argumentsOf('gather').map(({ length }) => (length / 3) * ownRows),
     dealt: countedOf(true),
     small: countedOf(false),
   };
 }
 
 /** What a process sends in a step, on average: the bytes of each exchange, by purpose. */
-export function sentOf({ processes, weights, terms, norms, dealt, small }: StepShape): ReadonlyMap<Exchanged, readonly number[]> {
+export function sentOf({ processes, weights, terms, sums, columns, dealt, small }: StepShape): ReadonlyMap<Exchanged, readonly number[]> {
   const others = processes - 1;
-  const sums = (counts: readonly number[]): number[] => counts.map((count) => 8 * (count + 1) * others);
+  const added = (counts: readonly number[]): number[] => counts.map((count) => 8 * (count + 1) * others);
   const [hasDealt, hasSmall] = [dealt.tables > 0, small.tables > 0];
   const pieces = (4 * weights * others) / processes;
   return new Map<Exchanged, readonly number[]>([
     ['row numbers', hasDealt ? [4 * dealt.tables * others, 4 * dealt.rows] : []],
     ['rows', hasDealt ? [4 * dealt.numbers] : []],
-    ['batch norm', sums(norms)],
+    ['sums', added(sums)],
+    ['columns', columns.map((count) => 4 * count * others)],
     // Losses and the rows that each counts, and whether a number is not finite; then that alone.
-    ['losses', sums([1 + 2 * terms, 1])],
+    ['losses', added([1 + 2 * terms, 1])],
     // Pieces to those who add them up, and the sums back.
     ['dense gradients', [pieces, pieces]],
     ['row gradients', hasDealt ? [4 * dealt.numbers] : []],

@@ -1,23 +1,32 @@
 import { column, type Batch } from '../batch.js';
 import { userError } from '../errors.js';
 import type { Graph } from '../graph/graph.js';
-import type { Value } from '../graph/operations.js';
+import type { Value, ValueOf } from '../graph/operations.js';
+
+/** A mask whose rows anyone can count who has the batch. */
+type KnownMask = undefined | (ValueOf<'input'> & { readonly source: { readonly kind: 'label' } });
+
+/** Whether anyone who has a batch knows which rows a mask admits: not where it is computed. */
+export function isKnown(mask: Value | undefined): mask is KnownMask {
+  return mask === undefined || (mask.op === 'input' && mask.source.kind === 'label');
+}
 
 /**
  * Rows of a batch that the losses of a graph count, a number a term: what they are divided by where a batch passes in parts.
- * @throws UserError (config) for a mask that is computed: nobody knows it before the rows have passed
+ * @param isOnePass whether all rows pass at once, if by several processes: then those of a mask that is computed are counted in the pass, and 0 here
+ * @throws UserError (config) for a mask that is computed in several passes: nobody knows it before the rows have passed
  */
-export function countedRows({ terms }: Graph, batch: Batch): readonly number[] {
-  return terms.map(({ name, loss: { mask } }) => Math.max(1, mask === undefined ? batch.rows : sumOf(mask, batch, name)));
+export function countedRows({ terms }: Graph, batch: Batch, isOnePass = false): readonly number[] {
+  return terms.map(({ name, loss: { mask } }) => {
+    if (isKnown(mask)) return Math.max(1, mask === undefined ? batch.rows : sumOf(column(batch.labels, mask.source.column), batch.rows));
+    if (isOnePass) return 0;
+    throw userError('config', { key: 'training.accumulate', message: `the rows that the loss '${name}' counts are computed from the batch, so nobody knows how many a step of several batches will have`, fix: 'take a larger training.batchSize instead' });
+  });
 }
 
-function sumOf(mask: Value, batch: Batch, term: string): number {
-  if (mask.op !== 'input' || mask.source.kind !== 'label') {
-    throw userError('config', { key: 'training.accumulate', message: `the rows that the loss '${term}' counts are computed from the batch, so nobody knows how many a step of several batches will have`, fix: 'take a larger training.batchSize instead' });
-  }
-  const labels = column(batch.labels, mask.source.column);
+function sumOf(labels: Float32Array, rows: number): number {
   let sum = 0;
-  for (let b = 0; b < batch.rows; b++) sum += labels[b]!;
+  for (let b = 0; b < rows; b++) sum += labels[b]!;
   return sum;
 }
 

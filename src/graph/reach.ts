@@ -31,7 +31,7 @@ export function reachOf(graph: Graph): Reach {
 }
 
 /** The operands that a value has a gradient in. */
-function differentiatedOf(value: Value): readonly Value[] {
+export function differentiatedOf(value: Value): readonly Value[] {
   if (value.op === 'stopGradient') return [];
   if (value.op === 'crossEntropy') return [value.logit];
   if (value.op === 'groupLogSumExp' || value.op === 'groupPairs') return [value.x];

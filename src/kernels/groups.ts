@@ -1,6 +1,7 @@
 // What losses compare within groups of a batch's rows: columns of one float a row. A group is a whole number, the same for its rows; a row
 // whose number is below 0 is in no group, which is a group of its own. Rows of a group are always gone through in their order, so sums are
-// the same for any number of workers.
+// the same for any number of workers. Where several processes have parts of a batch, its columns here have the rows of all of them; `part` is then
+// where it stands of which rows, as doubles: how many there are, and the first of the `rows` that this process has. It is 0 where these are all.
 
 import { shareBegin, shareEnd, slotBegin, slotEnd } from './team';
 
@@ -17,17 +18,32 @@ function nextOf(links: usize, b: i32): i32 {
   return load<i32>(links + (<usize>b * 12), 4);
 }
 
+/** How many rows all processes have. */
+// @ts-ignore: decorator
+@inline
+function allOf(part: usize, rows: i32): i32 {
+  return part ? <i32>load<f64>(part) : rows;
+}
+
+/** The first row of this process's. */
+// @ts-ignore: decorator
+@inline
+function firstOwn(part: usize): i32 {
+  return part ? <i32>load<f64>(part, 8) : 0;
+}
+
 /**
  * Links the rows of each group in their order, -1 behind the last; by one worker.
  * @param links three words a row
  * @param places room for 2^bits words, twice as many as rows or more: an open hash table
  * @param columns of the phase by columns: one line
  */
-export function linkGroups(groups: usize, ld: i32, links: usize, places: usize, bits: i32, rows: i32, columns: i32, slot: i32, slots: i32): void {
+export function linkGroups(groups: usize, ld: i32, links: usize, places: usize, bits: i32, rows: i32, part: usize, columns: i32, slot: i32, slots: i32): void {
   if (slotBegin(columns, slot, slots) == slotEnd(columns, slot, slots)) return;
+  const all = allOf(part, rows);
   const mask = (1 << bits) - 1;
   memory.fill(places, 0, <usize>4 << bits);
-  for (let b = 0; b < rows; b++) {
+  for (let b = 0; b < all; b++) {
     const group = load<f32>(groups + (<usize>b * ld << 2));
     const at = links + <usize>b * 12;
     let first = b;
@@ -56,9 +72,10 @@ function floatAt(column: usize, ld: i32, b: i32): f64 {
 }
 
 /** y = log Σ e^x over the rows of the group; by the worker that has the column. */
-export function groupLogSumExp(x: usize, ldx: i32, links: usize, y: usize, ldy: i32, rows: i32, columns: i32, slot: i32, slots: i32): void {
+export function groupLogSumExp(x: usize, ldx: i32, links: usize, y: usize, ldy: i32, rows: i32, part: usize, columns: i32, slot: i32, slots: i32): void {
   if (slotBegin(columns, slot, slots) == slotEnd(columns, slot, slots)) return;
-  for (let first = 0; first < rows; first++) {
+  const count = allOf(part, rows);
+  for (let first = 0; first < count; first++) {
     if (firstOf(links, first) != first) continue;
     let most = floatAt(x, ldx, first);
     for (let b = nextOf(links, first); b >= 0; b = nextOf(links, b)) most = max(most, floatAt(x, ldx, b));
@@ -69,14 +86,16 @@ export function groupLogSumExp(x: usize, ldx: i32, links: usize, y: usize, ldy: 
   }
 }
 
-/** dx (+)= e^(x - y) Σ dy over the rows of the group */
-export function groupLogSumExpGradient(x: usize, ldx: i32, links: usize, y: usize, ldy: i32, dy: usize, dx: usize, accumulate: i32, rows: i32, columns: i32, slot: i32, slots: i32): void {
+/** dx (+)= e^(x - y) Σ dy over the rows of the group, of this process's rows. */
+export function groupLogSumExpGradient(x: usize, ldx: i32, links: usize, y: usize, ldy: i32, dy: usize, dx: usize, accumulate: i32, rows: i32, part: usize, columns: i32, slot: i32, slots: i32): void {
   if (slotBegin(columns, slot, slots) == slotEnd(columns, slot, slots)) return;
-  for (let first = 0; first < rows; first++) {
+  const count = allOf(part, rows), begin = firstOwn(part), end = begin + rows;
+  for (let first = 0; first < count; first++) {
     if (firstOf(links, first) != first) continue;
     let sum: f64 = 0;
     for (let b = first; b >= 0; b = nextOf(links, b)) sum += floatAt(dy, ldy, b);
-    for (let b = first; b >= 0; b = nextOf(links, b)) {
+    for (let b = first; b >= 0 && b < end; b = nextOf(links, b)) {
+      if (b < begin) continue;
       const at = dx + (<usize>b * ldx << 2);
       const d = <f32>(sum * Math.exp(floatAt(x, ldx, b) - floatAt(y, ldy, b)));
       store<f32>(at, accumulate ? load<f32>(at) + d : d);
@@ -84,10 +103,10 @@ export function groupLogSumExpGradient(x: usize, ldx: i32, links: usize, y: usiz
   }
 }
 
-/** Of rows of label 1: the mean of log(1 + e^(x_j - x)) over the rows j of the group of another label; 0 of others. How many they are, to `counts`. */
-export function groupPairs(x: usize, ldx: i32, label: usize, ldt: i32, links: usize, counts: usize, y: usize, ldy: i32, rows: i32): void {
-  const end = shareEnd(rows, 4);
-  for (let b = shareBegin(rows, 4); b < end; b++) {
+/** Of rows of label 1: the mean of log(1 + e^(x_j - x)) over the rows j of the group of another label; 0 of others. How many they are, to `counts`, of this process's rows alone. */
+export function groupPairs(x: usize, ldx: i32, label: usize, ldt: i32, links: usize, counts: usize, y: usize, ldy: i32, rows: i32, part: usize): void {
+  const begin = firstOwn(part), end = begin + shareEnd(rows, 4);
+  for (let b = begin + shareBegin(rows, 4); b < end; b++) {
     let sum: f64 = 0, count = 0;
     if (floatAt(label, ldt, b) == 1) {
       const own = floatAt(x, ldx, b);
@@ -98,15 +117,15 @@ export function groupPairs(x: usize, ldx: i32, label: usize, ldt: i32, links: us
         count++;
       }
     }
-    store<f32>(counts + (<usize>b << 2), <f32>count);
+    store<f32>(counts + (<usize>(b - begin) << 2), <f32>count);
     store<f32>(y + (<usize>b * ldy << 2), count ? <f32>(sum / count) : 0);
   }
 }
 
-/** dx (+)= what each pair of a row gives it: of the one of label 1, its share of dy with a minus; of the other, the same with a plus. */
-export function groupPairsGradient(x: usize, ldx: i32, label: usize, ldt: i32, links: usize, counts: usize, dy: usize, ldy: i32, dx: usize, accumulate: i32, rows: i32): void {
-  const end = shareEnd(rows, 4);
-  for (let b = shareBegin(rows, 4); b < end; b++) {
+/** dx (+)= what each pair of a row gives it: of the one of label 1, its share of dy with a minus; of the other, the same with a plus. Here `counts` has those of all rows. */
+export function groupPairsGradient(x: usize, ldx: i32, label: usize, ldt: i32, links: usize, counts: usize, dy: usize, ldy: i32, dx: usize, accumulate: i32, rows: i32, part: usize): void {
+  const begin = firstOwn(part), end = begin + shareEnd(rows, 4);
+  for (let b = begin + shareBegin(rows, 4); b < end; b++) {
     const isPositive = floatAt(label, ldt, b) == 1;
     const own = floatAt(x, ldx, b);
     let sum: f64 = 0;
@@ -120,5 +139,14 @@ export function groupPairsGradient(x: usize, ldx: i32, label: usize, ldt: i32, l
     const at = dx + (<usize>b * ldx << 2);
     const d = <f32>(isPositive ? -sum : sum);
     store<f32>(at, accumulate ? load<f32>(at) + d : d);
+  }
+}
+
+/** y (+)= the rows of x that are this process's; shared among workers. */
+export function ownRows(x: usize, y: usize, ldy: i32, rows: i32, part: usize, accumulate: i32): void {
+  const begin = firstOwn(part), end = shareEnd(rows, 4);
+  for (let b = shareBegin(rows, 4); b < end; b++) {
+    const at = y + (<usize>b * ldy << 2), own = load<f32>(x + (<usize>(begin + b) << 2));
+    store<f32>(at, accumulate ? load<f32>(at) + own : own);
   }
 }

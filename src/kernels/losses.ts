@@ -11,6 +11,11 @@ function countOf(mask: usize, rows: i32): f64 {
   return count;
 }
 
+/** The rows that a mask admits here, a double to `out`, by the first worker: where they are added up over several processes before a loss is divided by them. */
+export function countRows(mask: usize, out: usize, rows: i32): void {
+  if (isFirst()) store<f64>(out, countOf(mask, rows));
+}
+
 /** What a sum over rows is divided by: the double behind the weight where one is given, else the rows that count in this batch. */
 function divisor(weight: usize, mask: usize, rows: i32): f64 {
   const given = load<f64>(weight, 8);

@@ -212,29 +212,54 @@ export function columnProducts(a: usize, c: usize, ld: i32, g: usize, rows: i32,
   }
 }
 
+/** Sums of some columns over the rows, doubles: of lines of them that begin `from` to `to` bytes behind x. */
+// @ts-ignore: decorator
+@inline
+function sumRows(x: usize, stride: usize, sums: usize, rows: i32, from: usize, to: usize): void {
+  memory.fill(sums + 2 * from, 0, 2 * (to - from));
+  for (let b = 0; b < rows; b += BLOCK) {
+    for (let n = from; n < to; n += 16) {
+      let s = f32x4.splat(0);
+      let at = x + <usize>b * stride + n;
+      for (const stop = at + <usize>min(BLOCK, rows - b) * stride; at < stop; at += stride) s = f32x4.add(s, v128.load(at));
+      addBlock(sums + 2 * n, s);
+    }
+  }
+}
+
+/** These sums in every row. */
+// @ts-ignore: decorator
+@inline
+function spread(sums: usize, y: usize, stride: usize, rows: i32, accumulate: i32, from: usize, to: usize): void {
+  for (let n = from; n < to; n += 16) {
+    const sum = narrow(v128.load(sums + 2 * n), v128.load(sums + 2 * n, 16));
+    let at = y + n;
+    for (const stop = at + <usize>rows * stride; at < stop; at += stride) v128.store(at, accumulate ? f32x4.add(v128.load(at), sum) : sum);
+  }
+}
+
 /**
  * y[b, n] (+)= Σ over all rows of x[:, n], the same in every row.
- * @param sums room for two doubles a column
+ * @param sums room for a double a column
  * @param slot, slots which lines of columns these are among all that share the phase
  */
 export function batchSum(x: usize, ldx: i32, y: usize, ldy: i32, sums: usize, rows: i32, columns: i32, accumulate: i32, slot: i32, slots: i32): void {
   const end = slotEnd(columns, slot, slots);
-  const strideX = <usize>ldx << 2, strideY = <usize>ldy << 2;
   for (let line = slotBegin(columns, slot, slots); line < end; line += LINE) {
     const from = <usize>line << 2, to = <usize>min(line + LINE, columns) << 2;
-    memory.fill(sums + 2 * from, 0, 2 * (to - from));
-    for (let b = 0; b < rows; b += BLOCK) {
-      for (let n = from; n < to; n += 16) {
-        let s = f32x4.splat(0);
-        let at = x + <usize>b * strideX + n;
-        for (const stop = at + <usize>min(BLOCK, rows - b) * strideX; at < stop; at += strideX) s = f32x4.add(s, v128.load(at));
-        addBlock(sums + 2 * n, s);
-      }
-    }
-    for (let n = from; n < to; n += 16) {
-      const sum = narrow(v128.load(sums + 2 * n), v128.load(sums + 2 * n, 16));
-      let at = y + n;
-      for (const stop = at + <usize>rows * strideY; at < stop; at += strideY) v128.store(at, accumulate ? f32x4.add(v128.load(at), sum) : sum);
-    }
+    sumRows(x, <usize>ldx << 2, sums, rows, from, to);
+    spread(sums, y, <usize>ldy << 2, rows, accumulate, from, to);
   }
+}
+
+/** The first half of it, where the sums of several processes are added up in the middle. */
+export function batchSums(x: usize, ldx: i32, sums: usize, rows: i32, columns: i32, slot: i32, slots: i32): void {
+  const end = slotEnd(columns, slot, slots);
+  for (let line = slotBegin(columns, slot, slots); line < end; line += LINE) sumRows(x, <usize>ldx << 2, sums, rows, <usize>line << 2, <usize>min(line + LINE, columns) << 2);
+}
+
+/** The second half. */
+export function batchSumTogether(y: usize, ldy: i32, sums: usize, rows: i32, columns: i32, accumulate: i32, slot: i32, slots: i32): void {
+  const end = slotEnd(columns, slot, slots);
+  for (let line = slotBegin(columns, slot, slots); line < end; line += LINE) spread(sums, y, <usize>ldy << 2, rows, accumulate, <usize>line << 2, <usize>min(line + LINE, columns) << 2);
 }

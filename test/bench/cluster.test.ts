@@ -6,6 +6,7 @@ import { batchesOf, planOf, type Workload } from '../../bench/workloads.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import type { Exchanged } from '../../src/engines/simd/kernels.js';
 import { ALONE } from '../../src/peers.js';
+import { BY, planWith, withGroups } from '../support/within-groups.js';
 
 const exchange = (beginMs: number, endMs: number, bytes: number) => ({ what: 'rows' as const, beginMs, endMs, bytes, messages: 1 });
 
@@ -28,28 +29,29 @@ describe('the time of a step that processes take together', () => {
 });
 
 describe('the model of a step', () => {
-  const shape: StepShape = { processes: 2, weights: 1000, terms: 2, norms: [32], dealt: { tables: 1, rows: 100, numbers: 800 }, small: { tables: 1, rows: 10, numbers: 80 } };
+  const shape: StepShape = { processes: 2, weights: 1000, terms: 2, sums: [32], columns: [60, 20], dealt: { tables: 1, rows: 100, numbers: 800 }, small: { tables: 1, rows: 10, numbers: 80 } };
 
   it('counts the bytes of each exchange', () => {
     expect(Object.fromEntries(sentOf(shape))).toEqual({
       'row numbers': [4, 400],
       rows: [3200],
-      'batch norm': [8 * 33],
+      sums: [8 * 33],
+      columns: [240, 80],
       losses: [8 * 6, 8 * 2],
       'dense gradients': [2000, 2000],
       'row gradients': [3200],
       'small tables': [4, 40, 320],
     });
-    expect(totalOf(shape)).toEqual({ exchanges: 12, bytes: 11_496 });
-    // Of four processes, each sends half as much again of dense gradients, and sums to three.
+    expect(totalOf(shape)).toEqual({ exchanges: 14, bytes: 11_816 });
+    // Of four processes, each sends half as much again of dense gradients, and sums and columns to three.
     const four = sentOf({ ...shape, processes: 4 });
-    expect([four.get('dense gradients'), four.get('batch norm')]).toEqual([[3000, 3000], [3 * 8 * 33]]);
+    expect([four.get('dense gradients'), four.get('sums'), four.get('columns')]).toEqual([[3000, 3000], [3 * 8 * 33], [720, 240]]);
   });
 
   it('adds up work, latencies and bytes', () => {
     // A gigabit a second is 125 bytes a microsecond.
-    expect(stepMs(2, shape, linkOf(0.05, 1))).toBeCloseTo(2 + 12 * 0.05 + 11_496 / 125_000, 12);
-    expect(stepMs(2, { ...shape, processes: 4 }, linkOf(0.05, 1))).toBeCloseTo(2 + 12 * 0.05 + totalOf({ ...shape, processes: 4 }).bytes / 125_000, 12);
+    expect(stepMs(2, shape, linkOf(0.05, 1))).toBeCloseTo(2 + 14 * 0.05 + 11_816 / 125_000, 12);
+    expect(stepMs(2, { ...shape, processes: 4 }, linkOf(0.05, 1))).toBeCloseTo(2 + 14 * 0.05 + totalOf({ ...shape, processes: 4 }).bytes / 125_000, 12);
   });
 
   it('reads a link off what was measured, also beyond it', () => {
@@ -58,9 +60,18 @@ describe('the model of a step', () => {
     expect(link(0, 1)).toBeCloseTo(1, 1);
   });
 
-  it.each(['global', 'local'] as const)('counts what the engine sends, with batch norm over rows that are %s', async (batchNorm) => {
-    const work: Workload = { name: 'mmoe', batchRows: 90, width: 6, numbers: ['D0'], model: { name: 'mmoe', experts: { count: 3, hidden: [10], activation: 'dice' }, tower: { hidden: [9, 5] } } };
-    const [plan, batches] = [{ ...planOf(work, 0.002), dealtRows: 100, batchNorm }, batchesOf(work, 3, 0.002)];
+  const mmoe: Workload = { name: 'mmoe', batchRows: 90, width: 6, numbers: ['D0'], model: { name: 'mmoe', experts: { count: 3, hidden: [10], activation: 'dice' }, tower: { hidden: [9, 5] } } };
+
+  it.each([
+    ['batch norm over all rows', 'global', mmoe],
+    ['batch norm over the rows of each', 'local', mmoe],
+    // Mirror images have as many rows as it has: those with more would lack what belongs to the last.
+    ['losses of pairs within groups', 'global', { ...mmoe, batchRows: 88 }, { name: 'pairwise', by: BY }],
+    ['losses of two numbers within groups', 'local', mmoe, { name: 'jrc', by: BY }],
+    ['weights by their own sum', 'local', { ...mmoe, model: { name: 'dcmt' } }],
+  ] as const)('counts what the engine sends, with %s', async (_, batchNorm, work, loss?: object) => {
+    const own = planOf(work, 0.002);
+    const [plan, batches] = [{ ...(loss === undefined ? own : planWith(own, work, loss)), dealtRows: 100, batchNorm }, batchesOf(work, 3, 0.002).map(withGroups)];
     const mirror = mirrorPeers(4);
     const sent = new Map<Exchanged, number>();
     let [what, before]: [Exchanged | undefined, number] = [undefined, 0];
@@ -76,8 +87,8 @@ describe('the model of a step', () => {
     }
     count();
     const modelled = sentOf(shapeOf(plan, batches, 4, [0]));
-    expect([...sent.keys()].sort()).toEqual([...modelled.keys()].sort());
-    for (const [name, sizes] of modelled) expect([name, sent.get(name)]).toEqual([name, expect.closeTo(sizes.reduce((sum, bytes) => sum + bytes, 0), 6)]);
+    expect([...sent.keys()].sort()).toEqual([...modelled].flatMap(([name, sizes]) => (sizes.length > 0 ? [name] : [])).sort());
+    for (const [name, sizes] of modelled) expect([name, sent.get(name) ?? 0]).toEqual([name, expect.closeTo(sizes.reduce((sum, bytes) => sum + bytes, 0), 6)]);
     expect(modelled.get('rows')![0]).toBeGreaterThan(0);
   });
 });

@@ -56,11 +56,6 @@ describe('several processes', { timeout: 300_000 }, () => {
     expect(distance({ ...alone, found: [] }, { ...both, found: [] })).toBeLessThan(1e-5);
   });
 
-  it('refuse what they cannot compute together', () => {
-    const { plan } = trainingOf({ ...WORK, model: { name: 'dcmt' } }, {}, 1);
-    expect(() => createSimdEngine(1).compile({ ...plan, peers: { ...ALONE, size: 2 } })).toThrow(/^tasks: a loss that compares the rows of a batch with each other needs all of them in one process; take a loss of single rows, or train with one process$/);
-  });
-
   it('count of tables that are dealt out what each has', () => {
     const { plan } = trainingOf(WORK);
     const sizeOf = (peers: Peers) => planSize({ ...plan, peers }, createSimdEngine(1), 0);

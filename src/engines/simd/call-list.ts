@@ -1,4 +1,5 @@
 import { SIGNATURES } from './kernel-signatures.js';
+import type { Exchanges } from './kernels.js';
 
 type Signatures = typeof SIGNATURES;
 /** A rule of an optimizer has two kernels, which are named after it: for dense weights, in any shares or tensor by tensor, and for tables. */
@@ -7,7 +8,7 @@ type RuleKernel = Extract<keyof Signatures, `${string}Dense` | `${string}Tensor`
 type OwnKernel = 'barrier' | 'join' | 'noteNotFinite';
 export type KernelName = Exclude<keyof Signatures, OwnKernel>;
 /** What does its part of a batch that several processes have parts of. */
-export type TogetherKernel = 'normaliseGradientSums' | 'normaliseGradientTogether' | 'normaliseSquares' | 'normaliseSums' | 'normaliseTogether';
+export type TogetherKernel = 'batchSums' | 'batchSumTogether' | 'countRows' | 'ownRows' | 'normaliseGradientSums' | 'normaliseGradientTogether' | 'normaliseSquares' | 'normaliseSums' | 'normaliseTogether';
 /** Products of operands that are rounded to bfloat16. */
 export type Bf16Kernel = 'gemmBf16' | 'gemmGradientBf16';
 /** Rules that have a kernel for tables. */
@@ -37,6 +38,7 @@ const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
   activateGradient: 'rows',
   binaryCrossEntropy: 'rows',
   checkFinite: 'rows',
+  countRows: 'rows',
   clear: 'rows',
   copyColumns: 'rows',
   crossEntropy: 'rows',
@@ -50,6 +52,7 @@ const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
   mean: 'rows',
   multiply: 'rows',
   normaliseRunning: 'rows',
+  ownRows: 'rows',
   prelu: 'rows',
   poolingFactors: 'rows',
   preluGradient: 'rows',
@@ -67,6 +70,8 @@ const SHARING: Readonly<Record<Exclude<KernelName, RuleKernel>, Sharing>> = {
   preluSlope: 'sums',
   // Whole columns, which the next kernel reads by rows.
   batchSum: 'columns',
+  batchSums: 'columns',
+  batchSumTogether: 'columns',
   groupLogSumExp: 'columns',
   groupLogSumExpGradient: 'columns',
   linkGroups: 'columns',
@@ -110,7 +115,7 @@ const COLUMNS_OF_LINE = 16;
 
 /** One kernel call; of numbers alone, so that workers can be told. */
 export interface Call {
-  readonly kernel: KernelName | 'barrier' | 'together';
+  readonly kernel: KernelName | 'barrier' | keyof Exchanges;
   /** In the order of the kernel's signature. */
   readonly args: number[];
   /** Places among them that the number of rows of a batch belongs to. */
@@ -123,6 +128,13 @@ export interface Doubles {
   readonly count: number;
 }
 
+/** A column of one float a row of which processes have parts: where this one's rows lie, `ld` floats from row to row, and where those of all go, one behind the other. */
+export interface Gathered {
+  readonly own: number;
+  readonly ld: number;
+  readonly all: number;
+}
+
 /** Calls in their order, with the barriers that they need. */
 export interface CallList {
   readonly calls: Call[];
@@ -133,8 +145,8 @@ export interface CallList {
   awaitStart(): void;
   /** All sums so far, behind a barrier. */
   flushSums(): void;
-  /** Adds up over all processes what each has left at some places, and what comes next reads. */
-  together(places: readonly Doubles[]): void;
+  /** Adds up over all processes what each has left at some places, and puts their parts of some columns together: what comes next reads it. */
+  together(sums: readonly Doubles[], columns?: readonly Gathered[]): void;
 }
 
 /** An empty list. */
@@ -186,10 +198,12 @@ export function createCallList(): CallList {
     awaitStart() {
       if (isStartPending) separate();
     },
-    together(places) {
-      if (places.length === 0) return;
+    together(sums, columns = []) {
+      if (sums.length + columns.length === 0) return;
       separate();
-      calls.push({ kernel: 'together', args: places.flatMap(({ at, count }) => [at, count]), rowsAt: [] }, { kernel: 'barrier', args: [], rowsAt: [] });
+      if (sums.length > 0) calls.push({ kernel: 'together', args: sums.flatMap(({ at, count }) => [at, count]), rowsAt: [] });
+      if (columns.length > 0) calls.push({ kernel: 'gather', args: columns.flatMap(({ own, ld, all }) => [own, ld, all]), rowsAt: [] });
+      calls.push({ kernel: 'barrier', args: [], rowsAt: [] });
       isStartPending = false;
     },
     flushSums() {

@@ -1,11 +1,10 @@
 import { denseOptimizers } from '../../optimizers/optimizers.js';
-import { userError } from '../../errors.js';
 import type { Plan } from '../engine.js';
 import { lowerExchange, lowerRowAverages, lowerWeightAverage } from './average.js';
 import { createCallList, type Call, type CallList } from './call-list.js';
 import { layOut, type Laid } from './lay-out.js';
 import { lowerTensorProducts, NO_PRODUCTS, type ProductsOfTensors } from './diagnose.js';
-import { lowerPass, neededWhole, type Pass } from './passes.js';
+import { lowerPass, type Pass } from './passes.js';
 import type { Place, Places } from './places.js';
 import { takeStage } from './row-stage.js';
 import { lowerClip, lowerCombination, lowerProducts, rangesByReach, type Sums } from './reduce.js';
@@ -54,21 +53,11 @@ export interface Compiled extends Laid {
 }
 
 /**
- * Refuses what several processes cannot compute together.
- * @throws UserError (config)
- */
-function refuseApart({ graph, peers }: Plan): void {
-  if (peers === undefined || peers.size === 1 || neededWhole(graph) === undefined) return;
-  throw userError('config', { key: 'tasks', message: 'a loss that compares the rows of a batch with each other needs all of them in one process', fix: 'take a loss of single rows, or train with one process' });
-}
-
-/**
  * Lays a plan out and lists the calls of a step.
  * @param tableBytes the most that tables may take of the one memory; those beyond lie apart
  */
 export function compile(plan: Plan, tableBytes?: number): Compiled {
   const { graph } = plan;
-  refuseApart(plan);
   const laid = layOut(plan, graph, tableBytes);
   const { arena, areas, termAreas, places, passGradients, gradients, tables } = laid;
   takeStage(laid);

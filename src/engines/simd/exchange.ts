@@ -6,7 +6,8 @@ import { WORD } from './arena.js';
 import { keptRoom } from './kept-room.js';
 import type { Kernels } from './kernels.js';
 import type { Laid } from './lay-out.js';
-import { createRowFinder, type Part } from './row-finder.js';
+import { partOf, type Part } from './part-of.js';
+import { createRowFinder } from './row-finder.js';
 import { createRowStage } from './row-stage.js';
 import { segmentsOf, type Segments } from './segments.js';
 import type { TablePlace } from './tables.js';
@@ -43,12 +44,6 @@ const NOTHING: Exchange = {
   agree: () => undefined,
   column: (own, all) => all.set(own),
 };
-
-/** A process's part of so many rows: all parts are as large, or one row larger. */
-function partOf(rank: number, size: number, rows: number): Part {
-  const begin = Math.floor((rows * rank) / size);
-  return { begin, rows: Math.floor((rows * (rank + 1)) / size) - begin };
-}
 
 /**
  * The exchanges of a plan's steps.
@@ -211,7 +206,7 @@ export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: 
       const own = floats.subarray(running.at / WORD, running.at / WORD + running.length);
       const sums = new Float64Array(own.length + 1).fill(rows);
       for (let i = 0; i < own.length; i++) sums[i]! *= own[i]!;
-      onExchange('batch norm');
+      onExchange('sums');
       peers.sumDoubles(sums);
       for (let i = 0; i < own.length; i++) own[i] = sums[i]! / sums[own.length]!;
     },
@@ -222,30 +217,6 @@ export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: 
     column(own, all) {
       onExchange('predictions');
       peers.gather(own, all, Float64Array.from(processes, (r) => partOf(r, size, all.length).rows * WORD));
-    },
-  };
-}
-
-/** What a list exchanges in the middle: doubles at some addresses of a memory, added up over all processes. */
-export function exchangesOf({ peers }: Laid, memory: WebAssembly.Memory, { onExchange = () => undefined }: Pick<TeamWatch, 'onExchange'>): { together(...placesAndCounts: readonly number[]): void } {
-  const doubles = new Float64Array(memory.buffer);
-  return {
-    together(...placesAndCounts) {
-      const views: Float64Array[] = [];
-      for (let i = 0; i < placesAndCounts.length; i += 2) views.push(doubles.subarray(placesAndCounts[i]! / 8, placesAndCounts[i]! / 8 + placesAndCounts[i + 1]!));
-      const all = new Float64Array(views.reduce((sum, { length }) => sum + length, 0));
-      let at = 0;
-      for (const view of views) {
-        all.set(view, at);
-        at += view.length;
-      }
-      onExchange('batch norm');
-      peers.sumDoubles(all);
-      at = 0;
-      for (const view of views) {
-        view.set(all.subarray(at, at + view.length));
-        at += view.length;
-      }
     },
   };
 }

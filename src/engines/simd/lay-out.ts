@@ -22,10 +22,8 @@ const MIN_ROWS = 1024;
 export interface Laid extends PassPlan {
   readonly plan: Plan;
   readonly peers: Peers;
-  /** Rows that pass at once, and rows of a step: of all processes, which have a part of each. */
+  /** Rows that pass at once (`maxRows` also in predictions), and rows of a step: of all processes, which have a part of each. */
   readonly passRows: number;
-  /** The most that pass at once, also in predictions. */
-  readonly maxRows: number;
   readonly stepRows: number;
   /** Constants of an optimizer's step: CONSTANT_WORDS each. Those of wide tables are those of all tables where they have no optimizer of their own. */
   readonly constants: { readonly dense: number; readonly tables: number; readonly wide: number };
@@ -59,6 +57,7 @@ export function layOut(plan: Plan, graph: Graph = plan.graph, tableBytes = Infin
   const room = Math.max(areas, termAreas);
   const arena = createArena(BEGIN);
   if (arena.take('barrier', 16) !== BEGIN) throw new Error('the barrier comes first');
+  const part = peers.size === 1 ? 0 : arena.take('part of the rows', 4);
   const ownRows = (rows: number): number => Math.ceil(rows / peers.size);
   const places = createPlaces(arena, graph, ownRows(maxRows));
   const numSlotWords = slotWords(optimizers.build(specs.dense), places.weightsCount);
@@ -72,7 +71,7 @@ export function layOut(plan: Plan, graph: Graph = plan.graph, tableBytes = Infin
   const gradientsOf = (name: string): PassPlan['passGradients'] => ({ at: arena.take(name, room * places.weightsCount), areaBytes });
   const passGradients = gradientsOf('dense gradients');
   return {
-    plan, peers, graph, layout, arena, places, areas, termAreas, passRows, maxRows, stepRows, passGradients,
+    plan, peers, graph, layout, arena, places, areas, termAreas, passRows, maxRows, stepRows, passGradients, part,
     gradients: stepRows > passRows ? gradientsOf('dense gradients of a step') : passGradients,
     denseSlots: { at: arena.take('dense slots', numSlotWords), gap: places.weightsCount * WORD, bytes: numSlotWords * WORD },
     constants,
@@ -86,7 +85,7 @@ export function layOut(plan: Plan, graph: Graph = plan.graph, tableBytes = Infin
     ownWeights: arena.take('own weights', areas),
     refused: arena.take('refused', 1),
     precision: step?.precision ?? 'f32',
-    allRows: peers.size === 1 || batchNorm === 'local' ? undefined : arena.take('rows of all processes', 2),
+    allRows: part === 0 || batchNorm === 'local' ? undefined : part,
     running: runningOf(graph, places),
     dropoutKeys: new Map(graph.values.flatMap((value) => (value.op === 'dropout' ? [[value.name, arena.take(`key ${value.name}`, 1)] as const] : []))),
     terms: new Map(graph.terms.map(({ name }) => [name, { weight: arena.take(`weight ${name}`, 4), loss: arena.take(`loss ${name}`, 4) }])),

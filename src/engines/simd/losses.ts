@@ -1,4 +1,5 @@
 import type { LossName, LossValue, Value, ValueOf } from '../../graph/operations.js';
+import { isKnown } from '../step-rows.js';
 import type { Lowering } from './lowering.js';
 import { ROWS } from './call-list.js';
 
@@ -44,16 +45,39 @@ const LOSSES: LossTable = {
   },
 };
 
-/** Lowers a loss, and its gradient times its weight. */
-export function lowerLoss(value: LossValue, lowering: Lowering, place: LossPlace): void {
-  const { list, places, refused } = lowering;
-  const [label, mask, weights] = ['label' in value ? value.label : undefined, value.mask, value.weights].map((column) => flat(column, lowering)) as [number, number, number];
+/** A loss, and where it goes. */
+interface PlacedLoss {
+  readonly value: LossValue;
+  readonly place: LossPlace;
+}
+
+/**
+ * Lowers losses, and their gradients times their weights.
+ * @param isBack whether these gradients are wanted: they are divided by the rows that count, also those of other processes
+ */
+export function lowerLosses(losses: readonly PlacedLoss[], lowering: Lowering, isBack: boolean): void {
+  const { list, refused, part } = lowering;
+  const read = losses.map(({ value, place }) => {
+    const [label, mask, weights] = ['label' in value ? value.label : undefined, value.mask, value.weights].map((column) => flat(column, lowering)) as [number, number, number];
+    return { value, place: { ...place, label, mask, weights } };
+  });
+  const counted = read.filter(({ value }) => !isKnown(value.mask));
   // Every worker counts all rows of a mask. Of one that is computed, others compute some.
-  if (value.mask !== undefined && mask !== places.of(value.mask).at) list.separate();
-  // The table's entry for `value.op` takes that operation's value.
-  const lower = LOSSES[value.op] as LowerLoss<LossValue>;
-  const { losses, weight, out } = place;
-  lower(value, lowering, { losses, weight, out, label, mask, weights });
-  list.emit('checkFinite', { numbers: losses, refused, count: ROWS });
-  list.emit('meanLoss', { losses, mask, out, rows: ROWS });
+  if (counted.length > 0) list.separate();
+  if (isBack && part !== 0) {
+    for (const { place: { mask, weight } } of counted) list.emit('countRows', { mask, out: countAt(weight), rows: ROWS });
+    list.together(counted.map(({ place: { weight } }) => ({ at: countAt(weight), count: 1 })));
+  }
+  for (const { value, place } of read) {
+    // The table's entry for `value.op` takes that operation's value.
+    const lower = LOSSES[value.op] as LowerLoss<LossValue>;
+    lower(value, lowering, place);
+    list.emit('checkFinite', { numbers: place.losses, refused, count: ROWS });
+    list.emit('meanLoss', { losses: place.losses, mask: place.mask, out: place.out, rows: ROWS });
+  }
+}
+
+/** Where it stands what a loss is divided by, a double; 0 where it is what this pass counts here. */
+function countAt(weight: number): number {
+  return weight + 8;
 }

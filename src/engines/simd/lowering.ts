@@ -1,16 +1,17 @@
 import type { OperationName, Parameter, Value, ValueOf } from '../../graph/operations.js';
 import type { Arena } from './arena.js';
-import type { CallList, Doubles } from './call-list.js';
-import type { Places } from './places.js';
+import type { CallList, Doubles, Gathered } from './call-list.js';
+import type { Place, Places } from './places.js';
 import type { Products } from './products.js';
 
 /** What a list of calls is for: predictions, or a pass of training, with or without moving running statistics. */
 export type Mode = 'train' | 'inspect' | 'predict';
 
-/** Some work on columns of the batch, and what it leaves there that is added up over all processes before the next turn. */
+/** Some work on columns of the batch, and what of it is added up over all processes, or put together, before the next turn. */
 export interface Turn {
-  emit(): void;
+  emit?(): void;
   readonly sums?: Doubles;
+  readonly columns?: readonly Gathered[];
 }
 
 /** What an operation is lowered with. */
@@ -35,6 +36,14 @@ export interface Lowering {
   readonly allRows: number | undefined;
   /** Turns of several values of a phase, which meet between them. */
   inTurns(turns: readonly Turn[]): void;
+  /** Where it stands which rows of those that pass this process has, two doubles: how many all have, and the first of its own; 0 where it has all. */
+  readonly part: number;
+  /** The most rows that all processes have together. */
+  readonly allMaxRows: number;
+  /** Where a column of one float a row has the rows of all processes, once they have been put together. */
+  whole(value: Value): Place;
+  /** Whether a pass comes to something for the first time that several of its values need. */
+  isFirst(what: string): boolean;
   /** Address of the word that becomes 1 where a loss, a gradient or a running statistic is not finite. */
   readonly refused: number;
 }
@@ -43,8 +52,6 @@ export interface Lowering {
 export interface Lowered<Name extends OperationName> {
   /** Whether a value of the operation takes its columns whole: for sums over the batch. */
   isByColumns?(value: ValueOf<Name>, mode: Mode): boolean;
-  /** Whether it looks at all rows of a batch in a way that does not go in turns. */
-  readonly needsAllRows?: true;
   forward(value: ValueOf<Name>, lowering: Lowering): void;
   backward(value: ValueOf<Name>, lowering: Lowering): void;
 }

@@ -1,6 +1,6 @@
-import type { FunctionName } from '../../graph/operations.js';
+import type { FunctionName, ValueOf } from '../../graph/operations.js';
 import { ROWS } from './call-list.js';
-import type { Lowered } from './lowering.js';
+import type { Lowered, Lowering } from './lowering.js';
 
 /** The numbers of functions in maps.ts of the kernels. */
 const CODES: Readonly<Record<FunctionName, number>> = { exp: 0, expm1: 1, log: 2, log1p: 3, softplus: 4, sign: 5 };
@@ -79,14 +79,13 @@ export const MAPS: { readonly [Name in 'affine' | 'map' | 'productLogit' | 'cros
   // The gradient of each row is the sum of all rows' gradients.
   batchSum: {
     isByColumns: () => true,
-    needsAllRows: true,
-    forward(value, { places, arena, list }) {
-      const [x, y] = [places.of(value.x), places.of(value)];
-      list.emit('batchSum', { x: x.at, ldx: x.ld, y: y.at, ldy: y.ld, sums: arena.take(`sums ${value.id}`, 4 * x.columns), rows: ROWS, columns: x.columns, accumulate: 0 });
+    forward(value, lowering) {
+      const [x, y] = [lowering.places.of(value.x), lowering.places.of(value)];
+      sumBatch(value, { from: x.at, ldx: x.ld, to: y.at, ldy: y.ld, columns: x.columns, accumulate: 0 }, lowering);
     },
-    backward(value, { places, arena, list, accumulate }) {
-      const [x, y] = [places.of(value.x), places.of(value)];
-      list.emit('batchSum', { x: y.gradient, ldx: y.ld, y: x.gradient, ldy: x.ld, sums: arena.take(`sums ${value.id}`, 4 * x.columns), rows: ROWS, columns: x.columns, accumulate: accumulate(value.x) });
+    backward(value, lowering) {
+      const [x, y] = [lowering.places.of(value.x), lowering.places.of(value)];
+      sumBatch(value, { from: y.gradient, ldx: y.ld, to: x.gradient, ldy: x.ld, columns: x.columns, accumulate: lowering.accumulate(value.x) }, lowering);
     },
   },
 
@@ -116,3 +115,16 @@ export const MAPS: { readonly [Name in 'affine' | 'map' | 'productLogit' | 'cros
     },
   },
 };
+
+/** Sums over the rows of all processes. */
+function sumBatch({ id, width }: ValueOf<'batchSum'>, { from, ldx, to, ldy, columns, accumulate }: Readonly<Record<'from' | 'ldx' | 'to' | 'ldy' | 'columns' | 'accumulate', number>>, { arena, list, part, inTurns }: Lowering): void {
+  const sums = arena.take(`sums ${id}`, 2 * columns);
+  if (part === 0) {
+    list.emit('batchSum', { x: from, ldx, y: to, ldy, sums, rows: ROWS, columns, accumulate });
+    return;
+  }
+  inTurns([
+    { emit: () => list.emit('batchSums', { x: from, ldx, sums, rows: ROWS, columns }), sums: { at: sums, count: width } },
+    { emit: () => list.emit('batchSumTogether', { y: to, ldy, sums, rows: ROWS, columns, accumulate }) },
+  ]);
+}

@@ -4,12 +4,12 @@ import { reachOf } from '../../graph/reach.js';
 import type { InputLayout } from '../../tables/layout.js';
 import { WORD, type Arena } from './arena.js';
 import { ROWS, type CallList } from './call-list.js';
-import { lowerLoss } from './losses.js';
+import { lowerLosses } from './losses.js';
 import type { Lowering, Mode, Turn } from './lowering.js';
 import { LOWERED } from './operations.js';
 import { inPhases } from './phases.js';
 import type { Precision } from '../precision.js';
-import type { Places } from './places.js';
+import { toFours, type Place, type Places } from './places.js';
 import { PRODUCTS } from './products.js';
 import { lowerGather, lowerLookup, type TablePlaces } from './tables.js';
 
@@ -19,7 +19,6 @@ type Computed = Exclude<Value, LossValue>;
 /** An entry of the table, whatever its operation. */
 interface Lowered {
   isByColumns?(value: Value, mode: Mode): boolean;
-  readonly needsAllRows?: true;
   forward(value: Value, lowering: Lowering): void;
   backward(value: Value, lowering: Lowering): void;
 }
@@ -40,6 +39,10 @@ export interface PassPlan {
   readonly refused: number;
   /** Where the rows stand that all processes pass together, a double; undefined where this one normalises by its own. */
   readonly allRows: number | undefined;
+  /** Where it stands which rows of those that pass this process has, two doubles: how many all have, and the first of its own; 0 where it has all. */
+  readonly part: number;
+  /** The most rows that pass at once, of all processes. */
+  readonly maxRows: number;
   readonly running: { readonly at: number; readonly length: number };
   readonly dropoutKeys: ReadonlyMap<string, number>;
   /** Of matrix products in training; predictions are in single precision. */
@@ -61,7 +64,7 @@ export interface Pass {
  * @param targets what is computed in evaluation mode
  */
 export function lowerPass(plan: PassPlan, mode: Mode, list: CallList, targets: readonly Value[] = [...plan.graph.predictions.values()]): Pass {
-  const { graph, layout, arena, places, tables, passGradients, dropoutKeys, refused, running, allRows, precision } = plan;
+  const { graph, layout, arena, places, tables, passGradients, dropoutKeys, refused, running, allRows, part, maxRows, precision } = plan;
   const input = graph.values.find((value) => value.op === 'input' && value.source.kind === 'features');
   const values = mode === 'predict' ? neededFor(graph, targets) : graph.values;
   const computed = values.filter((value): value is Computed => !isLoss(value));
@@ -75,13 +78,26 @@ export function lowerPass(plan: PassPlan, mode: Mode, list: CallList, targets: r
     const all = started.splice(0);
     for (let t = 0; t < Math.max(0, ...all.map((turns) => turns.length)); t++) {
       const turns = all.flatMap((each) => each[t] ?? []);
-      for (const turn of turns) turn.emit();
-      list.together(turns.flatMap(({ sums }) => sums ?? []));
+      if (t > 0) list.separate();
+      for (const { emit } of turns) emit?.();
+      list.together(turns.flatMap(({ sums }) => sums ?? []), turns.flatMap(({ columns }) => columns ?? []));
     }
   };
+  const wholeOf = (value: Value): Place => {
+    const room = (name: string): number => arena.take(`${name} of all rows ${value.id}`, maxRows);
+    return { at: room('value'), gradient: room('gradient'), ld: 1, width: 1, columns: toFours(1) };
+  };
+  const met = new Set<string>();
   let gradientsAt = passGradients.at;
   const lowering: Lowering = {
-    mode, places, arena, list, refused, allRows,
+    mode, places, arena, list, refused, allRows, part,
+    allMaxRows: maxRows,
+    whole: part === 0 ? places.of : wholeOf,
+    isFirst(what) {
+      const isNew = !met.has(what);
+      met.add(what);
+      return isNew;
+    },
     products: PRODUCTS[mode === 'predict' ? 'f32' : precision],
     inTurns: (turns) => void started.push(turns),
     cancelled: cancelledBiases(graph),
@@ -104,6 +120,15 @@ export function lowerPass(plan: PassPlan, mode: Mode, list: CallList, targets: r
     }
   };
 
+  const lowerTerms = (terms: readonly Term[], isBack: boolean): void => {
+    written = new Set<Value>();
+    const placed = terms.map(({ name, loss: value }) => {
+      const { weight, loss: out } = plan.terms.get(name)!;
+      return { value, place: { losses: arena.take(`row losses ${name}`, places.maxRows), weight, out } };
+    });
+    lowerLosses(placed, lowering, isBack);
+  };
+
   return {
     forward() {
       if (mode !== 'predict') {
@@ -120,13 +145,7 @@ export function lowerPass(plan: PassPlan, mode: Mode, list: CallList, targets: r
       if (mode === 'train' && running.length > 0) list.emit('checkFinite', { numbers: running.at, refused, count: running.length });
     },
 
-    losses(terms) {
-      written = new Set<Value>();
-      for (const { name, loss } of terms) {
-        const { weight, loss: out } = plan.terms.get(name)!;
-        lowerLoss(loss, lowering, { losses: arena.take(`row losses ${name}`, places.maxRows), weight, out });
-      }
-    },
+    losses: (terms) => lowerTerms(terms, false),
 
     back(terms, area) {
       gradientsAt = passGradients.at + area * passGradients.areaBytes;
@@ -137,7 +156,7 @@ export function lowerPass(plan: PassPlan, mode: Mode, list: CallList, targets: r
       }
       // Nothing else writes there for these terms; the first area holds what an update made of it.
       if (plan.areas > 1) clearUnreached(terms);
-      this.losses(terms);
+      lowerTerms(terms, true);
       for (const phase of phases.toReversed()) {
         for (const value of phase.toReversed()) {
           const isGroupWritten = value.op === 'linear' && clearUnwritten(value, places, written, list);
@@ -155,11 +174,6 @@ export function lowerPass(plan: PassPlan, mode: Mode, list: CallList, targets: r
       list.emit('refuseUnlessFinite', { refused });
     },
   };
-}
-
-/** The first operation of a graph that looks at all rows of a batch in a way that several processes cannot; undefined where there is none. */
-export function neededWhole({ values }: Graph): string | undefined {
-  return values.find((value) => !isLoss(value) && operation(value).needsAllRows === true)?.op;
 }
 
 function matricesOf(graph: Graph, places: Places) {

@@ -1,5 +1,6 @@
 import { operandsOf } from '../../graph/graph.js';
 import type { Value } from '../../graph/operations.js';
+import { differentiatedOf } from '../../graph/reach.js';
 
 /**
  * Puts values into phases with a barrier between two of them, as few as there can be: all work by rows that is ready, then all
@@ -14,12 +15,12 @@ export function inPhases<Some extends Value>(values: readonly Some[], isByColumn
   const waiting = new Set<Value>(values);
   for (let columns = false; unplaced.size > 0; columns = !columns) {
     const phase: Some[] = [];
-    /** What a phase by columns reads, and backwards adds to: once, since two shares of the columns would differ. */
+    /** What a phase by columns adds to backwards: once, since two shares of the columns would differ. */
     const taken = new Set<Value>();
     for (const value of unplaced) {
-      const operands = operandsOf(value);
-      if (isByColumns(value) !== columns || operands.some((operand) => waiting.has(operand) || (columns && taken.has(operand)))) continue;
-      if (columns) for (const operand of operands) taken.add(operand);
+      const differentiated = columns ? differentiatedOf(value) : [];
+      if (isByColumns(value) !== columns || operandsOf(value).some((operand) => waiting.has(operand)) || differentiated.some((operand) => taken.has(operand))) continue;
+      for (const operand of differentiated) taken.add(operand);
       phase.push(value);
       unplaced.delete(value);
       if (!columns) waiting.delete(value);

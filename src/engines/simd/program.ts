@@ -8,7 +8,8 @@ import { countedRows, gramianOf, meanOfParts } from '../step-rows.js';
 import { createApart, isApart } from './apart.js';
 import { WORD } from './arena.js';
 import { setClock } from './average.js';
-import { createExchange, exchangesOf } from './exchange.js';
+import { createExchange } from './exchange.js';
+import { listExchanges } from './list-exchanges.js';
 import { compile } from './compile.js';
 import { watchUpdates } from './diagnose.js';
 import { createConstantsWriter } from './constants.js';
@@ -24,7 +25,7 @@ import { createTeam, type TeamWatch } from './team.js';
 export function compileProgram(kernels: KernelModule, plan: Plan, threads: number, watch: TeamWatch): Program {
   const { graph, seed } = plan;
   const compiled = compile(plan, watch.tableBytes ?? TABLE_BYTES);
-  const { arena, places, tables, lists, terms, areas, passRows, stepRows, maxRows, peers, allRows } = compiled;
+  const { arena, places, tables, lists, terms, areas, passRows, stepRows, maxRows, peers, part } = compiled;
   const clip = plan.step?.clip;
   const emulated = whyEmulated(kernels, compiled.precision);
   if (emulated !== undefined) watch.onNotice?.(`products in ${compiled.precision} are slow here, slower than in f32, and come to the bits of fast ones: ${emulated}`);
@@ -37,7 +38,7 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
   const doubles = new Float64Array(memory.buffer);
   const view = (at: number, length: number): Float32Array => floats.subarray(at / WORD, at / WORD + length);
   const rowWork = places.groups.reduce((sum, { matrix }) => sum + 3 * matrix.inputs * matrix.panels * 8, 0);
-  const team = createTeam({ kernels, memory, apart, lists, barrier: BEGIN, threads, rowWork, exchanges: exchangesOf(compiled, memory, watch), ...watch });
+  const team = createTeam({ kernels, memory, apart, lists, barrier: BEGIN, threads, rowWork, exchanges: listExchanges(compiled, memory, watch), ...watch });
   const exchange = createExchange(compiled, memory, instantiate(kernels, memory, apart), watch);
   const load = createLoader(compiled, memory);
   const store = createStore(compiled, memory, apart);
@@ -71,7 +72,7 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
   const isRefused = (): boolean => words[compiled.refused / WORD] === 1;
 
   /** Loads this process's parts of the passes of a batch, one by one, until there are no more or `isOver`; what a step takes together is brought together at once. */
-  const forEachPart = (batch: Batch, most: number, visit: (rows: number, pass: number, begin: number, all: number) => void, isOver = (): boolean => false): void => {
+  const forEachPart = (batch: Batch, most: number, visit: (rows: number, pass: number, firstRow: number, all: number) => void, isOver = (): boolean => false): void => {
     const passes = Array.from({ length: Math.ceil(batch.rows / most) }, (_, pass) => ({ begin: pass * most, all: Math.min(most, batch.rows - pass * most) }));
     const parts = passes.map(({ begin, all }) => exchange.own(begin, all));
     const isStep = batch.rows <= stepRows;
@@ -79,22 +80,23 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
     const ofStep = parts.reduce((sum, { rows }) => sum + rows, 0);
     for (const [pass, { begin, rows }] of parts.entries()) {
       if (isOver()) break;
+      const [{ all }, firstRow] = [passes[pass]!, begin - pass * most];
       load(batch, begin, rows, pass === 0 ? ofStep : undefined);
       if (!isStep) exchange.fetch(batch, [parts[pass]!]);
       exchange.place(isStep ? pass : 0);
-      if (allRows !== undefined) doubles[allRows / 8] = passes[pass]!.all;
-      visit(rows, pass, begin, passes[pass]!.all);
+      if (part !== 0) doubles.set([all, firstRow], part / 8);
+      visit(rows, pass, firstRow, all);
     }
   };
   /** The passes of a step, until a number is not finite. */
   const forEachPass = (batch: Batch, visit: (rows: number, pass: number, firstRow: number) => void): void => {
     words[compiled.refused / WORD] = 0;
-    forEachPart(batch, passRows, (rows, pass, begin) => visit(rows, pass, begin - pass * passRows), isRefused);
+    forEachPart(batch, passRows, visit, isRefused);
   };
   const joined = (parts: readonly Map<string, TermLoss>[]): Map<string, TermLoss> => new Map([...terms.keys()].map((name) => [name, meanOfParts(parts.map((part) => part.get(name)!))]));
 
   /** What losses are divided by, where it is not by the rows that a pass counts here. */
-  const countedOf = (batch: Batch): readonly number[] | undefined => (batch.rows > passRows || peers.size > 1 ? countedRows(graph, batch) : undefined);
+  const countedOf = (batch: Batch): readonly number[] | undefined => (batch.rows > passRows || peers.size > 1 ? countedRows(graph, batch, batch.rows <= passRows) : undefined);
 
   /** The passes of a step. */
   const runPasses = (batch: Batch, weights: readonly number[]): Map<string, TermLoss> => {
@@ -112,12 +114,12 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
   /** Runs a list in evaluation mode over a batch of any size. */
   const predicted = (batch: Batch, list: 'predict' | 'evaluate', onPart: () => void): Map<string, Float32Array> => {
     const results = new Map([...compiled.predictions.keys()].map((task) => [task, new Float32Array(batch.rows)]));
-    forEachPart(batch, maxRows, (rows, part, _begin, all) => {
+    forEachPart(batch, maxRows, (rows, pass, _firstRow, all) => {
       team.run(list, rows);
       for (const [task, place] of compiled.predictions) {
         const own = new Float32Array(rows);
         firstColumn(place, rows, own, 0);
-        exchange.column(own, results.get(task)!.subarray(part * maxRows, part * maxRows + all));
+        exchange.column(own, results.get(task)!.subarray(pass * maxRows, pass * maxRows + all));
       }
       onPart();
     });

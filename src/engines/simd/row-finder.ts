@@ -1,11 +1,6 @@
 import { keptRoom } from './kept-room.js';
+import type { Part } from './part-of.js';
 import type { TablePlace } from './tables.js';
-
-/** Some rows of a batch. */
-export interface Part {
-  readonly begin: number;
-  readonly rows: number;
-}
 
 /** What a field looks up: an id a row, or where offsets are given those from a row's to the next one's. */
 interface Looked {

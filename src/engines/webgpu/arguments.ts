@@ -18,7 +18,7 @@ const KINDS: { readonly [Name in ArgumentName]: Kind } = {
   gradients: 'address', groups: 'address', hash: 'unused', high: 'float', ids: 'address', inverses: 'address', isFirstField: 'whole', k: 'whole', keep: 'float', key: 'address',
   kind: 'whole', label: 'address', ld: 'whole', lda: 'whole', ldb: 'whole', ldc: 'whole', ldd: 'whole', ldg: 'whole', ldo: 'whole', ldt: 'whole', ldx: 'whole', ldy: 'whole',
   ldz: 'whole', links: 'address', losses: 'address', low: 'float', mask: 'address', momentum: 'float', most: 'float', norm: 'address', numbers: 'address', o: 'address', offset: 'float',
-  offsets: 'address', otherScale: 'address', out: 'address', p: 'address', panels: 'whole', panelsAt: 'address', places: 'unused', pooling: 'whole', refused: 'unused', rows: 'whole',
+  offsets: 'address', otherScale: 'address', out: 'address', p: 'address', panels: 'whole', panelsAt: 'address', part: 'unused', places: 'unused', pooling: 'whole', refused: 'unused', rows: 'whole',
   running: 'address', s: 'address', scale: 'float', shift: 'address', slope: 'address', slot: 'unused', slots: 'unused', statistics: 'address', stride: 'whole', sums: 'address',
   t: 'address', table: 'table', tableRows: 'whole', threshold: 'threshold', total: 'address', turn: 'unused', w: 'address', weight: 'address', weights: 'address', width: 'whole',
   x: 'address', y: 'address', z: 'address',
