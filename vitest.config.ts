@@ -4,6 +4,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     testTimeout: 60_000,
+    hookTimeout: 60_000,
     // One worker a core: the default leaves one core idle, which is half of a small machine.
     maxWorkers: '100%',
     // npm test leaves these out, and lets files share modules, which halves what is left; npm run test:all and CI do neither. A file that begins with `@module-tag long` is one.
