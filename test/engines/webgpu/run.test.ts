@@ -6,7 +6,7 @@ import { evaluate } from '../../../src/evaluate.js';
 import { gpu } from '../../support/webgpu.js';
 import { mtl } from '../../support/mtl.js';
 import { scratchFolder } from '../../support/scratch.js';
-import { abortAtStep, smallWorld, trainSmall } from '../../support/small-run.js';
+import { abortAtStep, smallWorld, traceOf, trainSmall } from '../../support/small-run.js';
 
 type Metrics = Awaited<ReturnType<typeof trainSmall>>['metrics'];
 function expectLosses(found: Metrics, expected: Metrics, digits: number): void {
@@ -34,6 +34,26 @@ describe.skipIf(gpu === undefined)('a run on WebGPU', () => {
     const measured = await evaluate({ path: join(folder, 'whole'), device: 'cpu', signal: new AbortController().signal, onNotice: () => undefined });
     expectLosses(measured.metrics, whole.metrics, 6);
     expect(rowsOf(join(folder, 'whole')).split('\n').length).toBe(rowsOf(join(folder, 'cpu')).split('\n').length);
+  }, 240_000);
+
+  it('is stopped twice while steps are on their way, goes on there, and comes to the bytes of one that was not', async () => {
+    const folder = scratchFolder();
+    await smallWorld(folder);
+    const config = join(folder, 'esmm.yaml');
+    const set = ['training.epochs=2', 'training.batchSize=20', 'training.earlyStopping=null', 'checkpoints.everySteps=100'];
+    await trainSmall(config, { set, runDir: join(folder, 'whole'), device: 'webgpu' });
+    const parts = join(folder, 'parts');
+    let taken = 0;
+    for (const [i, count] of [9, 5].entries()) {
+      const { signal, on } = abortAtStep(count);
+      expect((await trainSmall(config, { set, ...(i > 0 ? { resume: parts } : { runDir: parts }), device: 'webgpu', signal, on })).end).toBe('interrupted');
+      const { step } = (JSON.parse(readFileSync(join(parts, 'checkpoints/last/state.json'), 'utf8')) as { sections: { loop: { step: number } } }).sections.loop;
+      // Those that were on their way when it was stopped are taken.
+      expect(step).toBeGreaterThan(taken + count);
+      taken = step;
+    }
+    await trainSmall(config, { set, resume: parts, device: 'webgpu' });
+    expect(traceOf(parts)).toEqual(traceOf(join(folder, 'whole')));
   }, 240_000);
 
   it('says on the command line what it computes on, and writes it down', async () => {
