@@ -2,8 +2,9 @@
 // stdin, and prints a line of JSON.
 import { existsSync, readFileSync } from 'node:fs';
 import v8 from 'node:v8';
-import { openGpu } from '../dist/engines/webgpu/adapter.js';
+import { createGpu } from '../dist/engines/webgpu/adapter.js';
 import { createWebGpuEngine } from '../dist/engines/webgpu/engine.js';
+import { TIMES } from '../dist/engines/webgpu/pass-times.js';
 import { UserError } from '../dist/errors.js';
 import { firstLoopState } from '../dist/training/loop-state.js';
 import { createStepper } from '../dist/training/stepper.js';
@@ -16,33 +17,50 @@ function usedMs() {
   return { allMs, threadMs: existsSync(own) ? Number(readFileSync(own, 'utf8').split(' ')[0]) / 1e6 : allMs };
 }
 
+/** Steps whose dispatches are timed. */
+const TIMED = 20;
+
 /** Takes steps, half of them for pipelines, memory and threads to be there: means of the other half. */
 async function measure(gpu, { plan, training, batches, steps }) {
   let reports = [];
-  const engine = createWebGpuEngine(gpu, { onRun: (report) => reports.push(report) });
+  const watch = { onRun: (report) => reports.push(report) };
+  const engine = createWebGpuEngine(gpu, watch);
   engine.refuseTooLarge(plan);
   const program = engine.compile(plan);
   const stepper = createStepper({ program, terms: plan.graph.terms, training, seed: plan.seed, stateOf: (_, first) => first() });
   const most = stepper.stepsAhead;
+  const take = (step, isAhead) => stepper.take(batches[step % batches.length], { ...firstLoopState(), step }, isAhead);
   const begun = [];
   let [first, firstMs] = [usedMs(), performance.now()];
   for (let step = 0; step < steps; step++) {
     if (step === steps >> 1) [reports, first, firstMs] = [[], usedMs(), performance.now()];
-    begun.push(stepper.take(batches[step % batches.length], { ...firstLoopState(), step }, most > 1));
+    begun.push(take(step, most > 1));
     if (begun.length >= most) await begun.shift();
   }
   await program.catchUp();
   const [used, ms, counted] = [usedMs(), performance.now() - firstMs, steps - (steps >> 1)];
+  // By the device's own clock, each in a pass of its own: steps of their own, one by one.
+  const dispatchMs = new Map();
+  if (gpu.device.features.has(TIMES)) {
+    watch.onDispatches = (list, times) => {
+      for (const [d, { kernels, ms: each }] of times.entries()) {
+        const name = kernels.join(' ');
+        const key = `${list} ${d} ${name}`;
+        dispatchMs.set(key, { kernels: name, ms: (dispatchMs.get(key)?.ms ?? 0) + each / TIMED });
+      }
+    };
+    for (let step = steps; step < steps + TIMED; step++) await take(step, false);
+  }
   program.dispose();
   const mean = (of) => reports.reduce((all, report) => all + of(report), 0) / counted;
   return {
     ms: ms / counted, hostMs: (used.threadMs - first.threadMs) / counted, processorMs: (used.allMs - first.allMs) / counted, handOverMs: mean(({ hostMs }) => hostMs),
-    dispatches: mean(({ dispatches }) => dispatches), bytesUp: mean(({ bytesUp }) => bytesUp), bytesDown: mean(({ bytesDown }) => bytesDown),
+    dispatches: mean(({ dispatches }) => dispatches), bytesUp: mean(({ bytesUp }) => bytesUp), bytesDown: mean(({ bytesDown }) => bytesDown), dispatchMs: [...dispatchMs.values()],
   };
 }
 
 async function answer() {
-  const gpu = await openGpu();
+  const gpu = await createGpu([TIMES]);
   if ('reason' in gpu) return { missing: `${gpu.reason}; ${gpu.fix}` };
   const { about } = gpu;
   try {

@@ -20,10 +20,31 @@ interface Measured {
   readonly dispatches: number;
   readonly bytesUp: number;
   readonly bytesDown: number;
+  /** By the device's clock: of dispatches, by their kernels, in the order of a step. Empty where it has none. */
+  readonly dispatchMs: readonly { readonly kernels: string; readonly ms: number }[];
 }
 
 /** What a process found: what it measured, or why it could not. */
 type Found = { readonly missing: string } | { readonly about: AboutGpu; readonly leftOut: string } | { readonly about: AboutGpu; readonly measured: Measured };
+
+/** Parts of a step by the kernels of a dispatch, the first that fits; those that none names are on the way there until losses were, and then on the way back. */
+const PARTS: readonly (readonly [part: string, kernels: RegExp])[] = [
+  ['lookup', /\b(lookup|lookupBags|copyColumns)\b/],
+  ['losses', /\bcheckFinite\b/],
+  ['update', /(Table|Dense)$|markRows|releaseTables/],
+];
+
+/** Milliseconds of a step on the device by part. */
+function partsOf(dispatchMs: Measured['dispatchMs']): Readonly<Record<string, number>> {
+  const parts: Record<string, number> = { lookup: 0, forward: 0, losses: 0, back: 0, update: 0 };
+  let way = 'forward';
+  for (const { kernels, ms } of dispatchMs) {
+    const part = PARTS.find(([, pattern]) => pattern.test(kernels))?.[0] ?? way;
+    if (part === 'losses') way = 'back';
+    parts[part]! += ms;
+  }
+  return parts;
+}
 
 /** Takes the steps of a workload in a process of their own. */
 function measure(work: Workload): Found {
@@ -54,5 +75,8 @@ it('webgpu', () => {
       dispatches: count(r.dispatches), 'bytes up': count(r.bytesUp), 'bytes down': count(r.bytesDown), MFLOPs: r.megaflopsPerStep.toFixed(1),
     })),
   );
+  const timed = results.filter(({ dispatchMs }) => dispatchMs.some(({ ms }) => ms > 0));
+  if (timed.length > 0) printTable('Of a step by the clock of the device, ms', timed.map(({ workload, dispatchMs }) => ({ workload, ...Object.fromEntries(Object.entries(partsOf(dispatchMs)).map(([part, ms]) => [part, ms.toFixed(3)])) })));
+  else console.log('The device has no clock, or computes nothing: there is no split of a step.');
   saveResults('webgpu', { device: about, workloads: results });
 });

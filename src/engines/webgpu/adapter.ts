@@ -96,8 +96,11 @@ async function loadDawn(): Promise<Dawn | NoGpu> {
   }
 }
 
-/** Another device of the same adapter, or why there is none. */
-export async function createGpu(): Promise<Gpu | NoGpu> {
+/**
+ * Another device of the same adapter, or why there is none.
+ * @param more features that it has where its adapter has them
+ */
+export async function createGpu(more: readonly GPUFeatureName[] = []): Promise<Gpu | NoGpu> {
   const dawn = await loadDawn();
   if ('reason' in dawn) return dawn;
   const options = (process.env[DAWN_OPTIONS] ?? '').split(',').filter((option) => option !== '');
@@ -110,7 +113,8 @@ export async function createGpu(): Promise<Gpu | NoGpu> {
   }
   const { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize } = adapter.limits;
   const hasHalf = adapter.features.has(HALF);
-  const device = await adapter.requestDevice({ requiredFeatures: hasHalf ? [HALF] : [], requiredLimits: { maxBufferSize, maxStorageBufferBindingSize } });
+  const wanted: readonly GPUFeatureName[] = [HALF, ...more];
+  const device = await adapter.requestDevice({ requiredFeatures: wanted.filter((feature) => adapter.features.has(feature)), requiredLimits: { maxBufferSize, maxStorageBufferBindingSize } });
   return gpuOn(device, instance, dawn, {
     name: adapter.info.device,
     vendor: adapter.info.vendor,

@@ -22,6 +22,8 @@ export interface ListSize {
 
 /** One dispatch: a shader, the arguments of its calls, and how many workgroups it takes. */
 export interface Dispatch {
+  /** The kernels of its calls. */
+  readonly kernels: readonly string[];
   readonly shader: string;
   readonly arguments: readonly Uint32Array<ArrayBuffer>[];
   /** The buffer that tables lie in for it. */
@@ -154,6 +156,7 @@ export function createRecorder(compiled: Compiled, memory: DeviceMemory): Record
       const { name, names, kernel, tableBuffer } = group[0]!;
       if (kernel.form !== 'own') throw new Error(`'${name}' has no dispatch of its own`);
       return {
+        kernels: [name],
         shader: ownShader({ name, names, kernel }),
         arguments: group.map(({ words }) => words),
         tableBuffer,
@@ -178,6 +181,7 @@ export function createRecorder(compiled: Compiled, memory: DeviceMemory): Record
       const codes = new Map(kernels.map(({ name }, code) => [name, code]));
       for (const { name, words } of part) putExtra(words, { calls: part.length, code: codes.get(name)! });
       dispatches.push({
+        kernels: kernels.map(({ name }) => name),
         shader: rowsShader(kernels),
         arguments: part.map(({ words }) => words),
         tableBuffer: 0,

@@ -6,6 +6,7 @@ import type { Gpu } from './adapter.js';
 import { createRecorder } from './dispatches.js';
 import { createLoader, type Loader } from './load.js';
 import { layOutDevice } from './memory.js';
+import { createPassTimes, type DispatchTime, type PassTimes } from './pass-times.js';
 import { createReadyLists } from './ready-lists.js';
 
 /** Some words of a program's memory, by their address in the memory of the kernels' own engine. */
@@ -29,6 +30,8 @@ export interface RunReport {
 /** For measuring, and for tests. */
 export interface GpuWatch {
   onRun?(report: RunReport): void;
+  /** Told what each dispatch took of a list that is waited for. It is looked at before each run; the device has to have `TIMES`. */
+  onDispatches?: ((list: ListName, times: readonly DispatchTime[]) => void) | undefined;
   /** Threads that make index lists beside this one. */
   readonly listThreads?: number;
 }
@@ -76,7 +79,8 @@ const PIECE_BYTES = 1 << 26;
 const [INFINITY, NAN] = [0x7f800000, 0x7fc00000];
 
 /** An executor for a compiled plan. */
-export function createExecutor(gpu: Gpu, compiled: Compiled, { onRun, listThreads = LIST_THREADS }: GpuWatch = {}): Executor {
+export function createExecutor(gpu: Gpu, compiled: Compiled, watch: GpuWatch = {}): Executor {
+  const { onRun, listThreads = LIST_THREADS } = watch;
   const { device } = gpu;
   const { arena, norms, terms, products, productsOfTensors, running } = compiled;
   const memory = layOutDevice(compiled, Math.floor(gpu.maxBufferBytes / WORD));
@@ -112,8 +116,8 @@ export function createExecutor(gpu: Gpu, compiled: Compiled, { onRun, listThread
 
   const lists = createReadyLists(gpu, recorder, (tableBuffer) => [m, t[tableBuffer]!, items, scratch, flags], step);
 
-  /** Writes what was loaded, and encodes a list over it; gives the number of dispatches. */
-  const encode = (encoder: GPUCommandEncoder, name: ListName, rows: number): number => {
+  /** Writes what was loaded, and encodes a list over it, in one pass, or in one a dispatch where times are wanted; gives the number of dispatches. */
+  const encode = (encoder: GPUCommandEncoder, name: ListName, rows: number, times?: PassTimes): number => {
     const list = lists.of(name);
     let dispatches = 0;
     items = larger(items, loader.items.length, STORAGE | COPY_DST);
@@ -122,17 +126,22 @@ export function createExecutor(gpu: Gpu, compiled: Compiled, { onRun, listThread
     if (loader.items.length > 0) device.queue.writeBuffer(items, 0, loader.items.words, 0, loader.items.length);
     if (rows !== stepRows) device.queue.writeBuffer(step, 0, new Uint32Array([rows, INFINITY, NAN, (Math.ceil(Math.log2(rows)) + 127) << 23]));
     stepRows = rows;
-    const pass = encoder.beginComputePass();
+    let pass = times === undefined ? encoder.beginComputePass() : undefined;
     let last: GPUComputePipeline | undefined;
     for (const dispatch of list.dispatches) {
       const [x, y, z] = dispatch.workgroups(rows, loader.lists.sizeOf);
       if (x === 0) continue;
-      if (dispatch.pipeline !== last) pass.setPipeline((last = dispatch.pipeline));
-      pass.setBindGroup(0, lists.groupOf(list, dispatch.tableBuffer), [dispatch.argumentsAt]);
-      pass.dispatchWorkgroups(x, y, z);
+      if (times !== undefined) {
+        pass?.end();
+        [pass, last] = [encoder.beginComputePass(times.next(dispatch.kernels)), undefined];
+      }
+      if (dispatch.pipeline !== last) pass!.setPipeline((last = dispatch.pipeline));
+      pass!.setBindGroup(0, lists.groupOf(list, dispatch.tableBuffer), [dispatch.argumentsAt]);
+      pass!.dispatchWorkgroups(x, y, z);
       dispatches++;
     }
-    pass.end();
+    pass?.end();
+    times?.finish(encoder);
     return dispatches;
   };
   const keepIn = (encoder: GPUCommandEncoder, post: number): void => {
@@ -197,13 +206,17 @@ export function createExecutor(gpu: Gpu, compiled: Compiled, { onRun, listThread
     async run(name, rows, more = []) {
       const begin = onRun === undefined ? 0 : monotonicMs();
       const encoder = device.createCommandEncoder();
-      const dispatches = encode(encoder, name, rows);
+      const times = watch.onDispatches === undefined ? undefined : createPassTimes(gpu, lists.of(name).dispatches.length);
+      const dispatches = encode(encoder, name, rows, times);
       const ranges = doublesOf(name);
       const handedOver = onRun === undefined ? 0 : monotonicMs();
       const pieces = [...stepRanges, ...ranges, ...more].map(pieceOf).concat([{ from: flags, at: 0, words: 4, into: ([flag]) => (isRefused = flag !== 0) }]);
       await take(encoder, pieces);
       onRun?.({ list: name, dispatches, hostMs: handedOver - begin, waitMs: monotonicMs() - handedOver, bytesUp: (loader.upload.length + loader.items.length) * WORD, bytesDown: pieces.reduce((sum, piece) => sum + piece.words * WORD, 0) });
       for (const range of [...stepRanges, ...ranges]) widen(range.at, range.words / 2);
+      if (times === undefined) return;
+      watch.onDispatches?.(name, await times.read());
+      times.dispose();
     },
 
     post(name, rows, post) {
