@@ -49,7 +49,7 @@ export function leafCursor(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory
     if (page.values !== undefined) readers = NONE;
     else if (pages.dictionary !== undefined && pages.dictionary !== dictionary) {
       const plain = readersOf(leaf, pages.dictionary);
-      readers = { ...plain, text: textCache(plain.text, plain.count, memory) };
+      readers = { ...plain, text: textCache(plain.text, plain.count, memory), mayBeNaN: plain.mayBeNaN && (plain.raw === undefined || holdsNaN(plain.raw)) };
     }
     ({ dictionary } = pages);
     return true;
@@ -67,22 +67,24 @@ export function leafCursor(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory
     for (let i = 0; i < count; i++) if (found[i]! < 0 || found[i]! >= readers.count) throw new Error(DAMAGED);
   };
 
-  /** Takes the numbers of the next `count` values; where their text may say more, `found` has their places. */
+  /** Takes the numbers of the next `count` values. Where the page has places, they are in `found`; else the values stand in a row. */
   const takeNumbers = (into: Float64Array, at: number, count: number): void => {
     const { places } = page!;
     const { raw, number, count: most } = readers;
-    const first = passed - base;
-    if (places === undefined && first + count > most) throw new Error(DAMAGED);
-    if (places === undefined && raw !== undefined) into.set(raw.subarray(first, first + count), at);
-    if (places === undefined) {
-      if (!(raw instanceof Int32Array)) for (let i = 0; i < count; i++) found[i] = first + i;
-      passed += count;
-    } else {
+    if (places !== undefined) {
       places.read(found, count);
-      for (let i = 0; i < count; i++) if (found[i]! < 0 || found[i]! >= most) throw new Error(DAMAGED);
-      if (raw !== undefined) for (let i = 0; i < count; i++) into[at + i] = raw[found[i]!]!;
+      for (let i = 0; i < count; i++) {
+        const place = found[i]!;
+        if (place < 0 || place >= most) throw new Error(DAMAGED);
+        into[at + i] = raw === undefined ? number(place) : raw[place]!;
+      }
+      return;
     }
-    if (raw === undefined) for (let i = 0; i < count; i++) into[at + i] = number(found[i]!);
+    const first = passed - base;
+    if (first + count > most) throw new Error(DAMAGED);
+    if (raw !== undefined) into.set(raw.subarray(first, first + count), at);
+    else for (let i = 0; i < count; i++) into[at + i] = number(first + i);
+    passed += count;
   };
 
   const cursor: LeafCursor = {
@@ -131,13 +133,13 @@ export function leafCursor(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory
           base = passed;
         }
         const first = at + done;
+        const place = passed - base;
         takeNumbers(into, first, there);
-        const mayBeNaN = !(readers.raw instanceof Int32Array);
         let numTexts = 0;
-        if (mayBeNaN) {
+        if (readers.mayBeNaN) {
           for (let i = 0; i < there; i++) {
             if (!Number.isNaN(into[first + i])) continue;
-            texts[i] = readers.text(found[i]!);
+            texts[i] = readers.text(page!.places === undefined ? place + i : found[i]!);
             numTexts++;
           }
         }
@@ -167,11 +169,19 @@ interface Readers {
   readonly text: At<string>;
   readonly number: At<number>;
   readonly raw: RawNumbers | undefined;
+  /** Whether a number may say less than its text. */
+  readonly mayBeNaN: boolean;
   readonly count: number;
 }
 
-const NONE: Readers = { text: () => '', number: () => NaN, raw: undefined, count: 0 };
+const NONE: Readers = { text: () => '', number: () => NaN, raw: undefined, mayBeNaN: true, count: 0 };
 
 function readersOf({ type }: Leaf, values: Values): Readers {
-  return { text: type.text(values), number: type.number?.at(values) ?? (() => NaN), raw: type.number?.raw?.(values), count: values.count };
+  const raw = type.number?.raw?.(values);
+  return { text: type.text(values), number: type.number?.at(values) ?? (() => NaN), raw, mayBeNaN: raw === undefined || raw instanceof Float64Array, count: values.count };
+}
+
+function holdsNaN(numbers: RawNumbers): boolean {
+  for (let i = 0; i < numbers.length; i++) if (Number.isNaN(numbers[i])) return true;
+  return false;
 }
