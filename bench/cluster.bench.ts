@@ -3,10 +3,10 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { it } from 'vitest';
 import { HERE, inFolder, LAUNCHER, linkTimes, stepsMirrored, stepsTogether, writeWork, type Place } from './cluster/jobs.js';
-import { measuredLink, shapeOf, stepMs, totalOf, type StepShape } from './cluster/model.js';
+import { measuredLink, shapeOf, stepMs, totalOf, type StepShape, type Work } from './cluster/model.js';
 import { whyNoNamespaces, withLink } from './cluster/namespaces.js';
 import { payingOf, type Paying } from './cluster/paying.js';
-import { splitOf, workMsOf } from './cluster/split.js';
+import { splitOf, workOf } from './cluster/split.js';
 import { linkRows, markdownOf, payingRows, sentRows, stepRows, type Measured, type MeasuredLink, type Rows } from './cluster/tables.js';
 import { clusterWorks, payingWorks, type NamedWork } from './cluster/works.js';
 import { withSection } from './models/table.js';
@@ -37,24 +37,24 @@ interface Prepared {
   readonly work: NamedWork;
   readonly path: string;
   readonly shapes: ReadonlyMap<number, StepShape>;
-  /** Milliseconds of one of so many processes, all of which work at once and exchange nothing. */
-  readonly workMs: ReadonlyMap<number, number>;
+  /** Of one of so many processes, all of which work at once and exchange nothing. */
+  readonly works: ReadonlyMap<number, Work>;
 }
 
 async function prepare(work: NamedWork, folder: string): Promise<Prepared> {
   const path = writeWork(folder, work.name, work);
-  const workMs = new Map<number, number>();
+  const works = new Map<number, Work>();
   for (const processes of PROCESSES) {
-    workMs.set(processes, workMsOf(await stepsMirrored(processes, path, threadsOf(processes), processes)));
+    works.set(processes, workOf(await stepsMirrored(processes, path, threadsOf(processes), processes)));
   }
-  return { work, path, workMs, shapes: new Map(PROCESSES.map((processes) => [processes, shapeOf(work.plan, work.batches, processes)])) };
+  return { work, path, works, shapes: new Map(PROCESSES.map((processes) => [processes, shapeOf(work.plan, work.batches, processes)])) };
 }
 
-async function measureTogether({ work, path, shapes, workMs }: Prepared, place: Place, { between, processes, msOf }: MeasuredLink): Promise<Measured> {
+async function measureTogether({ work, path, shapes, works }: Prepared, place: Place, { between, processes, msOf }: MeasuredLink): Promise<Measured> {
   const threads = threadsOf(processes);
   const split = splitOf(await stepsTogether(place, processes, path, threads));
   const shape = shapes.get(processes)!;
-  return { workload: work.name, between, processes, threads, ...split, model: { stepMs: stepMs(workMs.get(processes)!, shape, measuredLink(msOf)), bytes: totalOf(shape).bytes } };
+  return { workload: work.name, between, processes, threads, ...split, model: { stepMs: stepMs(works.get(processes)!, shape, measuredLink(msOf)), bytes: totalOf(shape).bytes } };
 }
 
 it('cluster', async ({ skip }) => {

@@ -13,6 +13,12 @@ export interface Peers {
   /** Everyone's numbers added up in place, in double precision and the order of ranks. */
   sumFloats(numbers: Float32Array): void;
   sumDoubles(numbers: Float64Array): void;
+  /** Begins to add floats up, as `sumFloats` does, while this process does other things, also with the others; nobody touches them before `endSum`, and one sum is under way at a time. */
+  beginSum(numbers: Float32Array): void;
+  /** Sees how far it is: it moves on when it is looked at. */
+  goOn(): void;
+  /** Waits for its end; nothing where none has begun. */
+  endSum(): void;
   /** Puts everyone's numbers one behind the other into `all`: so many bytes of each, as many of each as of this one where nothing is said. */
   gather(own: Numbers, all: Numbers, bytes?: Float64Array): void;
   /** Sends each its part of `out`, and puts what each has sent into `into`: parts of so many bytes, in the order of ranks. */
@@ -41,6 +47,9 @@ export const ALONE: Peers = {
   size: 1,
   sumFloats: () => undefined,
   sumDoubles: () => undefined,
+  beginSum: () => undefined,
+  goOn: () => undefined,
+  endSum: () => undefined,
   gather: copy,
   exchange: (out, _outBytes, into) => copy(out, into),
   texts: (own) => [own],

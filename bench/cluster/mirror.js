@@ -12,15 +12,19 @@ export function mirrorPeers(size) {
   };
   const bytesOf = ({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength);
   const others = (each) => Array.from({ length: size - 1 }, () => each);
+  const sumFloats = (numbers) => {
+    // A piece to its owner, and the sums of one's own piece to all, as in native/mpi.c.
+    const pieces = Array.from({ length: size }, (_, r) => 4 * (Math.floor((numbers.length * (r + 1)) / size) - Math.floor((numbers.length * r) / size)));
+    count([...pieces.slice(1), ...others(pieces[0])]);
+    for (let i = 0; i < numbers.length; i++) numbers[i] *= size;
+  };
   return {
     rank: 0,
     size,
-    sumFloats(numbers) {
-      // A piece to its owner, and the sums of one's own piece to all, as in native/mpi.c.
-      const pieces = Array.from({ length: size }, (_, r) => 4 * (Math.floor((numbers.length * (r + 1)) / size) - Math.floor((numbers.length * r) / size)));
-      count([...pieces.slice(1), ...others(pieces[0])]);
-      for (let i = 0; i < numbers.length; i++) numbers[i] *= size;
-    },
+    sumFloats,
+    beginSum: sumFloats,
+    goOn: () => undefined,
+    endSum: () => undefined,
     sumDoubles(numbers) {
       count(others(8 * (numbers.length + 1)));
       for (let i = 0; i < numbers.length; i++) numbers[i] *= size;

@@ -11,8 +11,9 @@ import { ALONE } from '../../src/peers.js';
 /** What a step of several processes exchanges depends on. */
 export interface StepShape {
   readonly processes: number;
-  /** Numbers of all dense weights. */
+  /** Numbers of all dense weights, and of those whose gradients pass while others are computed. */
   readonly weights: number;
+  readonly early: number;
   readonly terms: number;
   /** Sums of batch norms in a step, by exchange: how many doubles. */
   readonly sums: readonly number[];
@@ -30,6 +31,13 @@ interface Counted {
   readonly numbers: number;
 }
 
+/** What a process does in a step, in ms. */
+export interface Work {
+  readonly workMs: number;
+  /** Between the begin of a sum of gradients and the point where it is waited for. */
+  readonly meanwhileMs: number;
+}
+
 /** A link between processes: milliseconds of an exchange in which each sends so many bytes to each of so many others, and receives as many. */
 export type Link = (bytes: number, others: number) => number;
 
@@ -38,7 +46,7 @@ export type Link = (bytes: number, others: number) => number;
  * @param ranks the processes that count, all of them if left out
  */
 export function shapeOf(plan: Plan, batches: readonly Batch[], processes: number, ranks: readonly number[] = Array.from({ length: processes }, (_, r) => r)): StepShape {
-  const { tables, places, areas, lists, allRows, running } = compile({ ...plan, peers: { ...ALONE, size: processes } });
+  const { tables, places, areas, lists, allRows, running, early } = compile({ ...plan, peers: { ...ALONE, size: processes } });
   const share = 1 / (batches.length * ranks.length);
   const ownRows = batches.flatMap((batch) => ranks.map((rank) => partOf(rank, processes, batch.rows).rows)).reduce((sum, rows) => sum + rows * share, 0);
   const argumentsOf = (exchange: keyof Exchanges): readonly (readonly number[])[] => lists.pass.flatMap(({ kernel, args }) => (kernel === exchange ? [args] : []));
@@ -61,6 +69,7 @@ export function shapeOf(plan: Plan, batches: readonly Batch[], processes: number
   return {
     processes,
     weights: areas * places.weightsCount,
+    early: early?.count ?? 0,
     terms: plan.graph.terms.length,
     sums: [
       ...argumentsOf('together').map((args) => args.reduce((sum, value, i) => (i % 2 === 1 ? sum + value : sum), 0)),
@@ -74,11 +83,12 @@ export function shapeOf(plan: Plan, batches: readonly Batch[], processes: number
 }
 
 /** What a process sends in a step, on average: the bytes of each exchange, by purpose. */
-export function sentOf({ processes, weights, terms, sums, columns, dealt, small }: StepShape): ReadonlyMap<Exchanged, readonly number[]> {
+export function sentOf({ processes, weights, early, terms, sums, columns, dealt, small }: StepShape): ReadonlyMap<Exchanged, readonly number[]> {
   const others = processes - 1;
   const added = (counts: readonly number[]): number[] => counts.map((count) => 8 * (count + 1) * others);
   const [hasDealt, hasSmall] = [dealt.tables > 0, small.tables > 0];
-  const pieces = (4 * weights * others) / processes;
+  // Pieces to those who add them up, and the sums back.
+  const summed = (numbers: number): number[] => Array<number>(2).fill((4 * numbers * others) / processes);
   return new Map<Exchanged, readonly number[]>([
     ['row numbers', hasDealt ? [4 * dealt.tables * others, 4 * dealt.rows] : []],
     ['rows', hasDealt ? [4 * dealt.numbers] : []],
@@ -86,8 +96,7 @@ export function sentOf({ processes, weights, terms, sums, columns, dealt, small 
     ['columns', columns.map((count) => 4 * count * others)],
     // Losses and the rows that each counts, and whether a number is not finite; then that alone.
     ['losses', added([1 + 2 * terms, 1])],
-    // Pieces to those who add them up, and the sums back.
-    ['dense gradients', [pieces, pieces]],
+    ['dense gradients', [...(early > 0 ? summed(early) : []), ...summed(weights - early)]],
     ['row gradients', hasDealt ? [4 * dealt.numbers] : []],
     ['small tables', hasSmall ? [small.tables, small.rows, small.numbers].map((count) => 4 * count * others) : []],
   ]);
@@ -101,11 +110,14 @@ export function totalOf(shape: StepShape): { readonly exchanges: number; readonl
 
 /**
  * The time of a step.
- * @param workMs of a process: its part of the rows, and what it copies for the others
+ * @param work of a process, in ms: its part of the rows, and what it copies for the others; of that, what it computes while gradients pass
  */
-export function stepMs(workMs: number, shape: StepShape, link: Link): number {
+export function stepMs({ workMs, meanwhileMs }: Work, shape: StepShape, link: Link): number {
   const others = shape.processes - 1;
-  return [...sentOf(shape).values()].flat().reduce((sum, bytes) => sum + link(bytes / others, others), workMs);
+  const msOf = (sizes: readonly number[]): number => sizes.reduce((sum, bytes) => sum + link(bytes / others, others), 0);
+  const sent = sentOf(shape);
+  const hidden = shape.early > 0 ? Math.min(meanwhileMs, msOf(sent.get('dense gradients')!.slice(0, 2))) : 0;
+  return workMs + msOf([...sent.values()].flat()) - hidden;
 }
 
 /** A link of which latency and bandwidth are known. */

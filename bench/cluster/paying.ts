@@ -1,6 +1,6 @@
 import { HERE, stepsMirrored, stepsTogether, writeWork } from './jobs.js';
 import { linkOf, shapeOf, stepMs, totalOf, type Link } from './model.js';
-import { splitOf, workMsOf } from './split.js';
+import { splitOf, workOf } from './split.js';
 import type { NamedWork } from './works.js';
 
 /** How many times as fast machines are together as one of them, by the model. */
@@ -31,9 +31,9 @@ export async function payingOf(work: NamedWork, folder: string, threads: number)
   const found: Paying[] = [];
   for (const machines of MACHINES) {
     const shape = shapeOf(work.plan, work.batches.slice(0, 4), machines);
-    const workMs = workMsOf(await stepsMirrored(1, path, threads, machines));
+    const ofEach = workOf(await stepsMirrored(1, path, threads, machines));
     const { bytes: sentBytes, exchanges } = totalOf(shape);
-    found.push({ workload: work.name, machines, aloneMs, workMs, sentBytes, exchanges, speedups: NETWORKS.map(({ link }) => aloneMs / stepMs(workMs, shape, link)) });
+    found.push({ workload: work.name, machines, aloneMs, workMs: ofEach.workMs, sentBytes, exchanges, speedups: NETWORKS.map(({ link }) => aloneMs / stepMs(ofEach, shape, link)) });
   }
   return found;
 }

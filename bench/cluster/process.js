@@ -19,15 +19,24 @@ function now() {
 function watched(own) {
   const seen = [];
   let what = 'other';
-  const timed = (exchange) => (...args) => {
+  const timed = (exchange, isBegun) => (...args) => {
     const before = own.sent();
     const beginMs = now();
     exchange(...args);
     const endMs = now();
     const after = own.sent();
-    seen.push({ what, beginMs, endMs, bytes: after.bytes - before.bytes, messages: after.messages - before.messages });
+    seen.push({ what, beginMs, endMs, bytes: after.bytes - before.bytes, messages: after.messages - before.messages, isBegun });
   };
-  const all = Object.fromEntries(['sumFloats', 'sumDoubles', 'gather', 'exchange'].map((call) => [call, timed(own[call])]));
+  const all = Object.fromEntries(['sumFloats', 'beginSum', 'endSum', 'sumDoubles', 'gather', 'exchange'].map((call) => [call, timed(own[call], call === 'beginSum')]));
+  // What is sent while the process computes belongs to the sum that is under way.
+  all.goOn = () => {
+    const before = own.sent();
+    own.goOn();
+    const after = own.sent();
+    const begun = seen.findLast(({ isBegun }) => isBegun);
+    begun.bytes += after.bytes - before.bytes;
+    begun.messages += after.messages - before.messages;
+  };
   return { peers: { ...own, ...all }, onExchange: (next) => (what = next), take: () => seen.splice(0) };
 }
 

@@ -1,4 +1,5 @@
 import type { Exchanged } from '../../src/engines/simd/kernels.js';
+import type { Work } from './model.js';
 
 /** Milliseconds on a clock that all processes share. */
 interface Span {
@@ -8,7 +9,7 @@ interface Span {
 
 /** A step of one process: all that it took, and its exchanges with others, in their order. */
 export interface StepTimes extends Span {
-  readonly exchanges: readonly (Span & { readonly what: Exchanged; readonly bytes: number; readonly messages: number })[];
+  readonly exchanges: readonly (Span & { readonly what: Exchanged; readonly bytes: number; readonly messages: number; readonly isBegun?: boolean })[];
 }
 
 /** What a process sends in a step for one purpose. */
@@ -58,9 +59,17 @@ export function splitOf(processes: readonly (readonly StepTimes[])[]): Split {
   return { stepMs: of('stepMs'), computeMs: of('computeMs'), exchangeMs: of('exchangeMs'), waitMs: of('waitMs'), sent };
 }
 
-/** Milliseconds of steps that are work alone: what they give mirror images is no exchange. */
-export function workMsOf(processes: readonly (readonly StepTimes[])[]): number {
-  return splitOf(processes.map((steps) => steps.map((step) => ({ ...step, exchanges: [] })))).stepMs;
+/** Steps that are work alone: what they give mirror images is no exchange. */
+export function workOf(processes: readonly (readonly StepTimes[])[]): Work {
+  const msOf = (spansOf: (step: StepTimes) => Span): number => splitOf(processes.map((steps) => steps.map((step) => ({ ...spansOf(step), exchanges: [] })))).stepMs;
+  return {
+    workMs: msOf((step) => step),
+    meanwhileMs: msOf(({ beginMs, exchanges }) => {
+      // The next one that is for dense gradients is its end.
+      const begun = exchanges.findIndex(({ isBegun }) => isBegun === true);
+      return begun === -1 ? { beginMs, endMs: beginMs } : { beginMs: exchanges[begun]!.endMs, endMs: exchanges.slice(begun + 1).find(({ what }) => what === 'dense gradients')!.beginMs };
+    }),
+  };
 }
 
 /** What a process sends in a step in all. */

@@ -12,6 +12,10 @@ export interface MpiAddon {
   exchange(out: Numbers, outBytes: Float64Array, into: Numbers, intoBytes: Float64Array, timeout: number): void;
   sumDoubles(numbers: Float64Array, timeout: number): void;
   sumFloats(numbers: Float32Array, timeout: number): void;
+  /** What `sumFloats` does, while the process goes on: nobody touches the numbers before its end. */
+  beginSum(numbers: Float32Array): void;
+  goOn(): void;
+  endSum(timeout: number): void;
   /** Bytes and messages that went to other processes so far. */
   sent(): readonly [number, number];
   /** Ends MPI where all end well. */

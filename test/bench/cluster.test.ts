@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { mirrorPeers } from '../../bench/cluster/mirror.js';
 import { linkOf, measuredLink, sentOf, shapeOf, stepMs, totalOf, type StepShape } from '../../bench/cluster/model.js';
-import { allSent, splitOf, type StepTimes } from '../../bench/cluster/split.js';
+import { allSent, splitOf, workOf, type StepTimes } from '../../bench/cluster/split.js';
 import { batchesOf, planOf, type Workload } from '../../bench/workloads.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import type { Exchanged } from '../../src/engines/simd/kernels.js';
@@ -28,8 +28,17 @@ describe('the time of a step that processes take together', () => {
   });
 });
 
+describe('the work of a step', () => {
+  it('is all of it among mirror images, and what is computed while gradients pass', () => {
+    const begun = { ...exchange(4, 5, 0), what: 'dense gradients' as const, isBegun: true };
+    const steps: StepTimes[] = [{ beginMs: 0, endMs: 10, exchanges: [exchange(2, 3, 0), begun, exchange(6, 7, 0), { ...exchange(8, 8, 0), what: 'dense gradients' }] }];
+    expect(workOf([steps])).toEqual({ workMs: 10, meanwhileMs: 3 });
+    expect(workOf([[{ beginMs: 0, endMs: 10, exchanges: [exchange(2, 3, 0)] }]])).toEqual({ workMs: 10, meanwhileMs: 0 });
+  });
+});
+
 describe('the model of a step', () => {
-  const shape: StepShape = { processes: 2, weights: 1000, terms: 2, sums: [32], columns: [60, 20], dealt: { tables: 1, rows: 100, numbers: 800 }, small: { tables: 1, rows: 10, numbers: 80 } };
+  const shape: StepShape = { processes: 2, weights: 1000, early: 0, terms: 2, sums: [32], columns: [60, 20], dealt: { tables: 1, rows: 100, numbers: 800 }, small: { tables: 1, rows: 10, numbers: 80 } };
 
   it('counts the bytes of each exchange', () => {
     expect(Object.fromEntries(sentOf(shape))).toEqual({
@@ -49,9 +58,19 @@ describe('the model of a step', () => {
   });
 
   it('adds up work, latencies and bytes', () => {
+    const work = { workMs: 2, meanwhileMs: 0.02 };
     // A gigabit a second is 125 bytes a microsecond.
-    expect(stepMs(2, shape, linkOf(0.05, 1))).toBeCloseTo(2 + 14 * 0.05 + 11_816 / 125_000, 12);
-    expect(stepMs(2, { ...shape, processes: 4 }, linkOf(0.05, 1))).toBeCloseTo(2 + 14 * 0.05 + totalOf({ ...shape, processes: 4 }).bytes / 125_000, 12);
+    expect(stepMs(work, shape, linkOf(0.05, 1))).toBeCloseTo(2 + 14 * 0.05 + 11_816 / 125_000, 12);
+    expect(stepMs(work, { ...shape, processes: 4 }, linkOf(0.05, 1))).toBeCloseTo(2 + 14 * 0.05 + totalOf({ ...shape, processes: 4 }).bytes / 125_000, 12);
+  });
+
+  it('hides what passes while others are computed, as long as they are', () => {
+    const early = { ...shape, early: 600 };
+    expect(sentOf(early).get('dense gradients')).toEqual([1200, 1200, 800, 800]);
+    const [slow, passes] = [linkOf(0.05, 1), 2 * (0.05 + 1200 / 125_000)];
+    const all = 2 + 16 * 0.05 + 11_816 / 125_000;
+    expect(stepMs({ workMs: 2, meanwhileMs: 0.02 }, early, slow)).toBeCloseTo(all - 0.02, 12);
+    expect(stepMs({ workMs: 2, meanwhileMs: 1 }, early, slow)).toBeCloseTo(all - passes, 12);
   });
 
   it('reads a link off what was measured, also beyond it', () => {
@@ -65,11 +84,12 @@ describe('the model of a step', () => {
   it.each([
     ['batch norm over all rows', 'global', mmoe],
     ['batch norm over the rows of each', 'local', mmoe],
+    ['a first layer that passes early', 'global', { ...mmoe, model: { name: 'mmoe', experts: { count: 3, hidden: [160] }, tower: { hidden: [9, 5] } } }],
     // Mirror images have as many rows as it has: those with more would lack what belongs to the last.
     ['losses of pairs within groups', 'global', { ...mmoe, batchRows: 88 }, { name: 'pairwise', by: BY }],
     ['losses of two numbers within groups', 'local', mmoe, { name: 'jrc', by: BY }],
     ['weights by their own sum', 'local', { ...mmoe, model: { name: 'dcmt' } }],
-  ] as const)('counts what the engine sends, with %s', async (_, batchNorm, work, loss?: object) => {
+  ] as const)('counts what the engine sends, with %s', async (name, batchNorm, work, loss?: object) => {
     const own = planOf(work, 0.002);
     const [plan, batches] = [{ ...(loss === undefined ? own : planWith(own, work, loss)), dealtRows: 100, batchNorm }, batchesOf(work, 3, 0.002).map(withGroups)];
     const mirror = mirrorPeers(4);
@@ -86,7 +106,9 @@ describe('the model of a step', () => {
       expect([...losses.values()].every(({ mean }) => Number.isFinite(mean))).toBe(true);
     }
     count();
-    const modelled = sentOf(shapeOf(plan, batches, 4, [0]));
+    const shape = shapeOf(plan, batches, 4, [0]);
+    expect(shape.early > 0).toBe(name.endsWith('passes early'));
+    const modelled = sentOf(shape);
     expect([...sent.keys()].sort()).toEqual([...modelled].flatMap(([name, sizes]) => (sizes.length > 0 ? [name] : [])).sort());
     for (const [name, sizes] of modelled) expect([name, sent.get(name) ?? 0]).toEqual([name, expect.closeTo(sizes.reduce((sum, bytes) => sum + bytes, 0), 6)]);
     expect(modelled.get('rows')![0]).toBeGreaterThan(0);

@@ -24,6 +24,13 @@ describe.each([OPEN_MPI, MPICH])('processes of $name', { timeout: 60_000 }, (mpi
     expect(code).toBe(0);
   });
 
+  it('sum to the same bits while they do other things', async (context) => {
+    needsMpi(context, mpi);
+    const { code, lines } = await found(mpi, 3, 'early');
+    expect(lines).toEqual([0, 1, 2].map((rank) => ({ rank, isSame: true, sum: 3, isAsMuch: true })));
+    expect(code).toBe(0);
+  });
+
   it('send each other parts of any size', async (context) => {
     needsMpi(context, mpi);
     const { lines } = await found(mpi, 3, 'parts');
@@ -58,6 +65,13 @@ describe.each([OPEN_MPI, MPICH])('processes of $name', { timeout: 60_000 }, (mpi
   it('name the one that gives no answer, and end with all others', async (context) => {
     needsMpi(context, mpi);
     const { code, lines } = await found(mpi, 3, 'silent', { MTL_MPI_WAIT: '1' });
+    expect(lines.map(({ error }) => error)).toEqual([0, 2].map((rank) => `process ${rank} has waited 1 s for process 1; see what became of it, and go on from the last checkpoint with --resume auto`));
+    expect(code).not.toBe(0);
+  });
+
+  it('name the one that a sum under way waits for', async (context) => {
+    needsMpi(context, mpi);
+    const { code, lines } = await found(mpi, 3, 'late', { MTL_MPI_WAIT: '1' });
     expect(lines.map(({ error }) => error)).toEqual([0, 2].map((rank) => `process ${rank} has waited 1 s for process 1; see what became of it, and go on from the last checkpoint with --resume auto`));
     expect(code).not.toBe(0);
   });

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Workload } from '../../bench/workloads.js';
 import { planSize } from '../../src/engines/plan-size.js';
+import { compile } from '../../src/engines/simd/compile.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { ALONE, type Peers } from '../../src/peers.js';
 import { MPICH, needsMpi, OPEN_MPI } from '../support/mpi.js';
@@ -9,6 +10,8 @@ import { distance, together, trainedAlone, trainedBy, trainingOf } from '../supp
 
 /** Dropout, batch norm also within an activation, tables of all sizes and widths that end within a vector. */
 const WORK: Workload = { name: 'mmoe', batchRows: 250, width: 6, numbers: ['D0', 'D1'], model: { name: 'mmoe', experts: { count: 3, hidden: [10], activation: 'dice', dropout: 0.2 }, tower: { hidden: [9], activation: 'tanh' } } };
+/** Its first matrix is large enough to be added up while others are computed. */
+const WIDE: Workload = { ...WORK, model: { name: 'mmoe', experts: { count: 3, hidden: [160] }, tower: { hidden: [9] } } };
 const BAGS: Workload = { ...WORK, bags: { '210': 2, '110_14': 6 }, embeddings: { name: 'row-wise-adagrad' } };
 
 describe('several processes', { timeout: 300_000 }, () => {
@@ -23,15 +26,17 @@ describe('several processes', { timeout: 300_000 }, () => {
     }
   });
 
-  it('have the same bits for any number of threads', async (context) => {
+  it.for([['small', WORK], ['wide', WIDE]] as const)('have the same bits for any number of threads, of a model that is %s', async ([name, work], context) => {
     needsMpi(context, OPEN_MPI);
-    const training = trainingOf(WORK, {}, 20);
+    const training = trainingOf(work, {}, 20);
+    expect(compile({ ...training.plan, peers: { ...ALONE, size: 2 } }).early !== undefined).toBe(name === 'wide');
     expect(await trainedBy(OPEN_MPI, 2, training, 2)).toEqual(await trainedBy(OPEN_MPI, 2, training, 1));
   });
 
   // What is clipped, averaged, accumulated and pooled is so over all rows; of a batch of three rows some processes have none.
   it.each([
     ['bags', BAGS, {}],
+    ['a wide layer', WIDE, {}],
     ['a limit of the norm', WORK, { clip: { norm: 0.01, apart: false } }],
     ['limits apart', WORK, { clip: { norm: 0.01, apart: true } }],
     ['an average', WORK, { average: { decay: 0.9 } }],
@@ -45,9 +50,9 @@ describe('several processes', { timeout: 300_000 }, () => {
     }
   });
 
-  it('refuse a step together, and go on with the next', async (context) => {
+  it.for([['small', WORK], ['wide', WIDE]] as const)('refuse a step together, and go on with the next, of a model that is %s', async ([, work], context) => {
     needsMpi(context, OPEN_MPI);
-    const training = trainingOf(WORK, {}, 4);
+    const training = trainingOf(work, {}, 4);
     // Of the second process's rows.
     training.batches[2]!.numbers.get('D0')![200] = Infinity;
     const [alone, both] = [await trainedAlone(training), together(await trainedBy(OPEN_MPI, 2, training))];

@@ -22,6 +22,36 @@ const steps = {
     peers.sumDoubles(doubles);
     tell({ floats: [floats[0], floats[500], floats[1000]], doubles: [...doubles] });
   },
+  early() {
+    // Further messages than one to each; meanwhile others are exchanged.
+    const numbers = Float32Array.from({ length: 100_003 }, (_, i) => Math.fround(Math.sin(i * (rank + 1)) * 10 ** ((i + rank) % 7)));
+    const [at, begun] = [numbers.slice(), numbers.slice()];
+    const before = peers.sent().bytes;
+    peers.sumFloats(at);
+    const between = peers.sent().bytes;
+    peers.endSum();
+    peers.beginSum(begun);
+    peers.goOn();
+    const doubles = Float64Array.of(rank);
+    peers.sumDoubles(doubles);
+    for (let i = 0; i < 1000; i++) peers.goOn();
+    peers.endSum();
+    const after = peers.sent().bytes;
+    // A number, and whether anyone is to end, went to each of the others meanwhile.
+    tell({ isSame: Buffer.from(at.buffer).equals(Buffer.from(begun.buffer)), sum: doubles[0], isAsMuch: after - between - 16 * (size - 1) === between - before });
+  },
+  async late() {
+    peers.beginSum(new Float32Array(100));
+    if (rank === 1) await setTimeout(10_000);
+    try {
+      peers.endSum();
+    } catch (error) {
+      tell({ error: error.message });
+      // The others' turn to say the same.
+      await setTimeout(3000);
+      process.exit(error.exitCode);
+    }
+  },
   parts() {
     const before = peers.sent();
     const all = new Uint32Array(2 * size);

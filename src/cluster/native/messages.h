@@ -42,16 +42,13 @@ static int fails_by(napi_env env, const char *what, int error) {
   return fails(env, "MPI", message);
 }
 
-/** Sees that messages which have come are as long as they should be: a shorter one is none of MPI's errors. */
-static int are_short(napi_env env, int count) {
+/** Sees that a message which has come is as long as it should be: a shorter one is none of MPI's errors. */
+static int is_short(napi_env env, const MPI_Status *status, int from, int length) {
   char message[128];
-  for (int i = 0; i < count; i++) {
-    int bytes = 0;
-    if (finished[i] >= size || MPI_Get_count(&statuses[i], MPI_BYTE, &bytes) != MPI_SUCCESS || bytes == awaited[finished[i]]) continue;
-    snprintf(message, sizeof message, "%d bytes came from process %d, %d were expected", bytes, finished[i], awaited[finished[i]]);
-    return fails(env, "MPI", message);
-  }
-  return 0;
+  int bytes = 0;
+  if (MPI_Get_count(status, MPI_BYTE, &bytes) != MPI_SUCCESS || bytes == length) return 0;
+  snprintf(message, sizeof message, "%d bytes came from process %d, %d were expected", bytes, from, length);
+  return fails(env, "MPI", message);
 }
 
 /** Names those whose messages are not there: "1, 2". */
@@ -69,10 +66,16 @@ static int times_out(napi_env env, double timeout) {
 #define SPINS 2000
 #define YIELDS 20000
 
+/** What comes after so many looks in vain. */
+static void rests(unsigned looks) {
+  const struct timespec nap = {0, 100000};
+  if (looks < SPINS + YIELDS) sched_yield();
+  else nanosleep(&nap, NULL);
+}
+
 /** Waits for all requests, so many seconds at the most where that is more than 0. */
 static int wait_for_all(napi_env env, double timeout) {
   const double begin = seconds();
-  const struct timespec nap = {0, 100000};
   for (unsigned looks = 0;; looks++) {
     int count = 0;
     const int error = MPI_Testsome(2 * size, requests, &count, finished, statuses);
@@ -80,12 +83,11 @@ static int wait_for_all(napi_env env, double timeout) {
       for (int i = 0; i < count; i++) if (statuses[i].MPI_ERROR != MPI_SUCCESS && statuses[i].MPI_ERROR != MPI_ERR_PENDING) return fails_by(env, "a message did not arrive as it should", statuses[i].MPI_ERROR);
     } else if (error != MPI_SUCCESS) return fails_by(env, "messages cannot be exchanged", error);
     if (count == MPI_UNDEFINED) return 0;
-    if (are_short(env, count)) return 1;
+    for (int i = 0; i < count; i++) if (finished[i] < size && is_short(env, &statuses[i], finished[i], awaited[finished[i]])) return 1;
     if (count > 0) looks = 0;
     if (looks < SPINS) continue;
     if (timeout > 0 && seconds() - begin > timeout) return times_out(env, timeout);
-    if (looks < SPINS + YIELDS) sched_yield();
-    else nanosleep(&nap, NULL);
+    rests(looks);
   }
 }
 

@@ -1,6 +1,6 @@
 // Exchanges between the processes of a job, through MPI and Node-API. Sums are taken in the order of ranks, so that they have the same bits everywhere.
 
-#include "messages.h"
+#include "ahead.h"
 
 /** Memory that grows, for what is on its way. */
 typedef struct {
@@ -171,6 +171,31 @@ static napi_value sum_floats(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/** beginSum(numbers): begins what sumFloats does; nobody touches them before its end. */
+static napi_value begin_sum(napi_env env, napi_callback_info info) {
+  napi_value values[1];
+  char *at;
+  size_t bytes;
+  arguments(env, info, 1, values);
+  if (!view(env, values[0], &at, &bytes)) begins_ahead(env, (float *)at, bytes / sizeof(float));
+  return NULL;
+}
+
+/** goOn(): moves it on, as far as that needs no waiting */
+static napi_value go_on(napi_env env, napi_callback_info info) {
+  (void)info;
+  moves_on(env);
+  return NULL;
+}
+
+/** endSum(timeout): waits for its end, if one has begun */
+static napi_value end_sum(napi_env env, napi_callback_info info) {
+  napi_value values[1];
+  arguments(env, info, 1, values);
+  ends_ahead(env, number(env, values[0]));
+  return NULL;
+}
+
 /** sent(): [bytes, messages] that went to others so far */
 static napi_value sent(napi_env env, napi_callback_info info) {
   (void)info;
@@ -195,7 +220,8 @@ static napi_value end_all(napi_env env, napi_callback_info info) {
 
 NAPI_MODULE_INIT() {
   const struct { const char *name; napi_callback call; } functions[] = {
-    {"start", start}, {"gather", gather}, {"exchange", exchange}, {"sumDoubles", sum_doubles}, {"sumFloats", sum_floats}, {"sent", sent}, {"stop", stop}, {"abort", end_all},
+    {"start", start}, {"gather", gather}, {"exchange", exchange}, {"sumDoubles", sum_doubles}, {"sumFloats", sum_floats},
+    {"beginSum", begin_sum}, {"goOn", go_on}, {"endSum", end_sum}, {"sent", sent}, {"stop", stop}, {"abort", end_all},
   };
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     napi_value function;

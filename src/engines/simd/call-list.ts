@@ -122,8 +122,8 @@ export interface Call {
   readonly rowsAt: readonly number[];
 }
 
-/** So many doubles at an address. */
-export interface Doubles {
+/** So many numbers at an address. */
+export interface Numbers {
   readonly at: number;
   readonly count: number;
 }
@@ -134,6 +134,8 @@ export interface Gathered {
   readonly ld: number;
   readonly all: number;
 }
+
+const GO_ON: Call = { kernel: 'goOn', args: [], rowsAt: [] };
 
 /** Calls in their order, with the barriers that they need. */
 export interface CallList {
@@ -146,7 +148,9 @@ export interface CallList {
   /** All sums so far, behind a barrier. */
   flushSums(): void;
   /** Adds up over all processes what each has left at some places, and puts their parts of some columns together: what comes next reads it. */
-  together(sums: readonly Doubles[], columns?: readonly Gathered[]): void;
+  together(sums: readonly Numbers[], columns?: readonly Gathered[]): void;
+  /** Has what was emitted last, a sum, computed at once, and begins to add it up over all processes while the calls that come are made. */
+  beginSum(sum: Numbers): void;
 }
 
 /** An empty list. */
@@ -156,6 +160,10 @@ export function createCallList(): CallList {
   let last: Sharing | undefined;
   let isStartPending = false;
   let columns: Call[] = [];
+  let isUnderWay = false;
+  const push = (...added: readonly Call[]): void => {
+    for (const call of added) calls.push(call, ...(isUnderWay ? [GO_ON] : []));
+  };
   /** Workers share the cache lines of all columns of a phase: each call is told where its own stand, and how many there are. */
   const shareColumns = (): void => {
     const at = ({ kernel }: Call, name: string): number => SIGNATURES[kernel as KernelName].findIndex((each) => each === name);
@@ -193,7 +201,7 @@ export function createCallList(): CallList {
         last = sharing;
       }
       if (sharing === 'columns') columns.push(call);
-      calls.push(call);
+      push(call);
     },
     awaitStart() {
       if (isStartPending) separate();
@@ -206,9 +214,17 @@ export function createCallList(): CallList {
       calls.push({ kernel: 'barrier', args: [], rowsAt: [] });
       isStartPending = false;
     },
+    beginSum({ at, count }) {
+      separate();
+      push(sums.pop()!);
+      last = 'tables';
+      separate();
+      calls.push({ kernel: 'beginSum', args: [at, count], rowsAt: [] });
+      isUnderWay = true;
+    },
     flushSums() {
       separate();
-      calls.push(...sums.splice(0));
+      push(...sums.splice(0));
       last = 'tables';
     },
   };

@@ -21,8 +21,8 @@ export interface Exchange {
   fetch(batch: Batch, parts: readonly Part[]): void;
   /** Puts the numbers of what a part looks up among these where calls read them. */
   place(part: number): void;
-  /** Adds up everyone's gradients in so many areas: of dense weights, and of tables' rows where they are updated. */
-  gradients(areas: number): void;
+  /** Adds up everyone's gradients in so many areas: of dense weights but for the first ones, if they are added up, and of tables' rows where they are updated. */
+  gradients(areas: number, done?: number): void;
   /** Where each has normalised by its own rows, so many of a pass: the mean of everyone's running statistics, each counting as its rows. */
   statistics(rows: number): void;
   /** Everyone's losses together; whether the step is refused is from then on the same for all. */
@@ -51,7 +51,7 @@ const NOTHING: Exchange = {
  * @param watch told what is exchanged
  */
 export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: Kernels, { onExchange = () => undefined }: Pick<TeamWatch, 'onExchange'>): Exchange {
-  const { layout, peers, tables, gradients, refused, places, allRows, running } = laid;
+  const { layout, peers, tables, gradients, refused, places, allRows, running, early } = laid;
   if (peers.size === 1) return NOTHING;
   const { rank, size } = peers;
   const floats = new Float32Array(memory.buffer);
@@ -132,6 +132,10 @@ export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: 
   };
 
   const together = (own: ReadonlyMap<string, TermLoss>): Map<string, TermLoss> => {
+    if (early !== undefined) {
+      onExchange('dense gradients');
+      peers.endSum();
+    }
     const sums = Float64Array.from([words[refused / WORD]!, ...[...own.values()].flatMap(({ mean, rows }) => [rows === 0 ? 0 : mean * rows, rows])]);
     onExchange('losses');
     peers.sumDoubles(sums);
@@ -188,11 +192,11 @@ export function createExchange(laid: Laid, memory: WebAssembly.Memory, kernels: 
       }
     },
 
-    gradients(areas) {
+    gradients(areas, done = 0) {
       kernels.join(0, 1, 0);
       const count = areas * places.weightsCount;
       onExchange('dense gradients');
-      peers.sumFloats(floats.subarray(gradients.at / WORD, gradients.at / WORD + count));
+      peers.sumFloats(floats.subarray(gradients.at / WORD + done, gradients.at / WORD + count));
       kernels.watchAll(gradients.at, count);
       // What several passes have gathered begins anew where it is merged.
       words[tables.fresh / WORD] = 1;

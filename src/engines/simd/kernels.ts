@@ -6,6 +6,9 @@ export interface Exchanges {
   together(...placesAndCounts: readonly number[]): unknown;
   /** Puts their rows of some columns together: of each where its own lie, the floats from row to row, and where those of all go. */
   gather(...columns: readonly number[]): unknown;
+  /** Begins to add so many floats at an address up, over all of them; and sees how far that is. */
+  beginSum(at: number, count: number): unknown;
+  goOn(): unknown;
 }
 
 /** What the processes of a step exchange, in its order: of tables that are dealt out, sums over rows, columns that losses compare rows in, losses, of dense weights, and of tables that each has. */

@@ -15,6 +15,8 @@ import { placeTables, type TableUpdate } from './tables.js';
 export const BEGIN = 65_536;
 /** Bytes of tables that lie in one memory of WebAssembly; larger ones have memory of their own. It leaves as much again to the rest and to bags. */
 export const TABLE_BYTES = 2 ** 31;
+/** Weights from which on a matrix's gradient is worth an exchange of its own: less is over before much else is computed. */
+const EARLY_WEIGHTS = 2 ** 16;
 /** Rows that are predicted at a time, at the least. */
 const MIN_ROWS = 1024;
 
@@ -70,6 +72,7 @@ export function layOut(plan: Plan, graph: Graph = plan.graph, tableBytes = Infin
   };
   const gradientsOf = (name: string): PassPlan['passGradients'] => ({ at: arena.take(name, room * places.weightsCount), areaBytes });
   const passGradients = gradientsOf('dense gradients');
+  const isOnePass = areas === 1 && stepRows === passRows;
   return {
     plan, peers, graph, layout, arena, places, areas, termAreas, passRows, maxRows, stepRows, passGradients, part,
     gradients: stepRows > passRows ? gradientsOf('dense gradients of a step') : passGradients,
@@ -84,12 +87,21 @@ export function layOut(plan: Plan, graph: Graph = plan.graph, tableBytes = Infin
     sharedWeights: arena.take('shared weights', areas),
     ownWeights: arena.take('own weights', areas),
     refused: arena.take('refused', 1),
+    early: peers.size > 1 && isOnePass ? earlyOf(places) : undefined,
     precision: step?.precision ?? 'f32',
     allRows: part === 0 || batchNorm === 'local' ? undefined : part,
     running: runningOf(graph, places),
     dropoutKeys: new Map(graph.values.flatMap((value) => (value.op === 'dropout' ? [[value.name, arena.take(`key ${value.name}`, 1)] as const] : []))),
     terms: new Map(graph.terms.map(({ name }) => [name, { weight: arena.take(`weight ${name}`, 4), loss: arena.take(`loss ${name}`, 4) }])),
   };
+}
+
+/** The first matrix, if it is large. What reads a model's input is its largest as a rule, and last on the way back, when no sums of batch norm are to come. */
+function earlyOf({ groups: [first] }: Places): PassPlan['early'] {
+  if (first === undefined) return undefined;
+  const { at, inputs, panels } = first.matrix;
+  const count = inputs * panels * 8;
+  return count < EARLY_WEIGHTS ? undefined : { at, count };
 }
 
 /** All running statistics in one piece, with whatever lies between them: address, and numbers. */

@@ -11,6 +11,12 @@ export function listExchanges({ peers, part }: Laid, memory: WebAssembly.Memory,
   const floats = new Float32Array(memory.buffer);
   const [out, into] = [keptRoom((length) => new Float32Array(length)), keptRoom((length) => new Float32Array(length))];
   return {
+    beginSum(at, count) {
+      onExchange('dense gradients');
+      peers.beginSum(floats.subarray(at / WORD, at / WORD + count));
+    },
+    goOn: () => peers.goOn(),
+
     together(...placesAndCounts) {
       const views: Float64Array[] = [];
       for (let i = 0; i < placesAndCounts.length; i += 2) views.push(doubles.subarray(placesAndCounts[i]! / 8, placesAndCounts[i]! / 8 + placesAndCounts[i + 1]!));

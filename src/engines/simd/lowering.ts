@@ -1,6 +1,6 @@
 import type { OperationName, Parameter, Value, ValueOf } from '../../graph/operations.js';
 import type { Arena } from './arena.js';
-import type { CallList, Doubles, Gathered } from './call-list.js';
+import type { CallList, Numbers, Gathered } from './call-list.js';
 import type { Place, Places } from './places.js';
 import type { Products } from './products.js';
 
@@ -10,7 +10,7 @@ export type Mode = 'train' | 'inspect' | 'predict';
 /** Some work on columns of the batch, and what of it is added up over all processes, or put together, before the next turn. */
 export interface Turn {
   emit?(): void;
-  readonly sums?: Doubles;
+  readonly sums?: Numbers;
   readonly columns?: readonly Gathered[];
 }
 
@@ -24,6 +24,8 @@ export interface Lowering {
   readonly products: Products;
   /** Values that the list computes: predictions do without some. */
   readonly computed: ReadonlySet<Value>;
+  /** Where the matrix lies whose gradient is added up over all processes while others are computed, if there is one. */
+  readonly early: number | undefined;
   /** Biases whose gradient stays 0. */
   readonly cancelled: ReadonlySet<Parameter>;
   /** Address of a parameter's gradient. */

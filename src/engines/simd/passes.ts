@@ -37,6 +37,8 @@ export interface PassPlan {
   /** Dense gradients as a pass leaves them, in the first of the areas, which lie `areaBytes` apart. */
   readonly passGradients: { readonly at: number; readonly areaBytes: number };
   readonly refused: number;
+  /** The first matrix, where a step adds its gradient up over all processes while it computes others. */
+  readonly early: { readonly at: number; readonly count: number } | undefined;
   /** Where the rows stand that all processes pass together, a double; undefined where this one normalises by its own. */
   readonly allRows: number | undefined;
   /** Where it stands which rows of those that pass this process has, two doubles: how many all have, and the first of its own; 0 where it has all. */
@@ -99,6 +101,7 @@ export function lowerPass(plan: PassPlan, mode: Mode, list: CallList, targets: r
       return isNew;
     },
     products: PRODUCTS[mode === 'predict' ? 'f32' : precision],
+    early: mode === 'train' ? plan.early?.at : undefined,
     inTurns: (turns) => void started.push(turns),
     cancelled: cancelledBiases(graph),
     computed: new Set<Value>(computed),

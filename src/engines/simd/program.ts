@@ -182,7 +182,7 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
         // Where terms are combined, each is differentiated as it is.
         losses = runPasses(batch, areas > 1 ? weights.map(() => 1) : weights);
         if (!isRefused()) {
-          exchange.gradients(areas);
+          exchange.gradients(areas, compiled.early?.count);
           exchange.agree();
         }
         if (areas > 1 && !isRefused()) counts = { shared: combineTerms(losses, combine, batch.rows), own: graphWeights };

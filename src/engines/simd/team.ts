@@ -70,7 +70,7 @@ export function bind(calls: readonly Call[], kernels: Kernels & Exchanges, onCal
 type Bound = (...args: number[]) => unknown;
 
 /** What a list without other processes never calls, and what other threads leave to the first. */
-export const NO_EXCHANGES: Exchanges = { together: () => undefined, gather: () => undefined };
+export const NO_EXCHANGES: Exchanges = { together: () => undefined, gather: () => undefined, beginSum: () => undefined, goOn: () => undefined };
 
 function timed(name: Call['kernel'], kernel: Bound, onCall: CallObserver): Bound {
   return (...args) => {
