@@ -50,9 +50,13 @@ export function scoresOf(space: Space, { blocks, keys = new Map(), places }: Mea
   let scratch = new Float32Array(0);
   const scratchOf = (rows: number): Float32Array<ArrayBuffer> => (scratch.length < rows ? (scratch = new Float32Array(blockRows)) : scratch);
 
+  /** Of the only block, whose selected rows stay where they are: most metrics go through them more than once. */
+  let selected: number | undefined;
   function* chunks(by?: string): Generator<GroupedChunk> {
+    const isOne = blocks.length === 1;
     for (const { block, rows } of parts(blocks, places)) {
-      const count = select(block, by, rows);
+      const count = isOne && by === undefined && selected !== undefined ? selected : select(block, by, rows);
+      if (isOne) selected = count;
       yield { labels: labels.subarray(0, count), predictions: predictions.subarray(0, count), numbers: numbers.subarray(0, count) };
     }
   }
