@@ -39,6 +39,11 @@ async function measure(gpu, { plan, training, batches, steps }) {
   }
   await program.catchUp();
   const [used, ms, counted] = [usedMs(), performance.now() - firstMs, steps - (steps >> 1)];
+  const mean = (of) => reports.reduce((all, report) => all + of(report), 0) / counted;
+  const means = {
+    ms: ms / counted, hostMs: (used.threadMs - first.threadMs) / counted, processorMs: (used.allMs - first.allMs) / counted, handOverMs: mean(({ hostMs }) => hostMs),
+    dispatches: mean(({ dispatches }) => dispatches), bytesUp: mean(({ bytesUp }) => bytesUp), bytesDown: mean(({ bytesDown }) => bytesDown),
+  };
   // By the device's own clock, each in a pass of its own: steps of their own, one by one.
   const dispatchMs = new Map();
   if (gpu.device.features.has(TIMES)) {
@@ -52,11 +57,7 @@ async function measure(gpu, { plan, training, batches, steps }) {
     for (let step = steps; step < steps + TIMED; step++) await take(step, false);
   }
   program.dispose();
-  const mean = (of) => reports.reduce((all, report) => all + of(report), 0) / counted;
-  return {
-    ms: ms / counted, hostMs: (used.threadMs - first.threadMs) / counted, processorMs: (used.allMs - first.allMs) / counted, handOverMs: mean(({ hostMs }) => hostMs),
-    dispatches: mean(({ dispatches }) => dispatches), bytesUp: mean(({ bytesUp }) => bytesUp), bytesDown: mean(({ bytesDown }) => bytesDown), dispatchMs: [...dispatchMs.values()],
-  };
+  return { ...means, dispatchMs: [...dispatchMs.values()] };
 }
 
 async function answer() {
