@@ -1,10 +1,12 @@
 /** @module-tag long */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { jobOf } from '../../src/cluster/job.js';
 import { openPeers } from '../../src/cluster/open-peers.js';
 import { ALONE } from '../../src/peers.js';
 import { MPICH, mpirun, needsMpi, OPEN_MPI, type Mpi } from '../support/mpi.js';
+import { scratchFolder } from '../support/scratch.js';
 
 const SCRIPT = join(import.meta.dirname, '..', 'support', 'peers-script.js');
 
@@ -14,6 +16,9 @@ async function found(mpi: Mpi, processes: number, step: string, environment: Nod
   const lines = stdout.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as { rank: number; error?: string });
   return { code, stderr, lines: lines.sort((a, b) => a.rank - b.rank) };
 }
+
+/** Whether there is such a process, other than one that waits to be buried. */
+const isAlive = (pid: number): boolean => existsSync(`/proc/${pid}/stat`) && !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
 
 describe.each([OPEN_MPI, MPICH])('processes of $name', { timeout: 60_000 }, (mpi) => {
   it('sum in double precision, in the order of ranks', async (context) => {
@@ -78,8 +83,13 @@ describe.each([OPEN_MPI, MPICH])('processes of $name', { timeout: 60_000 }, (mpi
 
   it('end where one of them is killed', async (context) => {
     needsMpi(context, mpi);
-    const { code } = await found(mpi, 3, 'dies');
-    expect(code).not.toBe(0);
+    const PIDS = scratchFolder();
+    const { code } = await found(mpi, 3, 'dies', { PIDS });
+    const pids = readdirSync(PIDS).map((file) => Number(readFileSync(join(PIDS, file), 'utf8')));
+    expect(pids).toHaveLength(3);
+    await vi.waitFor(() => expect(pids.filter(isAlive)).toEqual([]), 20_000);
+    // MPICH's launcher (4.2) ends with 0, and says nothing, in one of ten such jobs: docs/cluster.md tells what to look at instead.
+    if (mpi !== MPICH) expect(code).not.toBe(0);
   });
 
   it('find out that they are not at the same place', async (context) => {

@@ -1,4 +1,5 @@
 // What test/cluster/peers.test.ts starts several of: does what it is named, and writes what came of it as one line of JSON.
+import { writeFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { openPeers } from '../../dist/cluster/open-peers.js';
 
@@ -115,6 +116,8 @@ const steps = {
     }
   },
   async dies() {
+    writeFileSync(`${process.env.PIDS}/${rank}.pid`, String(process.pid));
+    peers.sumDoubles(new Float64Array(1));
     if (rank === 1) process.kill(process.pid, 'SIGKILL');
     peers.sumDoubles(new Float64Array(1));
   },
