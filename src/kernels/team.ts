@@ -64,13 +64,8 @@ export function isTurn(turn: i32): bool {
 /** Where it stands that a worker has ended, in bytes from the barrier; COMMAND.failed of engines/simd/team.ts. */
 const FAILED: usize = 32;
 const WAKE_NS: i64 = 100_000_000;
-/** How often a worker looks for the others before it sleeps: for 10 to 200 µs. Waking up takes longer than most waits do; but where others need the processors, they come late, and looking takes the time that they need. */
-const FEWEST_LOOKS: i32 = 20_000;
-const MOST_LOOKS: i32 = 400_000;
-/** Half of it where that was in vain, an eighth more where it was not. */
-let looks: i32 = MOST_LOOKS;
 
-/** Waits until all workers are here: looks for a while, then sleeps; traps where one has failed and will never come. */
+/** Waits until all workers are here: spins for a while, then sleeps; traps where one has failed and will never come. */
 export function barrier(): void {
   if (threads == 1) return;
   const generation = atomic.load<i32>(barrierAt, 4);
@@ -80,12 +75,7 @@ export function barrier(): void {
     atomic.notify(barrierAt + 4, -1);
     return;
   }
-  for (let i = 0; i < looks; i++) {
-    if (atomic.load<i32>(barrierAt, 4) == generation) continue;
-    looks = min(MOST_LOOKS, looks + (looks >> 3));
-    return;
-  }
-  looks = max(FEWEST_LOOKS, looks >> 1);
+  for (let i = 0; i < 20000; i++) if (atomic.load<i32>(barrierAt, 4) != generation) return;
   while (atomic.load<i32>(barrierAt, 4) == generation) {
     if (atomic.load<i32>(barrierAt, FAILED)) unreachable();
     atomic.wait<i32>(barrierAt + 4, generation, WAKE_NS);
