@@ -2,16 +2,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Kernels } from '../../src/engines/simd/kernels.js';
-import { instantiate, loadKernels } from '../../src/engines/simd/module.js';
-import { hasSameBits, openAddon } from '../../src/engines/simd/native/addon.js';
-import { attach, type Addon } from '../../src/engines/simd/native/attach.js';
 import { randomStream } from '../../src/random.js';
+import { BEGIN, expectRefusals, expectSameBytes, memoryOf, nativeOn, passesWith } from '../support/native-battery.js';
 import { ADDON } from '../support/native.js';
 
-const WASM = loadKernels(true, 'wasm');
 const PAGES = 60;
-const BEGIN = 65_536;
-const memoryOf = (): WebAssembly.Memory => new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared: true });
 
 /** Two norms that share a phase, and how many workers share them. */
 const shapes = fc.record({
@@ -64,49 +59,28 @@ function compute(kernels: Kernels, { buffer }: WebAssembly.Memory, { rows, colum
 }
 
 describe.each(ADDON.families)('the batch norms for %s', (family) => {
-  const addon = openAddon(ADDON.path);
-
   it("leave the bits of WebAssembly's in all of the memory, for any shape and number of workers", () => {
-    const [one, other] = [memoryOf(), memoryOf()];
-    const wasm = instantiate(WASM, one);
-    const native = attach(instantiate(WASM, other), addon, family, other);
-    fc.assert(
-      fc.property(shapes, (shape) => {
-        compute(wasm, one, shape);
-        compute(native, other, shape);
-        expect(Buffer.compare(new Uint8Array(one.buffer, BEGIN), new Uint8Array(other.buffer, BEGIN))).toBe(0);
-      }),
-      { numRuns: 60 },
-    );
+    expectSameBytes(family, PAGES, shapes, 60, compute);
   });
 
   it("refuse a gradient whose square is not finite, as WebAssembly's do, and only then", () => {
-    for (const [largest, isRefused] of [[1e9, 0], [2 ** 60, 0], [2 ** 64, 1], [Infinity, 1], [NaN, 1]] as const) {
-      for (const isNative of [false, true]) {
-        const memory = memoryOf();
-        const kernels = isNative ? attach(instantiate(WASM, memory), addon, family, memory) : instantiate(WASM, memory);
-        const floats = new Float32Array(memory.buffer);
-        const [rows, columns, begin] = [40, 20, BEGIN / 4 + 64];
-        floats.fill(1, begin, begin + 4 * rows * columns);
-        floats[begin + rows * columns + 13] = largest;
-        const at = (matrix: number): number => 4 * (begin + matrix * rows * columns);
-        kernels.join(0, 1, 0);
-        kernels.normaliseGradient(at(0), columns, at(1), columns, at(2), at(2) + 128, at(3), at(4), at(4) + 128, rows, columns, 0, 0, 2);
-        kernels.refuseUnlessFinite(BEGIN);
-        expect([largest, isNative, new Uint32Array(memory.buffer)[BEGIN / 4]]).toEqual([largest, isNative, isRefused]);
-      }
-    }
+    expectRefusals(family, PAGES, (kernels, { buffer }, largest) => {
+      const floats = new Float32Array(buffer);
+      const [rows, columns, begin] = [40, 20, BEGIN / 4 + 64];
+      floats.fill(1, begin, begin + 4 * rows * columns);
+      floats[begin + rows * columns + 13] = largest;
+      const at = (matrix: number): number => 4 * (begin + matrix * rows * columns);
+      kernels.normaliseGradient(at(0), columns, at(1), columns, at(2), at(2) + 128, at(3), at(4), at(4) + 128, rows, columns, 0, 0, 2);
+      kernels.refuseUnlessFinite(BEGIN);
+    });
   });
 
   it('are not used where they come to other bits', () => {
-    const instance = (memory: WebAssembly.Memory): Kernels => instantiate(WASM, memory);
-    const idleWith = (change: Partial<ReturnType<Addon['attach']>>): Addon => ({ ...addon, attach: (...args) => ({ ...addon.attach(...args), ...change }) });
-    for (const kernel of ['normalise', 'normaliseGradient'] as const) expect(hasSameBits(idleWith({ [kernel]: () => 1 }), family, instance), kernel).toBe(false);
+    for (const kernel of ['normalise', 'normaliseGradient'] as const) expect(passesWith(family, { [kernel]: () => 1 }), kernel).toBe(false);
   });
 
   it('are not called where an argument reaches beyond the memory', () => {
-    const memory = memoryOf();
-    const kernels = attach(instantiate(WASM, memory), addon, family, memory);
+    const kernels = nativeOn(memoryOf(PAGES), family);
     const end = PAGES * 65_536;
     const [x, y, small] = [BEGIN, 2 * BEGIN, 3 * BEGIN];
     const forward = [x, 8, y, 8, small, small, small, small, 40, 8, 1e-5, 0.1, 0, 1];

@@ -3,18 +3,14 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SIGNATURES } from '../../src/engines/simd/kernel-signatures.js';
 import type { Kernels } from '../../src/engines/simd/kernels.js';
-import { instantiate, loadKernels } from '../../src/engines/simd/module.js';
 import { openAddon } from '../../src/engines/simd/native/addon.js';
-import { attach } from '../../src/engines/simd/native/attach.js';
 import { optimizers } from '../../src/optimizers/optimizers.js';
 import { slotWords } from '../../src/optimizers/optimizer.js';
 import { randomStream } from '../../src/random.js';
+import { BEGIN, expectRefusals, expectSameBytes, memoryOf, nativeOn } from '../support/native-battery.js';
 import { ADDON } from '../support/native.js';
 
-const WASM = loadKernels(true, 'wasm');
 const PAGES = 40;
-const BEGIN = 65_536;
-const memoryOf = (): WebAssembly.Memory => new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared: true });
 const TABLE_KERNELS = Object.keys(SIGNATURES).filter((name): name is Extract<keyof typeof SIGNATURES, `${string}Table`> => name.endsWith('Table'));
 
 /** Two fields of a table, one with an id and one with a bag, and how many workers share them. */
@@ -101,48 +97,31 @@ function compute(kernels: Kernels, { buffer }: WebAssembly.Memory, { rows, table
 }
 
 describe.each(ADDON.families)('the kernels of rows for %s', (family) => {
-  const addon = openAddon(ADDON.path);
-
   it("leave the bits of WebAssembly's in all of the memory, for every rule, any shape and number of workers", { timeout: 120_000 }, () => {
-    const [one, other] = [memoryOf(), memoryOf()];
-    const wasm = instantiate(WASM, one);
-    const native = attach(instantiate(WASM, other), addon, family, other);
-    fc.assert(
-      fc.property(shapes, (shape) => {
-        compute(wasm, one, shape);
-        compute(native, other, shape);
-        expect(Buffer.compare(new Uint8Array(one.buffer, BEGIN), new Uint8Array(other.buffer, BEGIN))).toBe(0);
-      }),
-      { numRuns: 300 },
-    );
+    expectSameBytes(family, PAGES, shapes, 300, compute);
   });
 
   it('are there for every rule that has one in WebAssembly', () => {
-    expect(Object.keys(addon.attach(new Uint8Array(memoryOf().buffer), family).updates).sort()).toEqual([...TABLE_KERNELS].sort());
+    const { updates } = openAddon(ADDON.path).attach(new Uint8Array(memoryOf(PAGES).buffer), family);
+    expect(Object.keys(updates).sort()).toEqual([...TABLE_KERNELS].sort());
   });
 
   it("refuse a gradient whose square is not finite, as WebAssembly's do, and only then", () => {
-    for (const [largest, isRefused] of [[1e9, 0], [2 ** 63, 0], [2 ** 64, 1], [Infinity, 1], [NaN, 1]] as const) {
-      for (const isNative of [false, true]) {
-        const memory = memoryOf();
-        const kernels = isNative ? attach(instantiate(WASM, memory), addon, family, memory) : instantiate(WASM, memory);
-        const [words, floats] = [new Uint32Array(memory.buffer), new Float32Array(memory.buffer)];
-        const [ids, d, hash, distinct, gradients, claim, countAt, fresh, refused] = Array.from({ length: 9 }, (_, i) => BEGIN + i * 16_384) as [number, number, number, number, number, number, number, number, number];
-        words.set([0, 0, 100], countAt / 4);
-        words[fresh / 4] = 1;
-        for (let b = 0; b < 100; b++) words[ids / 4 + b] = b;
-        floats[d / 4 + 5 * 99 + 4] = largest;
-        kernels.join(0, 1, 0);
-        kernels.gatherGradients(claim, ids, d, 5, 5, hash, distinct, gradients, 1, 0, countAt, 100, 1, fresh);
-        kernels.refuseUnlessFinite(refused);
-        expect([largest, isNative, words[refused / 4]]).toEqual([largest, isNative, isRefused]);
-      }
-    }
+    expectRefusals(family, PAGES, (kernels, { buffer }, largest) => {
+      const [words, floats] = [new Uint32Array(buffer), new Float32Array(buffer)];
+      const [ids, d, hash, distinct, gradients, claim, countAt, fresh] = Array.from({ length: 8 }, (_, i) => BEGIN + (i + 1) * 16_384) as [number, number, number, number, number, number, number, number];
+      words.set([0, 0, 100], countAt / 4);
+      words[fresh / 4] = 1;
+      for (let b = 0; b < 100; b++) words[ids / 4 + b] = b;
+      floats[d / 4 + 5 * 99 + 4] = largest;
+      kernels.gatherGradients(claim, ids, d, 5, 5, hash, distinct, gradients, 1, 0, countAt, 100, 1, fresh);
+      kernels.refuseUnlessFinite(BEGIN);
+    });
   });
 
   it('touch nothing where an argument, an id or an item reaches beyond the memory', () => {
-    const memory = memoryOf();
-    const kernels = attach(instantiate(WASM, memory), addon, family, memory);
+    const memory = memoryOf(PAGES);
+    const kernels = nativeOn(memory, family);
     kernels.join(0, 1, 0);
     const end = PAGES * 65_536;
     const words = new Uint32Array(memory.buffer);

@@ -6,22 +6,14 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Kernels } from '../../src/engines/simd/kernels.js';
-import { instantiate, loadKernels } from '../../src/engines/simd/module.js';
-import { hasSameBits, openAddon } from '../../src/engines/simd/native/addon.js';
-import { attach, type Addon } from '../../src/engines/simd/native/attach.js';
+import { openAddon } from '../../src/engines/simd/native/addon.js';
 import { buildAddon } from '../../src/engines/simd/native/build.js';
 import { randomStream } from '../../src/random.js';
+import { BEGIN, expectRefusals, expectSameBytes, memoryOf, nativeOn, passesWith } from '../support/native-battery.js';
 import { ADDON, needsAddon } from '../support/native.js';
 import { scratchFolder } from '../support/scratch.js';
 
-const WASM = loadKernels(true, 'wasm');
 const PAGES = 40;
-
-const memoryOf = (): WebAssembly.Memory => new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared: true });
-const fill = (memory: WebAssembly.Memory, seed: number): void => {
-  const random = randomStream(seed, 'native');
-  new Float32Array(memory.buffer, 65_536).forEach((_, i, floats) => void (floats[i] = random.uniform() - 0.5));
-};
 
 /** A product of some shape, and how many workers share it. */
 const shapes = fc.record({
@@ -36,10 +28,12 @@ const shapes = fc.record({
 });
 type Shape = typeof shapes extends fc.Arbitrary<infer Value> ? Value : never;
 
-/** The product and its gradient of a matrix, by every worker of several, one after the other. */
-function compute(kernels: Kernels, { rows, inputs, panels, gap, threads, accumulate, hasBias }: Shape): void {
+/** The product and its gradient of a matrix of drawn numbers, by every worker of several, one after the other. */
+function compute(kernels: Kernels, { buffer }: WebAssembly.Memory, { rows, inputs, panels, gap, threads, accumulate, hasBias, seed }: Shape): void {
+  const random = randomStream(seed, 'native');
+  new Float32Array(buffer, BEGIN).forEach((_, i, floats) => void (floats[i] = random.uniform() - 0.5));
   const [ldx, ldy] = [inputs + gap, panels * 8 + gap];
-  const x = 65_536 + 4 * gap;
+  const x = BEGIN + 4 * gap;
   const y = x + 4 * rows * ldx;
   const weights = y + 4 * rows * ldy;
   const bias = weights + 4 * inputs * panels * 8;
@@ -56,55 +50,31 @@ function compute(kernels: Kernels, { rows, inputs, panels, gap, threads, accumul
 }
 
 describe.each(ADDON.families)('the products for %s', (family) => {
-  const addon = openAddon(ADDON.path);
-
   it("leave the bits of WebAssembly's in all of the memory, for any shape and number of workers", () => {
-    const [one, other] = [memoryOf(), memoryOf()];
-    const wasm = instantiate(WASM, one);
-    const native = attach(instantiate(WASM, other), addon, family, other);
-    fc.assert(
-      fc.property(shapes, (shape) => {
-        fill(one, shape.seed);
-        fill(other, shape.seed);
-        compute(wasm, shape);
-        compute(native, shape);
-        expect(Buffer.compare(new Uint8Array(one.buffer, 65_536), new Uint8Array(other.buffer, 65_536))).toBe(0);
-      }),
-      { numRuns: 60 },
-    );
+    expectSameBytes(family, PAGES, shapes, 60, compute);
   });
 
   it("refuse a gradient whose square is not finite, as WebAssembly's do, and only then", () => {
-    const refused = 65_536;
-    for (const [largest, isRefused] of [[1e9, 0], [2 ** 63, 0], [2 ** 64, 1], [3e38, 1], [Infinity, 1], [NaN, 1]] as const) {
-      for (const isNative of [false, true]) {
-        const memory = memoryOf();
-        const kernels = isNative ? attach(instantiate(WASM, memory), addon, family, memory) : instantiate(WASM, memory);
-        const [x, d, g] = [refused + 64, refused + 1088, refused + 4096];
-        const floats = new Float32Array(memory.buffer);
-        floats.fill(1, x / 4, x / 4 + 9 * 5);
-        floats[d / 4 + 13] = largest;
-        kernels.join(0, 1, 0);
-        kernels.gemmGradient(x, 5, d, 16, g, 9, 5, 2, 0);
-        kernels.refuseUnlessFinite(refused);
-        expect([largest, isNative, new Uint32Array(memory.buffer)[refused / 4]]).toEqual([largest, isNative, isRefused]);
-      }
-    }
+    expectRefusals(family, PAGES, (kernels, { buffer }, largest) => {
+      const [x, d, g] = [BEGIN + 64, BEGIN + 1088, BEGIN + 4096];
+      const floats = new Float32Array(buffer);
+      floats.fill(1, x / 4, x / 4 + 9 * 5);
+      floats[d / 4 + 13] = largest;
+      kernels.gemmGradient(x, 5, d, 16, g, 9, 5, 2, 0);
+      kernels.refuseUnlessFinite(BEGIN);
+    });
   });
 
   it('are not used where they come to other bits', () => {
-    const instance = (memory: WebAssembly.Memory): Kernels => instantiate(WASM, memory);
-    expect(hasSameBits(addon, family, instance)).toBe(true);
-    const all = addon.attach(new Uint8Array(memoryOf().buffer), family);
-    const idleWith = (change: Partial<typeof all>): Addon => ({ ...addon, attach: (...args) => ({ ...addon.attach(...args), ...change }) });
-    for (const kernel of ['gemm', 'gemmGradient', 'lookup', 'lookupBags'] as const) expect(hasSameBits(idleWith({ [kernel]: () => 1 }), family, instance), kernel).toBe(false);
-    for (const kernel of ['gatherGradients', 'gatherBagGradients'] as const) expect(hasSameBits(idleWith({ [kernel]: () => 0 }), family, instance), kernel).toBe(false);
-    for (const rule of Object.keys(all.updates)) expect(hasSameBits(idleWith({ updates: { ...all.updates, [rule]: () => 1 } }), family, instance), rule).toBe(false);
+    expect(passesWith(family, {})).toBe(true);
+    for (const kernel of ['gemm', 'gemmGradient', 'lookup', 'lookupBags'] as const) expect(passesWith(family, { [kernel]: () => 1 }), kernel).toBe(false);
+    for (const kernel of ['gatherGradients', 'gatherBagGradients'] as const) expect(passesWith(family, { [kernel]: () => 0 }), kernel).toBe(false);
+    const { updates } = openAddon(ADDON.path).attach(new Uint8Array(memoryOf(PAGES).buffer), family);
+    for (const rule of Object.keys(updates)) expect(passesWith(family, { updates: { ...updates, [rule]: () => 1 } }), rule).toBe(false);
   });
 
   it('are not called where an argument reaches beyond the memory', () => {
-    const memory = memoryOf();
-    const kernels = attach(instantiate(WASM, memory), addon, family, memory);
+    const kernels = nativeOn(memoryOf(PAGES), family);
     const end = PAGES * 65_536;
     const fitting = [65_536, 8, 131_072, 0, 196_608, 8, 16, 8, 1, 0];
     expect(() => kernels.gemm(...fitting)).not.toThrow();
@@ -120,8 +90,8 @@ describe('a memory with native kernels', () => {
     if (ADDON.families.length === 0 || !existsSync('/sys/kernel/mm/transparent_hugepage')) skip('no native kernels, or a system without huge pages');
     const numHuge = (): number => readFileSync('/proc/self/smaps', 'utf8').match(/^VmFlags:.* hg\b/gm)?.length ?? 0;
     const attached = (pages: number): WebAssembly.Memory => {
-      const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-      attach(instantiate(WASM, memory), openAddon(ADDON.path), ADDON.families[0]!, memory);
+      const memory = memoryOf(pages);
+      nativeOn(memory, ADDON.families[0]!);
       return memory;
     };
     const before = numHuge();
