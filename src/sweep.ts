@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { parseConfig } from './config/load.js';
 import { parseOverride, type Override } from './config/overrides.js';
 import type { EngineOptions } from './engines/engines.js';
+import { kernelChoice } from './engines/kernel-choice.js';
 import { userError } from './errors.js';
 import { AUTO } from './runs/open-run.js';
 import { runsRoot, shownPath } from './runs/runs-root.js';
@@ -59,6 +60,9 @@ export async function sweep(path: string, { overrides, device, threads, signal }
   const count = Math.min(parallel, Math.max(1, study.numTrials - told.size));
   const ownThreads = threads ?? (launchers.partOf(spec).isHere ? Math.max(1, Math.floor(availableParallelism() / count)) : undefined);
   const args = ['sweep', 'worker', study.folder, '--device', device, '--threads', String(ownThreads ?? 'auto')];
+  const kernels = kernelChoice();
+  // Said to each worker, since one on another machine does not have this one's environment; where nothing is said, it has its own.
+  if (kernels !== 'auto') args.push('--kernels', kernels);
 
   const isDone = isOver(study, journal.trials);
   const workers = isDone ? undefined : await launchers.build(spec).launch({ study: study.folder, count, mtl: [process.execPath, BIN], args });

@@ -51,6 +51,16 @@ describe('the launcher', () => {
     expect([1, 2].map((worker) => readFileSync(join(cwd, `said-${worker}`), 'utf8'))).toEqual([1, 2].map((worker) => `I am ${worker} of ${join(cwd, 'runs', 'small')}\n`));
   });
 
+  it('command tells workers which kernels are asked for, whatever environment they have', { timeout: 120_000 }, async () => {
+    const { cwd, file } = studyWith("{ name: command, run: 'env -u MTL_KERNELS {mtl}' }");
+    const { code, stdout } = await mtl(cwd, ['sweep', file, '--set', 'parallel=1', '--kernels', 'wasm', '--json']);
+    expect(code).toBe(0);
+    expectAllOnce(cwd, stdout);
+    const { trials } = JSON.parse(stdout) as { trials: readonly { runs: readonly string[] }[] };
+    const { command, engine } = JSON.parse(readFileSync(join(cwd, 'runs', 'small', trials[0]!.runs[0]!, 'environment.json'), 'utf8')) as { command: readonly string[]; engine: { description: string } };
+    expect([command.join(' '), engine.description]).toEqual([expect.stringContaining('--kernels wasm'), expect.not.stringContaining('native')]);
+  });
+
   it('command says what a command said that fails', { timeout: 60_000 }, async () => {
     const { cwd, file } = studyWith("{ name: command, run: 'echo no such host: {study} >&2; exit 3' }");
     const { code, stderr } = await mtl(cwd, ['sweep', file]);

@@ -1,4 +1,4 @@
-import { deviceOption, jsonOption, setOption, threadsOption, whole, wholeOrNone } from '../options.js';
+import { deviceOption, jsonOption, kernelsOption, setOption, threadsOption, whole, wholeOrNone } from '../options.js';
 import { defineCommand } from './command.js';
 
 const studyFolder = { type: 'string', demandOption: true, describe: 'the folder of the study' } as const;
@@ -12,6 +12,7 @@ const worker = defineCommand({
       .positional('study', studyFolder)
       .option('device', deviceOption)
       .option('threads', threadsOption)
+      .option('kernels', kernelsOption)
       .example('$0 sweep worker runs/esmm-sweep', ''),
   async run({ study, device, threads: number }) {
     const { runSweepWorker } = await import('../sweep-command.js');
@@ -76,6 +77,7 @@ export const sweep = defineCommand(
         .option('set', { ...setOption, describe: 'change a key of the study, as in trials=50; repeatable' })
         .option('device', deviceOption)
         .option('threads', threads)
+        .option('kernels', kernelsOption)
         .option('json', jsonOption)
         .example('$0 sweep sweeps/esmm.yaml --set parallel=4', ''),
     async run({ file, set = [], device, threads: number, json }) {
