@@ -30,10 +30,11 @@ for (const [name, source, ...options] of [
   ['lines', 'lines/index.ts', ...shared, '--enable', 'simd,threads,bulk-memory'],
 ]) {
   const last = resolve(root, 'dist', `${name}.wasm`);
+  const built = resolve(root, out, `${name}.wasm`);
   if (existsSync(last) && modifiedMs(last) > kernelsMs) {
     // Compiling them takes as long as all the rest: the last build's serve where no kernel is newer.
-    cpSync(last, resolve(root, out, `${name}.wasm`), { preserveTimestamps: true });
-  } else run('node_modules/assemblyscript/bin/asc.js', `src/kernels/${source}`, ...flags, ...options, '-o', `${out}/${name}.wasm`);
+    if (built !== last) cpSync(last, built, { preserveTimestamps: true });
+  } else run('node_modules/assemblyscript/bin/asc.js', `src/kernels/${source}`, ...flags, ...options, '-o', built);
 }
 // What editors complete configs by. Outside this folder, what the config's own code stands on would not be found.
 if (resolve(root, out).startsWith(resolve(root))) {
