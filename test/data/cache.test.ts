@@ -1,56 +1,17 @@
 /** @module-tag long */
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
-import type * as os from 'node:os';
-import { homedir } from 'node:os';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { keptOf, removeCached } from '../../src/data/cache/cache-list.js';
-import { cacheFolders } from '../../src/data/cache/cache.js';
 import { fingerprintSchema, isSameContent, type Fingerprint } from '../../src/data/files/fingerprint.js';
 import { refuseBadRows, skipBadRows } from '../../src/data/rows/rejects.js';
 import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
 import { openSource } from '../../src/data/sources/open-source.js';
-import type { Reading } from '../../src/data/sources/source.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { taskOptions } from '../../src/tasks.js';
+import { csvFile, csvOf, runCached as run } from '../support/cached-csv.js';
 import { scratchFolder } from '../support/scratch.js';
-
-vi.mock('node:os', async (original) => {
-  const real = await original<typeof os>();
-  return { ...real, homedir: vi.fn(real.homedir) };
-});
-
-const tasks = [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }];
-const groupsOf = (options: object = {}) => [
-  featureTypes.schema.parse({ type: 'categorical', fields: ['id'], ...options }),
-  featureTypes.schema.parse({ type: 'numeric', fields: ['price'], scaling: 'standard' }),
-];
-
-/** Reads a file as a run does: fits, encodes, and gives all ids and what was told. */
-async function run(path: string, reading: Partial<Reading> = {}, options: object = {}): Promise<{ ids: number[]; fitted: unknown; told: string[] }> {
-  const told: string[] = [];
-  const format = rowFormatOf({ tasks, groups: groupsOf(options) });
-  const all: Reading = { policy: refuseBadRows, onProgress: ({ what }) => told.push(what.split(' ')[0]!), ...reading };
-  const source = await openSource(path, columnsOf(format));
-  const fitted = await source.fit(format, all);
-  const dataset = await source.dataset(encodedFormat(format, fitted), all);
-  const ids: number[] = [];
-  for await (const { batch } of dataset.batches(100)) ids.push(...batch.ids.get('id')!.subarray(0, batch.rows));
-  expect(ids).toHaveLength(dataset.rows);
-  return { ids, fitted, told: [...new Set(told)] };
-}
-
-function csvOf(rows: number, bad: readonly number[] = []): string {
-  return `click,id,price\n${Array.from({ length: rows }, (_, i) => `${i % 2},${bad.includes(i) ? 'x' : i},${i / 4}\n`).join('')}`;
-}
-
-/** A CSV in a folder of its own. */
-function csvFile(content: string | Uint8Array): string {
-  const path = join(scratchFolder(), 'train.csv');
-  writeFileSync(path, content);
-  return path;
-}
 
 describe('the cache', () => {
   it('makes a second run read neither for what is learned nor for rows', async () => {
@@ -203,7 +164,7 @@ describe('the cache', () => {
   it('is written in memory that does not grow with the width of rows', async () => {
     const names = Array.from({ length: 5000 }, (_, i) => `f${i}`);
     const path = csvFile(`click,${names.join(',')}\n${`1,${names.map((_, i) => i).join(',')}\n`.repeat(4000)}`);
-    const format = rowFormatOf({ tasks, groups: [featureTypes.schema.parse({ type: 'categorical', fields: names })] });
+    const format = rowFormatOf({ tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }], groups: [featureTypes.schema.parse({ type: 'categorical', fields: names })] });
     const source = await openSource(path, columnsOf(format));
     const before = process.memoryUsage().arrayBuffers;
     let most = 0;
@@ -223,51 +184,6 @@ describe('the cache', () => {
     expect(readdirSync(join(path, '..', '.mtl'))).toEqual([]);
   });
 
-  it('is where the config says', async () => {
-    const path = csvFile(csvOf(100));
-    const folder = join(scratchFolder(), 'deep', 'cache');
-    await run(path, { cache: { folder } });
-    expect(readdirSync(folder)).toHaveLength(2);
-    expect(readdirSync(join(path, '..'))).toEqual(['train.csv']);
-    expect((await run(path, { cache: { folder } })).told).toEqual([]);
-  });
-
-  it('goes elsewhere where it cannot be beside the data, and says so; what the config asks for it does not change', async () => {
-    const path = csvFile(csvOf(100));
-    // A file in the way: what root cannot write either.
-    writeFileSync(join(path, '..', '.mtl'), '');
-    const home = scratchFolder();
-    const before = process.env['XDG_CACHE_HOME'];
-    process.env['XDG_CACHE_HOME'] = home;
-    try {
-      const notices: string[] = [];
-      await run(path, { cache: { onNotice: (text) => notices.push(text) } });
-      expect(notices[0]).toMatch(/\.mtl cannot be written \(EEXIST\); encoded rows are kept in /);
-      expect(readdirSync(join(home, 'mtl'))).toHaveLength(2);
-      expect((await run(path)).told).toEqual([]);
-    } finally {
-      if (before === undefined) delete process.env['XDG_CACHE_HOME'];
-      else process.env['XDG_CACHE_HOME'] = before;
-    }
-    const refused = run(path, { cache: { folder: join(path, 'x') } });
-    await expect(refused).rejects.toMatchObject({ exitCode: 5 });
-    await expect(refused).rejects.toThrow(/name a folder that can be written with data\.cache/);
-  });
-
-  it.skipIf(!existsSync('/proc/self'))('that no system lets make is an error at once, or passed over', async () => {
-    const path = csvFile(csvOf(100));
-    const refused = run(path, { cache: { folder: '/proc/x' } });
-    await expect(refused).rejects.toMatchObject({ exitCode: 5 });
-    await expect(refused).rejects.toThrow(/\/proc\/x: cannot be written: there is no such folder, and none can be made; .*name a folder that can be written with data\.cache/);
-    writeFileSync(join(path, '..', '.mtl'), '');
-    vi.stubEnv('XDG_CACHE_HOME', '/proc/x');
-    try {
-      await expect(run(path)).rejects.toThrow(/\/proc\/x\/mtl: cannot be written/);
-    } finally {
-      vi.unstubAllEnvs();
-    }
-  });
-
   it('whose labels were overwritten is an error that says what to do', async () => {
     const path = csvFile(csvOf(100));
     await run(path);
@@ -281,22 +197,6 @@ describe('the cache', () => {
     await expect(run(path)).rejects.toThrow(/shard-00000\.safetensors: its bytes are not those that were written: .*; .*'mtl data clean'/);
     await removeCached(await keptOf(path));
     expect((await run(path)).told).toEqual(['learning', 'encoding']);
-  });
-
-  it.each<[string, string, () => string, readonly string[]]>([
-    ['an empty XDG_CACHE_HOME', '', () => '/home/me', ['/home/me/.cache/mtl']],
-    ['a relative XDG_CACHE_HOME', 'here', () => '/home/me', ['/home/me/.cache/mtl']],
-    ['a user without a home', '', () => '', []],
-    ['a user whom the system does not know', '', () => { throw new Error('ENOENT'); }, []],
-  ])('is never in the working directory: with %s', (_, given, home, others) => {
-    vi.stubEnv('XDG_CACHE_HOME', given);
-    vi.mocked(homedir).mockImplementation(home);
-    try {
-      expect(cacheFolders('/data/train.csv', undefined)).toEqual(['/data/.mtl', ...others]);
-    } finally {
-      vi.unstubAllEnvs();
-      vi.mocked(homedir).mockReset();
-    }
   });
 
   it('does not take a folder that is not whole', async () => {

@@ -1,0 +1,79 @@
+/** @module-tag long */
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import type * as os from 'node:os';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, vi } from 'vitest';
+import { cacheFolders } from '../../src/data/cache/cache.js';
+import { csvFile, csvOf, runCached as run } from '../support/cached-csv.js';
+import { scratchFolder } from '../support/scratch.js';
+
+// What other test files have loaded knows the real home.
+vi.hoisted(() => vi.resetModules());
+vi.mock('node:os', async (original) => {
+  const real = await original<typeof os>();
+  return { ...real, homedir: vi.fn(real.homedir) };
+});
+
+describe('the place of the cache', () => {
+  it('is where the config says', async () => {
+    const path = csvFile(csvOf(100));
+    const folder = join(scratchFolder(), 'deep', 'cache');
+    await run(path, { cache: { folder } });
+    expect(readdirSync(folder)).toHaveLength(2);
+    expect(readdirSync(join(path, '..'))).toEqual(['train.csv']);
+    expect((await run(path, { cache: { folder } })).told).toEqual([]);
+  });
+
+  it('goes elsewhere where it cannot be beside the data, and says so; what the config asks for it does not change', async () => {
+    const path = csvFile(csvOf(100));
+    // A file in the way: what root cannot write either.
+    writeFileSync(join(path, '..', '.mtl'), '');
+    const home = scratchFolder();
+    const before = process.env['XDG_CACHE_HOME'];
+    process.env['XDG_CACHE_HOME'] = home;
+    try {
+      const notices: string[] = [];
+      await run(path, { cache: { onNotice: (text) => notices.push(text) } });
+      expect(notices[0]).toMatch(/\.mtl cannot be written \(EEXIST\); encoded rows are kept in /);
+      expect(readdirSync(join(home, 'mtl'))).toHaveLength(2);
+      expect((await run(path)).told).toEqual([]);
+    } finally {
+      if (before === undefined) delete process.env['XDG_CACHE_HOME'];
+      else process.env['XDG_CACHE_HOME'] = before;
+    }
+    const refused = run(path, { cache: { folder: join(path, 'x') } });
+    await expect(refused).rejects.toMatchObject({ exitCode: 5 });
+    await expect(refused).rejects.toThrow(/name a folder that can be written with data\.cache/);
+  });
+
+  it.skipIf(!existsSync('/proc/self'))('that no system lets make is an error at once, or passed over', async () => {
+    const path = csvFile(csvOf(100));
+    const refused = run(path, { cache: { folder: '/proc/x' } });
+    await expect(refused).rejects.toMatchObject({ exitCode: 5 });
+    await expect(refused).rejects.toThrow(/\/proc\/x: cannot be written: there is no such folder, and none can be made; .*name a folder that can be written with data\.cache/);
+    writeFileSync(join(path, '..', '.mtl'), '');
+    vi.stubEnv('XDG_CACHE_HOME', '/proc/x');
+    try {
+      await expect(run(path)).rejects.toThrow(/\/proc\/x\/mtl: cannot be written/);
+    } finally {
+      vi.unstubAllEnvs();
+    }
+  });
+
+  it.each<[string, string, () => string, readonly string[]]>([
+    ['an empty XDG_CACHE_HOME', '', () => '/home/me', ['/home/me/.cache/mtl']],
+    ['a relative XDG_CACHE_HOME', 'here', () => '/home/me', ['/home/me/.cache/mtl']],
+    ['a user without a home', '', () => '', []],
+    ['a user whom the system does not know', '', () => { throw new Error('ENOENT'); }, []],
+  ])('is never in the working directory: with %s', (_, given, home, others) => {
+    vi.stubEnv('XDG_CACHE_HOME', given);
+    vi.mocked(homedir).mockImplementation(home);
+    try {
+      expect(cacheFolders('/data/train.csv', undefined)).toEqual(['/data/.mtl', ...others]);
+    } finally {
+      vi.unstubAllEnvs();
+      vi.mocked(homedir).mockReset();
+    }
+  });
+});

@@ -1,0 +1,97 @@
+import { describe, expect, it } from 'vitest';
+import { BadValue } from '../../src/features/feature.js';
+import { fieldOf } from '../support/fitted-field.js';
+
+describe('a bag', () => {
+  /** Items of a cell, with their ids encoded. */
+  const itemsOf = (spec: object, cell: string, cells: readonly string[] = []): [number, number][] => {
+    const field = fieldOf({ type: 'bag', ...spec });
+    if (field.kind !== 'bag') throw new Error('not a bag');
+    const fit = field.startFit();
+    for (const one of cells) field.keep(field.split(one), (key) => fit?.observe(key));
+    const { encode } = field.encoder(fit?.finish());
+    const items: [number, number][] = [];
+    field.keep(field.split(cell), (key, weight) => items.push([encode(key), weight]));
+    return items;
+  };
+  const sized = { encoding: { sizes: { f: 100 } } };
+
+  it.each([
+    ['5:0.5|7:2|9', [[5, 0.5], [7, 2], [9, 1]]],
+    ['', []],
+    ['3', [[3, 1]]],
+    ['3:0|3:1e-3', [[3, 0], [3, 0.001]]],
+  ] as const)('takes %j apart', (cell, items) => {
+    expect(itemsOf(sized, cell)).toEqual(items);
+  });
+
+  it('takes other separators, and ids that hold the one before a weight', () => {
+    expect(itemsOf({ ...sized, separators: { items: '\u0001', weight: '=' } }, '5=2\u00017')).toEqual([[5, 2], [7, 1]]);
+    expect(itemsOf({ encoding: { name: 'tokens' } }, 'a:b:2|c', ['a:b:1', 'a:b:1|c'])).toEqual([[1, 2], [2, 1]]);
+  });
+
+  it.each([
+    ['|', /an id in every item, with '\|' between items/],
+    ['1|', /an id in every item/],
+    ['1||2', /an id in every item/],
+    [':2', /an id in every item/],
+    ['1:', /an id, ':' and a weight/],
+    ['1:x', /a weight: a decimal number/],
+    ['1:1e39', /range of a 32-bit float/],
+    ['1:NaN', /a weight/],
+    ['1:-1', /at least 0, of which a mean/],
+    ['x', /an id: a whole number/],
+    ['100', /below 100/],
+  ])('of %j is refused', (cell, message) => {
+    expect(() => itemsOf(sized, cell)).toThrow(BadValue);
+    expect(() => itemsOf(sized, cell)).toThrow(message);
+  });
+
+  it.each([
+    ['[5, 7,9]', [[5, 1], [7, 1], [9, 1]]],
+    ['["5", "7"]', [[5, 1], [7, 1]]],
+    ['[[5, 0.5], ["7", 2]]', [[5, 0.5], [7, 2]]],
+    ['[{"id": 5, "weight": 0.5}, {"id": "7"}, 9]', [[5, 0.5], [7, 1], [9, 1]]],
+    ['[]', []],
+  ] as const)('may be a list in JSON: %j', (cell, items) => {
+    expect(itemsOf(sized, cell)).toEqual(items);
+    expect(itemsOf({ ...sized, format: 'json' }, cell)).toEqual(items);
+    expect(itemsOf({ ...sized, format: 'json' }, '')).toEqual([]);
+  });
+
+  it.each([
+    ['[5, null]', /every item of the list to be an id/],
+    ['[[5]]', /every item of the list to be an id/],
+    ['[{"item": 5}]', /every item of the list to be an id/],
+    ['[{"id": 5, "wieght": 2}]', /every item of the list to be an id/],
+    ['[[5, "heavy"]]', /every item to have a weight/],
+    ['[[5, -1]]', /at least 0, of which a mean/],
+    ['[""]', /an id in every item/],
+    ['[12345678901234567890]', /texts, or whole numbers up to 2\^53/],
+    ['[1.5]', /texts, or whole numbers/],
+    ['[5, 7', /an id: a whole number/],
+    ["['a', 'b']", /a list in JSON, as \["a", "b"\]/],
+  ])('as the list %j is refused', (cell, message) => {
+    expect(() => itemsOf(sized, cell)).toThrow(BadValue);
+    expect(() => itemsOf(sized, cell)).toThrow(message);
+  });
+
+  it('whose texts only look like a list is what its separators say', () => {
+    const tokens = { encoding: { name: 'tokens' } };
+    expect(itemsOf(tokens, '[Intro]|[Outro]', ['[Intro]|[Outro]'])).toEqual([[1, 1], [2, 1]]);
+    expect(itemsOf({ ...tokens, format: 'separated' }, '[1]', ['[1]'])).toEqual([[1, 1]]);
+    expect(itemsOf({ ...tokens, format: 'separated' }, '1', ['[1]'])).toEqual([[0, 1]]);
+    expect(() => itemsOf({ ...tokens, format: 'json' }, '5|7')).toThrow(/a list in JSON, as \[20, 34\]/);
+  });
+
+  it('may have negative weights where no mean is taken', () => {
+    for (const pooling of ['sum', 'sqrtn']) expect(itemsOf({ ...sized, pooling }, '1:-2')).toEqual([[1, -2]]);
+  });
+
+  it('keeps the heaviest items where there are too many, the first among equals, in their order', () => {
+    expect(itemsOf({ ...sized, maxItems: 3 }, '1:1|2:5|3:1|4:3|5:1')).toEqual([[1, 1], [2, 5], [4, 3]]);
+    expect(itemsOf({ ...sized, maxItems: 2 }, '1|2|3')).toEqual([[1, 1], [2, 1]]);
+    expect(itemsOf({ ...sized, maxItems: 1 }, '1:0.1|2:0.2')).toEqual([[2, 0.2]]);
+    expect(itemsOf({ ...sized, maxItems: 3 }, '1|2|3')).toHaveLength(3);
+  });
+});

@@ -1,0 +1,81 @@
+import { describe, expect, it } from 'vitest';
+import { BadValue } from '../../src/features/feature.js';
+import { createQuantiles } from '../../src/features/quantiles.js';
+import { randomStream } from '../../src/random.js';
+import { fittedField as fitted } from '../support/fitted-field.js';
+
+describe('a bucketized number', () => {
+  const idsOf = (spec: object, train: readonly (string | number)[], cells: readonly (string | number)[]): number[] => {
+    const { encode, rows } = fitted({ type: 'bucketized', ...spec }, train.map(String));
+    const ids = cells.map((cell) => encode(String(cell)));
+    expect(Math.max(...ids)).toBeLessThan(rows);
+    return ids;
+  };
+
+  it('is in the bucket above a boundary that it meets; nothing is the unknown', () => {
+    expect(idsOf({ boundaries: [-1, 0.5, 10] }, [], ['', -2, -1, 0, 0.5, 9.99, 10, 1e30])).toEqual([0, 1, 2, 2, 3, 3, 4, 4]);
+    expect(() => idsOf({ boundaries: [0] }, [], ['x'])).toThrow(BadValue);
+  });
+
+  it('has buckets of equally many numbers of train where quantiles are asked for', () => {
+    const train = Array.from({ length: 1000 }, (_, i) => (i * 7919) % 1000);
+    const counts = new Map<number, number>();
+    for (const id of idsOf({ quantiles: 8 }, train, train)) counts.set(id, (counts.get(id) ?? 0) + 1);
+    expect([...counts].sort(([a], [b]) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7, 8].map((id) => [id, 125]));
+  });
+
+  it.each([
+    ['half of it one number', [0, 0, 0, 0, 1, 2, 3, 4], 4, [1, 1, 1, 1, 2, 2, 3, 3]],
+    ['most of it the least', [5, 5, 5, 9], 2, [1, 1, 1, 2]],
+    ['most of it the largest', [1, 2, 9, 9, 9], 2, [1, 1, 2, 2, 2]],
+    ['two numbers', [5, 5, 9], 10, [1, 1, 2]],
+    ['one number', [3, 3, 3, ''], 4, [1, 1, 1, 0]],
+    ['no number', ['', ''], 4, [0, 0]],
+  ] as const)('merges buckets that hold the same number: %s', (_, train, quantiles, ids) => {
+    expect(idsOf({ quantiles }, train, train)).toEqual(ids);
+  });
+});
+
+describe('quantiles', () => {
+  it('of more different numbers than are counted are near the exact ones, whatever their order, and the same each time', () => {
+    const count = 600_000;
+    const random = randomStream(5, 'numbers');
+    const shuffled = Float64Array.from({ length: count }, () => random.normal() ** 3);
+    const sorted = shuffled.toSorted();
+    for (const numbers of [shuffled, sorted]) {
+      const found = [0, 1].map(() => {
+        const quantiles = createQuantiles();
+        for (const number of numbers) quantiles.observe(number);
+        return quantiles.boundaries(100);
+      });
+      expect(found[0]).toEqual(found[1]);
+      expect(found[0]).toHaveLength(99);
+      let worst = 0;
+      found[0]!.forEach((boundary, i) => {
+        const below = sorted.findLastIndex((number) => number < boundary) + 1;
+        worst = Math.max(worst, Math.abs(below / count - (i + 1) / 100));
+      });
+      // Five of the deviations that the sketch claims.
+      expect(worst).toBeLessThan(5e-4);
+    }
+  });
+
+  it('have the median of what was counted, and nearly that of what was not', () => {
+    const medianOf = (numbers: readonly number[]): number => {
+      const quantiles = createQuantiles();
+      for (const number of numbers) quantiles.observe(number);
+      return quantiles.median();
+    };
+    expect([[3, 1, 2], [4, 1, 2, 3], [1, 1, 1, 9], [5], [1, 1, 9, 9], []].map(medianOf)).toEqual([2, 2.5, 1, 5, 5, NaN]);
+    expect(Math.abs(medianOf(Array.from({ length: 200_000 }, (_, i) => (i * 7919) % 200_000)) - 99_999.5)).toBeLessThan(100);
+  });
+
+  it('keep what was counted before there were too many', () => {
+    const quantiles = createQuantiles();
+    for (let i = 0; i < 300_000; i++) quantiles.observe(0);
+    for (let i = 1; i <= 100_000; i++) quantiles.observe(i);
+    const found = quantiles.boundaries(10);
+    expect(found).toHaveLength(3);
+    [1, 20_000, 60_000].forEach((exact, i) => expect(Math.abs(found[i]! - exact)).toBeLessThan(300));
+  });
+});

@@ -1,0 +1,42 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { refuseBadRows } from '../../src/data/rows/rejects.js';
+import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { openSource } from '../../src/data/sources/open-source.js';
+import type { Reading } from '../../src/data/sources/source.js';
+import { featureTypes } from '../../src/features/feature-types.js';
+import { taskOptions } from '../../src/tasks.js';
+import { scratchFolder } from './scratch.js';
+
+const tasks = [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }];
+const groupsOf = (options: object = {}) => [
+  featureTypes.schema.parse({ type: 'categorical', fields: ['id'], ...options }),
+  featureTypes.schema.parse({ type: 'numeric', fields: ['price'], scaling: 'standard' }),
+];
+
+/** Reads a file as a run does: fits, encodes, and gives all ids and what was told. */
+export async function runCached(path: string, reading: Partial<Reading> = {}, options: object = {}): Promise<{ ids: number[]; fitted: unknown; told: string[] }> {
+  const told: string[] = [];
+  const format = rowFormatOf({ tasks, groups: groupsOf(options) });
+  const all: Reading = { policy: refuseBadRows, onProgress: ({ what }) => told.push(what.split(' ')[0]!), ...reading };
+  const source = await openSource(path, columnsOf(format));
+  const fitted = await source.fit(format, all);
+  const dataset = await source.dataset(encodedFormat(format, fitted), all);
+  const ids: number[] = [];
+  for await (const { batch } of dataset.batches(100)) ids.push(...batch.ids.get('id')!.subarray(0, batch.rows));
+  expect(ids).toHaveLength(dataset.rows);
+  return { ids, fitted, told: [...new Set(told)] };
+}
+
+/** A CSV of so many rows, some of them bad. */
+export function csvOf(rows: number, bad: readonly number[] = []): string {
+  return `click,id,price\n${Array.from({ length: rows }, (_, i) => `${i % 2},${bad.includes(i) ? 'x' : i},${i / 4}\n`).join('')}`;
+}
+
+/** A CSV in a folder of its own. */
+export function csvFile(content: string | Uint8Array): string {
+  const path = join(scratchFolder(), 'train.csv');
+  writeFileSync(path, content);
+  return path;
+}
