@@ -4,6 +4,7 @@ import { link, mkdir, open, readdir, rename, rm, stat, statfs, symlink, truncate
 import os from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { createByteHash, type Content } from './byte-hash.js';
+import { openDirect } from './direct-file.js';
 import { systemCode, UserError, userError } from './errors.js';
 
 /** What the system says when a write fails, for people. */
@@ -177,14 +178,12 @@ const PIECE_BYTES = 1 << 20;
  * @returns its digests: each piece is hashed while the system writes it, so that it costs little time of its own
  */
 export async function writeSynced(path: string, content: string | Iterable<Uint8Array>): Promise<FileDigest & Content> {
-  const sha256 = createHash('sha256');
-  const hash = await createByteHash();
+  const digests = await createDigests();
   const file = await open(path, 'w');
   try {
     for (const piece of typeof content === 'string' ? cut(Buffer.from(content)) : gathered(content)) {
       const writing = file.write(piece);
-      sha256.update(piece);
-      hash.update(piece);
+      digests.update(piece);
       const { bytesWritten } = await writing;
       // What a write leaves over is hashed again with its own piece, so it is written to its end here.
       for (let rest = bytesWritten; rest < piece.byteLength; ) rest += (await file.write(piece, rest)).bytesWritten;
@@ -193,7 +192,41 @@ export async function writeSynced(path: string, content: string | Iterable<Uint8
   } finally {
     await file.close();
   }
-  return { ...hash.content(), sha256: sha256.digest('hex') };
+  return digests.all();
+}
+
+/**
+ * The same for what no memory should keep, as more than there is of it: the bytes go to the disk past the system's memory, which saves a copy
+ * and pushes nothing out of there. Whoever reads them next does so from the disk.
+ */
+export async function writeDirect(path: string, parts: Iterable<Uint8Array>): Promise<FileDigest & Content> {
+  const digests = await createDigests();
+  const file = await openDirect(path);
+  try {
+    for (const part of parts) {
+      for (const piece of cut(part)) {
+        digests.update(piece);
+        await file.add(piece);
+      }
+    }
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  return digests.all();
+}
+
+/** The digests of bytes as they pass. */
+async function createDigests(): Promise<{ update(piece: Uint8Array): void; all(): FileDigest & Content }> {
+  const sha256 = createHash('sha256');
+  const hash = await createByteHash();
+  return {
+    update(piece) {
+      sha256.update(piece);
+      hash.update(piece);
+    },
+    all: () => ({ ...hash.content(), sha256: sha256.digest('hex') }),
+  };
 }
 
 function* cut(bytes: Uint8Array): Generator<Uint8Array> {

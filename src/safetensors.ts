@@ -43,8 +43,14 @@ const entrySchema = z.strictObject({
 /**
  * Writes tensors to `path` and syncs the file; the caller renames it to its place.
  * @param metadata texts by their names, which stand in the header
+ * @param write how the bytes get to the disk
  */
-export async function writeSafetensors(path: string, tensors: ReadonlyMap<string, StoredTensor>, metadata?: Readonly<Record<string, string>>): Promise<FileDigest & Content> {
+export async function writeSafetensors(
+  path: string,
+  tensors: ReadonlyMap<string, StoredTensor>,
+  metadata?: Readonly<Record<string, string>>,
+  write: (path: string, parts: Iterable<Uint8Array>) => Promise<FileDigest & Content> = writeSynced,
+): Promise<FileDigest & Content> {
   const header: Record<string, z.output<typeof entrySchema> | typeof metadata> = metadata === undefined ? {} : { __metadata__: metadata };
   let offset = 0;
   for (const [name, tensor] of tensors) {
@@ -58,7 +64,7 @@ export async function writeSafetensors(path: string, tensors: ReadonlyMap<string
   const text = Buffer.from(json.padEnd(json.length + ((8 - (Buffer.byteLength(json) % 8)) % 8)));
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(text.length));
-  return writeSynced(path, bytesInTurn([length, text], tensors.values()));
+  return write(path, bytesInTurn([length, text], tensors.values()));
 }
 
 /** The bytes of a file, tensor after tensor: each part may be in memory only while it is written. */

@@ -80,7 +80,8 @@ export function createFailingDisk(): FailingDisk {
       const wrap = (file: FileHandle, path: string): FileHandle =>
         new Proxy(file, {
           get(target, key) {
-            const write = (data: Uint8Array, offset?: number) => act('write', path, () => (dirty.add(path), target.write(data, offset)), () => (dirty.add(path), target.write(data, 0, Math.floor(data.byteLength / 2))));
+            const write = (data: Uint8Array, offset = 0, length = data.byteLength - offset, position: number | null = null) =>
+              act('write', path, () => (dirty.add(path), target.write(data, offset, length, position)), () => (dirty.add(path), target.write(data, offset, Math.floor(length / 2), position)));
             if (key === 'write') return write;
             if (key === 'writeFile') return (data: Uint8Array | string) => write(typeof data === 'string' ? Buffer.from(data) : data);
             if (key === 'sync') return () => act('sync', path, async () => {
@@ -98,7 +99,7 @@ export function createFailingDisk(): FailingDisk {
         });
       return {
         ...real,
-        open: (async (path: string, flags?: string) => wrap(await act('open', path, () => real.open(path, flags)), path)) as typeof real.open,
+        open: (async (path: string, flags?: string | number) => wrap(await act('open', path, () => real.open(path, flags)), path)) as typeof real.open,
         rename: ((from: string, to: string) =>
           act('rename', to, async () => {
             renames.push({ from, to, replacedLink: linkAt(to) });

@@ -3,7 +3,7 @@ import { createRowBlock, type RowBlock } from '../../data/rows/row-block.js';
 import { tensorsOf } from '../../data/shards/tensors.js';
 import { ROWS_PER_SHARD } from '../../data/shards/writer.js';
 import type { Content } from '../../byte-hash.js';
-import { replace, writeFileAtomic, type FileDigest } from '../../disk.js';
+import { replace, writeDirect, writeFileAtomic, type FileDigest } from '../../disk.js';
 import { writeSafetensors } from '../../safetensors.js';
 import { createColumnReader } from '../column-file.js';
 import { preparedColumns, type FieldPlan } from '../fields.js';
@@ -83,7 +83,7 @@ export async function writeShard({ folder, file, aboutPath, begin, end, chunks, 
   }
   let digest: (FileDigest & Content) | undefined;
   await replace(join(folder, file), async (temporary) => {
-    digest = await writeSafetensors(temporary, tensorsOf(block, columns));
+    digest = await writeSafetensors(temporary, tensorsOf(block, columns), undefined, writeDirect);
   });
   const sum = (labels: Float32Array): number => labels.subarray(0, block.rows).reduce((total, label) => total + label, 0);
   const labels = { clicks: sum(block.labels.get('click')!), purchases: sum(block.labels.get('purchase')!) };
