@@ -9,7 +9,7 @@ import { kernelOf } from './kernels.js';
 import type { DeviceMemory } from './memory.js';
 import { inGroups, type Node } from './phase-order.js';
 import { ownShader, rowsShader } from './shader.js';
-import { MAX_CALLS, ROWS_OF_GROUP, THREADS } from './wgsl/prelude.js';
+import { CALLS_AT_ONCE, ROWS_OF_GROUP, THREADS } from './wgsl/prelude.js';
 import { HALF_PRODUCTS, isNarrow, partsOf, PRODUCTS, WEIGHT_GRADIENT_SUM } from './wgsl/products.js';
 import { WATCH_ARGUMENTS, WATCH_RANGE } from './wgsl/reduce.js';
 import { GATHER, GATHER_ARGUMENTS, MARK_ARGUMENTS } from './wgsl/tables.js';
@@ -146,7 +146,7 @@ export function createRecorder(compiled: Compiled, memory: DeviceMemory): Record
     for (const call of [...calls].sort((a, b) => a.tableBuffer - b.tableBuffer)) {
       const { name, tableBuffer } = call;
       // What is added to what another call has written waits for it.
-      const isFree = (group: readonly Planned[]): boolean => group.length < MAX_CALLS && group[0]!.name === name && group[0]!.tableBuffer === tableBuffer;
+      const isFree = (group: readonly Planned[]): boolean => group.length < CALLS_AT_ONCE && group[0]!.name === name && group[0]!.tableBuffer === tableBuffer;
       const after = groups.findLastIndex((group) => group[0]!.name === name && group.some((other) => sumOf(other) !== undefined && sumOf(other) === sumOf(call)));
       const group = groups.find((each, i) => i > after && isFree(each));
       if (group === undefined) groups.push([call]);
@@ -168,8 +168,8 @@ export function createRecorder(compiled: Compiled, memory: DeviceMemory): Record
   /** Dispatches of calls by rows that follow each other. */
   const inTurn = (calls: readonly Planned[]): Dispatch[] => {
     const dispatches: Dispatch[] = [];
-    for (let begin = 0; begin < calls.length; begin += MAX_CALLS) {
-      const part = calls.slice(begin, begin + MAX_CALLS);
+    for (let begin = 0; begin < calls.length; begin += CALLS_AT_ONCE) {
+      const part = calls.slice(begin, begin + CALLS_AT_ONCE);
       const named = new Map(
         part.map(({ name, names, kernel }) => {
           if (kernel.form !== 'rows') throw new Error(`'${name}' is not by rows`);
