@@ -9,7 +9,7 @@ import { createColumnReader } from '../column-file.js';
 import { preparedColumns, type FieldPlan } from '../fields.js';
 import type { IdTable } from '../id-table.js';
 import { createJoin, type Coverage } from '../join.js';
-import { openSessions, type SessionFiles } from '../session-reader.js';
+import { createSessionReader, type SessionFiles, type SessionReader } from '../session-reader.js';
 import { isOfValid, type ValidRows } from '../valid-rows.js';
 
 /** Rows `begin` to `end` of a split become a shard. */
@@ -46,6 +46,8 @@ export interface ShardAbout extends Coverage {
 /** Memory of a thread: blocks for these columns whose shard is written, to be used again. */
 const spare: { key: string; blocks: RowBlock[] } = { key: '', blocks: [] };
 const reader = createColumnReader();
+/** The reader of these sessions. */
+const known: { key: string; sessions: SessionReader | undefined } = { key: '', sessions: undefined };
 let chosen = new Uint32Array(0);
 
 /**
@@ -59,7 +61,9 @@ export async function writeShard({ folder, file, aboutPath, begin, end, chunks, 
   const block = spare.blocks.pop() ?? createRowBlock(columns, ROWS_PER_SHARD);
   block.rows = 0;
   const joined = createJoin(block, fields, tables, commonFields);
-  const sessionReader = openSessions(sessions);
+  const sessionsKey = sessions.files.join('\n');
+  if (known.key !== sessionsKey) Object.assign(known, { key: sessionsKey, sessions: createSessionReader(sessions) });
+  const sessionReader = known.sessions!;
   try {
     let first = 0;
     for (const { path, firstRow, rows } of chunks) {
