@@ -1,22 +1,38 @@
 // Joins what a command or a thread begins with, and all that it imports, into few files: opening hundreds takes longer than running what is in them.
+import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 import { rolldown } from 'rolldown';
 
-/** Modules that something begins with, below the folder of the build: the command line, the library, and the threads. */
-const BEGINNINGS = ['cli/main', 'index', 'engines/simd/guard', 'engines/simd/worker', 'engines/webgpu/lists/worker', 'data/encoding/encode-worker', 'prepare/worker', 'serve/predict-worker'];
+/** Modules that something begins with, below the folder of the build: the library, and the threads. The command line has a bundle of its own. */
+const BEGINNINGS = ['index', 'engines/simd/guard', 'engines/simd/worker', 'engines/webgpu/lists/worker', 'data/encoding/encode-worker', 'prepare/worker', 'serve/predict-worker'];
 /** Packages that most commands need; none of them looks for a file beside itself. */
-const JOINED = ['csv-parse', 'csv-stringify', 'd3-format', 'd3-scale', 'd3-shape', 'fastest-levenshtein', 'pino', 'protobufjs/minimal.js', 'tinyglobby', 'xxhash-wasm', 'yaml', 'yargs', 'zod'];
+const JOINED = ['csv-parse', 'csv-stringify', 'd3-format', 'd3-scale', 'd3-shape', 'fastest-levenshtein', 'fzstd', 'hyparquet', 'hyparquet-compressors', 'hyparquet-writer', 'pino', 'protobufjs/minimal.js', 'tinyglobby', 'xxhash-wasm', 'yaml', 'yargs', 'zod'];
 
 const slashed = (path) => path.split(sep).join('/');
 const isOf = (packages, source) => packages.some((name) => source === name || source.startsWith(`${name}/`));
 
 /**
- * Bundles a build that tsc has made, in its folder `bundle`, and has the modules that something begins with stand for what they became. All
- * others stay beside it.
+ * Bundles a build that tsc has made: the modules that something begins with, in its folder `bundle`, which then stand for what they became; and
+ * the command line, in its folder `command`, as what src/cli/start.ts loads. All others stay beside them.
  */
 export async function bundle(out) {
-  const folder = join(out, 'bundle');
+  const nameOf = (module) => module.replaceAll('/', '-');
+  await joinModules(out, 'bundle', Object.fromEntries(BEGINNINGS.map((module) => [nameOf(module), module])), { format: 'esm', entryFileNames: '[name].js', chunkFileNames: '[name]-[hash].js' });
+  const chunks = await joinModules(out, 'command', { main: 'cli/main' }, { format: 'cjs', entryFileNames: '[name].cjs', chunkFileNames: '[name]-[hash].cjs' });
+  // By it, what V8 compiled of these files is known for theirs.
+  const id = createHash('sha256');
+  for (const { fileName, code } of chunks) id.update(`${fileName}\n${code}\n`);
+  writeFileSync(join(out, 'command', 'id'), id.digest('hex'));
+
+  /** How a module names what it became. */
+  const wayTo = (module) => slashed(relative(dirname(join(out, module)), join(out, 'bundle', nameOf(module)))).replace(/^(?=\w)/, './');
+  for (const module of BEGINNINGS) writeFileSync(join(out, `${module}.js`), `export * from '${wayTo(module)}.js';\n`);
+}
+
+/** Joins modules below `out`, by name, and all that they import, in a folder of it; gives the files. */
+async function joinModules(out, name, modules, options) {
+  const folder = join(out, name);
   /** Modules find files beside themselves, also from where they are now. */
   const places = {
     name: 'places',
@@ -24,14 +40,27 @@ export async function bundle(out) {
     transform(code, id) {
       if (id.includes('node_modules')) return null;
       if (/import\.meta\.(dirname|filename)/.test(code)) throw new Error(`${id}: ask for import.meta.url, which is right in a bundle too`);
-      return code.replaceAll('import.meta.url', `new URL(${JSON.stringify(slashed(relative(folder, id)))}, import.meta.url).href`);
+      const imported = options.format === 'cjs' ? withImportModule(code, this.parse(code)) : code;
+      return imported.replaceAll('import.meta.url', `new URL(${JSON.stringify(slashed(relative(folder, id)))}, import.meta.url).href`);
     },
   };
-  /** How a module names what it became. */
-  const wayTo = (module) => slashed(relative(dirname(join(out, module)), join(folder, nameOf(module)))).replace(/^(?=\w)/, './');
-  const nameOf = (module) => module.replaceAll('/', '-');
-  const joined = await rolldown({ cwd: out, platform: 'node', input: Object.fromEntries(BEGINNINGS.map((module) => [nameOf(module), join(out, `${module}.js`)])), plugins: [places] });
-  await joined.write({ dir: folder, format: 'esm', entryFileNames: '[name].js', chunkFileNames: '[name]-[hash].js' });
+  const input = Object.fromEntries(Object.entries(modules).map(([entry, module]) => [entry, join(out, `${module}.js`)]));
+  // What yargs asks of configs that extend others, which nothing here does.
+  const transform = { define: { 'import.meta.resolve': 'undefined' } };
+  const joined = await rolldown({ cwd: out, platform: 'node', input, plugins: [places], transform });
+  const { output } = await joined.write({ dir: folder, ...options });
   await joined.close();
-  for (const module of BEGINNINGS) writeFileSync(join(out, `${module}.js`), `export * from '${wayTo(module)}.js';\n`);
+  return output;
+}
+
+/** Modules that are found at run time are left to `importModule`, which src/cli/start.ts passes. */
+function withImportModule(code, program) {
+  const places = [];
+  const visit = (node) => {
+    if (node === null || typeof node !== 'object') return;
+    if (node.type === 'ImportExpression' && node.source.type !== 'Literal') places.push(node.start);
+    for (const part of Object.values(node)) visit(part);
+  };
+  visit(program);
+  return places.sort((a, b) => b - a).reduce((text, at) => `${text.slice(0, at)}importModule${text.slice(at + 'import'.length)}`, code);
 }

@@ -6,8 +6,8 @@ module.enableCompileCache?.();
 // In a clone, the first run and every run after an edit install and build what is stale; an installed package is ready.
 await import('./setup.js');
 try {
-  const { main } = await import('../dist/cli/main.js');
-  process.exitCode = await main(process.argv.slice(2));
+  const { start } = await import('../dist/cli/start.js');
+  process.exitCode = await start(process.argv.slice(2));
 } catch (error) {
   // Before anything is loaded that could say it.
   if (error.code !== 'EMFILE' && error.code !== 'ENFILE') throw error;

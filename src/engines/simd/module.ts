@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import v8 from 'node:v8';
 import { userError } from '../../errors.js';
+import { allowRelaxedSimd } from '../../relaxed-simd.js';
 import { kernelChoice, type KernelChoice } from '../kernel-choice.js';
 import type { Precision } from '../precision.js';
 import type { Apart } from './apart.js';
@@ -28,8 +28,7 @@ export interface KernelModule {
  */
 export function loadKernels(allowRelaxed = true, choice = kernelChoice()): KernelModule {
   if (allowRelaxed) {
-    // Before 22, Node has it behind a flag, which later ones do not know.
-    if (Number.parseInt(process.versions.node, 10) < 22) v8.setFlagsFromString('--experimental-wasm-relaxed-simd');
+    allowRelaxedSimd();
     try {
       const module = compileFile('kernels-relaxed.wasm');
       return { module, isRelaxed: true, native: chooseNative(module, choice) };

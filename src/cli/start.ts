@@ -1,0 +1,129 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { basename, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import vm from 'node:vm';
+import { allowRelaxedSimd } from '../relaxed-simd.js';
+import { userCache } from '../user-cache.js';
+
+// Starts the command line from its bundle, with what V8 compiled of it the last time: compiling takes a fifth of a short run. Node's own
+// cache of modules comes with 22 alone.
+
+/** The bundle, as far from the sources as from what is built of them. */
+const BUNDLE = fileURLToPath(new URL('../../dist/command', import.meta.url));
+/** What a file finds around it: names of CommonJS, and what brings modules of packages, since `import` does not know its way from here. */
+const WRAPPED = ['(function (exports, require, module, __filename, __dirname, importModule) {', '\n})'] as const;
+const importModule = (id: string): Promise<unknown> => import(id);
+/** V8 copies what does not begin at such an address. */
+const ALIGNED = 8;
+
+/** What the bundle's first file exports. */
+interface CommandLine {
+  main(args: readonly string[]): Promise<number>;
+}
+
+/** Code of the bundle's files that V8 compiled, by their names. */
+type Compiled = ReadonlyMap<string, Buffer>;
+
+/**
+ * Runs the command line, and keeps what V8 compiled of it in the user's cache, where that is not done.
+ * @param args what follows the command's name
+ * @param bundle its folder; another one for tests
+ * @returns the exit code
+ */
+export async function start(args: readonly string[], bundle = BUNDLE): Promise<number> {
+  // What was compiled is good for the very same flags.
+  allowRelaxedSimd();
+  const kept = keptFile(bundle, args[0]);
+  const compiled = kept === undefined ? new Map<string, Buffer>() : readCompiled(kept);
+  const scripts = new Map<string, vm.Script>();
+  const { main } = createLoader(bundle, compiled, scripts)('main.cjs') as CommandLine; // what it is built of
+  const exitCode = await main(args);
+  const isKept = [...scripts].every(([name, script]) => script.cachedDataRejected === false && compiled.has(name));
+  if (kept !== undefined && !isKept) keep(kept, scripts);
+  return exitCode;
+}
+
+/** Gives what a file of the bundle exports; each runs once. */
+function createLoader(bundle: string, compiled: Compiled, scripts: Map<string, vm.Script>): (name: string) => unknown {
+  const modules = new Map<string, { exports: unknown }>();
+  const load = (name: string): unknown => {
+    const known = modules.get(name);
+    if (known !== undefined) return known.exports;
+    const module = { exports: {} as unknown };
+    modules.set(name, module);
+    const path = join(bundle, name);
+    const cachedData = compiled.get(name);
+    const script = new vm.Script(WRAPPED.join(readFileSync(path, 'utf8')), {
+      filename: path,
+      // Errors have the columns of the file.
+      columnOffset: -WRAPPED[0].length,
+      ...(cachedData !== undefined && { cachedData }),
+    });
+    scripts.set(name, script);
+    const others = createRequire(path);
+    const require = (id: string): unknown => (id.startsWith('./') ? load(basename(id)) : others(id));
+    const run = script.runInThisContext() as (...of: readonly unknown[]) => void; // what it is wrapped in
+    run(module.exports, require, module, path, bundle, importModule);
+    return module.exports;
+  };
+  return load;
+}
+
+/** Where the compiled code of a command is kept: one file a bundle, a Node and a command, however often they are built anew. */
+function keptFile(bundle: string, command = ''): { readonly path: string; readonly id: string } | undefined {
+  const cache = userCache();
+  // Coverage counts what V8 compiles itself; the other is Node's word for its own cache.
+  if (cache === undefined || process.env['NODE_V8_COVERAGE'] !== undefined || process.env['NODE_DISABLE_COMPILE_CACHE'] !== undefined) return undefined;
+  const place = createHash('sha256').update(JSON.stringify([bundle, process.version, process.arch])).digest('hex').slice(0, 16);
+  const name = /^[a-z][a-z-]*$/.test(command) ? command : 'mtl';
+  return { path: join(cache, 'mtl', 'code', `${name}-${place}`), id: readFileSync(join(bundle, 'id'), 'utf8') };
+}
+
+/** What is kept; nothing where there is nothing, or that of another build, or where it is damaged. */
+function readCompiled({ path, id }: { readonly path: string; readonly id: string }): Compiled {
+  try {
+    const bytes = readFileSync(path);
+    const end = bytes.indexOf('\n');
+    const [of, digest, places] = JSON.parse(bytes.toString('utf8', 0, end)) as readonly [string, string, readonly (readonly [string, number, number])[]]; // what `keep` writes
+    const first = Math.ceil((end + 1) / ALIGNED) * ALIGNED;
+    if (of !== id || digest !== digestOf(bytes.subarray(first))) return new Map();
+    return new Map(places.map(([name, at, length]) => [name, bytes.subarray(first + at, first + at + length)]));
+  } catch {
+    return new Map();
+  }
+}
+
+/** Keeps what is compiled; where that cannot be written, the next start compiles it again. */
+function keep({ path, id }: { readonly path: string; readonly id: string }, scripts: ReadonlyMap<string, vm.Script>): void {
+  const temporary = `${path}.${process.pid}`;
+  try {
+    const parts: Buffer[] = [];
+    let bytes = 0;
+    const add = (part: Buffer): void => {
+      const padding = Buffer.alloc((ALIGNED - (part.length % ALIGNED)) % ALIGNED);
+      parts.push(part, padding);
+      bytes += part.length + padding.length;
+    };
+    const places = [...scripts].map(([name, script]) => {
+      const compiled = script.createCachedData();
+      const place = [name, bytes, compiled.length] as const;
+      add(compiled);
+      return place;
+    });
+    const body = Buffer.concat(parts);
+    const header = Buffer.from(`${JSON.stringify([id, digestOf(body), places])}\n`);
+    mkdirSync(dirname(path), { recursive: true });
+    try {
+      writeFileSync(temporary, Buffer.concat([header, Buffer.alloc((ALIGNED - (header.length % ALIGNED)) % ALIGNED), body]));
+      renameSync(temporary, path);
+    } finally {
+      rmSync(temporary, { force: true });
+    }
+  } catch {
+    // It is as good without.
+  }
+}
+
+const digestOf = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');

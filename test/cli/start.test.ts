@@ -1,0 +1,102 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { start } from '../../src/cli/start.js';
+import { scratchFolder } from '../support/scratch.js';
+
+/** A bundle of two files, whose command says what it was given and gives an exit code. */
+function bundleOf(said: string, id: string, folder = scratchFolder()): string {
+  writeFileSync(join(folder, 'main.cjs'), `exports.main = async (args) => { const path = await importModule('node:path'); globalThis.said.push(require('./other-1.cjs').say(args), path.basename(__filename), require('./other-1.cjs') === require('./other-1.cjs')); return 7; };`);
+  writeFileSync(join(folder, 'other-1.cjs'), `const { sep } = require('node:path'); exports.say = (args) => [${JSON.stringify(said)}, ...args].join(sep);`);
+  writeFileSync(join(folder, 'id'), id);
+  return folder;
+}
+
+const said: unknown[] = [];
+let cache: string;
+beforeEach(() => {
+  said.length = 0;
+  vi.stubGlobal('said', said);
+  cache = scratchFolder();
+  vi.stubEnv('XDG_CACHE_HOME', cache);
+  vi.stubEnv('NODE_V8_COVERAGE', undefined);
+  vi.stubEnv('NODE_DISABLE_COMPILE_CACHE', undefined);
+});
+const keptFiles = (): readonly string[] => (existsSync(join(cache, 'mtl', 'code')) ? readdirSync(join(cache, 'mtl', 'code')) : []);
+const keptPath = (): string => join(cache, 'mtl', 'code', keptFiles()[0]!);
+/** What tells a file from another one in its place. */
+const inode = (): number => statSync(keptPath()).ino;
+
+describe('the start of the command', () => {
+  it('runs what is bundled, and keeps what was compiled of it for the next one', async () => {
+    const bundle = bundleOf('one', 'a');
+    expect(await start(['train', 'x'], bundle)).toBe(7);
+    expect(said).toEqual(['one/train/x', 'main.cjs', true]);
+    expect(keptFiles()).toEqual([expect.stringMatching(/^train-[0-9a-f]{16}$/)]);
+
+    const before = inode();
+    expect(await start(['train', 'y'], bundle)).toBe(7);
+    expect(said.slice(3)).toEqual(['one/train/y', 'main.cjs', true]);
+    expect(inode()).toBe(before);
+
+    await start(['predict'], bundle);
+    await start(['--help'], bundle);
+    await start(['../../x'], bundle);
+    expect(keptFiles().map((name) => name.replace(/-[0-9a-f]{16}$/, '')).sort()).toEqual(['mtl', 'predict', 'train']);
+  });
+
+  it('takes nothing from another build, though its files are as long', async () => {
+    const bundle = bundleOf('one', 'a');
+    await start(['train'], bundle);
+    const before = inode();
+    bundleOf('two', 'b', bundle);
+    await start(['train'], bundle);
+    expect([said[3], keptFiles().length, inode() === before]).toEqual(['two/train', 1, false]);
+  });
+
+  it.each([
+    ['cut short', (bytes: Buffer) => bytes.subarray(0, bytes.length - 100)],
+    ['changed by a bit', (bytes: Buffer) => Buffer.from(bytes.map((byte, i) => (i === bytes.length - 50 ? byte ^ 1 : byte)))],
+    ['empty', () => Buffer.alloc(0)],
+    ['another thing', () => Buffer.from('{"a": 1}\n')],
+  ])('compiles anew where what was kept is %s, and keeps that', async (_, damaged) => {
+    const bundle = bundleOf('one', 'a');
+    await start(['train'], bundle);
+    const whole = readFileSync(keptPath());
+    writeFileSync(keptPath(), damaged(whole));
+    expect(await start(['train'], bundle)).toBe(7);
+    expect([said[3], readFileSync(keptPath()).length]).toEqual(['one/train', whole.length]);
+  });
+
+  it('starts as well where nothing can be kept, or is to be', async () => {
+    const bundle = bundleOf('one', 'a');
+    mkdirSync(join(cache, 'mtl'));
+    writeFileSync(join(cache, 'mtl', 'code'), 'in the way');
+    expect(await start(['train'], bundle)).toBe(7);
+    for (const name of ['NODE_V8_COVERAGE', 'NODE_DISABLE_COMPILE_CACHE']) {
+      vi.stubEnv('XDG_CACHE_HOME', (cache = scratchFolder()));
+      vi.stubEnv(name, '1');
+      expect([await start(['train'], bundle), keptFiles()]).toEqual([7, []]);
+      vi.stubEnv(name, undefined);
+    }
+  });
+
+  it('says nothing of its own', () => {
+    const bundle = bundleOf('one', 'a');
+    const script = `globalThis.said = []; const { start } = await import(${JSON.stringify(join(import.meta.dirname, '..', '..', 'dist', 'cli', 'start.js'))}); process.exitCode = await start(['train'], ${JSON.stringify(bundle)});`;
+    for (let i = 0; i < 2; i++) {
+      const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
+      expect([status, stdout, stderr]).toEqual([7, '', '']);
+    }
+  });
+
+  it('passes on what is thrown, and keeps nothing of it', async () => {
+    const bundle = scratchFolder();
+    writeFileSync(join(bundle, 'main.cjs'), `exports.main = async () => {\n  throw new Error('no'); };`);
+    writeFileSync(join(bundle, 'id'), 'a');
+    const error = await start(['train'], bundle).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ message: 'no', stack: expect.stringContaining(`${join(bundle, 'main.cjs')}:2:9`) as string });
+    expect(keptFiles()).toEqual([]);
+  });
+});
