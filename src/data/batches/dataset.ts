@@ -1,6 +1,7 @@
 import { randomStream, shuffledOrder } from '../../random.js';
 import { column, sliceRows, type Batch, type BatchRead } from '../../batch.js';
 import { groupColumn, keyColumn, numberGroups, type KeyTexts } from '../../row-key.js';
+import { createBagGather, type BagGather } from '../rows/ordered-bags.js';
 import { blockRows, createRowBlock, gatherRows, type RowBlock } from '../rows/row-block.js';
 import type { LeftOut } from '../rows/row-rule.js';
 import type { IdCounts } from '../shards/id-counts.js';
@@ -62,6 +63,7 @@ interface Memory {
   /** Rows in their order, and that order. */
   readonly shuffled: RowBlock;
   readonly order: Uint32Array;
+  readonly gatherBags: BagGather;
 }
 
 /**
@@ -152,13 +154,13 @@ function withGroups(batch: Batch, lossKeys: readonly string[]): Batch {
 function createMemory(view: ShardView, rows: number, isShuffled: boolean): Memory {
   const shuffledRows = isShuffled ? rows : 0;
   const windows = Array.from({ length: isShuffled ? 1 : 2 }, () => view.createWindow(rows));
-  return { rows, isShuffled, windows, shuffled: createRowBlock(view.columns, shuffledRows), order: new Uint32Array(shuffledRows) };
+  return { rows, isShuffled, windows, shuffled: createRowBlock(view.columns, shuffledRows), order: new Uint32Array(shuffledRows), gatherBags: createBagGather() };
 }
 
 /** The rows of a window in the order in which they are given out. A stream for every window, so that any can be the first. */
-function putInOrder({ shuffled, order }: Memory, block: RowBlock, { seed, epoch }: Shuffle, window: number): RowBlock {
+function putInOrder({ shuffled, order, gatherBags }: Memory, block: RowBlock, { seed, epoch }: Shuffle, window: number): RowBlock {
   shuffledOrder(order, block.rows, randomStream(seed, 'shuffle', epoch, ...(window > 0 ? [window] : [])));
-  gatherRows(block, order, block.rows, shuffled);
+  gatherRows(block, order, block.rows, shuffled, gatherBags);
   return shuffled;
 }
 

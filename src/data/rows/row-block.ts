@@ -2,8 +2,9 @@ import type { BagItems } from '../../features/feature.js';
 import type { EncodedField } from '../../features/feature-types.js';
 import { column, type Batch, type VectorColumn } from '../../batch.js';
 import { KEY_WORDS, keyColumn } from '../../row-key.js';
-import { appendBags, BAG_ROW_BYTES, createBagBuffer, gatherBags, type BagBuffer } from './bag-buffer.js';
+import { appendBags, BAG_ROW_BYTES, createBagBuffer, type BagBuffer } from './bag-buffer.js';
 import type { LabelColumn } from './label-columns.js';
+import { gatherPlainly, type BagGather } from './ordered-bags.js';
 import type { RowFormat } from './row-format.js';
 import type { ColumnReader } from './column-reader.js';
 
@@ -117,8 +118,9 @@ export function fieldReader(block: RowBlock, field: EncodedField): ColumnReader 
 /**
  * Copies the rows that the first `count` numbers of `order` name to `target`, in that order. A column at a time, since a column fits in a
  * cache and all of them do not.
+ * @param gatherBags how bags are copied: by kernels where rows are many and far apart
  */
-export function gatherRows(source: Batch, order: Uint32Array, count: number, target: RowBlock): void {
+export function gatherRows(source: Batch, order: Uint32Array, count: number, target: RowBlock, gatherBags: BagGather = gatherPlainly): void {
   target.rows = count;
   const places = wordsOf(order).subarray(0, count);
   const copy = (from: ReadonlyMap<string, Uint32Array | Float32Array>, to: ReadonlyMap<string, Uint32Array | Float32Array>): void => {
@@ -135,7 +137,7 @@ export function gatherRows(source: Batch, order: Uint32Array, count: number, tar
     const from = column(source.keys ?? NO_KEYS, name);
     for (let r = 0; r < count; r++) for (let word = 0; word < KEY_WORDS; word++) data[KEY_WORDS * r + word] = from[KEY_WORDS * places[r]! + word]!;
   }
-  for (const [name, bag] of target.bags) gatherBags(column(source.bags, name), order, 0, count, bag);
+  for (const [name, bag] of target.bags) gatherBags(column(source.bags, name), source.rows, order, count, bag);
 }
 
 /** An array's words as what the machine moves fastest: one kind of array, and no number that needs more than a register. */

@@ -1,6 +1,7 @@
 import type { VectorColumn } from '../../batch.js';
 import { BadValue, CELL_SEPARATOR } from '../../features/feature.js';
 import type { EncodedField } from '../../features/feature-types.js';
+import type { AffineStep } from '../../scaling.js';
 import { textReader, type Texts } from '../../features/vocabulary/texts.js';
 import type { KeyTexts } from '../../row-key.js';
 import { badRow, checkIds, checkLabels, checkNumbers, type PlaceOf } from './check-shard-rows.js';
@@ -100,9 +101,14 @@ function stepOf(field: EncodedField, format: EncodedFormat, source: ShardColumns
   const numbers = ready.numbers as Map<string, Float32Array>;
   const bags = ready.bags as Map<string, ReturnType<typeof createBagBuffer>>;
   const isOwn = columns.length === 1 && format.fields.filter((other) => other.columns.includes(column)).length === 1;
-  const attempt = (row: number, placeOf: PlaceOf, work: () => void): void => {
+  /** Ids that the field takes as they are: all of a column, most often. */
+  const below = direct?.cell === 'id' ? direct.below : 0;
+  const areAllTaken = 'size' in found && found.size <= below;
+  /** Does something with each row, in their order. */
+  const rowByRow = (rows: number, placeOf: PlaceOf, work: (row: number) => void): void => {
+    let row = 0;
     try {
-      work();
+      for (; row < rows; row++) work(row);
     } catch (error) {
       throw error instanceof BadValue ? badRow(placeOf(row), columns.join(', '), `expected ${error.expected}`) : error;
     }
@@ -114,7 +120,10 @@ function stepOf(field: EncodedField, format: EncodedFormat, source: ShardColumns
     ids.set(name, to);
     return (rows, placeOf) => {
       if (!isOwn) to.set(from.subarray(0, rows));
-      for (let r = 0; r < rows; r++) if (to[r]! >= direct.below) attempt(r, placeOf, () => void (to[r] = encode(String(to[r]))));
+      if (areAllTaken) return;
+      rowByRow(rows, placeOf, (row) => {
+        if (to[row]! >= below) to[row] = encode(String(to[row]));
+      });
     };
   }
   if (found.kind === 'number' && columns.length === 1 && kind !== 'bag' && direct?.cell === 'number') {
@@ -123,36 +132,33 @@ function stepOf(field: EncodedField, format: EncodedFormat, source: ShardColumns
     if (to instanceof Uint32Array) ids.set(name, to);
     else numbers.set(name, to);
     return (rows, placeOf) => {
-      for (let r = 0; r < rows; r++) attempt(r, placeOf, () => void (to[r] = direct.encode(from[r]!)));
+      if (direct.affine !== undefined && to instanceof Float32Array) scaleNumbers(from, rows, direct.affine, to);
+      else rowByRow(rows, placeOf, (row) => void (to[row] = direct.encode(from[row]!)));
     };
   }
   if (found.kind === 'bag' && kind === 'bag') {
     const bag = raw.bags.get(column)!;
-    const below = direct?.cell === 'id' ? direct.below : 0;
     const textOf = direct?.cell === 'id' ? String : textsOf(source, column);
     if (isOwn) {
       bags.set(name, bag);
       return (rows, placeOf) => {
-        for (let r = 0; r < rows; r++) {
-          for (let i = bag.offsets[r]!; i < bag.offsets[r + 1]!; i++) {
-            const id = bag.ids[i]!;
-            if (id >= below) attempt(r, placeOf, () => void (bag.ids[i] = encode(textOf(id))));
-          }
-        }
+        if (areAllTaken) return;
+        rowByRow(rows, placeOf, (row) => {
+          for (let i = bag.offsets[row]!; i < bag.offsets[row + 1]!; i++) if (bag.ids[i]! >= below) bag.ids[i] = encode(textOf(bag.ids[i]!));
+        });
       };
     }
     const copy = createBagBuffer(capacity);
     bags.set(name, copy);
     return (rows, placeOf) => {
-      for (let r = 0; r < rows; r++) {
-        copy.open(r);
-        for (let i = bag.offsets[r]!; i < bag.offsets[r + 1]!; i++) {
+      rowByRow(rows, placeOf, (row) => {
+        copy.open(row);
+        for (let i = bag.offsets[row]!; i < bag.offsets[row + 1]!; i++) {
           const id = bag.ids[i]!;
-          if (id < below) copy.add(id, bag.weights[i]!);
-          else attempt(r, placeOf, () => copy.add(encode(textOf(id)), bag.weights[i]!));
+          copy.add(id < below ? id : encode(textOf(id)), bag.weights[i]!);
         }
-        copy.close(r);
-      }
+        copy.close(row);
+      });
     };
   }
 
@@ -160,9 +166,7 @@ function stepOf(field: EncodedField, format: EncodedFormat, source: ShardColumns
     const { width, data } = raw.vectors.get(column)!;
     const to = new Float32Array(capacity * field.width);
     (ready.vectors as Map<string, VectorColumn>).set(name, { width: field.width, data: to });
-    return (rows, placeOf) => {
-      for (let r = 0; r < rows; r++) attempt(r, placeOf, () => field.vector!(data.subarray(r * width, (r + 1) * width), to, r * field.width));
-    };
+    return (rows, placeOf) => rowByRow(rows, placeOf, (row) => field.vector!(data.subarray(row * width, (row + 1) * width), to, row * field.width));
   }
 
   const own = createRowBlock([{ name, kind }], capacity);
@@ -176,11 +180,17 @@ function stepOf(field: EncodedField, format: EncodedFormat, source: ShardColumns
     return (row: number) => textOf(data[row]!);
   });
   return (rows, placeOf) => {
-    for (own.rows = 0; own.rows < rows; own.rows++) {
-      const row = own.rows;
-      attempt(row, placeOf, () => reader.read(texts.map((textAt) => textAt(row)).join(CELL_SEPARATOR)));
-    }
+    rowByRow(rows, placeOf, (row) => {
+      own.rows = row;
+      reader.read(texts.map((textAt) => textAt(row)).join(CELL_SEPARATOR));
+    });
+    own.rows = rows;
   };
+}
+
+/** What numbers become where nothing else is done with them: a call for each would have them made objects. */
+function scaleNumbers(from: Float32Array, rows: number, { subtract, divide }: AffineStep, to: Float32Array): void {
+  for (let row = 0; row < rows; row++) to[row] = (from[row]! - subtract) / divide;
 }
 
 /** The text of a value of a column: that of its vocabulary, or the number. */

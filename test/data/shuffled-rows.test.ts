@@ -1,0 +1,175 @@
+import fc from 'fast-check';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { BagColumn } from '../../src/batch.js';
+import { shardDataset, type Shuffle } from '../../src/data/batches/dataset.js';
+import { createBagBuffer } from '../../src/data/rows/bag-buffer.js';
+import { createBagGather } from '../../src/data/rows/ordered-bags.js';
+import type { BlockColumn } from '../../src/data/rows/row-block.js';
+import { openShards, type Shards } from '../../src/data/shards/reader.js';
+import { asStored } from '../../src/data/shards/shard-view.js';
+import { writeShards } from '../../src/data/shards/writer.js';
+import { randomStream, shuffledOrder } from '../../src/random.js';
+import { scratchFolder } from '../support/scratch.js';
+
+/** A bag of a row: bits, so that what is moved is compared to the last one of them. */
+interface Bag {
+  readonly ids: readonly number[];
+  readonly weights: readonly number[];
+}
+
+const bits = (weights: readonly number[]): number[] => [...new Uint32Array(Float32Array.from(weights).buffer)];
+
+/** Bags as a column that has room for more rows. */
+function columnOf(bags: readonly Bag[], spareRows = 0): BagColumn {
+  const offsets = new Uint32Array(bags.length + 1 + spareRows);
+  let end = 0;
+  for (const [row, { ids }] of bags.entries()) offsets[row + 1] = end += ids.length;
+  return { offsets, ids: Uint32Array.from(bags.flatMap(({ ids }) => ids)), weights: Float32Array.from(bags.flatMap(({ weights }) => weights)) };
+}
+
+/** The bags of the first rows of a column. */
+function bagsOf({ offsets, ids, weights }: BagColumn, rows: number): { readonly ids: number[]; readonly weights: number[] }[] {
+  expect(offsets[0]).toBe(0);
+  return Array.from({ length: rows }, (_, row) => ({ ids: [...ids.subarray(offsets[row], offsets[row + 1])], weights: bits([...weights.subarray(offsets[row], offsets[row + 1])]) }));
+}
+
+const drawBag = (random: ReturnType<typeof randomStream>, most: number): Bag => {
+  const length = random.below(3) === 0 ? 0 : random.below(most + 1);
+  return { ids: Array.from({ length }, () => random.uint32() >>> 1), weights: Array.from({ length }, () => random.normal()) };
+};
+
+describe('bags in another order', () => {
+  const gather = createBagGather();
+
+  it.each<[string, typeof gather]>([['by kernels', gather], ['the plain way, where a column is larger than kernels may have', createBagGather(1000)]])('are those of the rows that it names: %s', (_, gatherBags) => {
+    // One gather takes all of them, so that its memory was larger or smaller before.
+    fc.assert(
+      fc.property(fc.nat({ max: 2000 }), fc.constantFrom(0, 1, 3, 40, 1001), fc.nat({ max: 1500 }), fc.nat(), (rows, most, count, seed) => {
+        const random = randomStream(seed, 'bags');
+        const bags = Array.from({ length: rows }, () => drawBag(random, rows > 200 ? Math.min(most, 40) : most));
+        const order = Uint32Array.from({ length: rows === 0 ? 0 : count }, () => random.below(rows));
+        const target = createBagBuffer(count);
+        gatherBags(columnOf(bags, 7), rows, order, order.length, target);
+        expect(bagsOf(target, order.length)).toEqual([...order].map((row) => ({ ids: bags[row]!.ids, weights: bits(bags[row]!.weights) })));
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('may be larger than what is copied together', () => {
+    const random = randomStream(1, 'large');
+    const bags = [3, 50_000, 0, 16_384, 16_385, 2, 0].map((length): Bag => ({ ids: Array.from({ length }, () => random.below(1000)), weights: Array.from({ length }, () => random.uniform()) }));
+    const order = Uint32Array.of(4, 1, 0, 6, 3, 5, 2, 1, 4);
+    const target = createBagBuffer(9);
+    gather(columnOf(bags), 7, order, 9, target);
+    expect(bagsOf(target, 9)).toEqual([...order].map((row) => ({ ids: bags[row]!.ids, weights: bits(bags[row]!.weights) })));
+  });
+
+  it('keep the bits of weights that are no numbers', () => {
+    const source = { offsets: Uint32Array.of(0, 2, 3), ids: Uint32Array.of(1, 2, 3), weights: new Float32Array(Uint32Array.of(0x7fa00001, 0x80000000, 0xffc12345).buffer) };
+    const target = createBagBuffer(2);
+    gather(source, 2, Uint32Array.of(1, 0), 2, target);
+    expect([...new Uint32Array(target.weights.buffer, 0, 3)]).toEqual([0xffc12345, 0x7fa00001, 0x80000000]);
+  });
+});
+
+const COLUMNS: readonly BlockColumn[] = [
+  { name: 'user', kind: 'id' }, { name: 'seen', kind: 'bag' }, { name: 'price', kind: 'number' }, { name: 'rare', kind: 'bag' },
+  { name: 'click', kind: 'label' }, { name: 'image', kind: 'vector', width: 3 }, { name: 'session', kind: 'key' },
+];
+
+interface Row {
+  readonly user: number;
+  readonly price: number;
+  readonly click: number;
+  readonly seen: Bag;
+  readonly rare: Bag;
+  readonly image: readonly number[];
+  readonly session: readonly number[];
+}
+
+function drawRows(count: number, seed: number): Row[] {
+  const random = randomStream(seed, 'rows');
+  return Array.from({ length: count }, (_, row) => ({
+    user: row, price: Math.fround(random.normal()), click: random.below(2), seen: drawBag(random, 9), rare: random.below(20) === 0 ? drawBag(random, 300) : { ids: [], weights: [] },
+    image: [row, row + 1, row + 2], session: [random.uint32(), random.uint32()],
+  }));
+}
+
+/** Writes rows as shards of so many rows. */
+async function shardsOf(rows: readonly Row[], rowsPerShard: number): Promise<Shards> {
+  const folder = join(scratchFolder(), 'shards');
+  await writeShards(folder, COLUMNS, async (writer) => {
+    await writer.add({
+      rows: rows.length,
+      ids: new Map([['user', Uint32Array.from(rows, ({ user }) => user)]]),
+      numbers: new Map([['price', Float32Array.from(rows, ({ price }) => price)]]),
+      labels: new Map([['click', Float32Array.from(rows, ({ click }) => click)]]),
+      bags: new Map([['seen', columnOf(rows.map(({ seen }) => seen))], ['rare', columnOf(rows.map(({ rare }) => rare))]]),
+      vectors: new Map([['image', { width: 3, data: Float32Array.from(rows.flatMap(({ image }) => image)) }]]),
+      keys: new Map([['session', Uint32Array.from(rows.flatMap(({ session }) => session))]]),
+    });
+    return { sizes: new Map([['user', rows.length], ['seen', 2 ** 31], ['rare', 2 ** 31]]) };
+  }, rowsPerShard);
+  return (await openShards(folder))!;
+}
+
+/** The order of an epoch, as it was always meant: shards in random order, then rows of a window of whole batches. */
+function plainOrder(rows: readonly Row[], rowsPerShard: number, batchSize: number, { seed, epoch, window: wanted }: Shuffle): Row[] {
+  const window = Math.min(Math.max(1, Math.ceil(wanted / batchSize)), Math.ceil(rows.length / batchSize)) * batchSize;
+  const shards = Uint32Array.from({ length: Math.ceil(rows.length / rowsPerShard) }, (_, shard) => shard);
+  if (rows.length > window) shuffledOrder(shards, shards.length, randomStream(seed, 'shuffle shards', epoch));
+  const inTurn = [...shards].flatMap((shard) => rows.slice(shard * rowsPerShard, (shard + 1) * rowsPerShard));
+  const all: Row[] = [];
+  for (let begin = 0, number = 0; begin < rows.length; begin += window, number++) {
+    const part = inTurn.slice(begin, begin + window);
+    const order = new Uint32Array(part.length);
+    shuffledOrder(order, part.length, number === 0 ? randomStream(seed, 'shuffle', epoch) : randomStream(seed, 'shuffle', epoch, number));
+    all.push(...[...order].map((row) => part[row]!));
+  }
+  return all;
+}
+
+async function readRows(batches: ReturnType<ReturnType<typeof shardDataset>['batches']>): Promise<{ rows: Row[]; sizes: number[] }> {
+  const rows: Row[] = [];
+  const sizes: number[] = [];
+  for await (const { batch } of batches) {
+    sizes.push(batch.rows);
+    const [seen, rare] = [bagsOf(batch.bags.get('seen')!, batch.rows), bagsOf(batch.bags.get('rare')!, batch.rows)];
+    for (let row = 0; row < batch.rows; row++) {
+      rows.push({
+        user: batch.ids.get('user')![row]!, price: batch.numbers.get('price')![row]!, click: batch.labels.get('click')![row]!, seen: seen[row]!, rare: rare[row]!,
+        image: [...batch.vectors!.get('image')!.data.subarray(3 * row, 3 * row + 3)], session: [...batch.keys!.get('session')!.subarray(2 * row, 2 * row + 2)],
+      });
+    }
+  }
+  return { rows, sizes };
+}
+
+const inBits = (rows: readonly Row[]): Row[] => rows.map((row) => ({ ...row, seen: { ids: row.seen.ids, weights: bits(row.seen.weights) }, rare: { ids: row.rare.ids, weights: bits(row.rare.weights) } }));
+
+describe('an epoch of shuffled rows', () => {
+  it.each<[string, number, number, number, number]>([
+    ['windows of several batches and shards, the last one short', 1003, 64, 30, 200],
+    ['windows smaller than a batch', 500, 64, 48, 10],
+    ['one window for all', 700, 100, 32, 10_000],
+    ['windows within a shard', 900, 400, 16, 64],
+    ['one batch for all', 90, 40, 4096, 262_144],
+    ['a single row', 1, 8, 4, 8],
+    ['many rows, so that kernels have several parts', 9000, 2048, 1024, 6000],
+  ])('has the rows of the plain order, whole: %s', async (_, count, rowsPerShard, batchSize, window) => {
+    const rows = drawRows(count, 1);
+    const shards = await shardsOf(rows, rowsPerShard);
+    const dataset = shardDataset(shards, asStored(shards, COLUMNS));
+    for (const epoch of [1, 2]) {
+      const shuffle = { seed: 5, epoch, window };
+      const expected = inBits(plainOrder(rows, rowsPerShard, batchSize, shuffle));
+      const found = await readRows(dataset.batches(batchSize, shuffle));
+      expect(found.rows).toEqual(expected);
+      expect(found.sizes.every((size, b) => size === Math.min(batchSize, count - b * batchSize))).toBe(true);
+      const skipBatches = Math.floor(found.sizes.length / 2);
+      expect((await readRows(dataset.batches(batchSize, shuffle, { skipBatches }))).rows).toEqual(expected.slice(skipBatches * batchSize));
+    }
+  });
+});
