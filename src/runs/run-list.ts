@@ -78,7 +78,8 @@ export function describeRun(folder: string, nowMs: number): ListedRun {
     monitored: summary?.monitored ?? null,
     elapsedMs: summary?.elapsedMs ?? behind.elapsedMs,
     rowsPerSecond: summary?.rowsPerSecond ?? (behind.elapsedMs === 0 ? null : Math.round((1000 * behind.rows) / behind.elapsedMs)),
-    metrics: summary?.metrics ?? results?.metrics ?? (best?.valid === undefined ? {} : { valid: best.valid.metrics }),
+    // A run that was stopped has a summary, and measured nothing at its end.
+    metrics: [summary?.metrics, results?.metrics].find((metrics) => metrics !== undefined && Object.keys(metrics).length > 0) ?? (best?.valid === undefined ? {} : { valid: best.valid.metrics }),
   };
 }
 

@@ -3,8 +3,9 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { describeRun } from '../../src/runs/run-list.js';
 import { mtl } from '../support/mtl.js';
-import { smallWorld, trainSmall } from '../support/small-run.js';
+import { abortAtStep, smallWorld, trainSmall } from '../support/small-run.js';
 
 let world: string;
 beforeAll(async () => {
@@ -34,6 +35,20 @@ describe('what is told of a mistake', () => {
 
   it('says which option is missing', async () => {
     expect((await mtl(world, ['predict', 'runs/1', '--data', 'test.csv'])).stderr).toBe('error: --out is missing; see mtl predict --help\n');
+  });
+});
+
+describe('mtl runs', () => {
+  it('takes a word for a filter that is near the name of a command', async () => {
+    const { code, stdout } = await mtl(world, ['runs', 'r', '--json']);
+    expect([code, (JSON.parse(stdout) as { runs: readonly unknown[] }).runs.length]).toEqual([0, 2]);
+  });
+
+  it('tells what a run that was stopped has measured so far', async () => {
+    const { signal, on } = abortAtStep(20);
+    await trainSmall(join(world, 'esmm.yaml'), { runDir: join(world, 'stopped', '1'), signal, on });
+    const [line] = readFileSync(join(world, 'stopped', '1', 'metrics.jsonl'), 'utf8').split('\n').filter((each) => each.includes('"valid"'));
+    expect(describeRun(join(world, 'stopped', '1'), 0)).toMatchObject({ state: 'stopped', metrics: { valid: (JSON.parse(line!) as { valid: { metrics: object } }).valid.metrics } });
   });
 });
 

@@ -28,7 +28,7 @@ export function defineCommand<Options>({ usage, summary, options, run }: Command
   return {
     name: nameOf(usage),
     commands: commands.map(({ name }) => name),
-    register: (cli, finish) => cli.command(usage, summary, (y) => options(withAll(y, commands, finish)), (args) => finish(run(args))),
+    register: (cli, finish) => cli.command(usage, summary, (y) => options(withAll(commands.length === 0 ? y : withoutGuesses(y), commands, finish)), (args) => finish(run(args))),
   };
 }
 
@@ -44,6 +44,12 @@ export function defineCommandGroup(name: string, summary: string, commands: read
 
 function withAll(cli: Argv, commands: readonly Command[], finish: Finish): Argv {
   return commands.reduce((all, command) => command.register(all, finish), cli);
+}
+
+/** What may be an argument is not taken for a misspelt command. */
+function withoutGuesses(cli: Argv): Argv {
+  // What its types leave out.
+  return (cli as Argv & { recommendCommands(recommend: boolean): Argv }).recommendCommands(false);
 }
 
 function nameOf(usage: string): string {
