@@ -69,8 +69,16 @@ function unionIssues(issue: z.core.$ZodIssueInvalidUnion, found: string, keysAt:
   const [nearest, ...others] = ofKind.length > 1 ? ofKind.filter((errors) => !errors.some(({ code, path }) => code === 'invalid_value' && path.length === 0)) : ofKind;
   if (nearest !== undefined && others.length === 0) return nearest.flatMap((error) => toIssues({ ...error, path: [...issue.path, ...error.path] }, keysAt));
   if (issue.message !== UNSAID) return [{ path: issue.path, what: 'value', message: `${issue.message}, ${issue.input === undefined ? 'found nothing' : found}` }];
-  const expected = issue.errors.map((errors) => errors[0]).map((first) => (first?.code === 'invalid_type' ? typeName(first.expected) : (first?.message ?? '')));
+  const expected = expectedBy(issue);
   return [{ path: issue.path, what: 'value', message: `${issue.input === undefined ? 'is missing; ' : ''}expected ${[...new Set(expected)].join(' or ')}${issue.input === undefined ? '' : `, ${found}`}` }];
+}
+
+/** What the members of a union expect, and those of a union among them. */
+function expectedBy(issue: z.core.$ZodIssueInvalidUnion): readonly string[] {
+  return issue.errors.flatMap(([first]) => {
+    if (first?.code === 'invalid_union' && first.message === UNSAID) return expectedBy(first);
+    return [first?.code === 'invalid_type' ? typeName(first.expected) : (first?.message ?? '')];
+  });
 }
 
 /** Whether an issue is that something else was expected altogether: a text where a map was found. */

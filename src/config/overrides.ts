@@ -25,7 +25,7 @@ export function parseOverride(text: string): Override {
   if (forbidden !== undefined) throw userError('usage', { where, message: `the key ${quoted(forbidden)} is not allowed` });
   const document = parseDocument(text.slice(equals + 1));
   const [error] = [...document.errors, ...document.warnings];
-  if (error !== undefined) throw userError('usage', { where, message: `the value is not YAML (${error.code})`, fix });
+  if (error !== undefined) throw userError('usage', { where, message: `the value is not YAML (${error.code})`, fix: `a text stands in quotes, and these in quotes of the shell: --set '${path.join('.')}="…"'` });
   const problems = structureProblems(document, () => where);
   if (problems.length > 0) throw new UserError('usage', problems);
   try {

@@ -6,17 +6,26 @@ export const LARGEST_ID = 2 ** 31 - 1;
 /** Ids with letters in them are likely to be texts. */
 const TAKE_TOKENS = 'correct the row, or where ids are texts, give the field encoding: { name: tokens }';
 
+const TAKE_WHOLE = "write ids without decimals, as in 7; pandas does after astype('Int64')";
+const TAKE_ROWS = 'correct the row, or where ids are that large, give the field encoding: { name: tokens }, or { name: hash, buckets: … }';
+
 /** A whole number from 0 to 2^31 - 1, in digits alone. */
 export function parseId(text: string): number {
   let id = 0;
   for (let i = 0; i < text.length; i++) {
     const digit = text.charCodeAt(i) - 48;
-    if (digit < 0 || digit > 9) throw new BadValue('an id: a whole number in digits', NUMBER.test(text) ? undefined : TAKE_TOKENS);
+    if (digit < 0 || digit > 9) throw new BadValue('an id: a whole number in digits', idCure(text));
     id = id * 10 + digit;
-    if (id > LARGEST_ID) throw new BadValue(`an id of at most ${LARGEST_ID}`);
+    if (id > LARGEST_ID) throw new BadValue(`an id of at most ${LARGEST_ID}`, TAKE_ROWS);
   }
   if (text.length === 0) throw new BadValue('an id: a whole number in digits', 'correct the row, or say what an empty cell is: missing: unknown or missing: token');
   return id;
+}
+
+/** What to do about ids that are written as numbers with decimals, or are none. */
+function idCure(text: string): string | undefined {
+  if (/^\d+\.0*$/.test(text)) return TAKE_WHOLE;
+  return NUMBER.test(text) ? undefined : TAKE_TOKENS;
 }
 
 /** Stands in a text for bytes that were none: half of a surrogate pair, which no UTF-8 gives. */

@@ -30,8 +30,12 @@ export function* checkFunnel(model: string, tasks: readonly Task[], options: Fun
     const { name } = task;
     yield* checkProbability(model, 'multiplies', task);
     if (chainOf(task, tasks) !== undefined) continue;
-    const known = tasks.filter((other) => other.name !== name).map((other) => (typeof other.label === 'string' ? other.label : other.name));
     const { named } = givenOf(task)!;
+    if (tasks.some((other) => other !== task && other.type === 'classification' && (other.name === named || other.label === named))) {
+      yield { path: ['tasks', name, 'given'], message: `expected a chain of tasks down to one that is given nothing; from ${quoted(named)} it comes back to itself, or to a column that no task predicts` };
+      continue;
+    }
+    const known = tasks.filter((other) => other.name !== name).map((other) => (typeof other.label === 'string' ? other.label : other.name));
     yield { path: ['tasks', name, 'given'], message: joined(`expected the label of another classification task${known.length === 0 ? '' : ` (${known.join(', ')})`}, down to one that is given nothing, found ${quoted(named)}`, didYouMean(named, known)) };
   }
 }

@@ -196,6 +196,7 @@ describe('--set', () => {
     ['epochs', 'expected a path of keys, =, and a value'],
     ['=5', 'expected a path of keys'],
     ['seed=[', 'the value is not YAML'],
+    ['data.train=[br].csv', `--set 'data.train="…"'`],
     ['seed=*a', "no anchor '&a' stands before this alias"],
   ])('%s is refused', (text, expected) => {
     const found = (() => {

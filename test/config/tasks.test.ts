@@ -11,6 +11,7 @@ ${more}`;
 describe('tasks', () => {
   it.each([
     ['a label that is neither', ['ctr: { label: [click] }'], 'bad.yaml:5:17: tasks.ctr.label: expected'],
+    ['no label', ['ctr: { weight: 1 }'], 'tasks.ctr.label: is missing; expected a text or a number or a map'],
     ['a condition without a comparison', ['ctr: { label: { column: ms } }'], 'tasks.ctr.label: expected a comparison beside the column'],
     ['a condition with a word nobody knows', ['ctr: { label: { column: ms, abov: 7 } }'], "bad.yaml:5:31: tasks.ctr.label.abov: unknown key; did you mean 'above'?"],
     ['an unknown word deep in a condition', ['ctr: { label: { any: [{ column: ms, abov: 7 }] } }'], "tasks.ctr.label.any.0.abov: unknown key; did you mean 'above'?"],
