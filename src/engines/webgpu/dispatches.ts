@@ -3,16 +3,19 @@ import type { Optimizer } from '../../optimizers/optimizer.js';
 import type { Call, KernelName } from '../simd/call-list.js';
 import type { Compiled, ListName } from '../simd/compile.js';
 import type { TablePlace } from '../simd/tables.js';
+import { WORD } from '../simd/arena.js';
+import type { Place } from '../simd/places.js';
 import { argumentKind, argumentNames, packCall, putExtra, type Extra } from './arguments.js';
 import type { CallSize, OwnKernel, RowKernel } from './kernel.js';
 import { kernelOf } from './kernels.js';
+import { listForm } from './lists/table-list.js';
 import type { DeviceMemory } from './memory.js';
 import { inGroups, type Node } from './phase-order.js';
 import { ownShader, rowsShader } from './shader.js';
 import { CALLS_AT_ONCE, ROWS_OF_GROUP, THREADS } from './wgsl/prelude.js';
 import { HALF_PRODUCTS, isNarrow, partsOf, PRODUCTS, WEIGHT_GRADIENT_SUM } from './wgsl/products.js';
 import { WATCH_ARGUMENTS, WATCH_RANGE } from './wgsl/reduce.js';
-import { GATHER, GATHER_ARGUMENTS, MARK_ARGUMENTS } from './wgsl/tables.js';
+import { GATHER, GATHER_ARGUMENTS, LOOKUP_ARGUMENTS, MARK_ARGUMENTS } from './wgsl/tables.js';
 
 /** How many distinct rows and segments the index list of a table has. */
 export interface ListSize {
@@ -45,6 +48,9 @@ interface Planned extends Node {
 }
 
 const MOST_GROUPS = 65_535;
+
+/** What runs over batches that have index lists. */
+const WITH_LISTS: readonly ListName[] = ['train', 'pass', 'diagnosis', 'inspect'];
 
 /** Where a call adds sums over the batch up, if it does. */
 const sumOf = ({ names, values, kernel }: Planned): number | undefined => (names.includes('g') && names.includes('rows') && kernel.writes === undefined ? values[names.indexOf('g')] : undefined);
@@ -127,6 +133,13 @@ export function createRecorder(compiled: Compiled, memory: DeviceMemory): Record
     return /(Dense|Tensor)$/.test(name) ? { slots: perWeight(denseOptimizer) } : {};
   };
 
+  const input = (): Place => places.of(graph.values.find((value) => value.op === 'input' && value.source.kind === 'features')!);
+  /** What items of a table's list are: numbers of floats from the begin of the input on, `first` bytes further and `spread` apart where they are rows. */
+  const listOf = ({ fields }: TablePlace): { readonly hasFactors: boolean; readonly first: number; readonly spread: number } => {
+    const { hasFactors, isShort } = listForm(fields.map(({ kind }) => kind === 'bag'), places.maxRows);
+    return { hasFactors, first: isShort ? fields[0]!.offset * WORD : 0, spread: isShort ? input().ld : 0 };
+  };
+
   /** Plans a call of a kernel: several where its table lies in several buffers. */
   const planned = (name: string, names: readonly string[], kernel: RowKernel | OwnKernel, values: readonly number[], isRows: readonly number[] = [], more: Extra = {}): readonly Planned[] => {
     const valueOf = (argument: string): number => values[names.indexOf(argument)] ?? 0;
@@ -192,16 +205,25 @@ export function createRecorder(compiled: Compiled, memory: DeviceMemory): Record
   };
 
   /** What a call becomes that the kernels' own engine makes of one. */
-  const expanded = ({ kernel: name, args, rowsAt }: Call, areas: number, halves: Halves | undefined): { readonly first: readonly Planned[]; readonly then: readonly Planned[] } => {
+  const expanded = ({ kernel: name, args, rowsAt }: Call, areas: number, halves: Halves | undefined, hasLists: boolean): { readonly first: readonly Planned[]; readonly then: readonly Planned[] } => {
     const kernelName = name as KernelName;
     const names = argumentNames(kernelName);
     const of = (argument: string): number => args[names.indexOf(argument)] ?? 0;
     if (kernelName === 'gatherGradients' || kernelName === 'gatherBagGradients') {
       if (of('isFirstField') === 0) return { first: [], then: [] };
       const table = byDistinct.get(of('distinct'))!;
-      const input = graph.values.find((value) => value.op === 'input' && value.source.kind === 'features')!;
-      const values = [places.of(input).gradient, table.width, table.distinct, of('gradients'), table.fields.some(({ kind }) => kind === 'bag') ? 1 : 0];
+      const { hasFactors, first, spread } = listOf(table);
+      const values = [input().gradient + first, table.width, table.distinct, of('gradients'), hasFactors ? 1 : 0, spread];
       return { first: planned('gatherSegments', GATHER_ARGUMENTS, GATHER.segments, values), then: planned('gatherRows', GATHER_ARGUMENTS, GATHER.rows, values) };
+    }
+    if (kernelName === 'lookup' && hasLists) {
+      const table = byRows.get(of('table'))!;
+      const { hasFactors, first, spread } = listOf(table);
+      if (!hasFactors) {
+        // All fields of a table at once.
+        const isFirst = of('y') === input().at + table.fields[0]!.offset * WORD;
+        return { first: isFirst ? planned('lookup by lists', LOOKUP_ARGUMENTS, GATHER.lookup, [input().at + first, table.width, table.distinct, table.at, table.stride, spread]) : [], then: [] };
+      }
     }
     if (kernelName === 'refuseUnlessFinite') {
       const { at, areaBytes } = compiled.passGradients;
@@ -236,8 +258,8 @@ export function createRecorder(compiled: Compiled, memory: DeviceMemory): Record
   };
 
   /** Calls between two barriers: those by rows in their order, then all others, kernel by kernel. */
-  const recordPhase = (calls: readonly Call[], areas: number, halves: Halves | undefined, isLast: (call: Call) => boolean): Dispatch[] => {
-    const parts = calls.filter((call) => call.kernel !== 'refuseUnlessFinite' || isLast(call)).map((call) => expanded(call, areas, halves));
+  const recordPhase = (calls: readonly Call[], areas: number, halves: Halves | undefined, hasLists: boolean, isLast: (call: Call) => boolean): Dispatch[] => {
+    const parts = calls.filter((call) => call.kernel !== 'refuseUnlessFinite' || isLast(call)).map((call) => expanded(call, areas, halves, hasLists));
     const first = parts.flatMap((part) => part.first);
     const ordered = first.filter(({ kernel }) => kernel.form === 'rows' || kernel.writes !== undefined);
     const others = first.filter((call) => !ordered.includes(call));
@@ -263,7 +285,7 @@ export function createRecorder(compiled: Compiled, memory: DeviceMemory): Record
       }
       // Predictions are in single precision, as what is measured of them.
       const halves = compiled.precision === 'f16' && list !== 'predict' && list !== 'evaluate' ? { transposed: transposedOf(all) } : undefined;
-      return phases.flatMap((calls) => recordPhase(calls, areas, halves, (call) => call === last));
+      return phases.flatMap((calls) => recordPhase(calls, areas, halves, WITH_LISTS.includes(list), (call) => call === last));
     },
   };
 }

@@ -122,7 +122,7 @@ export function createExecutor(gpu: Gpu, compiled: Compiled, watch: GpuWatch = {
     let dispatches = 0;
     items = larger(items, loader.items.length, STORAGE | COPY_DST);
     scratch = larger(scratch, Math.max(recorder.scratchWords, loader.lists.scratchWords), STORAGE);
-    device.queue.writeBuffer(m, 0, loader.upload);
+    device.queue.writeBuffer(m, loader.firstWord * WORD, loader.upload, loader.firstWord);
     if (loader.items.length > 0) device.queue.writeBuffer(items, 0, loader.items.words, 0, loader.items.length);
     if (rows !== stepRows) device.queue.writeBuffer(step, 0, new Uint32Array([rows, INFINITY, NAN, (Math.ceil(Math.log2(rows)) + 127) << 23]));
     stepRows = rows;
@@ -147,6 +147,7 @@ export function createExecutor(gpu: Gpu, compiled: Compiled, watch: GpuWatch = {
     times?.finish(encoder);
     return dispatches;
   };
+  const bytesUp = (): number => (loader.upload.length - loader.firstWord + loader.items.length) * WORD;
   const keepIn = (encoder: GPUCommandEncoder, post: number): void => {
     if (running.length > 0) encoder.copyBufferToBuffer(m, memory.wordAt(running.at) * WORD, kept, post * running.length * WORD, running.length * WORD);
   };
@@ -215,7 +216,7 @@ export function createExecutor(gpu: Gpu, compiled: Compiled, watch: GpuWatch = {
       const handedOver = onRun === undefined ? 0 : monotonicMs();
       const pieces = [...stepRanges, ...ranges, ...more].map(pieceOf).concat([{ from: flags, at: 0, words: 4, into: ([flag]) => (isRefused = flag !== 0) }]);
       await take(encoder, pieces);
-      onRun?.({ list: name, dispatches, hostMs: handedOver - begin, waitMs: monotonicMs() - handedOver, bytesUp: (loader.upload.length + loader.items.length) * WORD, bytesDown: pieces.reduce((sum, piece) => sum + piece.words * WORD, 0) });
+      onRun?.({ list: name, dispatches, hostMs: handedOver - begin, waitMs: monotonicMs() - handedOver, bytesUp: bytesUp(), bytesDown: pieces.reduce((sum, piece) => sum + piece.words * WORD, 0) });
       for (const range of [...stepRanges, ...ranges]) widen(range.at, range.words / 2);
       if (times === undefined) return;
       watch.onDispatches?.(name, await times.read());
@@ -231,7 +232,7 @@ export function createExecutor(gpu: Gpu, compiled: Compiled, watch: GpuWatch = {
       encoder.copyBufferToBuffer(m, memory.download.at * WORD, into, at * WORD, memory.download.words * WORD);
       encoder.copyBufferToBuffer(flags, 0, into, (at + memory.download.words) * WORD, 4 * WORD);
       gpu.submit(encoder);
-      onRun?.({ list: name, dispatches, hostMs: monotonicMs() - begin, waitMs: 0, bytesUp: (loader.upload.length + loader.items.length) * WORD, bytesDown: postWords * WORD });
+      onRun?.({ list: name, dispatches, hostMs: monotonicMs() - begin, waitMs: 0, bytesUp: bytesUp(), bytesDown: postWords * WORD });
     },
     readPosts: (group, count, visit) =>
       gpu.read(postStaging[group]!, count * postWords * WORD, (all) => {

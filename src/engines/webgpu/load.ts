@@ -5,13 +5,15 @@ import { itemsOf } from '../simd/bags.js';
 import { createColumnLoader } from '../simd/columns.js';
 import type { Compiled } from '../simd/compile.js';
 import { createIndexLists, type BagItems, type GrowingWords, type IndexLists } from './lists/index-lists.js';
-import type { ListShape } from './lists/table-list.js';
+import { listForm, type ListShape } from './lists/table-list.js';
 import type { DeviceMemory } from './memory.js';
 
 /** Copies batches to where they are uploaded from. */
 export interface Loader {
   /** What is written before a pass, from the begin of a device's memory on. */
   readonly upload: Uint32Array<ArrayBuffer>;
+  /** Its first word that a device reads: ids that it has in index lists come before. */
+  readonly firstWord: number;
   /** Items of bags and index lists. */
   readonly items: GrowingWords;
   readonly lists: IndexLists;
@@ -41,6 +43,7 @@ export function createLoader(compiled: Compiled, memory: DeviceMemory, scratchWo
     ld: input === undefined ? 0 : places.of(input).ld,
     numBags: bagPlaces.length,
     tables: listed.map((table) => ({
+      form: listForm(table.fields.map(({ kind }) => kind === 'bag'), places.maxRows),
       fields: table.fields.map(({ kind, field, offset }) => {
         if (kind === 'id') return { at: memory.wordAt(tables.column('id', field)), offset };
         const bag = bagPlaces.findIndex((place) => place.field === field);
@@ -52,11 +55,15 @@ export function createLoader(compiled: Compiled, memory: DeviceMemory, scratchWo
   const lists = createIndexLists(shape, listedAt, memory.columnWords, threads);
   const loadColumns = lists.columns.map((words) => createColumnLoader(compiled, words, (address) => memory.wordAt(address)));
   const withBags = bagsBetweenRows(layout);
+  let firstWord = 0;
   let looked: { readonly of: Batch; readonly batch: Batch } | undefined;
   let pooled = new Map<string, PooledBag>();
 
   return {
     upload, items, lists,
+    get firstWord() {
+      return firstWord;
+    },
     begin(given, begin, rows, trains) {
       // Parts of a batch are loaded one after the other.
       if (begin === 0 || looked?.of !== given) {
@@ -65,6 +72,7 @@ export function createLoader(compiled: Compiled, memory: DeviceMemory, scratchWo
         pooled = new Map([...poolings].map(([field, pooling]) => [field, withFactors(column(bags, field), pooling, all)]));
       }
       const { batch } = looked;
+      firstWord = trains ? memory.listedWords : 0;
       const columns = lists.columns[lists.next]!;
       loadColumns[lists.next]!(batch, begin, rows);
       const bags = bagPlaces.map(({ field, offsets }): BagItems => {
@@ -77,7 +85,7 @@ export function createLoader(compiled: Compiled, memory: DeviceMemory, scratchWo
       lists.begin(rows, bags, begin === 0, trains);
     },
     finish() {
-      lists.finish(upload, items, scratchWords());
+      lists.finish(upload, items, firstWord, scratchWords());
       for (const [bag, { addresses }] of bagPlaces.entries()) {
         const { ids, factors } = lists.bagAt(bag);
         upload[addresses] = ids;

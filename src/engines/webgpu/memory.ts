@@ -21,9 +21,10 @@ export interface TablePart {
  */
 export interface DeviceMemory {
   readonly words: number;
-  /** Words from 0 on that are written before a batch; those with its columns come first. */
+  /** Words from 0 on that are written before a batch; those with its columns come first, and of them ids that only tables without bags are asked for: index lists say as much. */
   readonly uploadWords: number;
   readonly columnWords: number;
+  readonly listedWords: number;
   /** Words that are read after it. */
   readonly download: { readonly at: number; readonly words: number };
   /** Words of each buffer of tables. */
@@ -43,15 +44,18 @@ function readBack({ terms, norms, products }: Compiled): readonly number[] {
   return [...[...terms.values()].map(({ loss }) => loss), norms, ...(products.count > 0 ? [products.at] : [])];
 }
 
-/** Where the columns of a batch lie. */
-function columnsOf({ plan: { graph, layout }, tables, places }: Compiled): readonly number[] {
+/** Where the columns of a batch lie, those whose rows index lists tell apart from the others. */
+function columnsOf({ plan: { graph, layout }, tables, places }: Compiled): { readonly listed: readonly number[]; readonly others: readonly number[] } {
+  const withBags = new Set(layout.columns.flatMap((columns) => (columns.kind === 'bag' ? [columns.table] : [])));
+  const idsOfBags = new Set(layout.columns.flatMap((columns) => (columns.kind === 'id' && withBags.has(columns.table) ? [columns.field] : [])));
+  const listed = layout.columns.flatMap(({ kind, field }) => (kind === 'id' && !idsOfBags.has(field) ? [tables.column('id', field)] : []));
   const fields = layout.columns.flatMap((columns): number[] => {
     if (columns.kind === 'id') return [tables.column('id', columns.field)];
     if (columns.kind === 'bag') return [tables.bags.get(columns.field)!.offsets, tables.bags.get(columns.field)!.addresses];
     return [tables.column('number', columns.field, columns.width)];
   });
   const labels = graph.values.flatMap((value) => (value.op === 'input' && value.source.kind === 'label' ? [places.of(value).at] : []));
-  return [...fields, ...labels];
+  return { listed, others: [...fields, ...labels] };
 }
 
 /** What else is written before a batch, or before a step. */
@@ -88,7 +92,10 @@ export function layOutDevice(compiled: Compiled, mostWords: number): DeviceMemor
     end += Math.ceil(words / 16) * 16;
   };
 
-  for (const address of columnsOf(compiled)) place(pieceAt(address));
+  const { listed, others } = columnsOf(compiled);
+  for (const address of listed) place(pieceAt(address));
+  const listedWords = end;
+  for (const address of others) place(pieceAt(address));
   const columnWords = end;
   for (const address of written(compiled)) place(pieceAt(address));
   for (const { distinct } of tables.all) place(pieceAt(distinct), Object.keys(LIST_WORDS).length);
@@ -116,6 +123,7 @@ export function layOutDevice(compiled: Compiled, mostWords: number): DeviceMemor
     words: end,
     uploadWords,
     columnWords,
+    listedWords,
     download: { at: uploadWords, words: downloadEnd - uploadWords },
     tableBuffers: buffers,
     tableParts: parts,

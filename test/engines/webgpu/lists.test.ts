@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { createListTeam, type JobMemory, type ListTeam } from '../../../src/engines/webgpu/lists/team.js';
-import { jobWord, listParts, mostListWords, type ListShape } from '../../../src/engines/webgpu/lists/table-list.js';
+import { jobWord, listForm, listParts, mostListWords, type ListShape } from '../../../src/engines/webgpu/lists/table-list.js';
 import { randomStream } from '../../../src/random.js';
 
 // Three tables: two fields of ids; one; and a field of ids beside a bag.
@@ -10,7 +10,11 @@ const LD = 32;
 const SHAPE: ListShape = {
   ld: LD,
   numBags: 1,
-  tables: [{ fields: [{ at: 0, offset: 0 }, { at: ROWS, offset: 4 }] }, { fields: [{ at: 2 * ROWS, offset: 8 }] }, { fields: [{ at: 3 * ROWS, offset: 16 }, { at: 4 * ROWS, offset: 20, bag: 0 }] }],
+  tables: [
+    { fields: [{ at: 0, offset: 0 }, { at: ROWS, offset: 4 }], form: listForm([false, false], ROWS) },
+    { fields: [{ at: 2 * ROWS, offset: 8 }], form: listForm([false], ROWS) },
+    { fields: [{ at: 3 * ROWS, offset: 16 }, { at: 4 * ROWS, offset: 20, bag: 0 }], form: listForm([false, true], ROWS) },
+  ],
 };
 
 interface Item {
@@ -59,7 +63,7 @@ function run(threads: number, jobs: readonly Job[]): { readonly words: Uint32Arr
   return jobs.map(({ columns, ids, factors }, j) => {
     const which = j & 1;
     const items = itemsOf({ columns, ids, factors });
-    const most = items.map((all, t) => mostListWords(lists[t]!.count, all.length, t === 2));
+    const most = items.map((all, t) => mostListWords(lists[t]!.count, all.length, SHAPE.tables[t]!.form));
     const begin = jobWord.end(SHAPE) + 2 * ids.length;
     const buffer = new SharedArrayBuffer(4 * (begin + most.reduce((sum, size) => sum + size, 0)));
     words[which] = new Uint32Array(buffer);
@@ -88,6 +92,13 @@ function run(threads: number, jobs: readonly Job[]): { readonly words: Uint32Arr
 describe('index lists', () => {
   const jobs = Array.from({ length: 40 }, (_, seed) => draw(seed));
 
+  it('are in halves of words where a table has one field of ids, and rows of a batch fit', () => {
+    expect(SHAPE.tables.map(({ form }) => form.isShort)).toEqual([false, true, false]);
+    expect(listForm([false], 65_535).isShort).toBe(true);
+    expect(listForm([false], 65_536).isShort).toBe(false);
+    expect(listForm([true], 20)).toEqual({ hasFactors: true, isShort: false });
+  });
+
   it('have every item once, by its row and in the order of the batch, in segments of at most 32', () => {
     const known = SHAPE.tables.map(() => [] as number[]);
     for (const [j, { words, seen }] of run(0, jobs.slice(0, 3)).entries()) {
@@ -98,8 +109,10 @@ describe('index lists', () => {
         expect(distinct.slice(0, seen[t])).toEqual(known[t]!);
         known[t] = [...new Set([...known[t]!, ...items.map(({ row }) => row)])];
         expect(distinct).toEqual(known[t]);
-        const parts = listParts(count, of('segments'), items.length, t === 2);
-        const word = (part: 'firstSegments' | 'segments' | 'items', i: number): number => words[list + parts[part] + i]!;
+        const parts = listParts(count, of('segments'), items.length, SHAPE.tables[t]!.form);
+        const halves = new Uint16Array(words.buffer);
+        const { isShort } = SHAPE.tables[t]!.form;
+        const word = (part: 'firstSegments' | 'segments' | 'items', i: number): number => (isShort ? halves[2 * (list + parts[part]) + i]! : words[list + parts[part] + i]!);
         const factor = new Float32Array(1);
         for (const [u, row] of distinct.entries()) {
           const found: Omit<Item, 'row'>[] = [];
@@ -108,7 +121,8 @@ describe('index lists', () => {
             expect(end - first).toBeLessThanOrEqual(32);
             for (let i = first; i < end; i++) {
               new Uint32Array(factor.buffer)[0] = t === 2 ? word('items', 2 * i + 1) : 0x3f800000;
-              found.push({ at: word('items', t === 2 ? 2 * i : i), factor: factor[0]! });
+              const item = word('items', t === 2 ? 2 * i : i);
+              found.push({ at: isShort ? item * LD + SHAPE.tables[t]!.fields[0]!.offset : item, factor: factor[0]! });
             }
           }
           expect(found).toEqual(items.filter((item) => item.row === row).map(({ at, factor: of1 }) => ({ at, factor: of1 })));

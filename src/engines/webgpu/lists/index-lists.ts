@@ -2,7 +2,7 @@ import type { TablePlace } from '../../simd/tables.js';
 import type { ListSize } from '../dispatches.js';
 import { LIST_WORDS } from '../wgsl/tables.js';
 import { createListTeam, type JobMemory } from './team.js';
-import { hasFactors, itemsOfTable, jobWord, listParts, mostListWords, type ListShape } from './table-list.js';
+import { itemsOfTable, jobWord, listParts, mostListWords, type ListForm, type ListShape } from './table-list.js';
 
 /** A table whose rows are listed, and where what is said of its list goes in what is uploaded: the words of `LIST_WORDS`, and its number of rows. */
 export interface ListedTable {
@@ -53,10 +53,11 @@ export interface IndexLists {
   /**
    * Writes what a device reads of the pass that was begun: its columns, its bags, and all distinct rows of the step so far with the items of this pass,
    * and what is said of them.
+   * @param firstColumn the first word of the columns that is needed
    * @param scratchWords that others have of the scratch memory
    * @throws UserError (thread) where a thread gave up
    */
-  finish(upload: Uint32Array, items: GrowingWords, scratchWords: number): void;
+  finish(upload: Uint32Array, items: GrowingWords, firstColumn: number, scratchWords: number): void;
   /** Where in `items` a bag's ids lie, and its factors. */
   bagAt(bag: number): { readonly ids: number; readonly factors: number };
   /** Of the last list of a table; the same object changes with the next. */
@@ -70,7 +71,7 @@ export interface IndexLists {
 
 /** The last list of a table, and where things of it are said in a job. */
 interface TableList extends ListedTable {
-  readonly withFactors: boolean;
+  readonly form: ListForm;
   readonly words: Readonly<Record<'list' | 'seen' | 'seenAt' | 'count' | 'segments', number>>;
   /** Items of the pass that was begun. */
   items: number;
@@ -96,7 +97,7 @@ export function createIndexLists(shape: ListShape, tables: readonly ListedTable[
   const lists = tables.map((table, t): TableList => {
     const word = (what: 'list' | 'seen' | 'seenAt' | 'count' | 'segments'): number => jobWord.table(shape, t, what);
     const words = { list: word('list'), seen: word('seen'), seenAt: word('seenAt'), count: word('count'), segments: word('segments') };
-    return { ...table, withFactors: hasFactors(shape.tables[t]!), words, items: 0, distinct: 0, segments: 0 };
+    return { ...table, form: shape.tables[t]!.form, words, items: 0, distinct: 0, segments: 0 };
   });
   const listOf = new Map(lists.map((list) => [list.table, list]));
   const firstItem = jobWord.end(shape);
@@ -140,7 +141,7 @@ export function createIndexLists(shape: ListShape, tables: readonly ListedTable[
         for (const [t, list] of lists.entries()) {
           list.items = itemsOfTable(shape, t, now, rows);
           all += list.items;
-          most += mostListWords(isFirst ? 0 : list.distinct, list.items, list.withFactors);
+          most += mostListWords(isFirst ? 0 : list.distinct, list.items, list.form);
         }
       }
       reserve(turn, firstItem + bagWords + most);
@@ -156,20 +157,20 @@ export function createIndexLists(shape: ListShape, tables: readonly ListedTable[
       }
       begun = { bagWords, trains };
       if (!trains) return;
-      for (const { words, distinct, items, withFactors } of lists) {
+      for (const { words, distinct, items, form } of lists) {
         const seen = isFirst ? 0 : distinct;
         job[words.seenAt] = before[words.list]!;
         job[words.seen] = seen;
         job[words.list] = end;
-        end += mostListWords(seen, items, withFactors);
+        end += mostListWords(seen, items, form);
       }
       start(all);
     },
-    finish(upload, items, scratchWords) {
+    finish(upload, items, firstColumn, scratchWords) {
       const { bagWords, trains } = begun;
       const job = jobs[turn]!;
       if (trains) team.finish();
-      upload.set(columns[turn]!.subarray(0, columnWords));
+      upload.set(columns[turn]!.subarray(firstColumn, columnWords), firstColumn);
       items.length = 0;
       shift = takeWords(items, bagWords) - firstItem;
       if (bagWords > 0) items.words.set(job.subarray(firstItem, firstItem + bagWords), 0);
@@ -178,7 +179,7 @@ export function createIndexLists(shape: ListShape, tables: readonly ListedTable[
       for (const list of lists) {
         const { words, headerAt, countAt } = list;
         const [from, count, segments] = [job[words.list]!, job[words.count]!, job[words.segments]!];
-        const parts = listParts(count, segments, list.items, list.withFactors);
+        const parts = listParts(count, segments, list.items, list.form);
         const at = takeWords(items, parts.words);
         items.words.set(job.subarray(from, from + parts.words), at);
         upload[headerAt + LIST_WORDS.distinct] = at;

@@ -6,11 +6,25 @@ export interface ListField {
   readonly bag?: number;
 }
 
+/** What the list of a table is like. */
+export interface ListForm {
+  /** Whether a factor lies behind each item, as where there are bags. */
+  readonly hasFactors: boolean;
+  /** Whether all but the distinct rows are halves of words, and an item is a row of the batch: the table has one field, of ids. Otherwise it is where its gradient begins in the input. */
+  readonly isShort: boolean;
+}
+
+/** The form of a table's list, from whether its fields are bags and the most rows that a batch has. */
+export function listForm(areBags: readonly boolean[], maxRows: number): ListForm {
+  const hasFactors = areBags.includes(true);
+  return { hasFactors, isShort: !hasFactors && areBags.length === 1 && maxRows < 2 ** 16 };
+}
+
 /** The tables whose rows are listed, and how far apart rows of the input are, in floats. */
 export interface ListShape {
   readonly ld: number;
   readonly numBags: number;
-  readonly tables: readonly { readonly fields: readonly ListField[] }[];
+  readonly tables: readonly { readonly fields: readonly ListField[]; readonly form: ListForm }[];
 }
 
 /** What a job says first; then of each bag; then of each table, the last two written by whoever lists it. */
@@ -32,20 +46,17 @@ export const jobWord = {
   end: ({ numBags, tables }: ListShape): number => JOB_WORDS + numBags * BAG_WORDS + tables.length * TABLE_WORDS,
 } as const;
 
-/** Whether the items of a table have factors. */
-export function hasFactors({ fields }: ListShape['tables'][number]): boolean {
-  return fields.some(({ bag }) => bag !== undefined);
-}
-
-/** The parts of a list, one behind the other from 0 on, and how long it is. */
-export function listParts(count: number, segments: number, items: number, withFactors: boolean): { readonly firstSegments: number; readonly segments: number; readonly items: number; readonly words: number } {
-  const begin = { firstSegments: count, segments: 2 * count + 1, items: 2 * count + segments + 2 };
-  return { ...begin, words: begin.items + items * (withFactors ? 2 : 1) };
+/** The parts of a list, one behind the other from 0 on, and how long it is: in words. */
+export function listParts(count: number, segments: number, items: number, { hasFactors, isShort }: ListForm): { readonly firstSegments: number; readonly segments: number; readonly items: number; readonly words: number } {
+  const wordsOf = (numbers: number): number => (isShort ? Math.ceil(numbers / 2) : numbers);
+  const segmentsAt = count + wordsOf(count + 1);
+  const itemsAt = segmentsAt + wordsOf(segments + 1);
+  return { firstSegments: count, segments: segmentsAt, items: itemsAt, words: itemsAt + wordsOf(items) * (hasFactors ? 2 : 1) };
 }
 
 /** The most words that a list may come to. */
-export function mostListWords(seen: number, items: number, withFactors: boolean): number {
-  return listParts(seen + items, items + Math.ceil(items / SEGMENT), items, withFactors).words;
+export function mostListWords(seen: number, items: number, form: ListForm): number {
+  return listParts(seen + items, items + Math.ceil(items / SEGMENT), items, form).words;
 }
 
 /** The items of a table in a job. */
@@ -58,7 +69,7 @@ export function itemsOfTable(shape: ListShape, table: number, columns: Uint32Arr
 /**
  * Writes the list of a table: its distinct rows in the order in which a step meets them, where the segments of each begin, where the items of each
  * segment begin, and the items by rows, in the order of fields and batch: where the gradient of each begins in the input, and its factor where there
- * are some. Rows that an earlier pass of the step has met come first.
+ * are some (see `ListForm`). Rows that an earlier pass of the step has met come first.
  * @param columns of the batch
  * @param job what is to be done, and where the list goes
  * @param before the job of the pass before, with its lists
@@ -74,6 +85,13 @@ export function createTableLister(shape: ListShape): TableLister {
   let slotOf = new Uint32Array(0);
   /** Of each distinct row: its items; then where its next item goes. */
   let counts = new Uint32Array(0);
+  /** The words of the two jobs in halves, the first half of a word first. */
+  const halves = new WeakMap<Uint32Array, Uint16Array>();
+  const halvesOf = (job: Uint32Array): Uint16Array => {
+    let known = halves.get(job);
+    if (known === undefined) halves.set(job, (known = new Uint16Array(job.buffer)));
+    return known;
+  };
   const room = (words: Uint32Array<ArrayBuffer>, least: number): Uint32Array<ArrayBuffer> => (words.length >= least ? words : new Uint32Array(2 * least));
 
   /** Numbers the rows of some items and counts those of each; gives how many distinct rows there are then. */
@@ -100,11 +118,11 @@ export function createTableLister(shape: ListShape): TableLister {
     }
     return count;
   };
-  /** Writes each item of a field of ids to the next place of its row. */
-  const putIds = (job: Uint32Array, itemsAt: number, first: number, rows: number, offset: number): void => {
+  /** Writes each item of a field of ids to the next place of its row: numbers from `first` on, `gap` apart. */
+  const putIds = (numbers: Uint32Array | Uint16Array, itemsAt: number, firstItem: number, rows: number, first: number, gap: number): void => {
     const [places, slotsOfItems] = [counts, slotOf];
-    let at = offset;
-    for (let i = first, end = first + rows; i < end; i++, at += ld) job[itemsAt + places[slotsOfItems[i]!]!++] = at;
+    let number = first;
+    for (let i = firstItem, end = firstItem + rows; i < end; i++, number += gap) numbers[itemsAt + places[slotsOfItems[i]!]!++] = number;
   };
   const putWithFactor = (job: Uint32Array, itemsAt: number, i: number, at: number, factor: number): void => {
     const place = itemsAt + 2 * counts[slotOf[i]!]!++;
@@ -113,12 +131,12 @@ export function createTableLister(shape: ListShape): TableLister {
   };
 
   return (table, columns, job, before) => {
-    const { fields } = shape.tables[table]!;
+    const { fields, form } = shape.tables[table]!;
+    const { hasFactors, isShort } = form;
     const word = (what: keyof typeof TABLE): number => jobWord.table(shape, table, what);
     const [rows, list, seen] = [job[jobWord.rows]!, job[word('list')]!, job[word('seen')]!];
     const seenAt = job[word('seenAt')]!;
     const total = itemsOfTable(shape, table, columns, rows);
-    const withFactors = hasFactors(shape.tables[table]!);
     const bits = Math.max(4, Math.ceil(Math.log2(2 * (seen + total))));
     [hash, slotOf, counts] = [room(hash, 2 ** bits), room(slotOf, total), room(counts, seen + total)];
     hash.fill(0, 0, 2 ** bits);
@@ -138,21 +156,23 @@ export function createTableLister(shape: ListShape): TableLister {
     }
     let segments = 0;
     for (let u = 0; u < count; u++) segments += Math.ceil(counts[u]! / SEGMENT);
-    const parts = listParts(count, segments, total, withFactors);
-    const [firstSegmentsAt, segmentsAt, itemsAt] = [list + parts.firstSegments, list + parts.segments, list + parts.items];
+    const parts = listParts(count, segments, total, form);
+    const [numbers, perWord] = isShort ? [halvesOf(job), 2] : [job, 1];
+    const [firstSegmentsAt, segmentsAt, itemsAt] = [(list + parts.firstSegments) * perWord, (list + parts.segments) * perWord, (list + parts.items) * perWord];
     let [item, segment] = [0, 0];
     for (let u = 0; u < count; u++) {
-      job[firstSegmentsAt + u] = segment;
+      numbers[firstSegmentsAt + u] = segment;
       const end = item + counts[u]!;
       counts[u] = item;
-      for (; item < end; item += SEGMENT) job[segmentsAt + segment++] = item;
+      for (; item < end; item += SEGMENT) numbers[segmentsAt + segment++] = item;
       item = end;
     }
-    job[firstSegmentsAt + count] = segment;
-    job[segmentsAt + segment] = item;
+    numbers[firstSegmentsAt + count] = segment;
+    numbers[segmentsAt + segment] = item;
     i = 0;
     for (const { at, offset, bag } of fields) {
-      if (bag === undefined && !withFactors) putIds(job, itemsAt, i, rows, offset);
+      if (isShort) putIds(numbers, itemsAt, i, rows, 0, 1);
+      else if (bag === undefined && !hasFactors) putIds(numbers, itemsAt, i, rows, offset, ld);
       else if (bag === undefined) for (let b = 0; b < rows; b++) putWithFactor(job, itemsAt, i + b, b * ld + offset, ONE);
       else {
         const factors = job[jobWord.bag(bag, 'firstFactor')]!;

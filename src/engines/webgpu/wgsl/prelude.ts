@@ -34,6 +34,11 @@ fn put(i: u32, v: f32) { m[i] = bitcast<u32>(v); }
 fn add(i: u32, v: f32, accumulate: u32) {
   if (accumulate != 0u) { m[i] = bitcast<u32>(f(i) + v); } else { m[i] = bitcast<u32>(v); }
 }
+/** A number of an index list: a word, or half of one. */
+fn listed(at: u32, i: u32, isShort: u32) -> u32 {
+  if (isShort == 0u) { return items[at + i]; }
+  return (items[at + i / 2u] >> (i % 2u * 16u)) & 0xffffu;
+}
 fn isRefused() -> bool { return atomicLoad(&flags[0]) != 0u; }
 
 /** A power of two of about the rows of the batch: what gradients are multiplied by where they must not become too small. */

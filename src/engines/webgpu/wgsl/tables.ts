@@ -8,6 +8,9 @@ import { THREADS } from './prelude.js';
 export const LIST_WORDS = { distinct: 0, segments: 1, items: 2, firstSegments: 3, numSegments: 4, seen: 5, partials: 6, count: 7 } as const;
 const listed = (what: keyof typeof LIST_WORDS): string => `m[$distinct + ${LIST_WORDS[what]}u]`;
 
+/** Where the item `item` begins in the input. */
+const itemAt = `listed(${listed('items')}, item, $spread) * max($spread, 1u)`;
+
 /** A thread a number, in turns. */
 const overNumbers = (count: string, body: string): string => `
   for (var i = group * ${THREADS}u + lane; i < ${count}; i += groups * ${THREADS}u) { ${body} }`;
@@ -81,23 +84,41 @@ fn bringUp(at: u32, average: u32, width: u32, clock: u32) {
 }
 `;
 
-/** Arguments of the kernels that no list of calls names. */
-export const GATHER_ARGUMENTS = ['d', 'width', 'distinct', 'gradients', 'hasFactors'] as const;
+/** Arguments of the kernels that no list of calls names. `spread` is how far apart rows of the input are where an item is a row of the batch, and the list short; 0 elsewhere. */
+export const GATHER_ARGUMENTS = ['d', 'width', 'distinct', 'gradients', 'hasFactors', 'spread'] as const;
+export const LOOKUP_ARGUMENTS = ['y', 'width', 'distinct', 'table', 'stride', 'spread'] as const;
 export const MARK_ARGUMENTS = ['distinct', 'isMarked'] as const;
 
 /**
  * The gradient of each distinct row: segments of its items first, then the segments of each row, so that a row that a whole batch has is not one
  * thread's work. An item is where its gradient begins, from `d` on, and behind it a factor where the table has bags.
+ * On the way in, rows of tables without bags are read by the same segments.
  */
 export const GATHER = {
+  lookup: {
+    form: 'own', writes: ['y'], isApart: true, threads: ({ segments, of }) => segments * of('width'),
+    body: overNumbers(`${listed('numSegments')} * $width`, `
+    let segment = i / $width; let d = i % $width;
+    // The last row whose segments begin no later.
+    var low = 0u; var high = ${listed('count')};
+    while (high - low > 1u) {
+      let middle = (low + high) / 2u;
+      if (listed(${listed('firstSegments')}, middle, $spread) <= segment) { low = middle; } else { high = middle; }
+    }
+    let row = items[${listed('distinct')} + low];
+    if (row < $rowBegin || row >= $rowEnd) { continue; }
+    let weight = t[$table + (row - $rowBegin) * $stride + d];
+    let begin = listed(${listed('segments')}, segment, $spread); let end = listed(${listed('segments')}, segment + 1u, $spread);
+    for (var item = begin; item < end; item++) { m[$y + ${itemAt} + d] = weight; }`),
+  },
   segments: {
     form: 'own', threads: ({ segments, of }) => segments * of('width'),
     body: overNumbers(`${listed('numSegments')} * $width`, `
     let segment = i / $width; let d = i % $width;
-    let begin = items[${listed('segments')} + segment]; let end = items[${listed('segments')} + segment + 1u];
+    let begin = listed(${listed('segments')}, segment, $spread); let end = listed(${listed('segments')}, segment + 1u, $spread);
     var sum = 0.0;
     if ($hasFactors == 0u) {
-      for (var item = begin; item < end; item++) { sum += f($d + items[${listed('items')} + item] + d); }
+      for (var item = begin; item < end; item++) { sum += f($d + ${itemAt} + d); }
     } else {
       for (var item = begin; item < end; item++) {
         let at = ${listed('items')} + item * 2u;
@@ -110,7 +131,7 @@ export const GATHER = {
     form: 'own', threads: ({ distinct, of }) => distinct * of('width'),
     body: overNumbers(`${listed('count')} * $width`, `
     let u = i / $width; let d = i % $width;
-    let first = items[${listed('firstSegments')} + u]; let end = items[${listed('firstSegments')} + u + 1u];
+    let first = listed(${listed('firstSegments')}, u, $spread); let end = listed(${listed('firstSegments')}, u + 1u, $spread);
     var sum = 0.0;
     // Rows that an earlier pass of the step has met have a gradient already.
     if (u < ${listed('seen')}) { sum = f($gradients + i); }
