@@ -11,6 +11,7 @@ import { ALONE, type Peers } from '../peers.js';
 import { readSafetensors, writeSafetensors, type StoredTensor } from '../safetensors.js';
 import { partsOf, sizeOf, type HostTensor } from '../tensor.js';
 import { refuseNotFinite } from '../training/divergence.js';
+import { atOnce } from './at-once.js';
 import { parseState, stateText } from './checkpoint-state.js';
 import { dealtOnly, joinedTensors } from './dealt-tensors.js';
 import { checkSize, damaged, FILES, MANIFEST, manifestText, parseJson, partFile, readManifest, readText, type Digests, type PartDigests } from './manifest.js';
@@ -94,7 +95,7 @@ async function saveFirst(run: string, checkpoint: Checkpoint, links: readonly Ch
   let name = first;
   for (let copy = 2; older.includes(name); copy++) name = `${first}.${copy}`;
   await withRoom(folder, checkpointBytes(checkpoint), () => writeFolder(join(folder, name), (temporary) => writeFiles(temporary, checkpoint, links, peers)));
-  for (const link of links) await pointLink(join(folder, link), name);
+  await atOnce(links.map((link) => pointLink(join(folder, link), name)));
 
   await onDisk(folder, async () => {
     const entries = await readdir(folder);
@@ -130,14 +131,16 @@ async function savePart({ program: { weights, optimizer, dealt } }: Checkpoint, 
 async function writeFiles(folder: string, { program, sections, fitted, config }: Checkpoint, links: readonly CheckpointLink[], peers: Peers): Promise<void> {
   peers.texts(folder);
   const features = storedFitted(fitted);
-  const files = {
-    [FILES.weights]: await writeSafetensors(join(folder, FILES.weights), stored(program.weights)),
-    [FILES.optimizer]: await writeSafetensors(join(folder, FILES.optimizer), stored(program.optimizer)),
-    [FILES.features]: await writeSynced(join(folder, FILES.features), JSON.stringify(features.json)),
-    ...(features.tensors.size > 0 && { [FILES.vocabularies]: await writeSafetensors(join(folder, FILES.vocabularies), features.tensors) }),
-    [FILES.config]: await writeSynced(join(folder, FILES.config), config),
-    [FILES.state]: await writeSynced(join(folder, FILES.state), stateText({ step: program.step, links }, sections)),
-  };
+  // Each waits for the disk by itself.
+  const [weights, optimizer, json, vocabularies, configFile, state] = await atOnce<[FileDigest, FileDigest, FileDigest, FileDigest | undefined, FileDigest, FileDigest]>([
+    writeSafetensors(join(folder, FILES.weights), stored(program.weights)),
+    writeSafetensors(join(folder, FILES.optimizer), stored(program.optimizer)),
+    writeSynced(join(folder, FILES.features), JSON.stringify(features.json)),
+    features.tensors.size > 0 ? writeSafetensors(join(folder, FILES.vocabularies), features.tensors) : Promise.resolve(undefined),
+    writeSynced(join(folder, FILES.config), config),
+    writeSynced(join(folder, FILES.state), stateText({ step: program.step, links }, sections)),
+  ]);
+  const files = { [FILES.weights]: weights, [FILES.optimizer]: optimizer, [FILES.features]: json, ...(vocabularies && { [FILES.vocabularies]: vocabularies }), [FILES.config]: configFile, [FILES.state]: state };
   const [, ...parts] = peers.texts('');
   await writeSynced(join(folder, MANIFEST), manifestText(files, parts.map((text) => JSON.parse(text) as PartDigests))); // what savePart has told
 }

@@ -13,6 +13,7 @@ import type { Evaluation } from '../training/monitor.js';
 import type { LoopState } from '../training/loop-state.js';
 import type { TrainResult } from '../training/observer.js';
 import { cutFile, onDisk, onDiskSync, writeFileAtomic } from '../disk.js';
+import { atOnce } from './at-once.js';
 import { ENVIRONMENT, type Origin } from './origin.js';
 import { METRICS, readMetricLines, trainedIn } from './metric-lines.js';
 import { packageCommit, packageVersion } from './package-version.js';
@@ -121,9 +122,11 @@ export async function openRunLog(run: string, { source, config, overrides, engin
     // What a run without a checkpoint left, which starts anew.
     for (const path of [resultsPath, finalRejectsPath, metricsPath, summaryPath, scoresPath]) await onDisk(path, () => rm(path, { force: true }));
     await writeFileAtomic(join(run, SOURCE), source);
-    await writeFileAtomic(resolvedPath, config);
-    await writeFileAtomic(overridesPath, overridesText);
-    await writeFileAtomic(join(run, ENVIRONMENT), `${JSON.stringify({ ...(await surroundings), ...(origin !== undefined && { initFrom: origin }) }, null, 2)}\n`);
+    await atOnce([
+      writeFileAtomic(resolvedPath, config),
+      writeFileAtomic(overridesPath, overridesText),
+      surroundings.then((found) => writeFileAtomic(join(run, ENVIRONMENT), `${JSON.stringify({ ...found, ...(origin !== undefined && { initFrom: origin }) }, null, 2)}\n`)),
+    ]);
   }
 
   const logPath = join(run, LOG);
@@ -186,17 +189,18 @@ export async function openRunLog(run: string, { source, config, overrides, engin
     },
     async milestone({ epoch, isEpochEnd, step, rows, elapsedMs, loss, skippedBatches, valid, isBest }) {
       if (isEpochEnd) event('epoch', { epoch, step, loss: loss.total });
-      await append({ epoch, ...(!isEpochEnd && { isEpochEnd }), step, rows, ...(skippedBatches > 0 && { skippedBatches }), elapsedMs: Math.round(elapsedMs), train: { loss: loss.total, terms: loss.terms }, ...(valid && { valid: { loss: valid.loss, metrics: valid.report } }), isBest });
-      if (!isBest || valid === undefined) return;
-      scores = { valid: { step, ...valid.predicted } };
-      await writeScores(run, scores);
+      const measured = isBest ? valid : undefined;
+      if (measured !== undefined) scores = { valid: { step, ...measured.predicted } };
+      await atOnce([
+        append({ epoch, ...(!isEpochEnd && { isEpochEnd }), step, rows, ...(skippedBatches > 0 && { skippedBatches }), elapsedMs: Math.round(elapsedMs), train: { loss: loss.total, terms: loss.terms }, ...(valid && { valid: { loss: valid.loss, metrics: valid.report } }), isBest }),
+        ...(measured === undefined ? [] : [writeScores(run, scores)]),
+      ]);
     },
     async results(best, { valid, test }) {
       const { bestEpoch, bestStep: step } = best;
       const metrics = metricsOf(best, { valid, test });
-      await append({ bestEpoch, metrics });
       scores = { ...scores, ...(valid !== undefined && { valid: { step, ...valid.predicted } }), ...(test !== undefined && { test: { step, ...test.predicted } }) };
-      if (valid !== undefined || test !== undefined) await writeScores(run, scores);
+      await atOnce([append({ bestEpoch, metrics }), ...(valid !== undefined || test !== undefined ? [writeScores(run, scores)] : [])]);
       await writeFileAtomic(resultsPath, resultsTable(readMetricLines(run)));
       return metrics;
     },

@@ -1,4 +1,5 @@
 import type { RunEnd, Scalars, Tracker } from '../track/tracker.js';
+import { atOnce } from './at-once.js';
 import { numbersOf } from './results-table.js';
 import type { RunLog } from './run-log.js';
 
@@ -32,11 +33,10 @@ export function trackedLog(log: RunLog, tracker: Tracker): TrackedLog {
       tracker.scalars(step, { ...under('gradient_cosine', Object.fromEntries(pairs)), ...under('shared_norm', sharedNorms), ...under('gate', Object.fromEntries(shares)) });
     },
     async milestone(milestone) {
-      await log.milestone(milestone);
       const { step, rows, elapsedMs, loss, valid } = milestone;
       tracker.scalars(step, { 'epoch/train_loss': loss.total, 'epoch/rows_per_second': elapsedMs === 0 ? 0 : (1000 * rows) / elapsedMs, ...(valid !== undefined && { 'valid/loss': valid.loss, ...under('valid', numbersOf(valid.report)) }) });
       if (valid !== undefined) tracker.predictions(step, 'valid', valid.predicted);
-      await tracker.flush();
+      await atOnce([log.milestone(milestone), tracker.flush()]);
     },
     async results(loop, found) {
       const metrics = await log.results(loop, found);
