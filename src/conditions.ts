@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { readDate } from './dates.js';
 
-/** The name of a column; names like 101 may stand without quotes. */
-export const columnName = z.union([z.string().min(1), z.int().min(0)]).transform(String);
+/** The name of a column; names like 101 may stand without quotes. What is kept by column is kept in objects, which take this name for something else. */
+export const columnName = z.union([z.string().min(1).refine((name) => name !== '__proto__', 'a column that is called __proto__ cannot be read: rename it'), z.int().min(0)]).transform(String);
 
 /** What a cell is compared with. */
 export type ConditionValue = string | number | boolean;

@@ -43,7 +43,7 @@ export interface InitResult {
 
 /**
  * Writes a config that trains: for data of the user's, or for the sample, which is then written beside it.
- * @throws UserError (usage) where a file is in the way, or nothing is found to predict; (data) for what cannot be read
+ * @throws UserError (usage) where a file is in the way, or nothing is found to predict; (data) for what cannot be read or holds nothing to learn from
  */
 export async function init({ data, valid, test, model, labels, out, force }: InitOptions): Promise<InitResult> {
   if (model !== undefined && !(models.names as readonly string[]).includes(model)) throw userError('usage', { where: `--model ${model}`, message: joined(`expected one of ${models.names.join(', ')}`, didYouMean(model, models.names)) });
@@ -59,6 +59,10 @@ export async function init({ data, valid, test, model, labels, out, force }: Ini
   const tasks = chooseTasks(columns, labels);
   const isLabel = (name: string): boolean => tasks.some(({ column }) => column === name);
   const leftOut = leaveOut(columns, new Map(columns.filter(({ column }) => isLabel(column.name)).map((label) => [label.column.name, yesRows(label)])));
+  if (columns.every(({ column: { name } }) => isLabel(name) || leftOut.has(name))) {
+    const reasons = [...leftOut].map(([name, why]) => `${name} is left out: ${why}`);
+    throw userError('data', { where: [data].flat().join(', '), message: ['found no column that something can be learned from', ...reasons].join('; '), fix: 'give it more rows, or more columns' });
+  }
   const chosen = model ?? modelFor(tasks);
   const config = out ?? `${chosen}.yaml`;
   refuseTaken(config, force);

@@ -12,6 +12,7 @@ describe('tasks', () => {
   it.each([
     ['a label that is neither', ['ctr: { label: [click] }'], 'bad.yaml:5:17: tasks.ctr.label: expected'],
     ['no label', ['ctr: { weight: 1 }'], 'tasks.ctr.label: is missing; expected a text or a number or a map'],
+    ['a label in a column that no object can hold', ['ctr: { label: __proto__ }'], 'tasks.ctr.label: a column that is called __proto__ cannot be read: rename it'],
     ['a condition without a comparison', ['ctr: { label: { column: ms } }'], 'tasks.ctr.label: expected a comparison beside the column'],
     ['a condition with a word nobody knows', ['ctr: { label: { column: ms, abov: 7 } }'], "bad.yaml:5:31: tasks.ctr.label.abov: unknown key; did you mean 'above'?"],
     ['an unknown word deep in a condition', ['ctr: { label: { any: [{ column: ms, abov: 7 }] } }'], "tasks.ctr.label.any.0.abov: unknown key; did you mean 'above'?"],

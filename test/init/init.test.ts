@@ -79,6 +79,13 @@ describe('mtl init', () => {
     await expect(init({ ...NOTHING, data: 'a.csv', labels: ['god'] })).rejects.toThrow(/--label god: there is no such column/);
   });
 
+  it('says why nothing can be learned from any column', async () => {
+    writeFileSync('a.csv', `click,blank,same\n${'1,,x\n0,,x\n'.repeat(20)}`);
+    const found = init({ ...NOTHING, data: 'a.csv' });
+    await expect(found).rejects.toMatchObject({ exitCode: 3 });
+    await expect(found).rejects.toThrow(/^a\.csv: found no column that something can be learned from; blank is left out: the same in all rows, .*; same is left out: the same in all rows, .*; give it more rows, or more columns$/);
+  });
+
   it('without data writes the sample and its config, which train, and nothing over what is there', async () => {
     const { config, text, files } = await written({});
     expect(files).toEqual(['esmm.yaml', 'sample/train.csv', 'sample/valid.csv', 'sample/test.csv']);
