@@ -79,6 +79,7 @@ export async function loadGivenModel(path: string, { raw }: LoadOptions): Promis
   const { folder, checkpoint, experiment, format: { fields } } = trained;
   let program: Program | undefined = compileTrained(trained, await createEngine({ device: 'cpu', threads: 1 }), () => undefined);
   const spaces = predictedSpaces(trained.spaces);
+  const read = new Set(fields.flatMap(({ columns }) => columns));
   const encoder = createValueEncoder(fields, experiment.data.decimal);
 
   const predictGiven = (given: GivenRows, { onBadRow }: PredictRowsOptions = {}): Predictions => {
@@ -87,7 +88,7 @@ export async function loadGivenModel(path: string, { raw }: LoadOptions): Promis
     const problems = new Map<number, Problem[]>();
     for (let begin = 0; begin < given.count; begin += PIECE_ROWS) {
       const count = Math.min(PIECE_ROWS, given.count - begin);
-      const batch = encoder.encode(count, begin, given.cellsOf, (cell) => void problems.set(cell.row, [...(problems.get(cell.row) ?? []), problemOfCell(cell, given)]));
+      const batch = encoder.encode(count, begin, given.cellsOf, (cell) => void problems.set(cell.row, [...(problems.get(cell.row) ?? []), problemOfCell(cell, given, read)]));
       const predictions = program.predictSync(batch);
       for (const [s, space] of spaces.entries()) predictionsOf(space, predictions, count, results[s]![1].subarray(begin, begin + count));
     }

@@ -133,6 +133,9 @@ describe('a loaded model', () => {
   it('asks whether another column was meant', () => {
     const { D508, ...rest } = rows[0]!;
     expect(problemOf(() => model.predict([{ ...rest, d508: D508! }]))).toMatch(/column "D508": expected a decimal number, found nothing; did you mean 'd508'\?/);
+    // Not one that the model reads itself.
+    const others = model.inputs.map(({ name }) => name).filter((name) => name !== '101');
+    expect(problemOf(() => model.predict([Object.fromEntries(others.map((name) => [name, rows[0]![name]!]))]))).toMatch(/column "101": expected an id: .*, found nothing; give the row this column/);
   });
 
   it('refuses what is no list of rows, and columns of several lengths', () => {

@@ -34,9 +34,9 @@ export function joinedRows(requests: readonly GivenRows[]): GivenRows {
       const cells = requests.map((request) => request.cellsOf(column));
       return (row) => cells[requestOf[row]!]!(row - begins[requestOf[row]!]!);
     },
-    hintOf: (row, column) => {
+    namesOf: (row) => {
       const [request, own] = placeIn(row);
-      return request.hintOf?.(own, column);
+      return request.namesOf?.(own) ?? [];
     },
     placeOf: (row) => `rows[${placeIn(row)[1]}]`,
   };

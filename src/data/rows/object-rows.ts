@@ -24,8 +24,8 @@ export interface GivenRows {
   readonly count: number;
   /** The cells of a column by the number of their row. */
   cellsOf(column: string): (row: number) => unknown;
-  /** A column of the row that is likely to be meant by one that it has not. */
-  hintOf?(row: number, column: string): string | undefined;
+  /** The columns that a row has, where they have names that people write. */
+  namesOf?(row: number): readonly string[];
   /** What a row is called; its number among the rows where it is left out. */
   placeOf?(row: number): string;
 }
@@ -50,7 +50,7 @@ export function rowsOfObjects(rows: readonly Row[]): GivenRows {
       // What every object inherits is no cell.
       return column in Object.prototype ? (row) => (Object.hasOwn(rows[row]!, column) ? rows[row]![column] : undefined) : (row) => rows[row]![column];
     },
-    hintOf: (row, column) => (Object.hasOwn(rows[row]!, column) ? undefined : didYouMean(column, Object.keys(rows[row]!))),
+    namesOf: (row) => Object.keys(rows[row]!),
   };
 }
 
@@ -83,13 +83,18 @@ export function rowsOfColumns(columns: Columns): GivenRows {
       const cells = Object.hasOwn(columns, name) ? columns[name]! : undefined;
       return cells === undefined ? () => undefined : (row) => cells[row];
     },
-    hintOf: (_, column) => (Object.hasOwn(columns, column) ? undefined : didYouMean(column, Object.keys(columns))),
+    namesOf: () => Object.keys(columns),
   };
 }
 
-/** What is wrong with a cell, in words. */
-export function problemOfCell({ row, columns, value, expected, cure }: BadCell, { hintOf, placeOf = rowPlace }: GivenRows): Problem {
-  const hint = columns.map((column) => hintOf?.(row, column)).find((each) => each !== undefined);
+/**
+ * What is wrong with a cell, in words.
+ * @param read the columns that are read: another one may be meant by one that a row has not
+ */
+export function problemOfCell({ row, columns, value, expected, cure }: BadCell, { namesOf, placeOf = rowPlace }: GivenRows, read: ReadonlySet<string>): Problem {
+  const names = namesOf?.(row) ?? [];
+  const others = names.filter((name) => !read.has(name));
+  const hint = columns.filter((column) => !names.includes(column)).map((column) => didYouMean(column, others)).find((each) => each !== undefined);
   const isBlank = value === undefined || value === null;
   // What a config could say of blanks is past: the model is trained.
   const fix = hint ?? (isBlank ? 'give the row this column' : (cure ?? 'correct the row, or leave it out by onBadRow'));
