@@ -51,24 +51,26 @@ int NAME(lookup_bags)(const uint32_t *ids, const float *factors, const uint32_t 
   const size_t last = offsets[end];
   if (!are_in_order(offsets, begin, end) || !are_below(ids, offsets[begin], last, most)) return 0;
   // What is beyond fours is not fused, in either form.
-  const size_t fused = width / 4 * 4;
-  for (size_t b = begin; b < end; b++) {
-    const size_t first = offsets[b], stop = offsets[b + 1];
-    float *to = y + b * ldy;
-    for (size_t i = 0; i < fused; i += LANES) {
-      vector sum = splat(0);
-      for (size_t item = first; item < stop; item++) {
-        if (item + AHEAD < last) __builtin_prefetch(table + ids[item + AHEAD] * stride + i);
-        sum = multiply_add(splat(factors[item]), load_some(table + ids[item] * stride + i, fused - i), sum);
-      }
-      store_some(to + i, fused - i, sum);
-    }
-    for (size_t i = fused; i < width; i++) {
-      float sum = 0;
-      for (size_t item = first; item < stop; item++) sum += factors[item] * table[ids[item] * stride + i];
-      to[i] = sum;
-    }
+#define FUSED(width) ((width) / 4 * 4)
+#define LOOK_UP_BAGS(width) \
+  for (size_t b = begin; b < end; b++) { \
+    const size_t first = offsets[b], stop = offsets[b + 1]; \
+    float *to = y + b * ldy; \
+    for (size_t i = 0; i < FUSED(width); i += LANES) { \
+      vector sum = splat(0); \
+      for (size_t item = first; item < stop; item++) { \
+        if (item + AHEAD < last) __builtin_prefetch(table + ids[item + AHEAD] * stride + i); \
+        sum = multiply_add(splat(factors[item]), load_some(table + ids[item] * stride + i, FUSED(width) - i), sum); \
+      } \
+      store_some(to + i, FUSED(width) - i, sum); \
+    } \
+    for (size_t i = FUSED(width); i < (width); i++) { \
+      float sum = 0; \
+      for (size_t item = first; item < stop; item++) sum += factors[item] * table[ids[item] * stride + i]; \
+      to[i] = sum; \
+    } \
   }
+  BY_WIDTH(width, LOOK_UP_BAGS)
   return 1;
 }
 
@@ -96,32 +98,57 @@ INLINE uint32_t *place_of(const distinct_rows *rows, uint32_t row) {
   return rows->hash + h;
 }
 
-/** -0 for what is new, which leaves what is added to it as it is. */
-INLINE vector unless_new(vector x, int32_t is_new) {
+/** Rows that are found before the first of their gradients is added: those are on their way meanwhile. */
+#define FOUND 64
+
+/** The numbers of rows in `slots`, and whether each was met here first in `news`; 0 where there are more than there is room for. */
+INLINE int find_rows(distinct_rows *known, const uint32_t *ids, size_t count, const float *gradients, size_t width, uint32_t *slots, int32_t *news) {
+  for (size_t r = 0; r < count; r++) __builtin_prefetch(known->hash + ((ids[r] * 0x9e3779b1u) >> known->shift));
+  // Whether a row is new nobody can foresee: nothing branches on it but the search.
+  for (size_t r = 0; r < count; r++) {
+    uint32_t *place = place_of(known, ids[r]);
+    const int32_t is_new = *place == EMPTY;
+    if (is_new & (known->count == known->keys)) return 0;
+    const uint32_t slot = is_new ? known->count : *place;
+    known->count += (uint32_t)is_new;
+    *place = slot;
+    known->distinct[slot] = ids[r];
+    slots[r] = slot;
+    news[r] = is_new;
+    fetch(gradients + slot * width, width * sizeof(float));
+  }
+  return 1;
+}
+
+/** Zeros in the areas behind the first, for a row that is new. */
+INLINE void clear_areas(float *to, size_t width, size_t areas, size_t area_floats) {
+  for (size_t area = 1; area < areas; area++) memset(to + area * area_floats, 0, width * sizeof(float));
+}
+
+/** In the place of what is new: -0, which leaves what is added to it as it is, or another number. */
+INLINE vector unless_new(vector x, int32_t is_new, float other) {
   const bits all = {0}, news = all - is_new;
-  return (vector)(((bits)x & ~news) | ((bits)splat(-0.0f) & news));
+  return (vector)(((bits)x & ~news) | ((bits)splat(other) & news));
 }
 
 int NAME(gather)(const uint32_t *ids, const float *d, size_t ldd, size_t width, uint32_t *hash, uint32_t *distinct, float *gradients, size_t areas, size_t area_floats, uint32_t *count_at, size_t rows, int is_fresh) {
   distinct_rows known = open_rows(hash, distinct, count_at, is_fresh);
+  uint32_t slots[FOUND];
+  int32_t news[FOUND];
   vector seen = splat(0);
-  // Whether a row is new nobody can foresee: nothing branches on it but the search.
 #define GATHER(width) \
-  for (size_t b = 0; b < rows; b++) { \
-    uint32_t *place = place_of(&known, ids[b]); \
-    const int32_t is_new = *place == EMPTY; \
-    if (is_new & (known.count == known.keys)) return ROWS_TOO_MANY; \
-    const uint32_t slot = is_new ? known.count : *place; \
-    known.count += (uint32_t)is_new; \
-    *place = slot; \
-    distinct[slot] = ids[b]; \
-    const float *from = d + b * ldd; \
-    float *to = gradients + slot * (width); \
-    if (areas > 1 && is_new) for (size_t area = 1; area < areas; area++) memset(to + area * area_floats, 0, (width) * sizeof(float)); \
-    for (size_t i = 0; i < (width); i += LANES) { \
-      const vector sum = unless_new(load_some(to + i, (width) - i), is_new) + load_some(from + i, (width) - i); \
-      store_some(to + i, (width) - i, sum); \
-      seen = look(seen, sum); \
+  for (size_t first = 0; first < rows; first += FOUND) { \
+    const size_t count = rows - first < FOUND ? rows - first : FOUND; \
+    if (!find_rows(&known, ids + first, count, gradients, (width), slots, news)) return ROWS_TOO_MANY; \
+    for (size_t r = 0; r < count; r++) { \
+      const float *from = d + (first + r) * ldd; \
+      float *to = gradients + slots[r] * (width); \
+      if (areas > 1 && news[r]) clear_areas(to, (width), areas, area_floats); \
+      for (size_t i = 0; i < (width); i += LANES) { \
+        const vector sum = unless_new(load_some(to + i, (width) - i), news[r], -0.0f) + load_some(from + i, (width) - i); \
+        store_some(to + i, (width) - i, sum); \
+        seen = look(seen, sum); \
+      } \
     } \
   }
   BY_WIDTH(width, GATHER)
@@ -132,31 +159,34 @@ int NAME(gather)(const uint32_t *ids, const float *d, size_t ldd, size_t width, 
 int NAME(gather_bags)(const uint32_t *ids, const float *factors, const uint32_t *offsets, const float *d, size_t ldd, size_t width, uint32_t *hash, uint32_t *distinct, float *gradients, size_t areas, size_t area_floats, uint32_t *count_at, size_t rows, int is_fresh) {
   if (!are_in_order(offsets, 0, rows)) return ROWS_TOO_MANY;
   distinct_rows known = open_rows(hash, distinct, count_at, is_fresh);
-  const size_t fused = width / 4 * 4;
+  uint32_t slots[FOUND];
+  int32_t news[FOUND];
   vector seen = splat(0);
-  for (size_t b = 0; b < rows; b++) {
-    const float *from = d + b * ldd;
-    for (size_t item = offsets[b]; item < offsets[b + 1]; item++) {
-      uint32_t *place = place_of(&known, ids[item]);
-      if (*place == EMPTY) {
-        if (known.count == known.keys) return ROWS_TOO_MANY;
-        distinct[known.count] = ids[item];
-        for (size_t area = 0; area < areas; area++) memset(gradients + known.count * width + area * area_floats, 0, width * sizeof(float));
-        *place = known.count++;
-      }
-      float *to = gradients + *place * width;
-      const vector factor = splat(factors[item]);
-      for (size_t i = 0; i < fused; i += LANES) {
-        const vector sum = multiply_add(factor, load_some(from + i, fused - i), load_some(to + i, fused - i));
-        store_some(to + i, fused - i, sum);
-        seen = look(seen, sum);
-      }
-      for (size_t i = fused; i < width; i++) {
-        to[i] += factors[item] * from[i];
-        seen = look(seen, splat(to[i]));
-      }
-    }
+  const size_t last = offsets[rows];
+  size_t b = 0;
+#define GATHER_BAGS(width) \
+  for (size_t first = offsets[0]; first < last; first += FOUND) { \
+    const size_t count = last - first < FOUND ? last - first : FOUND; \
+    if (!find_rows(&known, ids + first, count, gradients, (width), slots, news)) return ROWS_TOO_MANY; \
+    for (size_t item = first; item < first + count; item++) { \
+      while (offsets[b + 1] <= item) b++; \
+      const float *from = d + b * ldd; \
+      float *to = gradients + slots[item - first] * (width); \
+      const int32_t is_new = news[item - first]; \
+      if (areas > 1 && is_new) clear_areas(to, (width), areas, area_floats); \
+      for (size_t i = 0; i < FUSED(width); i += LANES) { \
+        const vector before = unless_new(load_some(to + i, FUSED(width) - i), is_new, 0); \
+        const vector sum = multiply_add(splat(factors[item]), load_some(from + i, FUSED(width) - i), before); \
+        store_some(to + i, FUSED(width) - i, sum); \
+        seen = look(seen, sum); \
+      } \
+      for (size_t i = FUSED(width); i < (width); i++) { \
+        to[i] = (is_new ? 0 : to[i]) + factors[item] * from[i]; \
+        seen = look(seen, splat(to[i])); \
+      } \
+    } \
   }
+  BY_WIDTH(width, GATHER_BAGS)
   count_at[0] = known.count;
   return saw_finite(seen) ? ROWS_FINE : ROWS_NOT_FINITE;
 }
