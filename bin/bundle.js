@@ -38,6 +38,7 @@ async function joinModules(out, name, modules, options) {
     name: 'places',
     resolveId: (source, importer) => (importer === undefined || /^(\.|\/|[A-Za-z]:)/.test(source) || importer.includes('node_modules') || isOf(JOINED, source) ? null : { id: source, external: true }),
     transform(code, id) {
+      if (/node_modules.string-width.index\.js$/.test(id)) return withLateSegmenter(code, id);
       if (id.includes('node_modules')) return null;
       if (/import\.meta\.(dirname|filename)/.test(code)) throw new Error(`${id}: ask for import.meta.url, which is right in a bundle too`);
       const imported = options.format === 'cjs' ? withImportModule(code, this.parse(code)) : code;
@@ -63,4 +64,11 @@ function withImportModule(code, program) {
   };
   visit(program);
   return places.sort((a, b) => b - a).reduce((text, at) => `${text.slice(0, at)}importModule${text.slice(at + 'import'.length)}`, code);
+}
+
+/** The first Intl.Segmenter of a process takes 18 ms to come, and the width of texts that are not plain is asked for by help alone. */
+function withLateSegmenter(code, id) {
+  const [early, late] = ['new Intl.Segmenter()', '{ segment(text) { return (this.made ??= new Intl.Segmenter()).segment(text); } }'];
+  if (!code.includes(early)) throw new Error(`${id}: expected a segmenter that is made as the module loads`);
+  return code.replace(early, late);
 }

@@ -1,8 +1,7 @@
-const integers = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
-
-/** A whole number with its thousands apart. */
+/** A number without decimals, its thousands apart, as Intl.NumberFormat writes it in English: that one takes 10 ms to come. */
 export function count(value: number): string {
-  return integers.format(value);
+  const digits = Math.round(Math.abs(value)).toFixed(0);
+  return `${value < 0 ? '-' : ''}${digits.replace(/\B(?=(?:\d{3})+$)/g, ',')}`;
 }
 
 /** A duration in words: 950 ms, 12.3 s, 4 min 05 s, 2 h 07 min. */
