@@ -44,6 +44,8 @@ export interface CutRows {
 
 /** Bytes that are taken at a time: they stay in a processor's own memory while they are read. */
 const WINDOW_BYTES = 1 << 17;
+/** What memory that threads share is copied in, where both ends lie alike to it; else it is copied byte by byte. */
+const WORD_BYTES = 8;
 /** Bytes behind these that are looked at with them. */
 const BEHIND = 64;
 /** Cells of rows that are read together, which bounds how much memory they are spread over. */
@@ -59,7 +61,7 @@ export function createCutRows(width: number, separator: number): CutRows {
   // The build's folder is as far from the sources as from what is built of them.
   compiled ??= new WebAssembly.Module(readFileSync(new URL('../../../dist/cells.wasm', import.meta.url)));
   const most = Math.max(LEAST_ROWS, Math.min(MOST_ROWS, Math.floor(MOST_CELLS / width)));
-  const sizes = { values: 8 * most, others: 4 * most, lines: 4 * most, next: 8, places: 4 * most * (width + 1), window: WINDOW_BYTES + BEHIND };
+  const sizes = { values: 8 * most, others: 4 * most, lines: 4 * most, next: 8, places: 4 * most * (width + 1), window: WORD_BYTES + WINDOW_BYTES + BEHIND };
   // Memory never grows: views of it stay.
   const pages = 1 + Math.ceil(Object.values(sizes).reduce((sum, size) => sum + size + 8, 0) / PAGE_BYTES);
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: false });
@@ -71,7 +73,7 @@ export function createCutRows(width: number, separator: number): CutRows {
     free = place + size;
     return place;
   };
-  const [values, others, lines, next, places, window] = [sizes.values, sizes.others, sizes.lines, sizes.next, sizes.places, sizes.window].map(reserve) as [number, number, number, number, number, number];
+  const [values, others, lines, next, places, room] = [sizes.values, sizes.others, sizes.lines, sizes.next, sizes.places, sizes.window].map(reserve) as [number, number, number, number, number, number];
   if (free > memory.buffer.byteLength) throw new Error(`${width} columns need ${free} bytes, and there are ${memory.buffer.byteLength}`);
   const bytes = Buffer.from(memory.buffer);
   const behind = new Uint32Array(memory.buffer, next, 2);
@@ -81,6 +83,7 @@ export function createCutRows(width: number, separator: number): CutRows {
     for (let i = 0; i < count; i++) into[i] = found[i]!;
     return count;
   };
+  let window = room;
   let windowEnd = window;
   return {
     most,
@@ -91,6 +94,7 @@ export function createCutRows(width: number, separator: number): CutRows {
     classes: new Float32Array(memory.buffer, values, most),
     numbers: new Float64Array(memory.buffer, values, most),
     fill(from, begin, end) {
+      window = room + ((from.byteOffset + begin) % WORD_BYTES);
       const count = from.copy(bytes, window, begin, Math.min(end, begin + WINDOW_BYTES));
       windowEnd = window + count;
       bytes.fill(0, windowEnd, windowEnd + BEHIND);

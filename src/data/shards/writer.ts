@@ -15,6 +15,8 @@ import { VOCABULARY } from './vocabulary.js';
 
 /** Rows of a shard, where these are not so wide that there are fewer; only the last of a folder may have fewer than the others. */
 export const ROWS_PER_SHARD = 1 << 16;
+/** Shards that are written while the next is filled: the disk takes one for good while the system takes the one behind it. */
+const MOST_WRITING = 2;
 
 /** Takes rows and writes them as shards. */
 export interface ShardWriter {
@@ -38,7 +40,7 @@ export interface ShardDetails {
 
 /**
  * Writes a folder of shards, whole or not at all: everything goes into a temporary folder beside `path`, the manifest last,
- * which is then renamed to its place. Memory stays at two shards.
+ * which is then renamed to its place. Memory stays at three shards.
  * @param columns what is in every batch, in the order of the manifest
  * @param fill adds the rows, in their order
  * @throws UserError (disk), also where something is at `path` already
@@ -53,30 +55,36 @@ export async function writeShards(
   await writeFolder(path, async (folder) => {
     const shards: Manifest['shards'] = [];
     let block = createRowBlock(columns, rowsPerShard);
-    let spare: RowBlock | undefined;
-    let flushed: Promise<void> = Promise.resolve();
+    /** Blocks by what has them written, the oldest first. */
+    const writing: Promise<RowBlock>[] = [];
+    const spare: RowBlock[] = [];
     const counts = new Map<string, IdCounts[string]>();
     const labelCounts = new Map<string, number>();
     const keyTexts = new Map<string, KeyTexts>();
 
+    /** Waits until no more than so many are left of them. */
+    const flushed = async (most: number): Promise<void> => {
+      while (writing.length > most) spare.push(await writing.shift()!);
+    };
+
     /** Writes the full block while the next one is filled. */
     const flush = async (): Promise<void> => {
-      await flushed;
+      await flushed(MOST_WRITING - 1);
       const full = block;
       countIds(full, counts);
       countLabels(full, labelCounts);
       const file = `shard-${String(shards.length).padStart(5, '0')}.safetensors`;
       shards.push({ file, rows: full.rows, bytes: 0, sha256: '' });
       const shard = shards.at(-1)!;
-      flushed = writeSafetensors(join(folder, file), tensorsOf(full, columns)).then((result) => void Object.assign(shard, result));
+      const isWritten = writeSafetensors(join(folder, file), tensorsOf(full, columns)).then((result) => (Object.assign(shard, result), full));
       // What fails is thrown where it is awaited.
-      flushed.catch(() => undefined);
-      block = spare ?? createRowBlock(columns, rowsPerShard);
+      isWritten.catch(() => undefined);
+      writing.push(isWritten);
+      block = spare.pop() ?? createRowBlock(columns, rowsPerShard);
       block.rows = 0;
-      spare = full;
     };
 
-    const details = await fill({
+    const writer: ShardWriter = {
       async add(batch) {
         for (let begin = 0; begin < batch.rows; ) {
           const end = Math.min(batch.rows, begin + rowsPerShard - block.rows);
@@ -89,9 +97,16 @@ export async function writeShards(
       async addFile(name, content) {
         await writeSynced(join(folder, name), content);
       },
-    });
-    if (block.rows > 0) await flush();
-    await flushed;
+    };
+    let details: ShardDetails;
+    try {
+      details = await fill(writer);
+      if (block.rows > 0) await flush();
+      await flushed(0);
+    } finally {
+      // Nothing is written any more to a folder that is removed.
+      await Promise.allSettled(writing);
+    }
 
     const shardColumns: ShardColumn[] = [];
     for (const [i, { name, kind, width = 1 }] of columns.entries()) {
