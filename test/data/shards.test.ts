@@ -200,6 +200,7 @@ describe('shards', () => {
     ['a byte that was overwritten, and a manifest with the SHA-256 alone', (folder) => (overwrite(folder), forgetHashes(folder)), /shard-00001\.safetensors: its bytes are not those that were written/],
     ['a column too short', replaceTensor('101', new Uint32Array(3)), /tensor '101': expected U32 \[16\], found "U32" \[3\]/],
     ['offsets that fall', replaceTensor('109.offsets', new Uint32Array(17).fill(2, 3, 5)), /tensor '109\.offsets': they do not rise/],
+    ['an offset beyond all ids', replaceTensor('109.offsets', new Uint32Array(17).fill(3_000_000_000, 9)), /tensor '109\.offsets': they do not rise/],
     ['offsets beyond the ids', replaceTensor('109.offsets', new Uint32Array(17).fill(999, 16)), /tensor '109\.offsets'/],
   ])('with %s are an error that says where', async (_, damage, message) => {
     const folder = await writeHundred();

@@ -78,7 +78,7 @@ export function checkNumbers({ rows, numbers, bags, vectors }: RowBlock, format:
   for (const [name, { offsets, weights }] of bags) {
     const isMean = format.fields.some((field) => field.kind === 'bag' && field.pooling === 'mean' && field.columns.includes(name));
     const least = isMean ? 0 : -Infinity;
-    if (areFinite(weights, offsets[rows]!) && !(isMean && isAnyNegative(weights, offsets[rows]!))) continue;
+    if (isMean ? areFiniteFrom0(weights, offsets[rows]!) : areFinite(weights, offsets[rows]!)) continue;
     const item = weights.findIndex((weight) => !(Number.isFinite(weight) && weight >= least));
     const row = offsets.findIndex((offset) => offset > item) - 1;
     throw badRow(placeOf(row), name, `expected weights that are finite${isMean ? ' and at least 0, of which a mean can be taken' : ''}, found ${weights[item]}`);
@@ -112,12 +112,15 @@ function areFinite(numbers: Float32Array, end: number): boolean {
   return signs >= 0;
 }
 
-/** Whether one is less than 0, which -0 is not. */
-function isAnyNegative(numbers: Float32Array, end: number): boolean {
+/** Whether they are also at least 0, as -0 is. */
+function areFiniteFrom0(numbers: Float32Array, end: number): boolean {
   const words = bitsOf(numbers);
   let signs = 0;
-  for (let i = 0; i < end; i++) signs |= words[i]! & -(words[i]! & MAGNITUDE);
-  return signs < 0;
+  for (let i = 0; i < end; i++) {
+    const magnitude = words[i]! & MAGNITUDE;
+    signs |= (INFINITE - 1 - magnitude) | (words[i]! & -magnitude);
+  }
+  return signs >= 0;
 }
 
 const bitsOf = ({ buffer, byteOffset, length }: Uint32Array | Float32Array): Int32Array => new Int32Array(buffer, byteOffset, length);

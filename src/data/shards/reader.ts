@@ -135,10 +135,7 @@ async function readItems(sources: readonly Source[], names: readonly string[], b
     for (const { path, file, offsets: all } of sources) {
       const offsets = all.get(name)!;
       const { ids } = itemPlaces(file, path, name);
-      for (let i = 1; i < offsets.length; i++) {
-        if (offsets[i]! < offsets[i - 1]! || offsets[i]! > ids.shape[0]!) throw broken(path, bagTensors(name).offsets, 'they do not rise from 0 to the number of ids');
-        bag.offsets[row + i] = bag.offsets[row]! + offsets[i]! - offsets[0]!;
-      }
+      if (!appendOffsets(offsets, bag.offsets, row) || offsets.at(-1)! > ids.shape[0]!) throw broken(path, bagTensors(name).offsets, 'they do not rise from 0 to the number of ids');
       row += offsets.length - 1;
     }
     if (bag.offsets[row]! > bag.ids.length) reserveItems(bag, bag.offsets[row]!);
@@ -154,6 +151,25 @@ async function readItems(sources: readonly Source[], names: readonly string[], b
     }
   }
   await Promise.all(sources.map((source, s) => readMore(source, reads[s]!)));
+}
+
+/**
+ * Goes on with the offsets of bags from row `row` of a block by those of other rows.
+ * @returns whether they never fall, below 2^31
+ */
+function appendOffsets(from: Uint32Array, to: Uint32Array, row: number): boolean {
+  // What fits a register of 32 bits, and one look at all signs: many times as fast.
+  const [words, into] = [new Int32Array(from.buffer, from.byteOffset, from.length), new Int32Array(to.buffer, to.byteOffset, to.length)];
+  let before = words[0]!;
+  let signs = before;
+  const shift = (into[row]! - before) | 0;
+  for (let i = 1; i < words.length; i++) {
+    const end = words[i]!;
+    signs |= end | (end - before);
+    into[row + i] = end + shift;
+    before = end;
+  }
+  return signs >= 0;
 }
 
 function itemPlaces(file: TensorFile, path: string, name: string): { readonly ids: TensorPlace; readonly weights: TensorPlace } {
