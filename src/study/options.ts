@@ -43,10 +43,21 @@ export function* checkStudy({ space: specs, search, set, trials, hours, seeds }:
   for (const [section, names] of [['set', Object.keys(set)], ['space', space.flatMap(({ paths }) => paths)]] as const) {
     for (const name of names.filter((one) => Object.hasOwn(OWN, one))) yield { path: [section, name], message: `is set by the study; ${OWN[name]}` };
   }
-  for (const name of Object.keys(set)) if (Object.hasOwn(specs, name)) yield { path: ['set', name], message: 'is varied below space; leave it out here' };
+  yield* lostKeys(Object.keys(set), space.flatMap(({ paths }) => paths));
   const { needsGrid, name: method } = searches.partOf(search);
   const endless = needsGrid ? space.filter(({ domain }) => domain.grid === undefined) : [];
   for (const { name } of endless) yield { path: ['space', name], message: `a ${method} needs to know which values to take; give it steps: 5, or list values` };
   if (!needsGrid && trials === undefined && hours === undefined) yield { path: ['search'], message: `a search by ${method} has no end of its own; write trials: 20, or hours: 1` };
   if (Array.isArray(seeds) && new Set(seeds).size < seeds.length) yield { path: ['seeds'], message: 'one stands there twice, and its runs would be the same' };
+}
+
+/** Keys of `set` that would be taken away again: by one that is varied, or by a whole section that is set later or varied. */
+function* lostKeys(keys: readonly string[], varied: readonly string[]): Generator<Finding> {
+  for (const [i, key] of keys.entries()) {
+    if (varied.includes(key)) yield { path: ['set', key], message: 'is varied below space; leave it out here' };
+    const section = varied.find((path) => key.startsWith(`${path}.`));
+    if (section !== undefined) yield { path: ['set', key], message: `is lost where '${section}' is varied whole below space; write it into each of its values` };
+    const later = keys.slice(i + 1).find((other) => key.startsWith(`${other}.`));
+    if (later !== undefined) yield { path: ['set', later], message: `sets '${later}' whole, and with it '${key}' again; let it stand above that key` };
+  }
 }

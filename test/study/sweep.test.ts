@@ -3,7 +3,9 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { parseOverride } from '../../src/config/overrides.js';
 import { randomStream } from '../../src/random.js';
+import { loadStudy } from '../../src/study/load-study.js';
 import { mtl } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';
 import { smallWorld } from '../support/small-run.js';
@@ -161,8 +163,8 @@ describe('mtl sweep', () => {
 });
 
 describe('a study that is wrong', () => {
-  const problemsOf = async (text: string): Promise<string> => {
-    const { code, stderr } = await mtl(scratchFolder(), ['sweep', writeStudy(text)]);
+  const problemsOf = async (text: string, more: readonly string[] = []): Promise<string> => {
+    const { code, stderr } = await mtl(scratchFolder(), ['sweep', writeStudy(text), ...more]);
     expect(code).toBe(2);
     return stderr.replace(/\/\S*small\.yaml/g, 'small.yaml');
   };
@@ -177,9 +179,25 @@ describe('a study that is wrong', () => {
     ['a grid without values', 'space: { model.ctrTower.dropout: { type: uniform, low: 0, high: 0.5 } }\nsearch: grid\n', 'a grid needs to know which values to take; give it steps: 5, or list values'],
     ['no end', 'space: { training.batchSize: [64] }\n', 'a search by tpe has no end of its own; write trials: 20, or hours: 1'],
     ['a condition on what is not there', 'space: { training.batchSize: { type: choices, values: [64], when: { model.nam: esmm } } }\ntrials: 1\n', 'expected a parameter that stands above; there is none'],
+    ['what is set and lost in a section that is varied', 'space: { training: [{ epochs: 2 }] }\ntrials: 1\n', "small.yaml:3:25: set.training.epochs: is lost where 'training' is varied whole below space; write it into each of its values"],
+    ['a rung that no trial comes to', 'space: { training.batchSize: [64] }\ntrials: 1\nasha: { firstRung: 2 }\n', 'small.yaml:6:20: asha.firstRung: no trial would ever be compared: after 2 epochs all are over'],
     ['the seed', 'space: { seed: [1, 2] }\ntrials: 1\n', 'is set by the study; write seeds: [1, 2, 3] in place of it'],
   ])('for %s is told where', async (_, text, expected) => {
     expect(await problemsOf(text)).toContain(expected);
+  });
+
+  it.each([
+    ['set.training={ epochs: 3 }', "--set set.training={ epochs: 3 }: set.training: sets 'training' whole, and with it 'training.epochs' again; let it stand above that key"],
+    ['set.training.epochs=0', '--set set.training.epochs=0: training.epochs: expected at least 1, found 0'],
+  ])('for --set %s is told so', async (change, expected) => {
+    expect(await problemsOf('space: { training.batchSize: [64] }\ntrials: 1\n', ['--set', change])).toContain(expected);
+  });
+
+  it('takes a path of the config for one key where --set changes it', async () => {
+    const overrides = ['set.training.epochs=1', 'space.training.batchSize=[32]', 'space.model.ctrTower.dropout.high=0.2'].map(parseOverride);
+    const { facts } = await loadStudy(writeStudy(GRID), overrides);
+    expect(facts.options.set).toEqual({ 'training.epochs': 1 });
+    expect(facts.options.space).toMatchObject({ 'training.batchSize': { values: [32] }, 'model.ctrTower.dropout': { low: 0, high: 0.2, steps: 3 } });
   });
 });
 
