@@ -19,7 +19,10 @@ const isOf = (packages, source) => packages.some((name) => source === name || so
 export async function bundle(out) {
   const nameOf = (module) => module.replaceAll('/', '-');
   await joinModules(out, 'bundle', Object.fromEntries(BEGINNINGS.map((module) => [nameOf(module), module])), { format: 'esm', entryFileNames: '[name].js', chunkFileNames: '[name]-[hash].js' });
-  const chunks = await joinModules(out, 'command', { main: 'cli/main' }, { format: 'cjs', entryFileNames: '[name].cjs', chunkFileNames: '[name]-[hash].cjs' });
+  const commonJs = { format: 'cjs', entryFileNames: '[name].cjs', chunkFileNames: '[name]-[hash].cjs' };
+  // What loads the others is one file by itself.
+  await joinModules(out, 'command', { start: 'cli/start' }, commonJs);
+  const chunks = await joinModules(out, 'command', { main: 'cli/main' }, commonJs, withImportModule);
   // By it, what V8 compiled of these files is known for theirs.
   const id = createHash('sha256');
   for (const { fileName, code } of chunks) id.update(`${fileName}\n${code}\n`);
@@ -30,8 +33,11 @@ export async function bundle(out) {
   for (const module of BEGINNINGS) writeFileSync(join(out, `${module}.js`), `export * from '${wayTo(module)}.js';\n`);
 }
 
-/** Joins modules below `out`, by name, and all that they import, in a folder of it; gives the files. */
-async function joinModules(out, name, modules, options) {
+/**
+ * Joins modules below `out`, by name, and all that they import, in a folder of it; gives the files.
+ * @param change what is made of each module's code before
+ */
+async function joinModules(out, name, modules, options, change = (code) => code) {
   const folder = join(out, name);
   /** Modules find files beside themselves, also from where they are now. */
   const places = {
@@ -41,8 +47,7 @@ async function joinModules(out, name, modules, options) {
       if (/node_modules.string-width.index\.js$/.test(id)) return withLateSegmenter(code, id);
       if (id.includes('node_modules')) return null;
       if (/import\.meta\.(dirname|filename)/.test(code)) throw new Error(`${id}: ask for import.meta.url, which is right in a bundle too`);
-      const imported = options.format === 'cjs' ? withImportModule(code, this.parse(code)) : code;
-      return imported.replaceAll('import.meta.url', `new URL(${JSON.stringify(slashed(relative(folder, id)))}, import.meta.url).href`);
+      return change(code, () => this.parse(code)).replaceAll('import.meta.url', `new URL(${JSON.stringify(slashed(relative(folder, id)))}, import.meta.url).href`);
     },
   };
   const input = Object.fromEntries(Object.entries(modules).map(([entry, module]) => [entry, join(out, `${module}.js`)]));
@@ -55,14 +60,15 @@ async function joinModules(out, name, modules, options) {
 }
 
 /** Modules that are found at run time are left to `importModule`, which src/cli/start.ts passes. */
-function withImportModule(code, program) {
+function withImportModule(code, parse) {
+  if (!code.includes('import(')) return code;
   const places = [];
   const visit = (node) => {
     if (node === null || typeof node !== 'object') return;
     if (node.type === 'ImportExpression' && node.source.type !== 'Literal') places.push(node.start);
     for (const part of Object.values(node)) visit(part);
   };
-  visit(program);
+  visit(parse());
   return places.sort((a, b) => b - a).reduce((text, at) => `${text.slice(0, at)}importModule${text.slice(at + 'import'.length)}`, code);
 }
 

@@ -1,12 +1,14 @@
 #!/usr/bin/env node
+import { existsSync } from 'node:fs';
 import module from 'node:module';
 
 // Where Node keeps what it compiled (from 22.1 on), the next start is faster.
 module.enableCompileCache?.();
+const require = module.createRequire(import.meta.url);
 // In a clone, the first run and every run after an edit install and build what is stale; an installed package is ready.
-await import('./setup.js');
+if (existsSync(new URL('../src', import.meta.url))) await import('./setup.js');
 try {
-  const { start } = await import('../dist/cli/start.js');
+  const { start } = require('../dist/command/start.cjs');
   process.exitCode = await start(process.argv.slice(2));
 } catch (error) {
   // Before anything is loaded that could say it.

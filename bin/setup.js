@@ -8,14 +8,14 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const at = (...path) => join(root, ...path);
-const modifiedMs = (path) => (existsSync(path) ? statSync(path).mtimeMs : -Infinity);
+const modifiedMs = (path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? -Infinity;
 
 function newestMs(folder) {
-  return Math.max(
-    ...readdirSync(folder, { withFileTypes: true, recursive: true })
-      .filter((entry) => entry.isFile())
-      .map((entry) => modifiedMs(join(entry.parentPath, entry.name))),
-  );
+  const times = readdirSync(folder, { withFileTypes: true }).map((entry) => {
+    const path = `${folder}/${entry.name}`;
+    return entry.isDirectory() ? newestMs(path) : modifiedMs(path);
+  });
+  return Math.max(-Infinity, ...times);
 }
 
 function run(command, args, why) {

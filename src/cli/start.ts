@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import vm from 'node:vm';
+import { crc32 } from 'node:zlib';
 import { allowRelaxedSimd } from '../relaxed-simd.js';
 import { userCache } from '../user-cache.js';
 
@@ -86,7 +87,7 @@ function readCompiled({ path, id }: { readonly path: string; readonly id: string
   try {
     const bytes = readFileSync(path);
     const end = bytes.indexOf('\n');
-    const [of, digest, places] = JSON.parse(bytes.toString('utf8', 0, end)) as readonly [string, string, readonly (readonly [string, number, number])[]]; // what `keep` writes
+    const [of, digest, places] = JSON.parse(bytes.toString('utf8', 0, end)) as readonly [string, number, readonly (readonly [string, number, number])[]]; // what `keep` writes
     const first = Math.ceil((end + 1) / ALIGNED) * ALIGNED;
     if (of !== id || digest !== digestOf(bytes.subarray(first))) return new Map();
     return new Map(places.map(([name, at, length]) => [name, bytes.subarray(first + at, first + at + length)]));
@@ -126,4 +127,5 @@ function keep({ path, id }: { readonly path: string; readonly id: string }, scri
   }
 }
 
-const digestOf = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+/** Tells damage, at a fifth of what SHA-256 takes. */
+const digestOf = (bytes: Buffer): number => crc32(bytes);
