@@ -29,7 +29,7 @@ interface Header {
   readonly about: unknown;
 }
 
-/** Writes columns, and what is known about them as JSON, whole or not at all. @throws UserError (disk) */
+/** Writes columns, and what is known about them as JSON, whole or not at all; their memory is free again when this has returned a promise. @throws UserError (disk) */
 export async function writeColumns(path: string, columns: Columns, about: object): Promise<void> {
   const places: Place[] = [];
   const parts: Uint8Array[] = [];

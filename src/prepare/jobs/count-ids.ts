@@ -24,6 +24,10 @@ export interface CountIdsTask {
   readonly left: ValidRows;
 }
 
+/** Memory of a thread, used again for every chunk: the first touch of a page is what costs. */
+const reader = createColumnReader();
+let times = new Uint32Array(0);
+
 /** What stands for the raw ids that have no place. */
 const UNKNOWN = -1;
 
@@ -34,7 +38,6 @@ const UNKNOWN = -1;
  */
 export async function countIds({ field, target, commonFiles, skeletonFiles, rows, left }: CountIdsTask): Promise<{ distinct: number; kept: number }> {
   const counter = createIdCounter();
-  const reader = createColumnReader();
   // Rows of each session that take the session's values.
   const taking = rows.slice();
   const { name, isBag } = field;
@@ -45,12 +48,12 @@ export async function countIds({ field, target, commonFiles, skeletonFiles, rows
     const offsets = columns.get(`${name}.offsets`);
     const missing = missingOf(ids);
     const sessions = columns.get('session')!;
-    const times = new Uint32Array(sessions.length);
-    for (let row = 0; row < times.length; row++) {
+    if (times.length < sessions.length) times = new Uint32Array(sessions.length);
+    for (let row = 0; row < sessions.length; row++) {
       const hasAny = offsets === undefined ? ids[row] !== missing : offsets[row] !== offsets[row + 1];
-      if (!hasAny || isOfValid(left, sessions[row]!, first + row)) continue;
-      times[row] = 1;
-      taking[sessions[row]!]!--;
+      const counts = hasAny && !isOfValid(left, sessions[row]!, first + row);
+      times[row] = counts ? 1 : 0;
+      if (counts) taking[sessions[row]!]!--;
     }
     countColumn(counter, ids, offsets, times);
   }

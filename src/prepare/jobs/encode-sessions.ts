@@ -2,7 +2,6 @@ import { createColumnReader, writeColumns } from '../column-file.js';
 import { missingOf } from '../feature-columns.js';
 import type { FieldPlan } from '../fields.js';
 import { lookUp, type IdTable } from '../id-table.js';
-import { Growing } from './parse-lines.js';
 
 /** A chunk of common features is encoded. */
 export interface EncodeSessionsTask {
@@ -16,6 +15,10 @@ export interface EncodeSessionsTask {
 /** In a session's words: there is no value of this field. */
 export const NO_ID = 0xffffffff;
 
+/** Memory of a thread, used again for every chunk: the first touch of a page is what costs. */
+const reader = createColumnReader();
+let words = new Uint32Array(0);
+
 /**
  * Writes each session as words that can be read alone: `offsets` U32, one more than there are sessions, and `words` U32. For
  * every field in its order: an id (NO_ID where there is none), and its weight's bits where that is kept; of a bag the number
@@ -23,43 +26,42 @@ export const NO_ID = 0xffffffff;
  * @throws UserError (disk)
  */
 export async function encodeSessions({ source, target, fields, tables }: EncodeSessionsTask): Promise<void> {
-  const columns = createColumnReader().read(source);
+  const columns = reader.read(source);
   const rows = columns.get('keys.offsets')!.length - 1;
   const offsets = new Uint32Array(rows + 1);
-  const words = new Growing((length) => new Uint32Array(length));
-  const float = new Float32Array(1);
-  const bits = new Uint32Array(float.buffer);
-  const pushWeight = (weight: number): void => {
-    float[0] = weight;
-    words.push(bits[0]!);
-  };
   const plans = fields.map(({ name, isBag, number }, f) => {
     const ids = columns.get(isBag ? `${name}.ids` : name);
+    const weights = columns.get(`${name}.weights`);
     return {
       table: tables[f]!,
       ids,
       missing: ids === undefined ? 0 : missingOf(ids),
       bagOffsets: columns.get(`${name}.offsets`),
-      weights: columns.get(`${name}.weights`),
+      weights: weights && new Uint32Array(weights.buffer, weights.byteOffset, weights.length),
       isBag,
       keepsWeight: number !== undefined,
     };
   });
+  const most = plans.reduce((sum, { isBag, ids, keepsWeight }) => sum + (isBag ? rows + 2 * (ids?.length ?? 0) : keepsWeight ? 2 * rows : rows), 0);
+  if (words.length < most) words = new Uint32Array(Math.ceil(1.25 * most));
+  const into = words;
+  let at = 0;
   for (let row = 0; row < rows; row++) {
     for (const { table, ids, missing, bagOffsets, weights, isBag, keepsWeight } of plans) {
       if (isBag) {
         const begin = bagOffsets === undefined ? 0 : bagOffsets[row]!;
         const end = bagOffsets === undefined ? 0 : bagOffsets[row + 1]!;
-        words.push(end - begin);
-        for (let i = begin; i < end; i++) words.push(lookUp(table, ids![i]!));
-        for (let i = begin; i < end; i++) pushWeight(weights![i]!);
+        into[at++] = end - begin;
+        for (let i = begin; i < end; i++) into[at++] = lookUp(table, ids![i]!);
+        for (let i = begin; i < end; i++) into[at++] = weights![i]!;
       } else {
         const id = ids === undefined ? missing : ids[row]!;
-        words.push(id === missing ? NO_ID : lookUp(table, id));
-        if (keepsWeight) pushWeight(id === missing ? 0 : weights![row]!);
+        into[at++] = id === missing ? NO_ID : lookUp(table, id);
+        if (keepsWeight) into[at++] = id === missing ? 0 : weights![row]!;
       }
     }
-    offsets[row + 1] = words.length;
+    offsets[row + 1] = at;
   }
-  await writeColumns(target, new Map([['offsets', offsets], ['words', words.filled]]), {});
+  // Written before anything is waited for, so that the next chunk may use the memory.
+  await writeColumns(target, new Map([['offsets', offsets], ['words', into.subarray(0, at)]]), {});
 }
