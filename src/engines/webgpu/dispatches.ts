@@ -107,6 +107,12 @@ interface Halves {
 }
 const transposedOf = (calls: readonly Call[]): ReadonlySet<number> => new Set(calls.flatMap(({ kernel, args }) => (kernel === 'transposePanels' ? [args[argumentNames(kernel).indexOf('t')]!] : [])));
 
+/** What tells the parts of a weight's gradient from those of others: two products may be added up in one gradient. */
+function scratchKey(args: Call['args']): string {
+  const of = (argument: string): number => args[argumentNames('gemmGradient').indexOf(argument)]!;
+  return `${of('g')} ${of('accumulate')}`;
+}
+
 /** What becomes of the lists of calls of a plan on a device. */
 export interface Recorder {
   record(list: ListName): readonly Dispatch[];
@@ -120,6 +126,13 @@ export function createRecorder(compiled: Compiled, memory: DeviceMemory): Record
   const denseOptimizer = optimizers.build(plan.optimizers.dense);
   const scratchAt = new Map<string, number>();
   let scratchWords = 0;
+  // Where parts of weights' gradients lie is known before any list is recorded: index lists of the first batch go behind them.
+  for (const { kernel, args } of Object.values(compiled.lists).flat()) {
+    if (kernel !== 'gemmGradient' || scratchAt.has(scratchKey(args))) continue;
+    scratchAt.set(scratchKey(args), scratchWords);
+    const of = (argument: string): number => args[argumentNames(kernel).indexOf(argument)]!;
+    if (partsOf(passRows) > 1) scratchWords += of('k') * of('panels') * 8 * partsOf(passRows);
+  }
   const byDistinct = new Map(tables.all.map((table) => [table.distinct, table]));
   const byRows = new Map(tables.all.map((table) => [table.at, table]));
   const perWeight = ({ slots }: Optimizer): number => slots.filter(({ per }) => per === 'weight').length;
@@ -239,14 +252,7 @@ export function createRecorder(compiled: Compiled, memory: DeviceMemory): Record
       return { first: planned(`gemm ${form} half ${way}`, names, HALF_PRODUCTS[way][form], args, rowsAt), then: [] };
     }
     if (kernelName === 'gemmGradient') {
-      const words = of('k') * of('panels') * 8 * partsOf(passRows);
-      // Two products may be added up in one gradient.
-      const key = `${of('g')} ${of('accumulate')}`;
-      if (!scratchAt.has(key)) {
-        scratchAt.set(key, scratchWords);
-        scratchWords += partsOf(passRows) > 1 ? words : 0;
-      }
-      const scratch = { scratch: scratchAt.get(key)! };
+      const scratch = { scratch: scratchAt.get(scratchKey(args))! };
       const [own, by] = halves === undefined ? [name, kernel] : [`${name} half`, HALF_PRODUCTS.gradient];
       return { first: planned(own, names, by, args, rowsAt, scratch), then: planned('gemmGradientSum', names, WEIGHT_GRADIENT_SUM, args, rowsAt, scratch) };
     }
@@ -271,9 +277,7 @@ export function createRecorder(compiled: Compiled, memory: DeviceMemory): Record
   };
 
   return {
-    get scratchWords() {
-      return scratchWords;
-    },
+    scratchWords,
     record(list) {
       const areas = list === 'diagnosis' ? compiled.termAreas : list === 'pass' ? compiled.areas : 1;
       const all = compiled.lists[list];

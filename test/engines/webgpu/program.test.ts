@@ -49,6 +49,13 @@ describe.skipIf(gpu === undefined)('the webgpu engine', () => {
     expect(ends[1]).toEqual(ends[0]);
   });
 
+  it('takes its first step as another engine does, also with more rows than a gradient sums up in one go', async () => {
+    const [found, expected] = [createTestEngine(), createSimdEngine()].map((engine) => engine.compile({ ...plan(), batchRows: 1200 }));
+    await take(found!, 0, 1, 1200);
+    await take(expected!, 0, 1, 1200);
+    expectNear(held(found!).weights, held(expected!).weights, 1e-5);
+  });
+
   it.each([['lazy', true], ['not lazy', false]] as const)('goes on from what another engine has trained, and the other way round, with tables that are %s', async (_, lazy) => {
     const [straight, first, second] = [createSimdEngine().compile(plan(lazy)), createTestEngine().compile(plan(lazy)), createSimdEngine().compile(plan(lazy))];
     await take(straight, 0, 9);
