@@ -44,7 +44,6 @@ async function joinModules(out, name, modules, options, change = (code) => code)
     name: 'places',
     resolveId: (source, importer) => (importer === undefined || /^(\.|\/|[A-Za-z]:)/.test(source) || importer.includes('node_modules') || isOf(JOINED, source) ? null : { id: source, external: true }),
     transform(code, id) {
-      if (/node_modules.string-width.index\.js$/.test(id)) return withLateSegmenter(code, id);
       if (id.includes('node_modules')) return null;
       if (/import\.meta\.(dirname|filename)/.test(code)) throw new Error(`${id}: ask for import.meta.url, which is right in a bundle too`);
       return change(code, () => this.parse(code)).replaceAll('import.meta.url', `new URL(${JSON.stringify(slashed(relative(folder, id)))}, import.meta.url).href`);
@@ -53,7 +52,7 @@ async function joinModules(out, name, modules, options, change = (code) => code)
   const input = Object.fromEntries(Object.entries(modules).map(([entry, module]) => [entry, join(out, `${module}.js`)]));
   // What yargs asks of configs that extend others, which nothing here does.
   const transform = { define: { 'import.meta.resolve': 'undefined' } };
-  const joined = await rolldown({ cwd: out, platform: 'node', input, plugins: [places], transform });
+  const joined = await rolldown({ cwd: out, platform: 'node', input, plugins: [lateWidths, places], transform });
   const { output } = await joined.write({ dir: folder, ...options });
   await joined.close();
   return output;
@@ -72,9 +71,14 @@ function withImportModule(code, parse) {
   return places.sort((a, b) => b - a).reduce((text, at) => `${text.slice(0, at)}importModule${text.slice(at + 'import'.length)}`, code);
 }
 
-/** The first Intl.Segmenter of a process takes 18 ms to come, and the width of texts that are not plain is asked for by help alone. */
-function withLateSegmenter(code, id) {
-  const [early, late] = ['new Intl.Segmenter()', '{ segment(text) { return (this.made ??= new Intl.Segmenter()).segment(text); } }'];
-  if (!code.includes(early)) throw new Error(`${id}: expected a segmenter that is made as the module loads`);
-  return code.replace(early, late);
-}
+const LATE = '?late';
+/** Widths of texts that are not plain are asked for by help alone, and what finds them takes 30 ms to come: a segmenter, and classes of characters. */
+const lateWidths = {
+  name: 'late widths',
+  async resolveId(source, importer) {
+    if (source !== 'string-width') return null;
+    const { id } = await this.resolve(source, importer, { skipSelf: true });
+    return `${id}${LATE}`;
+  },
+  load: (id) => (id.endsWith(LATE) ? `export default (text, options) => (/^[ -~]*$/.test(text) ? text.length : require(${JSON.stringify(id.slice(0, -LATE.length))}).default(text, options));` : null),
+};
