@@ -6,22 +6,19 @@ import type { TablePlace } from '../simd/tables.js';
 import { WORD } from '../simd/arena.js';
 import type { Place } from '../simd/places.js';
 import { argumentKind, argumentNames, packCall, putExtra, type Extra } from './arguments.js';
-import type { CallSize, OwnKernel, RowKernel } from './kernel.js';
+import type { OwnKernel, RowKernel } from './kernel.js';
 import { kernelOf } from './kernels.js';
 import { listForm } from './lists/table-list.js';
 import type { DeviceMemory } from './memory.js';
-import { inGroups, type Node } from './phase-order.js';
+import { inGroups } from './phase-order.js';
+import type { Planned } from './planned.js';
 import { ownShader, rowsShader } from './shader.js';
-import { CALLS_AT_ONCE, ROWS_OF_GROUP, THREADS } from './wgsl/prelude.js';
+import { inSharedDispatches } from './shared-dispatches.js';
+import { CALLS_AT_ONCE } from './wgsl/prelude.js';
 import { HALF_PRODUCTS, isNarrow, partsOf, PRODUCTS, WEIGHT_GRADIENT_SUM } from './wgsl/products.js';
 import { WATCH_ARGUMENTS, WATCH_RANGE } from './wgsl/reduce.js';
 import { GATHER, GATHER_ARGUMENTS, LOOKUP_ARGUMENTS, MARK_ARGUMENTS } from './wgsl/tables.js';
-
-/** How many distinct rows and segments the index list of a table has. */
-export interface ListSize {
-  readonly distinct: number;
-  readonly segments: number;
-}
+import { workgroupsInTurn, workgroupsOf, type Workgroups } from './workgroups.js';
 
 /** One dispatch: a shader, the arguments of its calls, and how many workgroups it takes. */
 export interface Dispatch {
@@ -31,75 +28,11 @@ export interface Dispatch {
   readonly arguments: readonly Uint32Array<ArrayBuffer>[];
   /** The buffer that tables lie in for it. */
   readonly tableBuffer: number;
-  /** Workgroups in three directions; 0 where there is nothing to do. */
-  workgroups(rows: number, listOf: (table: TablePlace) => ListSize): readonly [number, number, number];
+  readonly workgroups: Workgroups;
 }
-
-/** A call with all that is known of it before there is a batch. */
-interface Planned extends Node {
-  readonly name: string;
-  readonly names: readonly string[];
-  readonly kernel: RowKernel | OwnKernel;
-  readonly values: readonly number[];
-  readonly isRows: readonly number[];
-  readonly table: TablePlace | undefined;
-  readonly words: Uint32Array<ArrayBuffer>;
-  readonly tableBuffer: number;
-}
-
-const MOST_GROUPS = 65_535;
 
 /** What runs over batches that have index lists. */
 const WITH_LISTS: readonly ListName[] = ['train', 'pass', 'diagnosis', 'inspect'];
-
-/** Where a call adds sums over the batch up, if it does. */
-const sumOf = ({ names, values, kernel }: Planned): number | undefined => (names.includes('g') && names.includes('rows') && kernel.writes === undefined ? values[names.indexOf('g')] : undefined);
-
-/** What decides how many threads a call takes, but for the rows of its table. */
-const sizeKey = ({ name, names, values, isRows }: Planned): string => [isRows, ...names.map((argument, i) => (['address', 'table'].includes(argumentKind(name, argument)) ? values[i] !== 0 : values[i]))].join(' ');
-
-/** What the size of a call is decided by, in a batch of so many rows, before its table's list is known. */
-function sizeOf({ names, values, isRows }: Planned, rows: number): { -readonly [Key in keyof CallSize]: CallSize[Key] } {
-  const of = (name: string): number => (isRows.includes(names.indexOf(name)) ? rows : values[names.indexOf(name)] ?? 0);
-  return { rows: names.includes('rows') ? of('rows') : rows, of, distinct: 0, segments: 0 };
-}
-
-/** How many workgroups calls take that share a dispatch: what no index list has a part in is found once for batches of as many rows. */
-function groupsOf(calls: readonly Planned[], { threads, parts }: OwnKernel): Dispatch['workgroups'] {
-  const alike = [...new Set(calls.map(sizeKey))].map((key) => {
-    const same = calls.filter((call) => sizeKey(call) === key);
-    return { call: same[0]!, tables: same.flatMap(({ table }) => table ?? []) };
-  });
-  let last: { readonly rows: number; readonly sizes: readonly { readonly size: ReturnType<typeof sizeOf>; readonly tables: readonly TablePlace[] }[]; readonly found: [number, number, number] } | undefined;
-  const hasLists = alike.some(({ tables }) => tables.length > 0);
-  return (rows, listOf) => {
-    if (last?.rows === rows && !hasLists) return last.found;
-    if (last?.rows !== rows) last = { rows, sizes: alike.map(({ call, tables }) => ({ size: sizeOf(call, rows), tables })), found: [0, calls.length, 1] };
-    let [most, mostParts] = [0, 1];
-    for (const { size, tables } of last.sizes) {
-      [size.distinct, size.segments] = [0, 0];
-      for (const table of tables) {
-        const { distinct, segments } = listOf(table);
-        if (distinct > size.distinct) size.distinct = distinct;
-        if (segments > size.segments) size.segments = segments;
-      }
-      most = Math.max(most, threads(size));
-      mostParts = Math.max(mostParts, parts?.(size) ?? 1);
-    }
-    last.found[0] = Math.min(MOST_GROUPS, Math.ceil(most / THREADS));
-    last.found[2] = mostParts;
-    return last.found;
-  };
-}
-
-/** How many workgroups calls by rows take that follow each other. */
-function groupsInTurn(calls: readonly Planned[]): Dispatch['workgroups'] {
-  let last: { readonly rows: number; readonly found: readonly [number, number, number] } | undefined;
-  return (rows) => {
-    if (last?.rows !== rows) last = { rows, found: [Math.ceil(Math.max(...calls.map((call) => sizeOf(call, rows).rows)) / ROWS_OF_GROUP), 1, 1] };
-    return last.found;
-  };
-}
 
 /** What products in half precision have to know: where weights lie that were turned round, by which gradients go back. */
 interface Halves {
@@ -159,37 +92,29 @@ export function createRecorder(compiled: Compiled, memory: DeviceMemory): Record
     const table = byDistinct.get(valueOf('distinct')) ?? byRows.get(valueOf('table'));
     const piecesOf = (isWritten: boolean): ReadonlySet<number> =>
       new Set(names.flatMap((argument, i) => (argumentKind(name, argument) === 'address' && values[i] !== 0 && (kernel.writes ?? []).includes(argument) === isWritten ? [memory.pieceAt(values[i]!)] : [])));
-    const shared = { name, names, kernel, values, isRows, table, isByRows: kernel.form === 'rows', isApart: kernel.form === 'own' && kernel.isApart === true, reads: piecesOf(false), writes: piecesOf(true) };
+    const touches = new Set(names.flatMap((argument, i) => (['address', 'table'].includes(argumentKind(name, argument)) && values[i] !== 0 ? [memory.pieceAt(values[i]!)] : [])));
+    const shared = { name, names, kernel, values, isRows, table, touches, isByRows: kernel.form === 'rows', isApart: kernel.form === 'own' && kernel.isApart === true, reads: piecesOf(false), writes: piecesOf(true) };
     const pack = (extra: Extra, at = 0): Uint32Array<ArrayBuffer> => packCall(name, names, values, (i) => isRows.includes(i), memory, { ...extraOf(name, table), ...more, ...extra }, at);
     if (!names.includes('table')) return [{ ...shared, words: pack({}), tableBuffer: 0 }];
     return memory.partsOf(table!).map(({ buffer, at, rowBegin, rowEnd }) => ({ ...shared, words: pack({ rowBegin, rowEnd }, at), tableBuffer: buffer }));
   };
 
-  /** Dispatches of calls that do not meet, one a kernel and buffer of tables. */
-  const inDispatches = (calls: readonly Planned[]): Dispatch[] => {
-    const groups: Planned[][] = [];
-    // Of a table in several buffers, the first rows come first.
-    for (const call of [...calls].sort((a, b) => a.tableBuffer - b.tableBuffer)) {
-      const { name, tableBuffer } = call;
-      // What is added to what another call has written waits for it.
-      const isFree = (group: readonly Planned[]): boolean => group.length < CALLS_AT_ONCE && group[0]!.name === name && group[0]!.tableBuffer === tableBuffer;
-      const after = groups.findLastIndex((group) => group[0]!.name === name && group.some((other) => sumOf(other) !== undefined && sumOf(other) === sumOf(call)));
-      const group = groups.find((each, i) => i > after && isFree(each));
-      if (group === undefined) groups.push([call]);
-      else group.push(call);
-    }
-    return groups.map((group): Dispatch => {
-      const { name, names, kernel, tableBuffer } = group[0]!;
-      if (kernel.form !== 'own') throw new Error(`'${name}' has no dispatch of its own`);
+  /** Dispatches of calls that do not meet. */
+  const inDispatches = (calls: readonly Planned[]): Dispatch[] =>
+    inSharedDispatches(calls).map((groups): Dispatch => {
+      const kernels = groups.map(([{ name, names, kernel }, ...more]) => {
+        if (kernel.form !== 'own') throw new Error(`'${name}' has no dispatch of its own`);
+        return { name, names, kernel, calls: more.length + 1 };
+      });
+      const all = groups.flat();
       return {
-        kernels: [name],
-        shader: ownShader({ name, names, kernel }),
-        arguments: group.map(({ words }) => words),
-        tableBuffer,
-        workgroups: groupsOf(group, kernel),
+        kernels: kernels.map(({ name }) => name),
+        shader: ownShader(kernels),
+        arguments: all.map(({ words }) => words),
+        tableBuffer: Math.max(...all.map(({ tableBuffer }) => tableBuffer)),
+        workgroups: workgroupsOf(all),
       };
     });
-  };
 
   /** Dispatches of calls by rows that follow each other. */
   const inTurn = (calls: readonly Planned[]): Dispatch[] => {
@@ -211,7 +136,7 @@ export function createRecorder(compiled: Compiled, memory: DeviceMemory): Record
         shader: rowsShader(kernels),
         arguments: part.map(({ words }) => words),
         tableBuffer: 0,
-        workgroups: groupsInTurn(part),
+        workgroups: workgroupsInTurn(part),
       });
     }
     return dispatches;

@@ -32,10 +32,10 @@ export interface CallSize {
   readonly segments: number;
 }
 
-/** A kernel with a dispatch of its own, which calls of one phase share: `group` is the workgroup's number in its call, `groups` how many there are, `lane` the thread's. */
+/** A kernel with a dispatch of its own, which calls of one phase share, also those of others: `group` is the workgroup's number in its call, `groups` how many there are, `lane` the thread's. */
 export interface OwnKernel {
   readonly form: 'own';
-  /** Threads that a call asks for: no fewer for more distinct rows or segments. The body may be given fewer, or more. */
+  /** Threads that a call asks for: no fewer for more distinct rows or segments. The body may be given fewer, or more, also where it asks for none. */
   threads(size: CallSize): number;
   /** Further shares of the same work, which the body knows as `part` of `parts`. */
   parts?(size: CallSize): number;
@@ -43,6 +43,8 @@ export interface OwnKernel {
   readonly writes?: readonly string[];
   /** Whether no two calls of such kernels write the same numbers, even in the same piece of memory. */
   readonly isApart?: true;
+  /** Whether it takes so much of a workgroup's memory that others beside it would have to wait. */
+  readonly hasTiles?: true;
   /** Whether it computes with numbers in half precision. */
   readonly isHalf?: true;
   /** Declarations of its own. */

@@ -15,12 +15,17 @@ export interface Named<Of> {
   readonly kernel: Of;
 }
 
-/** The shader of a kernel that has a dispatch of its own: `y` is which call a workgroup belongs to. */
-export function ownShader({ name, names, kernel }: Named<OwnKernel>): string {
-  return `${kernel.isHalf === true ? 'enable f16;\n' : ''}${COMMON}${withArguments(name, names, kernel.declares ?? '')}
+/** The shader of kernels with dispatches of their own that share one, each with so many calls: `y` is which call a workgroup belongs to. */
+export function ownShader(kernels: readonly (Named<OwnKernel> & { readonly calls: number })[]): string {
+  const declares = new Set(kernels.map(({ name, names, kernel }) => withArguments(name, names, kernel.declares ?? '')));
+  const functions = kernels.map(({ name, names, kernel }, k) => `fn k${k}(base: u32, group: u32, groups: u32, part: u32, parts: u32, lane: u32) {${withArguments(name, names, kernel.body)}\n}`);
+  let end = 0;
+  const cases = kernels.map(({ calls }, k) => `if (id.y < ${(end += calls)}u) { k${k}(base, id.x, numGroups.x, id.z, numGroups.z, lane); }`);
+  return `${kernels.some(({ kernel }) => kernel.isHalf === true) ? 'enable f16;\n' : ''}${COMMON}${[...declares].join('')}
+${functions.join('\n')}
 @compute @workgroup_size(${THREADS}) fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) numGroups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-  let base = (firstCall + id.y) * ${CALL_VECTORS}u; let group = id.x; let groups = numGroups.x; let part = id.z; let parts = numGroups.z;
-  ${withArguments(name, names, kernel.body)}
+  let base = (firstCall + id.y) * ${CALL_VECTORS}u;
+  ${cases.join(' else ')}
 }`;
 }
 

@@ -1,5 +1,5 @@
 import type { TablePlace } from '../../simd/tables.js';
-import type { ListSize } from '../dispatches.js';
+import type { ListSize } from '../workgroups.js';
 import { LIST_WORDS } from '../wgsl/tables.js';
 import { createListTeam, type JobMemory } from './team.js';
 import { itemsOfTable, jobWord, listParts, mostListWords, type ListForm, type ListShape } from './table-list.js';

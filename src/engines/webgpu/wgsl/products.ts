@@ -113,7 +113,7 @@ const narrow = (operands: Operands): string => `
 
 const products = (operands: Operands) =>
   ({
-    wide: { form: 'own', writes: ['c'], threads: ({ rows, of }) => tiles(rows) * tiles(of('panels') * 8) * THREADS, declares: tilesOf(operands), body: wide(operands), ...(operands.isHalf && { isHalf: true }) },
+    wide: { form: 'own', writes: ['c'], threads: ({ rows, of }) => tiles(rows) * tiles(of('panels') * 8) * THREADS, hasTiles: true, declares: tilesOf(operands), body: wide(operands), ...(operands.isHalf && { isHalf: true }) },
     narrow: { form: 'own', writes: ['c'], threads: ({ rows, of }) => rows * of('panels') * 8, declares: operands.isHalf === true ? HALF_OF : '', body: narrow(operands), ...(operands.isHalf && { isHalf: true }) },
   }) as const satisfies Readonly<Record<string, OwnKernel>>;
 
@@ -131,6 +131,7 @@ const weightGradient = (operands: Operands): OwnKernel => ({
   ...(operands.isHalf && { isHalf: true }),
   threads: ({ of }) => tiles(of('k')) * tiles(of('panels') * 8) * THREADS,
   parts: ({ rows }) => partsOf(rows),
+  hasTiles: true,
   declares: tilesOf(operands),
   body: `
   let outputs = $panels * 8u;
@@ -179,6 +180,7 @@ export const WEIGHT_GRADIENT_SUM: OwnKernel = {
   body: `
   let count = $k * $panels * 8u;
   let numParts = min(${MOST_PARTS}u, ($rows + ${PART_ROWS - 1}u) / ${PART_ROWS}u);
+  if (numParts == 1u) { return; }
   for (var i = group * ${THREADS}u + lane; i < count; i += groups * ${THREADS}u) {
     var sum = 0.0;
     for (var p = 0u; p < numParts; p++) { sum += bitcast<f32>(scratch[$scratch + p * count + i]); }
@@ -188,7 +190,7 @@ export const WEIGHT_GRADIENT_SUM: OwnKernel = {
 
 /** The weights turned round, in panels of 8 inputs. */
 export const TRANSPOSE: OwnKernel = {
-  form: 'own',
+  form: 'own', writes: ['t'], isApart: true,
   threads: ({ of }) => of('k') * of('panels') * 8,
   body: `
   let outputs = $panels * 8u;

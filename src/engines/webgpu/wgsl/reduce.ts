@@ -76,7 +76,7 @@ export const REDUCE_KERNELS = {
 
   // Of losses exactly then their mean is not finite.
   checkFinite: {
-    form: 'own', threads: ({ of }) => Math.min(of('count'), MOST_THREADS),
+    form: 'own', writes: [], threads: ({ of }) => Math.min(of('count'), MOST_THREADS),
     body: overNumbers('$count', 'if ((m[$numbers + i] & 0x7f800000u) == 0x7f800000u) { atomicMax(&flags[0], 1u); }'),
   },
 
