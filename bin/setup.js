@@ -1,10 +1,12 @@
 #!/usr/bin/env node
 // Makes a clone ready to run: installs when the lock file is newer than what is installed, builds when sources are newer
 // than what is built. Uses nothing but Node, since nothing else may be there yet.
-import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+
+/** Loaded where something is stale alone. */
+const execFileSync = (...args) => process.getBuiltinModule('node:child_process').execFileSync(...args);
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const at = (...path) => join(root, ...path);

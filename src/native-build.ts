@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -60,6 +59,8 @@ export function buildOnce({ name, sources, compiler, flags = [], recipe, folder 
     mkdirSync(folder, { recursive: true });
     const scratch = mkdtempSync(join(folder, 'building-'));
     try {
+      // Most starts find what was built before.
+      const { execFileSync } = process.getBuiltinModule('node:child_process');
       const compile = (...args: readonly string[]): unknown => execFileSync(compiler, [...all, ...args], { cwd: scratch, stdio: 'pipe', timeout: BUILD_MS });
       build({
         compile: (...args) => void compile(...args),

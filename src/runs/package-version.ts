@@ -1,4 +1,3 @@
-import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -14,6 +13,8 @@ export async function packageCommit(): Promise<string | null> {
   const root = fileURLToPath(new URL('../..', import.meta.url));
   if (!existsSync(new URL('../../.git', import.meta.url))) return null;
   try {
+    // An installed package never asks.
+    const { execFile } = await import('node:child_process');
     const { stdout } = await promisify(execFile)('git', ['-C', root, 'describe', '--always', '--dirty', '--exclude=*', '--abbrev=12']);
     return stdout.trim();
   } catch {
