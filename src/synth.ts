@@ -7,13 +7,13 @@ import { NO_BIASES, type Biases } from './synth/biases.js';
 import { show, showOtherwise, type Impressions, type Rates, type Shown } from './synth/impressions.js';
 import { PRESETS, type PresetName, type SynthFormat } from './synth/presets.js';
 import type { Strays } from './synth/raw-rows.js';
-import { writeCsvSplit, writeRawSplit } from './synth/split-files.js';
+import { ORACLE, pathsOf, refuseOthers, writeCsvSplit, writeRawSplit } from './synth/split-files.js';
 import { createWorld, type WorldSize } from './synth/world.js';
 import { taskOptions, type Task } from './tasks.js';
 
 /** What to generate. */
 export interface SynthOptions extends WorldSize {
-  /** A folder; files of the same names are overwritten. */
+  /** A folder; what was generated there before is replaced. */
   readonly folder: string;
   readonly seed: number;
   /** Rows by split. */
@@ -45,7 +45,7 @@ const MEASURED_ROWS = 10_000_000;
 
 /**
  * Generates data of the shape of Ali-CCP with a planted truth, and `oracle.json`, in memory that does not grow with the rows.
- * @throws UserError (disk)
+ * @throws UserError (disk); (usage) where a file of somebody else's would be overwritten
  */
 export async function synth(options: SynthOptions): Promise<Oracle> {
   const { folder, seed, rates, users, items, format = 'csv', preset = 'sample', badEvery = 0, biases = NO_BIASES, onProgress } = options;
@@ -57,8 +57,9 @@ export async function synth(options: SynthOptions): Promise<Oracle> {
   const oracle: Record<string, Report> = {};
   const strays: Record<string, Strays> = {};
   await onDisk(folder, () => makeFolder(folder));
-
-  for (const file of filesOf(options, shown)) {
+  const files = filesOf(options, shown);
+  refuseOthers(folder, files.flatMap(({ name }) => pathsOf(format, name)));
+  for (const file of files) {
     const { name, split, rows: count, areClicked } = file;
     const collector = createCollector(spacesOf(TASKS).filter((space) => !areClicked || space.name === 'cvr'));
     let written = 0;
@@ -81,7 +82,7 @@ export async function synth(options: SynthOptions): Promise<Oracle> {
     ...(format === 'raw' ? { format, strays } : {}),
     ...(biases === NO_BIASES ? {} : { biases }),
   };
-  await writeFileAtomic(join(folder, 'oracle.json'), `${JSON.stringify({ seed, users, items, rates, ...asked, ...oracle }, null, 2)}\n`);
+  await writeFileAtomic(join(folder, ORACLE), `${JSON.stringify({ seed, users, items, rates, ...asked, ...oracle }, null, 2)}\n`);
   return oracle;
 }
 

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createCollector, type Report } from '../../src/evaluation/evaluation.js';
 import { spacesOf } from '../../src/evaluation/spaces.js';
@@ -45,6 +45,7 @@ export async function plantedLog(root: string, name: LogName, rows: number): Pro
   const path = (file: string): string => join(folder, file);
   // Written last.
   if (!existsSync(path('oracle.json'))) {
+    rmSync(folder, { recursive: true, force: true });
     const { users, items, rates } = PRESETS.sample;
     const others = Math.min(MAX_ROWS, Math.max(MIN_ROWS, Math.round(rows * SHARE)));
     await synth({ folder, seed: SEED, users, items, rates, rows: { train: rows, valid: others, test: others }, biases: LOGS[name], counterfactualOf: 'test' });

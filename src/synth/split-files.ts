@@ -1,9 +1,12 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { replace } from '../disk.js';
+import { userError } from '../errors.js';
 import { randomStream } from '../random.js';
 import type { BagSource } from './bags.js';
 import { createCsvFile } from './csv-rows.js';
 import { drawImpressions, type Impressions, type Shown } from './impressions.js';
+import type { SynthFormat } from './presets.js';
 import { createRawFile, rawIdsOf, type Strays } from './raw-rows.js';
 import { drawSessions, SESSION_BLOCK_ROWS } from './sessions.js';
 
@@ -30,13 +33,31 @@ export interface RawDraw extends SplitDraw {
   readonly badEvery: number;
 }
 
+/** The truth about what was generated, written last. */
+export const ORACLE = 'oracle.json';
+
+/**
+ * Refuses to write over files that may be somebody else's: what was generated has its truth beside it.
+ * @throws UserError (usage)
+ */
+export function refuseOthers(folder: string, names: readonly string[]): void {
+  const taken = existsSync(join(folder, ORACLE)) ? undefined : names.find((name) => existsSync(join(folder, name)));
+  if (taken !== undefined) throw userError('usage', { where: folder, message: `holds ${taken} without the ${ORACLE} of generated data, so that it may be yours`, fix: 'name a new folder, or remove that file' });
+}
+
+/** The files of a split, in its folder. */
+export function pathsOf(format: SynthFormat, name: string): readonly string[] {
+  return format === 'raw' ? [`sample_skeleton_${name}.csv`, `common_features_${name}.csv`] : [`${name}.csv`];
+}
+
 /**
  * Writes a split as a CSV of torch-rechub's columns, whole or not at all.
  * @param bags where given, multi-valued fields are bags
  * @throws UserError (disk)
  */
 export async function writeCsvSplit({ folder, name, split, rows, shown, seed, onBlock }: SplitDraw, bags: BagSource | undefined): Promise<void> {
-  await replace(join(folder, `${name}.csv`), (path) => {
+  const [csv] = pathsOf('csv', name);
+  await replace(join(folder, csv!), (path) => {
     const file = createCsvFile(path, shown.world, bags);
     for (const block of drawImpressions(shown, seed, split, rows)) {
       onBlock(block);
@@ -54,8 +75,9 @@ export async function writeCsvSplit({ folder, name, split, rows, shown, seed, on
 export async function writeRawSplit(draw: RawDraw): Promise<Strays> {
   const { folder, split, shown: { world }, seed, bags, profileSizes, badEvery, onBlock } = draw;
   const strays: Strays = { purchasesWithoutClick: 0, unusedSessions: 0, badRows: 0 };
-  await replace(join(folder, `sample_skeleton_${split}.csv`), (skeletonPath) =>
-    replace(join(folder, `common_features_${split}.csv`), (commonPath) => {
+  const [skeleton, common] = pathsOf('raw', split);
+  await replace(join(folder, skeleton!), (skeletonPath) =>
+    replace(join(folder, common!), (commonPath) => {
       const random = randomStream(seed, 'feature order', split);
       const ids = rawIdsOf(world, profileSizes);
       const file = createRawFile(world, { skeletonPath, commonPath, seed, split, bags, ids, random, badEvery, capacity: SESSION_BLOCK_ROWS, strays });

@@ -1,5 +1,5 @@
 /** @module-tag long */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { HEADER } from '../../src/synth/ali-ccp.js';
@@ -23,6 +23,19 @@ describe('mtl synth', () => {
     // A metric that is newer than the file stands in the new one alone.
     const [made, stored] = [join(folder, 'sample'), sample].map((place) => JSON.parse(readFileSync(join(place, 'oracle.json'), 'utf8')) as object);
     expect(made).toMatchObject(stored!);
+  });
+
+  it('replaces what it made, and never what is of somebody else', async () => {
+    const folder = scratchFolder();
+    const make = (seed: number) => synth({ ...small, folder, seed, rows: { train: 10, valid: 10 } });
+    await make(1);
+    await make(2);
+    rmSync(join(folder, 'oracle.json'));
+    rmSync(join(folder, 'train.csv'));
+    writeFileSync(join(folder, 'valid.csv'), 'mine');
+    await expect(make(3)).rejects.toMatchObject({ exitCode: 2, message: `${folder}: holds valid.csv without the oracle.json of generated data, so that it may be yours; name a new folder, or remove that file` });
+    expect(readdirSync(folder)).toEqual(['valid.csv']);
+    expect(readFileSync(join(folder, 'valid.csv'), 'utf8')).toBe('mine');
   });
 
   it('keeps to the rates, the header, whole ids and the funnel', async () => {
