@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { readFileSync, realpathSync } from 'node:fs';
+import { join } from 'node:path';
 import { parse } from 'yaml';
 import { csvText } from '../csv-text.js';
 import { wallClockMs } from '../clock.js';
@@ -45,7 +45,8 @@ export async function runRunsRemove({ runs, json }: { readonly runs: readonly st
   const folders = runs.map((named) => {
     const path = runPath(named);
     if (findRuns(path, 0).length === 0) throw userError('usage', { where: named, ...missingOrOther(path), fix: 'mtl runs lists those that there are' });
-    return resolve(path);
+    // By a link, as runs/latest, its run is meant.
+    return realpathSync(path);
   });
   return tellRemoved(output, await removeRuns([...new Set(folders)], runsRoot(), wallClockMs()), false);
 }
@@ -138,7 +139,8 @@ function flat({ metrics }: ListedRun): Readonly<Record<string, number>> {
 
 function tableOf(runs: readonly ListedRun[], sort: string | undefined, screen: Screen): string {
   const monitors = [...new Set(runs.flatMap(({ monitor }) => (monitor === null || monitor === 'loss' ? [] : [monitor])))];
-  const metrics = [...new Set([...(sort === undefined || Object.hasOwn(FIELDS, sort) ? [] : [sort]), ...monitors])].slice(0, 4);
+  const asked = [...new Set([...(sort === undefined || Object.hasOwn(FIELDS, sort) ? [] : [sort]), ...monitors])];
+  const metrics = (asked.length > 0 ? asked : firstMetrics(runs)).slice(0, 4);
   const rows = runs.map((run) => [
     run.run,
     run.state,
@@ -149,6 +151,16 @@ function tableOf(runs: readonly ListedRun[], sort: string | undefined, screen: S
     ...metrics.map((metric) => valueOf(run, metric)?.toFixed(4) ?? '-'),
   ]);
   return table(['run', 'state', 'model', 'epochs', 'time', 'best epoch', ...metrics], rows, screen);
+}
+
+/** Where nothing says what counts: of each space what its reports tell first. */
+function firstMetrics(runs: readonly ListedRun[]): readonly string[] {
+  const bySpace = new Map<string, string>();
+  for (const name of runs.flatMap((run) => Object.keys(flat(run)))) {
+    const [, space = '', metric = ''] = /^[^.]*\.(.*)\.([^.]*)$/.exec(name) ?? [];
+    if (metric !== 'rows' && metric !== 'positives' && !bySpace.has(space)) bySpace.set(space, `${space}.${metric}`);
+  }
+  return [...bySpace.values()];
 }
 
 function csvOf(runs: readonly ListedRun[]): string {

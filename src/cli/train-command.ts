@@ -34,6 +34,7 @@ export interface TrainArguments {
 
 /** `mtl train`: runs it, prints it, and gives the exit code. */
 export async function runTrain({ config, set, device, threads, name, runDir, resume, verifyData, report, level, json }: TrainArguments): Promise<number> {
+  refuseTwoRuns(resume, { name, 'run-dir': runDir });
   const peers = openPeers();
   // The first speaks for all; what ends another one is told in any case.
   const { screen, notice, result } = peers.rank === 0 ? createOutput(json, level) : createOutput(false, 'error');
@@ -70,6 +71,12 @@ export async function runTrain({ config, set, device, threads, name, runDir, res
     result(trained);
     return EXIT_CODES.done;
   });
+}
+
+/** A run that goes on is named once. */
+function refuseTwoRuns(resume: string | undefined, others: Readonly<Record<string, string | undefined>>): void {
+  const [option] = Object.entries(others).find(([, value]) => value !== undefined) ?? [];
+  if (resume !== undefined && resume !== AUTO && option !== undefined) throw userError('usage', { where: `--${option}`, message: `--resume ${resume} says which run goes on, in its own folder`, fix: `leave --${option} out, or start another run from its weights by --init-from ${resume}` });
 }
 
 /** Draws a run that has ended; it has what it has, whatever becomes of its picture. */

@@ -1,5 +1,5 @@
 /** @module-tag long */
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -33,6 +33,13 @@ describe('what is told of a mistake', () => {
     expect([code, stderr]).toEqual([2, expect.stringMatching(/^error: seed: the run was trained with 1, now it is 9\nerror: training\.batchSize: the run was trained with 64, now it is 32; a run that goes on may change [^\n]*\n$/) as string]);
   });
 
+  it('refuses another name for a run that goes on', async () => {
+    for (const [option, value] of [['--name', 'x'], ['--run-dir', 'runs/x']] as const) {
+      const { code, stderr } = await mtl(world, ['train', 'esmm.yaml', '--resume', 'runs/1', option, value]);
+      expect([code, stderr]).toEqual([2, `error: ${option}: --resume runs/1 says which run goes on, in its own folder; leave ${option} out, or start another run from its weights by --init-from runs/1\n`]);
+    }
+  });
+
   it('says which option is missing', async () => {
     expect((await mtl(world, ['predict', 'runs/1', '--data', 'test.csv'])).stderr).toBe('error: --out is missing; see mtl predict --help\n');
   });
@@ -42,6 +49,22 @@ describe('mtl runs', () => {
   it('takes a word for a filter that is near the name of a command', async () => {
     const { code, stdout } = await mtl(world, ['runs', 'r', '--json']);
     expect([code, (JSON.parse(stdout) as { runs: readonly unknown[] }).runs.length]).toEqual([0, 2]);
+  });
+
+  it('tells how good runs are where nothing says what counts', async () => {
+    await trainSmall(join(world, 'esmm.yaml'), { runDir: join(world, 'other', 'runs', '1'), set: ['training.epochs=1', 'training.monitor=loss'] });
+    const { stdout } = await mtl(join(world, 'other'), ['runs']);
+    expect(stdout.split('\n')[0]).toMatch(/ best epoch +ctr\.auc +cvr\.auc +cvr_all\.auc +ctcvr\.auc$/);
+  });
+
+  it('rm removes the run that a link points to', async () => {
+    const folder = join(world, 'linked');
+    for (const run of ['1', '2']) await trainSmall(join(world, 'esmm.yaml'), { runDir: join(folder, 'runs', run), set: ['training.epochs=1'] });
+    symlinkSync('2', join(folder, 'runs', 'latest'));
+    const { code, stdout } = await mtl(folder, ['runs', 'rm', 'runs/latest']);
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/^ {2}runs\/2\nremoved 1, /)]);
+    expect(readdirSync(join(folder, 'runs'))).toEqual(['1', 'latest']);
+    expect(readlinkSync(join(folder, 'runs', 'latest'))).toBe('1');
   });
 
   it('tells what a run that was stopped has measured so far', async () => {
