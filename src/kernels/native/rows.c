@@ -167,6 +167,7 @@ int NAME(gather_bags)(const uint32_t *ids, const float *factors, const uint32_t 
 #define GATHER_BAGS(width) \
   for (size_t first = offsets[0]; first < last; first += FOUND) { \
     const size_t count = last - first < FOUND ? last - first : FOUND; \
+    for (size_t r = b; r < rows && offsets[r] < first + count; r++) fetch(d + r * ldd, (width) * sizeof(float)); \
     if (!find_rows(&known, ids + first, count, gradients, (width), slots, news)) return ROWS_TOO_MANY; \
     for (size_t item = first; item < first + count; item++) { \
       while (offsets[b + 1] <= item) b++; \
