@@ -171,5 +171,8 @@ describe('an epoch of shuffled rows', () => {
       const skipBatches = Math.floor(found.sizes.length / 2);
       expect((await readRows(dataset.batches(batchSize, shuffle, { skipBatches }))).rows).toEqual(expected.slice(skipBatches * batchSize));
     }
+    const shuffles = [3, 4].map((epoch) => ({ seed: 5, epoch, window }));
+    const atOnce = await Promise.all(shuffles.map((shuffle) => readRows(dataset.batches(batchSize, shuffle))));
+    expect(atOnce.map((found) => found.rows)).toEqual(shuffles.map((shuffle) => inBits(plainOrder(rows, rowsPerShard, batchSize, shuffle))));
   });
 });

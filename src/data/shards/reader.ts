@@ -49,6 +49,9 @@ export async function openShards(folder: string): Promise<Shards | undefined> {
     await (pieces === undefined ? checkShard(folder, entry) : checkBytes(folder, entry, pieces));
     seen.add(shard);
   };
+  /** Memory for the offsets of a shard's bags, which is used again: fresh pages cost more than what is read into them. */
+  const spare: Uint32Array[] = [];
+  const mostRows = Math.max(0, ...manifest.shards.map(({ rows }) => rows));
   return {
     folder,
     manifest,
@@ -59,10 +62,11 @@ export async function openShards(folder: string): Promise<Shards | undefined> {
           return { shard, path: join(folder, file), file: await fileOf(shard), shardRows: rows, begin, rows: end - begin, offsets: new Map(), reads: [] };
         }),
       );
-      await readCells(sources, columns, block);
+      await readCells(sources, columns, block, () => spare.pop() ?? new Uint32Array(mostRows + 1));
       const bags = columns.filter(({ kind }) => kind === 'bag');
       if (bags.length > 0) await readItems(sources, bags.map(({ name }) => name), block);
       if (!isGlance) await Promise.all(sources.map(check));
+      for (const { offsets } of sources) for (const { buffer } of offsets.values()) spare.push(new Uint32Array(buffer));
       block.rows += sources.reduce((sum, { rows }) => sum + rows, 0);
     },
   };
@@ -103,14 +107,14 @@ function wholeFile({ head }: TensorFile, reads: readonly TensorRead[], fileBytes
 }
 
 /** Reads everything with one value a row, and the offsets of bags: where their items lie is known only from them. */
-async function readCells(sources: readonly Source[], columns: readonly BlockColumn[], block: RowBlock): Promise<void> {
+async function readCells(sources: readonly Source[], columns: readonly BlockColumn[], block: RowBlock, takeOffsets: () => Uint32Array): Promise<void> {
   let at = block.rows;
   await Promise.all(
     sources.map((source) => {
       const { path, file, shardRows, begin, rows, offsets } = source;
       const reads = columns.map(({ name, kind, width }): TensorRead => {
         if (kind === 'bag') {
-          const into = new Uint32Array(rows + 1);
+          const into = takeOffsets().subarray(0, rows + 1);
           offsets.set(name, into);
           return { position: placeOf(file, path, bagTensors(name).offsets, 'U32', shardRows + 1).position + 4 * begin, into };
         }
