@@ -32,8 +32,14 @@ function toIssues(issue: ZodIssue, keysAt: (path: readonly PropertyKey[]) => rea
         const hint = didYouMean(key, known) ?? (known.length > 0 ? `the keys here are ${known.join(', ')}` : undefined);
         return { path: [...issue.path, key], what: 'key', message: joined('unknown key', hint) };
       });
-    case 'invalid_type':
-      return at(issue.input === undefined ? `is missing; expected ${typeName(issue.expected)}` : `expected ${typeName(issue.expected)}, ${found}`);
+    case 'invalid_type': {
+      if (issue.input === undefined) return at(`is missing; expected ${typeName(issue.expected)}`);
+      // A part is called by its name, and its options stand beside that.
+      const keys = issue.expected === 'object' ? keysAt(issue.path) : [];
+      const key = keys.find((each) => each === 'name' || keys.length === 1);
+      const hint = key === undefined || typeof issue.input !== 'string' ? undefined : `write { ${key}: ${issue.input} }`;
+      return at(joined(`expected ${typeName(issue.expected)}, ${found}`, hint));
+    }
     case 'invalid_value': {
       const options = issue.values.map(String);
       const hint = typeof issue.input === 'string' ? didYouMean(issue.input, options) : undefined;

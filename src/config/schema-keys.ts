@@ -1,12 +1,13 @@
 import { z } from 'zod';
 
 /**
- * The keys that a strict schema knows at a path; none where keys are free.
+ * The keys that a strict schema knows at a path: of a choice by name whose name is not there yet, that one; none where keys are free.
  * @param data what is being parsed: a choice by name is followed as the data has it
  */
 export function schemaKeys(schema: z.core.$ZodType, path: readonly PropertyKey[], data: unknown): readonly string[] {
   const here = unwrapped(schema, data);
   const [step, ...rest] = path;
+  if (step === undefined && here instanceof z.core.$ZodDiscriminatedUnion) return [here._zod.def.discriminator];
   if (step === undefined) return here instanceof z.core.$ZodObject ? Object.keys(here._zod.def.shape) : [];
   const below: unknown = typeof data === 'object' && data !== null ? (data as Record<PropertyKey, unknown>)[step] : undefined;
   const next = childOf(here, step);

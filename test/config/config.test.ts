@@ -196,6 +196,8 @@ describe('--set', () => {
     ['epochs', 'expected a path of keys, =, and a value'],
     ['=5', 'expected a path of keys'],
     ['seed=[', 'the value is not YAML'],
+    ['model=mmoe', 'model: expected a map, found "mmoe"; write { name: mmoe }'],
+    ['training.optimizer.dense=sgd', 'training.optimizer.dense: expected a map, found "sgd"; write { name: sgd }'],
     ['data.train=[br].csv', `--set 'data.train="…"'`],
     ['seed=*a', "no anchor '&a' stands before this alias"],
   ])('%s is refused', (text, expected) => {
