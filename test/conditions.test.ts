@@ -67,6 +67,7 @@ describe('a condition', () => {
     expect(conditionColumns(condition)).toEqual(['a', '101']);
     expect(compileCondition(condition).holds(['0.5', 'x'])).toBe(true);
     expect(compileCondition(condition).holds(['0.5', 'y'])).toBe(false);
+    expect(() => compileCondition(condition).holds(['fast', 'y'])).toThrow("expected a number in column 'a', which above: 1 compares with");
   });
 
   it.each([

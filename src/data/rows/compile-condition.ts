@@ -41,7 +41,8 @@ function compile(condition: Condition, columns: readonly string[], isBlank: (cel
   }
   const at = columns.indexOf(column!);
   if (condition.isBlank !== undefined) return (cells) => isBlank(cells[at]!) === condition.isBlank;
-  const tests = testsOf(condition);
+  // What is found is told of all columns together.
+  const tests = testsOf(condition, columns.length > 1 ? ` in column '${column!}'` : '');
   return (cells) => (isBlank(cells[at]!) ? undefined : tests.every((test) => test(cells[at]!)));
 }
 
@@ -60,12 +61,12 @@ function decided(conditions: readonly Holds[], by: boolean): Holds {
 
 type Test = (cell: string) => boolean;
 
-function testsOf(condition: Condition): readonly Test[] {
+function testsOf(condition: Condition, place: string): readonly Test[] {
   const values = condition.oneOf ?? [];
   return [
     ...(condition.equals === undefined ? [] : [equality(condition.equals)]),
     ...(values.length === 0 ? [] : [anyOf(values.map(equality))]),
-    ...LIMITS.flatMap((word) => (condition[word] === undefined ? [] : [comparison(word, condition[word])])),
+    ...LIMITS.flatMap((word) => (condition[word] === undefined ? [] : [comparison(word, condition[word], place)])),
   ];
 }
 
@@ -82,11 +83,11 @@ function equality(value: ConditionValue): Test {
 
 const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
 
-function comparison(word: (typeof LIMITS)[number], limit: Limit): Test {
+function comparison(word: (typeof LIMITS)[number], limit: Limit, place: string): Test {
   const isDate = typeof limit === 'string';
   const range = isDate ? readDate(limit)! : { begin: limit, end: limit };
   const isDay = range.end > range.begin;
-  const bad = new BadValue(isDate ? `a date as in 2026-11-01 or 2026-11-01T18:30, which ${word}: ${limit} compares with` : `a number, which ${word}: ${quoted(limit)} compares with`);
+  const bad = new BadValue(isDate ? `a date${place} as in 2026-11-01 or 2026-11-01T18:30, which ${word}: ${limit} compares with` : `a number${place}, which ${word}: ${quoted(limit)} compares with`);
   const valueOf = isDate ? (cell: string) => readDate(cell)?.begin : (cell: string) => (NUMBER.test(cell) ? Number(cell) : undefined);
   const compare: (value: number) => boolean = {
     // A day has no moment behind its end.
