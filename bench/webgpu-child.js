@@ -20,7 +20,13 @@ function usedMs() {
 /** Steps whose dispatches are timed. */
 const TIMED = 20;
 
-/** Takes steps, half of them for pipelines, memory and threads to be there: means of the other half. */
+/** What others make of a step's lists in a millisecond, this thread need not. */
+const PAUSE_MS = 1;
+/** Of so many of these steps there is a mean, and of all means the median. */
+const PART = 10;
+const never = new Int32Array(new SharedArrayBuffer(4));
+
+/** Takes steps, half of them for pipelines, memory and threads to be there: means of the other half. Then more, with a pause before each. */
 async function measure(gpu, { plan, training, batches, steps }) {
   let reports = [];
   const watch = { onRun: (report) => reports.push(report) };
@@ -31,6 +37,7 @@ async function measure(gpu, { plan, training, batches, steps }) {
   const most = stepper.stepsAhead;
   const take = (step, isAhead) => stepper.take(batches[step % batches.length], { ...firstLoopState(), step }, isAhead);
   const begun = [];
+  const counted = steps - (steps >> 1);
   let [first, firstMs] = [usedMs(), performance.now()];
   for (let step = 0; step < steps; step++) {
     if (step === steps >> 1) [reports, first, firstMs] = [[], usedMs(), performance.now()];
@@ -38,12 +45,24 @@ async function measure(gpu, { plan, training, batches, steps }) {
     if (begun.length >= most) await begun.shift();
   }
   await program.catchUp();
-  const [used, ms, counted] = [usedMs(), performance.now() - firstMs, steps - (steps >> 1)];
+  const [used, ms] = [usedMs(), performance.now() - firstMs];
   const mean = (of) => reports.reduce((all, report) => all + of(report), 0) / counted;
   const means = {
     ms: ms / counted, hostMs: (used.threadMs - first.threadMs) / counted, processorMs: (used.allMs - first.allMs) / counted, handOverMs: mean(({ hostMs }) => hostMs),
     dispatches: mean(({ dispatches }) => dispatches), bytesUp: mean(({ bytesUp }) => bytesUp), bytesDown: mean(({ bytesDown }) => bytesDown),
   };
+  const parts = [];
+  for (let step = steps; step < steps + counted; step += PART) {
+    const { threadMs } = usedMs();
+    for (let i = 0; i < PART; i++) {
+      Atomics.wait(never, 0, 0, PAUSE_MS);
+      begun.push(take(step + i, most > 1));
+      if (begun.length >= most) await begun.shift();
+    }
+    parts.push((usedMs().threadMs - threadMs) / PART);
+  }
+  await program.catchUp();
+  const pacedMs = parts.sort((a, b) => a - b)[parts.length >> 1];
   // By the device's own clock, each in a pass of its own: steps of their own, one by one.
   const dispatchMs = new Map();
   if (gpu.device.features.has(TIMES)) {
@@ -54,10 +73,10 @@ async function measure(gpu, { plan, training, batches, steps }) {
         dispatchMs.set(key, { kernels: name, ms: (dispatchMs.get(key)?.ms ?? 0) + each / TIMED });
       }
     };
-    for (let step = steps; step < steps + TIMED; step++) await take(step, false);
+    for (let step = steps + counted; step < steps + counted + TIMED; step++) await take(step, false);
   }
   program.dispose();
-  return { ...means, dispatchMs: [...dispatchMs.values()] };
+  return { ...means, pacedMs, dispatchMs: [...dispatchMs.values()] };
 }
 
 async function answer() {
