@@ -57,6 +57,18 @@ describe('a condition', () => {
     expect(judged({ column: 'a', isBlank: false }, ['', '0'])).toEqual([false, true]);
   });
 
+  it('is decided by what decides, in any order, beside a cell that cannot be compared', () => {
+    const [small, large] = [{ column: 'a', below: 1 }, { column: 'b', above: 1 }];
+    for (const order of [[small, large], [large, small]]) {
+      const { columns, holds } = compileCondition(conditionSchema.parse({ all: order }));
+      const of = (cells: Readonly<Record<string, string>>) => holds(columns.map((column) => cells[column]!));
+      expect(of({ a: '2', b: 'fast' })).toBe(false);
+      for (const a of ['0', '']) expect(() => of({ a, b: 'fast' })).toThrow("expected a number in column 'b'");
+      const any = compileCondition(conditionSchema.parse({ any: order }));
+      expect(any.holds(any.columns.map((column) => (column === 'a' ? '0' : 'fast')))).toBe(true);
+    }
+  });
+
   it('takes for blank what it is told to', () => {
     const { holds } = compileCondition({ column: 'ms', above: 1 }, (cell) => ['', '?', 'NA'].includes(cell));
     expect(['?', 'NA', '2'].map((cell) => holds([cell]))).toEqual([undefined, undefined, true]);

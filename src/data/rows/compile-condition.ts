@@ -11,7 +11,7 @@ export interface CompiledCondition {
    * Whether it holds of a row.
    * @param cells of its columns, in their order
    * @returns undefined where a blank cell leaves it open, as in SQL: comparisons with a blank do, and what stands on them, unless other cells decide
-   * @throws BadValue for a cell that cannot be compared
+   * @throws BadValue for a cell that cannot be compared, unless other cells decide
    */
   holds(cells: readonly string[]): boolean | undefined;
 }
@@ -46,15 +46,22 @@ function compile(condition: Condition, columns: readonly string[], isBlank: (cel
   return (cells) => (isBlank(cells[at]!) ? undefined : tests.every((test) => test(cells[at]!)));
 }
 
-/** One that decides does so whatever the others are; else one that is open leaves all open (Kleene). */
+/** One that decides does so whatever the others are, in any order; else what cannot be compared is bad, and one that is open leaves all open (Kleene). */
 function decided(conditions: readonly Holds[], by: boolean): Holds {
   return (cells) => {
     let isOpen = false;
+    let bad: BadValue | undefined;
     for (const holds of conditions) {
-      const found = holds(cells);
-      if (found === by) return by;
-      if (found === undefined) isOpen = true;
+      try {
+        const found = holds(cells);
+        if (found === by) return by;
+        if (found === undefined) isOpen = true;
+      } catch (error) {
+        if (!(error instanceof BadValue)) throw error;
+        bad ??= error;
+      }
     }
+    if (bad !== undefined) throw bad;
     return isOpen ? undefined : !by;
   };
 }
