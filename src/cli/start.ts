@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,6 +18,10 @@ const WRAPPED = ['(function (exports, require, module, __filename, __dirname, im
 const importModule = (id: string): Promise<unknown> => import(id);
 /** V8 copies what does not begin at such an address. */
 const ALIGNED = 8;
+/** What nobody has started for so long is taken away: of builds that are gone, nobody will. */
+const KEPT_MS = 30 * 24 * 3600 * 1000;
+/** What a command answers that was called in a wrong way: that may have been any word, for which nothing is kept. */
+const CALLED_WRONGLY = 2;
 
 /** What the bundle's first file exports. */
 interface CommandLine {
@@ -42,7 +46,7 @@ export async function start(args: readonly string[], bundle = BUNDLE): Promise<n
   const { main } = createLoader(bundle, compiled, scripts)('main.cjs') as CommandLine; // what it is built of
   const exitCode = await main(args);
   const isKept = [...scripts].every(([name, script]) => script.cachedDataRejected === false && compiled.has(name));
-  if (kept !== undefined && !isKept) keep(kept, scripts);
+  if (kept !== undefined && !isKept && exitCode !== CALLED_WRONGLY) keep(kept, compiled, scripts);
   return exitCode;
 }
 
@@ -96,10 +100,11 @@ function readCompiled({ path, id }: { readonly path: string; readonly id: string
   }
 }
 
-/** Keeps what is compiled; where that cannot be written, the next start compiles it again. */
-function keep({ path, id }: { readonly path: string; readonly id: string }, scripts: ReadonlyMap<string, vm.Script>): void {
+/** Keeps what is compiled, also what an earlier start needed and this one did not; where that cannot be written, the next start compiles it again. */
+function keep({ path, id }: { readonly path: string; readonly id: string }, before: Compiled, scripts: ReadonlyMap<string, vm.Script>): void {
   const temporary = `${path}.${process.pid}`;
   try {
+    mkdirSync(dirname(path), { recursive: true });
     const parts: Buffer[] = [];
     let bytes = 0;
     const add = (part: Buffer): void => {
@@ -107,23 +112,33 @@ function keep({ path, id }: { readonly path: string; readonly id: string }, scri
       parts.push(part, padding);
       bytes += part.length + padding.length;
     };
-    const places = [...scripts].map(([name, script]) => {
-      const compiled = script.createCachedData();
+    const places = [...new Set([...before.keys(), ...scripts.keys()])].map((name) => {
+      const compiled = scripts.get(name)?.createCachedData() ?? before.get(name)!;
       const place = [name, bytes, compiled.length] as const;
       add(compiled);
       return place;
     });
     const body = Buffer.concat(parts);
     const header = Buffer.from(`${JSON.stringify([id, digestOf(body), places])}\n`);
-    mkdirSync(dirname(path), { recursive: true });
     try {
       writeFileSync(temporary, Buffer.concat([header, Buffer.alloc((ALIGNED - (header.length % ALIGNED)) % ALIGNED), body]));
       renameSync(temporary, path);
+      removeForgotten(path);
     } finally {
       rmSync(temporary, { force: true });
     }
   } catch {
     // It is as good without.
+  }
+}
+
+/** Removes what was neither read nor written for a month before this file was, whose time is that of the same disk. */
+function removeForgotten(written: string): void {
+  const now = statSync(written).mtimeMs;
+  for (const name of readdirSync(dirname(written))) {
+    const path = join(dirname(written), name);
+    const { atimeMs, mtimeMs } = statSync(path);
+    if (Math.max(atimeMs, mtimeMs) < now - KEPT_MS) rmSync(path, { force: true });
   }
 }
 

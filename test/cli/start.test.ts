@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { start } from '../../src/cli/start.js';
@@ -44,6 +44,29 @@ describe('the start of the command', () => {
     await start(['--help'], bundle);
     await start(['../../x'], bundle);
     expect(keptFiles().map((name) => name.replace(/-[0-9a-f]{16}$/, '')).sort()).toEqual(['mtl', 'predict', 'train']);
+  });
+
+  it('keeps what one start needs and another does not, nothing of a word that is no command, and nothing that was not used for a month', async () => {
+    const bundle = scratchFolder();
+    writeFileSync(join(bundle, 'main.cjs'), `exports.main = async ([, name]) => (name === 'typo' ? 2 : require('./' + name).exitCode);`);
+    for (const name of ['one.cjs', 'two.cjs']) writeFileSync(join(bundle, name), `exports.exitCode = 0; exports.much = () => ${JSON.stringify(name)};`);
+    writeFileSync(join(bundle, 'id'), 'a');
+    await start(['trian', 'typo'], bundle);
+    expect(keptFiles()).toEqual([]);
+    await start(['train', 'one.cjs'], bundle);
+    await start(['train', 'two.cjs'], bundle);
+    const both = inode();
+    for (const name of ['one.cjs', 'two.cjs', 'one.cjs']) await start(['train', name], bundle);
+    expect(inode()).toBe(both);
+
+    const [old, used] = [join(cache, 'mtl', 'code', 'eval-0'), join(cache, 'mtl', 'code', 'eval-1')];
+    for (const path of [old, used]) writeFileSync(path, '');
+    const day = 24 * 3600;
+    const now = Date.now() / 1000;
+    utimesSync(old, now - 31 * day, now - 40 * day);
+    utimesSync(used, now - 29 * day, now - 40 * day);
+    await start(['predict', 'one.cjs'], bundle);
+    expect([old, used].map((path) => existsSync(path))).toEqual([false, true]);
   });
 
   it('takes nothing from another build, though its files are as long', async () => {
