@@ -32,7 +32,7 @@ type Found = { readonly missing: string } | { readonly about: AboutGpu; readonly
 /** Parts of a step by the kernels of a dispatch, the first that fits; those that none names are on the way there until losses were, and then on the way back. */
 const PARTS: readonly (readonly [part: string, kernels: RegExp])[] = [
   ['lookup', /\b(lookup|lookupBags|copyColumns)\b/],
-  ['losses', /\bcheckFinite\b/],
+  ['losses', /\b(checkFinite|binaryCrossEntropy|squaredError)\b/],
   ['update', /(Table|Dense)$|markRows|releaseTables/],
 ];
 
