@@ -111,6 +111,8 @@ export function structureProblems(document: Document.Parsed, place: (offset: num
         const keyPlace = place((key as Node).range?.[0] ?? 0);
         if (!isScalar(key) || (typeof key.value !== 'string' && typeof key.value !== 'number')) {
           problems.push({ where: keyPlace, message: 'expected a plain text as a key' });
+        } else if (key.value === '<<') {
+          problems.push({ where: keyPlace, message: "'<<' would merge another map into this one, which YAML 1.2 does not do", fix: 'write its keys here, or take it as it is: name: *anchor' });
         } else if (FORBIDDEN_KEYS.has(String(key.value))) {
           problems.push({ where: keyPlace, message: `the key ${quoted(key.value)} is not allowed` });
         }

@@ -132,6 +132,7 @@ training:
     ['a tower of no task', MINIMAL.replace('{ name: esmm }', '{ name: mmoe, towers: { cvt: { hidden: [4] } } }'), "model.towers.cvt: no task is called 'cvt'; did you mean 'cvr'?"],
     ['an alias that holds itself', MINIMAL.replace('name: esmm', 'name: &a [*a]'), "bad.yaml:8:20: '*a' contains itself"],
     ['an alias of nothing', MINIMAL.replace('name: esmm', 'name: *a'), "no anchor '&a' stands before this alias"],
+    ['a merge key', MINIMAL.replace('{ name: esmm }', '{ <<: &a { name: esmm } }'), "bad.yaml:8:10: '<<' would merge another map into this one, which YAML 1.2 does not do; write its keys here"],
     ['a monitor without valid', `${MINIMAL.replace(', valid: valid.csv', '')}training: { monitor: ctr.auc }\n`, 'training.monitor: needs data.valid'],
     ['an encoding that is none', MINIMAL.replace('109_14]', '109_14], encoding: { name: token }'), `expected ${encodings.names.join(', ')}, found "token"; did you mean 'tokens'?`],
     ['a group whose name is none', MINIMAL.replace('user:', '9user:'), 'bad.yaml:4:3: features.9user: expected a name'],
