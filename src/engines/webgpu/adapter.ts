@@ -1,5 +1,6 @@
 /// <reference types="@webgpu/types" />
 import { userError } from '../../errors.js';
+import { WORD } from '../simd/arena.js';
 
 const PACKAGE = 'webgpu';
 /** Set to 1, it lets a run take an adapter that computes on a processor: for tests. */
@@ -17,9 +18,11 @@ export interface Gpu {
   readonly layout: { readonly group: GPUBindGroupLayout; readonly pipeline: GPUPipelineLayout };
   /** Of one buffer that a shader reads. */
   readonly maxBufferBytes: number;
+  /** Words between the arguments of two dispatches. */
+  readonly uniformWords: number;
   createBuffer(bytes: number, usage: number): GPUBuffer;
-  /** The pipeline of a shader whose first call is one of those that it sees; each is made once. */
-  pipeline(shader: string, firstCall: number): GPUComputePipeline;
+  /** The pipeline of a shader, which is made once. */
+  pipeline(shader: string): GPUComputePipeline;
   /**
    * Runs what was encoded.
    * @throws UserError (device) where the device was lost or something that it was given is not valid, as far as is known
@@ -143,23 +146,22 @@ function gpuOn(device: GPUDevice, instance: GPU, { globals }: Dawn, about: About
   const group = device.createBindGroupLayout({
     entries: [
       storage(0, 'storage'), storage(1, 'storage'), storage(2, 'read-only-storage'), storage(3, 'storage'), storage(4, 'storage'),
-      storage(5, 'uniform'), storage(6, 'uniform'),
+      { binding: 5, visibility: COMPUTE, buffer: { type: 'uniform', hasDynamicOffset: true } },
+      storage(6, 'uniform'),
     ],
   });
   const pipelineLayout = device.createPipelineLayout({ bindGroupLayouts: [group] });
-  const shaders = new Map<string, { readonly module: GPUShaderModule; readonly pipelines: Map<number, GPUComputePipeline> }>();
+  const pipelines = new Map<string, GPUComputePipeline>();
   return {
     // Dawn ends with its instance, which nothing else would keep.
     device, instance, about, usage,
     layout: { group, pipeline: pipelineLayout },
     maxBufferBytes: Math.min(about.maxBufferBytes, about.maxBindingBytes),
+    uniformWords: device.limits.minUniformBufferOffsetAlignment / WORD,
     createBuffer: (bytes, bufferUsage) => device.createBuffer({ size: Math.ceil(bytes / 16) * 16, usage: bufferUsage }),
-    pipeline(shader, firstCall) {
-      let known = shaders.get(shader);
-      if (known === undefined) shaders.set(shader, (known = { module: device.createShaderModule({ code: shader }), pipelines: new Map() }));
-      const { module, pipelines } = known;
-      let pipeline = pipelines.get(firstCall);
-      if (pipeline === undefined) pipelines.set(firstCall, (pipeline = device.createComputePipeline({ layout: pipelineLayout, compute: { module, constants: { firstCall } } })));
+    pipeline(shader) {
+      let pipeline = pipelines.get(shader);
+      if (pipeline === undefined) pipelines.set(shader, (pipeline = device.createComputePipeline({ layout: pipelineLayout, compute: { module: device.createShaderModule({ code: shader }) } })));
       return pipeline;
     },
     submit(encoder) {

@@ -14,7 +14,7 @@ import { inGroups } from './phase-order.js';
 import type { Planned } from './planned.js';
 import { ownShader, rowsShader } from './shader.js';
 import { inSharedDispatches } from './shared-dispatches.js';
-import { CALLS_AT_ONCE } from './wgsl/prelude.js';
+import { MAX_CALLS } from './wgsl/prelude.js';
 import { HALF_PRODUCTS, isNarrow, partsOf, PRODUCTS, WEIGHT_GRADIENT_SUM } from './wgsl/products.js';
 import { WATCH_ARGUMENTS, WATCH_RANGE } from './wgsl/reduce.js';
 import { GATHER, GATHER_ARGUMENTS, LOOKUP_ARGUMENTS, MARK_ARGUMENTS } from './wgsl/tables.js';
@@ -119,8 +119,8 @@ export function createRecorder(compiled: Compiled, memory: DeviceMemory): Record
   /** Dispatches of calls by rows that follow each other. */
   const inTurn = (calls: readonly Planned[]): Dispatch[] => {
     const dispatches: Dispatch[] = [];
-    for (let begin = 0; begin < calls.length; begin += CALLS_AT_ONCE) {
-      const part = calls.slice(begin, begin + CALLS_AT_ONCE);
+    for (let begin = 0; begin < calls.length; begin += MAX_CALLS) {
+      const part = calls.slice(begin, begin + MAX_CALLS);
       const named = new Map(
         part.map(({ name, names, kernel }) => {
           if (kernel.form !== 'rows') throw new Error(`'${name}' is not by rows`);

@@ -128,18 +128,15 @@ export function createExecutor(gpu: Gpu, compiled: Compiled, watch: GpuWatch = {
     stepRows = rows;
     let pass = times === undefined ? encoder.beginComputePass() : undefined;
     let last: GPUComputePipeline | undefined;
-    let lastGroup: GPUBindGroup | undefined;
     for (const dispatch of list.dispatches) {
       const [x, y, z] = dispatch.workgroups(rows, loader.lists.sizeOf);
       if (x === 0) continue;
       if (times !== undefined) {
         pass?.end();
-        pass = encoder.beginComputePass(times.next(dispatch.kernels));
-        [last, lastGroup] = [undefined, undefined];
+        [pass, last] = [encoder.beginComputePass(times.next(dispatch.kernels)), undefined];
       }
-      const group = lists.groupOf(list, dispatch);
       if (dispatch.pipeline !== last) pass!.setPipeline((last = dispatch.pipeline));
-      if (group !== lastGroup) pass!.setBindGroup(0, (lastGroup = group));
+      pass!.setBindGroup(0, lists.groupOf(list, dispatch.tableBuffer), [dispatch.argumentsAt]);
       pass!.dispatchWorkgroups(x, y, z);
       dispatches++;
     }

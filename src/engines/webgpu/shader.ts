@@ -24,7 +24,7 @@ export function ownShader(kernels: readonly (Named<OwnKernel> & { readonly calls
   return `${kernels.some(({ kernel }) => kernel.isHalf === true) ? 'enable f16;\n' : ''}${COMMON}${[...declares].join('')}
 ${functions.join('\n')}
 @compute @workgroup_size(${THREADS}) fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) numGroups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-  let base = (firstCall + id.y) * ${CALL_VECTORS}u;
+  let base = id.y * ${CALL_VECTORS}u;
   ${cases.join(' else ')}
 }`;
 }
@@ -49,8 +49,8 @@ fn countOf(base: u32) -> u32 { return ${word('$calls')}; }
 fn codeOf(base: u32) -> u32 { return ${word('$code')}; }
 @compute @workgroup_size(${ROW_THREADS}) fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
   let top = id.x * ${ROWS_OF_GROUP}u;
-  for (var call = 0u; call < countOf(firstCall * ${CALL_VECTORS}u); call++) {
-    let base = (firstCall + call) * ${CALL_VECTORS}u;
+  for (var call = 0u; call < countOf(0u); call++) {
+    let base = call * ${CALL_VECTORS}u;
     switch (codeOf(base)) {
 ${kernels.map(({ name }, code) => `      case ${code}u: { k_${name}(base, lane, top); }`).join('\n')}
       default: {}

@@ -1,6 +1,6 @@
 import type { OwnKernel } from './kernel.js';
 import type { Planned } from './planned.js';
-import { CALLS_AT_ONCE } from './wgsl/prelude.js';
+import { MAX_CALLS } from './wgsl/prelude.js';
 
 /** Calls of one kernel on one buffer of tables. */
 type Group = readonly [Planned, ...Planned[]];
@@ -31,7 +31,7 @@ function follows(group: Group, other: Group): boolean {
 /** Whether calls of one kernel may go into a dispatch with others. */
 function fits(group: Group, others: readonly Group[]): boolean {
   if (isAlone(group[0]) || others.some(([call]) => isAlone(call))) return false;
-  if (others.reduce((sum, { length }) => sum + length, group.length) > CALLS_AT_ONCE) return false;
+  if (others.reduce((sum, { length }) => sum + length, group.length) > MAX_CALLS) return false;
   const withTables = [...others, group].filter(usesTables);
   if (withTables.some(([{ tableBuffer }]) => tableBuffer !== withTables[0]![0].tableBuffer)) return false;
   // What two kernels declare may have the same names.
@@ -47,7 +47,7 @@ export function inSharedDispatches(calls: readonly Planned[]): readonly (readonl
   // Of a table in several buffers, the first rows come first.
   for (const call of [...calls].sort((a, b) => a.tableBuffer - b.tableBuffer)) {
     const { name, tableBuffer } = call;
-    const isFree = (group: Group): boolean => group.length < CALLS_AT_ONCE && group[0].name === name && group[0].tableBuffer === tableBuffer;
+    const isFree = (group: Group): boolean => group.length < MAX_CALLS && group[0].name === name && group[0].tableBuffer === tableBuffer;
     const after = groups.findLastIndex((group) => group[0].name === name && group.some((other) => sumOf(other) !== undefined && sumOf(other) === sumOf(call)));
     const group = groups.find((each, i) => i > after && isFree(each));
     if (group === undefined) groups.push([call]);

@@ -6,14 +6,14 @@ export const THREADS = 256;
 /** Where an argument that may be missing lies if it is. */
 export const NONE = 0xffffffff;
 
-/** Words of a call's arguments, and how many calls a shader sees: a dispatch takes no more. */
+/** Words of a call's arguments, and how many calls a dispatch takes at the most. */
 export const CALL_WORDS = 16;
-export const CALLS_AT_ONCE = 256;
+export const MAX_CALLS = 255;
 
 /**
  * What every shader begins with. `m` is all memory but the rows of tables, which are in `t`; both of words, since an id that is
  * read as a float may change. `items` are the index lists of a batch, `scratch` is free in every call, `flags[0]` becomes 1 where a step
- * is refused. `calls` are the arguments, those of a dispatch from `firstCall` on; `step` is the rows of the batch, the bits of infinity and of NaN, which WGSL cannot write, and those of a scale.
+ * is refused. `calls` are the arguments, `step` is the rows of the batch, the bits of infinity and of NaN, which WGSL cannot write, and those of a scale.
  *
  * exp and log are written out: those of WGSL may be off by much, and by another error on each device. (Moshier's Cephes, expf and logf.)
  */
@@ -23,10 +23,9 @@ export const PRELUDE = `
 @group(0) @binding(2) var<storage, read> items: array<u32>;
 @group(0) @binding(3) var<storage, read_write> scratch: array<u32>;
 @group(0) @binding(4) var<storage, read_write> flags: array<atomic<u32>, 4>;
-@group(0) @binding(5) var<uniform> calls: array<vec4<u32>, ${CALLS_AT_ONCE * (CALL_WORDS / 4)}>;
+@group(0) @binding(5) var<uniform> calls: array<vec4<u32>, ${(MAX_CALLS + 1) * (CALL_WORDS / 4)}>;
 @group(0) @binding(6) var<uniform> step: vec4<u32>;
 
-override firstCall: u32 = 0u;
 const NONE = ${NONE}u;
 
 fn f(i: u32) -> f32 { return bitcast<f32>(m[i]); }
