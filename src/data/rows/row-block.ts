@@ -141,7 +141,7 @@ export function gatherRows(source: Batch, order: Uint32Array, count: number, tar
 }
 
 /** An array's words as what the machine moves fastest: one kind of array, and no number that needs more than a register. */
-function wordsOf(data: Uint32Array | Float32Array): Int32Array {
+export function wordsOf(data: Uint32Array | Float32Array): Int32Array {
   return new Int32Array(data.buffer, data.byteOffset, data.length);
 }
 

@@ -1,7 +1,7 @@
 import { BadValue } from '../../bad-value.js';
 import { userError } from '../../errors.js';
 import { labelCheck, labelColumn } from '../../tasks.js';
-import type { RowBlock } from '../rows/row-block.js';
+import { wordsOf, type RowBlock } from '../rows/row-block.js';
 import type { RowFormat } from '../rows/row-format.js';
 import { BLAME_DATA, type ShardColumn } from './manifest.js';
 
@@ -92,7 +92,7 @@ export function badRow(where: string, column: string, message: string): Error {
 
 /** The first place of an id that is `size` or more, which 2^31 is at the most, or -1. */
 function firstBeyond(ids: Uint32Array, end: number, size: number): number {
-  const words = bitsOf(ids);
+  const words = wordsOf(ids);
   const last = size - 1;
   let signs = 0;
   for (let i = 0; i < end; i++) signs |= words[i]! | (last - words[i]!);
@@ -106,7 +106,7 @@ const MAGNITUDE = 0x7fffffff;
 // A loop that asks of every number takes many times as long as one that gathers signs: all are as they should be, but for damage.
 
 function areFinite(numbers: Float32Array, end: number): boolean {
-  const words = bitsOf(numbers);
+  const words = wordsOf(numbers);
   let signs = 0;
   for (let i = 0; i < end; i++) signs |= INFINITE - 1 - (words[i]! & MAGNITUDE);
   return signs >= 0;
@@ -114,7 +114,7 @@ function areFinite(numbers: Float32Array, end: number): boolean {
 
 /** Whether they are also at least 0, as -0 is. */
 function areFiniteFrom0(numbers: Float32Array, end: number): boolean {
-  const words = bitsOf(numbers);
+  const words = wordsOf(numbers);
   let signs = 0;
   for (let i = 0; i < end; i++) {
     const magnitude = words[i]! & MAGNITUDE;
@@ -122,5 +122,3 @@ function areFiniteFrom0(numbers: Float32Array, end: number): boolean {
   }
   return signs >= 0;
 }
-
-const bitsOf = ({ buffer, byteOffset, length }: Uint32Array | Float32Array): Int32Array => new Int32Array(buffer, byteOffset, length);

@@ -3,7 +3,7 @@ import { quoted, userError } from '../../errors.js';
 import { KEY_WORDS } from '../../row-key.js';
 import { openSafetensors, type TensorFile, type TensorPlace, type TensorRead } from '../../safetensors.js';
 import { reserveItems } from '../rows/bag-buffer.js';
-import type { BlockColumn, RowBlock } from '../rows/row-block.js';
+import { wordsOf, type BlockColumn, type RowBlock } from '../rows/row-block.js';
 import { BLAME_DATA, checkBytes, checkShard, readManifest, type Manifest } from './manifest.js';
 import { bagTensors, ELEMENT_TYPES } from './tensors.js';
 
@@ -163,7 +163,7 @@ async function readItems(sources: readonly Source[], names: readonly string[], b
  */
 function appendOffsets(from: Uint32Array, to: Uint32Array, row: number): boolean {
   // What fits a register of 32 bits, and one look at all signs: many times as fast.
-  const [words, into] = [new Int32Array(from.buffer, from.byteOffset, from.length), new Int32Array(to.buffer, to.byteOffset, to.length)];
+  const [words, into] = [wordsOf(from), wordsOf(to)];
   let before = words[0]!;
   let signs = before;
   const shift = (into[row]! - before) | 0;
