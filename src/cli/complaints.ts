@@ -21,7 +21,9 @@ export function usageProblem(message: string, usage: string, fix: string): Probl
  */
 export async function optionError(unknown: readonly string[], args: readonly string[], fix: string): Promise<UserError> {
   const { findKeys } = await import('../config/find-keys.js');
-  return new UserError('usage', unknown.map((name): Problem => {
+  // Options are those of a command: where that is unknown, nothing can be said of them.
+  const [command] = unknown.filter((name) => name === args[0]);
+  return new UserError('usage', (command === undefined ? unknown : [command]).map((name): Problem => {
     const at = args.findIndex((arg) => arg === `--${name}` || arg.startsWith(`--${name}=`));
     const keys = at < 0 ? [] : findKeys(name);
     const given = args[at]?.includes('=') === true ? args[at].slice(args[at].indexOf('=') + 1) : args[at + 1];

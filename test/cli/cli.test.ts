@@ -134,6 +134,7 @@ describe('what the user did wrong', () => {
     ['an unknown option that is a key', ['train', config, '--epochs', '3'], 2, /^error: --epochs: is no option; it is a key of the config: write --set training\.epochs=3\n$/],
     ['an unknown option by another name of a key', ['train', config, '--lr=0.1'], 2, /^error: --lr: is no option; it is a key of the config: write --set training\.optimizer\.dense\.learningRate=0\.1 or --set training\.optimizer\.embeddings\.learningRate=0\.1 or --set training\.optimizer\.wide\.learningRate=0\.1\n$/],
     ['an unknown option that is nothing', ['train', config, '--zzz', '3'], 2, /^error: --zzz: is no option; see mtl train --help\n$/],
+    ['a word that is no command, and an option', ['zzzzz', '--force'], 2, /^error: zzzzz: is no command or argument here; see mtl --help\n$/],
     ['a word that is no command', ['zzzzz', '--help'], 2, /^error: zzzzz: is no command or argument here; see mtl --help\n$/],
     ['a key without what is above it', ['train', config, '--set', 'epochs=5'], 2, /^error: --set epochs=5: epochs: unknown key; write --set training\.epochs=5\n$/],
     ['an argument too few', ['prepare', 'ali-ccp', 'raw'], 2, /^error: an argument is missing: expected mtl prepare <data> <raw> <out>; see mtl prepare --help\n$/],
