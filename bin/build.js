@@ -28,7 +28,7 @@ for (const [name, source, ...options] of [
   ['kernels-relaxed', 'index.ts', ...shared, '--enable', 'simd,threads,bulk-memory,relaxed-simd'],
   ['cells', 'cells/index.ts', '--enable', 'simd,bulk-memory'],
   ['lines', 'lines/index.ts', ...shared, '--enable', 'simd,threads,bulk-memory'],
-  ['rows', 'rows/index.ts', '--enable', 'simd,bulk-memory'],
+  ['rows', 'rows/index.ts', ...shared, '--enable', 'simd,threads,bulk-memory'],
 ]) {
   const last = resolve(root, 'dist', `${name}.wasm`);
   const built = resolve(root, out, `${name}.wasm`);

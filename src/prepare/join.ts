@@ -1,4 +1,3 @@
-import { reserveItems } from '../data/rows/bag-buffer.js';
 import type { RowBlock } from '../data/rows/row-block.js';
 import type { ColumnData, Columns } from './column-file.js';
 import { missingOf } from './feature-columns.js';
@@ -105,7 +104,7 @@ export function createJoin(block: RowBlock, fields: readonly FieldPlan[], tables
           if (joined === 0) numMissing++;
           offsets[first + r + 1] = item += joined;
         }
-        if (item > bag.ids.length) reserveItems(bag, item);
+        bag.reserve(item);
         const ids = bitsOf(bag.ids);
         const weights = bitsOf(bag.weights);
         if (at !== undefined) copyBags(words, at, places, offsets.subarray(first, end + 1), ids, weights);

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { shardDataset, type BatchRange, type Dataset, type Shuffle } from '../../src/data/batches/dataset.js';
+import { shardDataset, type BatchRange, type Dataset } from '../../src/data/batches/dataset.js';
+import type { Shuffle } from '../../src/data/batches/pass.js';
 import { refuseBadRows, skipBadRows, type RejectPolicy } from '../../src/data/rows/rejects.js';
 import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
 import { openShards } from '../../src/data/shards/reader.js';
@@ -102,7 +103,7 @@ describe('a data set', () => {
       return { sizes: new Map([['id', 1000]]) };
     }, 64);
     const shards = (await openShards(folder))!;
-    const dataset = shardDataset(shards, asStored(shards, columns));
+    const dataset = shardDataset(shards, asStored(columns));
     expect((await ids(dataset, 30)).flat()).toEqual(all);
     const shuffle = { seed: 1, epoch: 1, window: 256 };
     const order = await ids(dataset, 30, shuffle);
@@ -122,7 +123,7 @@ describe('a data set', () => {
       return { sizes: new Map([['id', 7]]) };
     }, 2);
     const shards = (await openShards(folder))!;
-    await expect(ids(shardDataset(shards, asStored(shards, columns)), 8)).rejects.toThrow(/shard-00001\.safetensors, row 0: column 'id': expected an id below 7/);
+    await expect(ids(shardDataset(shards, asStored(columns)), 8)).rejects.toThrow(/shard-00001\.safetensors, row 0: column 'id': expected an id below 7/);
   });
 
   it('without rows is an error', async () => {

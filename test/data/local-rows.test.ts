@@ -124,7 +124,7 @@ async function fromFiles(paths: readonly string[], format: RowFormat, threads = 
     opened.push((await openShards(folder))!);
   }
   const all = joinedShards(opened);
-  return { fitted: keyOfFitted(fitted), rows: await rowsIn(shardDataset(all, asStored(all, blockColumns(encoded)), new Map(), encoded.spec.lossKeys)), leftOut: leftOutOf(all.manifest), rejected: policy.count, shards: shards.sort(([a], [b]) => (a < b ? -1 : 1)).map(([, found]) => found) };
+  return { fitted: keyOfFitted(fitted), rows: await rowsIn(shardDataset(all, asStored(blockColumns(encoded)), { lossKeys: encoded.spec.lossKeys })), leftOut: leftOutOf(all.manifest), rejected: policy.count, shards: shards.sort(([a], [b]) => (a < b ? -1 : 1)).map(([, found]) => found) };
 }
 
 describe('rows that are kept of each of several files', () => {

@@ -2,9 +2,9 @@ import fc from 'fast-check';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { BagColumn } from '../../src/batch.js';
-import { shardDataset, type Shuffle } from '../../src/data/batches/dataset.js';
-import { createBagBuffer } from '../../src/data/rows/bag-buffer.js';
-import { createBagGather } from '../../src/data/rows/ordered-bags.js';
+import { shardDataset } from '../../src/data/batches/dataset.js';
+import type { Shuffle } from '../../src/data/batches/pass.js';
+import { createOrderedBags } from '../../src/data/rows/ordered-bags.js';
 import type { BlockColumn } from '../../src/data/rows/row-block.js';
 import { openShards, type Shards } from '../../src/data/shards/reader.js';
 import { asStored } from '../../src/data/shards/shard-view.js';
@@ -39,38 +39,50 @@ const drawBag = (random: ReturnType<typeof randomStream>, most: number): Bag => 
   return { ids: Array.from({ length }, () => random.uint32() >>> 1), weights: Array.from({ length }, () => random.normal()) };
 };
 
-describe('bags in another order', () => {
-  const gather = createBagGather();
+/** Reads bags to memory in which they are put in order. */
+function fill(raw: ReturnType<typeof createOrderedBags>['raw'], { offsets, ids, weights }: BagColumn): void {
+  raw.offsets.set(offsets);
+  raw.reserve(ids.length);
+  raw.ids.set(ids);
+  raw.weights.set(weights);
+}
 
-  it.each<[string, typeof gather]>([['by kernels', gather], ['the plain way, where a column is larger than kernels may have', createBagGather(1000)]])('are those of the rows that it names: %s', (_, gatherBags) => {
-    // One gather takes all of them, so that its memory was larger or smaller before.
+describe('bags in another order', () => {
+  it.each<[string, number | undefined]>([['by kernels', undefined], ['the plain way, where a column is larger than kernels may have', 1000]])('are those of the rows that it names: %s', (_, mostBytes) => {
     fc.assert(
-      fc.property(fc.nat({ max: 2000 }), fc.constantFrom(0, 1, 3, 40, 1001), fc.nat({ max: 1500 }), fc.nat(), (rows, most, count, seed) => {
+      fc.property(fc.nat({ max: 2000 }), fc.constantFrom(0, 1, 3, 40, 1001), fc.integer({ min: 1, max: 1500 }), fc.nat(), (rows, most, count, seed) => {
         const random = randomStream(seed, 'bags');
-        const bags = Array.from({ length: rows }, () => drawBag(random, rows > 200 ? Math.min(most, 40) : most));
-        const order = Uint32Array.from({ length: rows === 0 ? 0 : count }, () => random.below(rows));
-        const target = createBagBuffer(count);
-        gatherBags(columnOf(bags, 7), rows, order, order.length, target);
-        expect(bagsOf(target, order.length)).toEqual([...order].map((row) => ({ ids: bags[row]!.ids, weights: bits(bags[row]!.weights) })));
+        const ordered = createOrderedBags(rows + 7, count, 2, mostBytes);
+        const put = [0, 1, 2, 3].map((turn) => {
+          // Memory that grew or was larger before.
+          const bags = Array.from({ length: rows }, () => drawBag(random, rows > 200 || turn > 2 ? Math.min(most, 40) : most));
+          fill(ordered.raw, columnOf(bags, 7));
+          const order = Uint32Array.from({ length: rows === 0 ? 0 : random.below(count + 1) }, () => random.below(rows));
+          const found = ordered.put(order, turn % 2);
+          expect(bagsOf(found, order.length)).toEqual([...order].map((row) => ({ ids: bags[row]!.ids, weights: bits(bags[row]!.weights) })));
+          return { found, kept: bagsOf(found, order.length), rows: order.length };
+        });
+        // What lies in the one place is as it was when the other is filled.
+        for (const { found, kept, rows: ofOrder } of put.slice(2)) expect(bagsOf(found, ofOrder)).toEqual(kept);
       }),
       { numRuns: 60 },
     );
   });
 
-  it('may be larger than what is copied together', () => {
+  it('may have more items than their share of the rows lets expect', () => {
     const random = randomStream(1, 'large');
     const bags = [3, 50_000, 0, 16_384, 16_385, 2, 0].map((length): Bag => ({ ids: Array.from({ length }, () => random.below(1000)), weights: Array.from({ length }, () => random.uniform()) }));
     const order = Uint32Array.of(4, 1, 0, 6, 3, 5, 2, 1, 4);
-    const target = createBagBuffer(9);
-    gather(columnOf(bags), 7, order, 9, target);
-    expect(bagsOf(target, 9)).toEqual([...order].map((row) => ({ ids: bags[row]!.ids, weights: bits(bags[row]!.weights) })));
+    const { raw, put } = createOrderedBags(7, 9, 1);
+    fill(raw, columnOf(bags));
+    expect(bagsOf(put(order, 0), 9)).toEqual([...order].map((row) => ({ ids: bags[row]!.ids, weights: bits(bags[row]!.weights) })));
   });
 
   it('keep the bits of weights that are no numbers', () => {
-    const source = { offsets: Uint32Array.of(0, 2, 3), ids: Uint32Array.of(1, 2, 3), weights: new Float32Array(Uint32Array.of(0x7fa00001, 0x80000000, 0xffc12345).buffer) };
-    const target = createBagBuffer(2);
-    gather(source, 2, Uint32Array.of(1, 0), 2, target);
-    expect([...new Uint32Array(target.weights.buffer, 0, 3)]).toEqual([0xffc12345, 0x7fa00001, 0x80000000]);
+    const { raw, put } = createOrderedBags(2, 2, 1);
+    fill(raw, { offsets: Uint32Array.of(0, 2, 3), ids: Uint32Array.of(1, 2, 3), weights: new Float32Array(Uint32Array.of(0x7fa00001, 0x80000000, 0xffc12345).buffer) });
+    const { weights } = put(Uint32Array.of(1, 0), 0);
+    expect([...new Uint32Array(weights.buffer, weights.byteOffset, 3)]).toEqual([0xffc12345, 0x7fa00001, 0x80000000]);
   });
 });
 
@@ -161,7 +173,7 @@ describe('an epoch of shuffled rows', () => {
   ])('has the rows of the plain order, whole: %s', async (_, count, rowsPerShard, batchSize, window) => {
     const rows = drawRows(count, 1);
     const shards = await shardsOf(rows, rowsPerShard);
-    const dataset = shardDataset(shards, asStored(shards, COLUMNS));
+    const dataset = shardDataset(shards, asStored(COLUMNS));
     for (const epoch of [1, 2]) {
       const shuffle = { seed: 5, epoch, window };
       const expected = inBits(plainOrder(rows, rowsPerShard, batchSize, shuffle));

@@ -2,8 +2,11 @@ import type { BagColumn } from '../../batch.js';
 
 /** Memory for the bags of a number of rows; it grows to what the fullest batch needs and is used again. */
 export interface BagBuffer extends BagColumn {
+  offsets: Uint32Array;
   ids: Uint32Array;
   weights: Float32Array;
+  /** Makes room for so many items. */
+  reserve(items: number): void;
   /** Begins the bag of a row anew; the rows before it are filled. */
   open(row: number): void;
   /** Appends an item to the bag that is open. */
@@ -17,22 +20,36 @@ const FIRST_ITEMS = 4;
 /** Bytes that a row takes at first: its offset, and ids and weights. */
 export const BAG_ROW_BYTES = 4 + 8 * FIRST_ITEMS;
 
-/** An empty buffer for the bags of `rows` rows. */
-export function createBagBuffer(rows: number): BagBuffer {
-  const offsets = new Uint32Array(rows + 1);
+/** Gives memory for some rows and at least so many of their items, in the place of what there was before. */
+export type BagMemory = (rows: number, items: number, before?: BagColumn) => BagColumn;
+
+const plainMemory: BagMemory = (rows, items, before) => ({ offsets: before?.offsets ?? new Uint32Array(rows + 1), ids: new Uint32Array(items), weights: new Float32Array(items) });
+
+/**
+ * An empty buffer for the bags of `rows` rows.
+ * @param memory where they lie
+ */
+export function createBagBuffer(rows: number, memory: BagMemory = plainMemory): BagBuffer {
   let count = 0;
   const buffer: BagBuffer = {
-    offsets,
-    ids: new Uint32Array(rows * FIRST_ITEMS),
-    weights: new Float32Array(rows * FIRST_ITEMS),
-    open: (row) => void (count = offsets[row]!),
+    ...memory(rows, rows * FIRST_ITEMS),
+    reserve(items) {
+      const { offsets, ids, weights } = buffer;
+      if (items <= ids.length) return;
+      // Doubled at the least, so that growing costs a constant an item.
+      Object.assign(buffer, memory(rows, Math.max(items, 2 * ids.length), { offsets, ids, weights }));
+      if (buffer.offsets !== offsets) buffer.offsets.set(offsets);
+      buffer.ids.set(ids);
+      buffer.weights.set(weights);
+    },
+    open: (row) => void (count = buffer.offsets[row]!),
     add(id, weight) {
-      if (count === buffer.ids.length) reserveItems(buffer, count + 1);
+      if (count === buffer.ids.length) buffer.reserve(count + 1);
       buffer.ids[count] = id;
       buffer.weights[count] = weight;
       count++;
     },
-    close: (row) => void (offsets[row + 1] = count),
+    close: (row) => void (buffer.offsets[row + 1] = count),
   };
   return buffer;
 }
@@ -43,7 +60,7 @@ export function gatherBags(source: BagColumn, order: Uint32Array, begin: number,
   for (let i = begin; i < end; i++) {
     const from = source.offsets[order[i]!]!;
     const items = source.offsets[order[i]! + 1]! - from;
-    if (count + items > target.ids.length) reserveItems(target, count + items);
+    target.reserve(count + items);
     for (let j = 0; j < items; j++) {
       target.ids[count + j] = source.ids[from + j]!;
       target.weights[count + j] = source.weights[from + j]!;
@@ -58,18 +75,8 @@ export function appendBags(source: BagColumn, begin: number, end: number, target
   const from = source.offsets[begin]!;
   const to = source.offsets[end]!;
   const at = target.offsets[rows]!;
-  if (at + to - from > target.ids.length) reserveItems(target, at + to - from);
+  target.reserve(at + to - from);
   target.ids.set(source.ids.subarray(from, to), at);
   target.weights.set(source.weights.subarray(from, to), at);
   for (let i = 1; i <= end - begin; i++) target.offsets[rows + i] = at + source.offsets[begin + i]! - from;
-}
-
-/** Makes room for so many items; doubled at the least, so that growing costs a constant an item. */
-export function reserveItems(buffer: BagBuffer, items: number): void {
-  const room = Math.max(items, 2 * buffer.ids.length);
-  const { ids, weights } = buffer;
-  buffer.ids = new Uint32Array(room);
-  buffer.weights = new Float32Array(room);
-  buffer.ids.set(ids);
-  buffer.weights.set(weights);
 }

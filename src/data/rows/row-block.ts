@@ -2,9 +2,8 @@ import type { BagItems } from '../../features/feature.js';
 import type { EncodedField } from '../../features/feature-types.js';
 import { column, type Batch, type VectorColumn } from '../../batch.js';
 import { KEY_WORDS, keyColumn } from '../../row-key.js';
-import { appendBags, BAG_ROW_BYTES, createBagBuffer, type BagBuffer } from './bag-buffer.js';
+import { appendBags, BAG_ROW_BYTES, createBagBuffer, gatherBags, type BagBuffer } from './bag-buffer.js';
 import type { LabelColumn } from './label-columns.js';
-import { gatherPlainly, type BagGather } from './ordered-bags.js';
 import type { RowFormat } from './row-format.js';
 import type { ColumnReader } from './column-reader.js';
 
@@ -41,17 +40,22 @@ export function blockRows(columns: readonly BlockColumn[], largest: number): num
   return Math.max(1, Math.min(largest, Math.floor(MAX_BLOCK_BYTES / rowBytes)));
 }
 
-/** A block for these columns, with no row in it. */
-export function createRowBlock(columns: readonly BlockColumn[], capacity: number): RowBlock {
+/**
+ * A block for these columns, with no row in it.
+ * @param Memory what its arrays lie in, but for bags: shared memory is every thread's
+ */
+export function createRowBlock(columns: readonly BlockColumn[], capacity: number, Memory: typeof ArrayBuffer | typeof SharedArrayBuffer = ArrayBuffer): RowBlock {
+  const words = (length: number): Uint32Array => new Uint32Array(new Memory(4 * length));
+  const floats = (length: number): Float32Array => new Float32Array(new Memory(4 * length));
   const namesOf = (kind: BlockColumn['kind']): string[] => columns.filter((column) => column.kind === kind).map(({ name }) => name);
   return {
     rows: 0,
-    ids: new Map(namesOf('id').map((name) => [name, new Uint32Array(capacity)])),
-    numbers: new Map(namesOf('number').map((name) => [name, new Float32Array(capacity)])),
+    ids: new Map(namesOf('id').map((name) => [name, words(capacity)])),
+    numbers: new Map(namesOf('number').map((name) => [name, floats(capacity)])),
     bags: new Map(namesOf('bag').map((name) => [name, createBagBuffer(capacity)])),
-    labels: new Map(namesOf('label').map((name) => [name, new Float32Array(capacity)])),
-    vectors: new Map(columns.flatMap(({ name, kind, width = 1 }) => (kind === 'vector' ? [[name, { width, data: new Float32Array(capacity * width) }]] : []))),
-    keys: new Map(namesOf('key').map((name) => [name, new Uint32Array(KEY_WORDS * capacity)])),
+    labels: new Map(namesOf('label').map((name) => [name, floats(capacity)])),
+    vectors: new Map(columns.flatMap(({ name, kind, width = 1 }) => (kind === 'vector' ? [[name, { width, data: floats(capacity * width) }]] : []))),
+    keys: new Map(namesOf('key').map((name) => [name, words(KEY_WORDS * capacity)])),
   };
 }
 
@@ -118,9 +122,8 @@ export function fieldReader(block: RowBlock, field: EncodedField): ColumnReader 
 /**
  * Copies the rows that the first `count` numbers of `order` name to `target`, in that order. A column at a time, since a column fits in a
  * cache and all of them do not.
- * @param gatherBags how bags are copied: by kernels where rows are many and far apart
  */
-export function gatherRows(source: Batch, order: Uint32Array, count: number, target: RowBlock, gatherBags: BagGather = gatherPlainly): void {
+export function gatherRows(source: Batch, order: Uint32Array, count: number, target: RowBlock): void {
   target.rows = count;
   const places = wordsOf(order).subarray(0, count);
   const copy = (from: ReadonlyMap<string, Uint32Array | Float32Array>, to: ReadonlyMap<string, Uint32Array | Float32Array>): void => {
@@ -137,7 +140,7 @@ export function gatherRows(source: Batch, order: Uint32Array, count: number, tar
     const from = column(source.keys ?? NO_KEYS, name);
     for (let r = 0; r < count; r++) for (let word = 0; word < KEY_WORDS; word++) data[KEY_WORDS * r + word] = from[KEY_WORDS * places[r]! + word]!;
   }
-  for (const [name, bag] of target.bags) gatherBags(column(source.bags, name), source.rows, order, count, bag);
+  for (const [name, bag] of target.bags) gatherBags(column(source.bags, name), order, 0, count, bag);
 }
 
 /** An array's words as what the machine moves fastest: one kind of array, and no number that needs more than a register. */

@@ -9,6 +9,19 @@ import { BLAME_DATA, type ShardColumn } from './manifest.js';
 export type PlaceOf = (row: number) => string;
 
 /**
+ * Looks at rows that were read, before anything is made of them.
+ * @param columns as the manifest has them
+ * @param format that rows have to keep to as if they were cells; left out where its own writer saw to it
+ * @throws UserError (data)
+ */
+export function checkRows(block: RowBlock, columns: readonly ShardColumn[], format: RowFormat | undefined, placeOf: PlaceOf): void {
+  checkIds(block, columns, placeOf);
+  if (format === undefined) return;
+  checkLabels(block, format, placeOf);
+  checkNumbers(block, format, placeOf);
+}
+
+/**
  * Looks for ids that reach beyond the size that the manifest gives them, and so perhaps beyond a table.
  * @throws UserError (data)
  */
@@ -31,7 +44,7 @@ export function checkIds(block: RowBlock, columns: readonly ShardColumn[], place
  * Looks for labels that are none, and for those that are 1 where the label that they are given is not.
  * @throws UserError (data)
  */
-export function checkLabels({ rows, labels }: RowBlock, format: RowFormat, placeOf: PlaceOf): void {
+function checkLabels({ rows, labels }: RowBlock, format: RowFormat, placeOf: PlaceOf): void {
   for (const { name, type } of format.labels) {
     const data = labels.get(name)!;
     for (let r = 0; r < rows; r++) {

@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import { quoted, userError } from '../../errors.js';
 import { KEY_WORDS } from '../../row-key.js';
 import { openSafetensors, type TensorFile, type TensorPlace, type TensorRead } from '../../safetensors.js';
-import { reserveItems } from '../rows/bag-buffer.js';
 import { wordsOf, type BlockColumn, type RowBlock } from '../rows/row-block.js';
 import { BLAME_DATA, checkBytes, checkShard, readManifest, type Manifest } from './manifest.js';
 import { bagTensors, ELEMENT_TYPES } from './tensors.js';
@@ -142,7 +141,7 @@ async function readItems(sources: readonly Source[], names: readonly string[], b
       if (!appendOffsets(offsets, bag.offsets, row) || offsets.at(-1)! > ids.shape[0]!) throw broken(path, bagTensors(name).offsets, 'they do not rise from 0 to the number of ids');
       row += offsets.length - 1;
     }
-    if (bag.offsets[row]! > bag.ids.length) reserveItems(bag, bag.offsets[row]!);
+    bag.reserve(bag.offsets[row]!);
 
     let begin = bag.offsets[block.rows]!;
     for (const [s, { path, file, offsets: all }] of sources.entries()) {

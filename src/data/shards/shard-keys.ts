@@ -1,8 +1,8 @@
+import { column as columnOf, type Batch } from '../../batch.js';
 import type { Problem } from '../../errors.js';
 import { textReader, type Texts } from '../../features/vocabulary/texts.js';
 import { joinKeyTexts, KEY_WORDS, keyColumn, keyDigits, MAX_KEY_TEXTS, type KeyTexts } from '../../row-key.js';
 import { createKeyWriter } from '../rows/key-readers.js';
-import type { RowBlock } from '../rows/row-block.js';
 import { badRow, type PlaceOf } from './check-shard-rows.js';
 import type { IdCounts } from './id-counts.js';
 import type { ShardColumn } from './manifest.js';
@@ -47,15 +47,13 @@ export function shardKeys(vocabularies: ReadonlyMap<string, Texts>, column: stri
   return { keys, texts: joinKeyTexts(new Map(), new Map(hashes)) };
 }
 
-/**
- * Makes the keys of rows from their ids.
- * @param raw as it was read: the step must come before those that change ids in place
- */
-export function keyStep(column: string, { keys }: ShardKeys, raw: RowBlock, ready: RowBlock, capacity: number): (rows: number, placeOf: PlaceOf) => void {
-  const ids = raw.ids.get(column)!;
+/** Makes the keys of rows from their ids as they were read: the step must come before those that change ids in place. */
+export function keyStep(column: string, { keys }: ShardKeys, ready: Map<string, Uint32Array>, capacity: number): (raw: Batch, placeOf: PlaceOf) => void {
   const to = new Uint32Array(KEY_WORDS * capacity);
-  (ready.keys as Map<string, Uint32Array>).set(keyColumn(column), to);
-  return (rows, placeOf) => {
+  ready.set(keyColumn(column), to);
+  return (raw, placeOf) => {
+    const { rows } = raw;
+    const ids = columnOf(raw.ids, column);
     for (let row = 0; row < rows; row++) {
       const id = ids[row]!;
       if (id === UNKNOWN) throw badRow(placeOf(row), column, `expected an id of its own, since rows are grouped by it, found ${UNKNOWN}, which stands for many`);

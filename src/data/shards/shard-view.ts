@@ -1,52 +1,39 @@
-import type { VectorColumn } from '../../batch.js';
+import { column as columnOf, type BagColumn, type Batch, type VectorColumn } from '../../batch.js';
 import { BadValue, CELL_SEPARATOR } from '../../features/feature.js';
 import type { EncodedField } from '../../features/feature-types.js';
 import type { AffineStep } from '../../scaling.js';
 import { textReader, type Texts } from '../../features/vocabulary/texts.js';
 import type { KeyTexts } from '../../row-key.js';
-import { badRow, checkIds, checkLabels, checkNumbers, type PlaceOf } from './check-shard-rows.js';
+import { badRow, type PlaceOf } from './check-shard-rows.js';
 import { createBagBuffer } from '../rows/bag-buffer.js';
-import { blockColumns, createRowBlock, fieldReader, type BlockColumn, type RowBlock } from '../rows/row-block.js';
-import { columnsOf, type EncodedFormat } from '../rows/row-format.js';
+import { blockColumns, createRowBlock, fieldReader, type BlockColumn } from '../rows/row-block.js';
+import { columnsOf, type EncodedFormat, type FormatSpec } from '../rows/row-format.js';
 import type { ShardColumn } from './manifest.js';
-import type { Shards } from './reader.js';
 import { keyStep, shardKeys } from './shard-keys.js';
 
-/** Memory for a number of rows of shards, and for what becomes of them. */
-export interface Window {
-  /** Rows as they are read. */
-  readonly raw: RowBlock;
-  /**
-   * Looks at the rows that were read and makes them ready.
-   * @param placeOf where a row was read
-   * @returns a block that is valid until the next rows are read
-   * @throws UserError (data)
-   */
-  finish(placeOf: (row: number) => string): RowBlock;
-}
+/**
+ * Makes rows ready that were read and are good, in whichever order they are; some of them are changed in place.
+ * @param placeOf where a row was read
+ * @returns rows that are valid until the next ones are made ready
+ * @throws UserError (data)
+ */
+export type Finish = (raw: Batch, placeOf: PlaceOf) => Batch;
 
 /** What is read of shards, and what batches have of it. */
 export interface ShardView {
   readonly rawColumns: readonly BlockColumn[];
   readonly columns: readonly BlockColumn[];
+  /** Of the format that what is read has to keep to, where not its own writer saw to it. */
+  readonly spec?: FormatSpec;
   /** By column that is kept as keys, where they are made of what is read: texts of hashes. */
   readonly keyTexts?: ReadonlyMap<string, KeyTexts>;
-  createWindow(rows: number): Window;
+  /** @param rows that are made ready at once, at the most */
+  createFinish(rows: number): Finish;
 }
 
 /** What is read as it is in the shards. */
-export function asStored({ manifest }: Shards, columns: readonly BlockColumn[]): ShardView {
-  const createWindow = (rows: number): Window => {
-    const raw = createRowBlock(columns, rows);
-    return {
-      raw,
-      finish(placeOf) {
-        checkIds(raw, manifest.columns, placeOf);
-        return raw;
-      },
-    };
-  };
-  return { rawColumns: columns, columns, createWindow };
+export function asStored(columns: readonly BlockColumn[]): ShardView {
+  return { rawColumns: columns, columns, createFinish: () => (raw) => raw };
 }
 
 /** A column as it is stored. */
@@ -62,8 +49,17 @@ export interface ShardColumns {
   readonly vocabularies: ReadonlyMap<string, Texts>;
 }
 
+/** What is ready of rows, beside their labels. */
+interface Ready {
+  readonly ids: Map<string, Uint32Array>;
+  readonly numbers: Map<string, Float32Array>;
+  readonly bags: Map<string, BagColumn>;
+  readonly vectors: Map<string, VectorColumn>;
+  readonly keys: Map<string, Uint32Array>;
+}
+
 /** Makes the rows of a field ready. */
-type Step = (rows: number, placeOf: PlaceOf) => void;
+type Step = (raw: Batch, placeOf: PlaceOf) => void;
 
 /**
  * What a format makes of shards that somebody else encoded. Where a field takes ids or numbers as they are, so they stay,
@@ -73,33 +69,22 @@ export function formatView(source: ShardColumns, format: EncodedFormat): ShardVi
   const labels = new Set(format.labels.map(({ name }) => name));
   const rawColumns = columnsOf(format).map((name): BlockColumn => (labels.has(name) ? { name, kind: 'label' } : storedColumn(source.columns.get(name)!)));
   const keys = new Map(format.keys.map((column) => [column, shardKeys(source.vocabularies, column)]));
-  const createWindow = (rows: number): Window => {
-    const raw = createRowBlock(rawColumns, rows);
-    const ready: RowBlock = { ...createRowBlock([], 0), labels: raw.labels, ids: new Map(), numbers: new Map(), bags: new Map(), vectors: new Map(), keys: new Map() };
+  const createFinish = (rows: number): Finish => {
+    const ready: Ready = { ids: new Map(), numbers: new Map(), bags: new Map(), vectors: new Map(), keys: new Map() };
     // Fields may change ids in place.
-    const steps = [...format.keys.map((column) => keyStep(column, keys.get(column)!, raw, ready, rows)), ...format.fields.map((field) => stepOf(field, format, source, raw, ready, rows))];
-    return {
-      raw,
-      finish(placeOf) {
-        checkIds(raw, [...source.columns.values()], placeOf);
-        checkLabels(raw, format, placeOf);
-        checkNumbers(raw, format, placeOf);
-        for (const step of steps) step(raw.rows, placeOf);
-        ready.rows = raw.rows;
-        return ready;
-      },
+    const steps = [...format.keys.map((column) => keyStep(column, keys.get(column)!, ready.keys, rows)), ...format.fields.map((field) => stepOf(field, format, source, ready, rows))];
+    return (raw, placeOf) => {
+      for (const step of steps) step(raw, placeOf);
+      return { ...ready, labels: raw.labels, rows: raw.rows };
     };
   };
-  return { rawColumns, columns: blockColumns(format), keyTexts: new Map([...keys].map(([column, { texts }]) => [column, texts])), createWindow };
+  return { rawColumns, columns: blockColumns(format), spec: format.spec, keyTexts: new Map([...keys].map(([column, { texts }]) => [column, texts])), createFinish };
 }
 
-function stepOf(field: EncodedField, format: EncodedFormat, source: ShardColumns, raw: RowBlock, ready: RowBlock, capacity: number): Step {
+function stepOf(field: EncodedField, format: EncodedFormat, source: ShardColumns, { ids, numbers, bags, vectors }: Ready, capacity: number): Step {
   const { name, columns, kind, direct, encode } = field;
   const [column] = columns as [string];
   const found = source.columns.get(column)!;
-  const ids = ready.ids as Map<string, Uint32Array>;
-  const numbers = ready.numbers as Map<string, Float32Array>;
-  const bags = ready.bags as Map<string, ReturnType<typeof createBagBuffer>>;
   const isOwn = columns.length === 1 && format.fields.filter((other) => other.columns.includes(column)).length === 1;
   /** Ids that the field takes as they are: all of a column, most often. */
   const below = direct?.cell === 'id' ? direct.below : 0;
@@ -115,11 +100,13 @@ function stepOf(field: EncodedField, format: EncodedFormat, source: ShardColumns
   };
 
   if (found.kind === 'id' && kind === 'id' && columns.length === 1 && direct?.cell === 'id') {
-    const from = raw.ids.get(column)!;
-    const to = isOwn ? from : new Uint32Array(capacity);
-    ids.set(name, to);
-    return (rows, placeOf) => {
-      if (!isOwn) to.set(from.subarray(0, rows));
+    const copy = isOwn ? undefined : new Uint32Array(capacity);
+    return (raw, placeOf) => {
+      const { rows } = raw;
+      const from = columnOf(raw.ids, column);
+      const to = copy ?? from;
+      ids.set(name, to);
+      copy?.set(from.subarray(0, rows));
       if (areAllTaken) return;
       rowByRow(rows, placeOf, (row) => {
         if (to[row]! >= below) to[row] = encode(String(to[row]));
@@ -127,31 +114,34 @@ function stepOf(field: EncodedField, format: EncodedFormat, source: ShardColumns
     };
   }
   if (found.kind === 'number' && columns.length === 1 && kind !== 'bag' && direct?.cell === 'number') {
-    const from = raw.numbers.get(column)!;
-    const to = kind === 'id' ? new Uint32Array(capacity) : isOwn ? from : new Float32Array(capacity);
-    if (to instanceof Uint32Array) ids.set(name, to);
-    else numbers.set(name, to);
-    return (rows, placeOf) => {
+    const copy = kind === 'id' ? new Uint32Array(capacity) : isOwn ? undefined : new Float32Array(capacity);
+    return (raw, placeOf) => {
+      const { rows } = raw;
+      const from = columnOf(raw.numbers, column);
+      const to = copy ?? from;
+      if (to instanceof Uint32Array) ids.set(name, to);
+      else numbers.set(name, to);
       if (direct.affine !== undefined && to instanceof Float32Array) scaleNumbers(from, rows, direct.affine, to);
       else rowByRow(rows, placeOf, (row) => void (to[row] = direct.encode(from[row]!)));
     };
   }
   if (found.kind === 'bag' && kind === 'bag') {
-    const bag = raw.bags.get(column)!;
     const textOf = direct?.cell === 'id' ? String : textsOf(source, column);
     if (isOwn) {
-      bags.set(name, bag);
-      return (rows, placeOf) => {
+      return (raw, placeOf) => {
+        const bag = columnOf(raw.bags, column);
+        bags.set(name, bag);
         if (areAllTaken) return;
-        rowByRow(rows, placeOf, (row) => {
+        rowByRow(raw.rows, placeOf, (row) => {
           for (let i = bag.offsets[row]!; i < bag.offsets[row + 1]!; i++) if (bag.ids[i]! >= below) bag.ids[i] = encode(textOf(bag.ids[i]!));
         });
       };
     }
     const copy = createBagBuffer(capacity);
     bags.set(name, copy);
-    return (rows, placeOf) => {
-      rowByRow(rows, placeOf, (row) => {
+    return (raw, placeOf) => {
+      const bag = columnOf(raw.bags, column);
+      rowByRow(raw.rows, placeOf, (row) => {
         copy.open(row);
         for (let i = bag.offsets[row]!; i < bag.offsets[row + 1]!; i++) {
           const id = bag.ids[i]!;
@@ -163,10 +153,12 @@ function stepOf(field: EncodedField, format: EncodedFormat, source: ShardColumns
   }
 
   if (kind === 'vector') {
-    const { width, data } = raw.vectors.get(column)!;
     const to = new Float32Array(capacity * field.width);
-    (ready.vectors as Map<string, VectorColumn>).set(name, { width: field.width, data: to });
-    return (rows, placeOf) => rowByRow(rows, placeOf, (row) => field.vector!(data.subarray(row * width, (row + 1) * width), to, row * field.width));
+    vectors.set(name, { width: field.width, data: to });
+    return (raw, placeOf) => {
+      const { width, data } = raw.vectors!.get(column)!;
+      rowByRow(raw.rows, placeOf, (row) => field.vector!(data.subarray(row * width, (row + 1) * width), to, row * field.width));
+    };
   }
 
   const own = createRowBlock([{ name, kind }], capacity);
@@ -174,17 +166,17 @@ function stepOf(field: EncodedField, format: EncodedFormat, source: ShardColumns
   for (const [key, data] of own.numbers) numbers.set(key, data);
   for (const [key, data] of own.bags) bags.set(key, data);
   const reader = fieldReader(own, field);
-  const texts = columns.map((each) => {
-    const textOf = textsOf(source, each);
-    const data = raw.ids.get(each) ?? raw.numbers.get(each)!;
-    return (row: number) => textOf(data[row]!);
-  });
-  return (rows, placeOf) => {
-    rowByRow(rows, placeOf, (row) => {
+  const textsOfColumns = columns.map((each) => textsOf(source, each));
+  return (raw, placeOf) => {
+    const texts = columns.map((each, c) => {
+      const data = raw.ids.get(each) ?? columnOf(raw.numbers, each);
+      return (row: number) => textsOfColumns[c]!(data[row]!);
+    });
+    rowByRow(raw.rows, placeOf, (row) => {
       own.rows = row;
       reader.read(texts.map((textAt) => textAt(row)).join(CELL_SEPARATOR));
     });
-    own.rows = rows;
+    own.rows = raw.rows;
   };
 }
 

@@ -85,7 +85,7 @@ export async function openShardSource(shards: Shards, wanted: readonly string[])
       checkKinds(format, source, where);
       const wrongKeys = problemsOfKeys(format.keys, columns, idCountsOf(manifest), where);
       if (wrongKeys.length > 0) return Promise.reject(new UserError('data', wrongKeys));
-      return Promise.resolve(shardDataset(shards, formatView(source, format), countsByField(shards, format), format.spec.lossKeys));
+      return Promise.resolve(shardDataset(shards, formatView(source, format), { idCounts: countsByField(shards, format), lossKeys: format.spec.lossKeys }));
     },
 
     async stream(format, kept, { onProgress, signal }, take) {
@@ -93,7 +93,7 @@ export async function openShardSource(shards: Shards, wanted: readonly string[])
       const vocabularies = await readVocabularies(kept);
       const keptColumns = kept.map((name) => storedColumn(columns.get(name)!));
       // The same rows twice: as the format reads them, and as they are.
-      const keptBatches = shardDataset(shards, asStored(shards, keptColumns)).batches(STREAM_ROWS);
+      const keptBatches = shardDataset(shards, asStored(keptColumns)).batches(STREAM_ROWS);
       let done = 0;
       for await (const { batch, totalRows } of shardDataset(shards, formatView(source, format)).batches(STREAM_ROWS)) {
         const beside = kept.length === 0 ? undefined : await keptBatches.next();

@@ -1,4 +1,4 @@
-// What puts the bags of rows in another order: a module of its own, whose memory holds one column of them at a time. Where a row's
+// What puts the bags of rows in another order: a module of its own, whose memory holds one column of them, as it is and in order. Where a row's
 // items lie is no more than chance, and how many there are is too: whoever waits for one row before asking for the next waits for
 // each. So some rows are asked for together.
 
