@@ -55,8 +55,22 @@ export function decimalBefore(end: usize, length: u32): f64 {
 // @ts-ignore: decorator
 @inline
 function joined(digits: v128): v128 {
-  const tens = i16x8(10, 1, 10, 1, 10, 1, 10, 1);
-  const twos = i16x8.narrow_i32x4_s(i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_u(digits), tens), i32x4.dot_i16x8_s(i16x8.extend_high_i8x16_u(digits), tens));
-  const fours = i32x4.dot_i16x8_s(twos, i16x8(100, 1, 100, 1, 100, 1, 100, 1));
-  return i32x4.dot_i16x8_s(i16x8.narrow_i32x4_s(fours, fours), i16x8(10_000, 1, 10_000, 1, 10_000, 1, 10_000, 1));
+  const fours = foursOf(digits);
+  return eightsOf(fours, fours);
+}
+
+/** 16 digits as four numbers of four, a lane each. */
+// @ts-ignore: decorator
+@inline
+export function foursOf(digits: v128): v128 {
+  // The first of two digits is the low byte a of a lane a + 256 b: times 2561 it is 256 (10 a + b) + a, as far as the lane goes.
+  const twos = i16x8.shr_u(i16x8.mul(digits, i16x8.splat(2561)), 8);
+  return i32x4.dot_i16x8_s(twos, i16x8(100, 1, 100, 1, 100, 1, 100, 1));
+}
+
+/** Numbers of four digits as those of eight that two of them are, those of the first vector first. */
+// @ts-ignore: decorator
+@inline
+export function eightsOf(a: v128, b: v128): v128 {
+  return i32x4.dot_i16x8_s(i16x8.narrow_i32x4_s(a, b), i16x8(10_000, 1, 10_000, 1, 10_000, 1, 10_000, 1));
 }

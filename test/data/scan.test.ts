@@ -128,6 +128,16 @@ describe('the byte scanner', () => {
     );
   });
 
+  it('reads ids that are read together, whichever of them is unusual', async () => {
+    const unusual = ['', '1234567', '12345678', '123456789', '1234567890', '/', ':', '1:', '-1', '+1', '499', '500', '99999999', '00000007', '000000007'];
+    for (let place = 0; place < 5; place++) {
+      const ids = unusual.flatMap((id) => Array.from({ length: 5 }, (_, i) => (i === place ? id : String((7 * i) % 500))));
+      const { block, rejects } = await expectEqual(ids.map((id) => `${rowWith({ id })}\n`).join(''), 1 << 16, 100);
+      expect(rejects.length).toBeGreaterThan(2);
+      expect(block.rows + rejects.length).toBe(ids.length);
+    }
+  });
+
   it('reads a long file in which rows are longer than what is looked at together, blank, or left out', async () => {
     const text = Array.from({ length: 3000 }, (_, r) => {
       const line = rowWith({ unused: 'u'.repeat(r % 700 === 300 ? 140_000 : r % 90), id: `${r % 600}`, n: `${r / 8}`, word: r % 3 === 0 ? 'a' : 'none', logged: `${(r % 40) - 1}`, click: r % 5 === 0 ? '0' : '1', buy: r % 7 === 0 ? '1' : '0' });

@@ -1,12 +1,14 @@
 import { readFileSync } from 'node:fs';
+import type { AffineStep } from '../../scaling.js';
 
 /** The kernels of src/kernels/cells; places are those of bytes in their memory. */
 interface CellKernels {
   heapBase(): number;
-  cut(begin: number, end: number, separator: number, width: number, most: number, cells: number, stride: number, lines: number, line: number, next: number): number;
-  readIds(before: number, ends: number, rows: number, below: number, into: number, others: number): number;
-  readNumbers(before: number, ends: number, rows: number, into: number): void;
-  readClasses(before: number, ends: number, rows: number, into: number, others: number): number;
+  cut(begin: number, end: number, separator: number, width: number, most: number, places: number, lines: number, line: number, next: number): number;
+  readIds(cell: number, stride: number, rows: number, below: number, into: number, others: number): number;
+  readNumbers(cell: number, stride: number, rows: number, into: number): void;
+  readScaled(cell: number, stride: number, rows: number, subtract: number, divide: number, into: number, others: number): number;
+  readClasses(cell: number, stride: number, rows: number, into: number, others: number): number;
 }
 
 /** Rows that are cut and read together, and the memory that this takes. */
@@ -15,13 +17,13 @@ export interface CutRows {
   readonly most: number;
   /** All memory, in which cells have their places. */
   readonly bytes: Buffer;
-  /** Before column c, at c · most + r: the place before the cell of row r; behind it, at (c + 1) · most + r, where the cell ends. */
+  /** At r · (width + 1) + c: the place before the cell of row r and column c; behind it, where the cell ends. */
   readonly places: Uint32Array;
   /** The line of each row. */
   readonly lines: Uint32Array;
   /** What the column that was read last has: of these, the one for its kind. */
   readonly ids: Uint32Array;
-  readonly classes: Float32Array;
+  readonly floats: Float32Array;
   readonly numbers: Float64Array;
   /**
    * Takes as much of some bytes as there is room for.
@@ -37,9 +39,11 @@ export interface CutRows {
   readonly next: { readonly byte: number; readonly line: number };
   /** Reads a column of so many rows into `numbers`; NaN is something else. */
   readNumbers(column: number, rows: number): void;
-  /** Read one into `ids` or `classes`, and give of how many rows the cells are something else: `others`. */
+  /** Read one into `ids` or `floats`, and give of how many rows the cells are something else: `others`. */
   readIds(column: number, rows: number, below: number, others: Uint32Array): number;
   readClasses(column: number, rows: number, others: Uint32Array): number;
+  /** Of numbers, (number - subtract) / divide. */
+  readScaled(column: number, rows: number, step: AffineStep, others: Uint32Array): number;
 }
 
 /** Bytes that are taken at a time: they stay in a processor's own memory while they are read. */
@@ -53,6 +57,8 @@ const MOST_CELLS = 1 << 13;
 const LEAST_ROWS = 16;
 const MOST_ROWS = 1 << 10;
 const PAGE_BYTES = 1 << 16;
+/** Words behind the places of all rows that are written over. */
+const PLACES_BEHIND = 8;
 
 let compiled: WebAssembly.Module | undefined;
 
@@ -61,7 +67,7 @@ export function createCutRows(width: number, separator: number): CutRows {
   // The build's folder is as far from the sources as from what is built of them.
   compiled ??= new WebAssembly.Module(readFileSync(new URL('../../../dist/cells.wasm', import.meta.url)));
   const most = Math.max(LEAST_ROWS, Math.min(MOST_ROWS, Math.floor(MOST_CELLS / width)));
-  const sizes = { values: 8 * most, others: 4 * most, lines: 4 * most, next: 8, places: 4 * most * (width + 1), window: WORD_BYTES + WINDOW_BYTES + BEHIND };
+  const sizes = { values: 8 * most, others: 4 * most, lines: 4 * most, next: 8, places: 4 * (most * (width + 1) + PLACES_BEHIND), window: WORD_BYTES + WINDOW_BYTES + BEHIND };
   // Memory never grows: views of it stay.
   const pages = 1 + Math.ceil(Object.values(sizes).reduce((sum, size) => sum + size + 8, 0) / PAGE_BYTES);
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: false });
@@ -77,7 +83,8 @@ export function createCutRows(width: number, separator: number): CutRows {
   if (free > memory.buffer.byteLength) throw new Error(`${width} columns need ${free} bytes, and there are ${memory.buffer.byteLength}`);
   const bytes = Buffer.from(memory.buffer);
   const behind = new Uint32Array(memory.buffer, next, 2);
-  const before = (column: number): number => places + 4 * most * column;
+  const stride = 4 * (width + 1);
+  const cell = (column: number): number => places + 4 * column;
   const found = new Uint32Array(memory.buffer, others, most);
   const told = (count: number, into: Uint32Array): number => {
     for (let i = 0; i < count; i++) into[i] = found[i]!;
@@ -91,7 +98,7 @@ export function createCutRows(width: number, separator: number): CutRows {
     places: new Uint32Array(memory.buffer, places, most * (width + 1)),
     lines: new Uint32Array(memory.buffer, lines, most),
     ids: new Uint32Array(memory.buffer, values, most),
-    classes: new Float32Array(memory.buffer, values, most),
+    floats: new Float32Array(memory.buffer, values, most),
     numbers: new Float64Array(memory.buffer, values, most),
     fill(from, begin, end) {
       window = room + ((from.byteOffset + begin) % WORD_BYTES);
@@ -100,7 +107,7 @@ export function createCutRows(width: number, separator: number): CutRows {
       bytes.fill(0, windowEnd, windowEnd + BEHIND);
       return count;
     },
-    cut: (begin, line, rows) => kernels.cut(window + begin, windowEnd, separator, width, rows, places, 4 * most, lines, line, next),
+    cut: (begin, line, rows) => kernels.cut(window + begin, windowEnd, separator, width, rows, places, lines, line, next),
     next: {
       get byte() {
         return behind[0]! - window;
@@ -109,8 +116,9 @@ export function createCutRows(width: number, separator: number): CutRows {
         return behind[1]!;
       },
     },
-    readIds: (column, rows, below, into) => told(kernels.readIds(before(column), before(column + 1), rows, below, values, others), into),
-    readNumbers: (column, rows) => kernels.readNumbers(before(column), before(column + 1), rows, values),
-    readClasses: (column, rows, into) => told(kernels.readClasses(before(column), before(column + 1), rows, values, others), into),
+    readIds: (column, rows, below, into) => told(kernels.readIds(cell(column), stride, rows, below, values, others), into),
+    readNumbers: (column, rows) => kernels.readNumbers(cell(column), stride, rows, values),
+    readScaled: (column, rows, { subtract, divide }, into) => told(kernels.readScaled(cell(column), stride, rows, subtract, divide, values, others), into),
+    readClasses: (column, rows, into) => told(kernels.readClasses(cell(column), stride, rows, values, others), into),
   };
 }

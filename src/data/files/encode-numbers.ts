@@ -1,21 +1,26 @@
 import { BadValue } from '../../features/feature.js';
-import { AS_IT_IS } from '../../scaling.js';
+import { AS_IT_IS, type AffineStep } from '../../scaling.js';
 import type { DirectCells } from '../rows/column-reader.js';
 import type { OddCells } from './odd-cells.js';
 
 /** How decimal numbers are encoded, and where they go. */
 type NumberCells = Extract<DirectCells, { cell: 'number' }>;
 
+/** The one step of an encoding that subtracts and divides alone, also where it leaves numbers as they are; undefined for any other. */
+export function affineOnly({ encode, affine }: NumberCells): AffineStep | undefined {
+  return affine ?? (encode === undefined ? AS_IT_IS : undefined);
+}
+
 /**
  * Encodes numbers of a column to row `first` of a block and behind it. Those that no float of 32 bits can hold, and NaN, which is none, are left; rows are noted
  * whose number the encoding refuses.
  * @returns how many are left: those of `odd.rows`, counted from `begin`
  */
-export function encodeNumbers(values: Float64Array, begin: number, end: number, { encode, affine, into }: NumberCells, first: number, odd: OddCells): number {
-  if (encode === undefined || affine !== undefined) {
-    const { subtract, divide } = affine ?? AS_IT_IS;
-    return scaleNumbers(values, begin, end, subtract, divide, into, first, odd.rows);
-  }
+export function encodeNumbers(values: Float64Array, begin: number, end: number, cells: NumberCells, first: number, odd: OddCells): number {
+  const { into } = cells;
+  const step = affineOnly(cells);
+  if (step !== undefined) return scaleNumbers(values, begin, end, step.subtract, step.divide, into, first, odd.rows);
+  const encode = cells.encode!;
   let numOdd = 0;
   for (let row = begin; row < end; row++) {
     try {

@@ -4,7 +4,7 @@ import type { ColumnReader, DirectCells } from '../rows/column-reader.js';
 import type { LineCount, PlainBytes } from './cell-file.js';
 import { createCutRows, type CutRows } from './cell-kernels.js';
 import { cellText, cellTexts } from './cell-text.js';
-import { encodeNumbers } from './encode-numbers.js';
+import { affineOnly, encodeNumbers } from './encode-numbers.js';
 import { createOddCells, type OddCells } from './odd-cells.js';
 
 // Reads plain CSV as bytes: no quotes, one byte between cells, every line with an end. Some hundred rows are cut into cells at a time, and then read a
@@ -65,8 +65,9 @@ export function createScanner(target: ScanTarget): Scanner {
 function startScanner({ width, dialect, indices, readers, block, capacity, settle, readRow }: ScanTarget): Scanner {
   const cut = createCutRows(width, dialect.delimiter.charCodeAt(0));
   const { most, places } = cut;
+  const stride = width + 1;
   const odd = createOddCells(most, readers.length);
-  const { direct, texts } = waysOf(readers, indices, cut, odd);
+  const { direct, texts } = waysOf(readers, indices, cut, stride, odd);
 
   let bytes: Buffer = cut.bytes;
   let at = 0;
@@ -76,7 +77,7 @@ function startScanner({ width, dialect, indices, readers, block, capacity, settl
   let windowBegin = 0;
   let windowEnd = 0;
 
-  const textOf = (column: number, row: number): string => cellText(cut.bytes, places[column * most + row]! + 1, places[(column + 1) * most + row]);
+  const textOf = (column: number, row: number): string => cellText(cut.bytes, places[row * stride + column]! + 1, places[row * stride + column + 1]);
 
   const readTexts = (row: number): void => {
     odd.each(row, (c) => direct[c]!.reader.read(textOf(direct[c]!.column, row)));
@@ -98,7 +99,7 @@ function startScanner({ width, dialect, indices, readers, block, capacity, settl
     } catch (error) {
       if (!(error instanceof BadValue)) throw error;
     }
-    return readRow(cellTexts(cut.bytes.subarray(places[row]! + 1, places[width * most + row]), dialect.delimiter), line);
+    return readRow(cellTexts(cut.bytes.subarray(places[row * stride]! + 1, places[row * stride + width]), dialect.delimiter), line);
   };
 
   /** Takes rows that were cut to the block. */
@@ -152,7 +153,7 @@ function startScanner({ width, dialect, indices, readers, block, capacity, settl
 }
 
 /** The ways of cells to their readers. */
-function waysOf(readers: readonly ColumnReader[], indices: ReadonlyMap<string, number>, cut: CutRows, odd: OddCells): { readonly direct: readonly DirectColumn[]; readonly texts: readonly TextReader[] } {
+function waysOf(readers: readonly ColumnReader[], indices: ReadonlyMap<string, number>, cut: CutRows, stride: number, odd: OddCells): { readonly direct: readonly DirectColumn[]; readonly texts: readonly TextReader[] } {
   const direct: DirectColumn[] = [];
   const texts: TextReader[] = [];
   for (const reader of readers) {
@@ -160,13 +161,13 @@ function waysOf(readers: readonly ColumnReader[], indices: ReadonlyMap<string, n
     const [column] = columns as [number];
     const isShared = readers.some((other) => other !== reader && other.isKept !== true && other.columns.includes(reader.columns[0]!));
     if (reader.isKept === true || reader.direct === undefined || columns.length > 1 || isShared) texts.push({ read: reader.read, columns });
-    else direct.push({ column, reader, into: reader.direct.into, take: takeOf(reader.direct, column, cut, odd) });
+    else direct.push({ column, reader, into: reader.direct.into, take: takeOf(reader.direct, column, cut, stride, odd) });
   }
   return { direct, texts };
 }
 
-function takeOf(cells: DirectCells, column: number, cut: CutRows, odd: OddCells): DirectColumn['take'] {
-  const { most, bytes, places } = cut;
+function takeOf(cells: DirectCells, column: number, cut: CutRows, stride: number, odd: OddCells): DirectColumn['take'] {
+  const { bytes, places } = cut;
   switch (cells.cell) {
     case 'id': {
       const { into, below } = cells;
@@ -180,11 +181,20 @@ function takeOf(cells: DirectCells, column: number, cut: CutRows, odd: OddCells)
       const { into } = cells;
       return (rows, first) => {
         const numOthers = cut.readClasses(column, rows, odd.rows);
-        into.set(cut.classes.subarray(0, rows), first);
+        into.set(cut.floats.subarray(0, rows), first);
         return numOthers;
       };
     }
     case 'number': {
+      const { into } = cells;
+      const step = affineOnly(cells);
+      if (step !== undefined && into instanceof Float32Array) {
+        return (rows, first) => {
+          const numOthers = cut.readScaled(column, rows, step, odd.rows);
+          into.set(cut.floats.subarray(0, rows), first);
+          return numOthers;
+        };
+      }
       return (rows, first) => {
         cut.readNumbers(column, rows);
         return encodeNumbers(cut.numbers, 0, rows, cells, first, odd);
@@ -195,7 +205,7 @@ function takeOf(cells: DirectCells, column: number, cut: CutRows, odd: OddCells)
       return (rows, first) => {
         let numOthers = 0;
         for (let row = 0; row < rows; row++) {
-          const id = idOf(bytes, places[column * most + row]! + 1, places[(column + 1) * most + row]!);
+          const id = idOf(bytes, places[row * stride + column]! + 1, places[row * stride + column + 1]!);
           into[first + row] = id;
           // Another may be no text at all.
           if (id === 0) odd.rows[numOthers++] = row;

@@ -1,56 +1,125 @@
-// Reads the cells of a column of rows that were cut: 16 bytes at a time, those that end with the cell.
-import { areDigits, decimalBefore, digitsBefore, wholeOf } from '../digits';
+// Reads the cells of a column of rows that were cut: the bytes before their ends, of one cell or of several together.
+import { areDigits, decimalBefore, digitsBefore, eightsOf, foursOf, wholeOf } from '../digits';
 
 /** Every id of so many digits is below 2^31. */
 const MAX_ID_DIGITS: u32 = 9;
+/** So many ids are read together, of at most so many digits. */
+const TOGETHER: u32 = 4;
+const DIGITS_TOGETHER: u32 = 8;
+const END_TOGETHER: f64 = 1e8;
 const MINUS: u32 = 45;
 const ZERO: i8 = 48;
 
+/** From place n on, 8 bytes of which the last n are ones. */
+const LAST = memory.data<u8>([0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255]);
+
 /**
  * Reads ids: at most nine digits, and below a bound.
- * @param before where the cells of the column before end, or lines begin
- * @param ends where the cells of the column end
+ * @param cell where the place before the first row's cell stands, and behind it where the cell ends
+ * @param stride from there to the same of the next row
  * @param into where the ids go, 4 bytes each; what stands there for another cell means nothing
  * @param others where the rows go whose cells are something else
  * @returns how many of these there are
  */
-export function readIds(before: usize, ends: usize, rows: u32, below: f64, into: usize, others: usize): u32 {
+export function readIds(cell: usize, stride: usize, rows: u32, below: f64, into: usize, others: usize): u32 {
+  const bound = i32x4.splat(<i32>min(below, END_TOGETHER));
   let numOthers: u32 = 0;
-  for (let r: u32 = 0; r < rows; r++) {
-    const end = <usize>load<u32>(ends + 4 * r);
-    const length = <u32>end - load<u32>(before + 4 * r) - 1;
-    if (length - 1 < MAX_ID_DIGITS) {
-      const digits = digitsBefore(end, length);
-      const id = wholeOf(digits);
-      store<u32>(into + 4 * r, <u32>id);
-      if (areDigits(digits) && <f64>id < below) continue;
+  let r: u32 = 0;
+  for (; r + TOGETHER <= rows; r += TOGETHER) {
+    const second = cell + stride;
+    const third = second + stride;
+    const fourth = third + stride;
+    // Of an empty cell, one less is no small number.
+    if (max(max(lengthOf(cell) - 1, lengthOf(second) - 1), max(lengthOf(third) - 1, lengthOf(fourth) - 1)) < DIGITS_TOGETHER) {
+      const a = digitsOf(cell, second);
+      const b = digitsOf(third, fourth);
+      const ids = eightsOf(foursOf(a), foursOf(b));
+      if (areDigits(i8x16.max_u(a, b)) && i32x4.all_true(i32x4.lt_s(ids, bound))) {
+        v128.store(into + 4 * r, ids);
+        cell = fourth + stride;
+        continue;
+      }
     }
-    store<u32>(others + 4 * numOthers++, r);
+    for (let i = r; i < r + TOGETHER; i++) {
+      if (!readId(cell, below, into + 4 * i)) store<u32>(others + 4 * numOthers++, i);
+      cell += stride;
+    }
+  }
+  for (; r < rows; r++) {
+    if (!readId(cell, below, into + 4 * r)) store<u32>(others + 4 * numOthers++, r);
+    cell += stride;
   }
   return numOthers;
 }
 
+/** Bytes of a cell. */
+// @ts-ignore: decorator
+@inline
+function lengthOf(cell: usize): u32 {
+  return load<u32>(cell, 4) - load<u32>(cell) - 1;
+}
+
+/** What the bytes of two cells are as digits, at most eight each, those of the second behind those of the first; what stands before them is 0. */
+// @ts-ignore: decorator
+@inline
+function digitsOf(a: usize, b: usize): v128 {
+  const bytes = v128.load64_lane(<usize>load<u32>(b, 4) - 8, v128.load64_zero(<usize>load<u32>(a, 4) - 8), 1);
+  const last = v128.load64_lane(LAST + lengthOf(b), v128.load64_zero(LAST + lengthOf(a)), 1);
+  return v128.and(i8x16.sub(bytes, i8x16.splat(ZERO)), last);
+}
+
+/** Reads an id; false for what is none. */
+// @ts-ignore: decorator
+@inline
+function readId(cell: usize, below: f64, into: usize): bool {
+  const length = lengthOf(cell);
+  if (length - 1 >= MAX_ID_DIGITS) return false;
+  const digits = digitsBefore(load<u32>(cell, 4), length);
+  const id = wholeOf(digits);
+  store<u32>(into, <u32>id);
+  return areDigits(digits) && <f64>id < below;
+}
+
 /** Reads decimal numbers of at most 15 digits in the same way, 8 bytes each; NaN stands for other cells. */
-export function readNumbers(before: usize, ends: usize, rows: u32, into: usize): void {
+export function readNumbers(cell: usize, stride: usize, rows: u32, into: usize): void {
   for (let r: u32 = 0; r < rows; r++) {
-    const end = <usize>load<u32>(ends + 4 * r);
-    const begin = <usize>load<u32>(before + 4 * r) + 1;
-    const isNegative = load<u8>(begin) == MINUS;
-    const value = reinterpret<u64>(decimalBefore(end, <u32>(end - begin) - <u32>isNegative));
-    // NaN stays NaN with either sign.
-    store<u64>(into + 8 * r, value ^ (<u64>isNegative << 63));
+    store<f64>(into + 8 * r, numberOf(cell));
+    cell += stride;
   }
 }
 
-/** Reads 0 and 1 in the same way, as floats of 4 bytes. */
-export function readClasses(before: usize, ends: usize, rows: u32, into: usize, others: usize): u32 {
+/** Reads the same as floats of 4 bytes, of which each was less by a number and then divided by one. Where no float can hold the number itself, the cell is something else. */
+export function readScaled(cell: usize, stride: usize, rows: u32, subtract: f64, divide: f64, into: usize, others: usize): u32 {
   let numOthers: u32 = 0;
   for (let r: u32 = 0; r < rows; r++) {
-    const end = <usize>load<u32>(ends + 4 * r);
-    const length = <u32>end - load<u32>(before + 4 * r) - 1;
-    const digit = <u32>load<u8>(end - 1) - ZERO;
+    const value = numberOf(cell);
+    store<f32>(into + 4 * r, <f32>((value - subtract) / divide));
+    store<u32>(others + 4 * numOthers, r);
+    numOthers += <u32>!(abs(<f32>value) < Infinity);
+    cell += stride;
+  }
+  return numOthers;
+}
+
+// @ts-ignore: decorator
+@inline
+function numberOf(cell: usize): f64 {
+  const end = <usize>load<u32>(cell, 4);
+  const begin = <usize>load<u32>(cell) + 1;
+  const isNegative = load<u8>(begin) == MINUS;
+  const value = reinterpret<u64>(decimalBefore(end, <u32>(end - begin) - <u32>isNegative));
+  // NaN stays NaN with either sign.
+  return reinterpret<f64>(value ^ (<u64>isNegative << 63));
+}
+
+/** Reads 0 and 1 as floats of 4 bytes. */
+export function readClasses(cell: usize, stride: usize, rows: u32, into: usize, others: usize): u32 {
+  let numOthers: u32 = 0;
+  for (let r: u32 = 0; r < rows; r++) {
+    const digit = <u32>load<u8>(<usize>load<u32>(cell, 4) - 1) - ZERO;
     store<f32>(into + 4 * r, <f32>digit);
-    if (length != 1 || digit > 1) store<u32>(others + 4 * numOthers++, r);
+    if (lengthOf(cell) != 1 || digit > 1) store<u32>(others + 4 * numOthers++, r);
+    cell += stride;
   }
   return numOthers;
 }
