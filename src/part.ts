@@ -76,16 +76,18 @@ export function registry<Namespace extends Record<string, AnyPart>, Key extends 
   };
 
   const union = (extra: z.ZodRawShape): z.ZodType => {
-    const members = parts.map((part) =>
-      z
-        .strictObject({ [discriminator]: nameSchema(part.name), ...part.options, ...extra })
-        .superRefine((options, context) => report(context, part.check?.(options as never) ?? []))
-        .describe(part.summary),
-    );
+    const members = parts.map((part) => {
+      const member = z.strictObject({ [discriminator]: nameSchema(part.name), ...part.options, ...extra });
+      const checked = part.check === undefined ? member : member.superRefine((options, context) => report(context, part.check!(options as never)));
+      // As `describe` does, but for the copy: there are some two hundred members, and each command that reads a config makes them all.
+      return checked.register(z.globalRegistry, { description: part.summary });
+    });
     const [first, ...rest] = members;
     if (first === undefined) throw new Error('a registry needs a part');
     return z.discriminatedUnion(discriminator, [first, ...rest]);
   };
+
+  let plain: z.ZodType | undefined;
 
   const partOf = (spec: Spec<P, Key>): P => {
     const name = (spec as Record<string, unknown>)[discriminator] as string;
@@ -97,8 +99,11 @@ export function registry<Namespace extends Record<string, AnyPart>, Key extends 
   return {
     names: parts.map((part) => part.name),
     parts,
-    // zod cannot follow a union that is put together at run time; the members above are what `Spec` says.
-    schema: union({}) as unknown as z.ZodType<Spec<P, Key>>,
+    // Made where it is asked for: registries whose parts take options more have no use for it. zod cannot follow a union that is put together at
+    // run time; the members above are what `Spec` says.
+    get schema() {
+      return (plain ??= union({})) as unknown as z.ZodType<Spec<P, Key>>;
+    },
     schemaWith: (extra) => union(extra) as never,
     partOf,
     // The spec was parsed by this part's member of the union.

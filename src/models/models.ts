@@ -14,10 +14,10 @@ import type { ModelTask } from './model.js';
 import { widePartOf, wideOption, wideSums } from './wide.js';
 import * as all from './all.js';
 
-const parts = registry(all);
+const { names, parts, partOf, build, schemaWith } = registry(all);
 
 /** Every model by its name in the YAML, with what all of them take. */
-export const models = { ...parts, schema: parts.schemaWith({ wide: wideOption }) };
+export const models = { names, parts, partOf, build, schema: schemaWith({ wide: wideOption }) };
 export type ModelSpec = z.output<typeof models.schema>;
 
 /**
