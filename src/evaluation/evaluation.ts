@@ -42,6 +42,8 @@ export interface Collector {
   report(texts?: ReadonlyMap<string, KeyTexts>): Report;
   /** How the predictions of all rows lie that were added; `texts` as above. */
   predicted(texts?: ReadonlyMap<string, KeyTexts>): Predicted;
+  /** Both: the rows of each space are looked for once. */
+  measured(texts?: ReadonlyMap<string, KeyTexts>): { readonly report: Report; readonly predicted: Predicted };
 }
 
 /**
@@ -58,6 +60,32 @@ export function createCollector(spaces: readonly Space[], measuring: Measuring =
   );
   const { blocks, keys } = store;
   const scores = (space: Space): Scores => scoresOf(space, { blocks, keys });
+  /** Goes through the spaces, one by one: what is asked for of each is found on the same rows, which are then forgotten. */
+  const look = (texts: ReadonlyMap<string, KeyTexts>, { isMeasured = false, isBinned = false }): { readonly report: Report; readonly predicted: Predicted } => {
+    const report: Record<string, SpaceReport> = {};
+    const bins: Record<string, ScoreBins> = {};
+    for (const space of spaces) {
+      const own = scores(space);
+      if (isMeasured) report[space.name] = { ...measure(space, measuring, own), ...measureCalibration(space, scores) };
+      if (isBinned && space.type === 'classification') bins[space.name] = binScores(own);
+    }
+    // Columns and cells are called what others like.
+    const segments = new Map<string, Predicted['segments'][string]>();
+    for (const by of measuring.by) {
+      const ofColumn = new Map<string, Record<string, ScoreSums>>();
+      for (const { name, places } of segmentsOf(by, blocks, keys.get(by)!, texts.get(by))) {
+        const sums: Record<string, ScoreSums> = {};
+        ofColumn.set(name.slice(by.length + 1), sums);
+        for (const space of spaces) {
+          const own = scoresOf(space, { blocks, keys, places });
+          if (isMeasured) report[`${space.name}[${name}]`] = measure(space, measuring, own);
+          if (isBinned && space.type === 'classification') sums[space.name] = sumScores(own);
+        }
+      }
+      segments.set(by, Object.fromEntries(ofColumn));
+    }
+    return { report, predicted: { spaces: bins, segments: Object.fromEntries(segments) } };
+  };
   return {
     scores,
     blocks,
@@ -71,24 +99,9 @@ export function createCollector(spaces: readonly Space[], measuring: Measuring =
       store.append(batch, predictions);
     },
     merge: (rows) => store.take(rows),
-    report(texts = new Map()) {
-      const report: Record<string, SpaceReport> = {};
-      for (const space of spaces) report[space.name] = { ...measure(space, measuring, scores(space)), ...measureCalibration(space, scores) };
-      for (const by of measuring.by) {
-        for (const { name, places } of segmentsOf(by, blocks, keys.get(by)!, texts.get(by))) {
-          for (const space of spaces) report[`${space.name}[${name}]`] = measure(space, measuring, scoresOf(space, { blocks, keys, places }));
-        }
-      }
-      return report;
-    },
-    predicted(texts = new Map()) {
-      const classes = spaces.filter(({ type }) => type === 'classification');
-      const bySpace = <Found>(of: (scores: Scores) => Found, places?: Uint32Array): Record<string, Found> =>
-        Object.fromEntries(classes.map((space) => [space.name, of(scoresOf(space, { blocks, keys, ...(places !== undefined && { places }) }))]));
-      const bySegment = (by: string): Predicted['segments'][string] =>
-        Object.fromEntries(segmentsOf(by, blocks, keys.get(by)!, texts.get(by)).map(({ name, places }) => [name.slice(by.length + 1), bySpace(sumScores, places)]));
-      return { spaces: bySpace(binScores), segments: Object.fromEntries(measuring.by.map((by) => [by, bySegment(by)])) };
-    },
+    report: (texts = new Map()) => look(texts, { isMeasured: true }).report,
+    predicted: (texts = new Map()) => look(texts, { isBinned: true }).predicted,
+    measured: (texts = new Map()) => look(texts, { isMeasured: true, isBinned: true }),
   };
 }
 

@@ -1,4 +1,3 @@
-import { createExactSum } from './exact-sum.js';
 import { sumOf, type Scores } from './scores.js';
 
 /** Bins of one width in the logit ln(p / (1 - p)), so that rare events are told apart as finely as others: p differs by 1.6% at most within one. */
@@ -31,21 +30,23 @@ export interface ScoreBins extends ScoreSums {
  */
 export function binScores(scores: Scores): ScoreBins {
   const [negatives, truths] = [new Float64Array(COUNT), new Float64Array(COUNT)];
-  const predicted = createExactSum();
   for (const { labels, predictions } of scores) {
     for (let row = 0; row < labels.length; row++) {
-      const prediction = predictions[row]!;
-      const bin = binOf(prediction) - FIRST;
+      const bin = binOf(predictions[row]!) - FIRST;
       if (labels[row] === 1) truths[bin]!++;
       else negatives[bin]!++;
-      predicted.add(prediction);
     }
   }
-  const filled = Array.from({ length: COUNT }, (_, bin) => bin).filter((bin) => negatives[bin]! + truths[bin]! > 0);
+  const filled: number[] = [];
+  let positives = 0;
+  for (let bin = 0; bin < COUNT; bin++) {
+    if (negatives[bin]! + truths[bin]! > 0) filled.push(bin);
+    positives += truths[bin]!;
+  }
   return {
     rows: scores.rows,
-    positives: truths.reduce((sum, count) => sum + count, 0),
-    predicted: predicted.value(),
+    positives,
+    predicted: sumOf(scores, 'predictions'),
     at: filled.map((bin) => bin + FIRST),
     negatives: filled.map((bin) => negatives[bin]!),
     truths: filled.map((bin) => truths[bin]!),

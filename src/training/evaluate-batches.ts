@@ -52,5 +52,5 @@ export async function evaluateBatches(program: Program, batches: AsyncIterable<B
       signal.throwIfAborted();
     }
   });
-  return { report: collector.report(keyTexts), loss: meanLoss(sums, terms).total, predicted: collector.predicted(keyTexts), scores: (space) => collector.scores(space) };
+  return { ...collector.measured(keyTexts), loss: meanLoss(sums, terms).total, scores: (space) => collector.scores(space) };
 }
