@@ -10,7 +10,7 @@ import { WORD } from './arena.js';
 import { setClock } from './average.js';
 import { createExchange } from './exchange.js';
 import { listExchanges } from './list-exchanges.js';
-import { compile } from './compile.js';
+import { compile, type Compiled } from './compile.js';
 import { watchUpdates } from './diagnose.js';
 import { createConstantsWriter } from './constants.js';
 import { BEGIN, layOut, TABLE_BYTES } from './lay-out.js';
@@ -24,7 +24,7 @@ import { createTeam, type TeamWatch } from './team.js';
 /** Compiles a plan into one memory and lists of kernel calls over it. */
 export function compileProgram(kernels: KernelModule, plan: Plan, threads: number, watch: TeamWatch): Program {
   const { graph, seed } = plan;
-  const compiled = compile(plan, watch.tableBytes ?? TABLE_BYTES);
+  const compiled = compiledOf(plan, watch.tableBytes ?? TABLE_BYTES);
   const { arena, places, tables, lists, terms, areas, passRows, stepRows, maxRows, peers, part } = compiled;
   const clip = plan.step?.clip;
   const emulated = whyEmulated(kernels, compiled.precision);
@@ -249,9 +249,21 @@ export function compileProgram(kernels: KernelModule, plan: Plan, threads: numbe
   };
 }
 
+/** Plans that were compiled to see how large they are: most of them run next. */
+const seen = new WeakMap<Plan, Compiled>();
+
+/** Compiles a plan to be run, or takes what was seen of it, once: its arena is this program's then. */
+function compiledOf(plan: Plan, tableBytes: number): Compiled {
+  const known = seen.get(plan);
+  seen.delete(plan);
+  return known !== undefined && bytesOf(known.tables.all) <= tableBytes ? known : compile(plan, tableBytes);
+}
+
 /** Bytes of a plan's memory but for weights and optimizer. */
 export function activationBytes(plan: Plan): number {
-  const { arena, places: { weightsCount }, tables, denseSlots, average } = compile(plan);
+  const compiled = compile(plan);
+  seen.set(plan, compiled);
+  const { arena, places: { weightsCount }, tables, denseSlots, average } = compiled;
   const denseBytes = (average === undefined ? 1 : 2) * weightsCount * WORD + denseSlots.bytes;
   return arena.bytes - denseBytes - bytesOf(tables.all);
 }
