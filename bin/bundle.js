@@ -53,7 +53,7 @@ async function joinModules(out, name, modules, options, change = (code) => code)
   const input = Object.fromEntries(Object.entries(modules).map(([entry, module]) => [entry, join(out, `${module}.js`)]));
   // What yargs asks of configs that extend others, which nothing here does.
   const transform = { define: { 'import.meta.resolve': 'undefined' } };
-  const joined = await rolldown({ cwd: out, platform: 'node', input, plugins: [lateWidths, places], transform });
+  const joined = await rolldown({ cwd: out, platform: 'node', input, plugins: [lateWidths, lateAssertions, places], transform });
   const { output } = await joined.write({ dir: folder, ...options });
   await joined.close();
   return output;
@@ -80,6 +80,12 @@ function withoutMatcher(code, id) {
 }
 
 const LATE = '?late';
+/** What yargs asks of Node in the case of an error of its own alone, and what takes 3 ms to come. */
+const lateAssertions = {
+  name: 'late assertions',
+  resolveId: (source, importer) => (source === 'assert' && importer?.includes('yargs') ? { id: `${source}${LATE}` } : null),
+  load: (id) => (id === `assert${LATE}` ? ['strictEqual', 'notStrictEqual'].map((name) => `export const ${name} = (...args) => require('assert').${name}(...args);\n`).join('') : null),
+};
 /** Widths of texts that are not plain are asked for by help alone, and what finds them takes 30 ms to come: a segmenter, and classes of characters. */
 const lateWidths = {
   name: 'late widths',
@@ -88,5 +94,5 @@ const lateWidths = {
     const { id } = await this.resolve(source, importer, { skipSelf: true });
     return `${id}${LATE}`;
   },
-  load: (id) => (id.endsWith(LATE) ? `export default (text, options) => (/^[ -~]*$/.test(text) ? text.length : require(${JSON.stringify(id.slice(0, -LATE.length))}).default(text, options));` : null),
+  load: (id) => (id.endsWith(LATE) && id !== `assert${LATE}` ? `export default (text, options) => (/^[ -~]*$/.test(text) ? text.length : require(${JSON.stringify(id.slice(0, -LATE.length))}).default(text, options));` : null),
 };
