@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import { parse } from 'yaml';
 import { wallClockMs } from './clock.js';
 import { changesOf } from './config/changes.js';
+import type { Experiment } from './config/experiment.js';
 import { parseConfig } from './config/load.js';
 import { writeFileAtomic } from './disk.js';
 import { userError } from './errors.js';
@@ -21,6 +22,8 @@ export interface ReportOptions {
   readonly runs: readonly string[];
   /** By default report.html, in the folder of the one run or in the working directory. */
   readonly out?: string | undefined;
+  /** What the configs of runs say, by their paths as they are given, where it is known: others are read from their folders. */
+  readonly known?: ReadonlyMap<string, Experiment>;
 }
 
 /**
@@ -28,11 +31,12 @@ export interface ReportOptions {
  * @returns its path
  * @throws UserError (usage) for what is no run; (disk)
  */
-export async function report({ runs, out }: ReportOptions): Promise<string> {
-  const folders = [...new Set(runs.map(folderOf))];
+export async function report({ runs, out, known }: ReportOptions): Promise<string> {
+  const experiments = new Map(runs.map((run) => [folderOf(run), known?.get(run)]));
+  const folders = [...experiments.keys()];
   const path = out ?? (folders.length === 1 ? join(folders[0]!, REPORT) : REPORT);
   const names = namesOf(folders);
-  await writeFileAtomic(path, reportPage(folders.map((folder, r) => readReportedRun(folder, names[r]!, askedOf(folder), wallClockMs()))));
+  await writeFileAtomic(path, reportPage(folders.map((folder, r) => readReportedRun(folder, names[r]!, askedOf(folder, experiments.get(folder)), wallClockMs()))));
   return path;
 }
 
@@ -51,11 +55,11 @@ function namesOf(folders: readonly string[]): readonly string[] {
 }
 
 /** What a run's config says; as it stands where it is none of this version's. */
-function askedOf(folder: string): Pick<ReportedRun, 'changes' | 'config'> {
+function askedOf(folder: string, known: Experiment | undefined): Pick<ReportedRun, 'changes' | 'config'> {
   const path = join(folder, RESOLVED);
-  const text = existsSync(path) ? readFileSync(path, 'utf8') : '{}';
+  const text = known === undefined && existsSync(path) ? readFileSync(path, 'utf8') : '{}';
   try {
-    const experiment = parseConfig(text, path);
+    const experiment = known ?? parseConfig(text, path);
     const changes = changesOf(experiment).map(({ key, value, byDefault }) => ({ key, value: shown(value), byDefault: byDefault === undefined ? undefined : shown(byDefault) }));
     return { changes, config: textsOf(experiment) };
   } catch {

@@ -50,7 +50,7 @@ export async function train({ experiment, source }: LoadedConfig, { peers = ALON
   const start = startOf(experiment, format.fields, peers);
   const config = dumpConfig(experiment);
   const tell = (notice: string): void => observer.onNotice(notice);
-  const run = await openSharedRun({ ...options, configName: experiment.name, runs: experiment.runs, track: experiment.track, source, config, engine, compareConfig: comparisonWith(experiment), originOf: start.originOf }, peers, tell);
+  const run = await openSharedRun({ ...options, configName: experiment.name, runs: experiment.runs, track: experiment.track, source, config, values: experiment, engine, compareConfig: comparisonWith(experiment), originOf: start.originOf }, peers, tell);
   const { folder, log } = run;
 
   const policy = rejectPolicy(data, log.rejectsPath);

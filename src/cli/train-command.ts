@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { loadConfig } from '../config/load.js';
+import { loadConfig, type LoadedConfig } from '../config/load.js';
 import { parseOverride } from '../config/overrides.js';
 import type { Device } from '../engines/device.js';
 import { EXIT_CODES, userError } from '../errors.js';
@@ -40,7 +40,8 @@ export async function runTrain({ config, set, device, threads, name, runDir, res
   const { screen, notice, result } = peers.rank === 0 ? createOutput(json, level) : createOutput(false, 'error');
   let start: TrainStart | undefined;
   return untilStopped((signal) => notice(`${signal}: ending after this step; once more to quit at once`), async (stop) => {
-    const load = () => loadConfig(config ?? configOf(resume), set.map(parseOverride));
+    let loaded: LoadedConfig | undefined;
+    const load = async (): Promise<LoadedConfig> => (loaded = await loadConfig(config ?? configOf(resume), set.map(parseOverride)));
     const trained = await peers.together(async () => train(await load(), { device, threads: threads ?? peers.threads, peers, name, runDir, resume, verifyData, overrides: set, signal: stop.signal }, {
       onRead: ({ what, share }) => screen.live(() => shareLine(what, share)),
       onNotice: notice,
@@ -67,7 +68,7 @@ export async function runTrain({ config, set, device, threads, name, runDir, res
       screen.print(`${screen.bold('test')}, with the weights of epoch ${bestEpoch}, step ${count(bestStep)}\n${reportTable('test', metrics['test'], screen)}`);
     }
     screen.print(`run folder ${run}`);
-    if (report && peers.rank === 0) await draw(run, screen.print, notice);
+    if (report && peers.rank === 0) await draw(run, loaded!.experiment, screen.print, notice);
     result(trained);
     return EXIT_CODES.done;
   });
@@ -80,11 +81,11 @@ function refuseTwoRuns(resume: string | undefined, others: Readonly<Record<strin
 }
 
 /** Draws a run that has ended; it has what it has, whatever becomes of its picture. */
-async function draw(run: string, print: (text: string) => void, notice: (text: string) => void): Promise<void> {
+async function draw(run: string, experiment: LoadedConfig['experiment'], print: (text: string) => void, notice: (text: string) => void): Promise<void> {
   try {
     // Loaded only then.
     const { report } = await import('../report.js');
-    print(`report ${await report({ runs: [run] })}`);
+    print(`report ${await report({ runs: [run], known: new Map([[run, experiment]]) })}`);
   } catch (error) {
     notice(`the run could not be drawn: ${error instanceof Error ? error.message : String(error)}; mtl report ${run} tries again`);
   }

@@ -1,6 +1,5 @@
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { parse } from 'yaml';
 import { isTemporary, removeTemporary } from '../disk.js';
 import type { Program, ProgramState } from '../engines/engine.js';
 import { systemCode, UserError, userError } from '../errors.js';
@@ -22,6 +21,8 @@ import { trackedLog } from './tracked-log.js';
 export interface RunRequest extends RunPlace, Omit<LogRequest, 'origin'> {
   /** Where else it is written down. */
   readonly track: TrackOptions;
+  /** Every value that the config says. */
+  readonly values: object;
   /** The folder of a run that goes on, or AUTO. */
   readonly resume?: string | undefined;
   /**
@@ -97,7 +98,7 @@ export async function openRun(request: RunRequest, tell: (notice: string) => voi
     const origin = originOfNew ?? (resumed === undefined ? await request.originOf?.() : undefined);
     if (origin !== undefined) state.of(originSection, () => origin);
     const plainLog = await openRunLog(folder, { ...request, origin }, state.of(logSection, () => ({ metricsBytes: 0 })), resumed === undefined);
-    const hparams = new Map([...leavesOf((parse(request.config) ?? {}) as object)].map(([key, text]) => [key, hparamOf(text)]));
+    const hparams = new Map([...leavesOf(request.values)].map(([key, text]) => [key, hparamOf(text)]));
     const tracked = trackedLog(plainLog, openTrackers(request.track, { folder, name: request.configName, hparams, stateOf: state.of, tell }));
     const { log } = tracked;
     const begin: OpenRun['begin'] = async (data) => {

@@ -48,6 +48,13 @@ describe('the report of a run', () => {
     expect(one).toContain('gate of ctr');
   });
 
+  it('is the same when it is drawn again, from the folder alone', async () => {
+    for (const run of ['a', 'b']) {
+      expect(await report({ runs: [run], out: 'again.html' })).toBe('again.html');
+      expect(readFileSync('again.html', 'utf8')).toBe(readFileSync(join(run, 'report.html'), 'utf8'));
+    }
+  });
+
   it('tells what was measured, and what the config says beside the defaults', () => {
     const page = readFileSync(join('a', 'report.html'), 'utf8');
     const { metrics } = JSON.parse(readFileSync(join('a', 'summary.json'), 'utf8')) as { metrics: { test: Record<string, { auc: number }> } };

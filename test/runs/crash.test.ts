@@ -90,7 +90,7 @@ describe('a save that is cut short', () => {
 
 describe('a start that is cut short', () => {
   const start = (runDir: string): Promise<OpenRun> =>
-    openRun({ configName: 'x', runDir, resume: AUTO, source: '', config: '', overrides: [], track: { tensorboard: true }, engine: { name: '', description: '' }, compareConfig: () => [] }, quiet);
+    openRun({ configName: 'x', runDir, resume: AUTO, source: '', config: '', values: {}, overrides: [], track: { tensorboard: true }, engine: { name: '', description: '' }, compareConfig: () => [] }, quiet);
 
   it.each(['dies within', 'dies after'] as const)('leaves a folder in which --resume auto starts anew, wherever it %s an operation', async (fate) => {
     const counted = await start(join(scratchFolder(), 'run'));
