@@ -5,7 +5,7 @@ import { dirname, join, relative, sep } from 'node:path';
 import { rolldown } from 'rolldown';
 
 /** Modules that something begins with, below the folder of the build: the library, and the threads. The command line has a bundle of its own. */
-const BEGINNINGS = ['index', 'engines/simd/guard', 'engines/simd/worker', 'engines/webgpu/lists/worker', 'data/encoding/encode-worker', 'prepare/worker', 'serve/predict-worker'];
+const BEGINNINGS = ['index', 'engines/simd/guard', 'engines/simd/worker', 'engines/webgpu/lists/worker', 'data/batches/order-worker', 'data/encoding/encode-worker', 'prepare/worker', 'serve/predict-worker'];
 /** Packages that most commands need; none of them looks for a file beside itself. */
 const JOINED = ['csv-parse', 'csv-stringify', 'd3-format', 'd3-scale', 'd3-shape', 'fastest-levenshtein', 'fzstd', 'hyparquet', 'hyparquet-compressors', 'hyparquet-writer', 'pino', 'protobufjs/minimal.js', 'tinyglobby', 'xxhash-wasm', 'yaml', 'yargs', 'zod'];
 

@@ -42,6 +42,8 @@ export interface Thread {
 export function startThread(module: string, about?: unknown, signal?: AbortSignal): Thread {
   // Threads run what was built, also where this file runs from its source.
   const worker = new Worker(new URL(`../dist/${module}`, import.meta.url), { execArgv: [], workerData: about });
+  // Who waits for an answer keeps the process; a thread that is asked nothing does not.
+  worker.unref();
   /** Requests without an answer, the oldest first. */
   const asked: { readonly resolve: (result: unknown) => void; readonly reject: (error: Error) => void }[] = [];
   let failure: Error | undefined;
@@ -53,6 +55,7 @@ export function startThread(module: string, about?: unknown, signal?: AbortSigna
   const onAbort = (): void => fail(signal!.reason as Error);
   worker.on('message', (reply: Reply) => {
     const request = asked.shift();
+    if (asked.length === 0) worker.unref();
     if ('result' in reply) request?.resolve(reply.result);
     else request?.reject('problems' in reply ? new UserError(reply.kind, reply.problems) : new Error(reply.bug));
   });
@@ -64,6 +67,7 @@ export function startThread(module: string, about?: unknown, signal?: AbortSigna
     ask: (request, transfer = []) =>
       new Promise((resolve, reject) => {
         if (failure !== undefined) return reject(failure);
+        worker.ref();
         worker.postMessage(request, transfer);
         asked.push({ resolve, reject });
       }),

@@ -60,7 +60,7 @@ export async function train({ experiment, source }: LoadedConfig, { peers = ALON
   const finish = (end: TrainResult['end']): Promise<TrainResult> => log.end({ end, name: experiment.name, model: model.name, seed, monitor: training.monitor, metrics, numRejects: policy.count }, loop);
   /** Saves where training stands, while it does. */
   let saver: Saver | undefined;
-  let dispose: (() => void) | undefined;
+  let dispose: (() => Promise<unknown>) | undefined;
   try {
     const reading = { policy, sharing: { peers, policy: rejectPolicy(data) }, onNotice: tell, cache: { folder: data.cache, onNotice: tell }, verifyData: options.verifyData, onProgress: (progress: ReadProgress) => observer.onRead(progress), threads: options.threads, signal: options.signal };
     const { encoded, train: trainSet, valid: validSet, test: testSet, unknown, facts } = await openEncoded(sources, format, run.resumed?.fitted ?? start.grow(await sources.train.fit(format, reading)), reading, start.keepScales(run.state.of(dataSection, firstDataState)));
@@ -72,7 +72,7 @@ export async function train({ experiment, source }: LoadedConfig, { peers = ALON
     observer.onStart(begun);
     log.event('start', begun);
     const program = engine.compile(plan, tell);
-    dispose = () => program.dispose();
+    dispose = () => trainSet.close().finally(() => program.dispose());
     if (run.resumed === undefined) start.begin(program, log, tell);
     else run.resumed.restore(program);
     const stepper = createStepper({ program, training, seed, terms: graph.terms, stateOf: run.state.of });
@@ -114,7 +114,7 @@ export async function train({ experiment, source }: LoadedConfig, { peers = ALON
     for (const each of errors) log.failure(each);
     throw errors[0];
   } finally {
-    dispose?.();
+    await dispose?.();
     await run.release();
   }
 }

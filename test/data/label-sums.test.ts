@@ -30,6 +30,7 @@ function datasetOf(labelCounts: Readonly<Record<string, number>>) {
       reads++;
       for (const begin of [0, 3]) yield Promise.resolve({ rows: 3, labels: new Map([...labels].map(([name, values]) => [name, Float32Array.from(values.slice(begin, begin + 3))])) });
     },
+    close: () => Promise.resolve(),
   };
   return { dataset, reads: () => reads };
 }

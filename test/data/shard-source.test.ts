@@ -1,11 +1,14 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Batch } from '../../src/batch.js';
+import { shardDataset } from '../../src/data/batches/dataset.js';
 import { isSameContent, type Fingerprint } from '../../src/data/files/fingerprint.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
 import type { BlockColumn } from '../../src/data/rows/row-block.js';
 import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
+import { openShards } from '../../src/data/shards/reader.js';
+import { formatView } from '../../src/data/shards/shard-view.js';
 import { writeShards } from '../../src/data/shards/writer.js';
 import { openSource } from '../../src/data/sources/open-source.js';
 import { featureTypes } from '../../src/features/feature-types.js';
@@ -172,5 +175,25 @@ describe('a folder of shards as a source', () => {
     const { folder } = await bothSources(change);
     await expect(read(folder, groups)).rejects.toThrow(message);
     await expect(read(folder, groups)).rejects.toMatchObject({ exitCode: 3 });
+  });
+
+  it.each<[string, number, (batch: Batch) => void, RegExp]>(
+    [1, 2].flatMap((threads): [string, number, (batch: Batch) => void, RegExp][] => [
+      ['a label beyond 0 and 1', threads, ({ labels }) => (labels.get('click')![70] = 2), /shard-00001\.safetensors, row 6: column 'click': expected 0 or 1, found 2/],
+      ['a number that a scale cannot take', threads, ({ numbers }) => (numbers.get('price')![203] = -1), /shard-00003\.safetensors, row 11: column 'price': expected a number above -1/],
+    ]),
+  )('has %s where it was read, also where rows are put in order, by one of %d threads', async (_, threads, change, message) => {
+    const { folder } = await bothSources(change);
+    const format = rowFormatOf({ tasks, groups: [featureTypes.schema.parse({ type: 'numeric', fields: ['price'], scaling: 'log1p' })] });
+    const fitted = await (await openSource(folder, columnsOf(format))).fit(format, { policy: refuseBadRows });
+    const shards = (await openShards(folder))!;
+    const view = formatView({ columns: new Map(shards.manifest.columns.map((column) => [column.name, column])), vocabularies: new Map() }, encodedFormat(format, fitted));
+    const dataset = shardDataset(shards, view, { threads, threadedRows: 1 });
+    onTestFinished(() => dataset.close());
+    const readAll = async (): Promise<void> => {
+      for await (const { batch } of dataset.batches(8, { seed: 1, epoch: 1, window: 128 })) expect(batch.rows).toBeLessThanOrEqual(8);
+    };
+    await expect(readAll()).rejects.toThrow(message);
+    await expect(readAll()).rejects.toMatchObject({ exitCode: 3 });
   });
 });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { BagColumn } from '../../src/batch.js';
 import { shardDataset } from '../../src/data/batches/dataset.js';
 import type { Shuffle } from '../../src/data/batches/pass.js';
@@ -161,7 +161,7 @@ async function readRows(batches: ReturnType<ReturnType<typeof shardDataset>['bat
 
 const inBits = (rows: readonly Row[]): Row[] => rows.map((row) => ({ ...row, seen: { ids: row.seen.ids, weights: bits(row.seen.weights) }, rare: { ids: row.rare.ids, weights: bits(row.rare.weights) } }));
 
-describe('an epoch of shuffled rows', () => {
+describe.each([1, 2])('an epoch of shuffled rows, with threads: %d', (threads) => {
   it.each<[string, number, number, number, number]>([
     ['windows of several batches and shards, the last one short', 1003, 64, 30, 200],
     ['windows smaller than a batch', 500, 64, 48, 10],
@@ -173,7 +173,8 @@ describe('an epoch of shuffled rows', () => {
   ])('has the rows of the plain order, whole: %s', async (_, count, rowsPerShard, batchSize, window) => {
     const rows = drawRows(count, 1);
     const shards = await shardsOf(rows, rowsPerShard);
-    const dataset = shardDataset(shards, asStored(COLUMNS));
+    const dataset = shardDataset(shards, asStored(COLUMNS), { threads, threadedRows: 1 });
+    onTestFinished(() => dataset.close());
     for (const epoch of [1, 2]) {
       const shuffle = { seed: 5, epoch, window };
       const expected = inBits(plainOrder(rows, rowsPerShard, batchSize, shuffle));

@@ -42,6 +42,7 @@ function datasetOf(count: number): Dataset {
     async *labels() {
       yield Promise.resolve(block);
     },
+    close: () => Promise.resolve(),
   };
 }
 

@@ -1,5 +1,7 @@
+import { availableParallelism } from 'node:os';
 import { column, sliceRows, type Batch, type BatchRead } from '../../batch.js';
 import { groupColumn, keyColumn, numberGroups, type KeyTexts } from '../../row-key.js';
+import { fewerThreads } from '../../thread.js';
 import { blockRows, createRowBlock } from '../rows/row-block.js';
 import type { LeftOut } from '../rows/row-rule.js';
 import type { IdCounts } from '../shards/id-counts.js';
@@ -9,7 +11,7 @@ import { leftOutOf } from '../shards/left-out.js';
 import type { Shards } from '../shards/reader.js';
 import type { Finish, ShardView } from '../shards/shard-view.js';
 import { pieceAt, type Shuffle } from './pass.js';
-import { plainPieces, shuffledPieces, type Pieces } from './pieces.js';
+import { plainPieces, shuffledPieces, threadedPieces, type Pieces } from './pieces.js';
 
 /** Where to start. */
 export interface BatchRange {
@@ -32,6 +34,8 @@ export interface Dataset {
   batches(batchSize: number, shuffle?: Shuffle, range?: BatchRange): AsyncGenerator<BatchRead>;
   /** The labels of all rows, of so many at a time as suits; next to nothing is read beside them. Valid until the next are asked for. */
   labels(): AsyncGenerator<Pick<Batch, 'rows' | 'labels'>>;
+  /** Ends what was kept for the next batches: where rows were shuffled, a thread may be. There are none to come. */
+  close(): Promise<void>;
 }
 
 /** Rows that are read at a time where nothing is shuffled and rows are not wide. */
@@ -43,18 +47,41 @@ export interface DatasetOptions {
   readonly idCounts?: Dataset['idCounts'];
   /** Columns whose groups batches have as labels. */
   readonly lossKeys?: readonly string[] | undefined;
+  /** Threads that there are for all that is done at once; where there are several, a further one puts many rows in order. */
+  readonly threads?: number | undefined;
+  /** Rows from which on they are many. */
+  readonly threadedRows?: number;
+  /** Told where the thread cannot start. */
+  readonly onNotice?: ((text: string) => void) | undefined;
 }
 
+/** Fewer are in order before a thread has started. */
+const THREADED_ROWS = 1 << 18;
+
 /** Shards as a data set. While batches of some rows are given out, the next ones are read. */
-export function shardDataset(shards: Shards, view: ShardView, { idCounts = new Map(), lossKeys = [] }: DatasetOptions = {}): Dataset {
+export function shardDataset(shards: Shards, view: ShardView, { idCounts = new Map(), lossKeys = [], threads = availableParallelism(), threadedRows = THREADED_ROWS, onNotice }: DatasetOptions = {}): Dataset {
   const { manifest } = shards;
   const { rows } = manifest;
   // Memory is used again from epoch to epoch: fresh pages cost more than what is written into them.
-  let spare: { readonly window: number; readonly isShuffled: boolean; readonly pieces: Pieces; readonly finish: Finish } | undefined;
+  let spare: { readonly window: number; readonly batchSize: number; readonly isShuffled: boolean; readonly pieces: Pieces; readonly finish: Finish } | undefined;
 
-  const begin = (window: number, isShuffled: boolean): NonNullable<typeof spare> => {
-    const pieces = isShuffled ? shuffledPieces(shards, view, window) : plainPieces(shards, view, window);
-    return { window, isShuffled, pieces, finish: view.createFinish(pieces.sizes.piece) };
+  const shuffled = (window: number, batchSize: number): Pieces => {
+    if (threads === 1 || rows < threadedRows) return shuffledPieces(shards, view, window);
+    try {
+      return threadedPieces(shards, view, window, batchSize);
+    } catch (error) {
+      onNotice?.(fewerThreads(error, threads));
+      return shuffledPieces(shards, view, window);
+    }
+  };
+  /** Memory for rows, of before where that suits. */
+  const take = async (window: number, batchSize: number, isShuffled: boolean): Promise<NonNullable<typeof spare>> => {
+    const last = spare;
+    spare = undefined;
+    if (last?.window === window && last.batchSize === batchSize && last.isShuffled === isShuffled) return last;
+    await last?.pieces.close();
+    const pieces = isShuffled ? shuffled(window, batchSize) : plainPieces(shards, view, window);
+    return { window, batchSize, isShuffled, pieces, finish: view.createFinish(pieces.sizes.piece) };
   };
 
   return {
@@ -67,10 +94,9 @@ export function shardDataset(shards: Shards, view: ShardView, { idCounts = new M
       // Whole batches, so that only the last one may be short; no more than there are.
       const window = Math.min(Math.max(1, Math.ceil((shuffle?.window ?? blockRows(view.rawColumns, READ_AHEAD_ROWS)) / batchSize)), Math.ceil(rows / batchSize)) * batchSize;
       const isShuffled = shuffle !== undefined;
-      const own = spare?.window === window && spare.isShuffled === isShuffled ? spare : begin(window, isShuffled);
-      spare = undefined;
+      const own = await take(window, batchSize, isShuffled);
       const { pieces, finish } = own;
-      const take = (from: number): Promise<Batch> | undefined => {
+      const takePiece = (from: number): Promise<Batch> | undefined => {
         if (from >= rows) return undefined;
         const taken = pieces.take(from, shuffle);
         // What fails is thrown where it is awaited.
@@ -78,21 +104,23 @@ export function shardDataset(shards: Shards, view: ShardView, { idCounts = new M
         return taken;
       };
       let at = skipBatches * batchSize;
-      let next = take(pieceAt(pieces.sizes, rows, at).begin);
+      let next = takePiece(pieceAt(pieces.sizes, rows, at).begin);
       try {
         while (next !== undefined) {
           const { begin: from, end } = pieceAt(pieces.sizes, rows, at);
           const raw = await next;
           const block = finish(raw, (row) => pieces.placeOf(from + row, shuffle));
-          if (pieces.ahead > 0) next = take(end);
+          if (pieces.ahead > 0) next = takePiece(end);
           for (; at < end; at += batchSize) {
             yield { batch: withGroups(sliceRows(block, at - from, Math.min(at + batchSize, end) - from), lossKeys), totalRows: rows };
           }
           at = end;
-          if (pieces.ahead === 0) next = take(end);
+          if (pieces.ahead === 0) next = takePiece(end);
         }
       } finally {
         await pieces.settle();
+        // Two may have read at once.
+        await spare?.pieces.close();
         spare = own;
       }
     },
@@ -106,6 +134,11 @@ export function shardDataset(shards: Shards, view: ShardView, { idCounts = new M
         await shards.read([{ shard, begin: 0, end }], columns, block, true);
         yield block;
       }
+    },
+
+    async close() {
+      await spare?.pieces.close();
+      spare = undefined;
     },
   };
 }

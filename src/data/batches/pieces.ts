@@ -1,10 +1,11 @@
 import type { Batch } from '../../batch.js';
-import { createRowBlock } from '../rows/row-block.js';
-import { rowFormatOf } from '../rows/row-format.js';
+import { startThread } from '../../thread.js';
+import { createRowBlock, type BlockColumn } from '../rows/row-block.js';
+import { rowFormatOf, type FormatSpec } from '../rows/row-format.js';
 import { checkRows } from '../shards/check-shard-rows.js';
-import type { Shards } from '../shards/reader.js';
+import type { ShardFolder, Shards } from '../shards/reader.js';
 import type { ShardView } from '../shards/shard-view.js';
-import { createOrderedReader } from './ordered-reader.js';
+import { createOrderedReader, type OrderSizes } from './ordered-reader.js';
 import { drawOrder, partsOf, passOf, placeOf, type PieceSizes, type Shuffle } from './pass.js';
 
 /** The rows of epochs, some whole batches at a time, in the order in which they are given out; one epoch after the other. */
@@ -21,7 +22,29 @@ export interface Pieces {
   placeOf(row: number, shuffle: Shuffle | undefined): string;
   /** Waits until nothing is read any more. */
   settle(): Promise<void>;
+  /** Gives back what lies outside the garbage collector's reach. */
+  close(): Promise<void>;
 }
+
+/** What a thread must know that puts rows in order. */
+export interface OrderSpec {
+  readonly folders: readonly ShardFolder[];
+  readonly columns: readonly BlockColumn[];
+  readonly spec: FormatSpec | undefined;
+  readonly sizes: OrderSizes;
+}
+
+/** Asks it for a piece: the row of an epoch with which it begins. */
+export interface OrderRequest {
+  readonly seed: number;
+  readonly epoch: number;
+  readonly begin: number;
+}
+
+/** Pieces of a window that a thread puts in order one by one: two that are kept take what one window does. More of them are farther apart in memory. */
+const THREAD_PIECES = 2;
+
+const NOTHING_TO_CLOSE = (): Promise<void> => Promise.resolve();
 
 /** Windows of rows as they lie in shards: one is read while another is in use. */
 export function plainPieces(shards: Shards, { rawColumns, spec }: ShardView, window: number): Pieces {
@@ -46,6 +69,7 @@ export function plainPieces(shards: Shards, { rawColumns, spec }: ShardView, win
     async settle() {
       await last?.catch(() => undefined);
     },
+    close: NOTHING_TO_CLOSE,
   };
 }
 
@@ -53,7 +77,24 @@ export function plainPieces(shards: Shards, { rawColumns, spec }: ShardView, win
 export function shuffledPieces(shards: Shards, { rawColumns, spec }: ShardView, window: number): Pieces {
   const sizes = { window, piece: window, kept: 1 };
   const { take, settle } = createOrderedReader(shards, rawColumns, spec && rowFormatOf(spec), sizes);
-  return { sizes, ahead: 0, take: (begin, shuffle) => take(shuffle!, begin), placeOf: placeInOrder(shards, window), settle };
+  return { sizes, ahead: 0, take: (begin, shuffle) => take(shuffle!, begin), placeOf: placeInOrder(shards, window), settle, close: NOTHING_TO_CLOSE };
+}
+
+/** The same by a thread of its own, in pieces of whole batches: it takes what the threads that train leave idle. */
+export function threadedPieces(shards: Shards, { rawColumns, spec }: ShardView, window: number, batchSize: number): Pieces {
+  const sizes = { window, piece: Math.ceil(window / THREAD_PIECES / batchSize) * batchSize, kept: 2 };
+  const thread = startThread('data/batches/order-worker.js', { folders: shards.folders, columns: rawColumns, spec, sizes } satisfies OrderSpec);
+  let last: Promise<Batch> | undefined;
+  return {
+    sizes,
+    ahead: 1,
+    take: (begin, shuffle) => (last = thread.ask({ seed: shuffle!.seed, epoch: shuffle!.epoch, begin } satisfies OrderRequest) as Promise<Batch>),
+    placeOf: placeInOrder(shards, window),
+    async settle() {
+      await last?.catch(() => undefined);
+    },
+    close: () => thread.close(),
+  };
 }
 
 /** Where a row of an epoch was read. The order is drawn once more for it: only what is bad has its place told. */

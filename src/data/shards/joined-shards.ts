@@ -24,6 +24,7 @@ export function joinedShards(all: readonly Shards[]): Shards {
       shards: all.flatMap(({ folder: own, manifest }) => manifest.shards.map((shard) => ({ ...shard, file: relative(folder, join(own, shard.file)) }))),
       about: { [LEFT_OUT]: Object.fromEntries(sumOfLeftOut(all)), idCounts: Object.fromEntries(sumOfIdCounts(all)), [LABEL_COUNTS]: Object.fromEntries(sumOfLabelCounts(all)), [KEY_TEXTS]: storedKeyTexts(allKeyTexts(all)) },
     },
+    folders: all.flatMap(({ folders }) => folders),
     async read(parts, columns, block, isGlance) {
       // Rows are appended in their order, so that folders are read one behind the other.
       for (let at = 0; at < parts.length; ) {

@@ -13,9 +13,17 @@ export interface ShardRows {
   readonly end: number;
 }
 
+/** A folder, and what is in it. */
+export interface ShardFolder {
+  readonly folder: string;
+  readonly manifest: Manifest;
+}
+
 /** A folder of shards, ready to be read. */
 export interface Shards {
   readonly folder: string;
+  /** What another thread needs to read the same: one folder, or several as one. */
+  readonly folders: readonly ShardFolder[];
   readonly manifest: Manifest;
   /**
    * Appends the rows of all parts to a block that has room for them; nothing else may use it meanwhile.
@@ -32,7 +40,11 @@ export interface Shards {
  */
 export async function openShards(folder: string): Promise<Shards | undefined> {
   const manifest = await readManifest(folder);
-  if (manifest === undefined) return undefined;
+  return manifest && shardsIn({ folder, manifest });
+}
+
+/** The shards of a folder whose manifest is known. */
+export function shardsIn({ folder, manifest }: ShardFolder): Shards {
   const files = new Map<number, Promise<TensorFile>>();
   const fileOf = (shard: number): Promise<TensorFile> => {
     const file = files.get(shard) ?? openSafetensors(join(folder, manifest.shards[shard]!.file), BLAME_DATA);
@@ -54,6 +66,8 @@ export async function openShards(folder: string): Promise<Shards | undefined> {
   return {
     folder,
     manifest,
+    // What the writer tells beside is nothing that is read by.
+    folders: [{ folder, manifest: { ...manifest, about: {} } }],
     async read(parts, columns, block, isGlance = false) {
       const sources = await Promise.all(
         parts.map(async ({ shard, begin, end }): Promise<Source> => {

@@ -153,7 +153,7 @@ export async function openCellSource(files: readonly DataFile[], columns: readon
       });
       const shards = joinedShards(all);
       if (shards.manifest.rows === 0) throw noRows(files.map((file) => file.path), leftOutOf(shards.manifest), format.spec.filter);
-      return shardDataset(shards, asStored(blockColumns(format)), { idCounts: idCountsOf(shards.manifest), lossKeys: format.spec.lossKeys });
+      return shardDataset(shards, asStored(blockColumns(format)), { idCounts: idCountsOf(shards.manifest), lossKeys: format.spec.lossKeys, threads: reading.threads, onNotice: reading.onNotice });
     },
 
     async stream(format, kept, reading, take) {

@@ -81,11 +81,11 @@ export async function openShardSource(shards: Shards, wanted: readonly string[])
       return Object.fromEntries([...fits].map(([name, fit]) => [name, fit.finish()])) satisfies Fitted;
     },
 
-    dataset(format) {
+    dataset(format, { threads, onNotice }) {
       checkKinds(format, source, where);
       const wrongKeys = problemsOfKeys(format.keys, columns, idCountsOf(manifest), where);
       if (wrongKeys.length > 0) return Promise.reject(new UserError('data', wrongKeys));
-      return Promise.resolve(shardDataset(shards, formatView(source, format), { idCounts: countsByField(shards, format), lossKeys: format.spec.lossKeys }));
+      return Promise.resolve(shardDataset(shards, formatView(source, format), { idCounts: countsByField(shards, format), lossKeys: format.spec.lossKeys, threads, onNotice }));
     },
 
     async stream(format, kept, { onProgress, signal }, take) {
