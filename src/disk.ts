@@ -170,7 +170,7 @@ export interface FileDigest {
 }
 
 /** One write: large enough to be fast, small enough that signals are heard between two of them, and that it is in a processor's own memory still when it is written. */
-const PIECE_BYTES = 1 << 20;
+export const PIECE_BYTES = 1 << 20;
 
 /**
  * Writes a file and syncs it.
@@ -217,7 +217,7 @@ export async function writeDirect(path: string, parts: Iterable<Uint8Array>): Pr
 }
 
 /** The digests of bytes as they pass. */
-async function createDigests(): Promise<{ update(piece: Uint8Array): void; all(): FileDigest & Content }> {
+export async function createDigests(): Promise<{ update(piece: Uint8Array): void; all(): FileDigest & Content }> {
   const sha256 = createHash('sha256');
   const hash = await createByteHash();
   return {
@@ -229,7 +229,8 @@ async function createDigests(): Promise<{ update(piece: Uint8Array): void; all()
   };
 }
 
-function* cut(bytes: Uint8Array): Generator<Uint8Array> {
+/** Pieces of some bytes, none longer than that. */
+export function* cut(bytes: Uint8Array): Generator<Uint8Array> {
   for (let at = 0; at < bytes.byteLength; at += PIECE_BYTES) yield bytes.subarray(at, at + PIECE_BYTES);
 }
 

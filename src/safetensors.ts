@@ -51,6 +51,11 @@ export async function writeSafetensors(
   metadata?: Readonly<Record<string, string>>,
   write: (path: string, parts: Iterable<Uint8Array>) => Promise<FileDigest & Content> = writeSynced,
 ): Promise<FileDigest & Content> {
+  return write(path, safetensorsParts(tensors, metadata));
+}
+
+/** The bytes of a file of tensors: a head, then tensor after tensor; each part may be in memory only until the next is asked for. */
+export function safetensorsParts(tensors: ReadonlyMap<string, StoredTensor>, metadata?: Readonly<Record<string, string>>): Iterable<Uint8Array> {
   const header: Record<string, z.output<typeof entrySchema> | typeof metadata> = metadata === undefined ? {} : { __metadata__: metadata };
   let offset = 0;
   for (const [name, tensor] of tensors) {
@@ -64,10 +69,9 @@ export async function writeSafetensors(
   const text = Buffer.from(json.padEnd(json.length + ((8 - (Buffer.byteLength(json) % 8)) % 8)));
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(text.length));
-  return write(path, bytesInTurn([length, text], tensors.values()));
+  return bytesInTurn([length, text], tensors.values());
 }
 
-/** The bytes of a file, tensor after tensor: each part may be in memory only while it is written. */
 function* bytesInTurn(head: readonly Uint8Array[], tensors: Iterable<StoredTensor>): Generator<Uint8Array> {
   yield* head;
   for (const tensor of tensors) {

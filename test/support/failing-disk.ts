@@ -83,6 +83,8 @@ export function createFailingDisk(): FailingDisk {
             const write = (data: Uint8Array, offset = 0, length = data.byteLength - offset, position: number | null = null) =>
               act('write', path, () => (dirty.add(path), target.write(data, offset, length, position)), () => (dirty.add(path), target.write(data, offset, Math.floor(length / 2), position)));
             if (key === 'write') return write;
+            if (key === 'writev') return (parts: readonly Uint8Array[]) =>
+              act('write', path, () => (dirty.add(path), target.writev(parts)), () => (dirty.add(path), target.writev(parts.slice(0, parts.length >> 1))));
             if (key === 'writeFile') return (data: Uint8Array | string) => write(typeof data === 'string' ? Buffer.from(data) : data);
             if (key === 'sync') return () => act('sync', path, async () => {
               await target.sync();

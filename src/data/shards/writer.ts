@@ -3,7 +3,8 @@ import type { Batch } from '../../batch.js';
 import { writeFolder, writeSynced } from '../../disk.js';
 import { textTensors, type Texts } from '../../features/vocabulary/texts.js';
 import type { KeyTexts } from '../../row-key.js';
-import { writeSafetensors } from '../../safetensors.js';
+import { safetensorsParts, writeSafetensors } from '../../safetensors.js';
+import { writeParts } from '../../write-parts.js';
 import { addKeyTexts } from '../rows/key-readers.js';
 import { appendRows, blockRows, createRowBlock, type BlockColumn, type RowBlock } from '../rows/row-block.js';
 import { countIds, type IdCounts } from './id-counts.js';
@@ -15,8 +16,10 @@ import { VOCABULARY } from './vocabulary.js';
 
 /** Rows of a shard, where these are not so wide that there are fewer; only the last of a folder may have fewer than the others. */
 export const ROWS_PER_SHARD = 1 << 16;
-/** Shards that are written while the next is filled: the disk takes one for good while the system takes the one behind it. */
+/** Shards that the system takes while the next is filled. */
 const MOST_WRITING = 2;
+/** Shards that the system has and the disk does not: it may fall behind for a while, and nobody waits for it. */
+const MOST_UNSYNCED = 32;
 
 /** Takes rows and writes them as shards. */
 export interface ShardWriter {
@@ -57,6 +60,8 @@ export async function writeShards(
     let block = createRowBlock(columns, rowsPerShard);
     /** Blocks by what has them written, the oldest first. */
     const writing: Promise<RowBlock>[] = [];
+    /** What has the disk take the shards for good, one after the other: threads that wait for it could not read meanwhile. */
+    const syncs: Promise<void>[] = [];
     const spare: RowBlock[] = [];
     const counts = new Map<string, IdCounts[string]>();
     const labelCounts = new Map<string, number>();
@@ -70,13 +75,21 @@ export async function writeShards(
     /** Writes the full block while the next one is filled. */
     const flush = async (): Promise<void> => {
       await flushed(MOST_WRITING - 1);
+      await syncs.at(-MOST_UNSYNCED);
       const full = block;
       countIds(full, counts);
       countLabels(full, labelCounts);
       const file = `shard-${String(shards.length).padStart(5, '0')}.safetensors`;
       shards.push({ file, rows: full.rows, bytes: 0, sha256: '' });
       const shard = shards.at(-1)!;
-      const isWritten = writeSafetensors(join(folder, file), tensorsOf(full, columns)).then((result) => (Object.assign(shard, result), full));
+      const isWritten = writeParts(join(folder, file), safetensorsParts(tensorsOf(full, columns))).then(({ digests, sync }) => {
+        const before = Promise.allSettled(syncs.slice(-1));
+        const synced = before.then(sync);
+        synced.catch(() => undefined);
+        syncs.push(synced);
+        Object.assign(shard, digests);
+        return full;
+      });
       // What fails is thrown where it is awaited.
       isWritten.catch(() => undefined);
       writing.push(isWritten);
@@ -103,9 +116,11 @@ export async function writeShards(
       details = await fill(writer);
       if (block.rows > 0) await flush();
       await flushed(0);
+      await Promise.all(syncs);
     } finally {
       // Nothing is written any more to a folder that is removed.
       await Promise.allSettled(writing);
+      await Promise.allSettled(syncs);
     }
 
     const shardColumns: ShardColumn[] = [];

@@ -1,0 +1,95 @@
+/** @module-tag long */
+import type { FileHandle } from 'node:fs/promises';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { BlockColumn } from '../../src/data/rows/row-block.js';
+import { createRowBlock } from '../../src/data/rows/row-block.js';
+import { openShards } from '../../src/data/shards/reader.js';
+import { checkShard } from '../../src/data/shards/manifest.js';
+import { writeShards } from '../../src/data/shards/writer.js';
+import { writeSynced } from '../../src/disk.js';
+import { writeParts } from '../../src/write-parts.js';
+import { scratchFolder } from '../support/scratch.js';
+
+const { disk, system } = await vi.hoisted(async () => ({ disk: (await import('../support/failing-disk.js')).createFailingDisk(), system: { mostBytes: Infinity } }));
+vi.mock('node:fs/promises', async (original) => {
+  const real = disk.over(await original());
+  /** A system that leaves over what is more than it likes. */
+  const reluctant = (file: FileHandle): FileHandle =>
+    new Proxy(file, {
+      get(target, key) {
+        const value: unknown = Reflect.get(target, key);
+        if (key !== 'writev' || system.mostBytes === Infinity) return typeof value === 'function' ? (value as () => unknown).bind(target) : value;
+        return async (parts: readonly Uint8Array[]) => {
+          const bytes = Buffer.concat(parts).subarray(0, system.mostBytes);
+          await target.write(bytes);
+          return { bytesWritten: bytes.length };
+        };
+      },
+    });
+  return { ...real, open: async (path: string, flags?: string) => reluctant(await real.open(path, flags)) };
+});
+afterEach(() => {
+  disk.reset();
+  system.mostBytes = Infinity;
+});
+
+/** Parts of no byte, small ones, many of them, and large ones. */
+function someParts(): Uint8Array[] {
+  const sizes = [0, 7, 100_000, 1, 32_767, 32_768, 0, ...new Array<number>(1500).fill(40), 3_000_000, 5, 1 << 20, ...new Array<number>(1100).fill(32_768), 3];
+  return sizes.map((size, i) => new Uint8Array(size).fill(i));
+}
+
+describe('a file that is written in parts as they lie', () => {
+  it.each([Infinity, 999_999, 40_000, 1])('has the bytes and the digests of any other, where the system takes at most %d bytes of a write', async (mostBytes) => {
+    const folder = scratchFolder();
+    const usual = await writeSynced(join(folder, 'usual'), someParts());
+    system.mostBytes = mostBytes;
+    const { digests, sync } = await writeParts(join(folder, 'parts'), someParts());
+    await sync();
+    expect(digests).toEqual(usual);
+    expect(readFileSync(join(folder, 'parts')).equals(readFileSync(join(folder, 'usual')))).toBe(true);
+  });
+});
+
+describe('shards', () => {
+  const columns: readonly BlockColumn[] = [{ name: 'id', kind: 'id' }, { name: 'n', kind: 'number' }];
+  const fill = (path: string): Promise<unknown> =>
+    writeShards(
+      path,
+      columns,
+      async (writer) => {
+        const block = createRowBlock(columns, 45);
+        block.rows = 45;
+        await writer.add(block);
+        return { sizes: new Map([['id', 1]]) };
+      },
+      // More shards than the disk may be behind with.
+      1,
+    );
+
+  it('are all synced before their manifest is written, and there whole or not at all, whatever the disk does', async () => {
+    await fill(join(scratchFolder(), 'shards'));
+    const operations = [...disk.operations];
+    const manifest = operations.findIndex(({ path }) => path.endsWith('manifest.json'));
+    const synced = operations.slice(0, manifest).filter(({ kind, path }) => kind === 'sync' && path.endsWith('.safetensors'));
+    expect(new Set(synced.map(({ path }) => path)).size).toBe(45);
+
+    for (let n = 1; n <= operations.length; n += 7) {
+      const folder = scratchFolder();
+      disk.reset();
+      disk.fate = (_, number) => (number === n ? { code: 'EIO' } : 'done');
+      await expect(fill(join(folder, 'shards'))).rejects.toThrow('the disk reports an error');
+      if (n < operations.length - 1) expect(readdirSync(folder)).toEqual([]);
+
+      disk.reset();
+      disk.fate = (_, number) => (number === n ? 'dies within' : 'done');
+      await expect(fill(join(folder, 'other'))).rejects.toThrow();
+      disk.losePower();
+      disk.reset();
+      const found = await openShards(join(folder, 'other'));
+      for (const shard of found?.manifest.shards ?? []) await checkShard(found!.folder, shard);
+    }
+  });
+});
