@@ -18,7 +18,7 @@ export interface Gpu {
   readonly layout: { readonly group: GPUBindGroupLayout; readonly pipeline: GPUPipelineLayout };
   /** Of one buffer that a shader reads. */
   readonly maxBufferBytes: number;
-  /** Words between the arguments of two dispatches. */
+  /** Words between two windows of arguments. */
   readonly uniformWords: number;
   createBuffer(bytes: number, usage: number): GPUBuffer;
   /** The pipeline of a shader, which is made once. */
@@ -145,9 +145,7 @@ function gpuOn(device: GPUDevice, instance: GPU, { globals }: Dawn, about: About
   const storage = (binding: number, type: GPUBufferBindingType): GPUBindGroupLayoutEntry => ({ binding, visibility: COMPUTE, buffer: { type } });
   const group = device.createBindGroupLayout({
     entries: [
-      storage(0, 'storage'), storage(1, 'storage'), storage(2, 'read-only-storage'), storage(3, 'storage'), storage(4, 'storage'),
-      { binding: 5, visibility: COMPUTE, buffer: { type: 'uniform', hasDynamicOffset: true } },
-      storage(6, 'uniform'),
+      storage(0, 'storage'), storage(1, 'storage'), storage(2, 'read-only-storage'), storage(3, 'storage'), storage(4, 'storage'), storage(5, 'uniform'), storage(6, 'uniform'),
     ],
   });
   const pipelineLayout = device.createPipelineLayout({ bindGroupLayouts: [group] });

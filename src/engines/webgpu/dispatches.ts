@@ -12,7 +12,7 @@ import { listForm } from './lists/table-list.js';
 import type { DeviceMemory } from './memory.js';
 import { inGroups } from './phase-order.js';
 import type { Planned } from './planned.js';
-import { ownShader, rowsShader } from './shader.js';
+import { ownShader, rowsShader, type Shader } from './shader.js';
 import { inSharedDispatches } from './shared-dispatches.js';
 import { MAX_CALLS } from './wgsl/prelude.js';
 import { HALF_PRODUCTS, isNarrow, partsOf, PRODUCTS, WEIGHT_GRADIENT_SUM } from './wgsl/products.js';
@@ -24,10 +24,10 @@ import { workgroupsInTurn, workgroupsOf, type Workgroups } from './workgroups.js
 export interface Dispatch {
   /** The kernels of its calls. */
   readonly kernels: readonly string[];
-  readonly shader: string;
+  readonly shader: Shader;
   readonly arguments: readonly Uint32Array<ArrayBuffer>[];
-  /** The buffer that tables lie in for it. */
-  readonly tableBuffer: number;
+  /** The buffer that tables lie in for it, if it has to do with them. */
+  readonly tableBuffer: number | undefined;
   readonly workgroups: Workgroups;
 }
 
@@ -111,7 +111,7 @@ export function createRecorder(compiled: Compiled, memory: DeviceMemory): Record
         kernels: kernels.map(({ name }) => name),
         shader: ownShader(kernels),
         arguments: all.map(({ words }) => words),
-        tableBuffer: Math.max(...all.map(({ tableBuffer }) => tableBuffer)),
+        tableBuffer: all.find(({ names }) => names.includes('table'))?.tableBuffer,
         workgroups: workgroupsOf(all),
       };
     });
@@ -135,7 +135,7 @@ export function createRecorder(compiled: Compiled, memory: DeviceMemory): Record
         kernels: kernels.map(({ name }) => name),
         shader: rowsShader(kernels),
         arguments: part.map(({ words }) => words),
-        tableBuffer: 0,
+        tableBuffer: undefined,
         workgroups: workgroupsInTurn(part),
       });
     }

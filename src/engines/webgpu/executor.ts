@@ -127,16 +127,19 @@ export function createExecutor(gpu: Gpu, compiled: Compiled, watch: GpuWatch = {
     if (rows !== stepRows) device.queue.writeBuffer(step, 0, new Uint32Array([rows, INFINITY, NAN, (Math.ceil(Math.log2(rows)) + 127) << 23]));
     stepRows = rows;
     let pass = times === undefined ? encoder.beginComputePass() : undefined;
-    let last: GPUComputePipeline | undefined;
+    let pipeline: GPUComputePipeline | undefined;
+    let group: GPUBindGroup | undefined;
     for (const dispatch of list.dispatches) {
       const [x, y, z] = dispatch.workgroups(rows, loader.lists.sizeOf);
       if (x === 0) continue;
       if (times !== undefined) {
         pass?.end();
-        [pass, last] = [encoder.beginComputePass(times.next(dispatch.kernels)), undefined];
+        pass = encoder.beginComputePass(times.next(dispatch.kernels));
+        pipeline = group = undefined;
       }
-      if (dispatch.pipeline !== last) pass!.setPipeline((last = dispatch.pipeline));
-      pass!.setBindGroup(0, lists.groupOf(list, dispatch.tableBuffer), [dispatch.argumentsAt]);
+      if (dispatch.pipeline !== pipeline) pass!.setPipeline((pipeline = dispatch.pipeline));
+      const next = lists.groupOf(list, dispatch);
+      if (next !== group) pass!.setBindGroup(0, (group = next));
       pass!.dispatchWorkgroups(x, y, z);
       dispatches++;
     }

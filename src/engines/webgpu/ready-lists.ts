@@ -1,28 +1,38 @@
 import { WORD } from '../simd/arena.js';
 import type { ListName } from '../simd/compile.js';
 import type { Gpu } from './adapter.js';
-import type { Dispatch, Recorder } from './dispatches.js';
-import { CALL_WORDS, MAX_CALLS } from './wgsl/prelude.js';
+import { inWindows } from './argument-windows.js';
+import type { Recorder } from './dispatches.js';
+import { WINDOW_WORDS } from './wgsl/prelude.js';
+import type { Workgroups } from './workgroups.js';
+
+/** A dispatch that is ready to be encoded. */
+export interface ReadyDispatch {
+  readonly kernels: readonly string[];
+  readonly pipeline: GPUComputePipeline;
+  readonly workgroups: Workgroups;
+  /** The window of its arguments, and the buffer that tables lie in. */
+  readonly window: number;
+  readonly tableBuffer: number;
+}
 
 /** A list that is ready to run: its dispatches, and the arguments of their calls on the device. */
 export interface ReadyList {
-  readonly dispatches: readonly (Dispatch & { readonly pipeline: GPUComputePipeline; readonly argumentsAt: number })[];
+  readonly dispatches: readonly ReadyDispatch[];
   readonly calls: GPUBuffer;
-  /** By the buffer that tables lie in. */
-  readonly groups: Map<number, GPUBindGroup>;
+  /** By window and buffer of tables. */
+  readonly groups: (GPUBindGroup | undefined)[][];
 }
 
 /** The lists of a program, each made ready when it first runs. */
 export interface ReadyLists {
   of(name: ListName): ReadyList;
-  /** What a dispatch of a list reads and writes. */
-  groupOf(list: ReadyList, tableBuffer: number): GPUBindGroup;
+  /** What a dispatch of a list reads and writes: the same object for the same. */
+  groupOf(list: ReadyList, dispatch: ReadyDispatch): GPUBindGroup;
   /** Called where one of the buffers is another. */
   forgetBuffers(): void;
   dispose(): void;
 }
-
-const CALLS_BYTES = (MAX_CALLS + 1) * CALL_WORDS * WORD;
 
 /**
  * Makes lists ready.
@@ -32,26 +42,20 @@ const CALLS_BYTES = (MAX_CALLS + 1) * CALL_WORDS * WORD;
 export function createReadyLists(gpu: Gpu, recorder: Recorder, buffersOf: (tableBuffer: number) => readonly GPUBuffer[], step: GPUBuffer): ReadyLists {
   const { device, layout, usage } = gpu;
   const ready = new Map<ListName, ReadyList>();
+  /** From one window to the next. */
+  const windowWords = Math.ceil(WINDOW_WORDS / gpu.uniformWords) * gpu.uniformWords;
   const make = (name: ListName): ReadyList => {
-    const parts: Uint32Array[] = [];
-    let end = 0;
-    const dispatches = recorder.record(name).map((dispatch) => {
-      const argumentsAt = end;
-      parts.push(...dispatch.arguments);
-      const padding = (gpu.uniformWords - ((dispatch.arguments.length * CALL_WORDS) % gpu.uniformWords)) % gpu.uniformWords;
-      parts.push(new Uint32Array(padding));
-      end += dispatch.arguments.length * CALL_WORDS + padding;
-      return { ...dispatch, argumentsAt: argumentsAt * WORD, pipeline: gpu.pipeline(dispatch.shader) };
+    const recorded = recorder.record(name);
+    const { windows, windowOf } = inWindows(recorded);
+    const calls = gpu.createBuffer(Math.max(1, windows.length) * windowWords * WORD, usage.UNIFORM | usage.COPY_DST);
+    for (const [i, words] of windows.entries()) device.queue.writeBuffer(calls, i * windowWords * WORD, words);
+    // One that has nothing to do with tables leaves what is bound as it is.
+    let tableBuffer = 0;
+    const dispatches = recorded.map(({ kernels, shader, workgroups, ...dispatch }, d): ReadyDispatch => {
+      tableBuffer = dispatch.tableBuffer ?? tableBuffer;
+      return { kernels, pipeline: gpu.pipeline(shader.code), workgroups, window: windowOf[d]!, tableBuffer };
     });
-    const words = new Uint32Array(end + CALLS_BYTES / WORD);
-    let at = 0;
-    for (const part of parts) {
-      words.set(part, at);
-      at += part.length;
-    }
-    const calls = gpu.createBuffer(words.length * WORD, usage.UNIFORM | usage.COPY_DST);
-    device.queue.writeBuffer(calls, 0, words);
-    return { dispatches, calls, groups: new Map() };
+    return { dispatches, calls, groups: windows.map(() => []) };
   };
   return {
     of(name) {
@@ -61,18 +65,19 @@ export function createReadyLists(gpu: Gpu, recorder: Recorder, buffersOf: (table
       ready.set(name, made);
       return made;
     },
-    groupOf({ groups, calls }, tableBuffer) {
-      const known = groups.get(tableBuffer);
-      if (known !== undefined) return known;
-      const group = device.createBindGroup({
+    groupOf({ groups, calls }, { window, tableBuffer }) {
+      const offset = window * windowWords * WORD;
+      return (groups[window]![tableBuffer] ??= device.createBindGroup({
         layout: layout.group,
-        entries: [...buffersOf(tableBuffer).map((buffer, binding) => ({ binding, resource: { buffer } })), { binding: 5, resource: { buffer: calls, size: CALLS_BYTES } }, { binding: 6, resource: { buffer: step } }],
-      });
-      groups.set(tableBuffer, group);
-      return group;
+        entries: [
+          ...buffersOf(tableBuffer).map((buffer, binding) => ({ binding, resource: { buffer } })),
+          { binding: 5, resource: { buffer: calls, offset, size: WINDOW_WORDS * WORD } },
+          { binding: 6, resource: { buffer: step } },
+        ],
+      }));
     },
     forgetBuffers() {
-      for (const { groups } of ready.values()) groups.clear();
+      for (const { groups } of ready.values()) for (const group of groups) group.length = 0;
     },
     dispose() {
       for (const { calls } of ready.values()) calls.destroy();

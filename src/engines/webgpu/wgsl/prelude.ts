@@ -6,14 +6,22 @@ export const THREADS = 256;
 /** Where an argument that may be missing lies if it is. */
 export const NONE = 0xffffffff;
 
-/** Words of a call's arguments, and how many calls a dispatch takes at the most. */
+/**
+ * Words of a call's arguments. Calls lie in windows, each as large as the smallest uniform buffer that a device may have: in front a directory, two
+ * shaders a word, which tells each of them which vector its calls begin with. So a dispatch need not be told where its arguments are.
+ */
 export const CALL_WORDS = 16;
-export const MAX_CALLS = 255;
+export const WINDOW_WORDS = 4096;
+/** Shaders that a directory tells apart. */
+export const SLOTS = 256;
+export const DIRECTORY_WORDS = SLOTS / 2;
+/** How many calls a dispatch takes at the most. */
+export const MAX_CALLS = (WINDOW_WORDS - DIRECTORY_WORDS) / CALL_WORDS;
 
 /**
  * What every shader begins with. `m` is all memory but the rows of tables, which are in `t`; both of words, since an id that is
  * read as a float may change. `items` are the index lists of a batch, `scratch` is free in every call, `flags[0]` becomes 1 where a step
- * is refused. `calls` are the arguments, `step` is the rows of the batch, the bits of infinity and of NaN, which WGSL cannot write, and those of a scale.
+ * is refused. `calls` are a window of arguments, `step` is the rows of the batch, the bits of infinity and of NaN, which WGSL cannot write, and those of a scale.
  *
  * exp and log are written out: those of WGSL may be off by much, and by another error on each device. (Moshier's Cephes, expf and logf.)
  */
@@ -23,7 +31,7 @@ export const PRELUDE = `
 @group(0) @binding(2) var<storage, read> items: array<u32>;
 @group(0) @binding(3) var<storage, read_write> scratch: array<u32>;
 @group(0) @binding(4) var<storage, read_write> flags: array<atomic<u32>, 4>;
-@group(0) @binding(5) var<uniform> calls: array<vec4<u32>, ${(MAX_CALLS + 1) * (CALL_WORDS / 4)}>;
+@group(0) @binding(5) var<uniform> calls: array<vec4<u32>, ${WINDOW_WORDS / 4}>;
 @group(0) @binding(6) var<uniform> step: vec4<u32>;
 
 const NONE = ${NONE}u;

@@ -1,0 +1,35 @@
+import { CALL_WORDS, DIRECTORY_WORDS, WINDOW_WORDS } from './wgsl/prelude.js';
+
+/** What a dispatch needs a place in a window for. */
+export interface Placed {
+  readonly shader: { readonly slot: number };
+  readonly arguments: readonly Uint32Array[];
+}
+
+/**
+ * Puts the arguments of dispatches into windows, in their order: a window ends where a shader comes that it has other calls for already, or where it is
+ * full. Dispatches that follow each other in one window share a bind group, and setting one takes the host longer than a dispatch.
+ * @returns each window's words, and the window of each dispatch
+ */
+export function inWindows(dispatches: readonly Placed[]): { readonly windows: readonly Uint32Array<ArrayBuffer>[]; readonly windowOf: readonly number[] } {
+  const windows: Uint32Array<ArrayBuffer>[] = [];
+  const windowOf: number[] = [];
+  let taken = new Set<number>();
+  let end = WINDOW_WORDS;
+  for (const { shader: { slot }, arguments: calls } of dispatches) {
+    if (taken.has(slot) || end + calls.length * CALL_WORDS > WINDOW_WORDS) {
+      windows.push(new Uint32Array(WINDOW_WORDS));
+      taken = new Set();
+      end = DIRECTORY_WORDS;
+    }
+    taken.add(slot);
+    const words = windows.at(-1)!;
+    words[slot >> 1]! |= (end / 4) << (slot % 2 === 0 ? 0 : 16);
+    for (const call of calls) {
+      words.set(call, end);
+      end += CALL_WORDS;
+    }
+    windowOf.push(windows.length - 1);
+  }
+  return { windows, windowOf };
+}
