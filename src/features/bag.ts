@@ -4,6 +4,7 @@ import { bagOfJson, looksLikeJson } from './bag-json.js';
 import { checkEmbedded, embeddedField, embeddedOptions } from './embedded.js';
 import { BadValue, type BagReading } from './feature.js';
 import { defineFieldGroup } from './field-group.js';
+import { takeHeaviest } from './heaviest-items.js';
 import { parseNumber } from './parse.js';
 
 /** A character that can stand in no number, and that a CSV does not give a meaning. */
@@ -98,16 +99,7 @@ function bagReading({ separators, pooling, format, maxItems: limit }: BagOptions
         if (!Number.isFinite(Math.fround(weights[i]!))) throw noWeight;
         if (weights[i]! < 0 && pooling === 'mean') throw negative;
       }
-      if (end - begin <= maxItems) {
-        for (let i = begin; i < end; i++) add(ids[i]!, weights[i]!);
-        return;
-      }
-      const least = weights.slice(begin, end).sort((a, b) => b - a)[maxItems - 1]!;
-      let equals = maxItems;
-      for (let i = begin; i < end; i++) if (weights[i]! > least) equals--;
-      for (let i = begin; i < end; i++) {
-        if (weights[i]! > least || (weights[i] === least && equals-- > 0)) add(ids[i]!, weights[i]!);
-      }
+      takeHeaviest(weights, begin, end, maxItems, (i) => add(ids[i]!, weights[i]!));
     },
   };
 }

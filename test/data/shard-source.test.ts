@@ -83,6 +83,8 @@ describe('a folder of shards as a source', () => {
     ['a number in two ways', [{ type: 'numeric', fields: ['price'], scaling: 'log1p' }, { type: 'bucketized', fields: ['price'], quantiles: 4 }]],
     ['bags', [{ type: 'bag', fields: ['seen'] }]],
     ['bags of tokens', [{ type: 'bag', fields: ['seen'], encoding: { name: 'tokens' } }]],
+    ['bags whose heaviest items are kept', [{ type: 'bag', fields: ['seen'], maxItems: 2 }]],
+    ['bags of tokens whose heaviest items are kept', [{ type: 'bag', fields: ['seen'], encoding: { name: 'tokens' }, maxItems: 1 }]],
     ['crosses', [{ type: 'cross', fields: [['user', 'word']], buckets: 100 }, { type: 'categorical', fields: ['user'] }]],
   ])('gives what the CSV of the same rows gives: %s', async (_, groups) => {
     const { csv, folder } = await bothSources();

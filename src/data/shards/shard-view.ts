@@ -1,6 +1,7 @@
 import { column as columnOf, type BagColumn, type Batch, type VectorColumn } from '../../batch.js';
 import { BadValue, CELL_SEPARATOR } from '../../features/feature.js';
 import type { EncodedField } from '../../features/feature-types.js';
+import { takeHeaviest } from '../../features/heaviest-items.js';
 import type { AffineStep } from '../../scaling.js';
 import { textReader, type Texts } from '../../features/vocabulary/texts.js';
 import type { KeyTexts } from '../../row-key.js';
@@ -127,7 +128,8 @@ function stepOf(field: EncodedField, format: EncodedFormat, source: ShardColumns
   }
   if (found.kind === 'bag' && kind === 'bag') {
     const textOf = direct?.cell === 'id' ? String : textsOf(source, column);
-    if (isOwn) {
+    const { maxItems } = field.form;
+    if (isOwn && maxItems === undefined) {
       return (raw, placeOf) => {
         const bag = columnOf(raw.bags, column);
         bags.set(name, bag);
@@ -143,10 +145,10 @@ function stepOf(field: EncodedField, format: EncodedFormat, source: ShardColumns
       const bag = columnOf(raw.bags, column);
       rowByRow(raw.rows, placeOf, (row) => {
         copy.open(row);
-        for (let i = bag.offsets[row]!; i < bag.offsets[row + 1]!; i++) {
+        takeHeaviest(bag.weights, bag.offsets[row]!, bag.offsets[row + 1]!, maxItems ?? Infinity, (i) => {
           const id = bag.ids[i]!;
           copy.add(id < below ? id : encode(textOf(id)), bag.weights[i]!);
-        }
+        });
         copy.close(row);
       });
     };

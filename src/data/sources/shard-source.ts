@@ -3,6 +3,7 @@ import { didYouMean, UserError, userError } from '../../errors.js';
 import { cleanFit } from '../../features/clean-field.js';
 import { CELL_SEPARATOR, type Field, type Fit } from '../../features/feature.js';
 import type { Fitted } from '../../features/feature-types.js';
+import { takeHeaviest } from '../../features/heaviest-items.js';
 import type { Texts } from '../../features/vocabulary/texts.js';
 import { hashFiles } from '../files/fingerprint.js';
 import { checkIds, checkNumbers } from '../shards/check-shard-rows.js';
@@ -112,7 +113,10 @@ export async function openShardSource(shards: Shards, wanted: readonly string[])
 function countsByField({ manifest }: Shards, { fields }: EncodedFormat): Dataset['idCounts'] {
   const counts = idCountsOf(manifest);
   return new Map(
-    fields.flatMap(({ name, kind, columns: [column], columns: { length }, direct }) => {
+    fields.flatMap((field) => {
+      const { name, kind, columns: [column], columns: { length }, direct } = field;
+      // Which items of a bag are left out is not known before.
+      if (field.kind === 'bag' && field.form.maxItems !== undefined) return [];
       const [found, count] = [manifest.columns.find((each) => each.name === column), counts.get(column!)];
       const isAsItIs = found !== undefined && 'size' in found && found.kind === kind && length === 1 && direct?.cell === 'id' && found.size <= direct.below;
       return isAsItIs && count !== undefined ? [[name, count]] : [];
@@ -148,9 +152,10 @@ async function observeRows(shards: Shards, source: ShardColumns, format: RowForm
 function observe({ field, fit }: Observer, source: ShardColumns, block: RowBlock): void {
   const [column] = field.columns as [string];
   const bag = block.bags.get(column);
-  if (bag !== undefined) {
+  if (bag !== undefined && field.kind === 'bag') {
     const textOf = textsOf(source, column);
-    for (let i = 0; i < bag.offsets[block.rows]!; i++) fit.observe(textOf(bag.ids[i]!));
+    const { maxItems = Infinity } = field.form;
+    for (let r = 0; r < block.rows; r++) takeHeaviest(bag.weights, bag.offsets[r]!, bag.offsets[r + 1]!, maxItems, (i) => fit.observe(textOf(bag.ids[i]!)));
     return;
   }
   const vectors = block.vectors.get(column);
