@@ -1,13 +1,12 @@
-import { join } from 'node:path';
 import { createCollector, type Report } from './evaluation/evaluation.js';
 import { spacesOf } from './evaluation/spaces.js';
-import { makeFolder, onDisk, writeFileAtomic } from './disk.js';
+import { makeFolder, onDisk } from './disk.js';
 import { createBagSource } from './synth/bags.js';
 import { NO_BIASES, type Biases } from './synth/biases.js';
 import { show, showOtherwise, type Impressions, type Rates, type Shown } from './synth/impressions.js';
 import { PRESETS, type PresetName, type SynthFormat } from './synth/presets.js';
 import type { Strays } from './synth/raw-rows.js';
-import { ORACLE, pathsOf, refuseOthers, writeCsvSplit, writeRawSplit } from './synth/split-files.js';
+import { beginFiles, endFiles, pathsOf, writeCsvSplit, writeRawSplit } from './synth/split-files.js';
 import { createWorld, type WorldSize } from './synth/world.js';
 import { taskOptions, type Task } from './tasks.js';
 
@@ -58,7 +57,7 @@ export async function synth(options: SynthOptions): Promise<Oracle> {
   const strays: Record<string, Strays> = {};
   await onDisk(folder, () => makeFolder(folder));
   const files = filesOf(options, shown);
-  refuseOthers(folder, files.flatMap(({ name }) => pathsOf(format, name)));
+  await beginFiles(folder, files.flatMap(({ name }) => pathsOf(format, name)));
   for (const file of files) {
     const { name, split, rows: count, areClicked } = file;
     const collector = createCollector(spacesOf(TASKS).filter((space) => !areClicked || space.name === 'cvr'));
@@ -82,7 +81,7 @@ export async function synth(options: SynthOptions): Promise<Oracle> {
     ...(format === 'raw' ? { format, strays } : {}),
     ...(biases === NO_BIASES ? {} : { biases }),
   };
-  await writeFileAtomic(join(folder, ORACLE), `${JSON.stringify({ seed, users, items, rates, ...asked, ...oracle }, null, 2)}\n`);
+  await endFiles(folder, { seed, users, items, rates, ...asked, ...oracle });
   return oracle;
 }
 

@@ -129,7 +129,8 @@ function readHeader(file: number, path: string): { header: Header; start: number
   return { header, start: 8 + headerBytes };
 }
 
-function readBytes(file: number, path: string, into: Uint8Array, position: number): void {
+/** Fills `into` from a file that is open. @throws UserError (data) where it ends before */
+export function readBytes(file: number, path: string, into: Uint8Array, position: number): void {
   for (let done = 0; done < into.length; ) {
     const count = readSync(file, into, done, into.length - done, position + done);
     if (count === 0) throw broken(path);
@@ -150,13 +151,17 @@ function writeParts(path: string, parts: readonly Uint8Array[]): void {
   }
 }
 
-function withFile<Result>(path: string, use: (file: number) => Result): Result {
-  let file: number;
+/** Opens a file to read. @throws UserError (data) */
+export function openToRead(path: string): number {
   try {
-    file = openSync(path, 'r');
+    return openSync(path, 'r');
   } catch (error) {
     throw userError('data', { where: path, message: `cannot be read (${systemCode(error) ?? String(error)})` }, error);
   }
+}
+
+function withFile<Result>(path: string, use: (file: number) => Result): Result {
+  const file = openToRead(path);
   try {
     return use(file);
   } finally {

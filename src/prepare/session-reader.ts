@@ -1,5 +1,5 @@
-import { closeSync, openSync, readSync } from 'node:fs';
-import { createColumnReader, positionOf } from './column-file.js';
+import { closeSync } from 'node:fs';
+import { createColumnReader, openToRead, positionOf, readBytes } from './column-file.js';
 
 /** Where the words of sessions lie: files of `encodeSessions`, in the order of the sessions. */
 export interface SessionFiles {
@@ -61,13 +61,8 @@ export function createSessionReader({ files, firsts }: SessionFiles): SessionRea
   };
   const read = (file: number, begin: number, end: number, at: number): void => {
     const source = sourceOf(file);
-    source.handle ??= openSync(files[file]!, 'r');
-    const into = new Uint8Array(words.buffer, 4 * at, 4 * (end - begin));
-    for (let done = 0; done < into.length; ) {
-      const count = readSync(source.handle, into, done, into.length - done, source.position + 4 * begin + done);
-      if (count === 0) throw new Error(`${files[file]} ends within a session`);
-      done += count;
-    }
+    source.handle ??= openToRead(files[file]!);
+    readBytes(source.handle, files[file]!, new Uint8Array(words.buffer, 4 * at, 4 * (end - begin)), source.position + 4 * begin);
   };
 
   /** Reads these sessions, of rising numbers; leaves their places in `placeOf`. @returns where the words of each begin */

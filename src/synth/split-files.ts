@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { replace } from '../disk.js';
+import { onDisk, replace, writeFileAtomic } from '../disk.js';
 import { userError } from '../errors.js';
 import { randomStream } from '../random.js';
 import type { BagSource } from './bags.js';
@@ -34,15 +35,26 @@ export interface RawDraw extends SplitDraw {
 }
 
 /** The truth about what was generated, written last. */
-export const ORACLE = 'oracle.json';
+const ORACLE = 'oracle.json';
+/** Lies beside files until all of them are there: what a kill or a full disk left is nobody else's. */
+const UNFINISHED = '.synth-unfinished';
 
 /**
- * Refuses to write over files that may be somebody else's: what was generated has its truth beside it.
- * @throws UserError (usage)
+ * Marks a folder as one that is being filled. Files that may be somebody else's are not written over: what was generated has its truth beside it.
+ * @throws UserError (usage), (disk)
  */
-export function refuseOthers(folder: string, names: readonly string[]): void {
-  const taken = existsSync(join(folder, ORACLE)) ? undefined : names.find((name) => existsSync(join(folder, name)));
+export async function beginFiles(folder: string, names: readonly string[]): Promise<void> {
+  const isOurs = [ORACLE, UNFINISHED].some((name) => existsSync(join(folder, name)));
+  const taken = isOurs ? undefined : names.find((name) => existsSync(join(folder, name)));
   if (taken !== undefined) throw userError('usage', { where: folder, message: `holds ${taken} without the ${ORACLE} of generated data, so that it may be yours`, fix: 'name a new folder, or remove that file' });
+  await writeFileAtomic(join(folder, UNFINISHED), '');
+}
+
+/** Writes the truth beside the files, all of which are there. @throws UserError (disk) */
+export async function endFiles(folder: string, oracle: object): Promise<void> {
+  await writeFileAtomic(join(folder, ORACLE), `${JSON.stringify(oracle, null, 2)}\n`);
+  const mark = join(folder, UNFINISHED);
+  await onDisk(mark, () => rm(mark));
 }
 
 /** The files of a split, in its folder. */

@@ -118,6 +118,9 @@ describe('a job', () => {
     expect(jobOf({ PMI_SIZE: '2', PMI_RANK: '0', MTL_MPICC: '/opt/mpicc' })).toMatchObject({ compilers: ['/opt/mpicc'] });
     expect(() => jobOf({ SLURM_STEP_NUM_TASKS: '2', SLURM_PROCID: '1' })).toThrow(/started 2 tasks that cannot find each other; say which MPI they speak/);
     expect(jobOf({ SLURM_STEP_NUM_TASKS: '1', SLURM_PROCID: '0' })).toBeUndefined();
+    // Of a launcher that says no number: each would train alone.
+    expect(() => jobOf({ PMIX_RANK: '1' })).toThrow(/PMIX_RANK: is 1, .* nothing says how many; start them by/);
+    expect(jobOf({ PMIX_RANK: '0', SLURM_STEP_NUM_TASKS: '1' })).toBeUndefined();
   });
 
   it('says what is missing where its addon cannot be built', () => {

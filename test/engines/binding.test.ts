@@ -45,7 +45,18 @@ describe('the binding to TensorFlow', () => {
     const { optionalDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { optionalDependencies: Record<string, string> };
     const source = { requirement: 'tensorflow' };
     writeFileSync(join(folder, 'binding.json'), JSON.stringify({ package: `@tensorflow/tfjs-node-gpu@${optionalDependencies['@tensorflow/tfjs-node-gpu']}`, source, library: 'x' }));
-    expect(makeBinding(folder, source, () => undefined, { compiler: '/nowhere/c++' })).toBe(false);
+    const loads = { state: 'without a GPU', reason: undefined, version: '2.21.0', missing: [] } as const;
+    expect(makeBinding(folder, source, () => undefined, { compiler: '/nowhere/c++', probe: () => loads })).toBe(false);
+  });
+
+  it.runIf(onLinux)('is made again where it no longer loads', () => {
+    const folder = scratchFolder();
+    const { optionalDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { optionalDependencies: Record<string, string> };
+    const source = { requirement: 'tensorflow' };
+    writeFileSync(join(folder, 'binding.json'), JSON.stringify({ package: `@tensorflow/tfjs-node-gpu@${optionalDependencies['@tensorflow/tfjs-node-gpu']}`, source, library: 'x' }));
+    const steps: string[] = [];
+    expect(() => makeBinding(folder, source, (text) => void steps.push(text), { compiler: '/nowhere/c++' })).toThrow(/no C\+\+ compiler/);
+    expect(steps).toEqual([expect.stringMatching(/no longer loads \(Cannot find package .*\): it is made again/)]);
   });
 });
 

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { rmSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { writeColumns } from '../../src/prepare/column-file.js';
@@ -51,6 +51,10 @@ describe('a reader of sessions', () => {
     for (const [row, session] of [5, 4].entries()) expect([...words.subarray(starts[places[row]!], starts[places[row]!]! + sessions[session]!.length)]).toEqual(sessions[session]);
     reader.close();
     rmSync(files[0]!);
-    expect(() => reader.load(Uint32Array.of(2))).toThrow('ENOENT');
+    expect(() => reader.load(Uint32Array.of(2))).toThrow(`${files[0]}: cannot be read (ENOENT)`);
+    // The last session of a file is gone with its end.
+    truncateSync(files[1]!, statSync(files[1]!).size - 16);
+    const last = firsts[2]! - 1;
+    expect(() => reader.load(Uint32Array.of(last))).toThrow(`${files[1]}: is cut short; remove this file, and start again`);
   });
 });

@@ -51,7 +51,10 @@ export function expectRefusals(family: string, pages: number, work: Work<number>
 }
 
 /** Whether a family's kernels still pass for WebAssembly's when some of them are replaced. */
-export function passesWith(family: string, change: Partial<ReturnType<Addon['attach']>>): boolean {
+export function passesWith(family: string, change: (attached: ReturnType<Addon['attach']>) => Partial<ReturnType<Addon['attach']>>): boolean {
   const addon = openAddon(ADDON.path);
-  return hasSameBits({ ...addon, attach: (...args) => ({ ...addon.attach(...args), ...change }) }, family, wasmOn);
+  return hasSameBits({ ...addon, attach: (...args) => {
+    const attached = addon.attach(...args);
+    return { ...attached, ...change(attached) };
+  } }, family, wasmOn);
 }

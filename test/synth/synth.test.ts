@@ -38,6 +38,18 @@ describe('mtl synth', () => {
     expect(readFileSync(join(folder, 'valid.csv'), 'utf8')).toBe('mine');
   });
 
+  it('goes over what it left behind when it was ended', async () => {
+    const folder = scratchFolder();
+    const make = (onProgress: (split: string) => void = () => undefined) => synth({ ...small, folder, seed: 1, rows: { train: 10, valid: 10 }, onProgress });
+    const ended = new Error('ended');
+    await expect(make((split) => {
+      if (split === 'valid') throw ended;
+    })).rejects.toBe(ended);
+    expect(readdirSync(folder)).toContain('train.csv');
+    await make();
+    expect(readdirSync(folder).sort()).toEqual(['oracle.json', 'train.csv', 'valid.csv']);
+  });
+
   it('keeps to the rates, the header, whole ids and the funnel', async () => {
     const folder = scratchFolder();
     await synth({ ...small, folder, seed: 5, rows: { train: 20_000 }, rates: { click: 0.1, purchase: 0.3 } });

@@ -56,6 +56,8 @@ export function stagedKernels(kernels: Kernels, memory: WebAssembly.Memory, apar
     for (let i = 0; i < count; i++) to[into + i] = from[at + i]!;
   };
   const ownWords = (): Uint32Array => new Uint32Array(ownMemory.buffer);
+  /** As words: half of a double need not stay what it is where it passes for a float. */
+  const copyClock = (from: number, to: number): void => ownWords().set(words.subarray(from / WORD, from / WORD + 4), to / WORD);
 
   /** Brings rows of a table to `staged`, works on them, and takes them back, some at a time. */
   const inChunks = (table: number, stride: number, count: number, rowOf: (i: number) => number, staged: number, work: (first: number, rows: number) => void): number => {
@@ -129,7 +131,7 @@ export function stagedKernels(kernels: Kernels, memory: WebAssembly.Memory, apar
       const [table, stride, width, average, distinct, countAt, clock, refused, tableRows] = args as [number, number, number, number, number, number, number, number, number];
       if (wordAt(refused) !== 0) return 0;
       const [ownClock, ownRefused, ownCount, ownDistinct, rows] = room(4, 1, 3, CHUNK, CHUNK * stride);
-      copy(main, clock / WORD, floats, ownClock / WORD, 4);
+      copyClock(clock, ownClock);
       ownWords()[ownRefused / WORD] = 0;
       count(ownDistinct, CHUNK);
       return inChunks(table, stride, tableRows || wordAt(countAt), (i) => (tableRows === 0 ? wordAt(distinct + i * WORD) : i), rows, (_, size) => {
@@ -140,7 +142,7 @@ export function stagedKernels(kernels: Kernels, memory: WebAssembly.Memory, apar
     exchangeRows: (...args) => {
       const [table, stride, width, average, tableRows, clock] = args as [number, number, number, number, number, number];
       const [ownClock, rows] = room(4, CHUNK * stride);
-      copy(main, clock / WORD, floats, ownClock / WORD, 4);
+      copyClock(clock, ownClock);
       return inChunks(table, stride, tableRows, (i) => i, rows, (_, size) => void own.exchangeRows(rows, stride, width, average, size, ownClock));
     },
   };

@@ -25,6 +25,8 @@ export interface Binding {
 export interface BindingTools {
   readonly python?: string;
   readonly compiler?: string;
+  /** Tries what was made. */
+  readonly probe?: typeof probeGpu;
 }
 
 /** Names of the library: that of pip's TensorFlow, and that of the archives for C. */
@@ -66,7 +68,7 @@ export function missingTools(source: LibrarySource, { python, compiler }: Bindin
 }
 
 /**
- * Makes a binding in a folder of its own; one that is there already and of the same source is left as it is.
+ * Makes a binding in a folder of its own; one that is there already, of the same source, and still loads is left as it is.
  * @param onStep told of what is done
  * @returns whether it was made just now
  * @throws UserError (usage) that says what is missing or what failed
@@ -76,7 +78,12 @@ export function makeBinding(folder: string, given: LibrarySource, onStep: (text:
   const version = packageVersion();
   const stamp = { package: `${NATIVE_PACKAGE}@${version}`, source };
   const there = readBinding(folder);
-  if (there?.package === stamp.package && JSON.stringify(there.source) === JSON.stringify(source)) return false;
+  const { probe = probeGpu } = tools;
+  if (there?.package === stamp.package && JSON.stringify(there.source) === JSON.stringify(source)) {
+    const { version: loaded, reason } = probe(folder);
+    if (loaded !== undefined) return false;
+    onStep(`what was made in ${folder} no longer loads (${reason ?? 'no reason given'}): it is made again`);
+  }
   const missing = missingTools(source, tools);
   if (missing.length > 0) throw new UserError('usage', missing);
   if ('path' in source) libraryIn(source.path);
@@ -94,7 +101,7 @@ export function makeBinding(folder: string, given: LibrarySource, onStep: (text:
     const { library, include } = libraryIn('path' in source ? source.path : join(fresh, 'python', 'tensorflow'));
     onStep(`the addon: ${compilerOf(tools.compiler)}, against ${library}`);
     compile(fresh, library, include, compilerOf(tools.compiler));
-    const { version: loaded, reason } = probeGpu(fresh);
+    const { version: loaded, reason } = probe(fresh);
     if (loaded === undefined) throw userError('usage', { where: WHERE, message: `what was built does not load (${reason ?? 'no reason given'})`, fix: 'try another TensorFlow: --tensorflow or --libtensorflow' });
     const inside = relative(fresh, library);
     writeFileSync(join(fresh, STAMP), JSON.stringify({ ...stamp, library: isInside(inside) ? inside : library }));

@@ -41,8 +41,10 @@ export function findNative(instantiate: (memory: WebAssembly.Memory) => Kernels,
   }
 }
 
-/** Sizes that end within tiles, blocks, panels and vectors. */
-const TRIED = { rows: 141, inputs: 41, panels: 7, columns: 44, tableRows: 97, width: 21, stride: 64 };
+/** Sizes that end within tiles, blocks, panels and vectors; columns beyond the widest group, and widths with kernels of their own and without. */
+const TRIED = { rows: 141, inputs: 41, panels: 7, columns: 108, tableRows: 97, widths: [21, 16, 8], stride: 64 };
+/** Of memory for all that is tried. */
+const TRIED_PAGES = 20;
 /** Constants that suit any rule. */
 const CONSTANTS = [1, 0, 0.01, Infinity, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8];
 
@@ -53,7 +55,8 @@ export function hasSameBits(addon: Addon, family: string, instantiate: Instantia
   return leavesTheSame(addon, family, instantiate, (kernels, memory, place) => {
     tryProducts(kernels, memory, place, PRODUCTS.f32);
     tryNorms(kernels, memory, place);
-    tryRows(kernels, memory, place, Object.keys(addon.attach(new Uint8Array(memory.buffer), family).updates) as `${TableRule}Table`[]);
+    const updates = Object.keys(addon.attach(new Uint8Array(memory.buffer), family).updates) as `${TableRule}Table`[];
+    for (const width of TRIED.widths) tryRows(kernels, memory, place, updates, width);
   });
 }
 
@@ -67,7 +70,7 @@ export function whyNoBf16(addon: Addon, family: string, instantiate: Instantiate
 /** Whether native kernels leave in a memory what others leave there. */
 function leavesTheSame(addon: Addon, family: string, instantiate: Instantiate, run: (kernels: Kernels, memory: WebAssembly.Memory, place: Places) => void): boolean {
   const results = [false, true].map((isNative) => {
-    const memory = new WebAssembly.Memory({ initial: 8, maximum: 8, shared: true });
+    const memory = new WebAssembly.Memory({ initial: TRIED_PAGES, maximum: TRIED_PAGES, shared: true });
     const kernels = isNative ? attach(instantiate(memory), addon, family, memory) : instantiate(memory);
     kernels.join(0, 1, 0);
     run(kernels, memory, takePlaces(kernels.heapBase()));
@@ -104,8 +107,8 @@ function tryNorms(kernels: Kernels, { buffer }: WebAssembly.Memory, place: Place
   kernels.normaliseGradient(x, columns, dy, columns, gain, statistics, dx, dgain, dshift, rows, columns, 1, 0, Math.ceil(columns / 16));
 }
 
-function tryRows(kernels: Kernels, { buffer }: WebAssembly.Memory, place: Places, updates: readonly `${TableRule}Table`[]): void {
-  const { rows, tableRows, width, stride } = TRIED;
+function tryRows(kernels: Kernels, { buffer }: WebAssembly.Memory, place: Places, updates: readonly `${TableRule}Table`[], width: number): void {
+  const { rows, tableRows, stride } = TRIED;
   const [ids, factors, offsets, bag] = [place(rows), place(rows), place(rows + 1), place(2)];
   const [table, y, hash, distinct, gradients] = [place(tableRows * stride), place(rows * width), place(4 * rows), place(rows), place(rows * width)];
   const [claim, countAt, fresh, refused, constants] = [place(1), place(3), place(1), place(1), place(CONSTANTS.length)];
