@@ -31,6 +31,12 @@ describe('a worker of the engine that dies', () => {
     expect(code).toBe(1);
     expect((await mtl(cwd, ['eval', 'run/checkpoints/last'])).code).toBe(0);
   });
+
+  it.each(['simd/worker.js', 'simd/guard.js'])('before there is anything to run ends the run in the same words (%s)', { timeout: 60_000 }, async (victim) => {
+    const cwd = scratchFolder();
+    const { code, stderr } = await dying({ victim, death: 'exit', moment: 'before its task' }, cwd, BIN, ['train', config, '--run-dir', 'run', '--threads=3', ...WIDE]);
+    expect([code, stderr]).toEqual([1, expect.stringMatching(WORDS) as string]);
+  });
 });
 
 describe('a thread that encodes rows and dies', () => {

@@ -32,6 +32,8 @@ if (!isMainThread) {
   const url = process.argv[2];
   if (url.endsWith(victim)) {
     const moments = {
+      // Before it knows what it is to do.
+      'before its task': () => DEATHS[death](),
       // Of a team's worker: in a kernel of its share, with others at work, or where it waits for the next step.
       'within a step': () => {
         const { Instance } = WebAssembly;

@@ -23,7 +23,7 @@ export interface Death {
   readonly victim: string;
   /** How, or how many can start before the first that cannot. */
   readonly death: 'exit' | 'heap' | '0' | '1';
-  readonly moment: 'within a step' | 'between two steps' | 'at a request' | 'at its start';
+  readonly moment: 'within a step' | 'between two steps' | 'at a request' | 'at its start' | 'before its task';
 }
 
 /** Runs a script in a folder, with threads that die. */

@@ -1,8 +1,8 @@
 import type { Engine } from '../engine.js';
 import { kernelChoice } from '../kernel-choice.js';
-import { loadKernels, MAX_BYTES } from './module.js';
+import { loadKernels, MAX_BYTES, type KernelModule } from './module.js';
 import { activationBytes, apartBytes, compileProgram } from './program.js';
-import type { TeamWatch } from './team.js';
+import { startThreads, type Threads, type TeamWatch } from './team.js';
 
 /**
  * The engine of WebAssembly kernels, some in a native form where there is one.
@@ -12,7 +12,23 @@ import type { TeamWatch } from './team.js';
  */
 export function createSimdEngine(threads = 1, allowRelaxed = true, watch: TeamWatch = {}, choice = kernelChoice()): Engine {
   const kernels = loadKernels(allowRelaxed, choice);
+  let started = threads > 1 ? startedOrNone(kernels, threads) : undefined;
   const native = 'reason' in kernels.native ? '' : `, native kernels for ${kernels.native.family}${kernels.native.noBf16 === undefined ? ' with BF16' : ''}`;
   const description = `WebAssembly SIMD${kernels.isRelaxed ? ' with fused multiply-add' : ''}${native}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
-  return { name: 'simd', description, compile: (plan, onNotice) => compileProgram(kernels, plan, threads, { ...watch, ...(onNotice && { onNotice }) }), activationBytes, apartBytes, maxBytes: MAX_BYTES, takesPeers: true, precisions: ['f32', 'bf16'] };
+  const compile: Engine['compile'] = (plan, onNotice) => {
+    const team = { ...watch, ...(onNotice && { onNotice }), started };
+    // A second program has threads of its own.
+    started = undefined;
+    return compileProgram(kernels, plan, threads, team);
+  };
+  return { name: 'simd', description, compile, activationBytes, apartBytes, maxBytes: MAX_BYTES, takesPeers: true, precisions: ['f32', 'bf16'] };
+}
+
+/** Threads for the first program, which start while its data is read; where they cannot, the program tries again and tells. */
+function startedOrNone(kernels: KernelModule, threads: number): Threads | undefined {
+  try {
+    return startThreads(kernels, threads);
+  } catch {
+    return undefined;
+  }
 }

@@ -1,27 +1,39 @@
 import { parentPort, Worker, workerData, type MessagePort } from 'node:worker_threads';
 import { fewerThreads, threadProblem } from '../../thread.js';
-import { COMMAND, type TeamOptions } from './team.js';
+import { COMMAND, type TeamOptions, type TeamTask } from './team.js';
 
 // The thread that starts a team's workers and hears when one ends: the first thread hears of nothing while it computes.
 
 // What team.ts passes.
-const { port, ...options } = workerData as TeamOptions & { readonly port: MessagePort };
-const words = new Int32Array(options.memory.buffer, options.barrier, 16);
+const { kernels, threads } = workerData as Pick<TeamOptions, 'kernels' | 'threads'>;
+const workers: Worker[] = [];
+/** Those that ended before there was anything to run. */
+const ends: (Error | number)[] = [];
+let hear = (end: Error | number): void => void ends.push(end);
+let notice: string | undefined;
 
-const tell = (end: Error | number): void => {
-  if (end === 0 && Atomics.load(words, COMMAND.list) < 0) return;
-  // The reason first: whoever sees the word asks for it.
-  port.postMessage(threadProblem(end));
-  Atomics.store(words, COMMAND.failed, 1);
-};
-
-for (let self = 1; self < options.threads; self++) {
+for (let self = 1; self < threads; self++) {
   try {
-    const worker = new Worker(new URL('worker.js', import.meta.url), { workerData: { ...options, self }, execArgv: [] });
-    worker.on('error', tell).on('exit', tell);
+    const worker = new Worker(new URL('worker.js', import.meta.url), { workerData: { kernels, self }, execArgv: [] });
+    workers.push(worker.on('error', (error: Error) => hear(error)).on('exit', (code) => hear(code)));
   } catch (error) {
-    parentPort!.postMessage(fewerThreads(error, self));
-    Atomics.store(words, COMMAND.threads, self);
+    notice = fewerThreads(error, self);
     break;
   }
 }
+
+parentPort!.once('message', ({ port, ...task }: TeamTask & { readonly port: MessagePort }) => {
+  const words = new Int32Array(task.memory.buffer, task.barrier, 16);
+  if (notice !== undefined) {
+    parentPort!.postMessage(notice);
+    Atomics.store(words, COMMAND.threads, workers.length + 1);
+  }
+  for (const worker of workers) worker.postMessage(task);
+  hear = (end) => {
+    if (end === 0 && Atomics.load(words, COMMAND.list) < 0) return;
+    // The reason first: whoever sees the word asks for it.
+    port.postMessage(threadProblem(end));
+    Atomics.store(words, COMMAND.failed, 1);
+  };
+  for (const end of ends) hear(end);
+});

@@ -1,4 +1,4 @@
-import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
+import { MessageChannel, receiveMessageOnPort, Worker, type MessagePort } from 'node:worker_threads';
 import { monotonicMs } from '../../clock.js';
 import { userError, UserError, type Problem } from '../../errors.js';
 import { fewerThreads, GO_ON, threadProblem } from '../../thread.js';
@@ -23,7 +23,7 @@ export interface TeamOptions<List extends string = string> extends TeamWatch {
   readonly exchanges?: Exchanges;
 }
 
-/** For measuring, and for tests. */
+/** What whoever compiles a program may say of its team: threads that it has, and what is for measuring and for tests. */
 export interface TeamWatch {
   /** Told how long each call of this thread took. */
   readonly onCall?: CallObserver;
@@ -35,6 +35,8 @@ export interface TeamWatch {
   readonly tableBytes?: number;
   /** Told where fewer threads could start than were asked for. */
   readonly onNotice?: (text: string) => void;
+  /** Threads that have been started, for this team alone; it starts its own where they are left out. */
+  readonly started?: Threads | undefined;
 }
 
 /** Hears of the calls of a step, one by one. */
@@ -81,8 +83,43 @@ function timed(name: Call['kernel'], kernel: Bound, onCall: CallObserver): Bound
   };
 }
 
+/** What threads of a team are told when there is something to run. */
+export type TeamTask = Required<Pick<TeamOptions, 'memory' | 'apart' | 'lists' | 'barrier'>>;
+
+/** Threads of a team that may not know yet what they will run: starting them takes longer than compiling a program. */
+export interface Threads {
+  /**
+   * Tells them what to run, once.
+   * @param port told why, where one of them ends
+   * @param onNotice told where fewer could start
+   * @param onEnd told where the thread that watches them ends, also where it has
+   */
+  run(task: TeamTask & { readonly port: MessagePort }, onNotice: ((text: string) => void) | undefined, onEnd: (end: Error | number) => void): void;
+}
+
+/**
+ * Starts threads beside this one.
+ * @param threads of the team, with this one
+ * @throws Error where the one that watches them cannot start
+ */
+export function startThreads(kernels: KernelModule, threads: number): Threads {
+  // Threads run what was built, also where this file runs from its source.
+  const guard = new Worker(new URL('../../../dist/engines/simd/guard.js', import.meta.url), { workerData: { kernels, threads }, execArgv: [] });
+  const ends: (Error | number)[] = [];
+  let hear = (end: Error | number): void => void ends.push(end);
+  guard.on('error', (error: Error) => hear(error)).on('exit', (code) => hear(code)).unref();
+  return {
+    run(task, onNotice, onEnd) {
+      guard.on('message', (notice: string) => onNotice?.(notice)).unref();
+      hear = onEnd;
+      for (const end of ends) onEnd(end);
+      guard.postMessage(task, [task.port]);
+    },
+  };
+}
+
 /** Starts the workers. Results do not depend on how many there are. */
-export function createTeam<List extends string>({ kernels: loaded, memory, apart = [], lists, barrier, threads, rowWork, exchanges = NO_EXCHANGES, onCall, isPatient = false, onNotice }: TeamOptions<List>): Team<List> {
+export function createTeam<List extends string>({ kernels: loaded, memory, apart = [], lists, barrier, threads, rowWork, exchanges = NO_EXCHANGES, onCall, isPatient = false, onNotice, started }: TeamOptions<List>): Team<List> {
   const kernels = { ...instantiate(loaded, memory, apart), ...exchanges };
   // A command names a list by its place.
   const names = Object.keys(lists) as List[];
@@ -91,25 +128,15 @@ export function createTeam<List extends string>({ kernels: loaded, memory, apart
   const { port1: reasons, port2: port } = new MessageChannel();
   const fail = (): void => void Atomics.store(words, COMMAND.failed, 1);
   let problem: Problem | undefined;
-  const startGuard = (): void => {
-    // Threads run what was built, also where this file runs from its source.
-    const guard = new Worker(new URL('../../../dist/engines/simd/guard.js', import.meta.url), {
-      workerData: { kernels: loaded, memory, apart, lists, barrier, threads, port },
-      transferList: [port],
-      execArgv: [],
-    });
-    const hear = (end: Error | number): void => {
-      // It ends where it has nobody to watch.
-      if (end === 0 && (Atomics.load(words, COMMAND.list) < 0 || Atomics.load(words, COMMAND.threads) === 1)) return;
-      problem ??= threadProblem(end);
-      fail();
-    };
-    guard.on('message', (notice: string) => onNotice?.(notice));
-    guard.on('error', hear).on('exit', hear).unref();
+  const hear = (end: Error | number): void => {
+    // It ends where it has nobody to watch.
+    if (end === 0 && (Atomics.load(words, COMMAND.list) < 0 || Atomics.load(words, COMMAND.threads) === 1)) return;
+    problem ??= threadProblem(end);
+    fail();
   };
   words[COMMAND.threads] = threads;
   try {
-    if (threads > 1) startGuard();
+    if (threads > 1) (started ?? startThreads(loaded, threads)).run({ memory, apart, lists, barrier, port }, onNotice, hear);
   } catch (error) {
     onNotice?.(fewerThreads(error, 1));
     words[COMMAND.threads] = 1;

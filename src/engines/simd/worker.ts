@@ -1,6 +1,6 @@
-import { workerData } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import { instantiate } from './module.js';
-import { bind, COMMAND, NO_EXCHANGES, type TeamOptions } from './team.js';
+import { bind, COMMAND, NO_EXCHANGES, type TeamOptions, type TeamTask } from './team.js';
 
 // One worker of a team: waits for a command, runs its share of the list, meets the others at the end.
 
@@ -8,20 +8,23 @@ import { bind, COMMAND, NO_EXCHANGES, type TeamOptions } from './team.js';
 const SPINS = 20_000;
 
 // What guard.ts passes.
-const { kernels: loaded, memory, apart, lists, barrier, self } = workerData as TeamOptions & { readonly self: number };
-const kernels = { ...instantiate(loaded, memory, apart), ...NO_EXCHANGES };
-const bound = Object.values(lists).map((list) => bind(list, kernels));
-const words = new Int32Array(memory.buffer, barrier, 16);
+const { kernels: loaded, self } = workerData as Pick<TeamOptions, 'kernels'> & { readonly self: number };
 
-Atomics.add(words, COMMAND.ready, 1);
-for (let seen = 0; ; seen++) {
-  for (let spin = 0; spin < SPINS && Atomics.load(words, COMMAND.number) === seen; spin++);
-  while (Atomics.load(words, COMMAND.number) === seen) Atomics.wait(words, COMMAND.number, seen);
-  const list = words[COMMAND.list]!;
-  if (list < 0) break;
-  // Fewer than were asked for, where no more could start.
-  kernels.join(self, words[COMMAND.threads]!, barrier);
-  // Where this throws, the guard hears it.
-  bound[list]!(words[COMMAND.rows]!);
-  kernels.barrier();
-}
+parentPort!.once('message', ({ memory, apart, lists, barrier }: TeamTask) => {
+  const kernels = { ...instantiate(loaded, memory, apart), ...NO_EXCHANGES };
+  const bound = Object.values(lists).map((list) => bind(list, kernels));
+  const words = new Int32Array(memory.buffer, barrier, 16);
+
+  Atomics.add(words, COMMAND.ready, 1);
+  for (let seen = 0; ; seen++) {
+    for (let spin = 0; spin < SPINS && Atomics.load(words, COMMAND.number) === seen; spin++);
+    while (Atomics.load(words, COMMAND.number) === seen) Atomics.wait(words, COMMAND.number, seen);
+    const list = words[COMMAND.list]!;
+    if (list < 0) break;
+    // Fewer than were asked for, where no more could start.
+    kernels.join(self, words[COMMAND.threads]!, barrier);
+    // Where this throws, the guard hears it.
+    bound[list]!(words[COMMAND.rows]!);
+    kernels.barrier();
+  }
+});
