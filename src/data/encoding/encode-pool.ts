@@ -68,8 +68,8 @@ export interface EncodersTarget {
   onRows(batch: Batch, beside: RowsBeside): Promise<void>;
 }
 
-/** Pieces of a worker: one that it encodes, and those that it goes on with while this thread waits for the disk. */
-const PIECES_PER_WORKER = 8;
+/** Pieces of a worker: one that it encodes, and those that it goes on with while this thread does something else. With the last of them it is alone. */
+const PIECES_PER_WORKER = 4;
 /** Pieces of a thread that may be done before one that comes earlier in the file. */
 const PIECES_PER_THREAD = 8;
 
@@ -105,7 +105,7 @@ export function createEncoders({ csv, indices, constants }: RowShape, format: En
   const encodeHere = createPieceEncoder(about.shape, format, kept);
   const workers: { readonly thread: Thread; numAsked: number }[] = [];
   /** In the order of the file. */
-  const started: { readonly result: Promise<EncodeResult>; readonly next: LineCount }[] = [];
+  const started: { readonly result: Promise<EncodeResult>; readonly next: LineCount; isDone: boolean }[] = [];
   const spare: ArrayBuffer[] = [];
   let isStarted = false;
   let failure: unknown;
@@ -136,10 +136,7 @@ export function createEncoders({ csv, indices, constants }: RowShape, format: En
     const worker = workers.reduce<(typeof workers)[number] | undefined>((a, b) => (a === undefined || b.numAsked < a.numAsked ? b : a), undefined);
     if (worker === undefined || worker.numAsked >= PIECES_PER_WORKER) return Promise.resolve(encodeHere(request));
     worker.numAsked++;
-    const result = (worker.thread.ask(request, [request.memory]) as Promise<EncodeResult>).finally(() => worker.numAsked--);
-    // What fails is thrown where it is awaited.
-    result.catch(() => undefined);
-    return result;
+    return (worker.thread.ask(request, [request.memory]) as Promise<EncodeResult>).finally(() => worker.numAsked--);
   };
 
   const finishOldest = async (): Promise<void> => {
@@ -172,9 +169,13 @@ export function createEncoders({ csv, indices, constants }: RowShape, format: En
       if (failure !== undefined) throw failure as Error;
       const piece = new Uint8Array(bytes.buffer, bytes.byteOffset + begin, end - begin);
       if (started.length === 0) ({ line } = next);
-      started.push({ result: encode({ bytes: piece, memory: spare.pop() ?? new ArrayBuffer(0), linesBefore: line }), next });
+      const one = { result: encode({ bytes: piece, memory: spare.pop() ?? new ArrayBuffer(0), linesBefore: line }), next, isDone: false };
+      // What fails is thrown where it is awaited.
+      one.result.then(() => (one.isDone = true), () => undefined);
+      started.push(one);
       if (needsLines) line += countLines(bytes, begin, end);
-      while (started.length > pieces) await finishOldest();
+      // What is done need not wait until there is nothing else to do.
+      while (started.length > pieces || started[0]?.isDone === true) await finishOldest();
     },
     async settle() {
       while (started.length > 0) await finishOldest();

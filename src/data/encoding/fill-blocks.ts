@@ -64,19 +64,20 @@ export function createFiller(source: RowShape, { format, readers, block, capacit
   const first = rules.first && withoutConstants(source, { ...rules.first, readers: cleanReaders(rules.first.readers, format.spec.cells) }, before);
   const readRow = rowReader(source, others.readers, others.settle, policy, first);
   const settle = first === undefined ? others.settle : (line: number): boolean => first.settle(line) && others.settle(line);
+  const keepsAll = first === undefined ? others.keepsAll : (begin: number, end: number): boolean => first.keepsAll(begin, end) && others.keepsAll(begin, end);
   return {
     readRow,
-    columnsReader: columnsReader(source, others.readers, block, others.settle, policy, first),
-    scanner: createScanner({ width: source.csv.header.length, dialect: source.csv.dialect ?? PLAIN_CSV, indices: source.indices, readers: [...(first?.readers ?? []), ...others.readers], block, capacity, settle, readRow }),
+    columnsReader: columnsReader(source, others.readers, block, others, policy, first),
+    scanner: createScanner({ width: source.csv.header.length, dialect: source.csv.dialect ?? PLAIN_CSV, indices: source.indices, readers: [...(first?.readers ?? []), ...others.readers], block, capacity, settle, keepsAll, readRow }),
     leftOut: rules.leftOut,
   };
 }
 
 /** Rules, and the readers that they stand on, where some columns do not stand in the cells. */
-function withoutConstants(source: RowShape, { readers, needsLine, settle }: RulesInTurn, before: { readonly lines: number }): RulesInTurn {
+function withoutConstants(source: RowShape, { readers, needsLine, settle, keepsAll }: RulesInTurn, before: { readonly lines: number }): RulesInTurn {
   const { readers: cellReaders, readConstants } = withConstants(source, readers);
   const ofLine = needsLine === true ? (line: number): boolean => settle(before.lines + line) : settle;
-  return { readers: withDecimal(cellReaders, source.csv.dialect?.decimal), settle: readConstants === undefined ? ofLine : (line) => (readConstants(), ofLine(line)) };
+  return { readers: withDecimal(cellReaders, source.csv.dialect?.decimal), ...(readConstants === undefined ? { settle: ofLine, keepsAll } : { settle: (line: number) => (readConstants(), ofLine(line)), keepsAll: () => false }) };
 }
 
 /**

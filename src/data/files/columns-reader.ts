@@ -31,7 +31,7 @@ export function columnsReader(
   { csv }: RowShape,
   readers: readonly ColumnReader[],
   block: { rows: number },
-  settle: (line: number) => boolean,
+  { settle, keepsAll }: Pick<RulesInTurn, 'settle' | 'keepsAll'>,
   policy: RejectPolicy,
   first?: RulesInTurn,
 ): (piece: CellColumns) => (begin: number, end: number) => void {
@@ -103,6 +103,11 @@ export function columnsReader(
         const firstOfBlock = block.rows;
         odd.clear(rows);
         for (let c = 0; c < direct.length; c++) odd.add(c, direct[c]!.takeAll(begin, begin + rows, firstOfBlock));
+        const end = firstOfBlock + rows;
+        if (singles.length === 0 && !odd.hasAmong(rows) && first?.keepsAll(firstOfBlock, end) !== false && keepsAll(firstOfBlock, end)) {
+          block.rows = end;
+          continue;
+        }
         for (let i = 0; i < rows; i++) {
           const into = block.rows;
           // One before it was not kept.

@@ -8,6 +8,8 @@ export interface OddCells {
   clear(rows: number): void;
   /** Notes the first `count` of `rows` for a column. */
   add(column: number, count: number): void;
+  /** Whether one of the first so many rows has such a cell or is bad. */
+  hasAmong(count: number): boolean;
   /** Whether there is one in a row. */
   has(row: number): boolean;
   /** Takes the columns of a row's cells to a function. */
@@ -38,6 +40,10 @@ export function createOddCells(most: number, numColumns: number): OddCells {
         before[cells++] = last[row]!;
         last[row] = cells;
       }
+    },
+    hasAmong(count) {
+      const bad = isBad.indexOf(1);
+      return cells > 0 || (bad >= 0 && bad < count);
     },
     has: (row) => last[row] !== 0,
     each(row, take) {

@@ -23,6 +23,8 @@ export interface ScanTarget {
   readonly capacity: number;
   /** Whether the row is kept that was just read. @throws BadValue */
   readonly settle: (line: number) => boolean;
+  /** Whether it is seen at once that `settle` keeps rows `begin` to `end` of the block, and has nothing else to do with them. */
+  readonly keepsAll: (begin: number, end: number) => boolean;
   /** Reads a row from its cells, or tells what is wrong with it; true where it is to be kept. */
   readonly readRow: (cells: readonly string[], line: number) => boolean;
 }
@@ -62,7 +64,7 @@ export function createScanner(target: ScanTarget): Scanner {
   };
 }
 
-function startScanner({ width, dialect, indices, readers, block, capacity, settle, readRow }: ScanTarget): Scanner {
+function startScanner({ width, dialect, indices, readers, block, capacity, settle, keepsAll, readRow }: ScanTarget): Scanner {
   const cut = createCutRows(width, dialect.delimiter.charCodeAt(0));
   const { most, places } = cut;
   const stride = width + 1;
@@ -107,6 +109,10 @@ function startScanner({ width, dialect, indices, readers, block, capacity, settl
     const first = block.rows;
     odd.clear(rows);
     for (let c = 0; c < direct.length; c++) odd.add(c, direct[c]!.take(rows, first));
+    if (texts.length === 0 && !odd.hasAmong(rows) && keepsAll(first, first + rows)) {
+      block.rows = first + rows;
+      return;
+    }
     for (let row = 0; row < rows; row++) {
       const into = block.rows;
       // One before it was not kept.

@@ -19,13 +19,14 @@ export function labelRule(tasks: readonly Task[]): RowRule {
         settle() {
           const { rows } = block;
           for (let i = 0; i < links.length; i++) {
-            const reason = links[i]!(rows);
+            const reason = links[i]!.settle(rows);
             if (reason !== undefined) return reason;
           }
           // Every task has looked at what was blank.
           for (let i = 0; i < blankLabels.length; i++) if (Number.isNaN(blankLabels[i]![rows])) blankLabels[i]![rows] = 0;
           return undefined;
         },
+        keepsAll: (begin, end) => links.every(({ keepsAll }) => keepsAll(begin, end)),
       };
     },
   };
@@ -59,8 +60,13 @@ export function maskColumns(tasks: readonly Task[]): readonly string[] {
   return names.filter((name) => name !== undefined);
 }
 
-/** Looks at the label of a row, and gives why the row is left out. */
-type StartedTask = (row: number) => string | undefined;
+/** A task at work. */
+interface StartedTask {
+  /** Looks at the label of a row, and gives why the row is left out. */
+  settle(row: number): string | undefined;
+  /** Whether the labels of rows have nothing that it would look at twice. */
+  keepsAll(begin: number, end: number): boolean;
+}
 
 /** The labels of a task, NaN where they are blank. */
 interface Link {
@@ -91,7 +97,16 @@ function startTask(task: Task, tasks: readonly Task[], { labels }: RuleBlock): S
   const hasMask = knownInto !== undefined && given !== undefined;
   const isAlone = knownInto === undefined && chainInto === undefined && check === undefined;
 
-  return (row) => {
+  const asksGiven = violations !== 'keep' && givenLabel !== undefined;
+  const keepsAll = (begin: number, end: number): boolean => {
+    if (!isAlone) return false;
+    for (let row = begin; row < end; row++) {
+      const value = own[row]!;
+      if (value !== 0 && (Number.isNaN(value) || (value === 1 && asksGiven && givenLabel[row] !== 1))) return false;
+    }
+    return true;
+  };
+  const settle = (row: number): string | undefined => {
     const value = own[row]!;
     // Most labels are.
     if (value === 0 && isAlone) return undefined;
@@ -108,6 +123,7 @@ function startTask(task: Task, tasks: readonly Task[], { labels }: RuleBlock): S
     if (chainInto !== undefined) chainInto[row] = isDecided(chain, row) ? 1 : 0;
     return undefined;
   };
+  return { settle, keepsAll };
 }
 
 /** Whether it is known if all labels of a chain are 1: one that is not decides. What is blank since nobody knows what it is given is open too. */

@@ -29,6 +29,8 @@ export interface StartedRule {
    * @throws BadValue where its cells do not agree
    */
   settle(line: number): string | undefined;
+  /** Whether it is seen at once that rows `begin` to `end` of the block are all kept as they are; no answer where that takes more than a look at each. */
+  keepsAll?(begin: number, end: number): boolean;
 }
 
 /** By reason: rows that were left out, though nothing is wrong with them. */
@@ -44,6 +46,8 @@ export interface RulesInTurn {
    * @throws BadValue
    */
   settle(line: number): boolean;
+  /** Whether it is seen at once that rows `begin` to `end` of the block are all kept as they are; false says nothing. */
+  keepsAll(begin: number, end: number): boolean;
 }
 
 /** All rules of a format at work. */
@@ -72,6 +76,7 @@ export function startRules(rules: readonly RowRule[], block: RuleBlock): Started
         }
         return true;
       },
+      keepsAll: (begin, end) => started.every((rule) => rule.keepsAll?.(begin, end) === true),
     };
   };
   const first = rules.filter(({ isFirst }) => isFirst === true);
