@@ -91,8 +91,7 @@ async function loadDawn(): Promise<Dawn | NoGpu> {
   try {
     return (await import(name)) as Dawn;
   } catch (error) {
-    const reason = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
-    return { reason: `the package ${PACKAGE} does not load (${reason})`, fix: `npm install ${PACKAGE}, or use --device cpu` };
+    return { reason: `the package ${PACKAGE} does not load (${firstLine(error)})`, fix: `npm install ${PACKAGE}, or use --device cpu` };
   }
 }
 
@@ -103,6 +102,17 @@ async function loadDawn(): Promise<Dawn | NoGpu> {
 export async function createGpu(more: readonly GPUFeatureName[] = []): Promise<Gpu | NoGpu> {
   const dawn = await loadDawn();
   if ('reason' in dawn) return dawn;
+  try {
+    return await openDevice(dawn, more);
+  } catch (error) {
+    // Drivers fail in ways of their own, and one that is not there for others either must not end what needs no GPU.
+    return { reason: `WebGPU opens no device (${firstLine(error)})`, fix: `see what nvidia-smi or vulkaninfo says${process.env[DAWN_OPTIONS] === undefined ? '' : ` and whether ${DAWN_OPTIONS} is meant`}, or use --device cpu` };
+  }
+}
+
+const firstLine = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split('\n')[0]!;
+
+async function openDevice(dawn: Dawn, more: readonly GPUFeatureName[]): Promise<Gpu | NoGpu> {
   const options = (process.env[DAWN_OPTIONS] ?? '').split(',').filter((option) => option !== '');
   const instance = dawn.create(options);
   const adapter = await instance.requestAdapter({ powerPreference: 'high-performance' });

@@ -1,9 +1,9 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { healthOf } from '../../../src/doctor/webgpu.js';
 import type { Device } from '../../../src/engines/device.js';
 import { engineLine } from '../../../src/engines/engine.js';
 import { createEngine, GPU_ROWS, type Steps } from '../../../src/engines/engines.js';
-import { ALLOW_SOFTWARE, type AboutGpu } from '../../../src/engines/webgpu/adapter.js';
+import { ALLOW_SOFTWARE, createGpu, type AboutGpu } from '../../../src/engines/webgpu/adapter.js';
 import { UserError } from '../../../src/errors.js';
 import { gpu } from '../../support/webgpu.js';
 
@@ -13,7 +13,10 @@ const refusal = async (device: Device, steps?: Steps): Promise<UserError> => {
   return error as UserError;
 };
 const allow = (value: string): void => void (process.env[ALLOW_SOFTWARE] = value);
-afterEach(() => allow('1'));
+afterEach(() => {
+  vi.unstubAllEnvs();
+  allow('1');
+});
 
 describe('the choice of an engine', () => {
   it('looks for no GPU where steps are small or nothing is trained, and says so', async () => {
@@ -63,5 +66,10 @@ describe('the doctor', () => {
     expect(healthOf({ about })).toEqual({ state: 'ok', message: 'H100, 550, buffers of 2048 MiB (--device webgpu)' });
     expect(healthOf({ about: { ...about, isSoftware: true } })).toMatchObject({ state: 'without', message: expect.stringContaining('computes on the CPU') as string });
     expect(healthOf({ reason: 'no adapter', fix: 'install one' })).toEqual({ state: 'without', message: 'no adapter; everything works on the CPU without it', fix: 'install one' });
+  });
+
+  it.skipIf(gpu === undefined)('tells what a driver fails with', async () => {
+    vi.stubEnv('MTL_WEBGPU_DAWN', 'backend=nosuch');
+    expect(await createGpu()).toEqual({ reason: "WebGPU opens no device (unrecognised backend 'nosuch')", fix: 'see what nvidia-smi or vulkaninfo says and whether MTL_WEBGPU_DAWN is meant, or use --device cpu' });
   });
 });
