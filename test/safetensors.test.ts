@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readSafetensors, writeSafetensors, type StoredTensor } from '../src/safetensors.js';
@@ -49,6 +49,12 @@ describe('safetensors', () => {
       at += part.length;
     }
     expect(at).toBe(data.length);
+    // As a run that still trains removes a checkpoint that it no longer needs.
+    const removed = join(scratchFolder(), 'z.safetensors');
+    await writeSafetensors(removed, tensors);
+    const kept = (await readSafetensors(removed, digest, reading)).get('large')!;
+    rmSync(removed);
+    expect(Buffer.compare(Buffer.from((kept.data as Float32Array).buffer), Buffer.from(data.buffer))).toBe(0);
     const spoiled = readFileSync(path);
     spoiled[spoiled.length - 1]! ^= 1;
     writeFileSync(path, spoiled);
