@@ -91,10 +91,12 @@ async function sidesOf(work: Workload, { torchRechub }: Versions): Promise<{ sid
   return { sides, missing };
 }
 
+/** What both sides take for a workload; undefined where PyTorch does not run it, the reason being told. */
 async function compare(work: Workload, versions: Versions, peaks: Peaks) {
   const { sides, missing } = await sidesOf(work, versions);
   for (const reason of missing) console.log(`${workloadName(work)}: ${reason}`);
   try {
+    if (!sides.some(({ name }) => name === TORCH_FORMS.hand.name)) return undefined;
     const { measured, idleShare } = await inTurns(sides, work.batchRows);
     const named = (name: string): Measured | undefined => measured.find((each) => each.name === name);
     const [ours, bf16] = [measured[0]!, measured[1]!];
@@ -135,7 +137,7 @@ it('peers', async () => {
   if (torch.torchRechub === null) console.log('torch-rechub is not installed in this Python: it is left out');
   const peaks = await peaksOf(works, MACHINE.cores);
   const results = [];
-  for (const work of works) results.push(await compare(work, torch, peaks));
+  for (const work of works) results.push(...([await compare(work, torch, peaks)].filter((result) => result !== undefined)));
 
   const spread = ({ median: middle, least, most }: Ratio): string => `${middle.toFixed(2)} (${least.toFixed(2)} to ${most.toFixed(2)})`;
   printTable(
