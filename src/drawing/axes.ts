@@ -65,14 +65,15 @@ export function axesOf({ width, height, x, y, grid = 'y' }: { readonly width: nu
   const isRows = 'names' in y;
   const outer = height ?? EDGE + below + (isRows ? y.step * y.names.length : 0);
   const [top, bottom] = [EDGE, outer - below];
-  const rows = isRows ? rowScale(y, top) : numberScale(y, [bottom, top]);
+  const rows = isRows ? rowScale(y, top) : scaleOf(y)([bottom, top]);
   const title = isRows ? '' : y.title;
+  const columnsOver = scaleOf(x);
   // The first and the last number stand half beyond the ends.
-  const ends = numberScale(x, [0, width]).ticks;
+  const ends = columnsOver([0, width]).ticks;
   const halfOf = (tick: Tick | undefined): number => (tick === undefined ? 0 : textWidth(tick.text, LABEL) / 2);
   const left = EDGE + Math.max(halfOf(ends[0]), (title === '' ? 0 : LINE) + Math.max(0, ...rows.ticks.map(({ text }) => textWidth(text, LABEL))) + GAP);
   const right = width - EDGE - halfOf(ends.at(-1));
-  const columns = numberScale(x, [left, right]);
+  const columns = columnsOver([left, right]);
   const across = grid === 'x' ? [] : rows.ticks.map(({ at }) => `M${pixels(left)},${pixels(at)}H${pixels(right)}`);
   const upright = grid === 'y' ? [] : columns.ticks.map(({ at }) => `M${pixels(at)},${pixels(top)}V${pixels(bottom)}`);
   const marks = columns.ticks.map(({ at }) => `M${pixels(at)},${pixels(bottom)}v4`);
@@ -106,14 +107,19 @@ interface Scale {
   readonly ticks: readonly Tick[];
 }
 
-function numberScale({ type = 'linear', domain, zero = false, format, label, values }: Along, range: readonly [number, number]): Scale {
+/** The scale of numbers over any range of pixels: what its ticks say does not depend on it. */
+function scaleOf({ type = 'linear', domain, zero = false, format, label, values }: Along): (range: readonly [number, number]) => Scale {
   const isLog = type === 'log';
   const [low, high] = domain ?? extentOf(zero ? [0, ...values] : values, isLog);
-  const scale = (isLog ? scaleLog() : scaleLinear()).domain([low, high]).range(range);
+  const scale = (isLog ? scaleLog() : scaleLinear()).domain([low, high]);
   if (domain === undefined && !isLog) scale.nice(TICKS);
   // A scale of logarithms leaves numbers away where they would be too many.
   const text = label ?? (format !== undefined && !isLog ? formatOf(format) : scale.tickFormat(TICKS, format));
-  return { place: (value) => scale(value), ticks: scale.ticks(TICKS).map((value) => ({ at: scale(value), text: text(value) })) };
+  const ticks = scale.ticks(TICKS).map((value) => ({ value, text: text(value) }));
+  return (range) => {
+    const placed = scale.copy().range(range);
+    return { place: (value) => placed(value), ticks: ticks.map(({ value, text: said }) => ({ at: placed(value), text: said })) };
+  };
 }
 
 function rowScale({ names, step }: Rows, top: number): Scale {

@@ -20,13 +20,11 @@ export const GUIDE = [4, 4] as const;
 
 /** A line through points, in their order; it ends and begins anew where there is no place for one. */
 export function lineMark({ x, y }: Axes, points: readonly Point[], { color, dash = [1, 0], interpolate = 'linear' }: { readonly color: string; readonly dash?: readonly number[]; readonly interpolate?: Interpolation }): Html {
-  const path = line<Point>()
-    .x((point) => x(point.x))
-    .y((point) => y(point.y))
-    .defined((point) => isPlaced(x(point.x), y(point.y)))
+  const path = line()
+    .defined(([px, py]) => Number.isFinite(px) && Number.isFinite(py))
     .curve(CURVES[interpolate])
     .digits(1);
-  return pathOf([path(points) ?? ''], html`stroke="${color}" stroke-width="1.75"${dash[1] === 0 ? undefined : html` stroke-dasharray="${dash.join(' ')}"`}`);
+  return pathOf([path(points.map((point) => [x(point.x), y(point.y)])) ?? ''], html`stroke="${color}" stroke-width="1.75"${dash[1] === 0 ? undefined : html` stroke-dasharray="${dash.join(' ')}"`}`);
 }
 
 /** Points as discs, or as rings. */

@@ -107,5 +107,5 @@ export function isEntry(field: unknown): field is FieldEntry {
 function optional(schema: z.ZodType): z.ZodType {
   // What a default is taken from is a schema of zod's outer kind, as everything is that a part says.
   const bare = schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault ? (schema.unwrap() as z.ZodType).optional() : schema.optional();
-  return schema.description === undefined ? bare : bare.describe(schema.description);
+  return schema.description === undefined ? bare : bare.register(z.globalRegistry, { description: schema.description });
 }
