@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import v8 from 'node:v8';
 import { createGpu } from '../dist/engines/webgpu/adapter.js';
 import { createWebGpuEngine } from '../dist/engines/webgpu/engine.js';
+import { POSTS } from '../dist/engines/webgpu/executor.js';
 import { TIMES } from '../dist/engines/webgpu/pass-times.js';
 import { UserError } from '../dist/errors.js';
 import { firstLoopState } from '../dist/training/loop-state.js';
@@ -26,23 +27,34 @@ const PAUSE_MS = 1;
 const PART = 10;
 const never = new Int32Array(new SharedArrayBuffer(4));
 
+/** Of numbers, the one below which are so many of them. */
+function quantile(numbers, share) {
+  return numbers.sort((a, b) => a - b)[Math.floor(numbers.length * share)];
+}
+
 /** Takes steps, half of them for pipelines, memory and threads to be there: means of the other half. Then more, with a pause before each. */
 async function measure(gpu, { plan, training, batches, steps }) {
   let reports = [];
-  const watch = { onRun: (report) => reports.push(report) };
+  let listedMs = 0;
+  const watch = { onRun: (report) => reports.push(report), onListed: (ms) => (listedMs += ms) };
   const engine = createWebGpuEngine(gpu, watch);
   engine.refuseTooLarge(plan);
   const program = engine.compile(plan);
   const stepper = createStepper({ program, terms: plan.graph.terms, training, seed: plan.seed, stateOf: (_, first) => first() });
   const most = stepper.stepsAhead;
-  const take = (step, isAhead) => stepper.take(batches[step % batches.length], { ...firstLoopState(), step }, isAhead);
+  const place = firstLoopState();
+  const take = (step, isAhead) => stepper.take(batches[step % batches.length], { ...place, step }, isAhead);
   const begun = [];
+  /** Times of steps, by how many there were since results were read: one in `POSTS` has that to do. */
+  const unlisted = Array.from({ length: POSTS }, () => []);
   const counted = steps - (steps >> 1);
   let [first, firstMs] = [usedMs(), performance.now()];
   for (let step = 0; step < steps; step++) {
     if (step === steps >> 1) [reports, first, firstMs] = [[], usedMs(), performance.now()];
+    const [beginMs, beforeMs] = [performance.now(), listedMs];
     begun.push(take(step, most > 1));
     if (begun.length >= most) await begun.shift();
+    if (step >= steps >> 1) unlisted[step % POSTS].push(performance.now() - beginMs - (listedMs - beforeMs));
   }
   await program.catchUp();
   const [used, ms] = [usedMs(), performance.now() - firstMs];
@@ -62,7 +74,7 @@ async function measure(gpu, { plan, training, batches, steps }) {
     parts.push((usedMs().threadMs - threadMs) / PART);
   }
   await program.catchUp();
-  const pacedMs = parts.sort((a, b) => a - b)[parts.length >> 1];
+  const pacedMs = quantile(parts, 0.5);
   // By the device's own clock, each in a pass of its own: steps of their own, one by one.
   const dispatchMs = new Map();
   if (gpu.device.features.has(TIMES)) {
@@ -76,7 +88,8 @@ async function measure(gpu, { plan, training, batches, steps }) {
     for (let step = steps + counted; step < steps + counted + TIMED; step++) await take(step, false);
   }
   program.dispose();
-  return { ...means, pacedMs, dispatchMs: [...dispatchMs.values()] };
+  const unlistedMs = (share) => unlisted.reduce((sum, times) => sum + quantile(times, share), 0) / POSTS;
+  return { ...means, unlistedMs: unlistedMs(0.5), leastUnlistedMs: unlistedMs(0.1), pacedMs, dispatchMs: [...dispatchMs.values()] };
 }
 
 async function answer() {

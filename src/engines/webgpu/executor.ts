@@ -32,6 +32,8 @@ export interface GpuWatch {
   onRun?(report: RunReport): void;
   /** Told what each dispatch took of a list that is waited for. It is looked at before each run; the device has to have `TIMES`. */
   onDispatches?: ((list: ListName, times: readonly DispatchTime[]) => void) | undefined;
+  /** Told how long this thread made index lists of a pass that others had not begun, and waited for those that they had. */
+  onListed?(ms: number): void;
   /** Threads that make index lists beside this one. */
   readonly listThreads?: number;
 }
@@ -80,12 +82,12 @@ const [INFINITY, NAN] = [0x7f800000, 0x7fc00000];
 
 /** An executor for a compiled plan. */
 export function createExecutor(gpu: Gpu, compiled: Compiled, watch: GpuWatch = {}): Executor {
-  const { onRun, listThreads = LIST_THREADS } = watch;
+  const { onRun, onListed, listThreads = LIST_THREADS } = watch;
   const { device } = gpu;
   const { arena, norms, terms, products, productsOfTensors, running } = compiled;
   const memory = layOutDevice(compiled, Math.floor(gpu.maxBufferBytes / WORD));
   const recorder = createRecorder(compiled, memory);
-  const loader = createLoader(compiled, memory, () => recorder.scratchWords, listThreads);
+  const loader = createLoader(compiled, memory, () => recorder.scratchWords, listThreads, onListed);
   const { STORAGE, COPY_SRC, COPY_DST, MAP_READ, UNIFORM } = gpu.usage;
   const create = (words: number, usage: number): GPUBuffer => gpu.createBuffer(Math.max(words, 4) * WORD, usage);
   const m = create(memory.words, STORAGE | COPY_SRC | COPY_DST);

@@ -35,9 +35,12 @@ export interface CallSize {
 /** A kernel with a dispatch of its own, which calls of one phase share, also those of others: `group` is the workgroup's number in its call, `groups` how many there are, `lane` the thread's. */
 export interface OwnKernel {
   readonly form: 'own';
-  /** Threads that a call asks for: no fewer for more distinct rows or segments. The body may be given fewer, or more, also where it asks for none. */
+  /**
+   * Threads that a call asks for: no fewer for more distinct rows or segments, and by the same arguments whatever these are. The body may be given
+   * fewer, or more, also where it asks for none.
+   */
   threads(size: CallSize): number;
-  /** Further shares of the same work, which the body knows as `part` of `parts`. */
+  /** Further shares of the same work, of which no index list decides, and which the body knows as `part` of `parts`. */
   parts?(size: CallSize): number;
   /** Arguments that are written to: where that decides an order among the kernels of a phase by rows. */
   readonly writes?: readonly string[];

@@ -29,8 +29,9 @@ export interface Loader {
 /**
  * A loader for a plan; where things go is found once, so that a step only copies.
  * @param threads that make index lists beside this one
+ * @param onListed told how long this one had to do with those of a pass
  */
-export function createLoader(compiled: Compiled, memory: DeviceMemory, scratchWords: () => number, threads: number): Loader {
+export function createLoader(compiled: Compiled, memory: DeviceMemory, scratchWords: () => number, threads: number, onListed?: (ms: number) => void): Loader {
   const { graph, layout, places, tables } = compiled;
   const upload = new Uint32Array(memory.uploadWords);
   const items: GrowingWords = { words: new Uint32Array(1024), length: 0 };
@@ -52,7 +53,7 @@ export function createLoader(compiled: Compiled, memory: DeviceMemory, scratchWo
     })),
   };
   const listedAt = listed.map((table) => ({ table, headerAt: memory.wordAt(table.distinct), countAt: memory.wordAt(table.count) }));
-  const lists = createIndexLists(shape, listedAt, memory.columnWords, threads);
+  const lists = createIndexLists(shape, listedAt, memory.columnWords, threads, onListed);
   const loadColumns = lists.columns.map((words) => createColumnLoader(compiled, words, (address) => memory.wordAt(address)));
   const withBags = bagsBetweenRows(layout);
   let firstWord = 0;

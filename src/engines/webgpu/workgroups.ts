@@ -1,6 +1,5 @@
 import type { TablePlace } from '../simd/tables.js';
-import { argumentKind } from './arguments.js';
-import type { CallSize } from './kernel.js';
+import type { CallSize, OwnKernel } from './kernel.js';
 import type { Planned } from './planned.js';
 import { ROWS_OF_GROUP, THREADS } from './wgsl/prelude.js';
 
@@ -15,44 +14,65 @@ export type Workgroups = (rows: number, listOf: (table: TablePlace) => ListSize)
 
 const MOST_GROUPS = 65_535;
 
-/** What decides how many threads a call takes, but for the rows of its table. */
-const sizeKey = ({ name, names, values, isRows }: Planned): string => [name, isRows, ...names.map((argument, i) => (['address', 'table'].includes(argumentKind(name, argument)) ? values[i] !== 0 : values[i]))].join(' ');
-
 /** What the size of a call is decided by, in a batch of so many rows, before its table's list is known. */
 function sizeOf({ names, values, isRows }: Planned, rows: number): { -readonly [Key in keyof CallSize]: CallSize[Key] } {
   const of = (name: string): number => (isRows.includes(names.indexOf(name)) ? rows : values[names.indexOf(name)] ?? 0);
   return { rows: names.includes('rows') ? of('rows') : rows, of, distinct: 0, segments: 0 };
 }
 
+/** Calls that take as many threads as one of them would with the longest list of theirs. */
+interface Alike {
+  readonly kernel: OwnKernel;
+  readonly size: ReturnType<typeof sizeOf>;
+  readonly lists: ListSize[];
+}
+
 /** How many workgroups calls take that share a dispatch: what no index list has a part in is found once for batches of as many rows. */
 export function workgroupsOf(calls: readonly Planned[]): Workgroups {
-  const alike = [...new Set(calls.map(sizeKey))].flatMap((key) => {
-    const same = calls.filter((call) => sizeKey(call) === key);
-    const { kernel } = same[0]!;
-    return kernel.form === 'own' ? [{ call: same[0]!, kernel, tables: same.flatMap(({ table }) => table ?? []) }] : [];
-  });
-  const hasLists = alike.some(({ tables }) => tables.length > 0);
-  let lists: readonly (readonly ListSize[])[] | undefined;
   let lastRows = -1;
-  let sizes: ReturnType<typeof sizeOf>[] = [];
+  let alike: readonly Alike[] = [];
+  let [most, mostParts] = [0, 1];
   const found: [number, number, number] = [0, calls.length, 1];
-  return (rows, listOf) => {
-    if (lastRows === rows && !hasLists) return found;
-    if (lastRows !== rows) sizes = alike.map(({ call }) => sizeOf(call, rows));
-    lastRows = rows;
-    lists ??= alike.map(({ tables }) => tables.map(listOf));
-    let [most, mostParts] = [0, 1];
-    for (let i = 0; i < alike.length; i++) {
-      const [size, { kernel: { threads, parts } }] = [sizes[i]!, alike[i]!];
-      [size.distinct, size.segments] = [0, 0];
-      for (const { distinct, segments } of lists[i]!) {
-        if (distinct > size.distinct) size.distinct = distinct;
-        if (segments > size.segments) size.segments = segments;
+  const look = (rows: number, listOf: (table: TablePlace) => ListSize): void => {
+    const byKey = new Map<string, Alike>();
+    [most, mostParts] = [0, 1];
+    for (const call of calls) {
+      const { name, kernel, table } = call;
+      if (kernel.form !== 'own') throw new Error(`'${name}' has no dispatch of its own`);
+      const size = sizeOf(call, rows);
+      const asked: (string | number)[] = [name];
+      const of: CallSize['of'] = (argument) => {
+        asked.push(argument, size.of(argument));
+        return size.of(argument);
+      };
+      const threads = kernel.threads({ ...size, of });
+      mostParts = Math.max(mostParts, kernel.parts?.(size) ?? 1);
+      if (table === undefined) {
+        most = Math.max(most, threads);
+        continue;
       }
-      most = Math.max(most, threads(size));
-      if (parts !== undefined) mostParts = Math.max(mostParts, parts(size));
+      const key = [...asked, size.rows].join(' ');
+      const known = byKey.get(key);
+      if (known === undefined) byKey.set(key, { kernel, size, lists: [listOf(table)] });
+      else known.lists.push(listOf(table));
     }
-    found[0] = Math.min(MOST_GROUPS, Math.ceil(most / THREADS));
+    alike = [...byKey.values()];
+  };
+  return (rows, listOf) => {
+    if (lastRows !== rows) look(rows, listOf);
+    lastRows = rows;
+    let threads = most;
+    for (const { kernel, size, lists } of alike) {
+      let [distinct, segments] = [0, 0];
+      for (let i = 0; i < lists.length; i++) {
+        const list = lists[i]!;
+        if (list.distinct > distinct) distinct = list.distinct;
+        if (list.segments > segments) segments = list.segments;
+      }
+      [size.distinct, size.segments] = [distinct, segments];
+      threads = Math.max(threads, kernel.threads(size));
+    }
+    found[0] = Math.min(MOST_GROUPS, Math.ceil(threads / THREADS));
     found[2] = mostParts;
     return found;
   };

@@ -1,3 +1,4 @@
+import { monotonicMs } from '../../../clock.js';
 import type { TablePlace } from '../../simd/tables.js';
 import type { ListSize } from '../workgroups.js';
 import { LIST_WORDS } from '../wgsl/tables.js';
@@ -86,8 +87,9 @@ const MIN_SHARED_ITEMS = 4096;
  * Index lists for tables.
  * @param columnWords of a batch
  * @param threads beside this one, which start with the first pass that is worth it
+ * @param onListed told how long this thread made lists of a pass and waited for those of others
  */
-export function createIndexLists(shape: ListShape, tables: readonly ListedTable[], columnWords: number, threads: number): IndexLists {
+export function createIndexLists(shape: ListShape, tables: readonly ListedTable[], columnWords: number, threads: number, onListed?: (ms: number) => void): IndexLists {
   const memoryOf = (jobWords: number): JobMemory => ({ columns: new SharedArrayBuffer(4 * Math.max(1, columnWords)), job: new SharedArrayBuffer(4 * jobWords) });
   const memory: [JobMemory, JobMemory] = [memoryOf(1024), memoryOf(1024)];
   const columns = memory.map((each) => new Uint32Array(each.columns));
@@ -169,7 +171,9 @@ export function createIndexLists(shape: ListShape, tables: readonly ListedTable[
     finish(upload, items, firstColumn, scratchWords) {
       const { bagWords, trains } = begun;
       const job = jobs[turn]!;
+      const begin = onListed === undefined ? 0 : monotonicMs();
       if (trains) team.finish();
+      onListed?.(monotonicMs() - begin);
       upload.set(columns[turn]!.subarray(firstColumn, columnWords), firstColumn);
       items.length = 0;
       shift = takeWords(items, bagWords) - firstItem;
