@@ -1,23 +1,30 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { checkIds, checkNumbers } from '../../src/data/shards/check-shard-rows.js';
+import { createOrderedRows } from '../../src/data/rows/ordered-rows.js';
 import { createRowBlock, type BlockColumn, type RowBlock } from '../../src/data/rows/row-block.js';
 import { encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { taskOptions } from '../../src/tasks.js';
 
 const COLUMNS: readonly BlockColumn[] = [{ name: 'user', kind: 'id' }, { name: 'seen', kind: 'bag' }, { name: 'price', kind: 'number' }, { name: 'image', kind: 'vector', width: 2 }];
-const ROWS = 6;
+const ROWS = 21;
+
+/** Blocks in memory of their own, and where kernels reach them. */
+const BLOCKS = { plain: createRowBlock(COLUMNS, ROWS + 2), kernels: createOrderedRows(COLUMNS, ROWS + 2, 1, 1).raw } as const;
+const MEMORIES = ['plain', 'kernels'] as const;
+
+const wordsOf = ({ buffer, byteOffset, length }: Uint32Array | Float32Array): Uint32Array => new Uint32Array(buffer, byteOffset, length);
 
 /** A block of rows, an item of a bag each, with something in one place of a column and zeros all around; beyond its rows, it has what no row may have. */
-function blockOf(column: string, row: number, word: number): RowBlock {
-  const block = createRowBlock(COLUMNS, ROWS + 2);
+function blockOf(memory: keyof typeof BLOCKS, column: string, row: number, word: number): RowBlock {
+  const block = BLOCKS[memory];
   block.rows = ROWS;
   const bag = block.bags.get('seen')!;
   for (let r = 0; r <= ROWS; r++) bag.offsets[r] = r;
   const floats = { price: block.numbers.get('price')!, weights: bag.weights, image: block.vectors.get('image')!.data } as const;
-  for (const data of [...Object.values(floats), block.ids.get('user')!, bag.ids]) new Uint32Array(data.buffer).fill(0x7fc00000, (data === floats.image ? 2 : 1) * ROWS);
-  if (column in floats) new Uint32Array(floats[column as keyof typeof floats].buffer)[column === 'image' ? 2 * row + 1 : row] = word;
+  for (const data of [...Object.values(floats), block.ids.get('user')!, bag.ids]) wordsOf(data).fill(0).fill(0x7fc00000, (data === floats.image ? 2 : 1) * ROWS);
+  if (column in floats) wordsOf(floats[column as keyof typeof floats])[column === 'image' ? 2 * row + 1 : row] = word;
   else (column === 'user' ? block.ids.get('user')! : bag.ids)[row] = word;
   return block;
 }
@@ -42,26 +49,26 @@ describe('rows of shards', () => {
   ])('are refused for each number that may not be, and for no other: %s of a %s', (column, pooling, isGood, message) => {
     const read = format(pooling);
     fc.assert(
-      fc.property(words, fc.nat({ max: ROWS - 1 }), (word, row) => {
-        const check = (): void => checkNumbers(blockOf(column, row, word), read, (at) => `row ${at}`);
+      fc.property(fc.constantFrom(...MEMORIES), words, fc.nat({ max: ROWS - 1 }), (memory, word, row) => {
+        const check = (): void => checkNumbers(blockOf(memory, column, row, word), read, (at) => `row ${at}`);
         if (isGood(numberOf(word))) check();
         else {
           expect(check).toThrow(message);
           expect(check).toThrow(`row ${row}:`);
         }
       }),
-      { numRuns: 300 },
+      { numRuns: 600 },
     );
   });
 
   it.each(['user', 'seen'])('are refused for each id beyond its size, and for no other: %s', (column) => {
     fc.assert(
-      fc.property(fc.oneof(words, fc.constantFrom(...SIZES, ...SIZES.map((size) => size - 1))), fc.constantFrom(...SIZES), fc.nat({ max: ROWS - 1 }), (id, size, row) => {
-        const check = (): void => checkIds(blockOf(column, row, id), [{ name: 'user', kind: 'id', size }, { name: 'seen', kind: 'bag', size }], (at) => `row ${at}`);
+      fc.property(fc.constantFrom(...MEMORIES), fc.oneof(words, fc.constantFrom(...SIZES, ...SIZES.map((size) => size - 1))), fc.constantFrom(...SIZES), fc.nat({ max: ROWS - 1 }), (memory, id, size, row) => {
+        const check = (): void => checkIds(blockOf(memory, column, row, id), [{ name: 'user', kind: 'id', size }, { name: 'seen', kind: 'bag', size }], (at) => `row ${at}`);
         if (id < size) check();
         else expect(check).toThrow(`row ${row}: column '${column}': expected an id below ${size}, as the manifest has it, found ${id}`);
       }),
-      { numRuns: 300 },
+      { numRuns: 600 },
     );
   });
 });

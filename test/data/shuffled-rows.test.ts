@@ -5,6 +5,7 @@ import type { BagColumn } from '../../src/batch.js';
 import { shardDataset } from '../../src/data/batches/dataset.js';
 import type { Shuffle } from '../../src/data/batches/pass.js';
 import { createOrderedBags } from '../../src/data/rows/ordered-bags.js';
+import { createOrderedWords } from '../../src/data/rows/ordered-words.js';
 import type { BlockColumn } from '../../src/data/rows/row-block.js';
 import { openShards, type Shards } from '../../src/data/shards/reader.js';
 import { asStored } from '../../src/data/shards/shard-view.js';
@@ -83,6 +84,32 @@ describe('bags in another order', () => {
     fill(raw, { offsets: Uint32Array.of(0, 2, 3), ids: Uint32Array.of(1, 2, 3), weights: new Float32Array(Uint32Array.of(0x7fa00001, 0x80000000, 0xffc12345).buffer) });
     const { weights } = put(Uint32Array.of(1, 0), 0);
     expect([...new Uint32Array(weights.buffer, weights.byteOffset, 3)]).toEqual([0xffc12345, 0x7fa00001, 0x80000000]);
+  });
+});
+
+describe('words in another order', () => {
+  it('are those of the rows that it names, for any number of columns and rows, in each place until others come there', () => {
+    fc.assert(
+      fc.property(fc.nat({ max: 9 }), fc.integer({ min: 1, max: 70 }), fc.integer({ min: 1, max: 40 }), fc.nat(), (numColumns, rows, putRows, seed) => {
+        const random = randomStream(seed, 'words');
+        const columns = Array.from({ length: numColumns }, (_, c) => ({ name: `c${c}`, Array: c % 3 === 0 ? Float32Array : Uint32Array }));
+        const { raw, put } = createOrderedWords(columns, rows, putRows, 2);
+        const bitsOf = (all: typeof raw): number[][] => [...all.values()].map(({ buffer, byteOffset, length }) => [...new Uint32Array(buffer, byteOffset, length)]);
+        const placed = [0, 1, 0, 1].map((place) => {
+          const words = columns.map(() => Array.from({ length: rows }, () => random.uint32()));
+          for (const [c, { buffer, byteOffset }] of [...raw.values()].entries()) new Uint32Array(buffer, byteOffset, rows).set(words[c]!);
+          const order = Uint32Array.from({ length: random.below(putRows + 1) }, () => random.below(rows));
+          const found = put(order, place);
+          const expected = words.map((column) => [...order].map((row) => column[row]!));
+          expect([...found.keys()]).toEqual(columns.map(({ name }) => name));
+          expect(bitsOf(found)).toEqual(expected);
+          expect(bitsOf(raw)).toEqual(words);
+          return { found, expected };
+        });
+        for (const { found, expected } of placed.slice(2)) expect(bitsOf(found)).toEqual(expected);
+      }),
+      { numRuns: 60 },
+    );
   });
 });
 

@@ -2,6 +2,7 @@ import { BadValue } from '../../bad-value.js';
 import { userError } from '../../errors.js';
 import { labelCheck, labelColumn } from '../../tasks.js';
 import { wordsOf, type RowBlock } from '../rows/row-block.js';
+import { largestWord } from '../rows/row-kernels.js';
 import type { RowFormat } from '../rows/row-format.js';
 import { BLAME_DATA, type ShardColumn } from './manifest.js';
 
@@ -105,6 +106,8 @@ export function badRow(where: string, column: string, message: string): Error {
 
 /** The first place of an id that is `size` or more, which 2^31 is at the most, or -1. */
 function firstBeyond(ids: Uint32Array, end: number, size: number): number {
+  const largest = largestWord(ids, end);
+  if (largest !== undefined && largest < size) return -1;
   const words = wordsOf(ids);
   const last = size - 1;
   let signs = 0;
@@ -115,10 +118,13 @@ function firstBeyond(ids: Uint32Array, end: number, size: number): number {
 /** The bits of an infinity; whatever is no number has more. */
 const INFINITE = 0x7f800000;
 const MAGNITUDE = 0x7fffffff;
+const MINUS_0 = 0x80000000;
 
 // A loop that asks of every number takes many times as long as one that gathers signs: all are as they should be, but for damage.
 
 function areFinite(numbers: Float32Array, end: number): boolean {
+  const largest = largestWord(numbers, end, MAGNITUDE);
+  if (largest !== undefined) return largest < INFINITE;
   const words = wordsOf(numbers);
   let signs = 0;
   for (let i = 0; i < end; i++) signs |= INFINITE - 1 - (words[i]! & MAGNITUDE);
@@ -127,6 +133,9 @@ function areFinite(numbers: Float32Array, end: number): boolean {
 
 /** Whether they are also at least 0, as -0 is. */
 function areFiniteFrom0(numbers: Float32Array, end: number): boolean {
+  const largest = largestWord(numbers, end);
+  // Beyond the bits of -0 are those of negative numbers.
+  if (largest !== undefined) return largest <= MINUS_0 && areFinite(numbers, end);
   const words = wordsOf(numbers);
   let signs = 0;
   for (let i = 0; i < end; i++) {

@@ -93,8 +93,9 @@ export function createRunner(tf: TensorFlow, graph: Graph, weights: readonly Wei
     return whole;
   };
 
+  // A copy: labels may lie in memory that threads share, which not every backend takes.
   const inputOf = (batch: Batch, features: Tensor): Execution['input'] => (source) =>
-    source.kind === 'features' ? features : tf.tensor2d(column(batch.labels, source.column).subarray(0, batch.rows), [batch.rows, 1]);
+    source.kind === 'features' ? features : tf.tensor2d(column(batch.labels, source.column).slice(0, batch.rows), [batch.rows, 1]);
 
   /** The numbers of values by name, once they are read. */
   const numbersOf = (named: readonly (readonly [string, Value])[], { get }: Execution, keep: (tensor: Tensor) => Numbers): readonly (readonly [string, Numbers])[] =>
