@@ -51,7 +51,7 @@ describe('a stream', () => {
   });
 
   it('of standard input is what - stands for, and what is left of it holds no program up', async () => {
-    const module = pathToFileURL(join(import.meta.dirname, '../../dist/data/files/row-reader.js')).href;
+    const module = pathToFileURL(join(import.meta.dirname, '../../dist/data/files/open-rows.js')).href;
     const child = spawn(process.execPath, ['--input-type=module', '-e', `
       const { openRows } = await import('${module}');
       const { csv } = await openRows('-', ['b']);

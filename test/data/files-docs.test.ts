@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { dialectOf, dialectShape, ENCODINGS } from '../../src/data/dialect.js';
 import { readRows } from '../../src/data/encoding/fill-blocks.js';
 import { columnIndices } from '../../src/data/files/column-indices.js';
-import { openRows } from '../../src/data/files/row-reader.js';
+import { openRows } from '../../src/data/files/open-rows.js';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
 import { rowFormatOf } from '../../src/data/rows/row-format.js';
 import { parseNumber } from '../../src/features/parse.js';

@@ -6,7 +6,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { shardDataset, type Dataset } from '../../src/data/batches/dataset.js';
 import { encodeRows, encodeShards } from '../../src/data/encoding/encode-shards.js';
 import { fitFeatures } from '../../src/data/encoding/fit.js';
-import * as rowReader from '../../src/data/files/row-reader.js';
+import * as rowsOpened from '../../src/data/files/open-rows.js';
 import { refuseBadRows, skipBadRows, type RejectPolicy } from '../../src/data/rows/rejects.js';
 import { columnsOf, encodedFormat, rowFormatOf, type RowFormat } from '../../src/data/rows/row-format.js';
 import { blockColumns } from '../../src/data/rows/row-block.js';
@@ -29,8 +29,8 @@ import { scratchFolder } from '../support/scratch.js';
 /** Names of the files whose rows were read, and of those that were hashed, since this was emptied. */
 const touched: string[] = [];
 
-vi.mock('../../src/data/files/row-reader.js', async (original) => {
-  const real = await original<typeof rowReader>();
+vi.mock('../../src/data/files/open-rows.js', async (original) => {
+  const real = await original<typeof rowsOpened>();
   const openRows: typeof real.openRows = async (path, ...rest) => {
     const source = await real.openRows(path, ...rest);
     const { csv } = source;
@@ -112,7 +112,7 @@ async function run(paths: readonly string[], cache: string, format: RowFormat, r
 /** The same of the files themselves, with so many threads. */
 async function fromFiles(paths: readonly string[], format: RowFormat, threads = 1) {
   const policy = countPolicy();
-  const sources = await Promise.all(paths.map((path) => rowReader.openRows(path, columnsOf(format))));
+  const sources = await Promise.all(paths.map((path) => rowsOpened.openRows(path, columnsOf(format))));
   const fitted = await fitFeatures(sources, format, policy, () => undefined);
   const encoded = encodedFormat(format, fitted);
   const shards: [string, unknown][] = [];

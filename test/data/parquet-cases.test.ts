@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { openRows } from '../../src/data/files/row-reader.js';
+import { openRows } from '../../src/data/files/open-rows.js';
 import { UserError } from '../../src/errors.js';
 import { randomStream } from '../../src/random.js';
 import { scratchFile } from '../support/scratch.js';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';
-import { openRows } from '../../src/data/files/row-reader.js';
+import { openRows } from '../../src/data/files/open-rows.js';
 import { refuseBadRows, skipBadRows, type RejectPolicy } from '../../src/data/rows/rejects.js';
 import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-format.js';
 import { openSource } from '../../src/data/sources/open-source.js';
@@ -237,7 +237,7 @@ describe('reading Parquet', () => {
     ];
     const path = written('long.parquet', new Uint8Array(parquetWriteBuffer({ columnData, schema, rowGroupSize: 200_000 })));
     const script = `
-      import { openRows } from '${pathToFileURL(join(import.meta.dirname, '../../dist/data/files/row-reader.js')).href}';
+      import { openRows } from '${pathToFileURL(join(import.meta.dirname, '../../dist/data/files/open-rows.js')).href}';
       const { csv } = await openRows(${JSON.stringify(path)}, ['a', 'b', 'c', 'd']);
       let items = 0;
       let peak = 0;

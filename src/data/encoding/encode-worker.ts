@@ -1,6 +1,6 @@
 import { workerData } from 'node:worker_threads';
 import { answerWith } from '../../thread.js';
-import { createPieceEncoder, type EncodeRequest, type EncoderSpec } from './encode-pool.js';
+import { createPieceEncoder, type EncodeRequest, type EncoderSpec } from './encode-piece.js';
 import { encodedFormat, rowFormatOf } from '../rows/row-format.js';
 
 // A thread that encodes pieces of plain rows.

@@ -2,6 +2,9 @@ import type { BagItems } from '../../features/feature.js';
 import type { Dialect } from '../dialect.js';
 import type { FileStats, Fingerprint } from './fingerprint.js';
 
+/** The longest row that is read: a longer one is a quote that was never closed, or not a CSV. */
+export const MAX_ROW_BYTES = 1 << 20;
+
 /** Some rows as cells, with the line that each ends on. */
 export interface CellRows {
   readonly rows: readonly (readonly string[])[];

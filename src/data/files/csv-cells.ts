@@ -2,12 +2,9 @@ import { isUtf8 } from 'node:buffer';
 import { CsvError, parse } from 'csv-parse/sync';
 import { quoted, userError } from '../../errors.js';
 import { PLAIN_CSV, quoteOf, type Dialect } from '../dialect.js';
-import type { BadLine } from './cell-file.js';
+import { MAX_ROW_BYTES, type BadLine } from './cell-file.js';
 import { cellText, latin1CellText } from './cell-text.js';
 import { withoutComments } from './comment-lines.js';
-
-/** The longest row that is read: a longer one is a quote that was never closed, or not a CSV. */
-export const MAX_ROW_BYTES = 1 << 20;
 
 /** What csv-parse means by its codes, for people. */
 const PARSE_ERRORS: Readonly<Record<string, string>> = {

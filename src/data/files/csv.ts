@@ -1,9 +1,9 @@
 import { quoteOf, type Dialect, type DialectOptions } from '../dialect.js';
 import { CARRY_ROOM, joined, type ByteChunks } from './byte-chunks.js';
 import { fileSource, type ByteSource } from './byte-source.js';
-import type { CellFile, Piece, LineCount, ReadAhead } from './cell-file.js';
+import { MAX_ROW_BYTES, type CellFile, type LineCount, type Piece, type ReadAhead } from './cell-file.js';
 import { mayHaveComments } from './comment-lines.js';
-import { checkParsed, countLines, MAX_ROW_BYTES, parseCells, parseLeniently, type LenientCells } from './csv-cells.js';
+import { checkParsed, countLines, parseCells, parseLeniently, type LenientCells } from './csv-cells.js';
 import { readHeader } from './csv-header.js';
 import { readable, unreadable } from './unreadable.js';
 

@@ -1,10 +1,5 @@
 import { BadValue, CELL_SEPARATOR } from '../../features/feature.js';
-import type { DialectOptions } from '../dialect.js';
 import type { CellFile } from './cell-file.js';
-import { fileSource, standardInput, type ByteSource } from './byte-source.js';
-import { columnIndices } from './column-indices.js';
-import { openText } from './open-text.js';
-import { isParquet } from './parquet/is-parquet.js';
 import type { ColumnReader } from '../rows/column-reader.js';
 import type { RejectPolicy } from '../rows/rejects.js';
 import type { RulesInTurn } from '../rows/row-rule.js';
@@ -20,29 +15,6 @@ export interface RowShape {
 /** A CSV and the columns that are read from it. */
 export interface RowSource extends RowShape {
   readonly csv: CellFile;
-}
-
-/**
- * Opens a CSV, JSON Lines or Parquet, and finds the columns in its header.
- * @param path - is standard input, which can be read once
- * @param dialect what is said of a text file
- * @param constants columns that are the same in all rows and need not stand in the file
- * @param keepsAll whether all columns are kept, so that one more in a later row is an error
- * @throws UserError (data) for a file that cannot be read or lacks a column
- */
-export async function openRows(path: string, columns: readonly string[], dialect: DialectOptions = {}, constants: ReadonlyMap<string, string> = new Map(), keepsAll = false): Promise<RowSource> {
-  const text = (source: ByteSource): Promise<CellFile> => openText(source, dialect, { wanted: columns, keepsAll });
-  const csv = path === '-' ? await text(standardInput(dialect.encoding)) : ((await openParquetFile(path, columns)) ?? (await text(await fileSource(path, dialect.encoding))));
-  const wanted = columns.filter((name) => csv.header.includes(name) || !constants.has(name));
-  const isConstant = columns.some((name) => constants.has(name));
-  return { csv, indices: columnIndices(csv, wanted), ...(isConstant && { constants: new Map([...constants].filter(([name]) => columns.includes(name))) }) };
-}
-
-/** Parquet, where the path leads to a file of it. Its reader is loaded only then. */
-async function openParquetFile(path: string, columns: readonly string[]): Promise<CellFile | undefined> {
-  if (!(await isParquet(path))) return undefined;
-  const { openParquet } = await import('./parquet/open-parquet.js');
-  return openParquet(path, columns);
 }
 
 /**

@@ -3,7 +3,8 @@ import { cacheFolders } from '../cache/cache.js';
 import { keptUnderName, knownContent } from '../cache/entry.js';
 import type { DialectOptions } from '../dialect.js';
 import { checkUnchanged, isSameContent, isSameSize, type FileStats, type Fingerprint } from '../files/fingerprint.js';
-import { openRows, type RowSource } from '../files/row-reader.js';
+import { openRows } from '../files/open-rows.js';
+import type { RowSource } from '../files/row-reader.js';
 import type { DataFile } from './find-files.js';
 import type { Access } from './source.js';
 
