@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import { randomStream } from '../../../random.js';
+import { mix, randomStream } from '../../../random.js';
 import { WORD } from '../arena.js';
 import type { TableRule } from '../call-list.js';
 import type { Kernels } from '../kernels.js';
@@ -129,17 +129,20 @@ function tryRows(kernels: Kernels, { buffer }: WebAssembly.Memory, place: Places
   kernels.gatherBagGradients(claim, bag, offsets, y, width, width, hash, distinct, gradients, 1, 0, countAt, rows, 1, fresh);
 }
 
-/** Numbers in [0, 1), drawn once: each start of a program tries the kernels. */
-const DRAWN = 6211;
-let drawn: Float32Array | undefined;
+/** So many numbers are drawn, and used over and over: no size is a multiple of it, so that rows differ. */
+const DRAWN = 1511;
+/** By what is taken from them: each start of a program tries the kernels, and drawing takes longer than they do. */
+const drawn = new Map<number, Float32Array>();
 
-/** Fills with the same numbers over and over; as many as no size tells, so that rows differ. */
+/** Fills with numbers in [0, 1), less `lift`. */
 function fill(floats: Float32Array, lift: number): void {
-  drawn ??= drawNumbers();
-  for (let i = 0, d = 0; i < floats.length; i++, d = d + 1 === DRAWN ? 0 : d + 1) floats[i] = drawn[d]! - lift;
+  const numbers = drawn.get(lift) ?? drawNumbers(lift);
+  for (let at = 0; at < floats.length; at += DRAWN) floats.set(numbers.subarray(0, floats.length - at), at);
 }
 
-function drawNumbers(): Float32Array {
-  const random = randomStream(0, 'native');
-  return Float32Array.from({ length: DRAWN }, () => random.uniform());
+function drawNumbers(lift: number): Float32Array {
+  const numbers = new Float32Array(DRAWN);
+  for (let i = 0; i < DRAWN; i++) numbers[i] = mix(i) / 2 ** 32 - lift;
+  drawn.set(lift, numbers);
+  return numbers;
 }
