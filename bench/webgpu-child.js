@@ -43,7 +43,10 @@ async function measure(gpu, { plan, training, batches, steps }) {
   const stepper = createStepper({ program, terms: plan.graph.terms, training, seed: plan.seed, stateOf: (_, first) => first() });
   const most = stepper.stepsAhead;
   const place = firstLoopState();
-  const take = (step, isAhead) => stepper.take(batches[step % batches.length], { ...place, step }, isAhead);
+  const take = (step, isAhead) => {
+    place.step = step;
+    return stepper.take(batches[step % batches.length], place, isAhead);
+  };
   const begun = [];
   /** Times of steps, by how many there were since results were read: one in `POSTS` has that to do. */
   const unlisted = Array.from({ length: POSTS }, () => []);

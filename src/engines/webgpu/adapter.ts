@@ -155,7 +155,7 @@ function gpuOn(device: GPUDevice, instance: GPU, { globals }: Dawn, about: About
   const storage = (binding: number, type: GPUBufferBindingType): GPUBindGroupLayoutEntry => ({ binding, visibility: COMPUTE, buffer: { type } });
   const group = device.createBindGroupLayout({
     entries: [
-      storage(0, 'storage'), storage(1, 'storage'), storage(2, 'read-only-storage'), storage(3, 'storage'), storage(4, 'storage'), storage(5, 'uniform'), storage(6, 'uniform'),
+      storage(0, 'storage'), storage(1, 'storage'), storage(2, 'read-only-storage'), storage(3, 'storage'), storage(4, 'storage'), storage(5, 'uniform'),
     ],
   });
   const pipelineLayout = device.createPipelineLayout({ bindGroupLayouts: [group] });

@@ -88,7 +88,8 @@ export function createStepsAhead({ executor, prepare, result, count, goBack }: A
       prepare(step.settings);
       const post = group * POSTS + posted.length;
       executor.post('train', step.rows, post);
-      posted.push({ ...step, post, before: count() });
+      const { rows, settings, resolve, reject } = step;
+      posted.push({ rows, settings, resolve, reject, post, before: count() });
       underWay++;
       if (posted.length === POSTS) read();
     });

@@ -1,4 +1,4 @@
-import { CALL_WORDS, DIRECTORY_WORDS, WINDOW_WORDS } from './wgsl/prelude.js';
+import { CALL_WORDS, FIRST_CALL_WORD, STEP_WORDS, WINDOW_WORDS } from './wgsl/prelude.js';
 
 /** What a dispatch needs a place in a window for. */
 export interface Placed {
@@ -20,11 +20,11 @@ export function inWindows(dispatches: readonly Placed[]): { readonly windows: re
     if (taken.has(slot) || end + calls.length * CALL_WORDS > WINDOW_WORDS) {
       windows.push(new Uint32Array(WINDOW_WORDS));
       taken = new Set();
-      end = DIRECTORY_WORDS;
+      end = FIRST_CALL_WORD;
     }
     taken.add(slot);
     const words = windows.at(-1)!;
-    words[slot >> 1]! |= (end / 4) << (slot % 2 === 0 ? 0 : 16);
+    words[STEP_WORDS + (slot >> 1)]! |= (end / 4) << (slot % 2 === 0 ? 0 : 16);
     for (const call of calls) {
       words.set(call, end);
       end += CALL_WORDS;

@@ -99,4 +99,4 @@ export function withArguments(kernel: string, names: readonly string[], body: st
 }
 
 /** What `withArguments` calls. */
-export const ARGUMENT_FUNCTIONS = `fn rowsOr(count: u32) -> u32 { return select(count, step.x, count == ${ROWS_OF_BATCH}u); }\n`;
+export const ARGUMENT_FUNCTIONS = `fn rowsOr(count: u32) -> u32 { return select(count, batchRows(), count == ${ROWS_OF_BATCH}u); }\n`;

@@ -77,8 +77,6 @@ export const POSTS = 8;
 const LIST_THREADS = Math.min(3, availableParallelism() - 1);
 /** Bytes that go over at a time. */
 const PIECE_BYTES = 1 << 26;
-/** The bits of infinity and of NaN. */
-const [INFINITY, NAN] = [0x7f800000, 0x7fc00000];
 
 /** An executor for a compiled plan. */
 export function createExecutor(gpu: Gpu, compiled: Compiled, watch: GpuWatch = {}): Executor {
@@ -88,12 +86,11 @@ export function createExecutor(gpu: Gpu, compiled: Compiled, watch: GpuWatch = {
   const memory = layOutDevice(compiled, Math.floor(gpu.maxBufferBytes / WORD));
   const recorder = createRecorder(compiled, memory);
   const loader = createLoader(compiled, memory, () => recorder.scratchWords, listThreads, onListed);
-  const { STORAGE, COPY_SRC, COPY_DST, MAP_READ, UNIFORM } = gpu.usage;
+  const { STORAGE, COPY_SRC, COPY_DST, MAP_READ } = gpu.usage;
   const create = (words: number, usage: number): GPUBuffer => gpu.createBuffer(Math.max(words, 4) * WORD, usage);
   const m = create(memory.words, STORAGE | COPY_SRC | COPY_DST);
   const t = memory.tableBuffers.map((words) => create(words, STORAGE | COPY_SRC | COPY_DST));
   const flags = create(4, STORAGE | COPY_SRC | COPY_DST);
-  const step = create(4, UNIFORM | COPY_DST);
   let items = create(1, STORAGE | COPY_DST);
   let scratch = create(1, STORAGE);
   /** Of running statistics: one a post, and one more. */
@@ -102,7 +99,6 @@ export function createExecutor(gpu: Gpu, compiled: Compiled, watch: GpuWatch = {
   const postStaging = [0, 1].map(() => create(POSTS * postWords, MAP_READ | COPY_DST));
   // Dawn's device that computes nothing (backend=null) copies nothing either: no step is refused there.
   for (const buffer of postStaging) device.queue.writeBuffer(buffer, 0, new Uint32Array(POSTS * postWords));
-  let stepRows = -1;
   let staging = create(memory.download.words + 4, MAP_READ | COPY_DST);
   const mirror = { buffer: new ArrayBuffer(Math.ceil(arena.bytes / 8) * 8) };
   const floats = new Float32Array(mirror.buffer);
@@ -116,7 +112,7 @@ export function createExecutor(gpu: Gpu, compiled: Compiled, watch: GpuWatch = {
     return create(Math.ceil(words * 1.5), usage);
   };
 
-  const lists = createReadyLists(gpu, recorder, (tableBuffer) => [m, t[tableBuffer]!, items, scratch, flags], step);
+  const lists = createReadyLists(gpu, recorder, (tableBuffer) => [m, t[tableBuffer]!, items, scratch, flags]);
 
   /** Writes what was loaded, and encodes a list over it, in one pass, or in one a dispatch where times are wanted; gives the number of dispatches. */
   const encode = (encoder: GPUCommandEncoder, name: ListName, rows: number, times?: PassTimes): number => {
@@ -126,14 +122,13 @@ export function createExecutor(gpu: Gpu, compiled: Compiled, watch: GpuWatch = {
     scratch = larger(scratch, Math.max(recorder.scratchWords, loader.lists.scratchWords), STORAGE);
     device.queue.writeBuffer(m, loader.firstWord * WORD, loader.upload, loader.firstWord);
     if (loader.items.length > 0) device.queue.writeBuffer(items, 0, loader.items.words, 0, loader.items.length);
-    if (rows !== stepRows) device.queue.writeBuffer(step, 0, new Uint32Array([rows, INFINITY, NAN, (Math.ceil(Math.log2(rows)) + 127) << 23]));
-    stepRows = rows;
+    lists.setRows(list, rows);
     let pass = times === undefined ? encoder.beginComputePass() : undefined;
     let pipeline: GPUComputePipeline | undefined;
     let group: GPUBindGroup | undefined;
     for (const dispatch of list.dispatches) {
-      const [x, y, z] = dispatch.workgroups(rows, loader.lists.sizeOf);
-      if (x === 0) continue;
+      const size = dispatch.workgroups(rows, loader.lists.sizeOf);
+      if (size[0] === 0) continue;
       if (times !== undefined) {
         pass?.end();
         pass = encoder.beginComputePass(times.next(dispatch.kernels));
@@ -142,7 +137,7 @@ export function createExecutor(gpu: Gpu, compiled: Compiled, watch: GpuWatch = {
       if (dispatch.pipeline !== pipeline) pass!.setPipeline((pipeline = dispatch.pipeline));
       const next = lists.groupOf(list, dispatch);
       if (next !== group) pass!.setBindGroup(0, (group = next));
-      pass!.dispatchWorkgroups(x, y, z);
+      pass!.dispatchWorkgroups(size[0], size[1], size[2]);
       dispatches++;
     }
     pass?.end();
@@ -274,7 +269,7 @@ export function createExecutor(gpu: Gpu, compiled: Compiled, watch: GpuWatch = {
       for (const { buffer, at, count, own } of tablePieces()) device.queue.writeBuffer(t[buffer]!, at * WORD, words, own, count);
     },
     dispose() {
-      for (const buffer of [m, ...t, flags, step, items, scratch, staging, kept, ...postStaging]) buffer.destroy();
+      for (const buffer of [m, ...t, flags, items, scratch, staging, kept, ...postStaging]) buffer.destroy();
       lists.dispose();
     },
   };

@@ -20,6 +20,8 @@ export interface ReadyDispatch {
 export interface ReadyList {
   readonly dispatches: readonly ReadyDispatch[];
   readonly calls: GPUBuffer;
+  /** Of the batch that its windows know. */
+  rows: number;
   /** By window and buffer of tables. */
   readonly groups: (GPUBindGroup | undefined)[][];
 }
@@ -27,6 +29,8 @@ export interface ReadyList {
 /** The lists of a program, each made ready when it first runs. */
 export interface ReadyLists {
   of(name: ListName): ReadyList;
+  /** Tells all calls of a list how many rows the batch has. */
+  setRows(list: ReadyList, rows: number): void;
   /** What a dispatch of a list reads and writes: the same object for the same. */
   groupOf(list: ReadyList, dispatch: ReadyDispatch): GPUBindGroup;
   /** Called where one of the buffers is another. */
@@ -34,12 +38,14 @@ export interface ReadyLists {
   dispose(): void;
 }
 
+/** The bits of infinity and of NaN. */
+const [INFINITY, NAN] = [0x7f800000, 0x7fc00000];
+
 /**
  * Makes lists ready.
  * @param buffersOf those of the first bindings, for a buffer of tables
- * @param step what all calls of a step know
  */
-export function createReadyLists(gpu: Gpu, recorder: Recorder, buffersOf: (tableBuffer: number) => readonly GPUBuffer[], step: GPUBuffer): ReadyLists {
+export function createReadyLists(gpu: Gpu, recorder: Recorder, buffersOf: (tableBuffer: number) => readonly GPUBuffer[]): ReadyLists {
   const { device, layout, usage } = gpu;
   const ready = new Map<ListName, ReadyList>();
   /** From one window to the next. */
@@ -55,7 +61,7 @@ export function createReadyLists(gpu: Gpu, recorder: Recorder, buffersOf: (table
       tableBuffer = dispatch.tableBuffer ?? tableBuffer;
       return { kernels, pipeline: gpu.pipeline(shader.code), workgroups, window: windowOf[d]!, tableBuffer };
     });
-    return { dispatches, calls, groups: windows.map(() => []) };
+    return { dispatches, calls, rows: 0, groups: windows.map(() => []) };
   };
   return {
     of(name) {
@@ -65,6 +71,12 @@ export function createReadyLists(gpu: Gpu, recorder: Recorder, buffersOf: (table
       ready.set(name, made);
       return made;
     },
+    setRows(list, rows) {
+      if (list.rows === rows) return;
+      const words = new Uint32Array([rows, INFINITY, NAN, (Math.ceil(Math.log2(rows)) + 127) << 23]);
+      for (const window of list.groups.keys()) device.queue.writeBuffer(list.calls, window * windowWords * WORD, words);
+      list.rows = rows;
+    },
     groupOf({ groups, calls }, { window, tableBuffer }) {
       const offset = window * windowWords * WORD;
       return (groups[window]![tableBuffer] ??= device.createBindGroup({
@@ -72,7 +84,6 @@ export function createReadyLists(gpu: Gpu, recorder: Recorder, buffersOf: (table
         entries: [
           ...buffersOf(tableBuffer).map((buffer, binding) => ({ binding, resource: { buffer } })),
           { binding: 5, resource: { buffer: calls, offset, size: WINDOW_WORDS * WORD } },
-          { binding: 6, resource: { buffer: step } },
         ],
       }));
     },

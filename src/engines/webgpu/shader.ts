@@ -3,7 +3,7 @@ import { streamKey } from '../../random.js';
 import type { OwnKernel, RowKernel } from './kernel.js';
 import { LOSS_FUNCTIONS } from './wgsl/losses.js';
 import { MAP_FUNCTIONS } from './wgsl/maps.js';
-import { CALL_WORDS, PRELUDE, ROW_THREADS, ROWS_OF_GROUP, SLOTS, THREADS } from './wgsl/prelude.js';
+import { CALL_WORDS, PRELUDE, ROW_THREADS, ROWS_OF_GROUP, SLOTS, STEP_WORDS, THREADS } from './wgsl/prelude.js';
 import { AVERAGE_FUNCTIONS } from './wgsl/tables.js';
 
 const COMMON = `${PRELUDE}${ARGUMENT_FUNCTIONS}${MAP_FUNCTIONS}${LOSS_FUNCTIONS}${AVERAGE_FUNCTIONS}`;
@@ -25,7 +25,8 @@ export interface Shader {
 /** What all shaders begin with, and how one finds its calls. */
 function withSlot(code: string, enables = ''): Shader {
   const slot = streamKey(0, code) % SLOTS;
-  const word = `calls[${slot >> 3}u].${'xyzw'[(slot >> 1) & 3]!}`;
+  const at = STEP_WORDS + (slot >> 1);
+  const word = `calls[${at >> 2}u].${'xyzw'[at & 3]!}`;
   return { slot, code: `${enables}${COMMON}fn firstCall() -> u32 { return (${word} >> ${slot % 2 === 0 ? 0 : 16}u) & 0xffffu; }\n${code}` };
 }
 
@@ -51,7 +52,7 @@ ${functions.join('\n')}
 export function rowsShader(kernels: readonly Named<RowKernel>[]): Shader {
   const functions = kernels.map(({ name, names, kernel: { over, before = '', body } }) => {
     const text = (code: string): string => withArguments(name, names, code);
-    const rows = names.includes('rows') ? '$rows' : 'step.x';
+    const rows = names.includes('rows') ? '$rows' : 'batchRows()';
     const loop =
       over === 'row'
         ? `for (var i = lane; i < ${ROWS_OF_GROUP}u; i += ${ROW_THREADS}u) { let row = top + i; if (row >= ${rows}) { break; }`

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { inWindows, type Placed } from '../../../src/engines/webgpu/argument-windows.js';
-import { CALL_WORDS, DIRECTORY_WORDS, MAX_CALLS, SLOTS, WINDOW_WORDS } from '../../../src/engines/webgpu/wgsl/prelude.js';
+import { CALL_WORDS, FIRST_CALL_WORD, MAX_CALLS, SLOTS, STEP_WORDS, WINDOW_WORDS } from '../../../src/engines/webgpu/wgsl/prelude.js';
 
 let calls = 0;
 const dispatch = (slot: number, count = 1): Placed => ({ shader: { slot }, arguments: Array.from({ length: count }, () => new Uint32Array(CALL_WORDS).fill(++calls)) });
@@ -20,8 +20,8 @@ it('each shader finds its own calls by the directory of its window', () => {
   for (const [d, { shader: { slot }, arguments: own }] of dispatches.entries()) {
     const words = windows[windowOf[d]!]!;
     expect(words).toHaveLength(WINDOW_WORDS);
-    const first = 4 * ((words[slot >> 1]! >> (slot % 2 === 0 ? 0 : 16)) & 0xffff);
-    expect(first).toBeGreaterThanOrEqual(DIRECTORY_WORDS);
+    const first = 4 * ((words[STEP_WORDS + (slot >> 1)]! >> (slot % 2 === 0 ? 0 : 16)) & 0xffff);
+    expect(first).toBeGreaterThanOrEqual(FIRST_CALL_WORD);
     expect([...words.subarray(first, first + own.length * CALL_WORDS)]).toEqual(own.flatMap((call) => [...call]));
   }
 });

@@ -7,11 +7,11 @@ fn valueAt(column: u32, row: u32) -> f32 { if (column == NONE) { return 1.0; } r
 fn divisor(weight: u32, mask: u32, lane: u32) -> f32 {
   var count = 0.0;
   if (mask != NONE) {
-    for (var b = lane; b < step.x; b += ${ROW_THREADS}u) { count += f(mask + b); }
+    for (var b = lane; b < batchRows(); b += ${ROW_THREADS}u) { count += f(mask + b); }
   }
   lanes[lane] = count;
   workgroupBarrier();
-  var sum = f32(step.x);
+  var sum = f32(batchRows());
   if (mask != NONE) {
     sum = 0.0;
     for (var i = 0u; i < ${ROW_THREADS}u; i++) { sum += lanes[i]; }

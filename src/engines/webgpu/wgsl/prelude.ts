@@ -7,21 +7,23 @@ export const THREADS = 256;
 export const NONE = 0xffffffff;
 
 /**
- * Words of a call's arguments. Calls lie in windows, each as large as the smallest uniform buffer that a device may have: in front a directory, two
- * shaders a word, which tells each of them which vector its calls begin with. So a dispatch need not be told where its arguments are.
+ * Words of a call's arguments. Calls lie in windows, each as large as the smallest uniform buffer that a device may have: in front four
+ * words of what all calls of a step know, then a directory, two shaders a word, which tells each of them which vector its calls begin with. So a dispatch
+ * need not be told where its arguments are.
  */
 export const CALL_WORDS = 16;
 export const WINDOW_WORDS = 4096;
 /** Shaders that a directory tells apart. */
 export const SLOTS = 256;
-export const DIRECTORY_WORDS = SLOTS / 2;
+export const STEP_WORDS = 4;
+export const FIRST_CALL_WORD = STEP_WORDS + SLOTS / 2;
 /** How many calls a dispatch takes at the most. */
-export const MAX_CALLS = (WINDOW_WORDS - DIRECTORY_WORDS) / CALL_WORDS;
+export const MAX_CALLS = Math.floor((WINDOW_WORDS - FIRST_CALL_WORD) / CALL_WORDS);
 
 /**
  * What every shader begins with. `m` is all memory but the rows of tables, which are in `t`; both of words, since an id that is
  * read as a float may change. `items` are the index lists of a batch, `scratch` is free in every call, `flags[0]` becomes 1 where a step
- * is refused. `calls` are a window of arguments, `step` is the rows of the batch, the bits of infinity and of NaN, which WGSL cannot write, and those of a scale.
+ * is refused. `calls` are a window of arguments, in front of it the rows of the batch, the bits of infinity and of NaN, which WGSL cannot write, and those of a scale.
  *
  * exp and log are written out: those of WGSL may be off by much, and by another error on each device. (Moshier's Cephes, expf and logf.)
  */
@@ -32,7 +34,6 @@ export const PRELUDE = `
 @group(0) @binding(3) var<storage, read_write> scratch: array<u32>;
 @group(0) @binding(4) var<storage, read_write> flags: array<atomic<u32>, 4>;
 @group(0) @binding(5) var<uniform> calls: array<vec4<u32>, ${WINDOW_WORDS / 4}>;
-@group(0) @binding(6) var<uniform> step: vec4<u32>;
 
 const NONE = ${NONE}u;
 
@@ -48,9 +49,10 @@ fn listed(at: u32, i: u32, isShort: u32) -> u32 {
 }
 fn isRefused() -> bool { return atomicLoad(&flags[0]) != 0u; }
 
+fn batchRows() -> u32 { return calls[0].x; }
 /** A power of two of about the rows of the batch: what gradients are multiplied by where they must not become too small. */
-fn upscale() -> f32 { return bitcast<f32>(step.w); }
-fn infinity() -> f32 { return bitcast<f32>(step.y); }
+fn upscale() -> f32 { return bitcast<f32>(calls[0].w); }
+fn infinity() -> f32 { return bitcast<f32>(calls[0].y); }
 
 /** Refuses the step where a number's square is not finite: 2^64 and more, infinity and NaN. */
 fn watch(v: f32) {
@@ -83,7 +85,7 @@ fn sigmoid(x: f32) -> f32 { return 1.0 / (1.0 + expOf(-x)); }
 
 fn logOf(v: f32) -> f32 {
   let bits = bitcast<u32>(v);
-  if (bits >= 0x7f800000u) { return select(bitcast<f32>(step.z), v, bits == 0x7f800000u); }
+  if (bits >= 0x7f800000u) { return select(bitcast<f32>(calls[0].z), v, bits == 0x7f800000u); }
   if (bits < 0x00800000u) { return -infinity(); }
   var e = f32(i32(bits >> 23u) - 126);
   var x = bitcast<f32>((bits & 0x007fffffu) | 0x3f000000u);
