@@ -10,6 +10,8 @@ import { drawOrder, partsOf, passOf, pieceAt, placeOf, type PieceSizes, type Shu
 export interface OrderSizes extends PieceSizes {
   /** Pieces that are there at once. */
   readonly kept: number;
+  /** Whether the first window of the next epoch is read behind the last of one: it costs others nothing where it is not asked for. */
+  readonly isEndless: boolean;
 }
 
 /** Reads windows of rows, and gives pieces of them in the order of an epoch. */
@@ -29,9 +31,9 @@ export interface OrderedReader {
  */
 export function createOrderedReader(shards: Shards, columns: readonly BlockColumn[], format: RowFormat | undefined, sizes: OrderSizes): OrderedReader {
   const { manifest } = shards;
-  const { window, piece, kept } = sizes;
+  const { window, kept, isEndless } = sizes;
   let place = 0;
-  const rows = createOrderedRows(columns, window, piece, kept);
+  const rows = createOrderedRows(columns, window, sizes.piece, kept);
   const order = new Uint32Array(window);
   const { raw } = rows;
   /** The window that is read, or was. */
@@ -51,8 +53,10 @@ export function createOrderedReader(shards: Shards, columns: readonly BlockColum
   /** Begins to read a window when the one before it is there: they have their memory in common. */
   const begin = (shuffle: Omit<Shuffle, 'window'>, number: number): Promise<void> => {
     const isRead = settle().then(() => readWindow(shuffle, number));
-    // What fails is thrown where it is awaited.
-    isRead.catch(() => undefined);
+    // What fails is thrown where it is awaited, and tried again where it is asked for again.
+    isRead.catch(() => {
+      if (held?.isRead === isRead) held = undefined;
+    });
     held = { key: keyOf(shuffle, number), isRead };
     return isRead;
   };
@@ -63,7 +67,9 @@ export function createOrderedReader(shards: Shards, columns: readonly BlockColum
       await (held?.key === keyOf(shuffle, number) ? held.isRead : begin(shuffle, number));
       place = (place + 1) % kept;
       const batch = rows.put(order.subarray(from - number * window, end - number * window), place);
-      if (end === number * window + raw.rows && end < manifest.rows) void begin(shuffle, number + 1);
+      if (end < Math.min((number + 1) * window, manifest.rows)) return batch;
+      if (end < manifest.rows) void begin(shuffle, number + 1);
+      else if (isEndless) void begin({ ...shuffle, epoch: shuffle.epoch + 1 }, 0);
       return batch;
     },
     settle,

@@ -75,14 +75,14 @@ export function plainPieces(shards: Shards, { rawColumns, spec }: ShardView, win
 
 /** Windows of rows that are put in order by this thread. */
 export function shuffledPieces(shards: Shards, { rawColumns, spec }: ShardView, window: number): Pieces {
-  const sizes = { window, piece: window, kept: 1 };
+  const sizes = { window, piece: window, kept: 1, isEndless: false };
   const { take, settle } = createOrderedReader(shards, rawColumns, spec && rowFormatOf(spec), sizes);
   return { sizes, ahead: 0, take: (begin, shuffle) => take(shuffle!, begin), placeOf: placeInOrder(shards, window), settle, close: NOTHING_TO_CLOSE };
 }
 
 /** The same by a thread of its own, in pieces of whole batches: it takes what the threads that train leave idle. */
 export function threadedPieces(shards: Shards, { rawColumns, spec }: ShardView, window: number, batchSize: number): Pieces {
-  const sizes = { window, piece: Math.ceil(window / THREAD_PIECES / batchSize) * batchSize, kept: 2 };
+  const sizes = { window, piece: Math.ceil(window / THREAD_PIECES / batchSize) * batchSize, kept: 2, isEndless: true };
   const thread = startThread('data/batches/order-worker.js', { folders: shards.folders, columns: rawColumns, spec, sizes } satisfies OrderSpec);
   let last: Promise<Batch> | undefined;
   return {
