@@ -61,9 +61,9 @@ const TASKS = [
 ];
 const COLUMNS = ['click', 'pay', 'user', 'city', 'plan', 'item', 'seen', 'words', 'price', 'stay', 'look', 'at'];
 
-function formatOf(options: { readonly negatives?: number; readonly groups?: typeof GROUPS } = {}): RowFormat {
-  const { negatives, groups = GROUPS } = options;
-  return rowFormatOf({ tasks: TASKS, groups, ...(negatives !== undefined && { sampling: samplingOptions.parse({ negatives }) }) });
+function formatOf(options: { readonly negatives?: number; readonly seed?: number; readonly groups?: typeof GROUPS } = {}): RowFormat {
+  const { negatives, seed, groups = GROUPS } = options;
+  return rowFormatOf({ tasks: TASKS, groups, ...(negatives !== undefined && { sampling: samplingOptions.parse({ negatives, seed }) }) });
 }
 
 type Row = readonly string[];
@@ -220,6 +220,21 @@ describe('rows that are kept of each of several files', () => {
       const skipped = await run(paths, cache, formatOf({ groups }));
       const { fitted, rejected, shards } = await fromFiles(paths, formatOf({ groups }));
       expect([skipped.fitted, skipped.rejected, skipped.shards]).toEqual([fitted, rejected, shards]);
+    }
+  });
+
+  it('give way to the files also where a row that would be left out does not agree', async () => {
+    const good = (i: number): Row => rowOf(2 * i).with(10, '1|2').with(0, '0');
+    const files = { 'a.csv': [...Array.from({ length: 40 }, (_, i) => good(i)), rowOf(1).with(10, '3|4')], 'b.csv': [...Array.from({ length: 60 }, (_, i) => good(i).with(10, i === 7 ? '5' : '')), rowOf(3).with(10, '')] };
+    const [data, cache] = [scratchFolder(), scratchFolder()];
+    writeFiles(data, files);
+    const paths = Object.keys(files).map((name) => join(data, name));
+    // Both of a sample that would leave that row out, and of one that would not.
+    for (const seed of [1, 2, 3, 4]) {
+      const format = formatOf({ negatives: 0.3, seed });
+      const [found, expected] = [await run(paths, cache, format), await fromFiles(paths, format)];
+      expect([found.rejected, found.leftOut, found.rows]).toEqual([expected.rejected, expected.leftOut, expected.rows]);
+      expect(found.rejected).toBeGreaterThan(0);
     }
   });
 

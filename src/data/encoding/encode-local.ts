@@ -9,7 +9,7 @@ import { keyTextsOf } from '../shards/key-texts.js';
 import { leftOutOf } from '../shards/left-out.js';
 import type { Shards } from '../shards/reader.js';
 import type { ShardWriter } from '../shards/writer.js';
-import { localBlocks, localTexts, numbersOf } from './local-blocks.js';
+import { eachVector, localBlocks, localTexts, numbersOf } from './local-blocks.js';
 import { localRows, type LocalForm } from './local-columns.js';
 
 /**
@@ -26,9 +26,12 @@ export async function encodeLocalRows(shards: Shards, format: EncodedFormat, wri
   const same = into.filter(({ name, kind }) => kind === 'label' || kind === 'key' || isAsItIs.has(name));
   const { sampling, tasks } = format.spec;
   const sampler = sampling && createSampler(sampling, tasks, columns);
+  // In files, a row that does not agree with others is bad, also where it would be left out.
+  const checks = sampler === undefined ? [] : fields.flatMap(({ form }, i) => (form === 'vector' ? [vectorCheck(format.fields[i]!)] : []));
   let block = createRowBlock(into, 0);
   let capacity = 0;
   for await (const { block: local, share } of localBlocks(shards, columns)) {
+    for (const check of checks) check(local);
     const batch = sampler === undefined ? local : sampler.sample(local);
     if (batch.rows > capacity) [capacity, block] = [batch.rows, createRowBlock(into, batch.rows)];
     block.rows = 0;
@@ -89,11 +92,16 @@ function encoder(form: LocalForm, field: EncodedField, texts: Texts | undefined)
     }
     case 'vector':
       return (batch, block) => {
-        const { weights, offsets } = column(batch.bags, name);
         const { width, data } = block.vectors.get(name)!;
-        for (let r = 0; r < batch.rows; r++) field.vector!(weights.subarray(offsets[r], offsets[r + 1]), data, r * width);
+        eachVector(batch, name, (values, row) => field.vector!(values, data, row * width));
       };
   }
+}
+
+/** Refuses rows whose vectors cannot be encoded. */
+function vectorCheck({ name, width, vector }: EncodedField): (batch: Batch) => void {
+  const encoded = new Float32Array(width);
+  return (batch) => eachVector(batch, name, (values) => vector!(values, encoded, 0));
 }
 
 /** Encodes texts by their numbers, each text once. */

@@ -8,7 +8,7 @@ import { createSampler } from '../rows/sampling.js';
 import { leftOutOf } from '../shards/left-out.js';
 import type { Shards } from '../shards/reader.js';
 import { noRows } from './fit.js';
-import { localBlocks, localTexts, numbersOf } from './local-blocks.js';
+import { eachVector, localBlocks, localTexts, numbersOf } from './local-blocks.js';
 import { localRows, type LocalField } from './local-columns.js';
 
 /**
@@ -30,6 +30,8 @@ export async function fitLocalRows(locals: readonly Shards[], format: RowFormat,
     const texts = await localTexts(shards, observed);
     const observers = observed.map((local) => observer(local, fits.get(local.field.owner)!, texts.get(local.field.name)));
     for await (const { block, share } of localBlocks(shards, rows.columns)) {
+      // In files, a row that does not agree with others is bad, also where it would be left out.
+      for (const local of observed) if (local.form === 'vector') eachVector(block, local.field.name, fits.get(local.field.owner)!.vector!.check);
       const batch = sampler === undefined ? block : sampler.sample(block);
       for (const observe of observers) observe(batch);
       count += batch.rows;
@@ -76,14 +78,7 @@ function observer({ form, field: { name } }: LocalField, fit: Fit, texts: Texts 
       };
     }
     case 'vector':
-      return (batch) => {
-        const { weights, offsets } = column(batch.bags, name);
-        for (let r = 0; r < batch.rows; r++) {
-          const values = weights.subarray(offsets[r], offsets[r + 1]);
-          fit.vector!.check(values);
-          fit.vector!.observe(values);
-        }
-      };
+      return (batch) => eachVector(batch, name, fit.vector!.observe);
     case 'encoded':
       return () => undefined;
   }

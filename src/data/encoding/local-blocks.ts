@@ -29,6 +29,12 @@ export async function localTexts({ folder, manifest }: Shards, fields: readonly 
   return texts;
 }
 
+/** Does something with the numbers of each row of a column of vectors, which are kept as the weights of bags. */
+export function eachVector({ rows, bags }: Batch, name: string, work: (values: Float32Array, row: number) => void): void {
+  const { weights, offsets } = column(bags, name);
+  for (let row = 0; row < rows; row++) work(weights.subarray(offsets[row], offsets[row + 1]), row);
+}
+
 /** The numbers of 64 bits whose words a column holds. */
 export function numbersOf({ vectors }: Batch, name: string): Float64Array {
   const { data } = column(vectors!, name);
