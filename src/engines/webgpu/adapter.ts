@@ -18,6 +18,8 @@ export interface Gpu {
   readonly layout: { readonly group: GPUBindGroupLayout; readonly pipeline: GPUPipelineLayout };
   /** Of one buffer that a shader reads. */
   readonly maxBufferBytes: number;
+  /** Of a dispatch. */
+  readonly mostGroups: number;
   /** Words between two windows of arguments. */
   readonly uniformWords: number;
   createBuffer(bytes: number, usage: number): GPUBuffer;
@@ -165,6 +167,7 @@ function gpuOn(device: GPUDevice, instance: GPU, { globals }: Dawn, about: About
     device, instance, about, usage,
     layout: { group, pipeline: pipelineLayout },
     maxBufferBytes: Math.min(about.maxBufferBytes, about.maxBindingBytes),
+    mostGroups: device.limits.maxComputeWorkgroupsPerDimension,
     uniformWords: device.limits.minUniformBufferOffsetAlignment / WORD,
     createBuffer: (bytes, bufferUsage) => device.createBuffer({ size: Math.ceil(bytes / 16) * 16, usage: bufferUsage }),
     pipeline(shader) {

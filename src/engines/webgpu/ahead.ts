@@ -127,10 +127,13 @@ export function createStepsAhead({ executor, prepare, result, count, goBack }: A
           return resolve(result());
         }
         const before = finish();
-        loader.begin(batch, 0, batch.rows, true);
-        waiting = { rows: batch.rows, settings, resolve, reject };
-        // While others list its rows, the one before is handed over.
-        if (before !== undefined) handOver(before);
+        try {
+          loader.begin(batch, 0, batch.rows, true);
+          waiting = { rows: batch.rows, settings, resolve, reject };
+        } finally {
+          // While others list its rows, the one before is handed over; also where this one cannot begin.
+          if (before !== undefined) handOver(before);
+        }
       }),
     async catchUp() {
       flush();

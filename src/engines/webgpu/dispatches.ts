@@ -54,7 +54,7 @@ export interface Recorder {
 }
 
 /** A recorder for a plan. */
-export function createRecorder(compiled: Compiled, memory: DeviceMemory): Recorder {
+export function createRecorder(compiled: Compiled, memory: DeviceMemory, mostGroups: number): Recorder {
   const { plan, tables, places, passRows, graph } = compiled;
   const denseOptimizer = optimizers.build(plan.optimizers.dense);
   const scratchAt = new Map<string, number>();
@@ -112,7 +112,7 @@ export function createRecorder(compiled: Compiled, memory: DeviceMemory): Record
         shader: ownShader(kernels),
         arguments: all.map(({ words }) => words),
         tableBuffer: all.find(({ names }) => names.includes('table'))?.tableBuffer,
-        workgroups: workgroupsOf(all),
+        workgroups: workgroupsOf(all, mostGroups),
       };
     });
 

@@ -19,7 +19,7 @@ export function createWebGpuEngine(gpu: Gpu, watch: GpuWatch = {}): Engine {
     name: 'webgpu',
     description: `WebGPU on ${name}${driver === '' ? '' : ` (${driver})`}`,
     about: { ...gpu.about },
-    compile: (plan) => compileProgram(gpu, plan, watch),
+    compile: (plan, onNotice) => compileProgram(gpu, plan, { ...watch, onNotice }),
     activationBytes,
     // Tables lie in as many buffers as they need, and nobody says how much memory a device has.
     maxBytes: Infinity,

@@ -4,6 +4,7 @@ import { monotonicMs } from '../../clock.js';
 import type { Compiled, ListName } from '../simd/compile.js';
 import type { Gpu } from './adapter.js';
 import { createRecorder } from './dispatches.js';
+import type { ListWatch } from './lists/index-lists.js';
 import { createLoader, type Loader } from './load.js';
 import { layOutDevice } from './memory.js';
 import { createPassTimes, type DispatchTime, type PassTimes } from './pass-times.js';
@@ -28,12 +29,10 @@ export interface RunReport {
 }
 
 /** For measuring, and for tests. */
-export interface GpuWatch {
+export interface GpuWatch extends ListWatch {
   onRun?(report: RunReport): void;
   /** Told what each dispatch took of a list that is waited for. It is looked at before each run; the device has to have `TIMES`. */
   onDispatches?: ((list: ListName, times: readonly DispatchTime[]) => void) | undefined;
-  /** Told how long this thread made index lists of a pass that others had not begun, and waited for those that they had. */
-  onListed?(ms: number): void;
   /** Threads that make index lists beside this one. */
   readonly listThreads?: number;
 }
@@ -80,12 +79,12 @@ const PIECE_BYTES = 1 << 26;
 
 /** An executor for a compiled plan. */
 export function createExecutor(gpu: Gpu, compiled: Compiled, watch: GpuWatch = {}): Executor {
-  const { onRun, onListed, listThreads = LIST_THREADS } = watch;
+  const { onRun, listThreads = LIST_THREADS } = watch;
   const { device } = gpu;
   const { arena, norms, terms, products, productsOfTensors, running } = compiled;
   const memory = layOutDevice(compiled, Math.floor(gpu.maxBufferBytes / WORD));
-  const recorder = createRecorder(compiled, memory);
-  const loader = createLoader(compiled, memory, () => recorder.scratchWords, listThreads, onListed);
+  const recorder = createRecorder(compiled, memory, gpu.mostGroups);
+  const loader = createLoader(compiled, memory, () => recorder.scratchWords, listThreads, watch);
   const { STORAGE, COPY_SRC, COPY_DST, MAP_READ } = gpu.usage;
   const create = (words: number, usage: number): GPUBuffer => gpu.createBuffer(Math.max(words, 4) * WORD, usage);
   const m = create(memory.words, STORAGE | COPY_SRC | COPY_DST);

@@ -37,7 +37,7 @@ export interface OwnKernel {
   readonly form: 'own';
   /**
    * Threads that a call asks for: no fewer for more distinct rows or segments, and by the same arguments whatever these are. The body may be given
-   * fewer, or more, also where it asks for none.
+   * more, also where it asks for none, and fewer where it asks for more than a dispatch can have (65,535 workgroups on most devices).
    */
   threads(size: CallSize): number;
   /** Further shares of the same work, of which no index list decides, and which the body knows as `part` of `parts`. */

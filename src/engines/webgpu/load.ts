@@ -4,7 +4,7 @@ import type { Pooling } from '../../tables/layout.js';
 import { itemsOf } from '../simd/bags.js';
 import { createColumnLoader } from '../simd/columns.js';
 import type { Compiled } from '../simd/compile.js';
-import { createIndexLists, type BagItems, type GrowingWords, type IndexLists } from './lists/index-lists.js';
+import { createIndexLists, type BagItems, type GrowingWords, type IndexLists, type ListWatch } from './lists/index-lists.js';
 import { listForm, type ListShape } from './lists/table-list.js';
 import type { DeviceMemory } from './memory.js';
 
@@ -29,9 +29,9 @@ export interface Loader {
 /**
  * A loader for a plan; where things go is found once, so that a step only copies.
  * @param threads that make index lists beside this one
- * @param onListed told how long this one had to do with those of a pass
+ * @param watch told of what these take
  */
-export function createLoader(compiled: Compiled, memory: DeviceMemory, scratchWords: () => number, threads: number, onListed?: (ms: number) => void): Loader {
+export function createLoader(compiled: Compiled, memory: DeviceMemory, scratchWords: () => number, threads: number, watch: ListWatch): Loader {
   const { graph, layout, places, tables } = compiled;
   const upload = new Uint32Array(memory.uploadWords);
   const items: GrowingWords = { words: new Uint32Array(1024), length: 0 };
@@ -53,7 +53,7 @@ export function createLoader(compiled: Compiled, memory: DeviceMemory, scratchWo
     })),
   };
   const listedAt = listed.map((table) => ({ table, headerAt: memory.wordAt(table.distinct), countAt: memory.wordAt(table.count) }));
-  const lists = createIndexLists(shape, listedAt, memory.columnWords, threads, onListed);
+  const lists = createIndexLists(shape, listedAt, memory.columnWords, threads, watch);
   const loadColumns = lists.columns.map((words) => createColumnLoader(compiled, words, (address) => memory.wordAt(address)));
   const withBags = bagsBetweenRows(layout);
   let firstWord = 0;

@@ -1,10 +1,8 @@
 import { streamKey } from '../../random.js';
 import type { RateFactors } from '../engine.js';
 import type { Compiled } from '../simd/compile.js';
+import { CONSTANT_WORDS } from '../simd/arena.js';
 import { createConstantsWriter } from '../simd/constants.js';
-
-/** Words of the constants of an optimizer's step. */
-const CONSTANT_WORDS = 32;
 
 /** Writes what the calls of a step read beside the batch to where it is uploaded from. */
 export interface StepWords {

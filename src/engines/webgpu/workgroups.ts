@@ -12,8 +12,6 @@ export interface ListSize {
 /** How many workgroups a dispatch takes in three directions, for a batch of so many rows; 0 where there is nothing to do. `listOf` gives the same object for a table each time. */
 export type Workgroups = (rows: number, listOf: (table: TablePlace) => ListSize) => readonly [number, number, number];
 
-const MOST_GROUPS = 65_535;
-
 /** What the size of a call is decided by, in a batch of so many rows, before its table's list is known. */
 function sizeOf({ names, values, isRows }: Planned, rows: number): { -readonly [Key in keyof CallSize]: CallSize[Key] } {
   const of = (name: string): number => (isRows.includes(names.indexOf(name)) ? rows : values[names.indexOf(name)] ?? 0);
@@ -27,8 +25,8 @@ interface Alike {
   readonly lists: ListSize[];
 }
 
-/** How many workgroups calls take that share a dispatch: what no index list has a part in is found once for batches of as many rows. */
-export function workgroupsOf(calls: readonly Planned[]): Workgroups {
+/** How many workgroups calls take that share a dispatch, `mostGroups` at the most: what no index list has a part in is found once for batches of as many rows. */
+export function workgroupsOf(calls: readonly Planned[], mostGroups: number): Workgroups {
   let lastRows = -1;
   let alike: readonly Alike[] = [];
   let [most, mostParts] = [0, 1];
@@ -72,7 +70,7 @@ export function workgroupsOf(calls: readonly Planned[]): Workgroups {
       [size.distinct, size.segments] = [distinct, segments];
       threads = Math.max(threads, kernel.threads(size));
     }
-    found[0] = Math.min(MOST_GROUPS, Math.ceil(threads / THREADS));
+    found[0] = Math.min(mostGroups, Math.ceil(threads / THREADS));
     found[2] = mostParts;
     return found;
   };

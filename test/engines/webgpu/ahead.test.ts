@@ -68,6 +68,15 @@ describe.skipIf(gpu === undefined)('steps that are taken ahead on WebGPU', () =>
     for (const program of [ahead, alone]) program.dispose();
   });
 
+  it('are handed over where the one behind them cannot begin', async () => {
+    const program = compiled();
+    const first = program.trainStep(batches[0]!, { isAhead: true });
+    await expect(program.trainStep({ ...batches[1]!, ids: new Map() }, { isAhead: true })).rejects.toThrow();
+    await program.catchUp!();
+    expect(Number.isFinite((await first).losses.values().next().value!.mean)).toBe(true);
+    program.dispose();
+  });
+
   it('may change batches once they were begun', async () => {
     const [ahead, alone] = [compiled(), compiled()];
     const batch = batches[0]!;

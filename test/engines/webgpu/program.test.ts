@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { batchesOf, planOf, type Workload } from '../../../bench/workloads.js';
 import { createSimdEngine } from '../../../src/engines/simd/engine.js';
 import type { Plan, Program, ProgramState } from '../../../src/engines/engine.js';
 import { planSize } from '../../../src/engines/plan-size.js';
@@ -69,6 +70,16 @@ describe.skipIf(gpu === undefined)('the webgpu engine', () => {
     const batch = twoTermBatch(80, 50);
     expectNear(await first.predict(batch), await straight.predict(batch), 1e-5);
     for (const program of [straight, first, second]) program.dispose();
+  });
+
+  it('has the same numbers where a dispatch has fewer workgroups than its work has shares', async () => {
+    const work: Workload = { name: 'esmm', batchRows: 300, width: 16, numbers: ['D0'], model: { name: 'esmm', ctrTower: { hidden: [24] }, cvrTower: { hidden: [24] } } };
+    const [usual, few] = [createTestEngine().compile(planOf(work, 0.001)), createTestEngine({ ...gpu!, mostGroups: 2 }).compile(planOf(work, 0.001))];
+    for (const program of [usual, few]) for (const batch of batchesOf(work, 3, 0.001)) await program.trainStep(batch);
+    for (const program of [usual, few]) await program.readBack!();
+    expectNear(held(few).weights, held(usual).weights, 1e-6);
+    expect(held(few).weights.size).toBeGreaterThan(0);
+    for (const program of [usual, few]) program.dispose();
   });
 
   it('has the same numbers where its tables lie in many buffers', async () => {

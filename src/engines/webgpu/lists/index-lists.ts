@@ -80,6 +80,14 @@ interface TableList extends ListedTable {
   segments: number;
 }
 
+/** Told of what making lists takes. */
+export interface ListWatch {
+  /** How long this thread made those of a pass that others had not begun, and waited for those that they had. */
+  onListed?(ms: number): void;
+  /** That others cannot start. */
+  onNotice?: ((text: string) => void) | undefined;
+}
+
 /** Fewer items than this are listed before another thread has woken up. */
 const MIN_SHARED_ITEMS = 4096;
 
@@ -87,9 +95,8 @@ const MIN_SHARED_ITEMS = 4096;
  * Index lists for tables.
  * @param columnWords of a batch
  * @param threads beside this one, which start with the first pass that is worth it
- * @param onListed told how long this thread made lists of a pass and waited for those of others
  */
-export function createIndexLists(shape: ListShape, tables: readonly ListedTable[], columnWords: number, threads: number, onListed?: (ms: number) => void): IndexLists {
+export function createIndexLists(shape: ListShape, tables: readonly ListedTable[], columnWords: number, threads: number, { onListed, onNotice }: ListWatch = {}): IndexLists {
   const memoryOf = (jobWords: number): JobMemory => ({ columns: new SharedArrayBuffer(4 * Math.max(1, columnWords)), job: new SharedArrayBuffer(4 * jobWords) });
   const memory: [JobMemory, JobMemory] = [memoryOf(1024), memoryOf(1024)];
   const columns = memory.map((each) => new Uint32Array(each.columns));
@@ -119,7 +126,7 @@ export function createIndexLists(shape: ListShape, tables: readonly ListedTable[
   };
   const start = (items: number): void => {
     if (isAlone && threads > 0 && items >= MIN_SHARED_ITEMS) {
-      team = createListTeam(shape, memory, threads);
+      team = createListTeam(shape, memory, threads, onNotice);
       isAlone = false;
     }
     team.begin(turn);

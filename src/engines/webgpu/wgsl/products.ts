@@ -70,46 +70,48 @@ const SUMS = `
 const wide = (operands: Operands): string => `
   let outputs = $panels * 8u;
   let across = (outputs + ${TILE - 1}u) / ${TILE}u;
-  let top = group / across * ${TILE}u; let side = group % across * ${TILE}u;
-  if (top >= $rows) { return; }
-  ${SUMS}
-  for (var k0 = 0u; k0 < $k; k0 += ${DEPTH}u) {
-    for (var j = 0u; j < ${(TILE * DEPTH) / THREADS}u; j++) {
-      let i = lane + j * ${THREADS}u;
-      let row = top + i / ${DEPTH}u; let q = i % ${DEPTH}u;
-      var v = 0.0;
-      if (row < $rows && k0 + q < $k) { v = f($a + row * $lda + k0 + q); }
-      left[q * ${TILE}u + i / ${DEPTH}u] = ${operands.first('v')};
-      let n = side + i % ${TILE}u; let p = k0 + i / ${TILE}u;
-      var w = 0.0;
-      if (n < outputs && p < $k) { w = f($panelsAt + ((n >> 3u) * $k + p) * 8u + (n & 7u)); }
-      right[i] = ${operands.second('w')};
+  let count = across * (($rows + ${TILE - 1}u) / ${TILE}u);
+  for (var tile = group; tile < count; tile += groups) {
+    let top = tile / across * ${TILE}u; let side = tile % across * ${TILE}u;
+    ${SUMS}
+    for (var k0 = 0u; k0 < $k; k0 += ${DEPTH}u) {
+      for (var j = 0u; j < ${(TILE * DEPTH) / THREADS}u; j++) {
+        let i = lane + j * ${THREADS}u;
+        let row = top + i / ${DEPTH}u; let q = i % ${DEPTH}u;
+        var v = 0.0;
+        if (row < $rows && k0 + q < $k) { v = f($a + row * $lda + k0 + q); }
+        left[q * ${TILE}u + i / ${DEPTH}u] = ${operands.first('v')};
+        let n = side + i % ${TILE}u; let p = k0 + i / ${TILE}u;
+        var w = 0.0;
+        if (n < outputs && p < $k) { w = f($panelsAt + ((n >> 3u) * $k + p) * 8u + (n & 7u)); }
+        right[i] = ${operands.second('w')};
+      }
+      ${multiply(operands)}
     }
-    ${multiply(operands)}
-  }
-  let found = array<vec4<f32>, 4>(s0, s1, s2, s3);
-  for (var i = 0u; i < 4u; i++) {
-    let row = top + ty + i;
-    for (var j = 0u; j < 4u; j++) {
-      let n = side + tx + j;
-      if (row < $rows && n < outputs) {
-        var v = ${operands.sum('found[i][j]')};
-        if ($bias != NONE) { v += f($bias + n); }
-        add($c + row * $ldc + n, v, $accumulate);
+    let found = array<vec4<f32>, 4>(s0, s1, s2, s3);
+    for (var i = 0u; i < 4u; i++) {
+      let row = top + ty + i;
+      for (var j = 0u; j < 4u; j++) {
+        let n = side + tx + j;
+        if (row < $rows && n < outputs) {
+          var v = ${operands.sum('found[i][j]')};
+          if ($bias != NONE) { v += f($bias + n); }
+          add($c + row * $ldc + n, v, $accumulate);
+        }
       }
     }
   }`;
 
 const narrow = (operands: Operands): string => `
   let outputs = $panels * 8u;
-  let i = group * ${THREADS}u + lane;
-  let row = i / outputs; let n = i % outputs;
-  if (row >= $rows) { return; }
-  var sum = 0.0;
-  for (var p = 0u; p < $k; p++) { sum += f32(${operands.first('f($a + row * $lda + p)')}) * f32(${operands.second('f($panelsAt + ((n >> 3u) * $k + p) * 8u + (n & 7u))')}); }
-  sum = ${operands.sum('sum')};
-  if ($bias != NONE) { sum += f($bias + n); }
-  add($c + row * $ldc + n, sum, $accumulate);`;
+  for (var i = group * ${THREADS}u + lane; i < $rows * outputs; i += groups * ${THREADS}u) {
+    let row = i / outputs; let n = i % outputs;
+    var sum = 0.0;
+    for (var p = 0u; p < $k; p++) { sum += f32(${operands.first('f($a + row * $lda + p)')}) * f32(${operands.second('f($panelsAt + ((n >> 3u) * $k + p) * 8u + (n & 7u))')}); }
+    sum = ${operands.sum('sum')};
+    if ($bias != NONE) { sum += f($bias + n); }
+    add($c + row * $ldc + n, sum, $accumulate);
+  }`;
 
 const products = (operands: Operands) =>
   ({
@@ -136,34 +138,36 @@ const weightGradient = (operands: Operands): OwnKernel => ({
   body: `
   let outputs = $panels * 8u;
   let across = (outputs + ${TILE - 1}u) / ${TILE}u;
-  let top = group / across * ${TILE}u; let side = group % across * ${TILE}u;
-  if (top >= $k) { return; }
+  let count = across * (($k + ${TILE - 1}u) / ${TILE}u);
   let each = ($rows + parts - 1u) / parts;
   let end = min($rows, (part + 1u) * each);
-  ${SUMS}
-  for (var b0 = part * each; b0 < end; b0 += ${DEPTH}u) {
-    for (var j = 0u; j < ${(TILE * DEPTH) / THREADS}u; j++) {
-      let i = lane + j * ${THREADS}u;
-      let row = b0 + i / ${TILE}u;
-      let kk = top + i % ${TILE}u; let n = side + i % ${TILE}u;
-      var v = 0.0; var w = 0.0;
-      if (row < end && kk < $k) { v = f($x + row * $ldx + kk); }
-      if (row < end && n < outputs) { w = f($d + row * $ldd + n); }
-      left[i] = ${operands.first('v')};
-      right[i] = ${operands.second('w')};
+  for (var tile = group; tile < count; tile += groups) {
+    let top = tile / across * ${TILE}u; let side = tile % across * ${TILE}u;
+    ${SUMS}
+    for (var b0 = part * each; b0 < end; b0 += ${DEPTH}u) {
+      for (var j = 0u; j < ${(TILE * DEPTH) / THREADS}u; j++) {
+        let i = lane + j * ${THREADS}u;
+        let row = b0 + i / ${TILE}u;
+        let kk = top + i % ${TILE}u; let n = side + i % ${TILE}u;
+        var v = 0.0; var w = 0.0;
+        if (row < end && kk < $k) { v = f($x + row * $ldx + kk); }
+        if (row < end && n < outputs) { w = f($d + row * $ldd + n); }
+        left[i] = ${operands.first('v')};
+        right[i] = ${operands.second('w')};
+      }
+      ${multiply(operands)}
     }
-    ${multiply(operands)}
-  }
-  let found = array<vec4<f32>, 4>(s0, s1, s2, s3);
-  for (var i = 0u; i < 4u; i++) {
-    let kk = top + ty + i;
-    for (var j = 0u; j < 4u; j++) {
-      let n = side + tx + j;
-      if (kk < $k && n < outputs) {
-        let at = ((n >> 3u) * $k + kk) * 8u + (n & 7u);
-        let v = ${operands.sum('found[i][j]')};
-        if (parts == 1u) { add($g + at, v, $accumulate); }
-        else { scratch[$scratch + part * $k * outputs + at] = bitcast<u32>(v); }
+    let found = array<vec4<f32>, 4>(s0, s1, s2, s3);
+    for (var i = 0u; i < 4u; i++) {
+      let kk = top + ty + i;
+      for (var j = 0u; j < 4u; j++) {
+        let n = side + tx + j;
+        if (kk < $k && n < outputs) {
+          let at = ((n >> 3u) * $k + kk) * 8u + (n & 7u);
+          let v = ${operands.sum('found[i][j]')};
+          if (parts == 1u) { add($g + at, v, $accumulate); }
+          else { scratch[$scratch + part * $k * outputs + at] = bitcast<u32>(v); }
+        }
       }
     }
   }`,
