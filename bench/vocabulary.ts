@@ -44,7 +44,7 @@ function* partsOfSize(count: number, width: number, numbers: Float32Array): Gene
 }
 
 /** Trains with so many ids in all tables together, saves what was trained and takes it back. */
-export async function measureVocabulary(ids: number): Promise<VocabularySpeed> {
+async function measureVocabulary(ids: number): Promise<VocabularySpeed> {
   const scale = ids / IDS;
   const plan = planOf(NARROW, scale);
   const seconds = async (work: () => unknown): Promise<number> => {

@@ -32,19 +32,25 @@ interface Measured {
 /** What a process found: what it measured, or why it could not. */
 type Found = { readonly missing: string } | { readonly about: AboutGpu; readonly leftOut: string } | { readonly about: AboutGpu; readonly measured: Measured };
 
-/** Parts of a step by the kernels of a dispatch, the first that fits; those that none names are on the way there until losses were, and then on the way back. */
+/**
+ * Parts of a step by the kernels of a dispatch, the first that fits; those that none names are on the way there until losses were, and then on the way back.
+ * Columns are copied on both ways, too: what looks up is what a step begins with.
+ */
 const PARTS: readonly (readonly [part: string, kernels: RegExp])[] = [
   ['lookup', /\b(lookup|lookupBags|copyColumns)\b/],
   ['losses', /\b(checkFinite|binaryCrossEntropy|squaredError)\b/],
-  ['update', /(Table|Dense)$|markRows|releaseTables/],
+  ['update', /(Table|Dense|Tensor)$|markRows|releaseTables/],
 ];
 
 /** Milliseconds of a step on the device by part. */
 function partsOf(dispatchMs: Measured['dispatchMs']): Readonly<Record<string, number>> {
   const parts: Record<string, number> = { lookup: 0, forward: 0, losses: 0, back: 0, update: 0 };
   let way = 'forward';
+  let hasLookedUp = false;
   for (const { kernels, ms } of dispatchMs) {
-    const part = PARTS.find(([, pattern]) => pattern.test(kernels))?.[0] ?? way;
+    const found = PARTS.find(([, pattern]) => pattern.test(kernels))?.[0] ?? way;
+    hasLookedUp ||= found !== 'lookup';
+    const part = found === 'lookup' && hasLookedUp ? way : found;
     if (part === 'losses') way = 'back';
     parts[part]! += ms;
   }

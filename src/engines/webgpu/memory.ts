@@ -140,7 +140,7 @@ export function layOutDevice(compiled: Compiled, mostWords: number): DeviceMemor
 }
 
 /** Puts the rows of tables into as few buffers as may be. */
-export function splitTables(tables: readonly TablePlace[], mostWords: number): { readonly buffers: readonly number[]; readonly parts: readonly TablePart[] } {
+function splitTables(tables: readonly TablePlace[], mostWords: number): { readonly buffers: readonly number[]; readonly parts: readonly TablePart[] } {
   const buffers: number[] = [0];
   const parts: TablePart[] = [];
   for (const table of tables) {

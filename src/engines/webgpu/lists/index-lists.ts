@@ -19,7 +19,7 @@ export interface GrowingWords {
 }
 
 /** Room for so many words more: where it begins. */
-export function takeWords(growing: GrowingWords, count: number): number {
+function takeWords(growing: GrowingWords, count: number): number {
   const at = growing.length;
   growing.length += count;
   if (growing.length > growing.words.length) {

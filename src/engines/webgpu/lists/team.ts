@@ -11,7 +11,7 @@ export const CONTROL = { next: 0, done: 1, failed: 2, memory: 3 } as const;
 const CONTROL_WORDS = 5;
 /** In the place of a next table: there is none any more. */
 export const END = -1;
-export const TABLE_BITS = 16;
+const TABLE_BITS = 16;
 /** A thread that ended by what nobody can catch finishes no table: so often it is looked whether one did. */
 const LOOK_EVERY_MS = 1000;
 
