@@ -217,7 +217,7 @@ export async function writeDirect(path: string, parts: Iterable<Uint8Array>): Pr
 }
 
 /** The digests of bytes as they pass. */
-export async function createDigests(): Promise<{ update(piece: Uint8Array): void; all(): FileDigest & Content }> {
+async function createDigests(): Promise<{ update(piece: Uint8Array): void; all(): FileDigest & Content }> {
   const sha256 = createHash('sha256');
   const hash = await createByteHash();
   return {

@@ -1,15 +1,15 @@
 import { open } from 'node:fs/promises';
-import type { Content } from './byte-hash.js';
-import { createDigests, cut, PIECE_BYTES, type FileDigest } from './disk.js';
+import { createByteHash, type Content } from './byte-hash.js';
+import { cut, PIECE_BYTES } from './disk.js';
 
-/** Parts of fewer bytes are put together: each costs a call of every digest. */
+/** Parts of fewer bytes are put together: each costs a call of the hash. */
 const LARGE_BYTES = 1 << 15;
 /** The system takes no more with one call (writev(2), IOV_MAX). */
 const MOST_PARTS = 1024;
 
 /** A file whose bytes the system has. */
 export interface WrittenFile {
-  readonly digests: FileDigest & Content;
+  readonly content: Content;
   /** Has the disk take them for good, and closes the file; nothing else closes it. */
   sync(): Promise<void>;
 }
@@ -20,12 +20,12 @@ export interface WrittenFile {
  * @param parts must stay as they are meanwhile
  */
 export async function writeParts(path: string, parts: Iterable<Uint8Array>): Promise<WrittenFile> {
-  const digests = await createDigests();
+  const hash = await createByteHash();
   const file = await open(path, 'w');
   try {
     for (const group of grouped(parts)) {
       const writing = file.writev(group);
-      for (const piece of group) digests.update(piece);
+      for (const piece of group) hash.update(piece);
       let { bytesWritten } = await writing;
       for (const piece of group) {
         // What a write leaves over.
@@ -38,7 +38,7 @@ export async function writeParts(path: string, parts: Iterable<Uint8Array>): Pro
     throw error;
   }
   return {
-    digests: digests.all(),
+    content: hash.content(),
     async sync() {
       try {
         await file.sync();

@@ -12,7 +12,7 @@ export async function readShardRows(folder: string): Promise<PreparedRow[]> {
   const { columns, shards } = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')) as Manifest;
   const rows: PreparedRow[] = [];
   for (const shard of shards) {
-    const tensors = await readSafetensors(join(folder, shard.file), shard);
+    const tensors = await readSafetensors(join(folder, shard.file), shard.sha256 === undefined ? undefined : { bytes: shard.bytes, sha256: shard.sha256 });
     const data = (name: string) => tensors.get(name)!.data;
     for (let r = 0; r < shard.rows; r++) {
       const cells = columns.map(({ name, kind }): readonly [string, PreparedRow[string]] => {

@@ -20,14 +20,17 @@ const columnSchema = z.discriminatedUnion('kind', [
   z.strictObject({ name: z.string(), kind: z.literal('key') }),
 ]);
 
-const shardSchema = z.strictObject({
-  file: fileName,
-  rows: count,
-  bytes: count,
-  sha256: z.string().regex(/^[0-9a-f]{64}$/),
-  /** What the bytes are held to when they are read; manifests of before have only the SHA-256, which takes five times as long. */
-  hash: contentSchema.shape.hash.optional(),
-});
+const shardSchema = z
+  .strictObject({
+    file: fileName,
+    rows: count,
+    bytes: count,
+    /** Of shards that were written for others than the next run. */
+    sha256: z.string().regex(/^[0-9a-f]{64}$/).optional(),
+    /** What the bytes are held to when they are read; manifests of before have only the SHA-256, which takes five times as long. */
+    hash: contentSchema.shape.hash.optional(),
+  })
+  .refine(({ sha256, hash }) => sha256 !== undefined || hash !== undefined, 'a shard without a hash');
 
 const manifestSchema = z.strictObject({
   format: z.literal('mtl shards'),
@@ -100,8 +103,13 @@ function hashNameOf({ hash }: Manifest['shards'][number]): HashName {
   return hash?.startsWith('xxh64:') === true ? 'xxh64' : 'sha256';
 }
 
-function checkHash(where: string, { sha256, hash = `sha256:${sha256}` }: Manifest['shards'][number], found: string): void {
-  if (found !== hash) throw userError('data', { where, message: 'its bytes are not those that were written: it was damaged or overwritten since', fix: FIX });
+/** The hash that stands for a shard's bytes among what a run was trained on. */
+export function contentHashOf({ sha256, hash }: Manifest['shards'][number]): string {
+  return sha256 === undefined ? hash! : `sha256:${sha256}`;
+}
+
+function checkHash(where: string, shard: Manifest['shards'][number], found: string): void {
+  if (found !== (shard.hash ?? contentHashOf(shard))) throw userError('data', { where, message: 'its bytes are not those that were written: it was damaged or overwritten since', fix: FIX });
 }
 
 function parseManifest(text: string, path: string): Manifest {

@@ -80,14 +80,14 @@ export async function writeShards(
       countIds(full, counts);
       countLabels(full, labelCounts);
       const file = `shard-${String(shards.length).padStart(5, '0')}.safetensors`;
-      shards.push({ file, rows: full.rows, bytes: 0, sha256: '' });
+      shards.push({ file, rows: full.rows, bytes: 0, hash: '' });
       const shard = shards.at(-1)!;
-      const isWritten = writeParts(join(folder, file), safetensorsParts(tensorsOf(full, columns))).then(({ digests, sync }) => {
+      const isWritten = writeParts(join(folder, file), safetensorsParts(tensorsOf(full, columns))).then(({ content, sync }) => {
         const before = Promise.allSettled(syncs.slice(-1));
         const synced = before.then(sync);
         synced.catch(() => undefined);
         syncs.push(synced);
-        Object.assign(shard, digests);
+        Object.assign(shard, content);
         return full;
       });
       // What fails is thrown where it is awaited.

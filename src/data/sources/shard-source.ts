@@ -15,7 +15,7 @@ import { keptTexts } from '../shards/kept-texts.js';
 import { problemsOfKeys } from '../shards/shard-keys.js';
 import { asStored, formatView, storedColumn, textsOf, type ShardColumns } from '../shards/shard-view.js';
 import { idCountsOf } from '../shards/id-counts.js';
-import { MANIFEST } from '../shards/manifest.js';
+import { contentHashOf, MANIFEST } from '../shards/manifest.js';
 import type { Shards } from '../shards/reader.js';
 import { readVocabulary } from '../shards/vocabulary.js';
 import { givenOf } from '../../tasks.js';
@@ -56,8 +56,8 @@ export async function openShardSource(shards: Shards, wanted: readonly string[])
 
     async fingerprint() {
       const texts = manifest.columns.flatMap((column) => ('vocabulary' in column && column.vocabulary !== undefined ? [column.vocabulary] : []));
-      // A shard is held to its SHA-256 when it is read.
-      return { ...(await hashFiles(folder, texts)), ...Object.fromEntries(manifest.shards.map(({ file, bytes, sha256 }) => [file, { bytes, hash: `sha256:${sha256}` }])) };
+      // A shard is held to its hash when it is read.
+      return { ...(await hashFiles(folder, texts)), ...Object.fromEntries(manifest.shards.map((shard) => [shard.file, { bytes: shard.bytes, hash: contentHashOf(shard) }])) };
     },
 
     async fit(format, { onProgress, signal }) {
