@@ -137,7 +137,10 @@ it('peers', async () => {
   if (torch.torchRechub === null) console.log('torch-rechub is not installed in this Python: it is left out');
   const peaks = await peaksOf(works, MACHINE.cores);
   const results = [];
-  for (const work of works) results.push(...([await compare(work, torch, peaks)].filter((result) => result !== undefined)));
+  for (const work of works) {
+    const result = await compare(work, torch, peaks);
+    if (result !== undefined) results.push(result);
+  }
 
   const spread = ({ median: middle, least, most }: Ratio): string => `${middle.toFixed(2)} (${least.toFixed(2)} to ${most.toFixed(2)})`;
   printTable(

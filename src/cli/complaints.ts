@@ -22,7 +22,7 @@ export function usageProblem(message: string, usage: string, fix: string): Probl
 export async function optionError(unknown: readonly string[], args: readonly string[], fix: string): Promise<UserError> {
   const { findKeys } = await import('../config/find-keys.js');
   // Options are those of a command: where that is unknown, nothing can be said of them.
-  const [command] = unknown.filter((name) => name === args[0]);
+  const command = unknown.find((name) => name === args[0]);
   return new UserError('usage', (command === undefined ? unknown : [command]).map((name): Problem => {
     const at = args.findIndex((arg) => arg === `--${name}` || arg.startsWith(`--${name}=`));
     const keys = at < 0 ? [] : findKeys(name);

@@ -4,7 +4,7 @@ import { bagOfJson, looksLikeJson } from './bag-json.js';
 import { checkEmbedded, embeddedField, embeddedOptions } from './embedded.js';
 import { BadValue, type BagReading } from './feature.js';
 import { defineFieldGroup } from './field-group.js';
-import { takeHeaviest } from './heaviest-items.js';
+import { takeHeaviest } from './take-heaviest.js';
 import { parseNumber } from './parse.js';
 
 /** A character that can stand in no number, and that a CSV does not give a meaning. */

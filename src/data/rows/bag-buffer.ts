@@ -21,23 +21,24 @@ const FIRST_ITEMS = 4;
 export const BAG_ROW_BYTES = 4 + 8 * FIRST_ITEMS;
 
 /** Gives memory for some rows and at least so many of their items, in the place of what there was before. */
-export type BagMemory = (rows: number, items: number, before?: BagColumn) => BagColumn;
+export type AllocateBags = (rows: number, items: number, before?: BagColumn) => BagColumn;
 
-const plainMemory: BagMemory = (rows, items, before) => ({ offsets: before?.offsets ?? new Uint32Array(rows + 1), ids: new Uint32Array(items), weights: new Float32Array(items) });
+/** In plain memory, of which offsets stay as they are. */
+export const allocatePlainly: AllocateBags = (rows, items, before) => ({ offsets: before?.offsets ?? new Uint32Array(rows + 1), ids: new Uint32Array(items), weights: new Float32Array(items) });
 
 /**
  * An empty buffer for the bags of `rows` rows.
- * @param memory where they lie
+ * @param allocate says where they lie
  */
-export function createBagBuffer(rows: number, memory: BagMemory = plainMemory): BagBuffer {
+export function createBagBuffer(rows: number, allocate: AllocateBags = allocatePlainly): BagBuffer {
   let count = 0;
   const buffer: BagBuffer = {
-    ...memory(rows, rows * FIRST_ITEMS),
+    ...allocate(rows, rows * FIRST_ITEMS),
     reserve(items) {
       const { offsets, ids, weights } = buffer;
       if (items <= ids.length) return;
       // Doubled at the least, so that growing costs a constant an item.
-      Object.assign(buffer, memory(rows, Math.max(items, 2 * ids.length), { offsets, ids, weights }));
+      Object.assign(buffer, allocate(rows, Math.max(items, 2 * ids.length), { offsets, ids, weights }));
       if (buffer.offsets !== offsets) buffer.offsets.set(offsets);
       buffer.ids.set(ids);
       buffer.weights.set(weights);

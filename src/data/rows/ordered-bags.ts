@@ -1,5 +1,5 @@
 import type { BagColumn } from '../../batch.js';
-import { createBagBuffer, gatherBags, type BagBuffer } from './bag-buffer.js';
+import { allocatePlainly, createBagBuffer, gatherBags, type BagBuffer } from './bag-buffer.js';
 import { createRowMemory, rowPlaces, WORD, type RowMemory } from './row-kernels.js';
 
 /** A column of bags, as its rows are read and in another order. */
@@ -53,7 +53,7 @@ export function createOrderedBags(rows: number, putRows: number, places: number,
   let memory: BagMemory | undefined;
   const raw = createBagBuffer(rows, (_, items) => {
     memory = bagMemory(rows, putRows, places, items, mostBytes);
-    if (memory === undefined) return { offsets: new Uint32Array(rows + 1), ids: new Uint32Array(items), weights: new Float32Array(items) };
+    if (memory === undefined) return allocatePlainly(rows, items);
     const { buffer, raw: { offsets, ids, weights, items: room } } = memory;
     return { offsets: new Uint32Array(buffer, offsets, rows + 1), ids: new Uint32Array(buffer, ids, room), weights: new Float32Array(buffer, weights, room) };
   });

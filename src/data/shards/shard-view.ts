@@ -1,7 +1,7 @@
 import { column as columnOf, type BagColumn, type Batch, type VectorColumn } from '../../batch.js';
 import { BadValue, CELL_SEPARATOR } from '../../features/feature.js';
 import type { EncodedField } from '../../features/feature-types.js';
-import { takeHeaviest } from '../../features/heaviest-items.js';
+import { takeHeaviest } from '../../features/take-heaviest.js';
 import type { AffineStep } from '../../scaling.js';
 import { textReader, type Texts } from '../../features/vocabulary/texts.js';
 import type { KeyTexts } from '../../row-key.js';

@@ -3,7 +3,7 @@ import { didYouMean, UserError, userError } from '../../errors.js';
 import { cleanFit } from '../../features/clean-field.js';
 import { CELL_SEPARATOR, type Field, type Fit } from '../../features/feature.js';
 import type { Fitted } from '../../features/feature-types.js';
-import { takeHeaviest } from '../../features/heaviest-items.js';
+import { takeHeaviest } from '../../features/take-heaviest.js';
 import type { Texts } from '../../features/vocabulary/texts.js';
 import { hashFiles } from '../files/fingerprint.js';
 import { checkIds, checkNumbers } from '../shards/check-shard-rows.js';

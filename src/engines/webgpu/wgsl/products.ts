@@ -66,6 +66,17 @@ const SUMS = `
   let tx = (lane % 16u) * 4u; let ty = (lane / 16u) * 4u;
   var s0 = vec4<f32>(); var s1 = vec4<f32>(); var s2 = vec4<f32>(); var s3 = vec4<f32>();`;
 
+/** Does something with each sum of a thread, `found[i][j]`, that is within its matrix: in its row, of which there are so many, and its column `n` of `outputs`. */
+const eachSum = (row: string, count: string, body: string): string => `let found = array<vec4<f32>, 4>(s0, s1, s2, s3);
+    for (var i = 0u; i < 4u; i++) {
+      let ${row} = top + ty + i;
+      for (var j = 0u; j < 4u; j++) {
+        let n = side + tx + j;
+        if (${row} < ${count} && n < outputs) {${body}
+        }
+      }
+    }`;
+
 /** c (+)= a · panels + bias, where weights lie in panels of 8 columns; the bias is added last. */
 const wide = (operands: Operands): string => `
   let outputs = $panels * 8u;
@@ -88,18 +99,10 @@ const wide = (operands: Operands): string => `
       }
       ${multiply(operands)}
     }
-    let found = array<vec4<f32>, 4>(s0, s1, s2, s3);
-    for (var i = 0u; i < 4u; i++) {
-      let row = top + ty + i;
-      for (var j = 0u; j < 4u; j++) {
-        let n = side + tx + j;
-        if (row < $rows && n < outputs) {
+    ${eachSum('row', '$rows', `
           var v = ${operands.sum('found[i][j]')};
           if ($bias != NONE) { v += f($bias + n); }
-          add($c + row * $ldc + n, v, $accumulate);
-        }
-      }
-    }
+          add($c + row * $ldc + n, v, $accumulate);`)}
   }`;
 
 const narrow = (operands: Operands): string => `
@@ -157,19 +160,11 @@ const weightGradient = (operands: Operands): OwnKernel => ({
       }
       ${multiply(operands)}
     }
-    let found = array<vec4<f32>, 4>(s0, s1, s2, s3);
-    for (var i = 0u; i < 4u; i++) {
-      let kk = top + ty + i;
-      for (var j = 0u; j < 4u; j++) {
-        let n = side + tx + j;
-        if (kk < $k && n < outputs) {
+    ${eachSum('kk', '$k', `
           let at = ((n >> 3u) * $k + kk) * 8u + (n & 7u);
           let v = ${operands.sum('found[i][j]')};
           if (parts == 1u) { add($g + at, v, $accumulate); }
-          else { scratch[$scratch + part * $k * outputs + at] = bitcast<u32>(v); }
-        }
-      }
-    }
+          else { scratch[$scratch + part * $k * outputs + at] = bitcast<u32>(v); }`)}
   }`,
 });
 export const WEIGHT_GRADIENT = weightGradient(WHOLE);
