@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { MANIFEST, type Manifest, type ShardColumn } from '../data/shards/manifest.js';
 import type { IdCounts } from '../data/shards/id-counts.js';
+import { LABEL_COUNTS } from '../data/shards/label-counts.js';
 import { ROWS_PER_SHARD } from '../data/shards/writer.js';
 import { onDisk, writeFileAtomic } from '../disk.js';
 import { isWhole } from './column-file.js';
@@ -71,21 +72,30 @@ export async function writeSplit(work: Work, split: 'train' | 'valid' | 'test', 
     const sizes = new Map(fields.map(({ name }, f) => [name, vocabularies[f]!.ids.length]));
     const columns = preparedColumns(fields).map(({ name, kind, width = 1 }): ShardColumn => (kind === 'id' || kind === 'bag' ? { name, kind, size: sizes.get(name)! } : kind === 'vector' ? { name, kind, width } : { name, kind }));
     const listed = shards.map(({ file, rows: count, bytes, sha256, hash }) => ({ file, rows: count, bytes, sha256, hash }));
-    const manifest: Manifest = { format: 'mtl shards', version: 1, rows, columns, shards: listed, about: { split, vocabulary: '../vocabulary.safetensors', idCounts: idCounts(fields, shards) } };
+    const manifest: Manifest = { format: 'mtl shards', version: 1, rows, columns, shards: listed, about: { split, vocabulary: '../vocabulary.safetensors', idCounts: idCounts(fields, shards), [LABEL_COUNTS]: labelCounts(shards) } };
     await writeFileAtomic(join(folder, MANIFEST), `${JSON.stringify(manifest, null, 1)}\n`);
     await onDisk(target, () => rename(folder, target));
   }
   return shards;
 }
 
+/** What a count of each shard comes to in all. */
+function total(shards: readonly ShardAbout[], of: (shard: ShardAbout) => number): number {
+  return shards.reduce((sum, shard) => sum + of(shard), 0);
+}
+
+/** By label: rows in which it is 1. */
+function labelCounts(shards: readonly ShardAbout[]): Record<string, number> {
+  return { click: total(shards, ({ clicks }) => clicks), purchase: total(shards, ({ purchases }) => purchases) };
+}
+
 /** By field: its ids, or the items of its bags, and those that are 0: unknown or missing. */
 function idCounts(fields: readonly FieldPlan[], shards: readonly ShardAbout[]): IdCounts {
-  const sum = (of: (shard: ShardAbout) => number): number => shards.reduce((total, shard) => total + of(shard), 0);
   return Object.fromEntries(
     fields.map(({ name, isBag }, f) => {
       // A bag without items has no id.
-      const unknown = sum((shard) => shard.unknown[f]! + (isBag ? 0 : shard.missing[f]!));
-      return [name, { ids: sum((shard) => shard.known[f]!) + unknown, unknown }];
+      const unknown = total(shards, (shard) => shard.unknown[f]! + (isBag ? 0 : shard.missing[f]!));
+      return [name, { ids: total(shards, (shard) => shard.known[f]!) + unknown, unknown }];
     }),
   );
 }

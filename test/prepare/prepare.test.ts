@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { idCountsOf } from '../../src/data/shards/id-counts.js';
+import { labelCountsOf } from '../../src/data/shards/label-counts.js';
 import { readManifest } from '../../src/data/shards/manifest.js';
 import { prepare, type PrepareOptions } from '../../src/prepare.js';
 import { BAG_FIELDS, FIELDS } from '../../src/prepare/fields.js';
@@ -146,6 +147,18 @@ describe('mtl prepare ali-ccp', () => {
         expect(counts.get(field), field).toEqual({ ids: ids.length, unknown: ids.filter((id) => id === 0).length });
       }
       expect([...counts.values()].some(({ unknown }) => unknown > 0)).toBe(true);
+    }
+  });
+
+  it('tells in each manifest how many rows have each label, so that training need not count them', async () => {
+    const out = join(scratchFolder(), 'out');
+    await run(out);
+    for (const split of ['train', 'valid', 'test']) {
+      const folder = join(out, split);
+      const rows = await readShardRows(folder);
+      const ones = (label: string): number => rows.filter((row) => row[label] === 1).length;
+      expect(labelCountsOf((await readManifest(folder))!)).toEqual(new Map(['click', 'purchase'].map((label) => [label, ones(label)])));
+      expect(ones('click')).toBeGreaterThan(0);
     }
   });
 
