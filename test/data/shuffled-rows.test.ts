@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { BagColumn } from '../../src/batch.js';
 import { shardDataset } from '../../src/data/batches/dataset.js';
@@ -170,7 +171,9 @@ function plainOrder(rows: readonly Row[], rowsPerShard: number, batchSize: numbe
   return all;
 }
 
-async function readRows(batches: ReturnType<ReturnType<typeof shardDataset>['batches']>): Promise<{ rows: Row[]; sizes: number[] }> {
+type Batches = ReturnType<ReturnType<typeof shardDataset>['batches']>;
+
+async function readRows(batches: Batches): Promise<{ rows: Row[]; sizes: number[] }> {
   const rows: Row[] = [];
   const sizes: number[] = [];
   for await (const { batch } of batches) {
@@ -214,5 +217,34 @@ describe.each([1, 2])('an epoch of shuffled rows, with threads: %d', (threads) =
     const shuffles = [3, 4].map((epoch) => ({ seed: 5, epoch, window }));
     const atOnce = await Promise.all(shuffles.map((shuffle) => readRows(dataset.batches(batchSize, shuffle))));
     expect(atOnce.map((found) => found.rows)).toEqual(shuffles.map((shuffle) => inBits(plainOrder(rows, rowsPerShard, batchSize, shuffle))));
+  });
+});
+
+describe('a thread that puts rows in order', () => {
+  it('has rows whose bags have nearly all items of a window, and more than it had room for', async () => {
+    const random = randomStream(1, 'heavy');
+    const rows = drawRows(40, 1).map((row, r) => (r === 7 ? { ...row, seen: { ids: Array.from({ length: 50_000 }, () => random.uint32() >>> 1), weights: Array.from({ length: 50_000 }, () => Math.fround(random.normal())) } } : row));
+    const dataset = shardDataset(await shardsOf(rows, 16), asStored(COLUMNS), { threads: 2, threadedRows: 1 });
+    onTestFinished(() => dataset.close());
+    for (const epoch of [1, 2]) {
+      const shuffle = { seed: 5, epoch, window: 20 };
+      expect((await readRows(dataset.batches(5, shuffle))).rows).toEqual(inBits(plainOrder(rows, 16, 5, shuffle)));
+    }
+  });
+
+  it('is not ended for those who read next where two have read at once', async () => {
+    const rows = drawRows(200, 1);
+    const dataset = shardDataset(await shardsOf(rows, 64), asStored(COLUMNS), { threads: 2, threadedRows: 1 });
+    onTestFinished(() => dataset.close());
+    const shuffles = [1, 2, 3].map((epoch) => ({ seed: 5, epoch, window: 100 }));
+    const [first, second, third] = shuffles.map((shuffle) => dataset.batches(10, shuffle)) as [Batches, Batches, Batches];
+    await second.next();
+    await readRows(first);
+    // Who stops is still waiting for what is ended.
+    const stopped = second.return(undefined);
+    await setImmediate();
+    const found = await readRows(third);
+    await stopped;
+    expect(found.rows).toEqual(inBits(plainOrder(rows, 64, 10, shuffles[2]!)));
   });
 });

@@ -120,8 +120,9 @@ export function shardDataset(shards: Shards, view: ShardView, { idCounts = new M
       } finally {
         await pieces.settle();
         // Two may have read at once.
-        await spare?.pieces.close();
+        const other = spare;
         spare = own;
+        await other?.pieces.close();
       }
     },
 

@@ -23,8 +23,15 @@ export const BAG_ROW_BYTES = 4 + 8 * FIRST_ITEMS;
 /** Gives memory for some rows and at least so many of their items, in the place of what there was before. */
 export type AllocateBags = (rows: number, items: number, before?: BagColumn) => BagColumn;
 
+const allocateIn =
+  (Memory: typeof ArrayBuffer | typeof SharedArrayBuffer): AllocateBags =>
+  (rows, items, before) => ({ offsets: before?.offsets ?? new Uint32Array(new Memory(4 * (rows + 1))), ids: new Uint32Array(new Memory(4 * items)), weights: new Float32Array(new Memory(4 * items)) });
+
 /** In plain memory, of which offsets stay as they are. */
-export const allocatePlainly: AllocateBags = (rows, items, before) => ({ offsets: before?.offsets ?? new Uint32Array(rows + 1), ids: new Uint32Array(items), weights: new Float32Array(items) });
+export const allocatePlainly = allocateIn(ArrayBuffer);
+
+/** The same in memory that threads share. */
+export const allocateShared = allocateIn(SharedArrayBuffer);
 
 /**
  * An empty buffer for the bags of `rows` rows.

@@ -1,12 +1,12 @@
 import type { BagColumn } from '../../batch.js';
-import { allocatePlainly, createBagBuffer, gatherBags, type BagBuffer } from './bag-buffer.js';
+import { allocatePlainly, allocateShared, createBagBuffer, gatherBags, type BagBuffer } from './bag-buffer.js';
 import { createRowMemory, rowPlaces, WORD, type RowMemory } from './row-kernels.js';
 
 /** A column of bags, as its rows are read and in another order. */
 export interface OrderedBags {
   /** Where rows are read to. */
   readonly raw: BagBuffer;
-  /** Copies the bags of the rows that are named, in that order, to one of the places for them; valid until others are put there. */
+  /** Copies the bags of the rows that are named, in that order, to one of the places for them, which threads share; valid until others are put there. */
   put(order: Uint32Array, place: number): BagColumn;
 }
 
@@ -59,9 +59,11 @@ export function createOrderedBags(rows: number, putRows: number, places: number,
   });
   const plain: BagBuffer[] = [];
   const putPlainly = (order: Uint32Array, place: number): BagColumn => {
-    const into = (plain[place] ??= createBagBuffer(putRows));
+    const into = (plain[place] ??= createBagBuffer(putRows, allocateShared));
     gatherBags(raw, order, 0, order.length, into);
-    return into;
+    // No more than may go to another thread.
+    const { offsets, ids, weights } = into;
+    return { offsets, ids, weights };
   };
   return {
     raw,
