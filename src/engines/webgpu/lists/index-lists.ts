@@ -18,10 +18,13 @@ export interface GrowingWords {
   length: number;
 }
 
-/** Room for so many words more: where it begins. */
+/** What lies in shared memory is copied a byte at a time, eight times as slowly, where it and its copy do not begin at the same half of eight bytes. */
+const toTwos = (words: number): number => words + (words & 1);
+
+/** Room for so many words more, from an even one on: where it begins. */
 function takeWords(growing: GrowingWords, count: number): number {
   const at = growing.length;
-  growing.length += count;
+  growing.length += toTwos(count);
   if (growing.length > growing.words.length) {
     const larger = new Uint32Array(Math.max(growing.length, growing.words.length * 2));
     larger.set(growing.words.subarray(0, at));
@@ -109,7 +112,7 @@ export function createIndexLists(shape: ListShape, tables: readonly ListedTable[
     return { ...table, form: shape.tables[t]!.form, words, items: 0, distinct: 0, segments: 0 };
   });
   const listOf = new Map(lists.map((list) => [list.table, list]));
-  const firstItem = jobWord.end(shape);
+  const firstItem = toTwos(jobWord.end(shape));
   let turn = 0;
   let begun = { bagWords: 0, trains: false };
   let scratch = 0;
@@ -144,13 +147,13 @@ export function createIndexLists(shape: ListShape, tables: readonly ListedTable[
       turn = 1 - turn;
       const now = columns[turn]!;
       let bagWords = 0;
-      for (const { ids } of bags) bagWords += 2 * ids.length;
+      for (const { ids } of bags) bagWords += 2 * toTwos(ids.length);
       let [most, all] = [0, 0];
       if (trains) {
         for (const [t, list] of lists.entries()) {
           list.items = itemsOfTable(shape, t, now, rows);
           all += list.items;
-          most += mostListWords(isFirst ? 0 : list.distinct, list.items, list.form);
+          most += toTwos(mostListWords(isFirst ? 0 : list.distinct, list.items, list.form));
         }
       }
       reserve(turn, firstItem + bagWords + most);
@@ -159,10 +162,11 @@ export function createIndexLists(shape: ListShape, tables: readonly ListedTable[
       let end = firstItem;
       for (const [bag, { ids, factors }] of bags.entries()) {
         job[jobWord.bag(bag, 'firstId')] = end;
-        job[jobWord.bag(bag, 'firstFactor')] = end + ids.length;
+        const firstFactor = end + toTwos(ids.length);
+        job[jobWord.bag(bag, 'firstFactor')] = firstFactor;
         job.set(ids, end);
-        job.set(new Uint32Array(factors.buffer, factors.byteOffset, factors.length), end + ids.length);
-        end += 2 * ids.length;
+        job.set(new Uint32Array(factors.buffer, factors.byteOffset, factors.length), firstFactor);
+        end = firstFactor + toTwos(ids.length);
       }
       begun = { bagWords, trains };
       if (!trains) return;
@@ -171,7 +175,7 @@ export function createIndexLists(shape: ListShape, tables: readonly ListedTable[
         job[words.seenAt] = before[words.list]!;
         job[words.seen] = seen;
         job[words.list] = end;
-        end += mostListWords(seen, items, form);
+        end += toTwos(mostListWords(seen, items, form));
       }
       start(all);
     },
