@@ -23,34 +23,43 @@ export interface ChunkOptions {
   readonly numKept: number;
 }
 
+/** Chunks that are read before they are asked for: each read waits for its turn among others, and one at a time has its reader wait. */
+const AHEAD = 3;
+
 /**
- * The bytes of a file as they are. While a chunk is looked at, the next one is read.
+ * The bytes of a file as they are. While a chunk is looked at, the next ones are read.
  * @param hash is given them as they are read
  */
 export async function* fileChunks(path: string, { chunkBytes, room, numKept }: ChunkOptions, hash?: ByteHash): ByteChunks {
-  const buffers = buffersOf(numKept, room + chunkBytes);
+  const buffers = buffersOf(numKept, AHEAD, room + chunkBytes);
   const file = await open(path, 'r');
+  const reads: Promise<Buffer>[] = [];
   try {
     const { size } = await file.stat();
-    let at = 0;
+    /** Reads a chunk, which only the end of the file cuts short. */
     const read = async (i: number): Promise<Buffer> => {
       const buffer = buffers[i % buffers.length]!;
-      const { bytesRead } = await file.read(buffer, room, chunkBytes, at);
-      at += bytesRead;
-      return buffer.subarray(room, room + bytesRead);
+      let length = 0;
+      for (let more = 1; more > 0 && length < chunkBytes; length += more) more = (await file.read(buffer, room + length, chunkBytes - length, i * chunkBytes + length)).bytesRead;
+      return buffer.subarray(room, room + length);
     };
-    let next = read(0);
-    for (let i = 1; ; i++) {
-      const bytes = await next;
+    for (let i = 0, begun = 0; ; i++) {
+      for (; begun < i + AHEAD; begun++) {
+        if (begun > i && begun * chunkBytes >= size) break;
+        const next = read(begun);
+        // What fails is thrown where it is awaited.
+        next.catch(() => undefined);
+        reads.push(next);
+      }
+      const bytes = await reads.shift()!;
       if (bytes.length === 0) return;
-      const progress = Math.min(1, at / size);
-      next = read(i);
-      // What fails is thrown where it is awaited.
-      next.catch(() => undefined);
       hash?.update(bytes);
-      yield { bytes, progress };
+      yield { bytes, progress: Math.min(1, (i * chunkBytes + bytes.length) / size) };
+      // What is added to a file while it is read does not belong to it any more.
+      if (bytes.length < chunkBytes) return;
     }
   } finally {
+    await Promise.allSettled(reads);
     await file.close();
   }
 }
@@ -60,7 +69,7 @@ export async function* fileChunks(path: string, { chunkBytes, room, numKept }: C
  * @param progress the share of it that was read so far
  */
 export async function* streamChunks(stream: AsyncIterable<Buffer>, { chunkBytes, room, numKept }: ChunkOptions, progress: () => number): ByteChunks {
-  const buffers = buffersOf(numKept, room + chunkBytes);
+  const buffers = buffersOf(numKept, 1, room + chunkBytes);
   let i = 0;
   for await (const bytes of stream) {
     for (let begin = 0; begin < bytes.length; begin += chunkBytes) {
@@ -71,9 +80,9 @@ export async function* streamChunks(stream: AsyncIterable<Buffer>, { chunkBytes,
   }
 }
 
-/** Memory for the chunks that are kept, for the one that is looked at, and for the next. */
-function buffersOf(numKept: number, bytes: number): readonly Buffer[] {
-  return Array.from({ length: numKept + 2 }, () => (numKept > 0 ? Buffer.from(new SharedArrayBuffer(bytes)) : Buffer.allocUnsafeSlow(bytes)));
+/** Memory for the chunks that are kept when the next is asked for, and for those that are filled then. */
+function buffersOf(numKept: number, numFilled: number, bytes: number): readonly Buffer[] {
+  return Array.from({ length: numKept + numFilled }, () => (numKept > 0 ? Buffer.from(new SharedArrayBuffer(bytes)) : Buffer.allocUnsafeSlow(bytes)));
 }
 
 /** The first bytes of a file, as many as there are. */
