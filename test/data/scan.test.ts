@@ -138,6 +138,27 @@ describe('the byte scanner', () => {
     }
   });
 
+  it('reads numbers that are read together, whichever of them is unusual', async () => {
+    const unusual = ['', '.', '..', '5.', '.5', '1.2.3', '.1.', '-1', '-.5', '+1', '/', '1:', ':.1', '1e5', '99999999', '123456789', '0.000001', '.1234567', '1234567.', '12345.678', '1 '];
+    for (let place = 0; place < 5; place++) {
+      const numbers = unusual.flatMap((number, u) => Array.from({ length: 5 }, (_, i) => (i === place ? number : `${(7 * i + u) % 50}${['', '.25', '.0625'][(i + u) % 3]!}`)));
+      const { block, rejects } = await expectEqual(numbers.map((n) => `${rowWith({ n, logged: n, n2: n })}\n`).join(''), 1 << 16, 200);
+      expect(rejects.length).toBeGreaterThan(5);
+      expect(block.rows + rejects.length).toBe(numbers.length);
+    }
+  });
+
+  it('rounds short decimals, which are read together, as Number does', async () => {
+    const decimal = fc.tuple(fc.stringMatching(/^[0-9]{1,7}$/), fc.nat(6)).map(([digits, point]) => (point < digits.length ? `${digits.slice(0, point)}.${digits.slice(point)}` : digits));
+    await fc.assert(
+      fc.asyncProperty(fc.array(decimal, { minLength: 48, maxLength: 51 }), async (texts) => {
+        const { block } = await expectEqual(texts.map((n) => `${rowWith({ n })}\n`).join(''), 1 << 16, 100);
+        expect([...block.numbers.get('n')!.subarray(0, texts.length)]).toEqual(texts.map((text) => Math.fround(Number(text))));
+      }),
+      { numRuns: 60 },
+    );
+  });
+
   it('reads a long file in which rows are longer than what is looked at together, blank, or left out', async () => {
     const text = Array.from({ length: 3000 }, (_, r) => {
       const line = rowWith({ unused: 'u'.repeat(r % 700 === 300 ? 140_000 : r % 90), id: `${r % 600}`, n: `${r / 8}`, word: r % 3 === 0 ? 'a' : 'none', logged: `${(r % 40) - 1}`, click: r % 5 === 0 ? '0' : '1', buy: r % 7 === 0 ? '1' : '0' });

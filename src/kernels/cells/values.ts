@@ -9,7 +9,12 @@ const DIGITS_TOGETHER: u32 = 8;
 const END_TOGETHER: f64 = 1e8;
 const MINUS: u32 = 45;
 const ZERO: i8 = 48;
+const DOT: i8 = 46;
 
+/** Room for four numbers. */
+const FOUR = memory.data(32, 16);
+/** By the place of a point among eight bytes, 8 where there is none: 10 to the number of bytes behind it. */
+const POWER_BEHIND = memory.data<f64>([1e7, 1e6, 1e5, 1e4, 1e3, 1e2, 1e1, 1e0, 1e0]);
 /** From place n on, 8 bytes of which the last n are ones. */
 const LAST = memory.data<u8>([0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255]);
 
@@ -82,7 +87,12 @@ function readId(cell: usize, below: f64, into: usize): bool {
 
 /** Reads decimal numbers of at most 15 digits in the same way, 8 bytes each; NaN stands for other cells. */
 export function readNumbers(cell: usize, stride: usize, rows: u32, into: usize): void {
-  for (let r: u32 = 0; r < rows; r++) {
+  let r: u32 = 0;
+  for (; r + TOGETHER <= rows; r += TOGETHER) {
+    readFour(cell, stride, into + 8 * r);
+    cell += (<usize>TOGETHER) * stride;
+  }
+  for (; r < rows; r++) {
     store<f64>(into + 8 * r, numberOf(cell));
     cell += stride;
   }
@@ -90,8 +100,24 @@ export function readNumbers(cell: usize, stride: usize, rows: u32, into: usize):
 
 /** Reads the same as floats of 4 bytes, of which each was less by a number and then divided by one. Where no float can hold the number itself, the cell is something else. */
 export function readScaled(cell: usize, stride: usize, rows: u32, subtract: f64, divide: f64, into: usize, others: usize): u32 {
+  const less = f64x2.splat(subtract);
+  const by = f64x2.splat(divide);
   let numOthers: u32 = 0;
-  for (let r: u32 = 0; r < rows; r++) {
+  let r: u32 = 0;
+  for (; r + TOGETHER <= rows; r += TOGETHER) {
+    const areSmall = readFour(cell, stride, FOUR);
+    const a = f64x2.div(f64x2.sub(v128.load(FOUR), less), by);
+    const b = f64x2.div(f64x2.sub(v128.load(FOUR, 16), less), by);
+    v128.store(into + 4 * r, i64x2.shuffle(f32x4.demote_f64x2_zero(a), f32x4.demote_f64x2_zero(b), 0, 2));
+    if (!areSmall) {
+      for (let i: u32 = 0; i < TOGETHER; i++) {
+        store<u32>(others + 4 * numOthers, r + i);
+        numOthers += <u32>!(abs(<f32>load<f64>(FOUR + 8 * i)) < Infinity);
+      }
+    }
+    cell += (<usize>TOGETHER) * stride;
+  }
+  for (; r < rows; r++) {
     const value = numberOf(cell);
     store<f32>(into + 4 * r, <f32>((value - subtract) / divide));
     store<u32>(others + 4 * numOthers, r);
@@ -99,6 +125,56 @@ export function readScaled(cell: usize, stride: usize, rows: u32, subtract: f64,
     cell += stride;
   }
   return numOthers;
+}
+
+/**
+ * Reads four decimal numbers as `numberOf` does, to `into` and behind it.
+ * @returns whether all of them are below 10^8; where it is false, they may still be
+ */
+// @ts-ignore: decorator
+@inline
+function readFour(cell: usize, stride: usize, into: usize): bool {
+  const second = cell + stride;
+  const third = second + stride;
+  const fourth = third + stride;
+  if (max(max(lengthOf(cell) - 1, lengthOf(second) - 1), max(lengthOf(third) - 1, lengthOf(fourth) - 1)) < DIGITS_TOGETHER) {
+    const a = digitsOf(cell, second);
+    const b = digitsOf(third, fourth);
+    const aDots = i8x16.eq(a, i8x16.splat(DOT - ZERO));
+    const bDots = i8x16.eq(b, i8x16.splat(DOT - ZERO));
+    const aDigits = withoutDot(a, aDots);
+    const bDigits = withoutDot(b, bDots);
+    // A point at the end may be all there is.
+    const ends = v128.and(v128.or(aDots, bDots), i64x2.splat(<i64>0xff00_0000_0000_0000));
+    if (areDigits(v128.or(i8x16.max_u(aDigits, bDigits), ends))) {
+      const wholes = eightsOf(foursOf(aDigits), foursOf(bDigits));
+      v128.store(into, f64x2.div(f64x2.convert_low_i32x4_s(wholes), powersOf(i8x16.bitmask(aDots))));
+      v128.store(into, f64x2.div(f64x2.convert_low_i32x4_s(i64x2.shuffle(wholes, wholes, 1, 1)), powersOf(i8x16.bitmask(bDots))), 16);
+      return true;
+    }
+  }
+  store<f64>(into, numberOf(cell));
+  store<f64>(into, numberOf(second), 8);
+  store<f64>(into, numberOf(third), 16);
+  store<f64>(into, numberOf(fourth), 24);
+  return false;
+}
+
+/** Digits of two cells of eight bytes each without the first point of each: what stands before it moves to its place. */
+// @ts-ignore: decorator
+@inline
+function withoutDot(digits: v128, dots: v128): v128 {
+  // All bits up to the lowest that is set; of none, that would be all.
+  const dot = v128.and(dots, i8x16.splat(-128));
+  const upTo = v128.and(v128.xor(dot, i64x2.sub(dot, i64x2.splat(1))), i64x2.ne(dot, i64x2.splat(0)));
+  return v128.bitselect(i64x2.shl(digits, 8), digits, upTo);
+}
+
+/** What two numbers of eight bytes each are divided by, given a bit for each byte that is a point. */
+// @ts-ignore: decorator
+@inline
+function powersOf(dots: u32): v128 {
+  return v128.load64_lane(POWER_BEHIND + (<usize>ctz((dots >> 8) | 256) << 3), v128.load64_zero(POWER_BEHIND + (<usize>ctz(dots | 256) << 3)), 1);
 }
 
 // @ts-ignore: decorator
