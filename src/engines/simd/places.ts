@@ -5,7 +5,7 @@ import { WORD, type Arena } from './arena.js';
 
 /**
  * Where a value lies: `width` columns, `ld` floats from row to row. Kernels take them in fours (`columns` of them), products in
- * eights, so every value has room up to a multiple of 8; what fills it up is zero.
+ * eights, so every value has room up to a multiple of 8 at least; what fills it up is zero.
  */
 export interface Place {
   readonly at: number;
@@ -43,6 +43,17 @@ export type ParameterPlace =
 export const toFours = (count: number): number => Math.ceil(count / 4) * 4;
 export const toEights = (count: number): number => Math.ceil(count / 8) * 8;
 
+/** Floats of a cache line. */
+const LINE = 16;
+/** Columns from which on rows end with a line: from there it takes little room. */
+const WIDE = 64;
+
+/**
+ * Floats from row to row of a value. Tables write what they look up in a wide one field by field, and read their gradients so: where
+ * every row begins with a line of its own, a field of 16 takes one line a row, and elsewhere often two.
+ */
+const rowRoom = (width: number): number => (width > WIDE ? Math.ceil(width / LINE) * LINE : toEights(width));
+
 /** Places of all that a graph computes with, laid out once. */
 export interface Places {
   readonly groups: readonly LinearGroup[];
@@ -70,7 +81,7 @@ export function createPlaces(arena: Arena, graph: Graph, maxRows: number): Place
   const places = new Map<number, Place>();
   const groupByLinear = new Map<number, LinearGroup>();
 
-  const columns = (name: string, width: number, room = toEights(width)): Place => ({
+  const columns = (name: string, width: number, room = rowRoom(width)): Place => ({
     at: arena.take(`value ${name}`, maxRows * room),
     gradient: arena.take(`gradient ${name}`, maxRows * room),
     ld: room,
@@ -113,7 +124,7 @@ export function createPlaces(arena: Arena, graph: Graph, maxRows: number): Place
     const first = members[0]!;
     const room = roomOf(members);
     const bias = biasAt(first.weight.name, room);
-    const group: LinearGroup = { x, members, matrix: matrixOf(first.weight.name, x.width, room), bias, out: columns(`linear ${first.id}`, room, room) };
+    const group: LinearGroup = { x, members, matrix: matrixOf(first.weight.name, x.width, room), bias, out: columns(`linear ${first.id}`, room) };
     let column = 0;
     for (const member of members) {
       parameters.set(member.weight.name, { kind: 'matrix', matrix: group.matrix, column });
@@ -150,7 +161,7 @@ export function createPlaces(arena: Arena, graph: Graph, maxRows: number): Place
       const known = places.get(value.id);
       if (known !== undefined) return known;
       const isLabel = value.op === 'input' && value.source.kind === 'label';
-      const place = columns(String(value.id), value.width, isLabel ? 1 : toEights(value.width));
+      const place = columns(String(value.id), value.width, isLabel ? 1 : rowRoom(value.width));
       places.set(value.id, place);
       return place;
     },

@@ -142,6 +142,7 @@ int NAME(gather)(const uint32_t *ids, const float *d, size_t ldd, size_t width, 
     if (!find_rows(&known, ids + first, count, gradients, (width), slots, news)) return ROWS_TOO_MANY; \
     for (size_t r = 0; r < count; r++) { \
       const float *from = d + (first + r) * ldd; \
+      if (first + r + AHEAD < rows) fetch(from + AHEAD * ldd, (width) * sizeof(float)); \
       float *to = gradients + slots[r] * (width); \
       if (areas > 1 && news[r]) clear_areas(to, (width), areas, area_floats); \
       for (size_t i = 0; i < (width); i += LANES) { \
