@@ -39,10 +39,10 @@ export interface EncodersTarget {
   onRows(batch: Batch, beside: RowsBeside): Promise<void>;
 }
 
-/** Pieces of a worker: one that it encodes, and those that it goes on with while this thread does something else. With the last of them it is alone. */
-const PIECES_PER_WORKER = 4;
+/** Pieces of a worker: one that it encodes, and those that it goes on with while this thread does something else, such as writing a shard. With the last of them it is alone. */
+const PIECES_PER_WORKER = 8;
 /** Pieces of a thread that may be done before one that comes earlier in the file. */
-const PIECES_PER_THREAD = 8;
+const PIECES_PER_THREAD = 12;
 
 /** Threads that encode plain rows. They start with the first of them; until they are ready, this one does what there is. */
 export function createEncoders({ csv, indices, constants }: RowShape, format: EncodedFormat, { threads, isPatient = false, onNotice }: EncodersOptions, { policy, kept = [], onRows }: EncodersTarget): Encoders {

@@ -53,7 +53,7 @@ const WORD_BYTES = 8;
 /** Bytes behind these that are looked at with them. */
 const BEHIND = 64;
 /** Cells of rows that are read together, which bounds how much memory they are spread over. */
-const MOST_CELLS = 1 << 13;
+const MOST_CELLS = 1 << 15;
 const LEAST_ROWS = 16;
 const MOST_ROWS = 1 << 10;
 const PAGE_BYTES = 1 << 16;
