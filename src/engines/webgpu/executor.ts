@@ -70,7 +70,7 @@ export interface Executor {
 }
 
 /** Posts of a group, which are read together. */
-export const POSTS = 8;
+export const POSTS = 16;
 
 /** More of them would wait for each other. */
 const LIST_THREADS = Math.min(3, availableParallelism() - 1);

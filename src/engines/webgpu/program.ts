@@ -74,7 +74,12 @@ export function compileProgram(gpu: Gpu, plan: Plan, watch: GpuWatch): Program {
 
   const { prepare, setClock, setConstants } = createStepWords(compiled, loader.upload, (address) => executor.wordAt(address), mirror);
 
-  const lossesOf = (): Map<string, TermLoss> => new Map([...terms].map(([name, { loss }]) => [name, { mean: doubles[loss / 8]!, rows: doubles[loss / 8 + 1]! }]));
+  const lossesAt = [...terms].map(([name, { loss }]) => ({ name, at: loss / 8 }));
+  const lossesOf = (): Map<string, TermLoss> => {
+    const losses = new Map<string, TermLoss>();
+    for (const { name, at } of lossesAt) losses.set(name, { mean: doubles[at]!, rows: doubles[at + 1]! });
+    return losses;
+  };
   const joined = (parts: readonly Map<string, TermLoss>[]): Map<string, TermLoss> => new Map([...terms.keys()].map((name) => [name, meanOfParts(parts.map((part) => part.get(name)!))]));
   const rangeOf = ({ at, ld }: Place, rows: number): Range => ({ at, words: (rows - 1) * ld + 1 });
   const firstColumn = ({ at, ld }: Place, rows: number, into: Float32Array, begin: number): void => {

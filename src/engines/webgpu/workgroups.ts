@@ -14,7 +14,8 @@ export type Workgroups = (rows: number, listOf: (table: TablePlace) => ListSize)
 
 /** What the size of a call is decided by, in a batch of so many rows, before its table's list is known. */
 function sizeOf({ names, values, isRows }: Planned, rows: number): { -readonly [Key in keyof CallSize]: CallSize[Key] } {
-  const of = (name: string): number => (isRows.includes(names.indexOf(name)) ? rows : values[names.indexOf(name)] ?? 0);
+  const known = new Map(names.map((name, i) => [name, isRows.includes(i) ? rows : values[i]!]));
+  const of = (name: string): number => known.get(name) ?? 0;
   return { rows: names.includes('rows') ? of('rows') : rows, of, distinct: 0, segments: 0 };
 }
 

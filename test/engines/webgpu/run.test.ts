@@ -40,7 +40,7 @@ describe.skipIf(gpu === undefined)('a run on WebGPU', () => {
     const folder = scratchFolder();
     await smallWorld(folder);
     const config = join(folder, 'esmm.yaml');
-    const set = ['training.epochs=2', 'training.batchSize=20', 'training.earlyStopping=null', 'checkpoints.everySteps=100'];
+    const set = ['training.epochs=2', 'training.batchSize=10', 'training.earlyStopping=null', 'checkpoints.everySteps=100'];
     await trainSmall(config, { set, runDir: join(folder, 'whole'), device: 'webgpu' });
     const parts = join(folder, 'parts');
     let taken = 0;

@@ -150,7 +150,8 @@ export function createIndexLists(shape: ListShape, tables: readonly ListedTable[
       for (const { ids } of bags) bagWords += 2 * toTwos(ids.length);
       let [most, all] = [0, 0];
       if (trains) {
-        for (const [t, list] of lists.entries()) {
+        for (let t = 0; t < lists.length; t++) {
+          const list = lists[t]!;
           list.items = itemsOfTable(shape, t, now, rows);
           all += list.items;
           most += toTwos(mostListWords(isFirst ? 0 : list.distinct, list.items, list.form));
