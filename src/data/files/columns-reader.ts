@@ -208,10 +208,12 @@ function takeAllOf(direct: DirectCells, { values, isWhole }: NonNullable<CellCol
   const below = endOf(direct.below);
   return (begin, end, first) => {
     let numOdd = 0;
-    for (let row = begin; row < end; row++) {
+    for (let row = begin, to = first; row < end; row++, to++) {
       const value = values[row]!;
-      into[first + row - begin] = value;
-      if (!isId(value, below)) oddRows[numOdd++] = row - begin;
+      // Every id is a number of 32 bits with a sign, and one that is none is another number then.
+      const id = value | 0;
+      into[to] = id;
+      if (id !== value || id < 0 || id >= below) oddRows[numOdd++] = row - begin;
     }
     return numOdd;
   };
