@@ -119,6 +119,19 @@ describe('what is said of a CSV', () => {
     expect.assertions(1);
   });
 
+  it('weighs rows by numbers with a decimal comma', async () => {
+    const labels = labelColumnsOf([{ name: 'ctr', ...taskOptions.parse({ label: 'click', sampleWeight: 'n' }) }]);
+    const read = async (content: string): Promise<unknown> => {
+      const csv = await openCsv(scratchFile('data.csv', content), { decimal: ',' });
+      const block = createRowBlock(labels.map(({ name }) => ({ name, kind: 'label' })), 10);
+      let found: unknown;
+      await readRows({ csv, indices: columnIndices(csv, csv.header) }, { format: noRules, readers: labels.map((label) => labelReader(block, label)), block, capacity: 10, policy: refuseBadRows, onBlock: () => void (found ??= labels.map(({ name }) => [...block.labels.get(name)!.subarray(0, block.rows)])), onShare: () => undefined });
+      return found;
+    };
+    expect(await read('click;n\n1;0,25\n0;2\n1;"1,5"\n')).toEqual([[1, 0, 1], [0.25, 2, 1.5]]);
+    await expect(read('click;n\n1;1.500\n')).rejects.toThrow(/column "n": expected a number with a comma before its decimals/);
+  });
+
   it('chooses rows by numbers with a decimal comma', async () => {
     const csv = await openCsv(scratchFile('data.csv', 'text;n\na;7,5\nb;0,5\nc;7,50\n'), { decimal: ',' });
     const format = { ...noRules, rules: [filterRule({ where: { column: 'n', equals: 7.5 } })] };

@@ -11,7 +11,7 @@ export interface LabelColumn {
   readonly type: 'class' | 'number';
   /** The columns of the data that it is read from. */
   readonly columns: readonly string[];
-  /** Those whose cells are compared with numbers. */
+  /** Those whose cells are numbers, or are compared with some. */
   readonly numberColumns?: readonly string[];
   /** Whether a blank may be no fault of the row; it is read as NaN, and settled when the whole row is known. */
   readonly mayBeBlank: boolean;
@@ -47,7 +47,7 @@ export function labelColumnsOf(tasks: readonly Task[]): readonly LabelColumn[] {
     const given = givenOf(task);
     if (given !== undefined && tasksGiven(task, tasks).length === 0) add(plainColumn(given.named, true, false));
   }
-  for (const { sampleWeight } of tasks) if (sampleWeight !== undefined) add({ name: weightColumn(sampleWeight), type: 'number', columns: [sampleWeight], mayBeBlank: false, parse: parseWeight });
+  for (const { sampleWeight } of tasks) if (sampleWeight !== undefined) add({ name: weightColumn(sampleWeight), type: 'number', columns: [sampleWeight], numberColumns: [sampleWeight], mayBeBlank: false, parse: parseWeight });
   return [...columns.values()];
 }
 
