@@ -67,6 +67,9 @@ interface Dawn {
 /** What a kernel needs of a device. */
 const NEEDED = { maxStorageBuffersPerShaderStage: 5, maxComputeInvocationsPerWorkgroup: 256, maxComputeWorkgroupSizeX: 256, maxUniformBufferBindingSize: 16_384 } as const;
 
+/** What may go wrong where a buffer or a pipeline is made, beside what is not valid. */
+const MAKING: readonly GPUErrorFilter[] = ['out-of-memory', 'internal'];
+
 /** What an adapter is asked for numbers in half precision by. */
 export const HALF = 'shader-f16';
 
@@ -152,6 +155,23 @@ function gpuOn(device: GPUDevice, instance: GPU, { globals }: Dawn, about: About
   const check = (): void => {
     for (const problem of problems) throw problem;
   };
+  // Dawn's binding prints on stdout what no scope catches. What is not valid is caught at all times, and looked at with each reading.
+  const heed = (kind: GPUErrorFilter): void => device.pushErrorScope(kind);
+  const look = async (): Promise<void> => {
+    const error = await device.popErrorScope();
+    if (error !== null) note(error.message);
+  };
+  /** Makes what may find no memory, or a driver that fails: both are found out by themselves. */
+  const making = <Made>(make: () => Made): Made => {
+    for (const kind of MAKING) heed(kind);
+    try {
+      return make();
+    } finally {
+      // A device that is lost answers nothing, and tells so itself.
+      for (let i = 0; i < MAKING.length; i++) look().catch(() => undefined);
+    }
+  };
+  heed('validation');
   device.addEventListener('uncapturederror', (event) => note(event.error.message));
   void device.lost.then(({ message, reason }) => reason === 'destroyed' || note(`the device was lost: ${message}`));
   const storage = (binding: number, type: GPUBufferBindingType): GPUBindGroupLayoutEntry => ({ binding, visibility: COMPUTE, buffer: { type } });
@@ -169,10 +189,13 @@ function gpuOn(device: GPUDevice, instance: GPU, { globals }: Dawn, about: About
     maxBufferBytes: Math.min(about.maxBufferBytes, about.maxBindingBytes),
     mostGroups: device.limits.maxComputeWorkgroupsPerDimension,
     uniformWords: device.limits.minUniformBufferOffsetAlignment / WORD,
-    createBuffer: (bytes, bufferUsage) => device.createBuffer({ size: Math.ceil(bytes / 16) * 16, usage: bufferUsage }),
+    createBuffer: (bytes, bufferUsage) => making(() => device.createBuffer({ size: Math.ceil(bytes / 16) * 16, usage: bufferUsage })),
     pipeline(shader) {
       let pipeline = pipelines.get(shader);
-      if (pipeline === undefined) pipelines.set(shader, (pipeline = device.createComputePipeline({ layout: pipelineLayout, compute: { module: device.createShaderModule({ code: shader }) } })));
+      if (pipeline === undefined) {
+        pipeline = making(() => device.createComputePipeline({ layout: pipelineLayout, compute: { module: device.createShaderModule({ code: shader }) } }));
+        pipelines.set(shader, pipeline);
+      }
       return pipeline;
     },
     submit(encoder) {
@@ -181,7 +204,10 @@ function gpuOn(device: GPUDevice, instance: GPU, { globals }: Dawn, about: About
     },
     async read(staging, bytes, take) {
       try {
-        await staging.mapAsync(READ, 0, bytes);
+        const mapped = staging.mapAsync(READ, 0, bytes);
+        const looked = look();
+        heed('validation');
+        await Promise.all([mapped, looked]);
       } catch (error) {
         note(error instanceof Error ? error.message : String(error));
       }

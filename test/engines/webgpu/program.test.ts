@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { batchesOf, planOf, type Workload } from '../../../bench/workloads.js';
 import { createSimdEngine } from '../../../src/engines/simd/engine.js';
@@ -131,6 +133,18 @@ describe.skipIf(gpu === undefined)('a device that fails', () => {
     expect(error).toBeInstanceOf(UserError);
     expect((error as UserError).message).toMatch(/^WebGPU on .*: .*MapRead.*checkpoint \(--resume/s);
     expect((error as UserError).exitCode).toBe(1);
+  });
+
+  it('prints nothing itself: errors are those of the run', () => {
+    const script = `
+      const { createGpu } = await import(process.argv[1]);
+      const gpu = await createGpu();
+      const { MAP_READ, STORAGE, COPY_DST } = gpu.usage;
+      gpu.createBuffer(16, MAP_READ | STORAGE);
+      await gpu.read(gpu.createBuffer(16, MAP_READ | COPY_DST), 16, () => console.log('read')).catch((error) => console.log(error.name));
+      process.exit();`;
+    const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', script, join(import.meta.dirname, '../../../dist/engines/webgpu/adapter.js')], { encoding: 'utf8', env: { ...process.env, MTL_WEBGPU_DAWN: 'backend=null' } });
+    expect(stdout).toBe('UserError\n');
   });
 
   it('ends a run where it is lost', async () => {
