@@ -30,28 +30,29 @@ export function loadKernels(allowRelaxed = true, choice = kernelChoice()): Kerne
   if (allowRelaxed) {
     allowRelaxedSimd();
     try {
-      const module = compileFile('kernels-relaxed.wasm');
-      return { module, isRelaxed: true, native: chooseNative(module, choice) };
+      const bytes = readKernels('kernels-relaxed.wasm');
+      const module = new WebAssembly.Module(bytes);
+      return { module, isRelaxed: true, native: chooseNative(bytes, module, choice) };
     } catch (error) {
       if (!(error instanceof WebAssembly.CompileError)) throw error;
     }
   }
-  return { module: compileFile('kernels.wasm'), isRelaxed: false, native: { reason: 'plain SIMD has bits of its own' } };
+  return { module: new WebAssembly.Module(readKernels('kernels.wasm')), isRelaxed: false, native: { reason: 'plain SIMD has bits of its own' } };
 }
 
 /** What was found, which does not change while a process lives. */
 let found: KernelModule['native'] | undefined;
 
-function chooseNative(module: WebAssembly.Module, choice: KernelChoice): KernelModule['native'] {
+function chooseNative(bytes: Buffer, module: WebAssembly.Module, choice: KernelChoice): KernelModule['native'] {
   if (choice === 'wasm') return { reason: "WebAssembly's are asked for" };
-  found ??= findNative((memory) => instantiateAlone(module, memory), choice === 'native');
+  found ??= findNative(bytes, (memory) => instantiateAlone(module, memory), choice === 'native');
   if (choice === 'native' && 'reason' in found) throw userError('usage', { where: 'native kernels', message: found.reason, fix: 'install a C compiler (gcc or clang), or leave --kernels and MTL_KERNELS out' });
   return found;
 }
 
 /** The build's folder is as far from the sources as from what is built of them. */
-function compileFile(name: string): WebAssembly.Module {
-  return new WebAssembly.Module(readFileSync(new URL(`../../../dist/${name}`, import.meta.url)));
+function readKernels(name: string): Buffer<ArrayBuffer> {
+  return readFileSync(new URL(`../../../dist/${name}`, import.meta.url));
 }
 
 /** Why a step's products are slower than those in single precision would be, with the same bits as fast ones; undefined where they are not. */

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { mix, randomStream } from '../../../random.js';
 import { WORD } from '../arena.js';
@@ -26,19 +28,41 @@ export function addonOf({ path, noBf16 }: NativeKernels): Addon {
   return noBf16 === undefined ? addon : { ...addon, attach: (memory, family) => ({ ...addon.attach(memory, family), gemmBf16: undefined, gemmGradientBf16: undefined }) };
 }
 
-/** The fastest native kernels of this machine, or why none is used; they are built where they are not there yet. */
-export function findNative(instantiate: (memory: WebAssembly.Memory) => Kernels, isInsistent: boolean): NativeKernels | { readonly reason: string } {
+/**
+ * The fastest native kernels of this machine, or why none is used; they are built where they are not there yet.
+ * @param wasm the bytes of WebAssembly's kernels, which `instantiate` makes instances of
+ */
+export function findNative(wasm: Uint8Array, instantiate: Instantiate, isInsistent: boolean): NativeKernels | { readonly reason: string } {
   const built = buildAddon({ isInsistent });
   if ('reason' in built) return built;
   try {
     const addon = openAddon(built.path);
     const [family] = addon.families();
     if (family === undefined) return { reason: 'this processor does not fuse multiplications and additions of vectors' };
-    if (!hasSameBits(addon, family, instantiate)) return { reason: `the compiler made kernels of other bits than WebAssembly's (${built.path})` };
+    if (!isProven(built.path, family, wasm, () => hasSameBits(addon, family, instantiate))) return { reason: `the compiler made kernels of other bits than WebAssembly's (${built.path})` };
     return { path: built.path, family, noBf16: whyNoBf16(addon, family, instantiate) };
   } catch (error) {
     return { reason: error instanceof Error ? error.message : String(error) };
   }
+}
+
+/**
+ * Whether an addon's kernels were proven to have the bits of WebAssembly's, now or before: that takes longer than all else of finding them.
+ * What was proven is known by a file beside the addon, named after the addon as it lies there, the family, those bytes and this V8.
+ * @param prove looks, where nobody has
+ */
+export function isProven(path: string, family: string, wasm: Uint8Array, prove: () => boolean): boolean {
+  const { size, mtimeMs } = statSync(path);
+  const id = createHash('sha256').update(JSON.stringify([family, process.versions.v8, size, mtimeMs])).update(wasm).digest('hex');
+  const proven = `${path}.${id.slice(0, 16)}.proven`;
+  if (existsSync(proven)) return true;
+  if (!prove()) return false;
+  try {
+    writeFileSync(proven, '');
+  } catch {
+    // The next one looks again.
+  }
+  return true;
 }
 
 /** Sizes that end within tiles, blocks, panels and vectors; columns beyond the widest group, and widths with kernels of their own and without. */
