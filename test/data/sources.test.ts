@@ -54,6 +54,16 @@ async function read(paths: string | readonly string[], groups: readonly object[]
 const rowOf = (i: number): readonly [string, string, string] => [String(i % 2), `w${(i * 7) % 11}`, String(i / 8)];
 const csvOf = (begin: number, end: number): string => `click,word,price\n${Array.from({ length: end - begin }, (_, i) => `${rowOf(begin + i).join(',')}\n`).join('')}`;
 
+describe('a source', () => {
+  it('refuses ids that leave no row for the token of empty cells, before it encodes any', async () => {
+    const folder = written({ 'a.csv': 'click,user\n1,2147483647\n0,\n' });
+    const user = { type: 'categorical', fields: ['user'] };
+    await expect(read(join(folder, 'a.csv'), [{ ...user, missing: 'token' }])).rejects.toThrow(/a\.csv: field 'user': its ids and the token of empty cells need 2147483649 rows of a table, 2147483648 at the most; give the field encoding: \{ name: tokens \}/);
+    expect(readdirSync(join(folder, '.mtl')).filter((name) => name.includes('.rows-'))).toEqual([]);
+    expect((await read(join(folder, 'a.csv'), [{ ...user, missing: 'unknown' }])).rows).toEqual([{ click: 1, user: 2147483647 }, { click: 0, user: 0 }]);
+  });
+});
+
 describe('a source of many files', () => {
   it('has the rows of all, in the order of the list, learned from as if they were one', async () => {
     const folder = written({ 'all.csv': csvOf(0, 60), 'b.csv': csvOf(0, 20), 'a.csv': csvOf(20, 21), 'c.csv.gz': gzipSync(csvOf(21, 60)) });

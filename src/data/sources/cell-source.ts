@@ -4,6 +4,7 @@ import { writeFolder, writeSynced } from '../../disk.js';
 import { UserError, type Problem } from '../../errors.js';
 import type { Fitted } from '../../features/feature-types.js';
 import { keyOfFitted } from '../../features/fitted.js';
+import { LARGEST_ID } from '../../features/parse.js';
 import { shardDataset } from '../batches/dataset.js';
 import { cached, keptFor, type CacheRequest } from '../cache/cache.js';
 import { ENTRY } from '../cache/entry.js';
@@ -139,6 +140,7 @@ export async function openCellSource(files: readonly DataFile[], columns: readon
     },
 
     async dataset(format, reading) {
+      checkTables(format, path);
       const all = await sideBySide(parts, reading, {
         isLacking: async () => {
           for (const part of parts) if ((await keptFor(reading.cache ?? {}, await shardsRequest(part, format, reading))) === undefined) return true;
@@ -170,6 +172,13 @@ export async function openCellSource(files: readonly DataFile[], columns: readon
       return leftOut;
     },
   };
+}
+
+/** Refuses tables of more rows than ids have, before anything is encoded for them: the largest id leaves none for empty cells. */
+function checkTables({ fields }: EncodedFormat, where: string): void {
+  const fix = 'give the field encoding: { name: tokens }, or { name: hash, buckets: … }, or leave missing: token out';
+  const tooLarge = fields.filter(({ rows }) => rows > LARGEST_ID + 1);
+  if (tooLarge.length > 0) throw new UserError('data', tooLarge.map(({ name, rows }) => ({ where, key: `field '${name}'`, message: `its ids and the token of empty cells need ${rows} rows of a table, ${LARGEST_ID + 1} at the most`, fix })));
 }
 
 /** Opens all files, and tells of all that cannot be. */
