@@ -60,7 +60,7 @@ export async function train({ experiment, source }: LoadedConfig, { peers = ALON
   const finish = (end: TrainResult['end']): Promise<TrainResult> => log.end({ end, name: experiment.name, model: model.name, seed, monitor: training.monitor, metrics, numRejects: policy.count }, loop);
   /** Saves where training stands, while it does. */
   let saver: Saver | undefined;
-  let dispose: (() => Promise<unknown>) | undefined;
+  let dispose: (() => unknown) | undefined = engine.startAhead?.();
   try {
     const reading = { policy, sharing: { peers, policy: rejectPolicy(data) }, onNotice: tell, cache: { folder: data.cache, onNotice: tell }, verifyData: options.verifyData, onProgress: (progress: ReadProgress) => observer.onRead(progress), threads: options.threads, signal: options.signal };
     const { encoded, train: trainSet, valid: validSet, test: testSet, unknown, facts } = await openEncoded(sources, format, run.resumed?.fitted ?? start.grow(await sources.train.fit(format, reading)), reading, start.keepScales(run.state.of(dataSection, firstDataState)));

@@ -197,6 +197,11 @@ export interface Engine {
   readonly why?: string;
   /** What is known of its device, for the records. */
   readonly about?: Readonly<Record<string, unknown>>;
+  /**
+   * Starts what its next program takes long to start, while data is read for it.
+   * @returns gives it back, where no program has taken it
+   */
+  startAhead?(): () => void;
   /** @param onNotice told of what is not as it was asked for, and changes no result */
   compile(plan: Plan, onNotice?: (text: string) => void): Program;
   /**

@@ -1,6 +1,9 @@
+import { once } from 'node:events';
+import type { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 import { UserError } from '../../src/errors.js';
 import { createCallList } from '../../src/engines/simd/call-list.js';
+import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { createMemory, loadKernels } from '../../src/engines/simd/module.js';
 import { COMMAND, createTeam, type Team } from '../../src/engines/simd/team.js';
 
@@ -51,5 +54,20 @@ describe('a kernel that gives up', () => {
     expect((first as UserError).message).toMatch(/memory access out of bounds; what was saved is whole: go on from there/);
     expect(thrownBy('clear')).toBeInstanceOf(UserError);
     team.end();
+  });
+});
+
+describe('threads that start ahead', () => {
+  it('end where no program takes them', async () => {
+    const engine = createSimdEngine(3);
+    const isStarted = once(process, 'worker');
+    const endStarted = engine.startAhead!();
+    const [guard] = (await isStarted) as [Worker];
+    const hasEnded = once(guard, 'exit');
+    endStarted();
+    // Twice is once.
+    endStarted();
+    await hasEnded;
+    expect(guard.threadId).toBe(-1);
   });
 });

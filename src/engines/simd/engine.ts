@@ -12,19 +12,26 @@ import { startThreads, type Threads, type TeamWatch } from './team.js';
  */
 export function createSimdEngine(threads = 1, allowRelaxed = true, watch: TeamWatch = {}, choice = kernelChoice()): Engine {
   const kernels = loadKernels(allowRelaxed, choice);
-  let started = threads > 1 ? startedOrNone(kernels, threads) : undefined;
+  let started: Threads | undefined;
   const native = 'reason' in kernels.native ? '' : `, native kernels for ${kernels.native.family}${kernels.native.noBf16 === undefined ? ' with BF16' : ''}`;
   const description = `WebAssembly SIMD${kernels.isRelaxed ? ' with fused multiply-add' : ''}${native}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
+  const startAhead = (): (() => void) => {
+    if (threads > 1) started ??= startedOrNone(kernels, threads);
+    return () => {
+      started?.end();
+      started = undefined;
+    };
+  };
   const compile: Engine['compile'] = (plan, onNotice) => {
     const team = { ...watch, ...(onNotice && { onNotice }), started };
     // A second program has threads of its own.
     started = undefined;
     return compileProgram(kernels, plan, threads, team);
   };
-  return { name: 'simd', description, compile, activationBytes, apartBytes, maxBytes: MAX_BYTES, takesPeers: true, precisions: ['f32', 'bf16'] };
+  return { name: 'simd', description, startAhead, compile, activationBytes, apartBytes, maxBytes: MAX_BYTES, takesPeers: true, precisions: ['f32', 'bf16'] };
 }
 
-/** Threads for the first program, which start while its data is read; where they cannot, the program tries again and tells. */
+/** Threads for the next program; where they cannot start, it tries again and tells. */
 function startedOrNone(kernels: KernelModule, threads: number): Threads | undefined {
   try {
     return startThreads(kernels, threads);

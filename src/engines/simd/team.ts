@@ -95,6 +95,8 @@ export interface Threads {
    * @param onEnd told where the thread that watches them ends, also where it has
    */
   run(task: TeamTask & { readonly port: MessagePort }, onNotice: ((text: string) => void) | undefined, onEnd: (end: Error | number) => void): void;
+  /** Ends those that were told nothing. */
+  end(): void;
 }
 
 /**
@@ -115,6 +117,8 @@ export function startThreads(kernels: KernelModule, threads: number): Threads {
       for (const end of ends) onEnd(end);
       guard.postMessage(task, [task.port]);
     },
+    // Its workers end with it.
+    end: () => void guard.terminate(),
   };
 }
 
