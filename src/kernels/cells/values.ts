@@ -34,8 +34,7 @@ export function readIds(cell: usize, stride: usize, rows: u32, below: f64, into:
     const second = cell + stride;
     const third = second + stride;
     const fourth = third + stride;
-    // Of an empty cell, one less is no small number.
-    if (max(max(lengthOf(cell) - 1, lengthOf(second) - 1), max(lengthOf(third) - 1, lengthOf(fourth) - 1)) < DIGITS_TOGETHER) {
+    if (areShort(cell, second, third, fourth)) {
       const a = digitsOf(cell, second);
       const b = digitsOf(third, fourth);
       const ids = eightsOf(foursOf(a), foursOf(b));
@@ -62,6 +61,14 @@ export function readIds(cell: usize, stride: usize, rows: u32, below: f64, into:
 @inline
 function lengthOf(cell: usize): u32 {
   return load<u32>(cell, 4) - load<u32>(cell) - 1;
+}
+
+/** Whether four cells have something, and no more than is read of a cell at once. */
+// @ts-ignore: decorator
+@inline
+function areShort(a: usize, b: usize, c: usize, d: usize): bool {
+  // Of an empty cell, one less is no small number.
+  return max(max(lengthOf(a) - 1, lengthOf(b) - 1), max(lengthOf(c) - 1, lengthOf(d) - 1)) < DIGITS_TOGETHER;
 }
 
 /** What the bytes of two cells are as digits, at most eight each, those of the second behind those of the first; what stands before them is 0. */
@@ -137,7 +144,7 @@ function readFour(cell: usize, stride: usize, into: usize): bool {
   const second = cell + stride;
   const third = second + stride;
   const fourth = third + stride;
-  if (max(max(lengthOf(cell) - 1, lengthOf(second) - 1), max(lengthOf(third) - 1, lengthOf(fourth) - 1)) < DIGITS_TOGETHER) {
+  if (areShort(cell, second, third, fourth)) {
     const a = digitsOf(cell, second);
     const b = digitsOf(third, fourth);
     const aDots = i8x16.eq(a, i8x16.splat(DOT - ZERO));
