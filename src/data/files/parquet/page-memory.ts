@@ -7,10 +7,10 @@ export interface PageMemory {
   /** Bytes of a page's values that are kept at a time; a larger page is decompressed again for the rest of it. */
   readonly windowBytes: number;
   /**
-   * A way to read bytes of a column that ends at `end`. They are valid until the next are read in any way; a little more is read than is asked
-   * for, since what follows is mostly wanted next.
+   * A way to read bytes of a column that lies from `begin` to `end`. They are valid until the next are read in any way; a little more is read than
+   * is asked for, since what follows is mostly wanted next, and the first before it is asked for, beside those of other columns.
    */
-  reads(end: number): (at: number, length: number) => Promise<Buffer>;
+  reads(begin: number, end: number): (at: number, length: number) => Promise<Buffer>;
   /** So many bytes to decompress to, until the next time. */
   output(length: number): Buffer;
 }
@@ -39,22 +39,29 @@ export function pageMemory(file: FileHandle, fileBytes: number, numLeaves: numbe
   return {
     textLeft: TEXT_BYTES,
     windowBytes: Math.max(MIN_WINDOW_BYTES, Math.floor(VALUE_BYTES / numLeaves)),
-    reads(end) {
-      let memory: Buffer | undefined;
-      /** What of the file lies in it. */
-      let ahead: Buffer = Buffer.alloc(0);
-      let begin = 0;
+    reads(begin, end) {
+      const last = Math.min(end, fileBytes);
+      // Offsets of a damaged file may be anything.
+      const memory = Buffer.allocUnsafeSlow(begin >= 0 && begin < last ? Math.min(aheadBytes, last - begin) : 0);
+      let first: Promise<Buffer> | undefined = memory.length > 0 ? readInto(memory, begin, memory.length) : undefined;
+      // What fails is thrown where it is awaited.
+      first?.catch(() => undefined);
+      /** What of the file lies in it, and from where. */
+      let ahead: Buffer = memory.subarray(0, 0);
+      let aheadAt = begin;
       return async (at, length) => {
         if (!(at >= 0 && length >= 0 && at + length <= fileBytes)) throw new Error('it ends too early');
-        if (at >= begin && at + length <= begin + ahead.length) return ahead.subarray(at - begin, at - begin + length);
-        if (length > aheadBytes) {
+        if (first !== undefined) {
+          ahead = await first;
+          first = undefined;
+        }
+        if (at >= aheadAt && at + length <= aheadAt + ahead.length) return ahead.subarray(at - aheadAt, at - aheadAt + length);
+        if (length > memory.length) {
           if (scratch.length < length) scratch = Buffer.allocUnsafeSlow(length);
           return readInto(scratch, at, length);
         }
-        const more = Math.max(length, Math.min(aheadBytes, Math.min(end, fileBytes) - at));
-        if (memory === undefined || memory.length < more) memory = Buffer.allocUnsafeSlow(more);
-        ahead = await readInto(memory, at, more);
-        begin = at;
+        ahead = await readInto(memory, at, Math.max(length, Math.min(memory.length, last - at)));
+        aheadAt = at;
         return ahead.subarray(0, length);
       };
     },

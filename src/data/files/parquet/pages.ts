@@ -54,12 +54,12 @@ const MAX_HEADER_BYTES = 1 << 24;
 /** Booleans with runs are read as places in this dictionary. */
 const BOOLEANS: Values = { kind: 'bits', bytes: Buffer.of(2), count: 2 };
 
-/** Opens the pages of a column chunk; none is read yet. */
+/** Opens the pages of a column chunk; its first bytes are on their way. */
 export function openPages(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory): Pages {
   const begin = Math.min(Number(chunk.data_page_offset), Number(chunk.dictionary_page_offset ?? Infinity) || Infinity);
   const end = begin + Number(chunk.total_compressed_size);
   const stored = { type: chunk.type, typeLength: leaf.element.type_length ?? 0 };
-  const readBytes = memory.reads(end);
+  const readBytes = memory.reads(begin, end);
   let at = begin;
   let left = Number(chunk.num_values);
   let kept: Buffer = Buffer.alloc(0);
