@@ -32,10 +32,14 @@ export function precisionPoints(bins: ScoreBins): Points {
   return thinned([...downward(bins)].filter(({ rows }) => rows >= LEAST_ROWS).map(({ rows, positives }) => ({ x: positives / bins.positives, y: positives / rows })));
 }
 
-/** Of the top share of the rows: how many times as many positives they have as that many have at random. */
-export function liftPoints(bins: ScoreBins): Points {
+/** Of the top share of the rows, from the least share on: how many times as many positives they have as that many have at random. */
+export function liftPoints(bins: ScoreBins, leastShare: number): Points {
   if (bins.positives === 0) return [];
-  return [...downward(bins)].filter(({ rows }) => rows >= LEAST_ROWS).map(({ rows, positives }) => ({ x: rows / bins.rows, y: positives / rows / (bins.positives / bins.rows) }));
+  const least = Math.max(LEAST_ROWS, leastShare * bins.rows);
+  const points = [...downward(bins)].filter(({ rows }) => rows >= least).map(({ rows, positives }) => ({ x: rows / bins.rows, y: positives / rows / (bins.positives / bins.rows) }));
+  const most = points.reduce((largest, { y }) => Math.max(largest, y), 0);
+  // As its axes have them: shares by their logarithms.
+  return thinned(points, ({ x, y }) => ({ x: Math.log(x) / Math.log(leastShare), y: y / most }));
 }
 
 /** Of the top share of the rows: the share of all positives that they hold. */
@@ -44,12 +48,18 @@ export function gainPoints(bins: ScoreBins): Points {
   return thinned([{ x: 0, y: 0 }, ...Array.from(downward(bins), ({ rows, positives }) => ({ x: rows / bins.rows, y: positives / bins.positives }))]);
 }
 
-/** Points that are a pixel apart or more, with the first and the last. */
-function thinned(points: Points): Points {
+/**
+ * Points that are a pixel apart or more, with the first and the last.
+ * @param placed where a point is drawn, as shares of the axes
+ */
+function thinned(points: Points, placed: (point: Points[number]) => Pick<Points[number], 'x' | 'y'> = (point) => point): Points {
   const kept: Points[number][] = [];
+  let before: Pick<Points[number], 'x' | 'y'> | undefined;
   for (const [i, point] of points.entries()) {
-    const before = kept.at(-1);
-    if (before === undefined || i === points.length - 1 || Math.max(Math.abs(point.x - before.x), Math.abs(point.y - before.y)) >= 1 / MOST) kept.push(point);
+    const at = placed(point);
+    if (before !== undefined && i < points.length - 1 && Math.max(Math.abs(at.x - before.x), Math.abs(at.y - before.y)) < 1 / MOST) continue;
+    kept.push(point);
+    before = at;
   }
   return kept;
 }

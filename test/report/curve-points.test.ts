@@ -29,11 +29,19 @@ describe('curves of binned predictions', () => {
   });
 
   it('have the lift and the precision that the metrics measure', () => {
-    expect(heightAt(liftPoints(bins), 0.05)).toBeCloseTo(report['lift@5%'] as number, 1);
+    expect(heightAt(liftPoints(bins, 0.001), 0.05)).toBeCloseTo(report['lift@5%'] as number, 1);
     const share = bins.positives / bins.rows;
     const found = heightAt(gainPoints(bins), 0.1);
     expect((found * share) / 0.1).toBeCloseTo(report['precision@10%'] as number, 2);
     expect(heightAt(precisionPoints(bins), found)).toBeCloseTo(report['precision@10%'] as number, 2);
+  });
+
+  it('have no more points than a chart has pixels', () => {
+    const lift = liftPoints(bins, 0.001);
+    expect(bins.at.length).toBeGreaterThan(1000);
+    for (const points of [rocPoints(bins), precisionPoints(bins), lift, gainPoints(bins)]) expect(points.length).toBeLessThan(402);
+    expect(lift[0]!.x).toBeGreaterThanOrEqual(0.001);
+    expect(lift.at(-1)).toEqual({ x: 1, y: 1 });
   });
 
   it('show a calibrated model on the diagonal, within its intervals', () => {
@@ -50,7 +58,7 @@ describe('curves of binned predictions', () => {
 
   it('are left out where there is one class alone', () => {
     const one: ScoreBins = { rows: 5, positives: 0, predicted: 1, at: [-90], negatives: [5], truths: [0] };
-    expect([rocPoints(one), precisionPoints(one), liftPoints(one), gainPoints(one), histogramPoints(one, 'truths')]).toEqual([[], [], [], [], []]);
+    expect([rocPoints(one), precisionPoints(one), liftPoints(one, 0.001), gainPoints(one), histogramPoints(one, 'truths')]).toEqual([[], [], [], [], []]);
     expect(reliabilityPoints(one, 12)).toHaveLength(1);
   });
 });
