@@ -198,8 +198,8 @@ export interface Engine {
   /** What is known of its device, for the records. */
   readonly about?: Readonly<Record<string, unknown>>;
   /**
-   * Starts what its next program takes long to start, while data is read for it.
-   * @returns gives it back, where no program has taken it
+   * Starts threads for its next program, which takes longer than compiling it: they are there when its data is.
+   * @returns ends them, where no program has taken them
    */
   startAhead?(): () => void;
   /** @param onNotice told of what is not as it was asked for, and changes no result */

@@ -80,7 +80,7 @@ export async function writeSplit(work: Work, split: 'train' | 'valid' | 'test', 
 }
 
 /** What a count of each shard comes to in all. */
-function total(shards: readonly ShardAbout[], of: (shard: ShardAbout) => number): number {
+export function total(shards: readonly ShardAbout[], of: (shard: ShardAbout) => number): number {
   return shards.reduce((sum, shard) => sum + of(shard), 0);
 }
 

@@ -2,6 +2,7 @@ import type { FieldPlan } from './fields.js';
 import type { ShardAbout } from './jobs/write-shard.js';
 import type { ParsedSplit } from './parse.js';
 import type { Assignment, Vocabulary } from './vocabulary.js';
+import { total } from './shards.js';
 import type { RawSplit } from './work.js';
 
 /** What is in a prepared split. */
@@ -63,17 +64,16 @@ export function summarize(
   shards: Readonly<Record<string, readonly ShardAbout[]>>,
 ): Summary {
   const splits = Object.entries(shards);
-  const sum = (list: readonly ShardAbout[], value: (shard: ShardAbout) => number): number => list.reduce((total, shard) => total + value(shard), 0);
   const rate = (part: number, whole: number): number | null => (whole === 0 ? null : part / whole);
   const bySplit = <Value>(value: (list: readonly ShardAbout[]) => Value): Record<string, Value> => Object.fromEntries(splits.map(([split, list]) => [split, value(list)]));
   return {
     splits: bySplit((list) => {
-      const [rows, clicks, purchases] = [sum(list, (s) => s.rows), sum(list, (s) => s.clicks), sum(list, (s) => s.purchases)];
+      const [rows, clicks, purchases] = [total(list, (s) => s.rows), total(list, (s) => s.clicks), total(list, (s) => s.purchases)];
       return { rows, clicks, purchases, clickRate: rate(clicks, rows), purchaseRate: rate(purchases, clicks) };
     }),
     fields: Object.fromEntries(
       fields.map(({ name, minCount, cap }, f) => {
-        const known = (list: readonly ShardAbout[]): number => sum(list, (s) => s.known[f]!);
+        const known = (list: readonly ShardAbout[]): number => total(list, (s) => s.known[f]!);
         return [
           name,
           {
@@ -81,8 +81,8 @@ export function summarize(
             distinct: vocabularies[f]!.distinct,
             minCount,
             cap,
-            coverage: bySplit((list) => rate(known(list), known(list) + sum(list, (s) => s.unknown[f]!))),
-            missing: bySplit((list) => sum(list, (s) => s.missing[f]!)),
+            coverage: bySplit((list) => rate(known(list), known(list) + total(list, (s) => s.unknown[f]!))),
+            missing: bySplit((list) => total(list, (s) => s.missing[f]!)),
             cut: cutsOf(name, sources),
           },
         ];

@@ -44,8 +44,7 @@ export async function* fileChunks(path: string, { chunkBytes, room, numKept }: C
       return buffer.subarray(room, room + length);
     };
     for (let i = 0, begun = 0; ; i++) {
-      for (; begun < i + AHEAD; begun++) {
-        if (begun > i && begun * chunkBytes >= size) break;
+      for (; begun === i || (begun < i + AHEAD && begun * chunkBytes < size); begun++) {
         const next = read(begun);
         // What fails is thrown where it is awaited.
         next.catch(() => undefined);

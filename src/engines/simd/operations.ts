@@ -249,16 +249,15 @@ function constants({ arena }: Lowering, width: number): { readonly ones: number;
 
 /** Places of an attention's parts. */
 function attention({ id, tokens, width }: ValueOf<'attend'>, places: Places) {
-  const part = (name: string, columns: number, room?: number): Place => places.columns(`${id} ${name}`, columns, room);
-  const room = Math.ceil(width / 8) * 8;
+  const part = (name: string, columns: number): Place => places.columns(`${id} ${name}`, columns);
   return {
     scores: part('scores', 2),
     shares: part('shares', 2),
     tokens: tokens.map((token, t) => ({
       x: places.of(token),
-      q: part(`query ${t}`, width, room),
-      k: part(`key ${t}`, width, room),
-      v: part(`value ${t}`, width, room),
+      q: part(`query ${t}`, width),
+      k: part(`key ${t}`, width),
+      v: part(`value ${t}`, width),
     })),
   };
 }

@@ -161,7 +161,7 @@ export function createPlaces(arena: Arena, graph: Graph, maxRows: number): Place
       const known = places.get(value.id);
       if (known !== undefined) return known;
       const isLabel = value.op === 'input' && value.source.kind === 'label';
-      const place = columns(String(value.id), value.width, isLabel ? 1 : rowRoom(value.width));
+      const place = columns(String(value.id), value.width, isLabel ? 1 : undefined);
       places.set(value.id, place);
       return place;
     },
