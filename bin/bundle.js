@@ -1,11 +1,11 @@
 // Joins what a command or a thread begins with, and all that it imports, into few files: opening hundreds takes longer than running what is in them.
 import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
-import { dirname, join, relative, sep } from 'node:path';
+import { join, relative, sep } from 'node:path';
 import { rolldown } from 'rolldown';
 
-/** Modules that something begins with, below the folder of the build: the library, and the threads. The command line has a bundle of its own. */
-const BEGINNINGS = ['index', 'engines/simd/guard', 'engines/simd/worker', 'engines/webgpu/lists/worker', 'data/batches/order-worker', 'data/encoding/encode-worker', 'prepare/worker', 'serve/predict-worker'];
+/** Modules that threads begin with, below the folder of the build. */
+const THREADS = ['engines/simd/guard', 'engines/simd/worker', 'engines/webgpu/lists/worker', 'data/batches/order-worker', 'data/encoding/encode-worker', 'prepare/worker', 'serve/predict-worker'];
 /** Packages that most commands need; none of them looks for a file beside itself. */
 const JOINED = ['csv-parse', 'csv-stringify', 'd3-format', 'd3-scale', 'd3-shape', 'fastest-levenshtein', 'fzstd', 'hyparquet', 'hyparquet-compressors', 'hyparquet-writer', 'pino', 'protobufjs/minimal.js', 'tinyglobby', 'xxhash-wasm', 'yaml', 'yargs', 'zod'];
 
@@ -13,13 +13,15 @@ const slashed = (path) => path.split(sep).join('/');
 const isOf = (packages, source) => packages.some((name) => source === name || source.startsWith(`${name}/`));
 
 /**
- * Bundles a build that tsc has made: the modules that something begins with, in its folder `bundle`, which then stand for what they became; and
- * the command line, in its folder `command`, as what src/cli/start.ts loads. All others stay beside them.
+ * Bundles a build that tsc has made: the library, in its folder `bundle`, whose index then stands for what it became; the threads, in its folder
+ * `threads`, as what src/thread.ts starts; and the command line, in its folder `command`, as what src/cli/start.ts loads. All others stay beside them.
  */
 export async function bundle(out) {
-  const nameOf = (module) => module.replaceAll('/', '-');
-  await joinModules(out, 'bundle', Object.fromEntries(BEGINNINGS.map((module) => [nameOf(module), module])), { format: 'esm', entryFileNames: '[name].js', chunkFileNames: '[name]-[hash].js' });
+  await joinModules(out, 'bundle', { index: 'index' }, { format: 'esm', entryFileNames: '[name].js', chunkFileNames: '[name]-[hash].js' });
+  writeFileSync(join(out, 'index.js'), "export * from './bundle/index.js';\n");
   const commonJs = { format: 'cjs', entryFileNames: '[name].cjs', chunkFileNames: '[name]-[hash].cjs' };
+  // Files of CommonJS are read at once, and not by the threads that also write a new run's files.
+  await joinModules(out, 'threads', Object.fromEntries(THREADS.map((module) => [module.replaceAll('/', '-'), module])), commonJs);
   // What loads the others is one file by itself.
   await joinModules(out, 'command', { start: 'cli/start' }, commonJs);
   const chunks = await joinModules(out, 'command', { main: 'cli/main' }, commonJs, withImportModule);
@@ -27,10 +29,6 @@ export async function bundle(out) {
   const id = createHash('sha256');
   for (const { fileName, code } of chunks) id.update(`${fileName}\n${code}\n`);
   writeFileSync(join(out, 'command', 'id'), id.digest('hex'));
-
-  /** How a module names what it became. */
-  const wayTo = (module) => slashed(relative(dirname(join(out, module)), join(out, 'bundle', nameOf(module)))).replace(/^(?=\w)/, './');
-  for (const module of BEGINNINGS) writeFileSync(join(out, `${module}.js`), `export * from '${wayTo(module)}.js';\n`);
 }
 
 /**

@@ -34,14 +34,24 @@ export interface Thread {
 }
 
 /**
- * Starts a thread.
- * @param module that it runs, below the folder of the build
+ * Starts a thread that its own code talks with.
+ * @param module that it runs, as bin/bundle.js names it
+ * @param about what it finds as `workerData`
+ * @throws Error where the system starts no further one
+ */
+export function openThread(module: string, about?: unknown): Worker {
+  // Threads run what was built, also where this file runs from its source.
+  return new Worker(new URL(`../dist/threads/${module.replaceAll('/', '-')}.cjs`, import.meta.url), { execArgv: [], workerData: about });
+}
+
+/**
+ * Starts a thread that answers what it is asked.
+ * @param module that it runs, as bin/bundle.js names it
  * @param about what it finds as `workerData`
  * @param signal aborted to give up what the thread was asked
  */
 export function startThread(module: string, about?: unknown, signal?: AbortSignal): Thread {
-  // Threads run what was built, also where this file runs from its source.
-  const worker = new Worker(new URL(`../dist/${module}`, import.meta.url), { execArgv: [], workerData: about });
+  const worker = openThread(module, about);
   // Who waits for an answer keeps the process; a thread that is asked nothing does not.
   worker.unref();
   /** Requests without an answer, the oldest first. */

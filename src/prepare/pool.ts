@@ -26,7 +26,7 @@ export type Result<J extends keyof Jobs> = Awaited<ReturnType<Jobs[J]>>;
 
 /** Starts the threads. */
 export function createPool(threads: number, signal: AbortSignal): Pool {
-  const workers = Array.from({ length: threads }, () => startThread('prepare/worker.js', undefined, signal));
+  const workers = Array.from({ length: threads }, () => startThread('prepare/worker', undefined, signal));
   return {
     async run<J extends keyof Jobs>(job: J, args: readonly Parameters<Jobs[J]>[0][], onDone?: (result: Result<J>, index: number) => void) {
       const results: Result<J>[] = [];

@@ -65,7 +65,7 @@ export async function openPool(spec: PredictorSpec, { workers: count, timeoutMs,
   let onIdle: (() => void) | undefined;
 
   const start = async (): Promise<ModelFacts> => {
-    const worker: Worker = { thread: startThread('serve/predict-worker.js', spec), numAsked: 0 };
+    const worker: Worker = { thread: startThread('serve/predict-worker', spec), numAsked: 0 };
     try {
       const found = (await worker.thread.ask(undefined)) as ModelFacts;
       workers.push(worker);

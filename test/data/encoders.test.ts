@@ -126,7 +126,7 @@ describe('several threads', () => {
     await expect(thread.ask({})).rejects.toThrow(/no-such-module/);
     await expect(thread.ask({})).rejects.toThrow(/no-such-module/);
     await thread.close();
-    const lost = startThread('data/encoding/encode-worker.js', {});
+    const lost = startThread('data/encoding/encode-worker', {});
     const asked = lost.ask({});
     await Promise.all([lost.close(), expect(asked).rejects.toThrow(/a thread ended|Cannot read/)]);
   });

@@ -83,7 +83,7 @@ export function shuffledPieces(shards: Shards, { rawColumns, spec }: ShardView, 
 /** The same by a thread of its own, in pieces of whole batches: it takes what the threads that train leave idle. */
 export function threadedPieces(shards: Shards, { rawColumns, spec }: ShardView, window: number, batchSize: number): Pieces {
   const sizes = { window, piece: Math.ceil(window / THREAD_PIECES / batchSize) * batchSize, kept: 2, isEndless: true };
-  const thread = startThread('data/batches/order-worker.js', { folders: shards.folders, columns: rawColumns, spec, sizes } satisfies OrderSpec);
+  const thread = startThread('data/batches/order-worker', { folders: shards.folders, columns: rawColumns, spec, sizes } satisfies OrderSpec);
   let last: Promise<Batch> | undefined;
   return {
     sizes,

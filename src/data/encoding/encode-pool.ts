@@ -66,7 +66,7 @@ export function createEncoders({ csv, indices, constants }: RowShape, format: En
   const startWorkers = async (): Promise<void> => {
     isStarted = true;
     try {
-      while (workers.length < threads - 1) workers.push({ thread: startThread('data/encoding/encode-worker.js', about), numAsked: Infinity });
+      while (workers.length < threads - 1) workers.push({ thread: startThread('data/encoding/encode-worker', about), numAsked: Infinity });
     } catch (error) {
       onNotice?.(fewerThreads(error, workers.length + 1));
     }

@@ -1,5 +1,5 @@
-import { parentPort, Worker, workerData, type MessagePort } from 'node:worker_threads';
-import { fewerThreads, threadProblem } from '../../thread.js';
+import { parentPort, workerData, type MessagePort, type Worker } from 'node:worker_threads';
+import { fewerThreads, openThread, threadProblem } from '../../thread.js';
 import { COMMAND, type TeamOptions, type TeamTask } from './team.js';
 
 // The thread that starts a team's workers and hears when one ends: the first thread hears of nothing while it computes.
@@ -14,7 +14,7 @@ let notice: string | undefined;
 
 for (let self = 1; self < threads; self++) {
   try {
-    const worker = new Worker(new URL('worker.js', import.meta.url), { workerData: { kernels, self }, execArgv: [] });
+    const worker = openThread('engines/simd/worker', { kernels, self });
     workers.push(worker.on('error', (error: Error) => hear(error)).on('exit', (code) => hear(code)));
   } catch (error) {
     notice = fewerThreads(error, self);

@@ -1,7 +1,7 @@
-import { MessageChannel, receiveMessageOnPort, Worker, type MessagePort } from 'node:worker_threads';
+import { MessageChannel, receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
 import { monotonicMs } from '../../clock.js';
 import { userError, UserError, type Problem } from '../../errors.js';
-import { fewerThreads, GO_ON, threadProblem } from '../../thread.js';
+import { fewerThreads, GO_ON, openThread, threadProblem } from '../../thread.js';
 import type { Apart } from './apart.js';
 import type { Call } from './call-list.js';
 import type { Exchanged, Exchanges, Kernels } from './kernels.js';
@@ -105,8 +105,7 @@ export interface Threads {
  * @throws Error where the one that watches them cannot start
  */
 export function startThreads(kernels: KernelModule, threads: number): Threads {
-  // Threads run what was built, also where this file runs from its source.
-  const guard = new Worker(new URL('../../../dist/engines/simd/guard.js', import.meta.url), { workerData: { kernels, threads }, execArgv: [] });
+  const guard = openThread('engines/simd/guard', { kernels, threads });
   const ends: (Error | number)[] = [];
   let hear = (end: Error | number): void => void ends.push(end);
   guard.on('error', (error: Error) => hear(error)).on('exit', (code) => hear(code)).unref();

@@ -1,5 +1,5 @@
-import { Worker } from 'node:worker_threads';
-import { fewerThreads, GO_ON } from '../../../thread.js';
+import type { Worker } from 'node:worker_threads';
+import { fewerThreads, GO_ON, openThread } from '../../../thread.js';
 import { userError } from '../../../errors.js';
 import { createTableLister, type ListShape } from './table-list.js';
 
@@ -60,7 +60,7 @@ export function createListTeam(shape: ListShape, memory: readonly [JobMemory, Jo
   words[CONTROL.next] = numTables;
   try {
     // Threads run what was built, also where this file runs from its source.
-    for (let i = 0; i < threads; i++) workers.push(new Worker(new URL('../../../../dist/engines/webgpu/lists/worker.js', import.meta.url), { workerData: { shape, control, memory } satisfies ListThread, execArgv: [] }));
+    for (let i = 0; i < threads; i++) workers.push(openThread('engines/webgpu/lists/worker', { shape, control, memory } satisfies ListThread));
   } catch (error) {
     onNotice?.(fewerThreads(error, workers.length + 1));
   }
