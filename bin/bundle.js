@@ -27,7 +27,11 @@ export async function bundle(out) {
   const chunks = await joinModules(out, 'command', { main: 'cli/main' }, commonJs, withImportModule);
   // By it, what V8 compiled of these files is known for theirs.
   const id = createHash('sha256');
-  for (const { fileName, code } of chunks) id.update(`${fileName}\n${code}\n`);
+  for (const { fileName, code } of chunks) {
+    const text = asFunction(code, fileName);
+    writeFileSync(join(out, 'command', fileName), text);
+    id.update(`${fileName}\n${text}\n`);
+  }
   writeFileSync(join(out, 'command', 'id'), id.digest('hex'));
 }
 
@@ -68,6 +72,16 @@ function withImportModule(code, parse) {
   };
   visit(parse());
   return places.sort((a, b) => b - a).reduce((text, at) => `${text.slice(0, at)}importModule${text.slice(at + 'import'.length)}`, code);
+}
+
+/**
+ * A file as src/cli/start.ts runs it: a function of what CommonJS finds around it, on the same lines, and in ASCII. V8 takes such a text as it lies
+ * in memory; one of a megabyte with a single dash in it would be decoded, and would be two.
+ */
+function asFunction(code, name) {
+  if (/\\[^\0-\x7f]|String\.raw`[^`]*[^\0-\x7f`]/.test(code)) throw new Error(`${name}: expected no letter beyond ASCII behind a backslash, which cannot be written as \\u there`);
+  const ascii = code.replace(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return `(function (exports, require, module, __filename, __dirname, importModule) {${ascii}\n})`;
 }
 
 /** fdir looks for a matcher beside itself for a way of asking that tinyglobby, which has its own, does not use. */

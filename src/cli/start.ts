@@ -14,8 +14,7 @@ import { userCache } from '../user-cache.js';
 
 /** The bundle, as far from the sources as from what is built of them. */
 const BUNDLE = fileURLToPath(new URL('../../dist/command', import.meta.url));
-/** What a file finds around it: names of CommonJS, and what brings modules of packages, since `import` does not know its way from here. */
-const WRAPPED = ['(function (exports, require, module, __filename, __dirname, importModule) {', '\n})'] as const;
+/** Brings modules of packages to the files, since `import` does not know its way from there. */
 const importModule = (id: string): Promise<unknown> => import(id);
 /** V8 copies what does not begin at such an address. */
 const ALIGNED = 8;
@@ -72,16 +71,12 @@ function createLoader(bundle: string, compiled: Compiled, scripts: Map<string, v
     modules.set(name, module);
     const path = join(bundle, name);
     const cachedData = compiled.get(name);
-    const script = new vm.Script(WRAPPED.join(readFileSync(path, 'utf8')), {
-      filename: path,
-      // Errors have the columns of the file.
-      columnOffset: -WRAPPED[0].length,
-      ...(cachedData !== undefined && { cachedData }),
-    });
+    // They are ASCII, as bin/bundle.js writes them.
+    const script = new vm.Script(readFileSync(path, 'latin1'), { filename: path, ...(cachedData !== undefined && { cachedData }) });
     scripts.set(name, script);
     const others = createRequire(path);
     const require = (id: string): unknown => (id.startsWith('./') ? load(basename(id)) : others(id));
-    const run = script.runInThisContext() as (...of: readonly unknown[]) => void; // what it is wrapped in
+    const run = script.runInThisContext() as (...of: readonly unknown[]) => void; // what a file is
     run(module.exports, require, module, path, bundle, importModule);
     return module.exports;
   };

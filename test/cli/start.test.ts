@@ -5,10 +5,15 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { start } from '../../src/cli/start.js';
 import { scratchFolder } from '../support/scratch.js';
 
+/** A file of a bundle, as bin/bundle.js makes them. */
+function writeScript(bundle: string, name: string, text: string): void {
+  writeFileSync(join(bundle, name), `(function (exports, require, module, __filename, __dirname, importModule) {${text}\n})`);
+}
+
 /** A bundle of two files, whose command says what it was given and gives an exit code. */
 function bundleOf(said: string, id: string, folder = scratchFolder()): string {
-  writeFileSync(join(folder, 'main.cjs'), `exports.main = async (args) => { const path = await importModule('node:path'); globalThis.said.push(require('./other-1.cjs').say(args), path.basename(__filename), require('./other-1.cjs') === require('./other-1.cjs')); return 7; };`);
-  writeFileSync(join(folder, 'other-1.cjs'), `const { sep } = require('node:path'); exports.say = (args) => [${JSON.stringify(said)}, ...args].join(sep);`);
+  writeScript(folder, 'main.cjs', `exports.main = async (args) => { const path = await importModule('node:path'); globalThis.said.push(require('./other-1.cjs').say(args), path.basename(__filename), require('./other-1.cjs') === require('./other-1.cjs')); return 7; };`);
+  writeScript(folder, 'other-1.cjs', `const { sep } = require('node:path'); exports.say = (args) => [${JSON.stringify(said)}, ...args].join(sep);`);
   writeFileSync(join(folder, 'id'), id);
   return folder;
 }
@@ -48,8 +53,8 @@ describe('the start of the command', () => {
 
   it('keeps what one start needs and another does not, nothing of a word that is no command, and nothing that was not used for a month', async () => {
     const bundle = scratchFolder();
-    writeFileSync(join(bundle, 'main.cjs'), `exports.main = async ([, name]) => (name === 'typo' ? 2 : require('./' + name).exitCode);`);
-    for (const name of ['one.cjs', 'two.cjs']) writeFileSync(join(bundle, name), `exports.exitCode = 0; exports.much = () => ${JSON.stringify(name)};`);
+    writeScript(bundle, 'main.cjs', `exports.main = async ([, name]) => (name === 'typo' ? 2 : require('./' + name).exitCode);`);
+    for (const name of ['one.cjs', 'two.cjs']) writeScript(bundle, name, `exports.exitCode = 0; exports.much = () => ${JSON.stringify(name)};`);
     writeFileSync(join(bundle, 'id'), 'a');
     await start(['trian', 'typo'], bundle);
     expect(keptFiles()).toEqual([]);
@@ -116,7 +121,7 @@ describe('the start of the command', () => {
 
   it('passes on what is thrown, and keeps nothing of it', async () => {
     const bundle = scratchFolder();
-    writeFileSync(join(bundle, 'main.cjs'), `exports.main = async () => {\n  throw new Error('no'); };`);
+    writeScript(bundle, 'main.cjs', `exports.main = async () => {\n  throw new Error('no'); };`);
     writeFileSync(join(bundle, 'id'), 'a');
     const error = await start(['train'], bundle).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ message: 'no', stack: expect.stringContaining(`${join(bundle, 'main.cjs')}:2:9`) as string });
