@@ -28,8 +28,15 @@ export function defineCommand<Options>({ usage, summary, options, run }: Command
   return {
     name: nameOf(usage),
     commands: commands.map(({ name }) => name),
-    register: (cli, finish) => cli.command(usage, summary, (y) => options(withAll(commands.length === 0 ? y : withoutGuesses(y), commands, finish)), (args) => finish(run(args))),
+    register: (cli, finish) => cli.command(usage, summary, (y) => options(withAll(commands.length === 0 ? y : withoutGuesses(y), commands, finish)), (args) => finish(start(() => run(args)))),
   };
+}
+
+/** Runs a command. Before it loads schemas: zod asks when one is made. */
+async function start(run: () => Promise<number>): Promise<number> {
+  const { parseInPlace } = await import('../parse-in-place.js');
+  parseInPlace();
+  return run();
 }
 
 /** Declares a word that is only called with a command behind it. */
