@@ -92,12 +92,20 @@ function withoutMatcher(code, id) {
 }
 
 const LATE = '?late';
-/** What Node says of an assertion of yargs that does not hold takes 3 ms to come, and is not needed where it does. */
-const ASSERTIONS = { strictEqual: '!Object.is(a, b)', notStrictEqual: 'Object.is(a, b)' };
+/** What Node says of an assertion that does not hold takes 3 ms to come, and is not needed where it does. */
+const ASSERTIONS = { ok: '!a', strictEqual: '!Object.is(a, b)', notStrictEqual: 'Object.is(a, b)' };
 const lateAssertions = {
   name: 'late assertions',
-  resolveId: (source, importer) => (source === 'assert' && importer?.includes('yargs') ? { id: `${source}${LATE}` } : null),
-  load: (id) => (id === `assert${LATE}` ? Object.entries(ASSERTIONS).map(([name, fails]) => `export const ${name} = (a, b, message) => { if (${fails}) require('assert').${name}(a, b, message); };\n`).join('') : null),
+  resolveId(source, importer) {
+    // Each has its own, so that none loads what another is in.
+    const [by] = (source === 'assert' && /yargs|sonic-boom|thread-stream/.exec(importer)) || [];
+    return by === undefined ? null : { id: `assert${LATE}-in-${by}` };
+  },
+  load(id) {
+    if (!id.startsWith(`assert${LATE}`)) return null;
+    const functions = Object.entries(ASSERTIONS).map(([name, fails]) => `${name}: (a, b, message) => { if (${fails}) require('assert').${name}(a, b, message); }`);
+    return `const assertions = { ${functions.join(', ')} };\nmodule.exports = Object.assign(assertions.ok, assertions);\n`;
+  },
 };
 /** Widths of texts that are not plain are asked for by help alone, and what finds them takes 30 ms to come: a segmenter, and classes of characters. */
 const lateWidths = {
@@ -107,5 +115,5 @@ const lateWidths = {
     const { id } = await this.resolve(source, importer, { skipSelf: true });
     return `${id}${LATE}`;
   },
-  load: (id) => (id.endsWith(LATE) && id !== `assert${LATE}` ? `export default (text, options) => (/^[ -~]*$/.test(text) ? text.length : require(${JSON.stringify(id.slice(0, -LATE.length))}).default(text, options));` : null),
+  load: (id) => (id.endsWith(LATE) ? `export default (text, options) => (/^[ -~]*$/.test(text) ? text.length : require(${JSON.stringify(id.slice(0, -LATE.length))}).default(text, options));` : null),
 };

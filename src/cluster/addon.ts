@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { buildOnce, type Built } from '../native-build.js';
@@ -48,6 +47,8 @@ export function openMpiAddon(path: string): MpiAddon {
 /** What a compiler of MPI's calls, by which two of them are told apart; undefined where there is none. */
 function commandOf(compiler: string): string | undefined {
   try {
+    // A process that trains alone never asks.
+    const { execFileSync } = process.getBuiltinModule('node:child_process');
     return execFileSync(compiler, ['-show'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
   } catch {
     return undefined;
