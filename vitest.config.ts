@@ -3,6 +3,11 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    // A file finds nothing of those before it, a test no mocks of those before it.
+    setupFiles: ['test/support/begin-afresh.ts'],
+    restoreMocks: true,
+    unstubEnvs: true,
+    unstubGlobals: true,
     testTimeout: 60_000,
     hookTimeout: 60_000,
     // One worker a core: the default leaves one core idle, which is half of a small machine.

@@ -6,11 +6,7 @@ import { UserError } from '../src/errors.js';
 import { randomStream } from '../src/random.js';
 import { scratchFolder } from './support/scratch.js';
 
-const disk = await vi.hoisted(async () => {
-  // What other test files have loaded writes to the real disk.
-  vi.resetModules();
-  return (await import('./support/failing-disk.js')).createFailingDisk();
-});
+const disk = await vi.hoisted(async () => (await import('./support/failing-disk.js')).createFailingDisk());
 vi.mock('node:fs/promises', async (original) => disk.over(await original()));
 afterEach(() => disk.reset());
 

@@ -8,8 +8,6 @@ import { cacheFolders } from '../../src/data/cache/cache.js';
 import { csvFile, csvOf, runCached as run } from '../support/cached-csv.js';
 import { scratchFolder } from '../support/scratch.js';
 
-// What other test files have loaded knows the real home.
-vi.hoisted(() => vi.resetModules());
 vi.mock('node:os', async (original) => {
   const real = await original<typeof os>();
   return { ...real, homedir: vi.fn(real.homedir) };

@@ -12,11 +12,7 @@ import { writeSynced } from '../../src/disk.js';
 import { writeParts } from '../../src/write-parts.js';
 import { scratchFolder } from '../support/scratch.js';
 
-const { disk, system } = await vi.hoisted(async () => {
-  // What other test files have loaded writes to the real disk.
-  vi.resetModules();
-  return { disk: (await import('../support/failing-disk.js')).createFailingDisk(), system: { mostBytes: Infinity } };
-});
+const { disk, system } = await vi.hoisted(async () => ({ disk: (await import('../support/failing-disk.js')).createFailingDisk(), system: { mostBytes: Infinity } }));
 vi.mock('node:fs/promises', async (original) => {
   const real = disk.over(await original());
   /** A system that leaves over what is more than it likes. */

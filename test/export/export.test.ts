@@ -18,11 +18,7 @@ import { scratchFolder } from '../support/scratch.js';
 import { testBatch } from '../support/test-batch.js';
 import { smallWorld, trainSmall } from '../support/small-run.js';
 
-const disk = await vi.hoisted(async () => {
-  // What other test files have loaded writes to the real disk.
-  vi.resetModules();
-  return (await import('../support/failing-disk.js')).createFailingDisk();
-});
+const disk = await vi.hoisted(async () => (await import('../support/failing-disk.js')).createFailingDisk());
 vi.mock('node:fs/promises', async (original) => disk.over(await original()));
 afterEach(() => disk.reset());
 

@@ -1,9 +1,7 @@
 import type { Engine, Program } from '../../src/engines/engine.js';
-import { ALLOW_SOFTWARE, openGpu, type Gpu } from '../../src/engines/webgpu/adapter.js';
+import { openGpu, type Gpu } from '../../src/engines/webgpu/adapter.js';
 import type { GpuWatch } from '../../src/engines/webgpu/executor.js';
 import { createWebGpuEngine } from '../../src/engines/webgpu/engine.js';
-
-process.env[ALLOW_SOFTWARE] = '1';
 
 const found = await openGpu();
 /** A device of WebGPU, where there is one: Debian's mesa-vulkan-drivers has one for every processor. */

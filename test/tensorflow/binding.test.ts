@@ -15,8 +15,6 @@ import { train } from '../../src/train.js';
 import { numericBatch, planOf } from '../support/graph-plan.js';
 import { scratchFolder } from '../support/scratch.js';
 
-// What other test files have loaded makes the usual engines.
-vi.hoisted(() => vi.resetModules());
 vi.mock('../../src/engines/engines.js', () => ({ createEngine: () => createTfjsEngine() }));
 
 /** Where TensorFlow itself is; npm run test:tensorflow says. */

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { healthOf } from '../../../src/doctor/webgpu.js';
 import type { Device } from '../../../src/engines/device.js';
 import { engineLine } from '../../../src/engines/engine.js';
@@ -12,11 +12,8 @@ const refusal = async (device: Device, steps?: Steps): Promise<UserError> => {
   expect(error).toBeInstanceOf(UserError);
   return error as UserError;
 };
-const allow = (value: string): void => void (process.env[ALLOW_SOFTWARE] = value);
-afterEach(() => {
-  vi.unstubAllEnvs();
-  allow('1');
-});
+const allow = (value: string): void => void vi.stubEnv(ALLOW_SOFTWARE, value);
+beforeEach(() => allow('1'));
 
 describe('the choice of an engine', () => {
   it('looks for no GPU where steps are small or nothing is trained, and says so', async () => {

@@ -1,7 +1,8 @@
 /** @module-tag long */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { ALLOW_SOFTWARE } from '../../../src/engines/webgpu/adapter.js';
 import { evaluate } from '../../../src/evaluate.js';
 import { gpu } from '../../support/webgpu.js';
 import { mtl } from '../../support/mtl.js';
@@ -16,6 +17,8 @@ function expectLosses(found: Metrics, expected: Metrics, digits: number): void {
 }
 
 const rowsOf = (run: string): string => readFileSync(join(run, 'metrics.jsonl'), 'utf8').replace(/"elapsedMs":[\d.e+-]+,?/g, '');
+
+beforeEach(() => void vi.stubEnv(ALLOW_SOFTWARE, '1'));
 
 describe.skipIf(gpu === undefined)('a run on WebGPU', () => {
   it.each(['esmm', 'mmoe'])('of %s is stopped, goes on on the CPU, and is measured there as on the device: as one that never left it', async (model) => {
