@@ -7,8 +7,8 @@ import { rowFormatOf } from './data/rows/row-format.js';
 import { dataSection, firstDataState } from './data/sources/data-state.js';
 import type { Access, ReadProgress } from './data/sources/source.js';
 import { openData, openEncoded } from './data/sources/splits.js';
-import { engineLine, readState } from './engines/engine.js';
-import { createEngine, type EngineOptions } from './engines/engines.js';
+import { engineLine, readState, type Engine } from './engines/engine.js';
+import { withEngine, type EngineOptions } from './engines/engines.js';
 import { planSize } from './engines/plan-size.js';
 import { createCalibration } from './evaluation/calibration/calibration.js';
 import { measuredSpaces } from './evaluation/measured-spaces.js';
@@ -22,7 +22,7 @@ import { evaluateBatches, EVALUATION_BATCH_ROWS } from './training/evaluate-batc
 import { diagnosisObserver } from './training/diagnostics.js';
 import { isDivergence } from './training/divergence.js';
 import { firstLoopState, loopSection } from './training/loop-state.js';
-import { trainLoop } from './training/loop.js';
+import { trainLoop, type LoopOptions } from './training/loop.js';
 import { measurementOf, stoppingOf } from './training/monitor.js';
 import { watchForNonsense } from './training/nonsense.js';
 import type { TrainObserver, TrainResult } from './training/observer.js';
@@ -31,13 +31,15 @@ import { createStepper } from './training/stepper.js';
 import { startOf } from './warm-start/warm-start.js';
 
 /** What the command line adds to a config. */
-export interface TrainOptions extends EngineOptions, Pick<Access, 'verifyData'>, Pick<RunRequest, 'name' | 'runDir' | 'resume' | 'overrides'> {
-  /** Aborted to end the run after the step that runs, and save. */
-  readonly signal: AbortSignal;
+export type TrainOptions = EngineOptions & Pick<Access, 'verifyData'> & Pick<RunRequest, 'name' | 'runDir' | 'resume' | 'overrides'> & Pick<LoopOptions, 'signal'>;
+
+/** Trains what a config describes, or goes on with it. */
+export function train(loaded: LoadedConfig, options: TrainOptions, observer: TrainObserver): Promise<TrainResult> {
+  return withEngine(options, stepsOf(loaded.experiment.training), (engine) => trainOn(engine, loaded, options, observer));
 }
 
-/** Trains what a config describes, or goes on with it: the whole run, in the order in which data flows. */
-export async function train({ experiment, source }: LoadedConfig, { peers = ALONE, ...options }: TrainOptions, observer: TrainObserver): Promise<TrainResult> {
+/** The whole run, in the order in which data flows. */
+async function trainOn(engine: Engine, { experiment, source }: LoadedConfig, { peers = ALONE, ...options }: TrainOptions, observer: TrainObserver): Promise<TrainResult> {
   const { data, training, checkpoints, model, seed } = experiment;
   const signal = peers.agreed(options.signal);
   const tasks = tasksOf(experiment);
@@ -46,7 +48,6 @@ export async function train({ experiment, source }: LoadedConfig, { peers = ALON
 
   // What can be wrong with the surroundings is found before a folder is made.
   const sources = await openData(data, format);
-  const engine = await createEngine({ ...options, peers }, stepsOf(training));
   const start = startOf(experiment, format.fields, peers);
   const config = dumpConfig(experiment);
   const tell = (notice: string): void => observer.onNotice(notice);
@@ -60,7 +61,7 @@ export async function train({ experiment, source }: LoadedConfig, { peers = ALON
   const finish = (end: TrainResult['end']): Promise<TrainResult> => log.end({ end, name: experiment.name, model: model.name, seed, monitor: training.monitor, metrics, numRejects: policy.count }, loop);
   /** Saves where training stands, while it does. */
   let saver: Saver | undefined;
-  let dispose: (() => unknown) | undefined = engine.startAhead?.();
+  let dispose: (() => unknown) | undefined;
   try {
     const reading = { policy, sharing: { peers, policy: rejectPolicy(data) }, onNotice: tell, cache: { folder: data.cache, onNotice: tell }, verifyData: options.verifyData, onProgress: (progress: ReadProgress) => observer.onRead(progress), threads: options.threads, signal: options.signal };
     const { encoded, train: trainSet, valid: validSet, test: testSet, unknown, facts } = await openEncoded(sources, format, run.resumed?.fitted ?? start.grow(await sources.train.fit(format, reading)), reading, start.keepScales(run.state.of(dataSection, firstDataState)));
@@ -87,9 +88,8 @@ export async function train({ experiment, source }: LoadedConfig, { peers = ALON
       validate: validSet && (async () => measurementOf(calibration.fitted(await measured(validSet), loop.step), training.monitor)),
       beforeStep: (step) => saver?.beforeStep(step),
       onStep: (progress) => observer.onStep(progress),
-      onSteps: (report) => log.steps(report),
+      onSteps: (report) => log.steps(report), onSkip: (skipped) => log.event('skip', skipped),
       onDiagnosis: diagnosisObserver(graph, (report) => log.diagnosis(report), tell),
-      onSkip: (skipped) => log.event('skip', skipped),
       onMilestone: async (milestone) => {
         await log.milestone(milestone);
         await saver?.atMilestone(milestone);

@@ -44,6 +44,20 @@ export async function createEngine({ peers, ...options }: EngineOptions, steps?:
   return engine;
 }
 
+/**
+ * Works with the engine of `createEngine`, whose threads start while the work begins; ends those that the work takes no program for.
+ * @throws what `createEngine` or the work throws
+ */
+export async function withEngine<Result>(options: EngineOptions, steps: Steps, work: (engine: Engine) => Promise<Result>): Promise<Result> {
+  const engine = await createEngine(options, steps);
+  const endAhead = engine.startAhead?.();
+  try {
+    return await work(engine);
+  } finally {
+    endAhead?.();
+  }
+}
+
 async function findEngine({ device, threads = availableParallelism(), isPortable = false }: EngineOptions, steps: Steps | undefined): Promise<Engine> {
   switch (device) {
     case 'webgpu':

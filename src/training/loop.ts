@@ -82,7 +82,7 @@ export interface LoopOptions {
   onSkip(skipped: SkippedBatch): void;
   /** The time to save. */
   onMilestone(milestone: Milestone): Promise<void>;
-  /** Aborted to stop after the steps that run. */
+  /** Aborted to end the run after the steps that run, and save. */
   readonly signal: AbortSignal;
 }
 
