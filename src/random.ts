@@ -46,17 +46,18 @@ export function randomStream(seed: number, ...purpose: readonly (string | number
   let counter = 1;
   let spare: number | undefined;
 
-  const uint32 = (): number => {
+  /** 32 bits, with a sign: V8 keeps what is larger in memory of its own. */
+  const bits = (): number => {
     const sum = (a + b + counter) | 0;
     counter = (counter + 1) | 0;
     a = b ^ (b >>> 9);
     b = (c + (c << 3)) | 0;
-    c = ((c << 21) | (c >>> 11)) + sum;
-    return sum >>> 0;
+    c = (((c << 21) | (c >>> 11)) + sum) | 0;
+    return sum;
   };
-  for (let i = 0; i < 12; i++) uint32();
+  for (let i = 0; i < 12; i++) bits();
 
-  const uniform = (): number => ((uint32() >>> 5) * 0x4000000 + (uint32() >>> 6)) / 0x20000000000000;
+  const uniform = (): number => ((bits() >>> 5) * 0x4000000 + (bits() >>> 6)) / 0x20000000000000;
 
   // Marsaglia's polar method: no sine, whose last bit differs between versions of V8.
   const normal = (): number => {
@@ -76,7 +77,7 @@ export function randomStream(seed: number, ...purpose: readonly (string | number
     }
   };
 
-  return { uint32, uniform, normal, below: (n) => Math.floor(uniform() * n) };
+  return { uint32: () => bits() >>> 0, uniform, normal, below: (n) => Math.floor(uniform() * n) };
 }
 
 /** The key by which element 0 of a mask is what element `first` is by `key`. */

@@ -1,5 +1,5 @@
 import { createSimdEngine } from '../engines/simd/engine.js';
-import { loadKernels } from '../engines/simd/module.js';
+import { loadKernels } from '../engines/simd/load-kernels.js';
 import type { HealthCheck } from './health.js';
 
 /** Whether the kernels of the default engine load, which of their builds, and whether some are native. */

@@ -10,6 +10,9 @@ export interface Weights {
 
 /** Draws the first values of a parameter, from a stream of its own name. */
 export function drawParameter({ name, shape, init }: Parameter, seed: number): Float32Array {
+  const data = new Float32Array(sizeOf(shape));
+  if (init.kind === 'constant') return data.fill(init.value);
   const random = randomStream(seed, 'parameter', name);
-  return Float32Array.from({ length: sizeOf(shape) }, () => (init.kind === 'constant' ? init.value : init.bound * (2 * random.uniform() - 1)));
+  for (let i = 0; i < data.length; i++) data[i] = init.bound * (2 * random.uniform() - 1);
+  return data;
 }

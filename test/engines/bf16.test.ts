@@ -4,8 +4,10 @@ import { batchesOf, planOf, type Workload } from '../../bench/workloads.js';
 import type { Plan } from '../../src/engines/engine.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import type { Kernels } from '../../src/engines/simd/kernels.js';
-import { instantiate, loadKernels } from '../../src/engines/simd/module.js';
-import { openAddon, whyNoBf16 } from '../../src/engines/simd/native/addon.js';
+import { loadKernels } from '../../src/engines/simd/load-kernels.js';
+import { instantiate } from '../../src/engines/simd/module.js';
+import { openAddon } from '../../src/engines/simd/native/addon.js';
+import { whyNoBf16 } from '../../src/engines/simd/native/find.js';
 import { attach, type Addon } from '../../src/engines/simd/native/attach.js';
 import { ADDON } from '../support/native.js';
 

@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { SIGNATURES } from '../../src/engines/simd/kernel-signatures.js';
-import { createMemory, instantiate, loadKernels } from '../../src/engines/simd/module.js';
+import { loadKernels } from '../../src/engines/simd/load-kernels.js';
+import { createMemory, instantiate } from '../../src/engines/simd/module.js';
 
 describe('the signatures of the kernels', () => {
   it('are those of the kernels that were built: every name, and as many arguments', () => {

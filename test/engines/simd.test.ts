@@ -6,7 +6,7 @@ import { batchesOf, planOf, type Workload } from '../../bench/workloads.js';
 import type { Engine, Program } from '../../src/engines/engine.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { planSize } from '../../src/engines/plan-size.js';
-import { loadKernels } from '../../src/engines/simd/module.js';
+import { loadKernels } from '../../src/engines/simd/load-kernels.js';
 import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
 import { models } from '../../src/models/models.js';
 import { withOptions } from '../support/other-options.js';

@@ -4,8 +4,10 @@ import { describe, expect, it } from 'vitest';
 import { UserError } from '../../src/errors.js';
 import { createCallList } from '../../src/engines/simd/call-list.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
-import { createMemory, loadKernels } from '../../src/engines/simd/module.js';
-import { COMMAND, createTeam, type Team } from '../../src/engines/simd/team.js';
+import { COMMAND } from '../../src/engines/simd/command.js';
+import { loadKernels } from '../../src/engines/simd/load-kernels.js';
+import { createMemory } from '../../src/engines/simd/module.js';
+import { createTeam, type Team } from '../../src/engines/simd/team.js';
 
 const BARRIER = 65_536;
 const AT = BARRIER + 64;

@@ -1,8 +1,10 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import type { Kernels } from '../../src/engines/simd/kernels.js';
-import { instantiate, loadKernels } from '../../src/engines/simd/module.js';
-import { hasSameBits, openAddon } from '../../src/engines/simd/native/addon.js';
+import { loadKernels } from '../../src/engines/simd/load-kernels.js';
+import { instantiate } from '../../src/engines/simd/module.js';
+import { openAddon } from '../../src/engines/simd/native/addon.js';
+import { hasSameBits } from '../../src/engines/simd/native/find.js';
 import { attach, type Addon } from '../../src/engines/simd/native/attach.js';
 import { ADDON } from './native.js';
 

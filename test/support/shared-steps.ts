@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import type { Plan, Program } from '../../src/engines/engine.js';
 import { BEGIN } from '../../src/engines/simd/lay-out.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
-import { COMMAND } from '../../src/engines/simd/team.js';
+import { COMMAND } from '../../src/engines/simd/command.js';
 
 /** A program whose workers are all there, and how many of its steps they took part in. */
 export interface SharedProgram {

@@ -1,6 +1,7 @@
 import { parentPort, workerData, type MessagePort, type Worker } from 'node:worker_threads';
 import { fewerThreads, openThread, threadProblem } from '../../thread.js';
-import { COMMAND, type TeamOptions, type TeamTask } from './team.js';
+import { COMMAND } from './command.js';
+import type { TeamOptions, TeamTask } from './team.js';
 
 // The thread that starts a team's workers and hears when one ends: the first thread hears of nothing while it computes.
 

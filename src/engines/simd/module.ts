@@ -1,11 +1,7 @@
-import { readFileSync } from 'node:fs';
-import { userError } from '../../errors.js';
-import { allowRelaxedSimd } from '../../relaxed-simd.js';
-import { kernelChoice, type KernelChoice } from '../kernel-choice.js';
 import type { Precision } from '../precision.js';
 import type { Apart } from './apart.js';
 import type { Kernels } from './kernels.js';
-import { addonOf, findNative, type NativeKernels } from './native/addon.js';
+import { addonOf, type NativeKernels } from './native/addon.js';
 import { attach } from './native/attach.js';
 import { stagedKernels, type Stage } from './staged.js';
 
@@ -18,41 +14,6 @@ export interface KernelModule {
   readonly module: WebAssembly.Module;
   readonly isRelaxed: boolean;
   readonly native: NativeKernels | { readonly reason: string };
-}
-
-/**
- * Compiles the kernels: with relaxed SIMD where this Node has it. Native ones, which have its bits, take the place of some.
- * @param allowRelaxed false takes the plain build in any case, alone
- * @param choice which kernels do what native ones could do
- * @throws UserError (usage) where native ones are asked for, and there are none
- */
-export function loadKernels(allowRelaxed = true, choice = kernelChoice()): KernelModule {
-  if (allowRelaxed) {
-    allowRelaxedSimd();
-    try {
-      const bytes = readKernels('kernels-relaxed.wasm');
-      const module = new WebAssembly.Module(bytes);
-      return { module, isRelaxed: true, native: chooseNative(bytes, module, choice) };
-    } catch (error) {
-      if (!(error instanceof WebAssembly.CompileError)) throw error;
-    }
-  }
-  return { module: new WebAssembly.Module(readKernels('kernels.wasm')), isRelaxed: false, native: { reason: 'plain SIMD has bits of its own' } };
-}
-
-/** What was found, which does not change while a process lives. */
-let found: KernelModule['native'] | undefined;
-
-function chooseNative(bytes: Buffer, module: WebAssembly.Module, choice: KernelChoice): KernelModule['native'] {
-  if (choice === 'wasm') return { reason: "WebAssembly's are asked for" };
-  found ??= findNative(bytes, (memory) => instantiateAlone(module, memory), choice === 'native');
-  if (choice === 'native' && 'reason' in found) throw userError('usage', { where: 'native kernels', message: found.reason, fix: 'install a C compiler (gcc or clang), or leave --kernels and MTL_KERNELS out' });
-  return found;
-}
-
-/** The build's folder is as far from the sources as from what is built of them. */
-function readKernels(name: string): Buffer<ArrayBuffer> {
-  return readFileSync(new URL(`../../../dist/${name}`, import.meta.url));
 }
 
 /** Why a step's products are slower than those in single precision would be, with the same bits as fast ones; undefined where they are not. */
@@ -76,7 +37,8 @@ export function instantiate({ module, native }: KernelModule, memory: WebAssembl
   return 'reason' in native ? kernels : attach(kernels, addonOf(native), native.family, memory, apart);
 }
 
-function instantiateAlone(module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels {
+/** An instance on a memory, with WebAssembly's own kernels. */
+export function instantiateAlone(module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels {
   const abort = (): never => {
     throw new Error('a kernel gave up');
   };

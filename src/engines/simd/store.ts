@@ -12,6 +12,9 @@ import type { Laid } from './lay-out.js';
 import { rowTensors, type RowTensor, type RowTensors } from './row-tensors.js';
 import type { TablePlace } from './tables.js';
 
+/** Columns of a matrix that lie beside each other, row by row, as products read them. */
+const PANEL = 8;
+
 /** All that training changes, where it lies. */
 export interface Store {
   /** A parameter's numbers, or what lies `shift` bytes beyond them: a view of a vector, a copy of some columns of a matrix. */
@@ -29,7 +32,8 @@ export function createStore({ plan: { optimizers: specs, seed, isRestored = fals
   const dense = optimizers.build(specs.dense);
   const trained = graph.parameters.filter(({ isTrainable }) => isTrainable);
   const view = (at: number, length: number): Float32Array => floats.subarray(at / WORD, at / WORD + length);
-  const elementAt = (at: number, inputs: number, n: number, k: number): number => at / WORD + ((n >> 3) * inputs + k) * 8 + (n & 7);
+  /** Where a matrix's column begins; from row to row it is PANEL numbers. */
+  const columnAt = (at: number, inputs: number, column: number): number => at / WORD + Math.floor(column / PANEL) * PANEL * inputs + (column % PANEL);
   const shiftTo = (region: number): number => region - places.weightsBegin;
   const slotShift = (s: number): number => shiftTo(denseSlots.at + s * denseSlots.gap);
 
@@ -39,7 +43,10 @@ export function createStore({ plan: { optimizers: specs, seed, isRestored = fals
     if (place.kind === 'vector') return { shape, data: view(place.at + shift, sizeOf(shape)) };
     const [inputs, width] = shape as [number, number];
     const data = new Float32Array(sizeOf(shape));
-    for (let k = 0; k < inputs; k++) for (let n = 0; n < width; n++) data[k * width + n] = floats[elementAt(place.matrix.at + shift, inputs, place.column + n, k)]!;
+    for (let n = 0; n < width; n++) {
+      const column = columnAt(place.matrix.at + shift, inputs, place.column + n);
+      for (let k = 0; k < inputs; k++) data[k * width + n] = floats[column + k * PANEL]!;
+    }
     return { shape, data };
   };
   const write = (parameter: Parameter, shift: number, data: Float32Array): void => {
@@ -47,7 +54,10 @@ export function createStore({ plan: { optimizers: specs, seed, isRestored = fals
     if (place.kind === 'vector') view(place.at + shift, data.length).set(data);
     else {
       const [inputs, width] = parameter.shape as [number, number];
-      for (let k = 0; k < inputs; k++) for (let n = 0; n < width; n++) floats[elementAt(place.matrix.at + shift, inputs, place.column + n, k)] = data[k * width + n]!;
+      for (let n = 0; n < width; n++) {
+        const column = columnAt(place.matrix.at + shift, inputs, place.column + n);
+        for (let k = 0; k < inputs; k++) floats[column + k * PANEL] = data[k * width + n]!;
+      }
     }
   };
 

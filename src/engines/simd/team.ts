@@ -4,6 +4,7 @@ import { userError, UserError, type Problem } from '../../errors.js';
 import { fewerThreads, GO_ON, openThread, threadProblem } from '../../thread.js';
 import type { Apart } from './apart.js';
 import type { Call } from './call-list.js';
+import { COMMAND } from './command.js';
 import type { Exchanged, Exchanges, Kernels } from './kernels.js';
 import { instantiate, type KernelModule } from './module.js';
 
@@ -52,8 +53,6 @@ export interface Team<List extends string> {
   end(): void;
 }
 
-/** Words of a command, counted from the barrier: its number, the list (-1 ends the worker), the rows; the workers that are there; whether one ended; the threads of the team. */
-export const COMMAND = { number: 4, list: 5, rows: 6, ready: 7, failed: 8, threads: 9 } as const;
 /** Less work than this is done before the others have woken up. */
 const MIN_SHARED_WORK = 2_000_000;
 

@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
+import { COMMAND } from './command.js';
 import { instantiate } from './module.js';
-import { bind, COMMAND, NO_EXCHANGES, type TeamOptions, type TeamTask } from './team.js';
+import { bind, NO_EXCHANGES, type TeamOptions, type TeamTask } from './team.js';
 
 // One worker of a team: waits for a command, runs its share of the list, meets the others at the end.
 
