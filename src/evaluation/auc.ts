@@ -42,13 +42,18 @@ function areaOf(ranked: Ranked): number {
 }
 
 /** Twice the number of pairs that are ranked rightly, so that ties stay whole; below 2^53 up to 67 million of each class. */
-export function rightPairs(ranked: Ranked): number {
+export function rightPairs({ negatives, positives }: Ranked): number {
+  const [numNegatives, numPositives] = [negatives.length, positives.length];
   let twice = 0;
-  let below = 0;
-  walkUp(ranked, (numNegatives, numPositives) => {
-    twice += numPositives * (2 * below + numNegatives);
-    below += numNegatives;
-  });
+  // Of the negatives: those below a positive, and those that are not above it.
+  let [below, reached] = [0, 0];
+  for (let p = 0; p < numPositives; p++) {
+    const key = positives[p]!;
+    while (below < numNegatives && negatives[below]! < key) below++;
+    if (reached < below) reached = below;
+    while (reached < numNegatives && negatives[reached] === key) reached++;
+    twice += below + reached;
+  }
   return twice;
 }
 

@@ -106,6 +106,8 @@ export function createCollector(spaces: readonly Space[], measuring: Measuring =
 }
 
 function areFinite(values: Float32Array, count: number): boolean {
-  for (let row = 0; row < count; row++) if (!Number.isFinite(values[row]!)) return false;
-  return true;
+  let zero = 0;
+  // 0 times what is not finite is NaN.
+  for (let row = 0; row < count; row++) zero += 0 * values[row]!;
+  return zero === 0;
 }

@@ -15,8 +15,9 @@ export function rankClasses(rows: number, chunks: Iterable<Chunk>): Ranked {
   let numNegatives = 0;
   let positivesBegin = rows;
   for (const { labels, predictions } of chunks) {
-    // Adding 0 makes 0 of -0.
-    for (let row = 0; row < labels.length; row++) floats[labels[row] === 1 ? --positivesBegin : numNegatives++] = predictions[row]! + 0;
+    const before = numNegatives;
+    numNegatives = putClasses(labels, predictions, floats, before, positivesBegin);
+    positivesBegin -= labels.length - (numNegatives - before);
   }
   orderBits(keys);
   const negatives = keys.subarray(0, numNegatives);
@@ -27,9 +28,18 @@ export function rankClasses(rows: number, chunks: Iterable<Chunk>): Ranked {
   return { negatives, positives };
 }
 
+/** Puts the predictions of negatives behind `front` and those of positives before `back`; gives where the next negative goes. */
+function putClasses(labels: Float32Array, predictions: Float32Array, floats: Float32Array, front: number, back: number): number {
+  const { length } = labels;
+  // Adding 0 makes 0 of -0.
+  for (let row = 0; row < length; row++) floats[labels[row] === 1 ? --back : front++] = predictions[row]! + 0;
+  return front;
+}
+
 /** Makes of the bits of floats whole numbers in the order of the floats: below 0 all bits are turned, else the sign alone. */
 export function orderBits(keys: Uint32Array): void {
-  for (let i = 0; i < keys.length; i++) keys[i]! ^= (keys[i]! >> 31) | 0x80000000;
+  const { length } = keys;
+  for (let i = 0; i < length; i++) keys[i]! ^= (keys[i]! >> 31) | 0x80000000;
 }
 
 /** The float whose bits were turned to a key. */

@@ -1,3 +1,4 @@
+import { floatReader, orderBits } from './ranked.js';
 import { sumOf, type Scores } from './scores.js';
 
 /** Bins of one width in the logit ln(p / (1 - p)), so that rare events are told apart as finely as others: p differs by 1.6% at most within one. */
@@ -24,33 +25,56 @@ export interface ScoreBins extends ScoreSums {
   readonly truths: readonly number[];
 }
 
-/**
- * Counts the rows of a classification in bins of predictions. Counts are whole, and so the same in whatever order rows come; memory
- * does not depend on their number.
- */
+/** Counts the rows of a classification in bins of predictions: the same in whatever order they come. */
 export function binScores(scores: Scores): ScoreBins {
-  const [negatives, truths] = [new Float64Array(COUNT), new Float64Array(COUNT)];
-  for (const { labels, predictions } of scores) {
-    for (let row = 0; row < labels.length; row++) {
-      const bin = binOf(predictions[row]!) - FIRST;
-      if (labels[row] === 1) truths[bin]!++;
-      else negatives[bin]!++;
-    }
+  const { negatives, positives } = scores.ranked();
+  const floatOf = floatReader();
+  const bins: { readonly [Each in 'at' | 'negatives' | 'truths']: number[] } = { at: [], negatives: [], truths: [] };
+  let n = 0;
+  let p = 0;
+  while (n < negatives.length || p < positives.length) {
+    const least = p === positives.length || (n < negatives.length && negatives[n]! < positives[p]!) ? negatives[n]! : positives[p]!;
+    const bin = binOf(floatOf(least));
+    const end = endOf(bin);
+    const nextNegative = reaching(end, negatives, n);
+    const nextPositive = reaching(end, positives, p);
+    bins.at.push(bin);
+    bins.negatives.push(nextNegative - n);
+    bins.truths.push(nextPositive - p);
+    n = nextNegative;
+    p = nextPositive;
   }
-  const filled: number[] = [];
-  let positives = 0;
-  for (let bin = 0; bin < COUNT; bin++) {
-    if (negatives[bin]! + truths[bin]! > 0) filled.push(bin);
-    positives += truths[bin]!;
-  }
-  return {
-    rows: scores.rows,
-    positives,
-    predicted: sumOf(scores, 'predictions'),
-    at: filled.map((bin) => bin + FIRST),
-    negatives: filled.map((bin) => negatives[bin]!),
-    truths: filled.map((bin) => truths[bin]!),
-  };
+  return { rows: scores.rows, positives: positives.length, predicted: sumOf(scores, 'predictions'), ...bins };
+}
+
+/** Where sorted keys, from a place on, reach `end`. */
+function reaching(end: number, keys: Uint32Array, from: number): number {
+  const { length } = keys;
+  let at = from;
+  while (at < length && keys[at]! < end) at++;
+  return at;
+}
+
+/** By bin, from the first on: where it ends, where that was asked for. */
+const ends = new Float64Array(COUNT);
+
+/** The least key of a prediction that is beyond a bin. Predictions are floats, far enough apart for logarithms to leave them in their order. */
+function endOf(bin: number): number {
+  const place = bin - FIRST;
+  if (place === COUNT - 1) return Infinity;
+  return (ends[place] ||= foundEnd(bin));
+}
+
+function foundEnd(bin: number): number {
+  const key = new Uint32Array(1);
+  new Float32Array(key.buffer)[0] = 1 / (1 + Math.exp(-(bin + 1) / BINS_PER_UNIT));
+  orderBits(key);
+  const floatOf = floatReader();
+  // One or two keys away, as that was rounded.
+  let end = key[0]!;
+  while (binOf(floatOf(end - 1)) > bin) end--;
+  while (binOf(floatOf(end)) <= bin) end++;
+  return end;
 }
 
 /** Adds up the rows of a classification; the same in whatever order they come. */

@@ -1,5 +1,4 @@
 import type { Chunk } from './chunk.js';
-import { createExactSum } from './exact-sum.js';
 import type { Grouped } from './grouped.js';
 import type { Ranked } from './ranked.js';
 
@@ -24,11 +23,22 @@ export function sumOf(scores: Scores, column: keyof Chunk): number {
   return sum;
 }
 
+/** Powers of two that a float can have. */
+const BINS = 256;
+
+/** As `createExactSum` adds up, which a float's 24 bits leave without a lower half. */
 function addedUp(scores: Scores, column: keyof Chunk): number {
-  const sum = createExactSum();
+  const bins = new Float64Array(BINS);
   for (const chunk of scores) {
     const values = chunk[column];
-    for (let row = 0; row < values.length; row++) sum.add(values[row]!);
+    addTo(bins, values, new Int32Array(values.buffer, values.byteOffset, values.length));
   }
-  return sum.value();
+  let sum = 0;
+  for (let bin = 0; bin < BINS; bin++) sum += bins[bin]!;
+  return sum;
+}
+
+function addTo(bins: Float64Array, values: Float32Array, words: Int32Array): void {
+  const { length } = values;
+  for (let row = 0; row < length; row++) bins[(words[row]! >>> 23) & (BINS - 1)]! += values[row]!;
 }

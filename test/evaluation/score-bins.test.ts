@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createCollector } from '../../src/evaluation/evaluation.js';
+import { createExactSum } from '../../src/evaluation/exact-sum.js';
 import { BINS_PER_UNIT, middleOf, type ScoreBins } from '../../src/evaluation/score-bins.js';
 import { randomStream } from '../../src/random.js';
 import { batchOf, spacesOfType } from '../support/measured.js';
@@ -54,6 +55,28 @@ describe('bins of predictions', () => {
     expect(sum(bins.negatives)).toBe(bins.rows - bins.positives);
     expect(bins.predicted).toBeCloseTo(sum(predictions), 6);
     expect(bins.at).toEqual([...bins.at].sort((a, b) => a - b));
+  });
+
+  it('are those of the logits of their predictions, whatever these are', () => {
+    const definition = (p: number): number => Math.max(-16 * BINS_PER_UNIT, Math.min(16 * BINS_PER_UNIT - 1, Math.floor(BINS_PER_UNIT * (Math.log(Math.min(1, p)) - Math.log1p(-Math.min(1, p))))));
+    const edge = fc.integer({ min: -1030, max: 1030 }).map((bin) => 1 / (1 + Math.exp(-bin / BINS_PER_UNIT)));
+    const prediction = fc.oneof(fc.constantFrom(0, -0, 1, 1.5, 2 ** -149, 2 ** -30, 1 - 2 ** -24), fc.double({ min: 0, max: 1, noNaN: true }), edge).map(Math.fround);
+    fc.assert(fc.property(fc.array(fc.tuple(prediction, fc.integer({ min: 0, max: 1 })), { minLength: 1, maxLength: 300 }), (rows) => {
+      const { bins } = binsOf(rows.map(([, label]) => label), rows.map(([p]) => p));
+      const counted = (label: number): readonly number[] => bins.at.map((bin) => rows.filter(([p, own]) => own === label && definition(p) === bin).length);
+      expect(bins.at).toEqual([...new Set(rows.map(([p]) => definition(p)))].sort((a, b) => a - b));
+      expect(bins.negatives).toEqual(counted(0));
+      expect(bins.truths).toEqual(counted(1));
+    }));
+  });
+
+  it('hold the exact sum of the predictions', () => {
+    const float = fc.oneof(fc.constantFrom(0, 1, 2 ** -149, 1 - 2 ** -24), fc.double({ min: 0, max: 1, noNaN: true }), fc.integer({ min: -149, max: 0 }).map((power) => 1.3 * 2 ** power)).map(Math.fround);
+    fc.assert(fc.property(fc.array(float, { minLength: 1, maxLength: 300 }), (values) => {
+      const sum = createExactSum();
+      for (const value of values) sum.add(value);
+      expect(binsOf(values.map(() => 0), values).bins.predicted).toBe(sum.value());
+    }));
   });
 
   it('have a prediction within one width of their middle', () => {
