@@ -1,10 +1,11 @@
 /** @module-tag long */
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { codeBlocks } from './support/code-blocks.js';
+import { copyShipped } from './support/copy-shipped.js';
 import { needsPython, PYTHON } from './support/python.js';
 
 const root = join(import.meta.dirname, '..');
@@ -16,7 +17,7 @@ const HOUSE = ['bin', 'configs', 'data', 'docs', 'src', 'sweeps', 'test', 'dist'
 let house: string;
 beforeAll(() => {
   house = mkdtempSync(join(tmpdir(), 'mtl-house-'));
-  for (const name of HOUSE) cpSync(join(root, name), join(house, name), { recursive: true, preserveTimestamps: true });
+  copyShipped(house, HOUSE);
   symlinkSync(join(root, 'node_modules'), join(house, 'node_modules'));
 }, 120_000);
 afterAll(() => rmSync(house, { recursive: true, force: true }), 120_000);

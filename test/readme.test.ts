@@ -1,9 +1,10 @@
 /** @module-tag long */
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { codeBlocks, installHere } from './support/code-blocks.js';
+import { copyShipped } from './support/copy-shipped.js';
 import { shell } from './support/shell.js';
 
 const root = join(import.meta.dirname, '..');
@@ -15,7 +16,7 @@ let folder: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'mtl-readme-'));
   installHere(folder);
-  for (const part of ['configs', 'data/sample']) cpSync(join(root, part), join(folder, part), { recursive: true });
+  copyShipped(folder, ['configs', 'data/sample']);
   await shell(folder, 'npx mtl train configs/esmm.yaml --set training.epochs=1 --set training.earlyStopping=null');
 }, 120_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -1,5 +1,5 @@
 /** @module-tag long */
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/load.js';
 import { sections } from '../../src/report/all.js';
 import { codeBlocks } from '../support/code-blocks.js';
+import { copyShipped } from '../support/copy-shipped.js';
 import { mtl } from '../support/mtl.js';
 
 const page = readFileSync('docs/pictures.md', 'utf8');
@@ -16,7 +17,7 @@ let folder: string;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'mtl-pictures-'));
   mkdirSync(join(folder, 'runs'));
-  for (const name of ['configs', 'data/sample']) cpSync(name, join(folder, name), { recursive: true });
+  copyShipped(folder, ['configs', 'data/sample']);
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

@@ -1,11 +1,12 @@
 /** @module-tag long */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { parse } from 'yaml';
 import { codeBlocks, installHere } from '../support/code-blocks.js';
+import { copyShipped } from '../support/copy-shipped.js';
 import { mtl } from '../support/mtl.js';
 import { needsPython, pythonAside } from '../support/python.js';
 
@@ -25,8 +26,7 @@ let folder: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'mtl-serving-'));
   installHere(folder);
-  cpSync(join(root, 'configs', 'esmm.yaml'), join(folder, 'configs', 'esmm.yaml'));
-  cpSync(join(root, 'data', 'sample'), join(folder, 'data', 'sample'), { recursive: true, filter: (path) => !path.endsWith('.mtl') });
+  copyShipped(folder, ['configs/esmm.yaml', 'data/sample']);
   expect(await mtl(folder, ['train', 'configs/esmm.yaml', '--set', 'training.epochs=1'])).toMatchObject({ code: 0, stderr: '' });
 }, 120_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

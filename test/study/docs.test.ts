@@ -1,5 +1,5 @@
 /** @module-tag long */
-import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -11,6 +11,7 @@ import { launchers } from '../../src/study/launchers/launchers.js';
 import { searches } from '../../src/study/searches/searches.js';
 import { domains } from '../../src/study/domains/domains.js';
 import { codeBlocks, installHere } from '../support/code-blocks.js';
+import { copyShipped } from '../support/copy-shipped.js';
 import { mtl } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';
 
@@ -23,9 +24,7 @@ const studies = readdirSync(join(root, 'sweeps')).filter((file) => file.endsWith
 function workplace(): string {
   const cwd = scratchFolder();
   installHere(cwd);
-  for (const folder of ['configs', 'sweeps']) cpSync(join(root, folder), join(cwd, folder), { recursive: true });
-  mkdirSync(join(cwd, 'data'));
-  symlinkSync(join(root, 'data', 'sample'), join(cwd, 'data', 'sample'));
+  copyShipped(cwd, ['configs', 'sweeps', 'data/sample']);
   return cwd;
 }
 const shell = (cwd: string, text: string): Promise<{ stdout: string }> => promisify(execFile)('sh', ['-euc', text], { cwd, encoding: 'utf8', env: { ...process.env, MTL_RUNS: '' } });
