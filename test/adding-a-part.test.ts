@@ -1,6 +1,6 @@
 /** @module-tag long */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -18,6 +18,8 @@ let house: string;
 beforeAll(() => {
   house = mkdtempSync(join(tmpdir(), 'mtl-house-'));
   copyShipped(house, HOUSE);
+  // Older than what is installed, by any clock's rounding: npm would install anew, and empty what the link leads to.
+  for (const name of ['package.json', 'package-lock.json']) utimesSync(join(house, name), 0, 0);
   symlinkSync(join(root, 'node_modules'), join(house, 'node_modules'));
 }, 120_000);
 afterAll(() => rmSync(house, { recursive: true, force: true }), 120_000);
