@@ -17,7 +17,7 @@ const LOOK_ROWS = 100;
 export function findDelimiter(path: string, head: Buffer, options: DialectOptions = {}): string {
   const width = options.header === false ? options.columns?.length : undefined;
   const rowsBy = (delimiter: string, most: number): readonly (readonly string[])[] => parseCells(head, 1, { ...PLAIN_CSV, ...options, delimiter }, most).rows;
-  const found = CANDIDATES.map((delimiter) => ({ delimiter, width: rowsBy(delimiter, 1)[0]?.length ?? 0 })).filter((each) => each.width > 1);
+  const found = CANDIDATES.filter((delimiter) => head.includes(delimiter)).map((delimiter) => ({ delimiter, width: rowsBy(delimiter, 1)[0]?.length ?? 0 })).filter((each) => each.width > 1);
   if (found.length < 2) return found[0]?.delimiter ?? PLAIN_CSV.delimiter;
   const isFitting = (each: (typeof found)[number]): boolean => {
     const [, ...rest] = rowsBy(each.delimiter, LOOK_ROWS);

@@ -17,7 +17,7 @@ const PANEL = 8;
 
 /** All that training changes, where it lies. */
 export interface Store {
-  /** A parameter's numbers, or what lies `shift` bytes beyond them: a view of a vector, a copy of some columns of a matrix. */
+  /** A parameter's numbers, or what lies `shift` bytes beyond them: a view of a vector, some columns of a matrix, copied when they are asked for. */
   tensorOf(parameter: Parameter, shift: number): HostTensor;
   /** Bytes from the weights to a region that lies as they do. */
   shiftTo(region: number): number;
@@ -42,12 +42,18 @@ export function createStore({ plan: { optimizers: specs, seed, isRestored = fals
     const { shape } = parameter;
     if (place.kind === 'vector') return { shape, data: view(place.at + shift, sizeOf(shape)) };
     const [inputs, width] = shape as [number, number];
-    const data = new Float32Array(sizeOf(shape));
-    for (let n = 0; n < width; n++) {
-      const column = columnAt(place.matrix.at + shift, inputs, place.column + n);
-      for (let k = 0; k < inputs; k++) data[k * width + n] = floats[column + k * PANEL]!;
-    }
-    return { shape, data };
+    return {
+      shape,
+      // Many ask for shapes alone.
+      get data() {
+        const data = new Float32Array(sizeOf(shape));
+        for (let n = 0; n < width; n++) {
+          const column = columnAt(place.matrix.at + shift, inputs, place.column + n);
+          for (let k = 0; k < inputs; k++) data[k * width + n] = floats[column + k * PANEL]!;
+        }
+        return data;
+      },
+    };
   };
   const write = (parameter: Parameter, shift: number, data: Float32Array): void => {
     const place = places.parameter(parameter);

@@ -48,8 +48,8 @@ export function isProven(path: string, family: string, wasm: Uint8Array, prove: 
 
 /** Sizes that end within tiles, blocks, panels and vectors; columns beyond the widest group, and widths with kernels of their own and without. */
 const TRIED = { rows: 141, inputs: 41, panels: 7, columns: 108, tableRows: 97, widths: [21, 16, 8], stride: 64 };
-/** Of memory for all that is tried. */
-const TRIED_PAGES = 20;
+/** Of memory for all that is tried, and for products alone, which each start tries. */
+const TRIED_PAGES = { all: 20, products: 3 };
 /** Constants that suit any rule. */
 const CONSTANTS = [1, 0, 0.01, Infinity, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8];
 
@@ -57,7 +57,7 @@ type Instantiate = (memory: WebAssembly.Memory) => Kernels;
 
 /** Whether the kernels have the bits of WebAssembly's on this processor: a last look before a run trusts a compiler that nobody has seen. */
 export function hasSameBits(addon: Addon, family: string, instantiate: Instantiate): boolean {
-  return leavesTheSame(addon, family, instantiate, (kernels, memory, place) => {
+  return leavesTheSame(addon, family, instantiate, TRIED_PAGES.all, (kernels, memory, place) => {
     tryProducts(kernels, memory, place, PRODUCTS.f32);
     tryNorms(kernels, memory, place);
     const updates = Object.keys(addon.attach(new Uint8Array(memory.buffer), family).updates) as `${TableRule}Table`[];
@@ -68,14 +68,14 @@ export function hasSameBits(addon: Addon, family: string, instantiate: Instantia
 /** Why products of operands in bfloat16 cannot be native: what processors come to in them is written down nowhere but in a maker's manual. */
 export function whyNoBf16(addon: Addon, family: string, instantiate: Instantiate): string | undefined {
   if (addon.attach(new Uint8Array(8), family).gemmBf16 === undefined) return 'this processor has no AVX-512-BF16, or the compiler does not know it';
-  const isSame = leavesTheSame(addon, family, instantiate, (kernels, memory, place) => tryProducts(kernels, memory, place, PRODUCTS.bf16));
+  const isSame = leavesTheSame(addon, family, instantiate, TRIED_PAGES.products, (kernels, memory, place) => tryProducts(kernels, memory, place, PRODUCTS.bf16));
   return isSame ? undefined : "this processor's AVX-512-BF16 comes to other bits than are written down";
 }
 
-/** Whether native kernels leave in a memory what others leave there. */
-function leavesTheSame(addon: Addon, family: string, instantiate: Instantiate, run: (kernels: Kernels, memory: WebAssembly.Memory, place: Places) => void): boolean {
+/** Whether native kernels leave in a memory of some pages what others leave there. */
+function leavesTheSame(addon: Addon, family: string, instantiate: Instantiate, pages: number, run: (kernels: Kernels, memory: WebAssembly.Memory, place: Places) => void): boolean {
   const results = [false, true].map((isNative) => {
-    const memory = new WebAssembly.Memory({ initial: TRIED_PAGES, maximum: TRIED_PAGES, shared: true });
+    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
     const kernels = isNative ? attach(instantiate(memory), addon, family, memory) : instantiate(memory);
     kernels.join(0, 1, 0);
     run(kernels, memory, takePlaces(kernels.heapBase()));
