@@ -103,7 +103,7 @@ const lateAssertions = {
   },
   load(id) {
     if (!id.startsWith(`assert${LATE}`)) return null;
-    const functions = Object.entries(ASSERTIONS).map(([name, fails]) => `${name}: (a, b, message) => { if (${fails}) require('assert').${name}(a, b, message); }`);
+    const functions = Object.entries(ASSERTIONS).map(([name, fails]) => `${name}: (a, b, message) => { if (${fails}) require('node:assert').${name}(a, b, message); }`);
     return `const assertions = { ${functions.join(', ')} };\nmodule.exports = Object.assign(assertions.ok, assertions);\n`;
   },
 };

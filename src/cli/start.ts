@@ -64,6 +64,7 @@ function optimizeLater(): void {
 /** Gives what a file of the bundle exports; each runs once. */
 function createLoader(bundle: string, compiled: Compiled, scripts: Map<string, vm.Script>): (name: string) => unknown {
   const modules = new Map<string, { exports: unknown }>();
+  const others = createRequire(join(bundle, 'main.cjs'));
   const load = (name: string): unknown => {
     const known = modules.get(name);
     if (known !== undefined) return known.exports;
@@ -74,7 +75,6 @@ function createLoader(bundle: string, compiled: Compiled, scripts: Map<string, v
     // They are ASCII, as bin/bundle.js writes them.
     const script = new vm.Script(readFileSync(path, 'latin1'), { filename: path, ...(cachedData !== undefined && { cachedData }) });
     scripts.set(name, script);
-    const others = createRequire(path);
     const require = (id: string): unknown => (id.startsWith('./') ? load(basename(id)) : others(id));
     const run = script.runInThisContext() as (...of: readonly unknown[]) => void; // what a file is
     run(module.exports, require, module, path, bundle, importModule);
