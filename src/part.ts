@@ -53,6 +53,8 @@ export interface Registry<P extends AnyPart, Key extends string> {
   build(spec: Spec<P, Key>, ...args: ArgsOf<P>): ReturnType<P['build']>;
 }
 
+const nothing = z.never();
+
 /**
  * Turns the exports of a folder's `all.ts` into a registry.
  * @param namespace what `import * as all from './all.js'` gives
@@ -75,13 +77,24 @@ export function registry<Namespace extends Record<string, AnyPart>, Key extends 
     return name === defaultName ? literal.optional().default(name) : literal;
   };
 
-  const union = (extra: z.ZodRawShape): z.ZodType => {
-    const members = parts.map((part) => {
-      const member = z.strictObject({ [discriminator]: nameSchema(part.name), ...part.options, ...extra });
-      const checked = part.check === undefined ? member : member.superRefine((options, context) => report(context, part.check!(options as never)));
-      // As `describe` does, but for the copy: there are some two hundred members, and each command that reads a config makes them all.
-      return checked.register(z.globalRegistry, { description: part.summary });
+  /** A strict object whose keys are made where they are asked for: there are some two hundred members, of which a config needs ten. */
+  const memberOf = (part: P, extra: z.ZodRawShape): z.ZodObject => {
+    let shape: z.ZodRawShape | undefined;
+    const member = new z.ZodObject({
+      type: 'object',
+      get shape() {
+        return (shape ??= { [discriminator]: nameSchema(part.name), ...part.options, ...extra });
+      },
+      catchall: nothing,
+      ...(part.check !== undefined && { checks: [z.superRefine((options, context) => report(context, part.check!(options as never)))] }),
     });
+    // What zod would find in the shape: the union tells its members apart by it.
+    Object.defineProperty(member._zod, 'propValues', { value: { [discriminator]: new Set(part.name === defaultName ? [part.name, undefined] : [part.name]) } });
+    return member.register(z.globalRegistry, { description: part.summary });
+  };
+
+  const union = (extra: z.ZodRawShape): z.ZodType => {
+    const members = parts.map((part) => memberOf(part, extra));
     const [first, ...rest] = members;
     if (first === undefined) throw new Error('a registry needs a part');
     return z.discriminatedUnion(discriminator, [first, ...rest]);
