@@ -21,8 +21,8 @@ export interface Part<Name extends string, Shape extends z.ZodRawShape, Args ext
   readonly name: Name;
   /** One line for `--help` and the JSON Schema. */
   readonly summary: string;
-  /** The keys that the YAML may hold beside the name, each with its zod type. */
-  readonly options: Shape;
+  /** The keys that the YAML may hold beside the name, each with its zod type. Making these takes longer than reading a config, so they are made where one names the part. */
+  options(): Shape;
   /** What the types of the options cannot say. */
   check?(options: OptionsOf<Shape>): Iterable<Finding>;
   build(options: OptionsOf<Shape>, ...args: Args): Built;
@@ -32,12 +32,12 @@ export interface Part<Name extends string, Shape extends z.ZodRawShape, Args ext
 interface AnyPart {
   readonly name: string;
   readonly summary: string;
-  readonly options: z.ZodRawShape;
+  options(): z.ZodRawShape;
   check?(options: never): Iterable<Finding>;
   build(options: never, ...args: never): unknown;
 }
 
-type Spec<P extends AnyPart, Key extends string> = P extends AnyPart ? Readonly<Record<Key, P['name']>> & OptionsOf<P['options']> : never;
+type Spec<P extends AnyPart, Key extends string> = P extends AnyPart ? Readonly<Record<Key, P['name']>> & OptionsOf<ReturnType<P['options']>> : never;
 type ArgsOf<P extends AnyPart> = P extends { build(options: never, ...args: infer Args): unknown } ? Args : never;
 
 /** A folder of parts: their names, the schema of their YAML, and the way from YAML to a built part. */
@@ -83,10 +83,10 @@ export function registry<Namespace extends Record<string, AnyPart>, Key extends 
     const member = new z.ZodObject({
       type: 'object',
       get shape() {
-        return (shape ??= { [discriminator]: nameSchema(part.name), ...part.options, ...extra });
+        return (shape ??= { [discriminator]: nameSchema(part.name), ...part.options(), ...extra });
       },
       catchall: nothing,
-      ...(part.check !== undefined && { checks: [z.superRefine((options, context) => report(context, part.check!(options as never)))] }),
+      ...(part.check !== undefined && { checks: [z.superRefine((options, context) => report(context, part.check!(options)))] }),
     });
     // What zod would find in the shape: the union tells its members apart by it.
     Object.defineProperty(member._zod, 'propValues', { value: { [discriminator]: new Set(part.name === defaultName ? [part.name, undefined] : [part.name]) } });

@@ -20,7 +20,7 @@ import { checkExperts, expertOptions, gateOptions } from './expert-options.js';
 export const adatt = defineBottom({
   name: 'adatt',
   summary: "Adaptive Task-to-Task Fusion: gates weigh the experts of all tasks, and a task's own are added whole",
-  options: {
+  options: () => ({
     levels: z.int().min(1).max(64).default(2).describe('levels of units, one on the other'),
     experts: expertOptions
       .extend({
@@ -31,7 +31,7 @@ export const adatt = defineBottom({
       .describe('the experts of a level'),
     gate: gateOptions(false),
     native: z.boolean().default(true).describe("whether a task's own experts are added whole, beside what its gate lets through"),
-  },
+  }),
   check: checkExperts,
 
   build({ levels, experts: { perTask, shared, ...expert }, gate, native }, { g, tasks, ...features }) {

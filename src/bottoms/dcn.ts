@@ -11,11 +11,11 @@ import { deepPartOptions, withDeepPart } from './deep-part.js';
 export const dcn = defineBottom({
   name: 'dcn',
   summary: 'Deep & Cross Network v2: layers that multiply the features by weighted sums of them',
-  options: {
+  options: () => ({
     layers: z.int().min(1).max(64).default(2).describe('cross layers: products of up to one feature more than there are layers'),
     rank: z.int().min(1).max(65_536).optional().describe('of the weights of a cross layer, cheaper where it is less than half the width of the input; full where it is not given'),
     ...deepPartOptions('stacked'),
-  },
+  }),
 
   build({ layers, rank, ...deepPart }, { g, input, tasks }) {
     let x: Value = input;

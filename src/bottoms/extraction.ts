@@ -8,16 +8,18 @@ import { gated, joinedExperts } from './bottom.js';
 import { expertOptions, gateOptions, type GateOptions } from './expert-options.js';
 
 /** Options of what has experts of each task's own beside shared ones. */
-export const extractionOptions = {
-  experts: expertOptions
-    .extend({
-      shared: z.int().min(1).max(1024).default(2).describe('experts that all tasks see'),
-      perTask: z.int().min(1).max(1024).default(2).describe("experts of each task's own"),
-    })
-    .prefault({})
-    .describe('the experts of a level'),
-  gate: gateOptions(true),
-};
+export function extractionOptions() {
+  return {
+    experts: expertOptions
+      .extend({
+        shared: z.int().min(1).max(1024).default(2).describe('experts that all tasks see'),
+        perTask: z.int().min(1).max(1024).default(2).describe("experts of each task's own"),
+      })
+      .prefault({})
+      .describe('the experts of a level'),
+    gate: gateOptions(true),
+  };
+}
 
 interface ExtractionOptions {
   readonly experts: MlpOptions & { readonly shared: number; readonly perTask: number };

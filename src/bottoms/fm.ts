@@ -16,7 +16,7 @@ import { deepPartOptions, withDeepPart } from './deep-part.js';
 export const fm = defineBottom({
   name: 'fm',
   summary: 'Factorisation Machine: products of the embeddings of any two fields',
-  options: deepPartOptions('parallel'),
+  options: () => deepPartOptions('parallel'),
 
   build(options, { g, tasks, ...features }) {
     const width = commonWidth(features.fields);

@@ -25,7 +25,7 @@ const REST = 'others';
 export const home = defineBottom({
   name: 'home',
   summary: 'Hierarchy of Multi-gate Experts: meta experts of categories of tasks, and experts of tasks on them',
-  options: {
+  options: () => ({
     categories: z.record(z.string(), z.array(z.string()).min(1)).default({}).describe('by name: tasks that belong together; those of none are one together'),
     experts: expertOptions
       .extend({
@@ -39,7 +39,7 @@ export const home = defineBottom({
     featureGate: z.strictObject({ rank: z.int().min(0).max(4096).default(4).describe('of the product that makes the factors; 0: no feature gates') }).prefault({}).describe("an expert's view of its input"),
     selfGate: z.boolean().default(true).describe("whether a unit's own experts are added by a gate of their own"),
     gate: gateOptions(false),
-  },
+  }),
   check: checkExperts,
 
   *checkTasks({ categories }, tasks) {

@@ -5,7 +5,7 @@ import { defineBottom, forAllTasks } from './bottom.js';
 export const mlp = defineBottom({
   name: 'mlp',
   summary: 'layers that all tasks share',
-  options: { ...mlpOptions.shape, hidden: mlpOptions.shape.hidden.default([64]) },
+  options: () => ({ ...mlpOptions.shape, hidden: mlpOptions.shape.hidden.default([64]) }),
 
   *check({ hidden }) {
     if (hidden.length === 0) yield { path: ['hidden'], message: 'expected at least one layer' };

@@ -13,10 +13,10 @@ import { checkExperts, expertOptions, gateOptions } from './expert-options.js';
 export const mmoe = defineBottom({
   name: 'mmoe',
   summary: 'Multi-gate Mixture-of-Experts: shared experts, and a gate for every task',
-  options: {
+  options: () => ({
     experts: expertOptions.extend({ count: z.int().min(1).max(1024).default(8).describe('how many there are') }).prefault({}).describe('the shared experts'),
     gate: gateOptions(true),
-  },
+  }),
   check: checkExperts,
 
   build(options, { g, tasks, ...features }) {

@@ -4,6 +4,6 @@ import { defineBottom, forAllTasks } from './bottom.js';
 export const none = defineBottom({
   name: 'none',
   summary: 'nothing is shared but the embeddings',
-  options: {},
+  options: () => ({}),
   build: (_, { input, tasks }) => ({ outputs: forAllTasks(tasks, input) }),
 });

@@ -24,11 +24,11 @@ const gateUnit = (looksAt: string) =>
 export const pepnet = defineBottom({
   name: 'pepnet',
   summary: 'PEPNet: domain features gate the embeddings, features of user and item gate the layers of each task',
-  options: {
+  options: () => ({
     epnet: gateUnit('gate the embeddings: those of the domain').prefault({}).describe('the gate of the embeddings'),
     ppnet: gateUnit('gate the layers: those of user, item and author').prefault({}).describe("the gates of a task's layers"),
     layers: mlpOptions.extend({ hidden: mlpOptions.shape.hidden.min(1).default([32, 16]) }).prefault({}).describe('layers of each task, which are gated'),
-  },
+  }),
 
   build({ epnet, ppnet, layers }, { g, tasks, ...features }) {
     const { input } = features;

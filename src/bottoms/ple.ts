@@ -10,7 +10,7 @@ import { extraction, extractionOptions } from './extraction.js';
 export const ple = defineBottom({
   name: 'ple',
   summary: "Progressive Layered Extraction: levels of experts of each task's own beside shared ones",
-  options: { levels: z.int().min(1).max(64).default(2).describe('levels of experts, one on the other'), ...extractionOptions },
+  options: () => ({ levels: z.int().min(1).max(64).default(2).describe('levels of experts, one on the other'), ...extractionOptions() }),
   check: checkExperts,
   build: ({ levels, ...options }, context) => extraction(levels, options, context),
 });

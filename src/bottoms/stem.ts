@@ -18,7 +18,7 @@ import { checkExperts, expertOptions, gateOptions } from './expert-options.js';
 export const stem = defineBottom({
   name: 'stem',
   summary: 'Shared and Task-specific Embeddings: embeddings and experts of each task’s own, which other tasks see but do not train',
-  options: {
+  options: () => ({
     levels: z.int().min(1).max(64).default(1).describe('levels of experts, one on the other'),
     experts: expertOptions
       .extend({
@@ -29,7 +29,7 @@ export const stem = defineBottom({
       .describe('the experts of a level'),
     gate: gateOptions(false),
     stopGradient: z.boolean().default(true).describe('whether a task leaves the experts of other tasks as they are'),
-  },
+  }),
   check: checkExperts,
   embeddingParts: (_, tasks) => [...tasks, 'shared'],
 

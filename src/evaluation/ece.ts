@@ -15,10 +15,10 @@ const ALIKE = ['rows', 'width'] as const;
 export const ece = defineMetric({
   name: 'ece',
   summary: 'expected calibration error over bins of predictions, which are listed too',
-  options: {
+  options: () => ({
     bins: z.int().min(1).max(10_000).default(15).describe('bins of predictions'),
     alike: z.enum(ALIKE).default('rows').describe('what bins have alike: as many rows each, or the same width between 0 and 1'),
-  },
+  }),
   build: ({ bins, alike }) => ({
     taskType: 'classification',
     values: [{ name: 'ece', goal: 'lower' }],

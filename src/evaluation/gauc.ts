@@ -10,9 +10,9 @@ import { defineMetric } from './metric.js';
 export const gauc = defineMetric({
   name: 'gauc',
   summary: 'mean AUC of the groups of a column, weighted by their rows (Zhou et al. 2018); also gauc_mean, unweighted, gauc_groups, gauc_rows and gauc_oneClassGroups',
-  options: {
+  options: () => ({
     by: columnName.describe('the column whose cells are the groups, as in user_id; those of the data, whatever a feature makes of them'),
-  },
+  }),
   build: ({ by }) => ({
     taskType: 'classification',
     by,

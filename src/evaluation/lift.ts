@@ -6,7 +6,7 @@ import { ofTop, topOption } from './top.js';
 export const lift = defineMetric({
   name: 'lift',
   summary: 'rate of positives among the top share of the rows, over the rate of all, as lift@5%',
-  options: topOption,
+  options: () => topOption,
   build: ({ top }) =>
     singleMetric(`lift@${shareName(top)}`, 'classification', 'higher', ofTop(top, ({ rows, positives }, ranked) => {
       const [all, numPositives] = [ranked.negatives.length + ranked.positives.length, ranked.positives.length];

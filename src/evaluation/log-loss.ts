@@ -12,7 +12,7 @@ export const logLoss = defineMetric({
   name: 'logLoss',
   summary: 'mean negative log likelihood of the labels',
   isDefault: true,
-  options: {},
+  options: () => ({}),
   build: () => singleMetric('logLoss', 'classification', 'lower', meanLogLoss, (scores, other) => influenceError(() => rowLoss, scores, other)),
 });
 

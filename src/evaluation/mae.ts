@@ -6,7 +6,7 @@ import { influenceError } from './standard-error.js';
 export const mae = defineMetric({
   name: 'mae',
   summary: 'mean absolute error',
-  options: {},
+  options: () => ({}),
   build: () =>
     singleMetric('mae', 'regression', 'lower', (scores) => {
       const sum = createExactSum();

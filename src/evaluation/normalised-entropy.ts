@@ -7,7 +7,7 @@ import { sumOf } from './scores.js';
 export const normalisedEntropy = defineMetric({
   name: 'normalisedEntropy',
   summary: 'log loss over what the rate of positives would have as a prediction (He et al. 2014)',
-  options: {},
+  options: () => ({}),
   build: () =>
     singleMetric('normalisedEntropy', 'classification', 'lower', (scores) => {
       const positives = sumOf(scores, 'labels');

@@ -7,7 +7,7 @@ export const pcoc = defineMetric({
   name: 'pcoc',
   summary: 'predicted positives over positives; 1 is calibrated',
   isDefault: true,
-  options: {},
+  options: () => ({}),
   build: () =>
     singleMetric('pcoc', 'classification', 'none', overPositives, (scores, other) => {
       const value = overPositives(scores);

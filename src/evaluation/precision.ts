@@ -6,6 +6,6 @@ import { ofTop, topOption } from './top.js';
 export const precision = defineMetric({
   name: 'precision',
   summary: 'rate of positives among the top share of the rows, as precision@5%',
-  options: topOption,
+  options: () => topOption,
   build: ({ top }) => singleMetric(`precision@${shareName(top)}`, 'classification', 'higher', ofTop(top, ({ rows, positives }) => positives / rows)),
 });

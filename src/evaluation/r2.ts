@@ -7,7 +7,7 @@ export const r2 = defineMetric({
   name: 'r2',
   summary: "share of the labels' variance that the predictions explain",
   isDefault: true,
-  options: {},
+  options: () => ({}),
   build: () =>
     singleMetric('r2', 'regression', 'higher', (scores) => {
       const mean = sumOf(scores, 'labels') / scores.rows;

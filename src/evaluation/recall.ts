@@ -6,7 +6,7 @@ import { ofTop, topOption } from './top.js';
 export const recall = defineMetric({
   name: 'recall',
   summary: 'share of all positives that are among the top share of the rows, as recall@5%',
-  options: topOption,
+  options: () => topOption,
   build: ({ top }) =>
     singleMetric(`recall@${shareName(top)}`, 'classification', 'higher', ofTop(top, ({ positives }, ranked) => {
       const all = ranked.positives.length;

@@ -8,7 +8,7 @@ export const rmse = defineMetric({
   name: 'rmse',
   summary: 'root of the mean squared error',
   isDefault: true,
-  options: {},
+  options: () => ({}),
   build: () => singleMetric('rmse', 'regression', 'lower', rootOfMean, (scores, other) => influenceError(influenceOf, scores, other)),
 });
 

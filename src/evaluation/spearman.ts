@@ -9,7 +9,7 @@ import { sortPairs } from './sort-keys.js';
 export const spearman = defineMetric({
   name: 'spearman',
   summary: "correlation between the ranks of labels and predictions (Spearman's)",
-  options: {},
+  options: () => ({}),
   build: () =>
     singleMetric('spearman', 'regression', 'higher', (scores) => {
       const { rows } = scores;

@@ -25,9 +25,9 @@ export const embeddings = defineFormat({
   name: 'embeddings',
   summary: 'a folder of all tables with the names of their rows: Parquet, and files of TensorBoard’s projector',
   target: { kind: 'folder' },
-  options: {
+  options: () => ({
     files: z.enum(['both', 'parquet', 'projector']).default('both').describe('which files are written of each table'),
-  },
+  }),
 
   build({ files }, model, path): Exporter {
     const tables = namedTables(model);

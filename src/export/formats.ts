@@ -18,8 +18,8 @@ export function formatSpec(name: string, asked: Readonly<Record<string, unknown>
   if (part === undefined) throw userError('usage', { where: '--format', message: joined(`expected one of ${formats.names.join(', ')}, found ${quoted(name)}`, didYouMean(name, formats.names)) });
   const given = Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined));
   for (const option of Object.keys(given)) {
-    if (Object.hasOwn(part.options, option)) continue;
-    const takers = formats.parts.filter((other) => Object.hasOwn(other.options, option)).map((other) => other.name);
+    if (Object.hasOwn(part.options(), option)) continue;
+    const takers = formats.parts.filter((other) => Object.hasOwn(other.options(), option)).map((other) => other.name);
     throw userError('usage', { where: `--${kebab(option)}`, message: `is an option of ${takers.join(' and ')}, not of ${name}`, fix: 'leave it out, or name the other format' });
   }
   const parsed = formats.schema.safeParse({ name, ...given });

@@ -18,11 +18,11 @@ export const onnx = defineFormat({
   name: 'onnx',
   summary: 'one file for ONNX Runtime and its like, with tables and all predictions',
   target: { kind: 'file', ending: '.onnx' },
-  options: {
+  options: () => ({
     bags: z.enum(Object.keys(BAG_FORMS) as BagForm[]).optional().describe('how the items of bags are handed over; offsets where it is not given'),
     withEncoders: z.boolean().optional().describe('takes cells as they stand in data, with vocabularies and scales in the file'),
     quantize: quantizeOption,
-  },
+  }),
   *check({ bags, withEncoders }) {
     if (withEncoders === true && bags !== undefined) yield { path: ['bags'], message: 'says how encoded items are handed over, and --with-encoders takes their text; leave one of the two out' };
   },

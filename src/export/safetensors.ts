@@ -11,7 +11,7 @@ export const safetensors = defineFormat({
   name: 'safetensors',
   summary: 'one file of all weights, tables and vocabularies by their names, with what the fields mean',
   target: { kind: 'file', ending: '.safetensors' },
-  options: { quantize: quantizeOption },
+  options: () => ({ quantize: quantizeOption }),
 
   build({ quantize }, model, path): Exporter {
     const tensors = inOrder([...weightTensors(model), ...tablesOf(model, quantize !== undefined), ...vocabularies(model)]);

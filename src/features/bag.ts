@@ -14,7 +14,7 @@ const separator = z.string().regex(/^[^0-9A-Za-z.+"\r\n-]$/u, 'one character tha
 export const bag = defineFieldGroup({
   name: 'bag',
   summary: 'several weighted ids a row, embedded and pooled',
-  options: {
+  options: () => ({
     ...embeddedOptions,
     pooling: z.enum(POOLINGS).default('mean').describe('sum of weight × embedding; mean divides it by the sum of weights, sqrtn by the root of the sum of their squares'),
     separators: z
@@ -26,7 +26,7 @@ export const bag = defineFieldGroup({
       .default('auto')
       .describe('how cells are written: with separators, or as a list in JSON; auto takes what is a list in JSON as that'),
     maxItems: z.int().min(1).optional().describe('items of a row that are kept: those of the largest weights, the first among equals'),
-  },
+  }),
 
   *check(options, names) {
     yield* checkEmbedded(options, names);

@@ -16,12 +16,12 @@ const fittedSchema = z.strictObject({ boundaries: increasing });
 export const bucketized = defineFieldGroup({
   name: 'bucketized',
   summary: 'one number a row, put into a bucket that is embedded',
-  options: {
+  options: () => ({
     width: embeddingWidth,
     boundaries: z.array(z.number()).min(1).optional().describe('where a bucket ends and the next begins, in increasing order; a boundary is in the upper one'),
     quantiles: z.int().min(2).max(65_536).optional().describe('instead: this many buckets of about equally many rows of train; fewer where values repeat'),
     missing: missingOption,
-  },
+  }),
 
   either: ['boundaries', 'quantiles'],
 

@@ -6,7 +6,7 @@ import { missingOption, withMissing } from './missing.js';
 export const categorical = defineFieldGroup({
   name: 'categorical',
   summary: 'one id a row, embedded',
-  options: { ...embeddedOptions, missing: missingOption },
+  options: () => ({ ...embeddedOptions, missing: missingOption }),
   check: checkEmbedded,
   build: (name, options) => [{ ...withMissing(embeddedField(name, options), options.missing), kind: 'id' }],
 });

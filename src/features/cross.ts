@@ -18,13 +18,13 @@ const crossed = z
     }
   });
 
-const options = {
+const options = () => ({
   width: embeddingWidth,
   buckets: z.int().min(1).max(MAX_BUCKETS).optional().describe('rows of the table of each cross beside the unknown, into which combinations are hashed'),
   seed: z.int().min(0).max(2 ** 32 - 1).default(0).describe('of the hash: another one makes other combinations collide'),
   encoding: encodingOption.optional().describe('in place of buckets: tokens gives each combination of train a row of its own'),
-};
-type CrossOptions = OptionsOf<typeof options>;
+});
+type CrossOptions = OptionsOf<ReturnType<typeof options>>;
 
 /**
  * Fields that are combinations of columns: the texts of a row's cells together are one text, which is hashed into buckets or has

@@ -19,7 +19,7 @@ const PARTS = {
 type PartName = keyof typeof PARTS;
 const partName = z.enum(Object.keys(PARTS) as PartName[]);
 
-const options = {
+const options = () => ({
   width: embeddingWidth,
   parts: z.array(partName).min(1).default(['hour', 'weekday']).describe('what is taken of it, each a field called <name>_<part>: hour (0 to 23), weekday (from Monday), day (of the month), month'),
   format: z.enum(TIME_FORMATS).default('iso').describe('how cells are written: iso (2026-11-30, 2026-11-30T18:05:00+01:00), or seconds or milliseconds since 1970'),
@@ -29,7 +29,7 @@ const options = {
     .default('UTC')
     .describe('in which hours and days are counted; a time without a zone of its own was written down in it'),
   missing: missingOption,
-};
+});
 
 /** Points in time, taken apart into what repeats: each part is a field with a table of its own. An empty cell is 0, the unknown. */
 export const date = defineFieldGroup({
@@ -41,7 +41,7 @@ export const date = defineFieldGroup({
     for (const [i, part] of parts.entries()) if (parts.indexOf(part) < i) yield { path: ['parts', i], message: `${part} is there already` };
   },
 
-  build(column, { width, parts, format, timeZone, missing }: OptionsOf<typeof options>) {
+  build(column, { width, parts, format, timeZone, missing }: OptionsOf<ReturnType<typeof options>>) {
     const read = wallClockReader(format, timeZone);
     return parts.map((part) => {
       const name = `${column}_${part}`;

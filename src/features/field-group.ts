@@ -22,7 +22,7 @@ export interface FieldGroup<Name extends string, Shape extends z.ZodRawShape, Co
   readonly name: Name;
   readonly summary: string;
   /** Of a field. */
-  readonly options: Shape;
+  options(): Shape;
   /** Options that take each other's place: where a field has one of them, its group's others do not count. */
   readonly either?: readonly (keyof Shape & string)[];
   /** What the types of the options cannot say; `names` are those of all fields of the group. */
@@ -49,10 +49,6 @@ export function defineColumnGroup<const Name extends string, Shape extends z.Zod
   group: FieldGroup<Name, Shape, Column>,
   column: EntryColumn<Column>,
 ): Part<Name, GroupShape<Shape, Column>, [], readonly Field[]> {
-  const own = Object.fromEntries(Object.entries({ ...group.options, ...cellShape }).map(([key, schema]) => [key, optional(schema as z.ZodType)]));
-  const entry = z.strictObject({ [column.key]: column.schema, ...own });
-  const fields = z.array(z.union([column.schema, entry], column.expected)).min(1).describe(`columns of the data; one with options of its own is a map, as in { ${column.key}: …, … }`);
-
   const isReplaced = (key: string, said: FieldEntry): boolean => group.either?.includes(key) === true && group.either.some((other) => said[other] !== undefined);
 
   /** The columns of a group in their order, each with what counts for it. The schema has seen to it that the types are right. */
@@ -66,7 +62,13 @@ export function defineColumnGroup<const Name extends string, Shape extends z.Zod
   const part = {
     name: group.name,
     summary: group.summary,
-    options: { fields, ...group.options, ...cellShape },
+    options() {
+      const shape = { ...group.options(), ...cellShape };
+      const own = Object.fromEntries(Object.entries(shape).map(([key, schema]) => [key, optional(schema as z.ZodType)]));
+      const entry = z.strictObject({ [column.key]: column.schema, ...own });
+      const fields = z.array(z.union([column.schema, entry], column.expected)).min(1).describe(`columns of the data; one with options of its own is a map, as in { ${column.key}: …, … }`);
+      return { fields, ...shape };
+    },
 
     *check(options: GroupOptions<Column>) {
       const columns = columnsOf(options);

@@ -13,12 +13,12 @@ const missingOption = z
   .optional()
   .describe('what an empty cell stands for, before it is scaled: a number, or what is learned on train; an error where it is not given');
 
-const options = {
+const options = () => ({
   scaling: scalingOption.default('none').describe('one, or several in a row, as in [log1p, standard]; min-max and standard are fitted on train'),
   missing: missingOption,
   indicator: z.boolean().optional().describe('a field more, called <name>_missing: 1 where the cell is empty, else 0'),
-};
-type NumericOptions = OptionsOf<typeof options>;
+});
+type NumericOptions = OptionsOf<ReturnType<typeof options>>;
 
 /** What is learned where a number stands for empty cells that train decides. */
 const filledSchema = z.strictObject({ missing: z.number(), scaling: z.unknown() });

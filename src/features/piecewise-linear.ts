@@ -20,11 +20,11 @@ const fittedSchema = z.strictObject({ knots: z.array(z.number()).min(1).refine((
 export const piecewiseLinear = defineFieldGroup({
   name: 'piecewise-linear',
   summary: 'one number a row, embedded between knots that lie at quantiles of train',
-  options: {
+  options: () => ({
     width: embeddingWidth,
     bins: z.int().min(1).max(1024).default(32).describe('ranges of about equally many rows of train, between whose ends embeddings change linearly; fewer where values repeat'),
     missing: z.enum(['token', 'error']).default('token').describe('what an empty cell is: a token with an embedding of its own, or an error'),
-  },
+  }),
 
   build(column, { width, bins, missing }) {
     const isRefused = missing === 'error';

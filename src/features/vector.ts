@@ -7,7 +7,7 @@ import { BadValue, type BagItems, type Encoder, type Field, type Fit, type Vecto
 import { defineFieldGroup } from './field-group.js';
 import { parseNumber } from './parse.js';
 
-const options = {
+const options = () => ({
   length: z.int().min(1).max(65_536).optional().describe('numbers of a cell; found on train where it is not given'),
   separator: z
     .string()
@@ -17,8 +17,8 @@ const options = {
   scaling: scalingOption.default('none').describe('one, or several in a row, of each place for itself; min-max and standard are fitted on train'),
   missing: z.enum(['error', 'mean', 'zero']).optional().describe('what an empty cell stands for, before it is scaled: the mean of each place, learned on train, or zeros; an error where it is not given'),
   indicator: z.boolean().optional().describe('a number more behind the others: 1 where the cell is empty, else 0'),
-};
-type VectorOptions = OptionsOf<typeof options>;
+});
+type VectorOptions = OptionsOf<ReturnType<typeof options>>;
 
 /** What is learned, of each place where it is a list. */
 const fittedSchema = z.strictObject({ length: z.int().min(1), scaling: z.array(z.unknown()).optional(), missing: z.array(z.number()).optional() });

@@ -4,7 +4,7 @@ import { defineLoss, distance } from './loss.js';
 export const absolute = defineLoss({
   name: 'absolute',
   summary: 'absolute error: predicts the median, and minds outliers less',
-  options: {},
+  options: () => ({}),
   taskTypes: ['regression'],
   says: 'number',
   takesScaling: true,

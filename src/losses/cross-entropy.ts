@@ -11,7 +11,7 @@ import { defineLoss, logitOf, probability } from './loss.js';
 export const crossEntropy = defineLoss({
   name: 'cross-entropy',
   summary: 'log loss of a probability; also of a regression whose label is one, from 0 to 1',
-  options: { smoothing: z.number().min(0).lt(1).default(0).describe('how far labels are moved towards one half: 0.1 makes 0.05 and 0.95 of 0 and 1') },
+  options: () => ({ smoothing: z.number().min(0).lt(1).default(0).describe('how far labels are moved towards one half: 0.1 makes 0.05 and 0.95 of 0 and 1') }),
   taskTypes: ['classification', 'regression'],
   says: 'logit',
   range: { atLeast: 0, atMost: 1 },

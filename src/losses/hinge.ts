@@ -4,7 +4,7 @@ import { defineLoss, margin, probability } from './loss.js';
 export const hinge = defineLoss({
   name: 'hinge',
   summary: 'hinge loss: it ranks, and its predictions are no probabilities',
-  options: {},
+  options: () => ({}),
   taskTypes: ['classification'],
   says: 'score',
   takesScaling: false,

@@ -8,7 +8,7 @@ import { defineLoss, distance } from './loss.js';
 export const huber = defineLoss({
   name: 'huber',
   summary: 'squared error near the label, absolute error far from it',
-  options: { delta: z.number().positive().default(1).describe('distance from which on the error is absolute; of the scaled label, where it is scaled') },
+  options: () => ({ delta: z.number().positive().default(1).describe('distance from which on the error is absolute; of the scaled label, where it is scaled') }),
   taskTypes: ['regression'],
   says: 'number',
   takesScaling: true,

@@ -10,10 +10,10 @@ import { above, defineLoss, probability } from './loss.js';
 export const jrc = defineLoss({
   name: 'jrc',
   summary: 'log loss of a probability, and its rank within a group (Sheng et al. 2023)',
-  options: {
+  options: () => ({
     by: byOption,
     alpha: z.number().min(0).max(1).default(0.5).describe('how much the log loss counts; the rank counts the rest'),
-  },
+  }),
   taskTypes: ['classification'],
   says: 'probability',
   takesScaling: false,

@@ -8,7 +8,7 @@ import { defineLoss, meanOfPositives, probability, type TaskLoss } from './loss.
 export const pairwise = defineLoss({
   name: 'pairwise',
   summary: 'ranks rows of label 1 above those of label 0 of their group; its predictions are no probabilities',
-  options: { by: byOption },
+  options: () => ({ by: byOption }),
   taskTypes: ['classification'],
   says: 'score',
   takesScaling: false,

@@ -7,7 +7,7 @@ import { defineLoss, logOf } from './loss.js';
 export const poisson = defineLoss({
   name: 'poisson',
   summary: 'for counts: the tower says the logarithm of their mean',
-  options: {},
+  options: () => ({}),
   taskTypes: ['regression'],
   says: 'number',
   range: { atLeast: 0 },

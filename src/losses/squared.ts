@@ -4,7 +4,7 @@ import { defineLoss, distance } from './loss.js';
 export const squared = defineLoss({
   name: 'squared',
   summary: 'squared error: predicts the mean',
-  options: {},
+  options: () => ({}),
   taskTypes: ['regression'],
   says: 'number',
   takesScaling: true,

@@ -13,7 +13,7 @@ const LEAST_DEVIATION = 2 ** -11.5;
 export const ziln = defineLoss({
   name: 'ziln',
   summary: 'zero-inflated log-normal, for amounts: a probability, and the mean and deviation of the logarithm',
-  options: {},
+  options: () => ({}),
   taskTypes: ['regression'],
   says: 'number',
   range: { atLeast: 0 },

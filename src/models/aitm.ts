@@ -19,12 +19,12 @@ import { checkTaskTowers, taskTower, taskTowerOptions, towerOf } from './task-to
 export const aitm = defineModel({
   name: 'aitm',
   summary: 'Adaptive Information Transfer: each task takes from the one before it in the funnel',
-  options: {
+  options: () => ({
     bottom: mlpOptions.extend({ hidden: mlpOptions.shape.hidden.min(1).default([64]), input: inputOption('the layers below the towers read') }).prefault({}).describe('layers of each task below its tower'),
     gate: z.strictObject({ batchNorm: mlpOptions.shape.batchNorm }).prefault({}).describe('the layer that a task passes on through'),
     ...taskTowerOptions,
     calibrator: z.number().min(0).default(0.6).describe('weight of what a task is more probable than the one before it'),
-  },
+  }),
 
   *checkTasks(tasks, options) {
     yield* checkTaskTowers(tasks, options);

@@ -24,12 +24,12 @@ type Parents = Readonly<Record<string, readonly string[]>>;
 export const dbmtl = defineModel({
   name: 'dbmtl',
   summary: 'Deep Bayesian Multi-Target Learning: what a task has learned goes to those that depend on it',
-  options: {
+  options: () => ({
     bottom: bottomSchema.prefault({ name: sharedLayers.name }).describe('shared layers'),
     ...taskTowerOptions,
     relation: mlpOptions.extend({ hidden: mlpOptions.shape.hidden.min(1).default([8]) }).prefault({}).describe('layers over what a task and those that it depends on say'),
     parents: z.record(z.string(), z.array(z.string())).default({}).describe('by task: the tasks that it depends on; where none are said, the one whose label it is given'),
-  },
+  }),
 
   *checkTasks(tasks, options) {
     yield* checkTaskTowers(tasks, options);

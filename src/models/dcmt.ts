@@ -16,11 +16,11 @@ import { towerOf } from './task-towers.js';
 export const dcmt = defineModel({
   name: 'dcmt',
   summary: 'Direct entire-space Causal Multi-Task: factual and counterfactual twin towers for a conversion',
-  options: {
+  options: () => ({
     ...funnelOptions,
     ...counterfactualOptions,
     counterfactualWeight: z.number().min(0).default(0.001).describe('factor of how far the twins are from adding up to 1'),
-  },
+  }),
   checkTasks: (tasks, options) => checkFunnel('dcmt', tasks, options),
   embeddingParts: funnelEmbeddingParts,
 

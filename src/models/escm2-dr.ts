@@ -21,13 +21,13 @@ import { defineModel } from './model.js';
 export const escm2Dr = defineModel({
   name: 'escm2-dr',
   summary: 'Entire Space Counterfactual Multi-Task Model: conversions learned by a doubly robust estimator',
-  options: {
+  options: () => ({
     ...funnelOptions,
     ...counterfactualOptions,
     imputationTower: mlpOptions.extend({ hidden: mlpOptions.shape.hidden.default([16, 8]) }).prefault({}).describe('tower that imputes the loss of a conversion'),
     imputationWeight: z.number().positive().default(1).describe('factor of the loss of the imputation'),
     jointly: z.boolean().default(false).describe('whether the loss of the imputation moves the conversion too, towards the loss that is imputed'),
-  },
+  }),
   checkTasks: (tasks, options) => checkFunnel('escm2-dr', tasks, options),
   embeddingParts: funnelEmbeddingParts,
 

@@ -17,10 +17,10 @@ import { defineModel, lastLayer } from './model.js';
 export const resflow = defineModel({
   name: 'resflow',
   summary: 'Residual Multi-Task Learner: layers and logits of a task are added to those of the next in the funnel',
-  options: {
+  options: () => ({
     bottom: bottomSchema.prefault({}).describe('shared layers below the towers'),
     tower: mlpOptions.extend({ hidden: mlpOptions.shape.hidden.default([16, 8]) }).prefault({}).describe('the tower of every task: all alike, since they are added up'),
-  },
+  }),
 
   *checkTasks(tasks, { bottom }) {
     yield* checkBottom(bottom, tasks);

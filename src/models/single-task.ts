@@ -17,11 +17,11 @@ import { checkTaskTowers, taskTowerOptions, taskTowers } from './task-towers.js'
 export const singleTask = defineModel({
   name: 'single-task',
   summary: 'a model for each task, with embeddings of its own: nothing is shared',
-  options: {
+  options: () => ({
     bottom: bottomSchema.prefault({ name: mlp.name }).describe('layers below the tower, for each task its own'),
     embeddings: z.enum(['own', 'shared']).default('own').describe('whether each task has embeddings of its own, or all the same'),
     ...taskTowerOptions,
-  },
+  }),
   *checkTasks(tasks, options) {
     yield* checkTaskTowers(tasks, options);
     for (const task of tasks) yield* checkBottom(options.bottom, [task]);

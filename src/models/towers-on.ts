@@ -18,7 +18,7 @@ export function towersOn<const Name extends string, Shape extends z.ZodRawShape>
   return defineModel({
     name: bottom.name,
     summary: `${bottom.summary}; a tower for every task`,
-    options: { ...bottom.options, ...towersOptions },
+    options: () => ({ ...bottom.options(), ...towersOptions }),
     check: (options) => bottom.check?.(ownOf(options)) ?? [],
     *checkTasks(tasks, options) {
       yield* checkTaskTowers(tasks, towersOf(options));

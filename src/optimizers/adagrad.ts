@@ -7,12 +7,12 @@ export const adagrad = defineOptimizer({
   kernel: 'adagrad',
   unit: 'weight',
   summary: 'Adagrad: steps shrink with the sum of squared gradients',
-  options: {
+  options: () => ({
     ...commonOptions,
     learningRate: learningRateOption(0.01),
     initialAccumulator: z.number().min(0).default(0).describe('the sum of squares before the first step'),
     epsilon: epsilonOption(1e-10),
-  },
+  }),
 
   build({ learningRate, weightDecay, l1, initialAccumulator, epsilon }) {
     return {

@@ -12,11 +12,11 @@ export const adam = defineOptimizer({
   kernel: 'adam',
   unit: 'weight',
   summary: 'Adam with optional L2 inside the gradient',
-  options: {
+  options: () => ({
     ...commonOptions,
     betas: z.tuple([beta, beta]).default([0.9, 0.999]).describe('decay of the first and of the second moment'),
     epsilon: epsilonOption(1e-8),
-  },
+  }),
 
   build({ learningRate, betas: [beta1, beta2], epsilon, weightDecay, l1 }) {
     return {

@@ -2,19 +2,16 @@ import { z } from 'zod';
 import { adam } from './adam.js';
 import { commonOptions, defineOptimizer } from './optimizer.js';
 
-const { betas, epsilon } = adam.options;
-
 /** Adam whose weights decay apart from the gradient (Loshchilov & Hutter 2019), by learning rate × `weightDecay` a step, as PyTorch has it. */
 export const adamw = defineOptimizer({
   name: 'adamw',
   kernel: adam.kernel,
   unit: 'weight',
   summary: 'Adam whose weights decay apart from the gradient',
-  options: {
-    learningRate: commonOptions.learningRate,
-    betas,
-    epsilon,
-    weightDecay: z.number().min(0).default(0.01).describe('this times the learning rate is the share of a weight that a step takes away'),
+  options() {
+    const { betas, epsilon } = adam.options();
+    const weightDecay = z.number().min(0).default(0.01).describe('this times the learning rate is the share of a weight that a step takes away');
+    return { learningRate: commonOptions.learningRate, betas, epsilon, weightDecay };
   },
 
   build({ weightDecay, ...options }) {

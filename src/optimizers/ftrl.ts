@@ -13,13 +13,13 @@ export const ftrl = defineOptimizer({
   kernel: 'ftrl',
   unit: 'weight',
   summary: 'FTRL-proximal: weights that are truly zero',
-  options: {
+  options: () => ({
     learningRate: learningRateOption(0.1),
     beta: z.number().min(0).default(1).describe('added to the root of the squares: it keeps first steps small'),
     l1: z.number().min(0).default(0).describe('the more, the more weights are 0'),
     l2: z.number().min(0).default(0).describe('L2 of the rule itself: how strongly a weight is drawn to 0'),
     initialAccumulator: z.number().min(0).default(0).describe('the sum of squares before the first step'),
-  },
+  }),
 
   *check({ beta, initialAccumulator }) {
     if (beta < LEAST && initialAccumulator < LEAST) yield { path: ['beta'], message: 'expected more than 0 where initialAccumulator is 0: a first step would divide by 0; set one of them, as in beta: 1' };

@@ -11,12 +11,12 @@ export const lamb = defineOptimizer({
   kernel: 'lamb',
   unit: 'tensor',
   summary: 'LAMB: steps as large as the tensor that they move, for very large batches',
-  options: {
+  options: () => ({
     learningRate: commonOptions.learningRate,
-    betas: adam.options.betas,
+    betas: adam.options().betas,
     epsilon: epsilonOption(1e-6),
     weightDecay: z.number().min(0).default(0.01).describe('this times the weight is added to its step'),
-  },
+  }),
 
   build({ learningRate, betas, epsilon, weightDecay }) {
     const [beta1, beta2] = betas;

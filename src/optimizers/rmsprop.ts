@@ -7,13 +7,13 @@ export const rmsprop = defineOptimizer({
   kernel: 'rmsprop',
   unit: 'weight',
   summary: 'RMSprop: gradients by the root of their running mean square',
-  options: {
+  options: () => ({
     ...commonOptions,
     learningRate: learningRateOption(0.01),
     alpha: z.number().min(0).lt(1).default(0.99).describe('what is left of the mean square after a step'),
     epsilon: epsilonOption(1e-8),
     momentum: z.number().min(0).lt(1).default(0).describe('what is left of older steps'),
-  },
+  }),
 
   build({ learningRate, weightDecay, l1, alpha, epsilon, momentum }) {
     const momentumSlot = { name: 'momentum', per: 'weight', first: 0 } as const;

@@ -12,12 +12,12 @@ export const rowWiseAdagrad = defineOptimizer({
   unit: 'row',
   denseInstead: adagrad.name,
   summary: 'Adagrad with one number a row: for large embedding tables',
-  options: {
+  options: () => ({
     ...commonOptions,
     learningRate: learningRateOption(0.01),
     initialAccumulator: z.number().min(0).default(0).describe('the sum of mean squares before the first step'),
     epsilon: epsilonOption(1e-8),
-  },
+  }),
 
   build({ learningRate, weightDecay, l1, initialAccumulator, epsilon }) {
     return {

@@ -7,11 +7,11 @@ export const sgd = defineOptimizer({
   kernel: 'sgd',
   unit: 'weight',
   summary: 'stochastic gradient descent, with momentum or without',
-  options: {
+  options: () => ({
     ...commonOptions,
     momentum: z.number().min(0).lt(1).default(0).describe('what is left of older gradients after a step'),
     nesterov: z.boolean().default(false).describe('take the gradient as if the momentum had been followed already'),
-  },
+  }),
 
   *check({ momentum, nesterov }) {
     if (nesterov && momentum === 0) yield { path: ['nesterov'], message: 'needs a momentum, and that is 0; set momentum, as in 0.9' };

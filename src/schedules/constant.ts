@@ -4,6 +4,6 @@ import { byStep, defineSchedule } from './schedule.js';
 export const constant = defineSchedule({
   name: 'constant',
   summary: 'The same learning rate in every step',
-  options: {},
+  options: () => ({}),
   build: () => byStep(() => 1),
 });

@@ -9,14 +9,14 @@ import { byStep, defineSchedule } from './schedule.js';
 export const cosine = defineSchedule({
   name: 'cosine',
   summary: 'Half a cosine down, once or with restarts (SGDR)',
-  options: {
+  options: () => ({
     steps: length.describe('steps of the way down; of the first one where there are restarts'),
     minFactor: minFactor.describe('what it falls to'),
     restarts: z
       .strictObject({ stretch: z.int().min(1).max(1000).default(1).describe('how many times as long as the one before each way down is') })
       .optional()
       .describe('back to 1 at the end, and down again; without it, level from there on'),
-  },
+  }),
   build: ({ steps, minFactor, restarts }) =>
     byStep((step) => {
       const way = restarts === undefined ? Math.min(1, step / steps) : wayDown(step, steps, restarts.stretch);

@@ -5,10 +5,10 @@ import { byStep, defineSchedule } from './schedule.js';
 export const exponential = defineSchedule({
   name: 'exponential',
   summary: 'Multiplied by a factor every N steps, evenly in between',
-  options: {
+  options: () => ({
     everySteps: length.describe('steps in which it falls by the factor'),
     factor: factor.positive().default(0.1).describe('what it falls by in so many steps'),
     minFactor,
-  },
+  }),
   build: ({ everySteps, factor, minFactor }) => byStep((step) => Math.max(minFactor, factor ** (step / everySteps))),
 });

@@ -21,14 +21,14 @@ const BETWEEN = {
 export const oneCycle = defineSchedule({
   name: 'one-cycle',
   summary: 'One rise to the learning rate and one fall to almost nothing',
-  options: {
+  options: () => ({
     steps: length.describe('steps of the whole cycle; level after it'),
     rise: z.number().gt(0).lt(1).default(0.3).describe('share of the steps that rise'),
     firstFactor: factor.default(1 / 25).describe('where the rise starts'),
     lastFactor: factor.default(1 / 25e4).describe('where the fall ends'),
     shape: z.enum(['cos', 'linear']).default('cos').describe('of the rise and of the fall'),
     threePhases: z.boolean().default(false).describe('first falls as it rose, then on to the end, as the paper has it'),
-  },
+  }),
 
   *check(options): Generator<Finding> {
     const { steps, rise } = options;

@@ -18,13 +18,13 @@ const state = z.strictObject({
 export const plateau = defineSchedule({
   name: 'plateau',
   summary: 'Multiplied by a factor each time that the monitored value makes no progress',
-  options: {
+  options: () => ({
     factor: factor.default(0.1).describe('of each fall'),
     patience: z.int().min(1).default(1).describe('measurements on valid without progress before it falls; fewer than earlyStopping has'),
     minDelta: z.number().min(0).default(0).describe('progress smaller than this does not count'),
     cooldown: z.int().min(0).default(0).describe('measurements after a fall that do not count against it'),
     minFactor,
-  },
+  }),
 
   build: ({ factor, patience, minDelta, cooldown, minFactor }): Schedule<z.output<typeof state>> => ({
     stateSchema: state,

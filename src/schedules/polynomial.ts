@@ -6,10 +6,10 @@ import { byStep, defineSchedule } from './schedule.js';
 export const polynomial = defineSchedule({
   name: 'polynomial',
   summary: 'Falls as a power of the steps that are left; linear with power 1',
-  options: {
+  options: () => ({
     steps: length.describe('steps until it has fallen; level from then on'),
     power: z.number().positive().default(1).describe('1 falls evenly, more falls fast at first'),
     minFactor: minFactor.describe('what it falls to'),
-  },
+  }),
   build: ({ steps, power, minFactor }) => byStep((step) => minFactor + (1 - minFactor) * Math.max(0, 1 - step / steps) ** power),
 });

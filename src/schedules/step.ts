@@ -5,10 +5,10 @@ import { byStep, defineSchedule } from './schedule.js';
 export const step = defineSchedule({
   name: 'step',
   summary: 'Multiplied by a factor every N steps, level in between',
-  options: {
+  options: () => ({
     everySteps: length.describe('steps from one fall to the next'),
     factor: factor.default(0.1).describe('of each fall'),
     minFactor,
-  },
+  }),
   build: ({ everySteps, factor, minFactor }) => byStep((step) => Math.max(minFactor, factor ** Math.floor(step / everySteps))),
 });

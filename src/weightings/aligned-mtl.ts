@@ -15,9 +15,9 @@ const ROUNDING = 1e-12;
 export const alignedMtl = defineWeighting({
   name: 'aligned-mtl',
   summary: 'gradients made orthogonal and of one length (Senushkin et al. 2023)',
-  options: {
+  options: () => ({
     scaleMode: z.enum(['min', 'median', 'mean']).default('min').describe('which eigenvalue gives the length of the step'),
-  },
+  }),
 
   build({ scaleMode }) {
     const scaleOf = (values: readonly number[]): number => {

@@ -22,10 +22,10 @@ type State = z.output<typeof stateSchema>;
 export const dwa = defineWeighting({
   name: 'dwa',
   summary: 'more weight for the term that comes down more slowly (Liu et al. 2019)',
-  options: {
+  options: () => ({
     temperature: z.number().positive().default(2).describe('the higher, the more alike the weights'),
     everySteps: z.int().min(1).optional().describe('compare means over so many steps; without it, over epochs'),
-  },
+  }),
 
   build({ temperature, everySteps }) {
     const afterSpan = (state: State): State => ({

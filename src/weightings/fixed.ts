@@ -8,7 +8,7 @@ const stateSchema = z.strictObject(commonState);
 export const fixed = defineWeighting({
   name: 'fixed',
   summary: "the tasks' own weights, throughout",
-  options: {},
+  options: () => ({}),
   build: () => ({
     needs: 'losses',
     isConstant: true,

@@ -24,11 +24,11 @@ const stateSchema = gramianState.extend({
 export const gradnorm = defineWeighting({
   name: 'gradnorm',
   summary: 'gradients of equal norm, longer for terms that lag (Chen et al. 2018)',
-  options: {
+  options: () => ({
     alpha: z.number().min(0).default(1.5).describe('how strongly terms that lag are pulled up; 0 makes the norms equal'),
     learningRate: z.number().positive().default(0.025).describe('of the weights, which have an Adam of their own'),
     firstSteps: z.int().min(1).default(100).describe('steps whose mean loss is the one that progress is measured from'),
-  },
+  }),
 
   build: ({ alpha, learningRate, firstSteps }) => ({
     needs: 'gramian',

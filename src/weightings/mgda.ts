@@ -16,9 +16,9 @@ import { defineWeighting } from './weighting.js';
 export const mgda = defineWeighting({
   name: 'mgda',
   summary: 'the shortest mean of the gradients, which harms no term (Sener & Koltun 2018)',
-  options: {
+  options: () => ({
     normalization: z.enum(['none', 'l2', 'loss', 'loss+']).default('none').describe('what each gradient is divided by; loss+ is loss times norm'),
-  },
+  }),
 
   build({ normalization }) {
     const divisors = (losses: readonly number[], norms: readonly number[]): readonly number[] => {

@@ -16,9 +16,9 @@ import { defineWeighting } from './weighting.js';
 export const nashMtl = defineWeighting({
   name: 'nash-mtl',
   summary: 'the bargain of the terms, whatever the scale of their losses (Navon et al. 2022)',
-  options: {
+  options: () => ({
     maxNorm: z.number().min(0).default(1).describe('the longest step on what is shared; 0 sets no limit'),
-  },
+  }),
 
   build: ({ maxNorm }) =>
     byGramian((configWeights, seen) => {

@@ -14,7 +14,7 @@ const stateSchema = gramianState.extend({ seed: z.number() });
 export const pcgrad = defineWeighting({
   name: 'pcgrad',
   summary: 'each gradient without what points against the others (Yu et al. 2020)',
-  options: {},
+  options: () => ({}),
 
   build: () => ({
     needs: 'gramian',

@@ -45,7 +45,7 @@ describe('several processes come to the numbers of one', { timeout: 240_000 }, (
 
   it.for(optimizers.names)('with the optimizer %s', async (name, context) => {
     needsMpi(context, OPEN_MPI);
-    const spec = { name, learningRate: 0.002, ...('epsilon' in optimizers.partOf({ name } as DenseOptimizerSpec).options && { epsilon: 1e-3 }) };
+    const spec = { name, learningRate: 0.002, ...('epsilon' in optimizers.partOf({ name } as DenseOptimizerSpec).options() && { epsilon: 1e-3 }) };
     // Not all of them take dense weights.
     const { data: dense } = denseOptimizers.schema.safeParse(spec);
     await expectAlike(trainingWith((plan) => ({ ...plan, optimizers: { dense: dense ?? plan.optimizers.dense, embeddings: embeddingOptimizerSchema.parse(spec) } })), 3);

@@ -58,7 +58,7 @@ describe('every schedule', () => {
     const { name } = part;
     const { needed, odd } = OPTIONS[name];
     const least = { name, ...needed };
-    const keys = Object.keys(part.options);
+    const keys = Object.keys(part.options());
     const variants = [least, ...keys.map((key) => ({ ...least, [key]: odd[key] })), { ...least, ...odd }, { ...least, ...odd, warmup: { steps: 5 } }];
 
     it(`${name} gives the rates of PyTorch`, () => {

@@ -8,7 +8,7 @@ export interface Changed {
 
 /** What a part's options are made of: the keys of the YAML and their types. */
 interface HasOptions {
-  readonly options: z.ZodRawShape;
+  options(): z.ZodRawShape;
 }
 
 /** Names that people choose, by the option that takes them: a group of features, or a task. */
@@ -84,7 +84,7 @@ function changes(schema: z.ZodType, value: unknown, key: string, option = ''): r
  * @param key what an entry of a record is called, such as a task
  */
 export function otherOptions(part: HasOptions, options: object, key: string): readonly Changed[] {
-  return changes(z.strictObject(part.options), options, key).map((changed) => ({ ...changed, options: { ...options, ...(changed.options as object) } }));
+  return changes(z.strictObject(part.options()), options, key).map((changed) => ({ ...changed, options: { ...options, ...(changed.options as object) } }));
 }
 
 /** Options with each one that is called like a key of `to` changed so, however deep it stands. */

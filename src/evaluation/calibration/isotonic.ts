@@ -17,7 +17,7 @@ interface Level {
 export const isotonic = defineMethod({
   name: 'isotonic',
   summary: 'the rising function that is nearest to the labels: levels, and straight lines between them',
-  options: {},
+  options: () => ({}),
   build: () => (ranked) => {
     const floatOf = floatReader();
     // Their rates rise, so there are few of them whatever the rows are: of n rows at the most about n^(2/3) have different rates.

@@ -8,7 +8,7 @@ import { defineMethod } from './method.js';
 export const platt = defineMethod({
   name: 'platt',
   summary: 'a slope and an intercept of the logit',
-  options: {},
+  options: () => ({}),
   build: () => (ranked) => {
     const [numNegatives, numPositives] = [ranked.negatives.length, ranked.positives.length];
     const targets = { positive: (numPositives + 1) / (numPositives + 2), negative: 1 / (numNegatives + 2) };

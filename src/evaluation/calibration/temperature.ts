@@ -11,6 +11,6 @@ const MOST = 1000;
 export const temperature = defineMethod({
   name: 'temperature',
   summary: 'the logit over one number: surer or less sure, with one half where it is',
-  options: {},
+  options: () => ({}),
   build: () => (ranked) => fitLogistic(ranked, { targets: { positive: 1, negative: 0 }, hasIntercept: false, slopes: { least: 1 / MOST, most: MOST } }),
 });

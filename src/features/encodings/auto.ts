@@ -21,7 +21,7 @@ export const auto = defineEncoding({
   name: 'auto',
   summary: 'looks at the column on train: ids where cells count from 1 on without many gaps, else tokens',
   takesText: true,
-  options: {},
+  options: () => ({}),
 
   build(_, field) {
     const [asIds, asTokens] = [ids.build({ sizes: {} }, field), tokens.build({ minCount: 1 }, field)];

@@ -10,10 +10,10 @@ export const hash = defineEncoding({
   name: 'hash',
   summary: 'cells are any text, hashed into buckets; nothing is fitted',
   takesText: true,
-  options: {
+  options: () => ({
     buckets: z.int().min(1).max(MAX_BUCKETS).describe('rows of the table beside the unknown'),
     seed: z.int().min(0).max(2 ** 32 - 1).default(0).describe('another one makes other texts collide'),
-  },
+  }),
 
   build({ buckets, seed }) {
     const bucketOf = seededHash(buckets, seed);

@@ -13,9 +13,9 @@ export const ids = defineEncoding({
   name: 'ids',
   summary: 'cells are ids from 0 on',
   takesText: false,
-  options: {
+  options: () => ({
     sizes: z.record(z.string(), z.int().min(1).max(2 ** 31)).default({}).describe('by field: number of ids; counted on train where not given'),
-  },
+  }),
 
   byField: ['sizes'],
 

@@ -17,9 +17,9 @@ export const tokens = defineEncoding({
   name: 'tokens',
   summary: 'cells are any text, numbered by a vocabulary fitted on train',
   takesText: true,
-  options: {
+  options: () => ({
     minCount: z.int().min(1).default(1).describe('rarer tokens become the unknown'),
-  },
+  }),
 
   whileLearning: ['minCount'],
 

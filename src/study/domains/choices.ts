@@ -5,7 +5,7 @@ import { defineDomain } from './domain.js';
 export const choices = defineDomain({
   name: 'choices',
   summary: 'One of a list, each as likely: numbers, names, or whole sections of a config; a list alone means the same',
-  options: { values: z.array(z.unknown()).min(1) },
+  options: () => ({ values: z.array(z.unknown()).min(1) }),
   *check({ values }) {
     const texts = values.map((value) => JSON.stringify(value));
     const twice = texts.findIndex((text, i) => texts.indexOf(text) < i);

@@ -9,13 +9,13 @@ const MOST_LISTED = 1000;
 export const int = defineDomain({
   name: 'int',
   summary: 'Whole numbers between two, both included',
-  options: {
+  options: () => ({
     low: z.int(),
     high: z.int(),
     step: z.int().min(1).default(1).describe('from one to the next'),
     log: z.boolean().default(false).describe('each power of ten is as likely'),
     steps,
-  },
+  }),
   *check({ low, high, step, log }) {
     yield* checkEnds({ low, high });
     if (log && low < 1) yield { path: ['low'], message: `expected 1 or more with log: true, found ${low}` };

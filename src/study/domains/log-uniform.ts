@@ -9,7 +9,7 @@ const DIGITS = 6;
 export const logUniform = defineDomain({
   name: 'log-uniform',
   summary: 'Numbers between two, each power of ten as likely: for learning rates and penalties',
-  options: { low: z.number().positive(), high: z.number().positive(), steps },
+  options: () => ({ low: z.number().positive(), high: z.number().positive(), steps }),
   check: checkEnds,
   build({ low, high, steps }) {
     const [from, to] = [Math.log(low), Math.log(high)];

@@ -6,7 +6,7 @@ import { checkEnds, steps } from './options.js';
 export const uniform = defineDomain({
   name: 'uniform',
   summary: 'Numbers between two, each as likely',
-  options: { low: z.number(), high: z.number(), steps },
+  options: () => ({ low: z.number(), high: z.number(), steps }),
   check: checkEnds,
   build: ({ low, high, steps }) => ({
     axis: { kind: 'line', low, high, step: 0, isLog: false },

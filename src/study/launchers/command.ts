@@ -7,13 +7,13 @@ import { shellText } from './shell-text.js';
 export const command = defineLauncher({
   name: 'command',
   summary: 'Any command of the shell, one a worker, as ssh to machines that share the folder',
-  options: {
+  options: () => ({
     run: z
       .string()
       .regex(/\{mtl\}|\{study\}/, 'a command with {mtl} in it, which is what a worker is called with, or {study}, its folder')
       .describe("the command; {worker} is the worker's number, {mtl} the command of the worker, {study} the folder: ssh node{worker} {mtl}"),
     returns: z.boolean().default(false).describe('the command ends at once, and its worker goes on'),
-  },
+  }),
   isHere: false,
   build: ({ run, returns }) => ({
     async launch({ study, count, mtl, args }) {

@@ -23,7 +23,7 @@ type JobOptions = z.output<z.ZodObject<typeof jobOptions, z.core.$strict>>;
 export const kubernetes = defineLauncher({
   name: 'kubernetes',
   summary: 'An Indexed Job of Kubernetes, one worker an index, by kubectl',
-  options: jobOptions,
+  options: () => jobOptions,
   isHere: false,
   build: (options) => ({ launch: (request) => launch(request, options) }),
 });

@@ -5,7 +5,7 @@ import { launchProcesses } from './processes.js';
 export const local = defineLauncher({
   name: 'local',
   summary: 'Processes of this machine',
-  options: {},
+  options: () => ({}),
   isHere: true,
   build: () => ({ launch: ({ study, count, mtl, args }) => launchProcesses(study, Array.from({ length: count }, () => [...mtl, ...args]), true, `${count} on this machine`) }),
 });

@@ -12,7 +12,7 @@ const NOTICE_SECONDS = 120;
 export const slurm = defineLauncher({
   name: 'slurm',
   summary: 'A job array of Slurm, one worker a task, queued again when it is preempted',
-  options: { options: z.array(z.string().regex(/^-[^\n]*$/, "an option of sbatch, as in '--partition=cpu'")).default([]).describe("options of sbatch, as in ['--partition=cpu', '--cpus-per-task=4', '--time=8:00:00']") },
+  options: () => ({ options: z.array(z.string().regex(/^-[^\n]*$/, "an option of sbatch, as in '--partition=cpu'")).default([]).describe("options of sbatch, as in ['--partition=cpu', '--cpus-per-task=4', '--time=8:00:00']") }),
   isHere: false,
   build: ({ options }) => ({ launch: (request) => launch(request, options) }),
 });

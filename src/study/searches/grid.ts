@@ -5,7 +5,7 @@ import { defineSearch } from './search.js';
 export const grid = defineSearch({
   name: 'grid',
   summary: 'Every combination once, in the order of the space',
-  options: {},
+  options: () => ({}),
   needsGrid: true,
   build(_, space) {
     const points: Point[] = [...gridPoints(space)];

@@ -5,7 +5,7 @@ import { defineSearch } from './search.js';
 export const random = defineSearch({
   name: 'random',
   summary: 'Points drawn at random, each for itself',
-  options: {},
+  options: () => ({}),
   needsGrid: false,
   build: (_, space) => ({ size: Infinity, suggest: (_number, _seen, stream) => pointOf(space, ({ domain }) => drawCoordinate(domain.axis, stream)) }),
 });

@@ -16,10 +16,10 @@ const FULL_WEIGHT = 25;
 export const tpe = defineSearch({
   name: 'tpe',
   summary: 'Points that are like good trials and unlike bad ones (tree-structured Parzen estimator, all parameters together)',
-  options: {
+  options: () => ({
     startupTrials: z.int().min(0).default(10).describe('trials drawn at random before'),
     candidates: z.int().min(1).default(24).describe('points of which the best is taken'),
-  },
+  }),
   needsGrid: false,
   build: ({ startupTrials, candidates }, space) => ({
     size: Infinity,
