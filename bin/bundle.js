@@ -7,7 +7,7 @@ import { rolldown } from 'rolldown';
 /** Modules that threads begin with, below the folder of the build. */
 const THREADS = ['engines/simd/guard', 'engines/simd/worker', 'engines/webgpu/lists/worker', 'data/batches/order-worker', 'data/encoding/encode-worker', 'prepare/worker', 'serve/predict-worker'];
 /** Packages that most commands need; none of them looks for a file beside itself. */
-const JOINED = ['csv-parse', 'csv-stringify', 'd3-format', 'd3-scale', 'd3-shape', 'fastest-levenshtein', 'fzstd', 'hyparquet', 'hyparquet-compressors', 'hyparquet-writer', 'pino', 'protobufjs/minimal.js', 'tinyglobby', 'xxhash-wasm', 'yaml', 'yargs', 'zod'];
+const JOINED = ['csv-parse', 'csv-stringify', 'd3-format', 'd3-scale', 'fastest-levenshtein', 'fzstd', 'hyparquet', 'hyparquet-compressors', 'hyparquet-writer', 'pino', 'protobufjs/minimal.js', 'tinyglobby', 'xxhash-wasm', 'yaml', 'yargs', 'zod'];
 
 const slashed = (path) => path.split(sep).join('/');
 const isOf = (packages, source) => packages.some((name) => source === name || source.startsWith(`${name}/`));

@@ -110,15 +110,26 @@ interface Scale {
 /** The scale of numbers over any range of pixels: what its ticks say does not depend on it. */
 function scaleOf({ type = 'linear', domain, zero = false, format, label, values }: Along): (range: readonly [number, number]) => Scale {
   const isLog = type === 'log';
-  const [low, high] = domain ?? extentOf(zero ? [0, ...values] : values, isLog);
+  const [low, high] = domain ?? extentOf(values, isLog, zero);
   const scale = (isLog ? scaleLog() : scaleLinear()).domain([low, high]);
   if (domain === undefined && !isLog) scale.nice(TICKS);
   // A scale of logarithms leaves numbers away where they would be too many.
   const text = label ?? (format !== undefined && !isLog ? formatOf(format) : scale.tickFormat(TICKS, format));
   const ticks = scale.ticks(TICKS).map((value) => ({ value, text: text(value) }));
+  const [begin, end] = scale.domain() as [number, number]; // as many as it was given
   return (range) => {
-    const placed = scale.copy().range(range);
-    return { place: (value) => placed(value), ticks: ticks.map(({ value, text: said }) => ({ at: placed(value), text: said })) };
+    const place = isLog ? placing(Math.log(begin), Math.log(end), range) : placing(begin, end, range);
+    const placeOf = isLog ? (value: number): number => place(Math.log(value)) : place;
+    return { place: placeOf, ticks: ticks.map(({ value, text: said }) => ({ at: placeOf(value), text: said })) };
+  };
+}
+
+/** Where numbers lie over a range of pixels, from that of `begin` to that of `end`; in the middle where these are one. */
+function placing(begin: number, end: number, [from, to]: readonly [number, number]): (value: number) => number {
+  const span = end - begin;
+  return (value) => {
+    const share = span === 0 ? 0.5 : (value - begin) / span;
+    return from * (1 - share) + to * share;
   };
 }
 
@@ -127,13 +138,15 @@ function rowScale({ names, step }: Rows, top: number): Scale {
   return { place, ticks: names.map((name, row) => ({ at: place(row), text: fitting(name) })) };
 }
 
-/** The least and the largest of what a scale can show. */
-function extentOf(values: readonly number[], isLog: boolean): readonly [number, number] {
-  let [low, high] = [Infinity, -Infinity];
-  for (const value of values) {
-    if (!Number.isFinite(value) || (isLog && value <= 0)) continue;
-    low = Math.min(low, value);
-    high = Math.max(high, value);
+/** The least and the largest of what a scale can show, and of 0 where it is wanted. */
+function extentOf(values: readonly number[], isLog: boolean, zero: boolean): readonly [number, number] {
+  let [low, high] = zero && !isLog ? [0, 0] : [Infinity, -Infinity];
+  const beyond = isLog ? 0 : -Infinity;
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!;
+    // No comparison holds for what is no number.
+    if (value < low && value > beyond) low = value;
+    if (value > high && value < Infinity) high = value;
   }
   return low <= high ? [low, high] : [isLog ? 0.1 : 0, 1];
 }
@@ -149,6 +162,10 @@ function apart(ticks: readonly Tick[], sizeOf: (text: string) => number): readon
 /** About the width of a text, since there is no font to ask: letters of the Far East are as wide as they are high. */
 function textWidth(text: string, size: number): number {
   let width = 0;
-  for (const letter of text) width += letter.codePointAt(0)! > 0x2e7f ? 1 : 0.58;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    const isSecondHalf = code >= 0xdc00 && code < 0xe000 && i > 0 && text.codePointAt(i - 1)! > 0xffff;
+    if (!isSecondHalf) width += code > 0x2e7f ? 1 : 0.58;
+  }
   return width * size;
 }

@@ -10,17 +10,25 @@ export type Part = Html | string | number | undefined | readonly Part[];
 
 /** Characters of one text at the most. */
 const LONGEST = 2000;
+/** What a text is mostly made of: nothing to escape. */
+const PLAIN = /^[\w .,:()/%=+-]{0,100}$/;
 const ESCAPES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 
 /** Markup with values between; whatever a value says, it is text and never markup. */
 export function html(strings: TemplateStringsArray, ...values: readonly Part[]): Html {
-  return { markup: strings.map((text, i) => text + (i < values.length ? markupOf(values[i]) : '')).join('') };
+  let markup = strings[0]!;
+  for (let i = 0; i < values.length; i++) markup += markupOf(values[i]) + strings[i + 1]!;
+  return { markup };
 }
 
 function markupOf(part: Part): string {
   if (part === undefined) return '';
-  if (typeof part === 'string' || typeof part === 'number') return printable(String(part), LONGEST).replace(/[&<>"']/g, (character) => ESCAPES[character]!);
-  return 'markup' in part ? part.markup : part.map(markupOf).join('');
+  if (typeof part === 'number') return String(part);
+  if (typeof part === 'string') return PLAIN.test(part) ? part : printable(part, LONGEST).replace(/[&<>"']/g, (character) => ESCAPES[character]!);
+  if ('markup' in part) return part.markup;
+  let markup = '';
+  for (const each of part) markup += markupOf(each);
+  return markup;
 }
 
 /** A table that scrolls on its own where it is wider than the page; the first column is text, the others numbers. */

@@ -1,4 +1,3 @@
-import { curveLinear, curveStepAfter, curveStepBefore, line } from 'd3-shape';
 import { pathOf, pixels, type Axes } from './axes.js';
 import { html, type Html } from './html.js';
 
@@ -10,21 +9,46 @@ export interface Point {
   readonly high?: number;
 }
 
-const CURVES = { linear: curveLinear, 'step-after': curveStepAfter, 'step-before': curveStepBefore } as const;
-
-/** How a line goes on between two points. */
-export type Interpolation = keyof typeof CURVES;
+/** How a line goes on between two points: straight, or level until the next or from the last on. */
+export type Interpolation = 'linear' | 'step-after' | 'step-before';
 
 /** Dashes of what a line is held against. */
 export const GUIDE = [4, 4] as const;
 
 /** A line through points, in their order; it ends and begins anew where there is no place for one. */
-export function lineMark({ x, y }: Axes, points: readonly Point[], { color, dash = [1, 0], interpolate = 'linear' }: { readonly color: string; readonly dash?: readonly number[]; readonly interpolate?: Interpolation }): Html {
-  const path = line()
-    .defined(([px, py]) => Number.isFinite(px) && Number.isFinite(py))
-    .curve(CURVES[interpolate])
-    .digits(1);
-  return pathOf([path(points.map((point) => [x(point.x), y(point.y)])) ?? ''], html`stroke="${color}" stroke-width="1.75"${dash[1] === 0 ? undefined : html` stroke-dasharray="${dash.join(' ')}"`}`);
+export function lineMark(axes: Axes, points: readonly Point[], { color, dash = [1, 0], interpolate = 'linear' }: { readonly color: string; readonly dash?: readonly number[]; readonly interpolate?: Interpolation }): Html {
+  return pathOf([courseOf(axes, points, interpolate)], html`stroke="${color}" stroke-width="1.75"${dash[1] === 0 ? undefined : html` stroke-dasharray="${dash.join(' ')}"`}`);
+}
+
+/** The course of a line, as a path says it; one that is a single point is closed, so that it shows. */
+function courseOf({ x, y }: Axes, points: readonly Point[], interpolate: Interpolation): string {
+  let course = '';
+  let isFirst = true;
+  let isAlone = false;
+  let beforeX = '';
+  let beforeY = '';
+  for (let i = 0; i < points.length; i++) {
+    const point = points[i]!;
+    const px = x(point.x);
+    const py = y(point.y);
+    if (!Number.isFinite(px) || !Number.isFinite(py)) {
+      if (isAlone) course += 'Z';
+      isFirst = true;
+      isAlone = false;
+      continue;
+    }
+    const atX = pixels(px);
+    const atY = pixels(py);
+    if (isFirst) course += `M${atX},${atY}`;
+    else if (interpolate === 'linear') course += `L${atX},${atY}`;
+    else if (interpolate === 'step-after') course += `L${atX},${beforeY}L${atX},${atY}`;
+    else course += `L${beforeX},${atY}L${atX},${atY}`;
+    isAlone = isFirst;
+    isFirst = false;
+    beforeX = atX;
+    beforeY = atY;
+  }
+  return isAlone ? `${course}Z` : course;
 }
 
 /** Points as discs, or as rings. */

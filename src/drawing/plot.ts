@@ -38,14 +38,9 @@ export interface LinePlot {
 
 /** Draws lines, and names them below. */
 export function linePlot({ title, x, y, series, points = false, interpolate = 'linear', guide = [], marked = [] }: LinePlot): Html {
-  const all = series.flatMap((one) => one.points);
   const along = guide.map(([gx, gy]) => ({ x: gx, y: gy }));
-  const axes = axesOf({
-    width: WIDTH,
-    height: HEIGHT,
-    x: { ...x, values: [...all, ...along].map((point) => point.x) },
-    y: { ...y, values: [...all.flatMap((point) => [point.y, point.low ?? point.y, point.high ?? point.y]), ...along.map((point) => point.y)] },
-  });
+  const [xs, ys] = valuesOf([...series.map((one) => one.points), along]);
+  const axes = axesOf({ width: WIDTH, height: HEIGHT, x: { ...x, values: xs }, y: { ...y, values: ys } });
   const chart = svgOf(axes, [
     lineMark(axes, along, { color: 'var(--line)', dash: GUIDE }),
     ...series.map((one, s) => lineMark(axes, one.points, { color: colorOf(s), dash: dashOf(s), interpolate })),
@@ -53,6 +48,22 @@ export function linePlot({ title, x, y, series, points = false, interpolate = 'l
     ...marked.map(({ series: s, ...place }) => pointMarks(axes, [place], { color: colorOf(s), radius: 5.4, ring: 2 })),
   ]);
   return figure(title, chart, series.length > 1 ? series.map(({ name }) => name) : []);
+}
+
+/** All that points say along each axis, their intervals too. */
+export function valuesOf(lines: readonly (readonly Point[])[]): readonly [xs: readonly number[], ys: readonly number[]] {
+  const xs: number[] = [];
+  const ys: number[] = [];
+  for (const points of lines) {
+    for (let i = 0; i < points.length; i++) {
+      const { x, y, low, high } = points[i]!;
+      xs.push(x);
+      ys.push(y);
+      if (low !== undefined) ys.push(low);
+      if (high !== undefined) ys.push(high);
+    }
+  }
+  return [xs, ys];
 }
 
 /** A chart of bars that lie. */

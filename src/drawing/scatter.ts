@@ -1,7 +1,7 @@
 import { axesOf, type Axis } from './axes.js';
 import type { Html } from './html.js';
 import { intervalMarks, lineMark, pointMarks, svgOf, type Interpolation, type Point } from './marks.js';
-import { BAR_STEP, colorOf, figureOf, HEIGHT, WIDTH } from './plot.js';
+import { BAR_STEP, colorOf, figureOf, HEIGHT, valuesOf, WIDTH } from './plot.js';
 
 /** Points that look alike. */
 export interface PointGroup {
@@ -29,14 +29,14 @@ const ASIDE = 'var(--line)';
 /** Draws points, and names their groups below where there are several. */
 export function scatterPlot({ title, x, y, groups, line }: ScatterPlot): Html {
   const shown = groups.filter(({ points }) => points.length > 0);
-  const all = [...shown.flatMap(({ points }) => points), ...(line?.points ?? [])];
+  const [xs, ys] = valuesOf([...shown.map(({ points }) => points), line?.points ?? []]);
   const isNamed = 'map' in y;
   const axes = axesOf({
     width: WIDTH,
     // Few names leave room for points beside each other.
     ...(!isNamed && { height: HEIGHT }),
-    x: { ...x, values: all.map((point) => point.x) },
-    y: isNamed ? { names: y, step: (BAR_STEP * ROW * Math.max(2, y.length)) / y.length } : { ...y, values: all.flatMap((point) => [point.y, point.low ?? point.y, point.high ?? point.y]) },
+    x: { ...x, values: xs },
+    y: isNamed ? { names: y, step: (BAR_STEP * ROW * Math.max(2, y.length)) / y.length } : { ...y, values: ys },
     grid: 'both',
   });
   const chart = svgOf(axes, [

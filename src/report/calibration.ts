@@ -10,7 +10,8 @@ import type { Section } from './section.js';
 /** Groups of rows of a reliability diagram. */
 const GROUPS = 12;
 /** What a logit is as a probability. */
-const AS_PROBABILITY = (logit: number): string => format('.2~p')(1 / (1 + Math.exp(-logit)));
+const asPercent = format('.2~p');
+const AS_PROBABILITY = (logit: number): string => asPercent(1 / (1 + Math.exp(-logit)));
 
 /** Whether predictions are as high as what comes true. */
 export const calibration: Section = {

@@ -1,5 +1,9 @@
+import { curveLinear, curveStepAfter, curveStepBefore, line } from 'd3-shape';
+import { scaleLinear, scaleLog } from 'd3-scale';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { axesOf } from '../../src/drawing/axes.js';
+import { lineMark } from '../../src/drawing/marks.js';
 import { barPlot, linePlot } from '../../src/drawing/plot.js';
 import { scatterPlot } from '../../src/drawing/scatter.js';
 
@@ -20,6 +24,18 @@ describe('a chart', () => {
     expect(path!.match(/M/g)).toHaveLength(2);
     expect(markup.match(/<circle/g)).toHaveLength(4);
     expect(markup).not.toMatch(/NaN|Infinity/);
+  });
+
+  it('has the lines that d3-shape draws, on the scales of d3-scale', () => {
+    const curves = { linear: curveLinear, 'step-after': curveStepAfter, 'step-before': curveStepBefore } as const;
+    const number = fc.oneof(fc.double({ min: -1000, max: 1000, noNaN: true }), fc.constantFrom(NaN, Infinity, 0, 1, 1, 1));
+    fc.assert(fc.property(fc.array(fc.record({ x: number, y: number }), { maxLength: 12 }), fc.constantFrom('linear', 'step-after', 'step-before'), fc.constantFrom('linear', 'log'), (points, interpolate, type) => {
+      const axes = axesOf({ width: 340, height: 235, x: { title: 'x', type, domain: [0.5, 30], values: [] }, y: { title: 'y', domain: [-20, 20], values: [] } });
+      const [x, y] = [(type === 'log' ? scaleLog() : scaleLinear()).domain([0.5, 30]).range([axes.left, axes.right]), scaleLinear().domain([-20, 20]).range([axes.bottom, axes.top])];
+      const placed = points.map((point) => [x(point.x), y(point.y)] as [number, number]);
+      const expected = line().defined(([px, py]) => Number.isFinite(px) && Number.isFinite(py)).curve(curves[interpolate]).digits(1)(placed);
+      expect(/ d="([^"]*)"/.exec(lineMark(axes, points, { color: 'red', interpolate }).markup)![1]).toBe(expected ?? '');
+    }));
   });
 
   it('is drawn of nothing, of one point and of equal ones', () => {
