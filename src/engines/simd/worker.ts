@@ -8,6 +8,13 @@ import { bind, NO_EXCHANGES, type TeamOptions, type TeamTask } from './team.js';
 /** Looks at the command's number this often before it sleeps: a step's worth of other work on the main thread. */
 const SPINS = 20_000;
 
+/** Waits for a command of another number. By itself, since V8 optimizes all of a function that loops for long. */
+function awaitCommand(words: Int32Array, seen: number): void {
+  const { number } = COMMAND;
+  for (let spin = 0; spin < SPINS; spin++) if (Atomics.load(words, number) !== seen) return;
+  while (Atomics.load(words, number) === seen) Atomics.wait(words, number, seen);
+}
+
 // What guard.ts passes.
 const { kernels: loaded, self } = workerData as Pick<TeamOptions, 'kernels'> & { readonly self: number };
 
@@ -18,8 +25,7 @@ parentPort!.once('message', ({ memory, apart, lists, barrier }: TeamTask) => {
 
   Atomics.add(words, COMMAND.ready, 1);
   for (let seen = 0; ; seen++) {
-    for (let spin = 0; spin < SPINS && Atomics.load(words, COMMAND.number) === seen; spin++);
-    while (Atomics.load(words, COMMAND.number) === seen) Atomics.wait(words, COMMAND.number, seen);
+    awaitCommand(words, seen);
     const list = words[COMMAND.list]!;
     if (list < 0) break;
     // Fewer than were asked for, where no more could start.
