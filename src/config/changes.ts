@@ -42,12 +42,23 @@ function membersOf(schema: z.core.$ZodType, value: unknown, byDefault: unknown):
   if (schema instanceof z.core.$ZodLazy) return membersOf(schema._zod.def.getter(), value, byDefault);
   if (schema instanceof z.core.$ZodPipe) return membersOf(schema._zod.def.in, value, byDefault);
   if (schema instanceof z.core.$ZodUnion) {
-    const fitting = schema._zod.def.options.find((option) => z.safeParse(option, value, { jitless: true }).success);
+    const fitting = schema instanceof z.core.$ZodDiscriminatedUnion ? namedMember(schema, value) : schema._zod.def.options.find((option) => fits(option, value));
     return fitting === undefined ? { childOf: () => undefined, byDefault } : membersOf(fitting, value, byDefault);
   }
   if (schema instanceof z.core.$ZodObject) return { childOf: (key) => schema._zod.def.shape[key], byDefault };
   if (schema instanceof z.core.$ZodRecord) return { childOf: () => schema._zod.def.valueType, byDefault };
   return { childOf: () => undefined, byDefault };
+}
+
+/** Whether a value is of an option of a union, by its name alone where it has one: parsing it once more takes as long as the config did. */
+function fits(option: z.core.$ZodType, value: unknown): boolean {
+  return option instanceof z.core.$ZodDiscriminatedUnion ? namedMember(option, value) !== undefined : z.safeParse(option, value, { jitless: true }).success;
+}
+
+/** The member of a union that a parsed value names. */
+function namedMember({ _zod: { def } }: z.core.$ZodDiscriminatedUnion, value: unknown): z.core.$ZodType | undefined {
+  const name = propertyOf(value, def.discriminator) as z.core.util.Primitive; // what members are told apart by
+  return def.options.find((option) => option._zod.propValues?.[def.discriminator]?.has(name));
 }
 
 function propertyOf(value: unknown, key: string): unknown {

@@ -17,7 +17,8 @@ export interface SplitScores extends Predicted {
 export type ScoreFile = Readonly<Record<string, SplitScores>>;
 
 const sums = z.strictObject({ rows: z.number(), positives: z.number(), predicted: z.number() });
-const counts = z.array(z.number());
+/** Thousands of numbers, looked at in a loop: by zod each takes as long as twenty. */
+const counts = z.custom<readonly number[]>((value) => Array.isArray(value) && value.every(Number.isFinite));
 const scoresSchema = z.record(z.string(), z.strictObject({
   step: z.number(),
   spaces: z.record(z.string(), sums.extend({ at: counts, negatives: counts, truths: counts })),
