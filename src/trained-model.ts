@@ -57,7 +57,7 @@ export async function readTrainedModel(path: string, { withOptimizer = false, ra
 }
 
 /** What keeps nothing beside the weights: a model in use is trained no further. */
-const NOTHING_KEPT = { dense: denseOptimizers.schema.parse({ name: sgd.name }), embeddings: embeddingOptimizerSchema.parse({ name: sgd.name }) };
+const keepingNothing = () => ({ dense: denseOptimizers.schema.parse({ name: sgd.name }), embeddings: embeddingOptimizerSchema.parse({ name: sgd.name }) });
 
 /**
  * The model as a program with the weights of its checkpoint, to predict and to evaluate.
@@ -65,7 +65,7 @@ const NOTHING_KEPT = { dense: denseOptimizers.schema.parse({ name: sgd.name }), 
  * @throws UserError where it does not fit the machine
  */
 export function compileTrained({ checkpoint, experiment, format, layout, graph }: TrainedModel, engine: Engine, tell: (notice: string) => void): Program {
-  const plan = { graph, layout, optimizers: NOTHING_KEPT, seed: experiment.seed, isRestored: true };
+  const plan = { graph, layout, optimizers: keepingNothing(), seed: experiment.seed, isRestored: true };
   planSize(plan, engine, vocabularyBytes(format.fields));
   const program = engine.compile(plan, tell);
   try {

@@ -13,7 +13,12 @@ const namedSchema = metricParts.schemaWith({ as: z.string().regex(/^[A-Za-z][A-Z
 export const metricOption = orName(namedSchema, metricParts.names);
 
 /** What is measured where nothing is said. */
-export const defaultMetrics: readonly Metric[] = metricParts.parts.filter(({ isDefault }) => isDefault === true).map(({ name }) => metricOption.parse(name)).map(builtMetric);
+export const defaultMetrics: readonly Metric[] = metricParts.parts.filter(({ isDefault }) => isDefault === true).map(({ name }) => plainMetric(name));
+
+/** A metric as it is where nothing but its name is said. */
+export function plainMetric(name: MetricSpec['name']): Metric {
+  return builtMetric(namedSchema.parse({ name }));
+}
 
 /** A metric by what the YAML says of it. */
 export function builtMetric({ as, ...spec }: z.output<typeof metricOption>): Metric {

@@ -1,7 +1,7 @@
 import { ece } from './ece.js';
 import { logLoss } from './log-loss.js';
 import type { Metric, TableRow } from './metric.js';
-import { builtMetric, metricOption } from './metrics.js';
+import { plainMetric } from './metrics.js';
 import { pcoc } from './pcoc.js';
 import { sumOf, type Scores } from './scores.js';
 import type { Space } from './spaces.js';
@@ -27,13 +27,14 @@ export interface CalibrationReport {
 }
 
 /** What tells whether probabilities are right; the bins of the last are those of a reliability diagram. */
-const CALIBRATION_METRICS: readonly Metric[] = [logLoss, pcoc, ece].map(({ name }) => builtMetric(metricOption.parse(name)));
+const CALIBRATION_METRICS = [logLoss.name, pcoc.name, ece.name];
 
 /** What its calibrator does to a space; nothing where it has none. */
 export function measureCalibration(space: Space, scores: (space: Space) => Scores): Pick<SpaceReport, 'calibration'> {
   const { calibrator, ...raw } = space;
   if (calibrator === undefined) return {};
-  const measured = (each: Space): SpaceReport => measure(each, { metrics: CALIBRATION_METRICS }, scores(each));
+  const metrics = CALIBRATION_METRICS.map(plainMetric);
+  const measured = (each: Space): SpaceReport => measure(each, { metrics }, scores(each));
   return { calibration: { method: calibrator.method, before: measured(raw), after: measured(space) } };
 }
 
