@@ -91,8 +91,13 @@ export function pathOf(parts: readonly string[], look: Html): Html {
 
 /** A number of pixels as it is written: a tenth is enough. */
 export function pixels(value: number): string {
-  return String(Math.round(value * 10) / 10);
+  const tenths = Math.round(value * 10);
+  return tenths >= 0 && tenths < MOST_TENTHS ? (written[tenths] ??= String(tenths / 10)) : String(tenths / 10);
 }
+
+/** Numbers of pixels within a chart come again and again, by tenths: writing one takes longer than all else of it. */
+const MOST_TENTHS = 4000;
+const written = new Array<string | undefined>(MOST_TENTHS);
 
 /** A name as rows have room for it. */
 export function fitting(name: string): string {

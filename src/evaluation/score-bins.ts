@@ -28,7 +28,6 @@ export interface ScoreBins extends ScoreSums {
 /** Counts the rows of a classification in bins of predictions: the same in whatever order they come. */
 export function binScores(scores: Scores): ScoreBins {
   const { negatives, positives } = scores.ranked();
-  const floatOf = floatReader();
   const bins: { readonly [Each in 'at' | 'negatives' | 'truths']: number[] } = { at: [], negatives: [], truths: [] };
   let n = 0;
   let p = 0;
@@ -65,13 +64,15 @@ function endOf(bin: number): number {
   return (ends[place] ||= foundEnd(bin));
 }
 
+const floatOf = floatReader();
+const near = new Uint32Array(1);
+const nearFloat = new Float32Array(near.buffer);
+
 function foundEnd(bin: number): number {
-  const key = new Uint32Array(1);
-  new Float32Array(key.buffer)[0] = 1 / (1 + Math.exp(-(bin + 1) / BINS_PER_UNIT));
-  orderBits(key);
-  const floatOf = floatReader();
+  nearFloat[0] = 1 / (1 + Math.exp(-(bin + 1) / BINS_PER_UNIT));
+  orderBits(near);
   // One or two keys away, as that was rounded.
-  let end = key[0]!;
+  let end = near[0]!;
   while (binOf(floatOf(end - 1)) > bin) end--;
   while (binOf(floatOf(end)) <= bin) end++;
   return end;
@@ -85,9 +86,9 @@ export function sumScores(scores: Scores): ScoreSums {
 /** The number of the bin of a prediction. */
 function binOf(prediction: number): number {
   // A model that divides one probability by another may predict more than 1.
-  const bounded = Math.max(0, Math.min(1, prediction));
+  const bounded = prediction < 0 ? 0 : prediction > 1 ? 1 : prediction;
   const bin = Math.floor(BINS_PER_UNIT * (Math.log(bounded) - Math.log1p(-bounded)));
-  return Math.max(FIRST, Math.min(FIRST + COUNT - 1, bin));
+  return bin < FIRST ? FIRST : bin < FIRST + COUNT ? bin : FIRST + COUNT - 1;
 }
 
 /** The prediction in the middle of a bin. */

@@ -13,8 +13,13 @@ interface Downward {
   readonly negatives: Float64Array;
 }
 
+/** Four curves ask for the same ones. */
+const found = new WeakMap<ScoreBins, Downward>();
+
 // Here and below: plain loops, since a page is drawn once, in code that V8 has not compiled.
 function downward(bins: ScoreBins): Downward {
+  const known = found.get(bins);
+  if (known !== undefined) return known;
   const { length } = bins.at;
   const [rows, positives, negatives] = [new Float64Array(length + 1), new Float64Array(length + 1), new Float64Array(length + 1)];
   for (let i = 0; i < length; i++) {
@@ -23,7 +28,9 @@ function downward(bins: ScoreBins): Downward {
     positives[i + 1] = positives[i]! + bins.truths[bin]!;
     rows[i + 1] = negatives[i + 1]! + positives[i + 1]!;
   }
-  return { rows, positives, negatives };
+  const all = { rows, positives, negatives };
+  found.set(bins, all);
+  return all;
 }
 
 /** Numbers over one number. */
