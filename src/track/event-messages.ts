@@ -38,22 +38,26 @@ export function histogramsEvent(seconds: number, step: number, histograms: Reado
 }
 
 function histogram({ rows, predicted, at, negatives, truths }: ScoreBins): Message {
-  const counts = new Map<number, number>();
-  let squares = 0;
-  for (const [i, bin] of at.entries()) {
-    const count = negatives[i]! + truths[i]!;
-    const bucket = Math.floor(bin / COARSE);
-    counts.set(bucket, (counts.get(bucket) ?? 0) + count);
-    squares += count * middleOf(bin) ** 2;
-  }
   // A bucket reaches from the limit before it to its own: empty ones between keep others from reaching over them.
   const [first, last] = [Math.floor(at[0]! / COARSE), Math.floor(at.at(-1)! / COARSE)];
-  const buckets = Array.from({ length: last - first + 1 }, (_, i) => first + i);
+  const limits = new Float64Array(last - first + 1);
+  for (let i = 0; i < limits.length; i++) limits[i] = 1 / (1 + Math.exp((-(first + i + 1) * COARSE) / BINS_PER_UNIT));
+  const counts = new Float64Array(limits.length);
+  let squares = 0;
+  for (let i = 0; i < at.length; i++) {
+    const count = negatives[i]! + truths[i]!;
+    counts[Math.floor(at[i]! / COARSE) - first]! += count;
+    squares += count * middleOf(at[i]!) ** 2;
+  }
   const written = message();
   for (const [i, value] of [middleOf(at[0]!), middleOf(at.at(-1)!), rows, predicted, squares].entries()) doubleField(written, i + 1, value);
-  const packed = (field: number, values: readonly number[]): Message => bytesField(written, field, values.reduce((writer, value) => writer.double(value), message()));
-  packed(6, buckets.map((bucket) => 1 / (1 + Math.exp((-(bucket + 1) * COARSE) / BINS_PER_UNIT))));
-  return packed(7, buckets.map((bucket) => counts.get(bucket) ?? 0));
+  const packed = (field: number, values: Float64Array): Message => {
+    const all = message();
+    for (let i = 0; i < values.length; i++) all.double(values[i]!);
+    return bytesField(written, field, all);
+  };
+  packed(6, limits);
+  return packed(7, counts);
 }
 
 /** What a run was asked for, for the plugin that compares runs by it. */
