@@ -18,7 +18,7 @@ import { BY, planWith, withGroups } from '../support/within-groups.js';
 
 /** Groups have rows of several processes, and of a batch of three rows some processes have none. */
 const WORK: Workload = { name: 'mmoe', batchRows: 250, width: 6, numbers: ['D0', 'D1'], model: { name: 'mmoe', experts: { count: 3, hidden: [10], dropout: 0.2 }, tower: { hidden: [9], activation: 'tanh' } } };
-const within = losses.parts.flatMap(({ name, options }) => ('by' in options ? [name] : []));
+const within = losses.parts.flatMap(({ name, options }) => ('by' in options() ? [name] : []));
 
 function trainingWith(loss: object, steps: number, step: StepPlan = {}, smallest = 117, work = WORK): Training {
   const { plan, batches, evaluated, ...training } = trainingOf(work, step, steps, smallest);

@@ -68,7 +68,7 @@ const out = (g: GraphBuilder, input: Value, name: string): Value => g.linear(inp
 const computed = (g: GraphBuilder, input: Value, name: string): Value => g.activation(g.linear(input, 1, name), 'sigmoid', name);
 
 /** Every loss of a task, with its options as they are and with others. */
-const TASK_LOSSES = [...losses.parts.map(({ name, options }) => ({ name, ...('by' in options && { by: 'user' }) })), { name: 'cross-entropy', smoothing: 0.1 }, { name: 'focal', gamma: 0.7, alpha: 0.3 }].map((spec): readonly [string, LossCase] => [
+const TASK_LOSSES = [...losses.parts.map(({ name, options }) => ({ name, ...('by' in options() && { by: 'user' }) })), { name: 'cross-entropy', smoothing: 0.1 }, { name: 'focal', gamma: 0.7, alpha: 0.3 }].map((spec): readonly [string, LossCase] => [
   `of the task's loss ${JSON.stringify(spec)}`,
   (g, input, label, to) => {
     const loss = withGroups(losses.build(losses.schema.parse(spec)), () => groupsOf(g));

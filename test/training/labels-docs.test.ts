@@ -48,7 +48,7 @@ describe('docs/labels.md', () => {
 
   it('tells of every key of a task and of a condition, and of every choice', () => {
     const keys = [...Object.keys(taskOptions.shape), ...Object.keys((conditionSchema as unknown as { readonly shape: object }).shape)];
-    const ofLosses = losses.parts.flatMap(({ name, options }) => [name, ...Object.keys(options)]);
+    const ofLosses = losses.parts.flatMap(({ name, options }) => [name, ...Object.keys(options())]);
     for (const word of [...keys, ...ofLosses, ...MISSING, ...VIOLATIONS]) expect(page).toMatch(new RegExp(`\`${word}\`|\\b${word}:`));
   });
 });

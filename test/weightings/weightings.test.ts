@@ -39,7 +39,7 @@ for (const { name, options } of weightings.parts) {
 
   describe(`the weighting ${name}`, () => {
     it('has an odd value tried for each of its options', () => {
-      expect(Object.keys(odd).sort()).toEqual(Object.keys(options).sort());
+      expect(Object.keys(odd).sort()).toEqual(Object.keys(options()).sort());
     });
 
     it.each(Object.entries(odd))('obeys its option %s', (option, value) => {
@@ -117,7 +117,7 @@ for (const { name, options } of weightings.parts) {
         const order = [2, 0, 1];
         const moved = { scales: order.map((i) => TOY.scales[i]!), points: order.map((i) => TOY.points[i]!) };
         // The target is the first term unless it is named.
-        const named = 'target' in options ? { target: 'term1' } : {};
+        const named = 'target' in options() ? { target: 'term1' } : {};
         const plain = weightsOf(runToy(built(name, named), TOY, 30));
         weightsOf(runToy(built(name, named), moved, 30)).forEach((weights, step) =>
           order.forEach((i, at) => expect(weights[at]).toBeCloseTo(plain[step]![i]!, 8)),
@@ -161,9 +161,9 @@ describe('every weighting that needs the Gramian', () => {
 
   for (const { name, options } of weightings.parts) {
     if (built(name).needs !== 'gramian') continue;
-    const variants = [{}, CLAIMS[name].odd, ...('normalization' in options ? ['l2', 'loss+'].map((normalization) => ({ normalization })) : [])]
+    const variants = [{}, CLAIMS[name].odd, ...('normalization' in options() ? ['l2', 'loss+'].map((normalization) => ({ normalization })) : [])]
       // The odd target is a term of the toy.
-      .map((variant) => ({ ...variant, ...('target' in options ? { target: 'a0' } : {}) }));
+      .map((variant) => ({ ...variant, ...('target' in options() ? { target: 'a0' } : {}) }));
 
     it.each(gramians)(`${name} has finite weights for gradients that are %s, %i of them`, (_what, terms, gramian) => {
       for (const variant of variants) {
