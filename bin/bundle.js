@@ -37,7 +37,7 @@ export async function bundle(out) {
 
 /**
  * Joins modules below `out`, by name, and all that they import, in a folder of it; gives the files.
- * @param change what is made of each module's code before
+ * @param change what is made of each file's code in the end
  */
 async function joinModules(out, name, modules, options, change = (code) => code) {
   const folder = join(out, name);
@@ -49,7 +49,10 @@ async function joinModules(out, name, modules, options, change = (code) => code)
       if (/node_modules.fdir.dist.index\.mjs$/.test(id)) return withoutMatcher(code, id);
       if (id.includes('node_modules')) return null;
       if (/import\.meta\.(dirname|filename)/.test(code)) throw new Error(`${id}: ask for import.meta.url, which is right in a bundle too`);
-      return change(code, () => this.parse(code)).replaceAll('import.meta.url', `new URL(${JSON.stringify(slashed(relative(folder, id)))}, import.meta.url).href`);
+      return code.replaceAll('import.meta.url', `new URL(${JSON.stringify(slashed(relative(folder, id)))}, import.meta.url).href`);
+    },
+    renderChunk(code) {
+      return change(code, () => this.parse(code));
     },
   };
   const input = Object.fromEntries(Object.entries(modules).map(([entry, module]) => [entry, join(out, `${module}.js`)]));
@@ -61,13 +64,13 @@ async function joinModules(out, name, modules, options, change = (code) => code)
   return output;
 }
 
-/** Modules that are found at run time are left to `importModule`, which src/cli/start.ts passes. */
+/** What is still imported by the files that come out, as Node's own modules and those that are found at run time, is left to `importModule`, which src/cli/start.ts passes. */
 function withImportModule(code, parse) {
   if (!code.includes('import(')) return code;
   const places = [];
   const visit = (node) => {
     if (node === null || typeof node !== 'object') return;
-    if (node.type === 'ImportExpression' && node.source.type !== 'Literal') places.push(node.start);
+    if (node.type === 'ImportExpression') places.push(node.start);
     for (const part of Object.values(node)) visit(part);
   };
   visit(parse());

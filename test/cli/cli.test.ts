@@ -7,6 +7,7 @@ import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { parse } from 'yaml';
 import { experimentSchema } from '../../src/config/experiment.js';
 import { models } from '../../src/models/models.js';
+import { packageCommit } from '../../src/runs/package-version.js';
 import { BIN, mtl } from '../support/mtl.js';
 import { scratchFolder } from '../support/scratch.js';
 
@@ -44,7 +45,7 @@ describe('mtl train', () => {
     expect(readFileSync(join(run, 'results.csv'), 'utf8')).toMatch(/^epoch,step,split,isBest,train\.loss,.*ctcvr\.auc.*\n1,6,valid,(.|\n)*,test,(.|\n)*\n$/);
     const events = readFileSync(join(run, 'log.jsonl'), 'utf8').trimEnd().split('\n').map((line) => (JSON.parse(line) as { event: string }).event);
     expect(events).toEqual(['start', 'epoch', 'epoch', 'end']);
-    expect(JSON.parse(readFileSync(join(run, 'environment.json'), 'utf8'))).toMatchObject({ mtl: expect.any(String) as string, engine: { name: 'simd' } });
+    expect(JSON.parse(readFileSync(join(run, 'environment.json'), 'utf8'))).toMatchObject({ mtl: expect.any(String) as string, commit: await packageCommit(), engine: { name: 'simd' } });
   });
 
   it('with --json prints one object on stdout, and eval finds the same numbers to the last digit', async () => {
