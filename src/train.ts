@@ -14,7 +14,7 @@ import { createCalibration } from './evaluation/calibration/calibration.js';
 import { measuredSpaces } from './evaluation/measured-spaces.js';
 import { layoutOf, vocabularyBytes } from './features/feature-types.js';
 import { buildModel, lookupsOf } from './models/models.js';
-import { readBest } from './runs/calibrated-spaces.js';
+import { restoreBest } from './runs/calibrated-spaces.js';
 import { ALONE } from './peers.js';
 import { openSharedRun, type RunRequest } from './runs/open-shared-run.js';
 import { openSaver, type Saver } from './runs/saver.js';
@@ -100,10 +100,10 @@ async function trainOn(engine: Engine, { experiment, source }: LoadedConfig, { p
     await saver.now();
     saver = undefined;
 
-    const best = await readBest(folder, what.spaces);
-    program.restore(best.program);
-    const valid = validSet && experiment.calibration && (await measured(validSet, best.spaces));
-    Object.assign(metrics, await log.results(loop, { valid, test: testSet && (await measured(testSet, best.spaces)) }));
+    // The newest weights need not be read again: they are there, however large.
+    const spaces = loop.bestStep === loop.step ? calibration.calibrated() : await restoreBest(folder, program, what.spaces);
+    const valid = validSet && experiment.calibration && (await measured(validSet, spaces));
+    Object.assign(metrics, await log.results(loop, { valid, test: testSet && (await measured(testSet, spaces)) }));
     nonsense.results(metrics);
     return await finish(end);
   } catch (error) {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { calibrationState, withCalibrators } from '../evaluation/calibration/calibration.js';
+import type { Program } from '../engines/engine.js';
 import type { Space } from '../evaluation/spaces.js';
 import { userError } from '../errors.js';
 import { findCheckpoint, readCheckpoint, type Checkpoint } from './checkpoint.js';
@@ -19,9 +20,14 @@ export function calibratedSpaces(spaces: readonly Space[], { program, sections }
   throw userError('checkpoint', { where: folder, message: found, fix: "take one of a step at which valid was measured, as checkpoints/best, or --raw for what the model predicts itself" });
 }
 
-/** The best weights of a run, without the optimizer's state, and spaces as they are calibrated for them. */
-export async function readBest(run: string, spaces: readonly Space[]): Promise<{ readonly program: Checkpoint['program']; readonly spaces: readonly Space[] }> {
+/**
+ * Gives a program the best weights of a run, without the optimizer's state.
+ * @returns spaces as they are calibrated for them
+ * @throws UserError (checkpoint)
+ */
+export async function restoreBest(run: string, program: Pick<Program, 'restore'>, spaces: readonly Space[]): Promise<readonly Space[]> {
   const folder = findCheckpoint(run);
-  const checkpoint = await readCheckpoint(folder, false);
-  return { program: checkpoint.program, spaces: calibratedSpaces(spaces, checkpoint, folder) };
+  const best = await readCheckpoint(folder, false);
+  program.restore(best.program);
+  return calibratedSpaces(spaces, best, folder);
 }

@@ -24,6 +24,8 @@ export interface Calibration {
    * @param step optimizer steps behind the weights
    */
   fitted<Found extends WithScores>(found: Found, step: number): Found;
+  /** The spaces as they are calibrated for the weights that it was last fitted to. */
+  calibrated(): readonly Space[];
 }
 
 /** What was found of some rows, with those of each space. */
@@ -45,7 +47,7 @@ export interface CalibrationOptions {
  * @param tell told of spaces that cannot be calibrated, each once
  */
 export function createCalibration({ section, spaces, stateOf }: CalibrationOptions, tell: (notice: string) => void): Calibration {
-  if (section === undefined) return { fitted: (found) => found };
+  if (section === undefined) return { fitted: (found) => found, calibrated: () => spaces };
   const state = stateOf(calibrationState, () => ({ step: 0, calibrators: {} }));
   const told = new Set<string>();
   return {
@@ -61,6 +63,7 @@ export function createCalibration({ section, spaces, stateOf }: CalibrationOptio
       Object.assign(state, { step, calibrators });
       return found;
     },
+    calibrated: () => withCalibrators(spaces, state.calibrators),
   };
 }
 
