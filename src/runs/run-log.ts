@@ -120,7 +120,7 @@ export async function openRunLog(run: string, { source, config, overrides, engin
   const rejectsPath = isNew ? finalRejectsPath : join(run, `.${REJECTS}.tmp`);
   if (isNew) {
     // What a run without a checkpoint left, which starts anew.
-    for (const path of [resultsPath, finalRejectsPath, metricsPath, summaryPath, scoresPath]) await onDisk(path, () => rm(path, { force: true }));
+    for (const path of [resultsPath, finalRejectsPath, metricsPath, summaryPath, scoresPath]) if (existsSync(path)) await onDisk(path, () => rm(path));
     await writeFileAtomic(join(run, SOURCE), source);
     await atOnce([
       writeFileAtomic(resolvedPath, config),
