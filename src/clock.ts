@@ -3,7 +3,7 @@ export function wallClockMs(): number {
   return Date.now();
 }
 
-/** Milliseconds on a clock that never goes back, for durations. Node loads all that measures it before it gives `performance`, some milliseconds. */
+/** Milliseconds on a clock that never goes back, for durations; not by `performance`, whose code takes Node some milliseconds to load. */
 export function monotonicMs(): number {
   return Number(process.hrtime.bigint()) / 1e6;
 }

@@ -9,8 +9,8 @@ import type { Section } from './section.js';
 
 /** Groups of rows of a reliability diagram. */
 const GROUPS = 12;
-/** What a logit is as a probability. */
 const asPercent = format('.2~p');
+/** What a logit is as a probability. */
 const AS_PROBABILITY = (logit: number): string => asPercent(1 / (1 + Math.exp(-logit)));
 
 /** Whether predictions are as high as what comes true. */
