@@ -1,5 +1,5 @@
 // Everything that the engine calls.
-export { barrier, join, releaseTables } from './team';
+export { barrier, has, join, releaseTables, shareBegin, shareEnd, slotBegin, slotEnd, take } from './team';
 
 /** Where memory is free: what lies below belongs to the module. */
 export function heapBase(): usize {

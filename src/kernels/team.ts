@@ -11,16 +11,34 @@ export function join(self: i32, count: i32, barrier: usize): void {
   barrierAt = barrier;
 }
 
-/** Start of this worker's share of `count` items that are handed out `unit` at a time. */
+/** First of `units` that a worker gets: in 64 bits, since units times workers exceed 32. */
+// @ts-ignore: decorator
+@inline
+function firstUnit(units: i64, worker: i32): i64 {
+  return (units * worker) / threads;
+}
+
+// @ts-ignore: decorator
+@inline
+function firstItem(count: i32, unit: i32, worker: i32): i32 {
+  const items = <i64><u32>count;
+  return <i32>min(items, firstUnit((items + unit - 1) / unit, worker) * unit);
+}
+
+// @ts-ignore: decorator
+@inline
+function firstColumn(columns: i32, slot: i32, slots: i32, worker: i32): i32 {
+  return <i32>min<i64>(columns, max<i64>(0, firstUnit(slots, worker) - slot) * 16);
+}
+
+/** Start of this worker's share of `count` items, an unsigned number, that are handed out `unit` at a time. */
 export function shareBegin(count: i32, unit: i32): i32 {
-  const units = (count + unit - 1) / unit;
-  return min(count, ((units * thread) / threads) * unit);
+  return firstItem(count, unit, thread);
 }
 
 /** End of this worker's share. */
 export function shareEnd(count: i32, unit: i32): i32 {
-  const units = (count + unit - 1) / unit;
-  return min(count, ((units * (thread + 1)) / threads) * unit);
+  return firstItem(count, unit, thread + 1);
 }
 
 let isMine: bool = false;
@@ -43,12 +61,12 @@ export function releaseTables(claims: usize, count: i32): void {
 
 /** First column of this worker's among `columns` whose cache lines are numbers `slot` and up of `slots`. */
 export function slotBegin(columns: i32, slot: i32, slots: i32): i32 {
-  return min(columns, max(0, (slots * thread) / threads - slot) * 16);
+  return firstColumn(columns, slot, slots, thread);
 }
 
 /** The end of them. */
 export function slotEnd(columns: i32, slot: i32, slots: i32): i32 {
-  return min(columns, max(0, (slots * (thread + 1)) / threads - slot) * 16);
+  return firstColumn(columns, slot, slots, thread + 1);
 }
 
 /** Whether this worker does what only one may do. */

@@ -4,8 +4,8 @@ import type { Exchanges } from './kernels.js';
 type Signatures = typeof SIGNATURES;
 /** A rule of an optimizer has two kernels, which are named after it: for dense weights, in any shares or tensor by tensor, and for tables. */
 type RuleKernel = Extract<keyof Signatures, `${string}Dense` | `${string}Tensor` | `${string}Table`>;
-/** What starts and ends a list, and what other kernels tell, stands in no list. */
-type OwnKernel = 'barrier' | 'join' | 'noteNotFinite';
+/** What starts and ends a list, how workers share what it does, and what other kernels tell, stands in no list. */
+type OwnKernel = 'barrier' | 'has' | 'join' | 'noteNotFinite' | 'shareBegin' | 'shareEnd' | 'slotBegin' | 'slotEnd' | 'take';
 export type KernelName = Exclude<keyof Signatures, OwnKernel>;
 /** What does its part of a batch that several processes have parts of. */
 export type TogetherKernel = 'batchSums' | 'batchSumTogether' | 'countRows' | 'ownRows' | 'normaliseGradientSums' | 'normaliseGradientTogether' | 'normaliseSquares' | 'normaliseSums' | 'normaliseTogether';

@@ -1,21 +1,18 @@
-/** Which worker a thread is, of how many. */
-export interface Shares {
-  self: number;
-  threads: number;
+import type { Kernels } from './kernels.js';
+
+/** What a worker has of a whole: from `begin` to before `end`. */
+export interface Share {
+  readonly begin: number;
+  readonly end: number;
 }
 
-/** A worker's share of things that are handed out so many at a time: as in kernels/team.ts. */
-export function shareOf(count: number, unit: number, { self, threads }: Shares): { readonly begin: number; readonly end: number } {
-  const units = Math.ceil(count / unit);
-  const beginOf = (worker: number): number => Math.min(count, Math.floor((units * worker) / threads) * unit);
-  return { begin: beginOf(self), end: beginOf(self + 1) };
+/** Computes this worker's share of `count` items, below 2³², that are handed out `unit` at a time, as all kernels of its instance do. */
+export function shareOf({ shareBegin, shareEnd }: Kernels, count: number, unit: number): Share {
+  // WebAssembly returns numbers with a sign.
+  return { begin: shareBegin(count, unit) >>> 0, end: shareEnd(count, unit) >>> 0 };
 }
 
-/** Columns of a cache line. */
-const LINE = 16;
-
-/** A worker's among columns whose cache lines are numbers `slot` and up of `slots`: as in kernels/team.ts. */
-export function columnsOf(columns: number, slot: number, slots: number, { self, threads }: Shares): { readonly begin: number; readonly end: number } {
-  const beginOf = (worker: number): number => Math.min(columns, Math.max(0, Math.floor((slots * worker) / threads) - slot) * LINE);
-  return { begin: beginOf(self), end: beginOf(self + 1) };
+/** Computes this worker's columns among those whose cache lines are numbers `slot` and up of `slots`. */
+export function columnsOf({ slotBegin, slotEnd }: Kernels, columns: number, slot: number, slots: number): Share {
+  return { begin: slotBegin(columns, slot, slots), end: slotEnd(columns, slot, slots) };
 }

@@ -3,7 +3,7 @@ import { APART, rowsAt, type Apart } from './apart.js';
 import { CONSTANT_WORDS, WORD } from './arena.js';
 import { SIGNATURES } from './kernel-signatures.js';
 import type { Kernels } from './kernels.js';
-import { shareOf, type Shares } from './shares.js';
+import { shareOf } from './shares.js';
 
 type Signatures = typeof SIGNATURES;
 /** Kernels that read or write rows of tables. */
@@ -27,7 +27,6 @@ const PAGE_BYTES = 65_536;
  */
 export function stagedKernels(kernels: Kernels, memory: WebAssembly.Memory, apart: readonly Apart[], createStage: () => Stage): Kernels {
   if (apart.length === 0) return kernels;
-  const shares: Shares = { self: 0, threads: 1 };
   const main = new Float32Array(memory.buffer);
   const words = new Uint32Array(memory.buffer);
   const wordAt = (at: number): number => words[at / WORD]!;
@@ -61,7 +60,7 @@ export function stagedKernels(kernels: Kernels, memory: WebAssembly.Memory, apar
 
   /** Brings rows of a table to `staged`, works on them, and takes them back, some at a time. */
   const inChunks = (table: number, stride: number, count: number, rowOf: (i: number) => number, staged: number, work: (first: number, rows: number) => void): number => {
-    const { begin: from, end } = shareOf(count, 1, shares);
+    const { begin: from, end } = shareOf(kernels, count, 1);
     const { floats: rows, first } = rowsAt(table, main, apart);
     for (let chunk = from; chunk < end; chunk += CHUNK) {
       const size = Math.min(CHUNK, end - chunk);
@@ -102,7 +101,7 @@ export function stagedKernels(kernels: Kernels, memory: WebAssembly.Memory, apar
     lookup: (...args) => {
       const [ids, table, stride, width, y, ldy, rows] = args as [number, number, number, number, number, number, number];
       const { floats: from, first } = rowsAt(table, main, apart);
-      const { begin: b0, end } = shareOf(rows, 4, shares);
+      const { begin: b0, end } = shareOf(kernels, rows, 4);
       for (let b = b0; b < end; b++) copy(from, first + wordAt(ids + b * WORD) * stride, main, y / WORD + b * ldy, width);
       return 0;
     },
@@ -112,7 +111,7 @@ export function stagedKernels(kernels: Kernels, memory: WebAssembly.Memory, apar
       // Bags make the memory grow.
       const [now, nowWords] = [new Float32Array(memory.buffer), new Uint32Array(memory.buffer)];
       const [ids, factors] = [wordAt(bag), wordAt(bag + WORD)];
-      const { begin: b0, end } = shareOf(rows, 4, shares);
+      const { begin: b0, end } = shareOf(kernels, rows, 4);
       for (let b = b0; b < end; b++) {
         const [item, stop] = [wordAt(offsets + b * WORD), wordAt(offsets + (b + 1) * WORD)];
         const items = stop - item;
@@ -154,9 +153,5 @@ export function stagedKernels(kernels: Kernels, memory: WebAssembly.Memory, apar
     const either: Kernel = (...args) => (args[tableAt]! >= APART ? kernel(...args) : within(...args));
     return [name, either] as const;
   });
-  const join: Kernel = (...args) => {
-    [shares.self, shares.threads] = args as [number, number, number];
-    return kernels.join(...args);
-  };
-  return { ...kernels, ...Object.fromEntries(chosen), join };
+  return { ...kernels, ...Object.fromEntries(chosen) };
 }

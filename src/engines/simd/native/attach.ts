@@ -1,7 +1,5 @@
 import type { Apart } from '../apart.js';
 import type { Kernels } from '../kernels.js';
-import type { Shares } from '../shares.js';
-import type { Native } from './native.js';
 import { nativeProducts, type NativeProducts } from './products.js';
 import { nativeNorms, type NativeNorms } from './norms.js';
 import { reachOf } from './reach.js';
@@ -28,12 +26,5 @@ export function attach(kernels: Kernels, addon: Addon, family: string, memory: W
   const reach = reachOf(memory);
   const addresses = [{ at: 0, address: addon.addressOf(bytes), bytes: bytes.byteLength }, ...apart.map(({ at, floats }) => ({ at, address: addon.addressOf(floats), bytes: floats.byteLength }))];
   for (const { floats } of apart) addon.useHugePages(floats);
-  const shares: Shares = { self: 0, threads: 1 };
-  const own = {
-    join(worker, count, barrier) {
-      [shares.self, shares.threads] = [worker, count];
-      return kernels.join(worker, count, barrier);
-    },
-  } satisfies Native;
-  return { ...kernels, ...own, ...nativeProducts(kernels, native, reach, shares), ...nativeNorms(kernels, native, reach, shares), ...nativeRows(kernels, native, reach, shares, addresses) };
+  return { ...kernels, ...nativeProducts(kernels, native, reach), ...nativeNorms(kernels, native, reach), ...nativeRows(kernels, native, reach, addresses) };
 }

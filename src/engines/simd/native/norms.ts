@@ -1,5 +1,5 @@
 import type { Kernels } from '../kernels.js';
-import { columnsOf, type Shares } from '../shares.js';
+import { columnsOf } from '../shares.js';
 import type { Native } from './native.js';
 import type { Reach } from './reach.js';
 
@@ -16,11 +16,11 @@ const FEWEST_ROWS = 32;
 const STATISTICS = 6;
 
 /** Batch norms in the place of an instance's. */
-export function nativeNorms(kernels: Kernels, native: NativeNorms, { hold }: Reach, shares: Shares) {
+export function nativeNorms(kernels: Kernels, native: NativeNorms, { hold }: Reach) {
   return {
     normalise(x, ldx, y, ldy, gain, shift, running, statistics, rows, columns, epsilon, momentum, slot, slots) {
       if (rows < FEWEST_ROWS) return kernels.normalise(x, ldx, y, ldy, gain, shift, running, statistics, rows, columns, epsilon, momentum, slot, slots);
-      const { begin, end } = columnsOf(columns, slot, slots, shares);
+      const { begin, end } = columnsOf(kernels, columns, slot, slots);
       if (begin === end) return 0;
       hold(x, rows, ldx, columns);
       hold(y, rows, ldy, columns);
@@ -33,7 +33,7 @@ export function nativeNorms(kernels: Kernels, native: NativeNorms, { hold }: Rea
     },
     normaliseGradient(x, ldx, dy, ldy, gain, statistics, dx, dgain, dshift, rows, columns, accumulate, slot, slots) {
       if (rows < FEWEST_ROWS) return kernels.normaliseGradient(x, ldx, dy, ldy, gain, statistics, dx, dgain, dshift, rows, columns, accumulate, slot, slots);
-      const { begin, end } = columnsOf(columns, slot, slots, shares);
+      const { begin, end } = columnsOf(kernels, columns, slot, slots);
       if (begin === end) return 0;
       hold(x, rows, ldx, columns);
       hold(dy, rows, ldy, columns);

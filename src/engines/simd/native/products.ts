@@ -1,5 +1,5 @@
 import type { Kernels } from '../kernels.js';
-import { shareOf, type Shares } from '../shares.js';
+import { shareOf } from '../shares.js';
 import type { Native } from './native.js';
 import type { Reach } from './reach.js';
 
@@ -23,7 +23,7 @@ const UNIT = 4;
 const [FEWEST_ROWS, MOST_INPUTS] = [8, 8192];
 
 /** Products in the place of an instance's. */
-export function nativeProducts(kernels: Kernels, native: NativeProducts, { hold }: Reach, shares: Shares) {
+export function nativeProducts(kernels: Kernels, native: NativeProducts, { hold }: Reach) {
   const product = (own: Product, other: NativeProducts['gemm']): Product => {
     return (a, lda, panelsAt, bias, c, ldc, rows, k, panels, accumulate) => {
       if (rows < FEWEST_ROWS || k > MOST_INPUTS) return own(a, lda, panelsAt, bias, c, ldc, rows, k, panels, accumulate);
@@ -31,7 +31,7 @@ export function nativeProducts(kernels: Kernels, native: NativeProducts, { hold 
       hold(panelsAt, panels, k * PANEL, k * PANEL);
       hold(bias, 1, 0, bias === 0 ? 0 : panels * PANEL);
       hold(c, rows, ldc, panels * PANEL);
-      const { begin, end } = shareOf(rows, UNIT, shares);
+      const { begin, end } = shareOf(kernels, rows, UNIT);
       other(a, lda, panelsAt, bias, c, ldc, begin, end, k, panels, accumulate);
       return 0;
     };
@@ -42,7 +42,7 @@ export function nativeProducts(kernels: Kernels, native: NativeProducts, { hold 
       hold(x, rows, ldx, k);
       hold(d, rows, ldd, panels * PANEL);
       hold(g, panels, k * PANEL, k * PANEL);
-      const { begin, end } = shareOf(k, UNIT, shares);
+      const { begin, end } = shareOf(kernels, k, UNIT);
       if (other(x, ldx, d, ldd, g, rows, begin, end, k, panels, accumulate) === 0) kernels.noteNotFinite();
       return 0;
     };

@@ -2,7 +2,6 @@ const FLOAT = 4;
 
 /** What is known of the memory that native kernels work on, which look at no address any more. */
 export interface Reach {
-  readonly memory: WebAssembly.Memory;
   /** The words of the part that does not grow. */
   readonly words: Uint32Array;
   /** Makes sure that so many rows lie within the memory, `ld` words from one to the next. @throws RangeError */
@@ -13,7 +12,6 @@ export interface Reach {
 export function reachOf(memory: WebAssembly.Memory): Reach {
   let { byteLength } = memory.buffer;
   return {
-    memory,
     words: new Uint32Array(memory.buffer),
     hold(at, rows, ld, columns) {
       if (rows === 0) return;

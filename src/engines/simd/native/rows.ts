@@ -1,6 +1,6 @@
 import type { TableRule } from '../call-list.js';
 import type { Kernels } from '../kernels.js';
-import { shareOf, type Shares } from '../shares.js';
+import { shareOf } from '../shares.js';
 import type { Native } from './native.js';
 import { outOfBounds, type Reach } from './reach.js';
 
@@ -32,8 +32,7 @@ const CONSTANTS = 12;
  * Lookup, gradients of distinct rows and their updates in the place of an instance's.
  * @param memories those of tables by their addresses in calls, from low to high, with those that they have in this process
  */
-export function nativeRows(kernels: Kernels, native: NativeRows, { memory, words, hold }: Reach, shares: Shares, memories: readonly { readonly at: number; readonly address: number; readonly bytes: number }[]) {
-  const claims = new Int32Array(memory.buffer);
+export function nativeRows(kernels: Kernels, native: NativeRows, { words, hold }: Reach, memories: readonly { readonly at: number; readonly address: number; readonly bytes: number }[]) {
   const wordAt = (at: number): number => words[at / WORD]!;
   /** Where a table lies, and rows of it that may lie there, of the last one only so many floats. */
   const find = (table: number, stride: number, width: number, last = width): { readonly address: number; readonly most: number } => {
@@ -45,12 +44,8 @@ export function nativeRows(kernels: Kernels, native: NativeRows, { memory, words
     if (hasAll === 0) throw outOfBounds();
     return 0;
   };
-  let isMine = false;
   /** Whether this worker does a table, which it takes with the first field of it. */
-  const takes = (claim: number, isFirstField: number): boolean => {
-    if (isFirstField !== 0) isMine = shares.threads === 1 || Atomics.exchange(claims, claim / WORD, 1) === 0;
-    return isMine;
-  };
+  const takes = (claim: number, isFirstField: number): boolean => (isFirstField === 0 ? kernels.has() : kernels.take(claim)) !== 0;
   const holdGathered = (hash: number, distinct: number, gradients: number, width: number, areas: number, areaBytes: number, countAt: number, isFresh: number): void => {
     hold(countAt, 1, 0, 3);
     const keys = wordAt(countAt + 2 * WORD);
@@ -79,7 +74,7 @@ export function nativeRows(kernels: Kernels, native: NativeRows, { memory, words
       hold(ids, 1, 0, rows);
       hold(y, rows, ldy, width);
       const { address, most } = find(table, stride, width);
-      const { begin, end } = shareOf(rows, UNIT, shares);
+      const { begin, end } = shareOf(kernels, rows, UNIT);
       return insist(native.lookup(ids, address, most, stride, width, y, ldy, begin, end));
     },
     lookupBags(bag, offsets, table, stride, width, y, ldy, rows) {
@@ -87,7 +82,7 @@ export function nativeRows(kernels: Kernels, native: NativeRows, { memory, words
       const { ids, factors } = holdBag(bag, offsets, rows);
       hold(y, rows, ldy, width);
       const { address, most } = find(table, stride, width);
-      const { begin, end } = shareOf(rows, UNIT, shares);
+      const { begin, end } = shareOf(kernels, rows, UNIT);
       return insist(native.lookupBags(ids, factors, offsets, address, most, stride, width, y, ldy, begin, end));
     },
     gatherGradients(claim, ids, d, ldd, width, hash, distinct, gradients, areas, areaBytes, countAt, rows, isFirstField, fresh) {
@@ -119,7 +114,7 @@ export function nativeRows(kernels: Kernels, native: NativeRows, { memory, words
     hold(gradients, count, width, width);
     hold(constants, 1, 0, CONSTANTS);
     const { address, most } = find(table, stride, width, stride);
-    const { begin, end } = shareOf(count, 1, shares);
+    const { begin, end } = shareOf(kernels, count, 1);
     return insist(update(address, most, stride, width, distinct, gradients, begin, end, constants));
   };
   return { ...own, ...Object.fromEntries(Object.entries(native.updates).map(([name, update]) => [name, updateOf(name as keyof Kernels, update)])) };
