@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { GraphBuilder } from '../graph/builder.js';
+import type { GraphBuilder, LossOptions } from '../graph/builder.js';
 import type { Term } from '../graph/graph.js';
 import type { Value } from '../graph/operations.js';
 
@@ -27,8 +27,12 @@ export function globalTerms(products: readonly Term[], globalWeight: number): re
   return globalWeight === 0 ? [] : products.map((term) => ({ ...term, weight: term.weight * globalWeight }));
 }
 
-/** Weights that add up to the rows of the batch (Swaminathan & Joachims 2015); where there is none, 0. */
-export function selfNormalised(g: GraphBuilder, weights: Value): Value {
-  const rows = g.batchSum(g.affine(weights, 0, 1));
-  return g.multiply(weights, g.multiply(rows, g.reciprocal(g.clip(g.batchSum(weights), 1e-6, 1e30))));
+/**
+ * Scales weights to add up to the rows that a loss counts, so that its mean is divided by their own sum (self-normalized inverse
+ * propensity scores, Swaminathan & Joachims 2015); where all are 0, they stay so.
+ */
+export function selfNormalised(g: GraphBuilder, { mask, weights }: { readonly mask: Value | undefined; readonly weights: Value }): LossOptions {
+  const counted = mask === undefined ? weights : g.multiply(weights, mask);
+  const rows = g.batchSum(mask ?? g.affine(weights, 0, 1));
+  return { mask, weights: g.multiply(counted, g.multiply(rows, g.reciprocal(g.clip(g.batchSum(counted), 1e-6, 1e30)))) };
 }

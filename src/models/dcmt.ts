@@ -1,6 +1,8 @@
 import { z } from 'zod';
+import type { LossOptions } from '../graph/builder.js';
 import type { Term } from '../graph/graph.js';
 import { tower } from '../graph/mlp.js';
+import type { Value } from '../graph/operations.js';
 import { meanOf } from '../losses/loss.js';
 import { counterfactualOptions, globalTerms, inversePropensity, selfNormalised } from './counterfactual.js';
 import { checkFunnel, funnelEmbeddingParts, funnelOf, funnelOptions } from './funnel.js';
@@ -31,13 +33,14 @@ export const dcmt = defineModel({
       const { name, weight, labelValue, firstBias } = task;
       const twin = tower(g, input, towerOf({ tower: options.cvrTower, towers: options.towers }, name), `twins.${name}`, firstBias === undefined ? undefined : -firstBias);
       const clicked = propensity();
-      const factual = selfNormalised(g, inversePropensity(g, seen, clicked, options.maxWeight, task.counted.weights));
-      const counterfactual = selfNormalised(g, inversePropensity(g, g.affine(given, -1, 1), g.affine(clicked, -1, 1), options.maxWeight, task.counted.weights));
-      const excess = g.affine(g.add(g.activation(logit, 'sigmoid', `${name}.factual`), g.activation(twin, 'sigmoid', `${name}.counterfactual`)), -1, 1);
       const { mask } = task.countedInChain;
+      const counted = (happened: Value, probability: Value): LossOptions => selfNormalised(g, { mask, weights: inversePropensity(g, happened, probability, options.maxWeight, task.counted.weights) });
+      const factual = counted(seen, clicked);
+      const counterfactual = counted(g.affine(given, -1, 1), g.affine(clicked, -1, 1));
+      const excess = g.affine(g.add(g.activation(logit, 'sigmoid', `${name}.factual`), g.activation(twin, 'sigmoid', `${name}.counterfactual`)), -1, 1);
       return [
-        termOf(g, task, logit, { mask, weights: factual }),
-        { name: `${name}.counterfactual`, weight, loss: meanOf(g, task.taskLoss, twin, g.affine(labelValue, -1, 1), { mask, weights: counterfactual }) },
+        termOf(g, task, logit, factual),
+        { name: `${name}.counterfactual`, weight, loss: meanOf(g, task.taskLoss, twin, g.affine(labelValue, -1, 1), counterfactual) },
         { name: `${name}.agreement`, weight: weight * options.counterfactualWeight, loss: g.mean(g.add(g.clip(excess, 0, 1), g.clip(g.affine(excess, -1, 0), 0, 1))) },
       ];
     });

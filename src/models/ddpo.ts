@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { LossOptions } from '../graph/builder.js';
 import type { Term } from '../graph/graph.js';
 import { mlp, mlpOptions, tower } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
@@ -18,7 +19,7 @@ import { defineModel, type ModelTask } from './model.js';
  * Soft labels add up to more than there were conversions, so predictions do too: they rank, and are not calibrated.
  *
  * The authors' code (https://github.com/TL-UESTC/DDPO) takes the mean over the batch of weights that add up to 1, which makes the loss smaller the larger a batch
- * is; here they add up to the rows of the batch. It takes the mean of the loss of r̂ over all rows; here it is over those that it learns from. The
+ * is; here they add up to the rows that count. It takes the mean of the loss of r̂ over all rows; here it is over those that it learns from. The
  * attention's matrices have biases there, and none here. A row that the code counts at most 15 times in place of its share, only where nothing was
  * clicked; `maxWeight` bounds every row before that. Its three tasks are one click and one conversion; here a conversion of any depth has its own r̂.
  */
@@ -61,12 +62,12 @@ export const ddpo = defineModel({
       const guess = tower(g, propensities.get(name)!, options.cvrTower, `propensities.${name}`, task.firstBias);
       const guessed = g.stopGradient(g.activation(guess, 'sigmoid', `${name}.propensity`));
       const clicked = propensity();
-      const weightsOf = (happened: Value, probability: Value): Value => selfNormalised(g, inversePropensity(g, happened, probability, options.maxWeight, task.counted.weights));
-      const soft = options.softLabels ? g.clip(g.add(labelValue, guessed), 0, 1) : labelValue;
       const { mask } = task.countedInChain;
+      const counted = (happened: Value, probability: Value): LossOptions => selfNormalised(g, { mask, weights: inversePropensity(g, happened, probability, options.maxWeight, task.counted.weights) });
+      const soft = options.softLabels ? g.clip(g.add(labelValue, guessed), 0, 1) : labelValue;
       return [
-        { name, weight, loss: meanOfSoft(g, task.taskLoss, logit, soft, { mask, weights: weightsOf(seen, clicked) }) },
-        { name: `${name}.unclicked`, weight, loss: meanOfSoft(g, task.taskLoss, logit, guessed, { mask, weights: weightsOf(g.affine(given, -1, 1), g.affine(clicked, -1, 1)) }) },
+        { name, weight, loss: meanOfSoft(g, task.taskLoss, logit, soft, counted(seen, clicked)) },
+        { name: `${name}.unclicked`, weight, loss: meanOfSoft(g, task.taskLoss, logit, guessed, counted(g.affine(given, -1, 1), g.affine(clicked, -1, 1))) },
         { name: `${name}.propensity`, weight: weight * options.propensityWeight, loss: meanOf(g, task.taskLoss, guess, labelValue, task.counted) },
       ];
     });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { expectLikeFloat64 } from '../support/like-float64.js';
+import type { Batch } from '../../src/batch.js';
 import { byHand, dot, funnel, mixed, plus, relu, sigmoid, smallBatch, smallPlan, softmax, swish, task, times, type ByHand, type Row } from '../support/by-hand.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
 import { logLoss } from '../support/reference.js';
@@ -15,6 +16,61 @@ async function expectFormula(model: ByHand, formula: (row: number) => Readonly<R
   const predicted = await program.predict(batch);
   for (const row of rowsOf(model)) for (const [name, value] of Object.entries(formula(row))) expect(predicted.get(name)![row], `${name} of row ${row}`).toBeCloseTo(value, 5);
   await expectLikeFloat64(program, plan, batch, 3e-5);
+  program.dispose();
+}
+
+/** A click and a purchase after it, whose rows without a label are masked. */
+const maskedFunnel = [task('ctr', { label: 'click', missing: 'mask' }), task('cvr', { label: 'purchase', given: 'click', missing: 'mask' })];
+
+/** The batch of a model in which every third click and every fourth purchase is missing. */
+function withMissingLabels({ batch }: ByHand): Batch {
+  const column = (valueOf: (row: number) => boolean): Float32Array => Float32Array.from({ length: batch.rows }, (_, row) => Number(valueOf(row)));
+  const [click, purchase] = [batch.labels.get('click')!, batch.labels.get('purchase')!];
+  const [isClickKnown, isPurchaseKnown] = [(row: number): boolean => row % 3 !== 2, (row: number): boolean => row % 4 !== 3];
+  return {
+    ...batch,
+    labels: new Map([
+      ...batch.labels,
+      ['click', column((row) => isClickKnown(row) && click[row] === 1)],
+      ['purchase', column((row) => isPurchaseKnown(row) && purchase[row] === 1)],
+      ['tasks.ctr.known', column(isClickKnown)],
+      ['tasks.cvr.known', column(isPurchaseKnown)],
+      ['tasks.cvr.mask', column((row) => isClickKnown(row) && click[row] === 1 && isPurchaseKnown(row))],
+      ['tasks.cvr.chainKnown', column((row) => isClickKnown(row) && (click[row] === 0 || isPurchaseKnown(row)))],
+    ]),
+  };
+}
+
+/** A row that a loss counts: its factor, and what it costs. */
+interface Counted {
+  readonly weight: number;
+  readonly loss: number;
+}
+const weightedMean = (rows: readonly Counted[]): number => rows.reduce((sum, { weight, loss }) => sum + weight * loss, 0) / rows.reduce((sum, { weight }) => sum + weight, 0);
+/** Log loss of a label that is a probability. */
+const soft = (label: number, p: number): number => label * logLoss([1], [p]) + (1 - label) * logLoss([0], [p]);
+
+/** Tests terms against formulas, and the gradient of their weighted sum against differences of the formulas. */
+async function expectTerms({ program, plan, batch, weight }: ByHand, terms: () => Readonly<Record<string, number>>): Promise<void> {
+  const { losses, gradients } = await program.inspect(batch);
+  const expected = terms();
+  expect([...losses.keys()]).toEqual(Object.keys(expected));
+  for (const [name, value] of Object.entries(expected)) expect(losses.get(name)!.mean, name).toBeCloseTo(value, 5);
+  const loss = (): number => Object.values(terms()).reduce((sum, value, t) => sum + plan.graph.terms[t]!.weight * value, 0);
+  const step = 1e-5;
+  for (const [name, { data }] of gradients) {
+    const numbers = weight(name) as number[];
+    for (const [i, found] of data.entries()) {
+      const [at, [above, below]] = [numbers[i]!, [step, -step].map((by) => {
+        numbers[i]! += by;
+        const value = loss();
+        numbers[i]! -= by;
+        return value;
+      }) as [number, number]];
+      numbers[i] = at;
+      expect(found, `gradient of ${name}, ${i}`).toBeCloseTo((above - below) / (2 * step), 5);
+    }
+  }
   program.dispose();
 }
 
@@ -229,7 +285,7 @@ describe('dcn', () => {
 });
 
 describe('ddpo', () => {
-  const model = (): ByHand => byHand({ name: 'ddpo', layers: layers(4), ctrTower: layers(3), cvrTower: layers(3), maxWeight: 3 });
+  const model = (tasks = funnel): ByHand => byHand({ name: 'ddpo', layers: layers(4), ctrTower: layers(3), cvrTower: layers(3), maxWeight: 3 }, tasks);
   /** Click, conversion and what is guessed of it, by the formulas. */
   const probabilities = ({ linear, features, weight }: ByHand, row: number) => {
     const state = (name: string): Row => relu(linear(features(row), `states.${name}.0`));
@@ -253,19 +309,47 @@ describe('ddpo', () => {
     });
   });
 
-  it('learns a conversion on all rows, by labels that a second network makes of those without a click', async () => {
-    const made = model();
-    const { losses } = await made.program.inspect(made.batch);
-    const rows = rowsOf(made).map((row) => ({ ...probabilities(made, row), o: made.batch.labels.get('click')![row]!, y: made.batch.labels.get('purchase')![row]! }));
-    const mean = (of: (row: (typeof rows)[number]) => number): number => rows.reduce((sum, row) => sum + of(row), 0) / rows.length;
-    const soft = (label: number, p: number): number => label * logLoss([1], [p]) + (1 - label) * logLoss([0], [p]);
-    const normalised = (weight: (row: (typeof rows)[number]) => number, loss: (row: (typeof rows)[number]) => number): number => mean((row) => weight(row) * loss(row)) / mean(weight);
-    expect([...losses.keys()]).toEqual(['ctr', 'cvr', 'cvr.unclicked', 'cvr.propensity', 'ctcvr']);
-    expect(losses.get('cvr')!.mean).toBeCloseTo(normalised(({ o, ctr }) => Math.min(o / ctr, 3), ({ y, guess, cvr }) => soft(Math.min(y + guess, 1), cvr)), 5);
-    expect(losses.get('cvr.unclicked')!.mean).toBeCloseTo(normalised(({ o, ctr }) => Math.min((1 - o) / (1 - ctr), 3), ({ guess, cvr }) => soft(guess, cvr)), 5);
-    expect(losses.get('cvr.propensity')!.mean).toBeCloseTo(mean(({ o, y, guess }) => o * soft(y, guess)) / mean(({ o }) => o), 5);
-    expect(losses.get('ctcvr')!.mean).toBeCloseTo(mean(({ y, ctr, cvr }) => soft(y, ctr * cvr)), 5);
-    made.program.dispose();
+  it.each([['all labels known', funnel], ['missing labels masked', maskedFunnel]] as const)('learns a conversion on all rows that count, by labels that a second network makes of those without a click, with %s', async (_, tasks) => {
+    const whole = model(tasks);
+    const made = tasks === funnel ? whole : { ...whole, batch: withMissingLabels(whole) };
+    const label = (name: string, row: number): number => made.batch.labels.get(name)?.[row] ?? 1;
+    // Guesses and propensities are constants in labels and weights.
+    const first = rowsOf(made).map((row) => {
+      const { ctr, guess } = probabilities(made, row);
+      return { row, o: label('click', row), y: label('purchase', row), isCounted: label('tasks.cvr.mask', row) * label('click', row), propensity: ctr, guessed: guess };
+    });
+    await expectTerms(made, () => {
+      const all = first.map((each) => ({ ...each, ...probabilities(made, each.row) }));
+      const known = all.filter(({ row }) => label('tasks.cvr.chainKnown', row) === 1);
+      return {
+        ctr: weightedMean(all.map(({ row, o, ctr }) => ({ weight: label('tasks.ctr.known', row), loss: soft(o, ctr) }))),
+        cvr: weightedMean(known.map(({ o, y, guessed, propensity, cvr }) => ({ weight: Math.min(o / propensity, 3), loss: soft(Math.min(y + guessed, 1), cvr) }))),
+        'cvr.unclicked': weightedMean(known.map(({ o, guessed, propensity, cvr }) => ({ weight: Math.min((1 - o) / (1 - propensity), 3), loss: soft(guessed, cvr) }))),
+        'cvr.propensity': weightedMean(all.map(({ y, guess, isCounted }) => ({ weight: isCounted, loss: soft(y, guess) }))),
+        ctcvr: weightedMean(known.map(({ y, ctr, cvr }) => ({ weight: 1, loss: soft(y, ctr * cvr) }))),
+      };
+    });
+  });
+});
+
+describe('dcmt', () => {
+  it.each([['all labels known', funnel], ['missing labels masked', maskedFunnel]] as const)('weighs rows by shares of the rows that count, with %s', async (_, tasks) => {
+    const whole = byHand({ name: 'dcmt', bottom: { name: 'none' }, ctrTower: layers(3), cvrTower: layers(3), maxWeight: 3 }, tasks);
+    const made = tasks === funnel ? whole : { ...whole, batch: withMissingLabels(whole) };
+    const label = (name: string, row: number): number => made.batch.labels.get(name)?.[row] ?? 1;
+    const probability = (name: string, row: number): number => sigmoid(made.linear(relu(made.linear(made.features(row), `${name}.0`)), `${name}.out`)[0]!);
+    const first = rowsOf(made).map((row) => ({ row, o: label('click', row), y: label('purchase', row), propensity: probability('towers.ctr', row) }));
+    const known = first.filter(({ row }) => label('tasks.cvr.chainKnown', row) === 1);
+    await expectTerms(made, () => {
+      const rows = known.map((each) => ({ ...each, ctr: probability('towers.ctr', each.row), r: probability('towers.cvr', each.row), twin: probability('twins.cvr', each.row) }));
+      return {
+        ctr: weightedMean(first.map(({ row, o }) => ({ weight: label('tasks.ctr.known', row), loss: soft(o, probability('towers.ctr', row)) }))),
+        cvr: weightedMean(rows.map(({ o, y, r, propensity }) => ({ weight: Math.min(o / propensity, 3), loss: soft(y, r) }))),
+        'cvr.counterfactual': weightedMean(rows.map(({ o, y, twin, propensity }) => ({ weight: Math.min((1 - o) / (1 - propensity), 3), loss: soft(1 - y, twin) }))),
+        'cvr.agreement': weightedMean(first.map(({ row }) => ({ weight: 1, loss: Math.abs(1 - probability('towers.cvr', row) - probability('twins.cvr', row)) }))),
+        ctcvr: weightedMean(rows.map(({ y, ctr, r }) => ({ weight: 1, loss: soft(y, ctr * r) }))),
+      };
+    });
   });
 });
 
