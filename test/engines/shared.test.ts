@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Plan, Program } from '../../src/engines/engine.js';
 import { createSimdEngine } from '../../src/engines/simd/engine.js';
+import { differentBytes, type Named } from '../support/different-bytes.js';
 import { LOSS_CASES } from '../support/every-operation.js';
 import { numericBatch, planOf } from '../support/graph-plan.js';
 
@@ -15,17 +16,17 @@ const plan: Plan = planOf(WIDTH, (g, input, y) => {
 });
 
 /** All that a program makes of batches: while it looks at them, trains on them and predicts them. */
-async function everything(program: Program): Promise<ReadonlyMap<string, unknown>> {
-  const made = new Map<string, unknown>();
+async function everything(program: Program): Promise<Named> {
+  const made = new Map<string, Float32Array | Float64Array>();
   for (const rows of ROWS) {
     const batch = numericBatch(rows, WIDTH, rows);
     const { losses, predictions, gradients } = await program.inspect(batch);
-    for (const [name, loss] of losses) made.set(`${rows} rows: loss ${name}`, loss);
-    for (const [name, values] of predictions) made.set(`${rows} rows: prediction ${name}`, values);
+    for (const [name, { mean, rows: counted }] of losses) made.set(`${rows} rows: loss ${name}`, Float64Array.of(mean, counted));
+    for (const [name, values] of predictions) made.set(`${rows} rows: prediction ${name}`, values.slice());
     for (const [name, { data }] of gradients) made.set(`${rows} rows: gradient of ${name}`, data.slice());
     await program.trainStep(batch);
     for (const [name, { data }] of program.state().weights) made.set(`${rows} rows: ${name} after a step`, data.slice());
-    for (const [name, values] of await program.predict(batch)) made.set(`${rows} rows: ${name} in evaluation`, values);
+    for (const [name, values] of await program.predict(batch)) made.set(`${rows} rows: ${name} in evaluation`, values.slice());
   }
   program.dispose();
   return made;
@@ -35,7 +36,16 @@ describe.each([['fused', true], ['plain', false]])('a step that is shared, %s', 
   it.each([2, 4])('has the bits of one thread in every operation, with %i', async (threads) => {
     const alone = await everything(createSimdEngine(1, allowRelaxed).compile(plan));
     const shared = await everything(createSimdEngine(threads, allowRelaxed, { isPatient: true }).compile(plan));
-    const different = [...alone].filter(([what, value]) => !Object.is(JSON.stringify(shared.get(what)), JSON.stringify(value)));
-    expect(different.map(([what]) => what)).toEqual([]);
+    expect(differentBytes(shared, alone)).toEqual([]);
+  });
+});
+
+describe('bytes that are compared', () => {
+  it('differ for -0 and 0, for NaN and Infinity, and in any one number', () => {
+    const numbers = Float32Array.of(0, NaN, 1);
+    const unlike = [Float32Array.of(-0, NaN, 1), Float32Array.of(0, Infinity, 1), Float32Array.of(0, NaN, 1 + 2 ** -23), Float32Array.of(0, NaN), Float64Array.of(0, NaN, 1)];
+    for (const other of unlike) expect(differentBytes(new Map([['a', numbers]]), new Map([['a', other]]))).toEqual(['a']);
+    expect(differentBytes(new Map([['a', numbers]]), new Map([['a', numbers.slice()]]))).toEqual([]);
+    expect(differentBytes(new Map([['a', numbers]]), new Map([['b', numbers]]))).toEqual(['a', 'b']);
   });
 });
