@@ -26,7 +26,7 @@ import { trainLoop, type LoopOptions } from './training/loop.js';
 import { measurementOf, stoppingOf } from './training/monitor.js';
 import { watchForNonsense } from './training/nonsense.js';
 import type { TrainObserver, TrainResult } from './training/observer.js';
-import { stepPlanOf, stepRows, stepsOf } from './training/step-plan.js';
+import { stepPlanOf, stepRows } from './training/step-plan.js';
 import { createStepper } from './training/stepper.js';
 import { startOf } from './warm-start/warm-start.js';
 
@@ -35,7 +35,7 @@ export type TrainOptions = EngineOptions & Pick<Access, 'verifyData'> & Pick<Run
 
 /** Trains what a config describes, or goes on with it. */
 export function train(loaded: LoadedConfig, options: TrainOptions, observer: TrainObserver): Promise<TrainResult> {
-  return withEngine(options, stepsOf(loaded.experiment.training), (engine) => trainOn(engine, loaded, options, observer));
+  return withEngine(options, loaded.experiment.training.precision, (engine) => trainOn(engine, loaded, options, observer));
 }
 
 /** The whole run, in the order in which data flows. */

@@ -9,7 +9,7 @@ import { planSize, type PlanSize } from '../engines/plan-size.js';
 import { layoutOf, vocabularyBytes } from '../features/feature-types.js';
 import { buildModel, lookupsOf } from '../models/models.js';
 import { addLosses, meanLoss, type EpochLoss } from '../training/loss-sums.js';
-import { stepPlanOf, stepsOf } from '../training/step-plan.js';
+import { stepPlanOf } from '../training/step-plan.js';
 import { createStepper } from '../training/stepper.js';
 import { firstLoopState } from '../training/loop-state.js';
 
@@ -36,7 +36,7 @@ export async function oneStep(experiment: Experiment, format: RowFormat, train: 
   const tasks = tasksOf(experiment);
   const layout = layoutOf(encoded.fields, { groups: experiment.features, ...lookupsOf(model, tasks) });
   const graph = buildModel(model, layout, tasks, { ...training, ...data.sampling });
-  const engine = await createEngine(options, stepsOf(training));
+  const engine = await createEngine(options, training.precision);
   const plan = { graph, layout, seed, ...stepPlanOf(training) };
   const size = planSize(plan, engine, vocabularyBytes(encoded.fields));
   const program = engine.compile(plan, onNotice);

@@ -193,8 +193,8 @@ export interface Engine {
   readonly name: string;
   /** Which hardware and which library it runs on, for people. */
   readonly description: string;
-  /** Why it was chosen and nothing faster, where nobody named it. */
-  readonly why?: string;
+  /** Other hardware of this machine that a user may name, if none was named. */
+  readonly hint?: string;
   /** What is known of its device, for the records. */
   readonly about?: Readonly<Record<string, unknown>>;
   /**
@@ -223,9 +223,9 @@ export interface Engine {
   readonly lacks?: Readonly<Partial<Record<Precision, string>>>;
 }
 
-/** An engine in one line: what it is, and why nothing faster is, where nobody named it. */
-export function engineLine({ description, why }: Pick<Engine, 'description' | 'why'>): string {
-  return why === undefined ? description : `${description} (${why})`;
+/** Describes an engine in one line: its hardware and library, and its hint. */
+export function engineLine({ description, hint }: Pick<Engine, 'description' | 'hint'>): string {
+  return hint === undefined ? description : `${description} (${hint})`;
 }
 
 /** The state of a program wherever it lies. */

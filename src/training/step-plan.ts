@@ -1,16 +1,10 @@
 import type { Plan, StepPlan } from '../engines/engine.js';
-import type { Steps } from '../engines/engines.js';
 import type { TrainingOptions } from './options.js';
 import { combinesTerms } from './stepper.js';
 
 /** Rows that a step takes. */
 export function stepRows({ batchSize, accumulate }: TrainingOptions): number {
   return batchSize * accumulate;
-}
-
-/** What decides which engine takes a config's steps. */
-export function stepsOf(training: TrainingOptions): Steps {
-  return { rows: stepRows(training), precision: training.precision };
 }
 
 /** What an engine has to know of the steps that a config asks for. */

@@ -7,7 +7,8 @@ import { batchesOf, planOf as planOfWorkload, WORKLOADS } from '../../bench/work
 import { loadConfig } from '../../src/config/load.js';
 import { parseOverride } from '../../src/config/overrides.js';
 import type { Engine } from '../../src/engines/engine.js';
-import type { EngineOptions, Steps } from '../../src/engines/engines.js';
+import type { EngineOptions } from '../../src/engines/engines.js';
+import type { Precision } from '../../src/engines/precision.js';
 import { readBinding } from '../../src/engines/tfjs/binding.js';
 import { createTfjsEngine } from '../../src/engines/tfjs/engine.js';
 import type { GraphBuilder } from '../../src/graph/builder.js';
@@ -17,7 +18,7 @@ import { train } from '../../src/train.js';
 import { numericBatch, planOf } from '../support/graph-plan.js';
 import { scratchFolder } from '../support/scratch.js';
 
-vi.mock('../../src/engines/engines.js', () => ({ withEngine: async (_options: EngineOptions, _steps: Steps, work: (engine: Engine) => Promise<unknown>) => work(await createTfjsEngine()) }));
+vi.mock('../../src/engines/engines.js', () => ({ withEngine: async (_options: EngineOptions, _precision: Precision, work: (engine: Engine) => Promise<unknown>) => work(await createTfjsEngine()) }));
 
 /** Where TensorFlow itself is; npm run test:tensorflow says. */
 const folder = process.env['MTL_TENSORFLOW'];

@@ -2,13 +2,15 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { healthOf } from '../../../src/doctor/webgpu.js';
 import type { Device } from '../../../src/engines/device.js';
 import { engineLine } from '../../../src/engines/engine.js';
-import { createEngine, GPU_ROWS, type Steps } from '../../../src/engines/engines.js';
+import { createEngine } from '../../../src/engines/engines.js';
+import type { Precision } from '../../../src/engines/precision.js';
 import { ALLOW_SOFTWARE, createGpu, type AboutGpu } from '../../../src/engines/webgpu/adapter.js';
 import { UserError } from '../../../src/errors.js';
+import { ALONE } from '../../../src/peers.js';
 import { gpu } from '../../support/webgpu.js';
 
-const refusal = async (device: Device, steps?: Steps): Promise<UserError> => {
-  const error = await createEngine({ device, threads: 1 }, steps).then(() => undefined, (caught: unknown) => caught);
+const refusal = async (device: Device, precision?: Precision): Promise<UserError> => {
+  const error = await createEngine({ device, threads: 1 }, precision).then(() => undefined, (caught: unknown) => caught);
   expect(error).toBeInstanceOf(UserError);
   return error as UserError;
 };
@@ -16,20 +18,21 @@ const allow = (value: string): void => void vi.stubEnv(ALLOW_SOFTWARE, value);
 beforeEach(() => allow('1'));
 
 describe('the choice of an engine', () => {
-  it('looks for no GPU where steps are small or nothing is trained, and says so', async () => {
-    const [small, none] = [await createEngine({ device: 'auto', threads: 1 }, { rows: GPU_ROWS - 1 }), await createEngine({ device: 'auto', threads: 1 })];
-    expect(engineLine(small)).toMatch(/^WebAssembly .* \(no GPU is looked for: steps of 8191 rows, and from 8192 on it pays\)$/);
-    expect(engineLine(none)).toMatch(/ \(no GPU is looked for where nothing is trained\)$/);
-    expect(engineLine(await createEngine({ device: 'cpu', threads: 1 }, { rows: GPU_ROWS }))).not.toContain('GPU');
+  const lineOf = async (device: Device, name: string | undefined, size = 1): Promise<string> => engineLine(await createEngine({ device, threads: 1, peers: { ...ALONE, size } }, 'f32', () => name));
+
+  it('takes the CPU by auto, and names the GPU that is found and its option', async () => {
+    const cpu = await lineOf('cpu', 'NVIDIA H100');
+    expect(cpu).toMatch(/^WebAssembly .*, 1 thread$/);
+    expect(await lineOf('auto', undefined)).toBe(cpu);
+    expect(await lineOf('auto', 'NVIDIA H100')).toBe(`${cpu} (GPU found: NVIDIA H100; --device gpu uses it)`);
+  });
+
+  it('names no GPU to processes that train together, which cannot use one', async () => {
+    expect(await lineOf('auto', 'NVIDIA H100', 2)).toBe(await lineOf('cpu', undefined));
   });
 });
 
 describe.skipIf(gpu?.about.isSoftware !== true)('an adapter that computes on a processor', () => {
-  it('is never taken by auto, whatever is allowed', async () => {
-    const engine = await createEngine({ device: 'auto', threads: 1 }, { rows: GPU_ROWS });
-    expect([engine.name, engineLine(engine)]).toEqual(['simd', expect.stringMatching(/\(no GPU: '.*' of WebGPU computes on the CPU\)$/)]);
-  });
-
   it('is taken by name where that is allowed, and refused with the cure elsewhere', async () => {
     expect((await createEngine({ device: 'webgpu' })).name).toBe('webgpu');
     expect((await createEngine({ device: 'gpu' })).name).toBe('webgpu');
@@ -39,10 +42,10 @@ describe.skipIf(gpu?.about.isSoftware !== true)('an adapter that computes on a p
   });
 
   it('refuses a precision that it has not, and the CPU none', async () => {
-    const { exitCode, problems } = await refusal('webgpu', { rows: 8, precision: 'bf16' });
+    const { exitCode, problems } = await refusal('webgpu', 'bf16');
     expect(exitCode).toBe(2);
     expect(problems).toEqual([{ key: 'training.precision', message: expect.stringMatching(/^products in bf16 are not what WebGPU on .* has; it has f32(, f16)?$/) as string, fix: 'take one of these, or another --device' }]);
-    expect((await createEngine({ device: 'cpu', threads: 1 }, { rows: 8, precision: 'bf16' })).name).toBe('simd');
+    expect((await createEngine({ device: 'cpu', threads: 1 }, 'bf16')).name).toBe('simd');
   });
 
   it('is no GPU: where there is none by CUDA either, both are told', async () => {
