@@ -37,6 +37,11 @@ export interface Peers {
   afterFirst<Result>(work: () => Promise<Result>, isFirst?: boolean): Promise<Result>;
   /** Whether anyone says so. */
   any(own: boolean): boolean;
+  /**
+   * Polls `own` at each `sumDoubles`, of which every step has one, so that it costs no exchange of its own.
+   * @returns reads, the same in all processes, whether `own` was true in any at the last sum; who is alone reads `own` itself
+   */
+  anyAtSum(own: () => boolean): () => boolean;
   /** Aborted, in all of them between the same two steps, where one was asked to end by `signal`. */
   agreed(signal: AbortSignal): AbortSignal;
 }
@@ -56,6 +61,7 @@ export const ALONE: Peers = {
   together: (work) => work(),
   afterFirst: (work) => work(),
   any: (own) => own,
+  anyAtSum: (own) => own,
   agreed: (signal) => signal,
 };
 

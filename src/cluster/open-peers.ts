@@ -19,6 +19,8 @@ const WAIT = 'MTL_MPI_WAIT';
 const DEFAULT_WAIT_S = 600;
 /** Until what a process has said last is on its way: Open MPI's launcher throws away what it has not passed on when it is to end all. */
 const LAST_WORDS_MS = 1000;
+/** Summed over all processes by those whose poll is true: more than there are processes, each of which adds 1 if it was asked to end. */
+const POLLED = 2 ** 20;
 /** What one that has failed says, whatever the others say meanwhile; no text of theirs begins so. */
 const FAILED = '\0failed';
 
@@ -90,6 +92,8 @@ function joined({ addon, rank, size }: Started, wait: number): Omit<OpenPeers, '
   const gather = (own: Numbers, all: Numbers, timeout: number, bytes: Float64Array = new Float64Array(size).fill(own.byteLength)): void => told(() => addon.gather(own, all, bytes, timeout));
   const meet = (timeout: number): void => gather(new Uint8Array(1), new Uint8Array(size), timeout);
   let own: AbortSignal | undefined;
+  let poll = (): boolean => false;
+  let isAnyPolled = false;
   const all = new AbortController();
   /** Whether steps are taken: where one fails there, the others find that it gives no answer. */
   let isStepping = false;
@@ -98,14 +102,15 @@ function joined({ addon, rank, size }: Started, wait: number): Omit<OpenPeers, '
     told(exchange);
   };
   const sumDoubles: Peers['sumDoubles'] = (numbers) => {
-    // Whether anyone was asked to end goes with them, so that all hear of it at once.
+    // Whether anyone was asked to end, and what is polled, goes with them as one number, so that all hear of it at once.
     const sent = new Float64Array(numbers.length + 1);
     sent.set(numbers, 1);
-    sent[0] = own?.aborted === true ? 1 : 0;
+    sent[0] = (own?.aborted === true ? 1 : 0) + (poll() ? POLLED : 0);
     inStep(() => addon.sumDoubles(sent, wait));
     numbers.set(sent.subarray(1));
-    const [asked = 0] = sent;
-    if (asked > 0) all.abort(own?.aborted === true ? own.reason : new Error('another process was asked to end'));
+    const [flags = 0] = sent;
+    isAnyPolled = flags >= POLLED;
+    if (flags % POLLED > 0) all.abort(own?.aborted === true ? own.reason : new Error('another process was asked to end'));
   };
   const texts: Peers['texts'] = (text) => {
     const bytes = Buffer.from(text);
@@ -155,6 +160,10 @@ function joined({ addon, rank, size }: Started, wait: number): Omit<OpenPeers, '
       const says = Float64Array.of(isSo ? 1 : 0);
       sumDoubles(says);
       return says.some((sum) => sum > 0);
+    },
+    anyAtSum(isSo) {
+      poll = isSo;
+      return () => isAnyPolled;
     },
     agreed(signal) {
       own = signal;

@@ -45,6 +45,8 @@ export async function openSaver(options: SaverOptions, tell: (notice: string) =>
   const position = (): string => `${loop.epoch} ${loop.batch}`;
   let savedMs = monotonicMs();
   let saved = resumed !== undefined ? { position: position(), step: loop.step } : undefined;
+  // Clocks differ, so the processes agree; what they read after a save is of before it until the next step.
+  const isTime = everyMinutes === undefined ? () => false : peers.anyAtSum(() => monotonicMs() - savedMs >= everyMinutes * 60_000);
 
   const bytes = checkpointBytes(await snapshot());
   await checkRoom(folder, bytes, 'a checkpoint');
@@ -59,9 +61,8 @@ export async function openSaver(options: SaverOptions, tell: (notice: string) =>
   };
   return {
     beforeStep(step) {
-      const isTime = everyMinutes !== undefined && peers.any(monotonicMs() - savedMs >= everyMinutes * 60_000) && saved?.position !== position();
       const isStep = everySteps !== undefined && step > 0 && step % everySteps === 0 && saved?.step !== step;
-      return isTime || isStep ? () => save(['last']) : undefined;
+      return (isTime() && saved?.position !== position()) || isStep ? () => save(['last']) : undefined;
     },
     async atMilestone({ epoch, isEpochEnd, isBest, valid }) {
       const best = valid === undefined ? [] : observeBests(valid, alsoBest, loop.bests, goals);

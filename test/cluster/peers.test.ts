@@ -67,6 +67,12 @@ describe.each([OPEN_MPI, MPICH])('processes of $name', { timeout: 60_000 }, (mpi
     expect(lines).toEqual([{ rank: 0, seen, isOwnReason: false }, { rank: 1, seen, isOwnReason: true }]);
   });
 
+  it('agree on what is polled at their sums, without a message of its own', async (context) => {
+    needsMpi(context, mpi);
+    const { lines } = await found(mpi, 3, 'polls');
+    expect(lines).toEqual([0, 1, 2].map((rank) => ({ rank, seen: [[false, false], [true, false], [false, true]], further: [0, 0] })));
+  });
+
   it('name the one that gives no answer, and end with all others', async (context) => {
     needsMpi(context, mpi);
     const { code, lines } = await found(mpi, 3, 'silent', { MTL_MPI_WAIT: '1' });

@@ -104,6 +104,29 @@ const steps = {
     }
     tell({ seen, isOwnReason: agreed.reason === own.signal.reason });
   },
+  polls() {
+    const sums = (count) => Array.from({ length: count }, () => peers.sumDoubles(new Float64Array(1)));
+    const sentBy = (work) => {
+      const before = peers.sent();
+      work();
+      const { bytes, messages } = peers.sent();
+      return [bytes - before.bytes, messages - before.messages];
+    };
+    const unpolled = sentBy(() => sums(3));
+    const own = new AbortController();
+    const agreed = peers.agreed(own.signal);
+    let numPolls = 0;
+    const seen = [];
+    const polled = sentBy(() => {
+      const isAny = peers.anyAtSum(() => ++numPolls === 2 && rank > 0);
+      for (let step = 0; step < 3; step++) {
+        if (step === 2) own.abort(new Error('asked'));
+        sums(1);
+        seen.push([isAny(), agreed.aborted]);
+      }
+    });
+    tell({ seen, further: polled.map((count, i) => count - unpolled[i]) });
+  },
   async silent() {
     if (rank === 1) await setTimeout(10_000);
     try {
