@@ -15,6 +15,7 @@ import type { TrainResult } from '../training/observer.js';
 import { cutFile, onDisk, onDiskSync, writeFileAtomic } from '../disk.js';
 import { atOnce } from './at-once.js';
 import { ENVIRONMENT, type Origin } from './origin.js';
+import { openLineFile } from './line-file.js';
 import { METRICS, readMetricLines, trainedIn } from './metric-lines.js';
 import { packageCommit, packageVersion } from './package-version.js';
 import { resultsTable } from './results-table.js';
@@ -130,9 +131,7 @@ export async function openRunLog(run: string, { source, config, overrides, engin
   }
 
   const logPath = join(run, LOG);
-  const logger = onDiskSync(logPath, () =>
-    pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ dest: logPath, sync: true })),
-  );
+  const logger = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime }, openLineFile(logPath));
   const append = async (line: object): Promise<void> => {
     const bytes = Buffer.from(`${JSON.stringify(line)}\n`);
     await onDisk(metricsPath, async () => {
@@ -152,7 +151,7 @@ export async function openRunLog(run: string, { source, config, overrides, engin
     onDiskSync(metricsPath, () => appendFileSync(metricsPath, bytes));
     state.metricsBytes += bytes.length;
   };
-  const event: RunLog['event'] = (name, details) => onDiskSync(logPath, () => logger.info({ event: name, ...details }));
+  const event: RunLog['event'] = (name, details) => logger.info({ event: name, ...details });
   /** A run that goes on stays as it is until it begins. */
   let isOurs = isNew;
   let scores: ScoreFile = {};
