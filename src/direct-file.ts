@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { systemCode } from './errors.js';
+import { syncFile } from './sync-file.js';
 
 /** A file that is written from its first byte to its last, past the system's own memory where that can be. */
 export interface DirectFile {
@@ -72,7 +73,7 @@ export async function openDirect(path: string): Promise<DirectFile> {
     },
     async sync() {
       await flush();
-      await plain.sync();
+      await syncFile(plain);
     },
     async close() {
       spare.push(memory);

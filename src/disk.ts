@@ -6,6 +6,7 @@ import { basename, dirname, join } from 'node:path';
 import { createByteHash, type Content } from './byte-hash.js';
 import { openDirect } from './direct-file.js';
 import { systemCode, UserError, userError } from './errors.js';
+import { syncFile } from './sync-file.js';
 
 /** What the system says when a write fails, for people. */
 const REASONS: Readonly<Record<string, string>> = {
@@ -188,7 +189,7 @@ export async function writeSynced(path: string, content: string | Iterable<Uint8
       // What a write leaves over is hashed again with its own piece, so it is written to its end here.
       for (let rest = bytesWritten; rest < piece.byteLength; ) rest += (await file.write(piece, rest)).bytesWritten;
     }
-    await file.sync();
+    await syncFile(file);
   } finally {
     await file.close();
   }
@@ -289,7 +290,7 @@ export async function checkRoom(folder: string, neededBytes: number, what: strin
 export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r');
   try {
-    await folder.sync();
+    await syncFile(folder);
   } finally {
     await folder.close();
   }

@@ -1,6 +1,7 @@
 import { open } from 'node:fs/promises';
 import { createByteHash, type Content } from './byte-hash.js';
 import { cut, PIECE_BYTES } from './disk.js';
+import { syncFile } from './sync-file.js';
 
 /** Parts of fewer bytes are put together: each costs a call of the hash. */
 const LARGE_BYTES = 1 << 15;
@@ -41,7 +42,7 @@ export async function writeParts(path: string, parts: Iterable<Uint8Array>): Pro
     content: hash.content(),
     async sync() {
       try {
-        await file.sync();
+        await syncFile(file);
       } finally {
         await file.close();
       }

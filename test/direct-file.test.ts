@@ -8,6 +8,7 @@ import { scratchFolder } from './support/scratch.js';
 
 const disk = await vi.hoisted(async () => (await import('./support/failing-disk.js')).createFailingDisk());
 vi.mock('node:fs/promises', async (original) => disk.over(await original()));
+vi.mock('node:fs', async (original) => disk.overSync(await original()));
 afterEach(() => disk.reset());
 
 /** One write and some more, cut anywhere: parts of no byte, of odd ones, of whole blocks, and of more than a write. */

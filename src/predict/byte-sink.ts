@@ -1,8 +1,9 @@
 import { once } from 'node:events';
-import { open } from 'node:fs/promises';
-import type { Writable } from 'node:stream';
+import { open, type FileHandle } from 'node:fs/promises';
+import { Writable } from 'node:stream';
 import { finished, pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
+import { syncFile } from '../sync-file.js';
 import type { WriteBytes } from './scored-rows.js';
 
 /** Bytes on their way out. */
@@ -19,10 +20,24 @@ const MAX_WAITING_BYTES = 1 << 22;
 
 /** A new file, synced at its end. */
 export async function fileSink(path: string, isGzip: boolean): Promise<ByteSink> {
-  const file = (await open(path, 'w')).createWriteStream({ flush: true });
+  const file = syncedStream(await open(path, 'w'));
   if (!isGzip) return ownSink(file, finished(file));
   const gzip = createGzip();
   return ownSink(gzip, pipeline(gzip, file));
+}
+
+/** A stream into an open file, which is synced at its end and closed. */
+function syncedStream(file: FileHandle): Writable {
+  const writeWhole = async (bytes: Uint8Array): Promise<void> => {
+    for (let at = 0; at < bytes.byteLength; ) at += (await file.write(bytes, at)).bytesWritten;
+  };
+  const settle = (work: Promise<void>, done: (error?: Error | null) => void): void => void work.then(() => done(), done);
+  return new Writable({
+    write: (bytes: Uint8Array, _, done) => settle(writeWhole(bytes), done),
+    writev: (chunks, done) => settle(writeWhole(Buffer.concat(chunks.map(({ chunk }) => chunk as Uint8Array))), done),
+    final: (done) => settle(syncFile(file), done),
+    destroy: (error, done) => settle(file.close(), (failure) => done(error ?? failure ?? null)),
+  });
 }
 
 /** A stream of somebody else's, which is left open. */

@@ -13,6 +13,7 @@ import type { Evaluation } from '../training/monitor.js';
 import type { LoopState } from '../training/loop-state.js';
 import type { TrainResult } from '../training/observer.js';
 import { cutFile, onDisk, onDiskSync, writeFileAtomic } from '../disk.js';
+import { syncFile } from '../sync-file.js';
 import { atOnce } from './at-once.js';
 import { ENVIRONMENT, type Origin } from './origin.js';
 import { openLineFile } from './line-file.js';
@@ -138,7 +139,7 @@ export async function openRunLog(run: string, { source, config, overrides, engin
       const file = await open(metricsPath, 'a');
       try {
         await file.writeFile(bytes);
-        await file.sync();
+        await syncFile(file);
       } finally {
         await file.close();
       }

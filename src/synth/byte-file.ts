@@ -1,4 +1,5 @@
-import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { syncFileSync } from '../sync-file.js';
 
 const BUFFER_BYTES = 1 << 20;
 const ZERO = 48;
@@ -63,7 +64,7 @@ export class ByteFile {
   close(): void {
     try {
       this.#flush();
-      fsyncSync(this.#file);
+      syncFileSync(this.#file);
     } finally {
       closeSync(this.#file);
     }

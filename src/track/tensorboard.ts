@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { wallClockMs } from '../clock.js';
 import { cutFile, onDisk, onDiskSync } from '../disk.js';
 import type { StateSection } from '../state-section.js';
+import { syncFile } from '../sync-file.js';
 import { histogramsEvent, scalarsEvent, sessionEndEvent, sessionStartEvent, versionEvent } from './event-messages.js';
 import { recordOf, wholeRecords } from './records.js';
 import { defineTracker } from './tracker.js';
@@ -46,7 +47,7 @@ export const tensorboard = defineTracker({
         onDisk(path, async () => {
           const file = await open(path, 'a');
           try {
-            await file.sync();
+            await syncFile(file);
           } finally {
             await file.close();
           }

@@ -30,6 +30,7 @@ vi.mock('node:fs/promises', async (original) => {
     });
   return { ...real, open: async (path: string, flags?: string) => reluctant(await real.open(path, flags)) };
 });
+vi.mock('node:fs', async (original) => disk.overSync(await original()));
 afterEach(() => {
   disk.reset();
   system.mostBytes = Infinity;

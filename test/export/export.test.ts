@@ -20,6 +20,7 @@ import { smallWorld, trainSmall } from '../support/small-run.js';
 
 const disk = await vi.hoisted(async () => (await import('../support/failing-disk.js')).createFailingDisk());
 vi.mock('node:fs/promises', async (original) => disk.over(await original()));
+vi.mock('node:fs', async (original) => disk.overSync(await original()));
 afterEach(() => disk.reset());
 
 /** A run with fields of every kind, for all of this file. */

@@ -10,6 +10,7 @@ import { scratchFolder } from '../support/scratch.js';
 
 const disk = await vi.hoisted(async () => (await import('../support/failing-disk.js')).createFailingDisk());
 vi.mock('node:fs/promises', async (original) => disk.over(await original()));
+vi.mock('node:fs', async (original) => disk.overSync(await original()));
 afterEach(() => disk.reset());
 
 const KEEP = { keepLast: 1, damaged: [] };

@@ -1,7 +1,9 @@
 import { lstatSync, readlinkSync, renameSync, rmSync, statSync, symlinkSync, truncateSync } from 'node:fs';
+import type * as fs from 'node:fs';
 import type * as fsPromises from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { promisify } from 'node:util';
 
 /** One thing that a program does to a disk. */
 export interface DiskOperation {
@@ -26,6 +28,8 @@ export interface FailingDisk {
   losePower(): void;
   /** The functions of node:fs/promises, with this disk between. */
   over(real: typeof fsPromises): typeof fsPromises;
+  /** The functions of node:fs, which syncs what was opened through `over`, with this disk between. */
+  overSync(real: typeof fs): typeof fs;
 }
 
 /** An error as the system gives it. */
@@ -39,7 +43,26 @@ export function createFailingDisk(): FailingDisk {
   let dirty = new Set<string>();
   /** Renames whose folder is not synced yet, with what they replaced. */
   let renames: { readonly from: string; readonly to: string; readonly replacedLink: string | undefined }[] = [];
+  /** Paths of the files that are open. */
+  const opened = new Map<number, string>();
   const linkAt = (path: string): string | undefined => (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true ? readlinkSync(path) : undefined);
+
+  const act = async <Result>(kind: DiskOperation['kind'], path: string, whole: () => Promise<Result>, half: () => Promise<unknown> = () => Promise.resolve()): Promise<Result> => {
+    if (isDead) throw systemError('EIO');
+    const operation = { kind, path };
+    disk.operations.push(operation);
+    const fate = disk.fate(operation, disk.operations.length);
+    if (fate === 'done') return whole();
+    if (typeof fate === 'object') {
+      if (kind === 'write') await half();
+      throw systemError(fate.code);
+    }
+    isDead = true;
+    if (fate === 'dies within') await half();
+    const result = fate === 'dies after' ? await whole() : undefined;
+    if (kind === 'open') await (result as FileHandle | undefined)?.close();
+    throw systemError('EIO');
+  };
 
   const disk: FailingDisk = {
     fate: () => 'done',
@@ -61,22 +84,6 @@ export function createFailingDisk(): FailingDisk {
       }
     },
     over(real) {
-      const act = async <Result>(kind: DiskOperation['kind'], path: string, whole: () => Promise<Result>, half: () => Promise<unknown> = () => Promise.resolve()): Promise<Result> => {
-        if (isDead) throw systemError('EIO');
-        const operation = { kind, path };
-        disk.operations.push(operation);
-        const fate = disk.fate(operation, disk.operations.length);
-        if (fate === 'done') return whole();
-        if (typeof fate === 'object') {
-          if (kind === 'write') await half();
-          throw systemError(fate.code);
-        }
-        isDead = true;
-        if (fate === 'dies within') await half();
-        const result = fate === 'dies after' ? await whole() : undefined;
-        if (kind === 'open') await (result as FileHandle | undefined)?.close();
-        throw systemError('EIO');
-      };
       const wrap = (file: FileHandle, path: string): FileHandle =>
         new Proxy(file, {
           get(target, key) {
@@ -86,12 +93,8 @@ export function createFailingDisk(): FailingDisk {
             if (key === 'writev') return (parts: readonly Uint8Array[]) =>
               act('write', path, () => (dirty.add(path), target.writev(parts)), () => (dirty.add(path), target.writev(parts.slice(0, parts.length >> 1))));
             if (key === 'writeFile') return (data: Uint8Array | string) => write(typeof data === 'string' ? Buffer.from(data) : data);
-            if (key === 'sync') return () => act('sync', path, async () => {
-              await target.sync();
-              dirty.delete(path);
-              renames = renames.filter(({ to }) => dirname(to) !== path);
-            });
             if (key === 'close') return async () => {
+              opened.delete(target.fd);
               await target.close();
               if (isDead) throw systemError('EIO');
             };
@@ -101,7 +104,11 @@ export function createFailingDisk(): FailingDisk {
         });
       return {
         ...real,
-        open: (async (path: string, flags?: string | number) => wrap(await act('open', path, () => real.open(path, flags)), path)) as typeof real.open,
+        open: (async (path: string, flags?: string | number) => {
+          const file = await act('open', path, () => real.open(path, flags));
+          opened.set(file.fd, path);
+          return wrap(file, path);
+        }) as typeof real.open,
         rename: ((from: string, to: string) =>
           act('rename', to, async () => {
             renames.push({ from, to, replacedLink: linkAt(to) });
@@ -122,6 +129,18 @@ export function createFailingDisk(): FailingDisk {
             return disk.freeBytes === undefined ? stats : Object.assign(stats, { bsize: 1, bavail: disk.freeBytes });
           })) as typeof real.statfs,
       };
+    },
+    overSync(real) {
+      const fsync = (fd: number, callback: (error: Error | null) => void): void => {
+        const path = opened.get(fd)!;
+        const sync = async (): Promise<void> => {
+          await promisify(real.fsync)(fd);
+          dirty.delete(path);
+          renames = renames.filter(({ to }) => dirname(to) !== path);
+        };
+        act('sync', path, sync).then(() => callback(null), callback);
+      };
+      return { ...real, fsync: fsync as typeof real.fsync };
     },
   };
   return disk;
