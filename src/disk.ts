@@ -1,12 +1,14 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { link, mkdir, open, readdir, rename, rm, stat, statfs, symlink, truncate } from 'node:fs/promises';
-import os from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { link, mkdir, open, readdir, realpath, rename, rm, stat, statfs, symlink, truncate } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { createByteHash, type Content } from './byte-hash.js';
 import { openDirect } from './direct-file.js';
 import { systemCode, UserError, userError } from './errors.js';
+import { findOutputPlace } from './output-place.js';
+import { cut, gathered } from './pieces.js';
 import { syncFile } from './sync-file.js';
+import { isTemporary, removeStaleTemporary, temporaryPath } from './temporary.js';
 
 /** What the system says when a write fails, for people. */
 const REASONS: Readonly<Record<string, string>> = {
@@ -21,6 +23,8 @@ const REASONS: Readonly<Record<string, string>> = {
   EISDIR: 'a folder of this name is in the way',
   ENOTDIR: 'a part of the path is a file, not a folder',
   ENOENT: 'there is no such folder, and none can be made',
+  ELOOP: 'its links lead in a circle',
+  EPIPE: 'its reader has ended',
 };
 
 /**
@@ -67,18 +71,6 @@ export async function makeFolder(path: string): Promise<void> {
   }
 }
 
-let numTemporaries = 0;
-
-/** A name beside a path that nothing else uses, in this process or another, of this machine or one that shares the disk; hidden, and told apart by its ending. */
-function temporaryName(path: string): string {
-  return join(dirname(path), `.${basename(path)}.${os.hostname()}-${process.pid}-${++numTemporaries}.tmp`);
-}
-
-/** Whether a name is one of those under which a write prepares what it puts in place. */
-export function isTemporary(name: string): boolean {
-  return /^\..*\.tmp$/.test(name);
-}
-
 /** Removes what writes into a folder that were cut short left behind; nothing where it is not there. */
 export async function removeTemporary(folder: string): Promise<void> {
   await onDisk(folder, async () => {
@@ -87,10 +79,27 @@ export async function removeTemporary(folder: string): Promise<void> {
   });
 }
 
-/** Makes something under a temporary name beside `path` and renames it to its place; nothing is left where that fails. */
+/**
+ * Makes a file under a temporary name next to `path` and renames it to its place; nothing is left if that fails. Links are followed; a FIFO
+ * or a character device is written to in place of being replaced.
+ * @throws UserError (disk)
+ */
 export async function replace(path: string, make: (temporary: string) => Promise<unknown>): Promise<void> {
   await onDisk(path, async () => {
-    const temporary = temporaryName(path);
+    const place = await findOutputPlace(path);
+    if (place.kind === 'stream') {
+      await make(place.path);
+      return;
+    }
+    await removeStaleTemporary(place.path);
+    await putInPlace(place.path, make);
+  });
+}
+
+/** Makes something under a temporary name next to `path` and renames it to its place; nothing is left if that fails. */
+async function putInPlace(path: string, make: (temporary: string) => Promise<unknown>): Promise<void> {
+  await onDisk(path, async () => {
+    const temporary = temporaryPath(path);
     try {
       await make(temporary);
       await rename(temporary, path);
@@ -114,7 +123,7 @@ export async function writeFileAtomic(path: string, content: string): Promise<vo
  */
 export async function createFileAtomic(path: string, content: string): Promise<boolean> {
   return onDisk(path, async () => {
-    const temporary = temporaryName(path);
+    const temporary = temporaryPath(path);
     try {
       await writeSynced(temporary, content);
       try {
@@ -134,7 +143,7 @@ export async function createFileAtomic(path: string, content: string): Promise<b
 
 /** Fills a folder, whole or not at all; nothing may be at `path`. */
 export async function writeFolder(path: string, fill: (folder: string) => Promise<void>): Promise<void> {
-  await replace(path, async (temporary) => {
+  await putInPlace(path, async (temporary) => {
     await makeFolder(temporary);
     await fill(temporary);
     await syncFolder(temporary);
@@ -143,25 +152,30 @@ export async function writeFolder(path: string, fill: (folder: string) => Promis
 
 /**
  * Fills a folder in the place of one that may be there. Between two renames there is neither: what a kill leaves then are both,
- * under hidden names.
+ * under hidden names. A link is followed and stays.
  */
 export async function replaceFolder(path: string, fill: (folder: string) => Promise<void>): Promise<void> {
-  const before = temporaryName(path);
+  const place = existsSync(path) ? await onDisk(path, () => realpath(path)) : path;
+  const before = temporaryPath(place);
   try {
-    await writeFolder(path, async (folder) => {
+    await writeFolder(place, async (folder) => {
       await fill(folder);
-      if (existsSync(path)) await rename(path, before);
+      if (existsSync(place)) await rename(place, before);
     });
   } catch (error) {
-    if (existsSync(before) && !existsSync(path)) await rename(before, path).catch(() => undefined);
+    if (existsSync(before) && !existsSync(place)) await rename(before, place).catch(() => undefined);
     throw error;
   }
-  await onDisk(path, () => rm(before, { recursive: true, force: true }));
+  await onDisk(place, async () => {
+    await rm(before, { recursive: true, force: true });
+    // Last: what a kill left may be the only copy of what was here.
+    await removeStaleTemporary(place);
+  });
 }
 
 /** Points a symbolic link at `target`, relative to the link's folder, in one step. */
 export async function pointLink(link: string, target: string): Promise<void> {
-  await replace(link, (temporary) => symlink(target, temporary));
+  await putInPlace(link, (temporary) => symlink(target, temporary));
 }
 
 /** Size and SHA-256 (hexadecimal) of a file: enough to see later whether it is whole. */
@@ -169,9 +183,6 @@ export interface FileDigest {
   readonly bytes: number;
   readonly sha256: string;
 }
-
-/** One write: large enough to be fast, small enough that signals are heard between two of them, and that it is in a processor's own memory still when it is written. */
-export const PIECE_BYTES = 1 << 20;
 
 /**
  * Writes a file and syncs it.
@@ -228,35 +239,6 @@ async function createDigests(): Promise<{ update(piece: Uint8Array): void; all()
     },
     all: () => ({ ...hash.content(), sha256: sha256.digest('hex') }),
   };
-}
-
-/** Pieces of some bytes, none longer than that. */
-export function* cut(bytes: Uint8Array): Generator<Uint8Array> {
-  for (let at = 0; at < bytes.byteLength; at += PIECE_BYTES) yield bytes.subarray(at, at + PIECE_BYTES);
-}
-
-/** Parts put together, each piece valid until the next: a write waits for its turn, which many small ones would do for longer than for the disk. */
-function* gathered(parts: Iterable<Uint8Array>): Generator<Uint8Array> {
-  let memory: Uint8Array | undefined;
-  let filled = 0;
-  for (const part of parts) {
-    for (let at = 0; at < part.byteLength; ) {
-      const next = part.subarray(at, at + PIECE_BYTES - filled);
-      at += next.byteLength;
-      if (next.byteLength === PIECE_BYTES) {
-        yield next;
-        continue;
-      }
-      memory ??= Buffer.allocUnsafeSlow(PIECE_BYTES);
-      memory.set(next, filled);
-      filled += next.byteLength;
-      if (filled === PIECE_BYTES) {
-        yield memory;
-        filled = 0;
-      }
-    }
-  }
-  if (filled > 0) yield memory!.subarray(0, filled);
 }
 
 /** Cuts a file to a length, if it is longer; gives the length that it has then, 0 where it is not there. */

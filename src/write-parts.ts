@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import { createByteHash, type Content } from './byte-hash.js';
-import { cut, PIECE_BYTES } from './disk.js';
+import { cut, PIECE_BYTES } from './pieces.js';
 import { syncFile } from './sync-file.js';
 
 /** Parts of fewer bytes are put together: each costs a call of the hash. */

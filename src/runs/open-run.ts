@@ -1,10 +1,11 @@
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { isTemporary, removeTemporary } from '../disk.js';
+import { removeTemporary } from '../disk.js';
 import type { Program, ProgramState } from '../engines/engine.js';
 import { systemCode, UserError, userError } from '../errors.js';
 import type { Fitted } from '../features/feature-types.js';
 import { leavesOf } from '../leaves.js';
+import { isTemporary } from '../temporary.js';
 import { openTrackers, type TrackOptions } from '../track/trackers.js';
 import { firstLoopState, loopSection } from '../training/loop-state.js';
 import { checkpointsFolder, readNewestCheckpoint, restoreLinks, type Checkpoint } from './checkpoint.js';

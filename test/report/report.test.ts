@@ -83,7 +83,7 @@ describe('the report of a run', () => {
     mkdirSync(join('blocked', 'report.html'));
     const { code, stdout } = await mtl(world, ['train', '--resume', 'blocked', '--set', 'training.epochs=2']);
     expect([code, existsSync(join('blocked', 'results.csv'))]).toEqual([0, true]);
-    expect(stdout).toMatch(/the run could not be drawn: .*report\.html: cannot be written: a folder of this name is in the way/);
+    expect(stdout).toMatch(/the run could not be drawn: .*report\.html: cannot be written: it is a directory/);
   });
 });
 

@@ -93,7 +93,7 @@ describe('the page of a study', () => {
     const blocked = await drawn({ 'training.batchSize': [128, 256] }, 2, finished);
     rmSync(blocked.path);
     mkdirSync(blocked.path);
-    expect(await mtl(folder, ['sweep', 'show', join(blocked.path, '..'), '--html'])).toMatchObject({ code: 5, stderr: expect.stringMatching(/study\.html: cannot be written: a folder of this name is in the way/) as string });
+    expect(await mtl(folder, ['sweep', 'show', join(blocked.path, '..'), '--html'])).toMatchObject({ code: 5, stderr: expect.stringMatching(/study\.html: cannot be written: it is a directory/) as string });
   });
 });
 

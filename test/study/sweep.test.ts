@@ -70,7 +70,7 @@ describe('mtl sweep', () => {
     rmSync(page);
     mkdirSync(page);
     const undrawn = await mtl(cwd, ['sweep', study]);
-    expect([undrawn.code, undrawn.stdout]).toEqual([0, expect.stringMatching(/the study could not be drawn: .*study\.html: cannot be written: a folder of this name is in the way.*; mtl sweep show \S+ --html tries again/)]);
+    expect([undrawn.code, undrawn.stdout]).toEqual([0, expect.stringMatching(/the study could not be drawn: .*study\.html: cannot be written: it is a directory.*; mtl sweep show \S+ --html tries again/)]);
 
     // Once more, there is nothing to do; and with more seeds it would be another study.
     const before = journalOf(cwd);
