@@ -14,6 +14,7 @@ import tempfile
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pyarrow.parquet.encryption as pe
 
 SCRATCH = tempfile.mkdtemp()
 
@@ -204,6 +205,24 @@ refused = pa.table({
 pq.write_table(refused, "refused.parquet", **SMALL)
 pq.write_table(pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["twice", "twice"]), "twice.parquet", **SMALL)
 db.execute("copy (select interval '1' month as span) to 'interval.parquet'")
+
+
+
+# One column encrypted, another not, and the footer as it is.
+class Kms(pe.KmsClient):
+    def wrap_key(self, key_bytes, _):
+        return key_bytes.hex()
+
+    def unwrap_key(self, wrapped_key, _):
+        return bytes.fromhex(wrapped_key)
+
+
+factory = pe.CryptoFactory(lambda _: Kms())
+keys = pe.EncryptionConfiguration(footer_key="footer", column_keys={"own": ["secret"]}, plaintext_footer=True)
+properties = factory.file_encryption_properties(pe.KmsConnectionConfig(), keys)
+secrets = pa.table({"open": pa.array([1, 2, 3]), "secret": pa.array([4, 5, 6])})
+with pq.ParquetWriter("encrypted.parquet", secrets.schema, encryption_properties=properties, **SMALL) as writer:
+    writer.write_table(secrets)
 
 with open("cells.json", "w") as file:
     json.dump(cells, file, separators=(",", ":"))

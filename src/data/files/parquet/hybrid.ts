@@ -8,8 +8,16 @@ export interface HybridReader {
   isRun(number: number, count: number): boolean;
 }
 
-/** A reader of the numbers of `width` bits that lie from `begin` to `end`. */
-export function hybridReader(bytes: Buffer, begin: number, end: number, width: number): HybridReader {
+/** Bits of a number at the most. */
+const MAX_WIDTH = 32;
+
+/**
+ * Opens a reader of the numbers of `width` bits that are stored from `begin` to `end`.
+ * @param highest the largest of them; a larger one is an error
+ * @throws Error for a width of more than 32 bits
+ */
+export function hybridReader(bytes: Buffer, begin: number, end: number, width: number, highest = Infinity): HybridReader {
+  if (width > MAX_WIDTH) throw new Error(`its indices have ${width} bits, and ${MAX_WIDTH} are the most`);
   const mask = width === 32 ? -1 : (1 << width) - 1;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let at = begin;
@@ -25,6 +33,7 @@ export function hybridReader(bytes: Buffer, begin: number, end: number, width: n
     for (let shift = 0, more = true; more; shift += 7) {
       if (at >= end || shift > 28) throw new Error('its levels or indices end too early');
       const byte = bytes[at++]!;
+      if (shift === 28 && byte > 15) throw new Error('the length of a run of its levels or indices has more than 32 bits');
       header |= (byte & 127) << shift;
       more = byte > 127;
     }
@@ -37,7 +46,9 @@ export function hybridReader(bytes: Buffer, begin: number, end: number, width: n
     value = 0;
     for (let shift = 0; shift < width; shift += 8) value |= bytes[at++]! << shift;
     if (at > end) throw new Error('its levels or indices end too early');
+    if (value > highest) throw aboveHighest(value);
   };
+  const aboveHighest = (level: number): Error => new Error(`a level is ${level}, and the highest of this column is ${highest}`);
 
   const readPacked = (into: Int32Array, from: number, count: number): void => {
     // As long as four bytes are there.
@@ -53,6 +64,7 @@ export function hybridReader(bytes: Buffer, begin: number, end: number, width: n
     // The last group of eight may be cut short, but not before its last number.
     if (at + ((bit + 7) >>> 3) > end) throw new Error('its levels or indices end too early');
     if (packed === 0) at += bit >>> 3;
+    if (highest < mask) for (let i = from; i < from + count; i++) if (into[i]! > highest) throw aboveHighest(into[i]!);
   };
 
   return {

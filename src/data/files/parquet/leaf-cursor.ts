@@ -2,7 +2,7 @@ import type { ColumnMetaData } from 'hyparquet';
 import type { Leaf } from './column-plan.js';
 import type { At, RawNumbers } from './leaf-type.js';
 import { STRIDE, type PageMemory } from './page-memory.js';
-import { openPages, type Page } from './pages.js';
+import { openPages, tooFewValues, type Page } from './pages.js';
 import { textCache } from './text-cache.js';
 import type { Values } from './values.js';
 
@@ -11,6 +11,8 @@ export interface LeafCursor {
   /** Of the entries that are looked at: those up to `at` are done. */
   at: number;
   count: number;
+  /** Number of the data page that was read last, from 1 on. */
+  readonly page: number;
   readonly repetitions: Int32Array;
   readonly definitions: Int32Array;
   /** Where each value is among those that `text` and `number` read, -1 where it is missing. */
@@ -40,7 +42,16 @@ export function leafCursor(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory
   let dictionary: Values | undefined;
   let readers = NONE;
 
+  /** Checks that the page which was read has no more values than its levels claimed. Runs of levels may go on: DuckDB fills up the last one. */
+  const checkEnd = async ({ values }: Page): Promise<void> => {
+    if (values === undefined) return;
+    if (readers === NONE) readers = readersOf(leaf, await values(0));
+    const numValues = base + readers.count;
+    if (passed + readers.padding < numValues) throw new Error(`it holds ${numValues} values, and its levels claim ${passed}`);
+  };
+
   const nextPage = async (): Promise<boolean> => {
+    if (page !== undefined) await checkEnd(page);
     page = await pages.next();
     if (page === undefined) return false;
     left = page.entries;
@@ -64,7 +75,7 @@ export function leafCursor(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory
     }
     if (places === undefined) for (let i = 0; i < count; i++) found[i] = passed++ - base;
     else places.read(found, count);
-    for (let i = 0; i < count; i++) if (found[i]! < 0 || found[i]! >= readers.count) throw new Error(DAMAGED);
+    for (let i = 0; i < count; i++) if (found[i]! < 0 || found[i]! >= readers.count) throw places === undefined ? tooFewValues(base + readers.count) : notThere(found[i]!, readers.count);
   };
 
   /** Takes the numbers of the next `count` values. Where the page has places, they are in `found`; else the values stand in a row. */
@@ -75,13 +86,13 @@ export function leafCursor(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory
       places.read(found, count);
       for (let i = 0; i < count; i++) {
         const place = found[i]!;
-        if (place < 0 || place >= most) throw new Error(DAMAGED);
+        if (place < 0 || place >= most) throw notThere(place, most);
         into[at + i] = raw === undefined ? number(place) : raw[place]!;
       }
       return;
     }
     const first = passed - base;
-    if (first + count > most) throw new Error(DAMAGED);
+    if (first + count > most) throw tooFewValues(base + most);
     if (raw !== undefined) into.set(raw.subarray(first, first + count), at);
     else for (let i = 0; i < count; i++) into[at + i] = number(first + i);
     passed += count;
@@ -90,6 +101,9 @@ export function leafCursor(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory
   const cursor: LeafCursor = {
     at: 0,
     count: 0,
+    get page() {
+      return pages.number;
+    },
     repetitions: new Int32Array(STRIDE),
     definitions: new Int32Array(STRIDE).fill(leaf.definition),
     places: new Int32Array(STRIDE),
@@ -161,8 +175,11 @@ export function leafCursor(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory
   return cursor;
 }
 
-const DAMAGED = 'a value is not there: its page is damaged';
-export const TOO_FEW = 'a column has too few rows';
+function notThere(place: number, count: number): Error {
+  return new Error(`an index is ${place}, and its dictionary has ${count} values`);
+}
+
+export const TOO_FEW = 'it has fewer rows than its row group';
 
 /** How stored values are read. */
 interface Readers {
@@ -172,13 +189,15 @@ interface Readers {
   /** Whether a number may say less than its text. */
   readonly mayBeNaN: boolean;
   readonly count: number;
+  /** How many of them may only fill up their last byte. */
+  readonly padding: number;
 }
 
-const NONE: Readers = { text: () => '', number: () => NaN, raw: undefined, mayBeNaN: true, count: 0 };
+const NONE: Readers = { text: () => '', number: () => NaN, raw: undefined, mayBeNaN: true, count: 0, padding: 0 };
 
 function readersOf({ type }: Leaf, values: Values): Readers {
   const raw = type.number?.raw?.(values);
-  return { text: type.text(values), number: type.number?.at(values) ?? (() => NaN), raw, mayBeNaN: raw === undefined || raw instanceof Float64Array, count: values.count };
+  return { text: type.text(values), number: type.number?.at(values) ?? (() => NaN), raw, mayBeNaN: raw === undefined || raw instanceof Float64Array, count: values.count, padding: values.kind === 'bits' ? 7 : 0 };
 }
 
 function holdsNaN(numbers: RawNumbers): boolean {

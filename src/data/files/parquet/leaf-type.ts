@@ -1,7 +1,7 @@
 import type { SchemaElement } from 'hyparquet';
 import { cellText } from '../cell-text.js';
 import { decimalText, doubleText, halfFloat, shortestDecimal } from './number-text.js';
-import { dateText, timestampText, timeText } from './time-text.js';
+import { dateText, timeOfDayText, timestampText } from './time-text.js';
 import type { Values } from './values.js';
 
 /** A value by its place among stored ones. */
@@ -36,8 +36,8 @@ export function leafType(element: SchemaElement): LeafType | string {
     case 'INT32':
       if (logical?.type === 'DATE' || converted === 'DATE') return texts('date', (values) => (i) => dateText(ofKind(values, 'int32').data[i]!));
       if (logical?.type === 'TIME' || converted === 'TIME_MILLIS') {
-        const zone = logical?.type === 'TIME' && logical.isAdjustedToUTC ? '+00' : '';
-        return texts('time', (values) => (i) => timeText(ofKind(values, 'int32').data[i]!, 3) + zone);
+        const isUtc = logical?.type === 'TIME' && logical.isAdjustedToUTC;
+        return texts('time', (values) => (i) => timeOfDayText(BigInt(ofKind(values, 'int32').data[i]!), 3, isUtc));
       }
       return isUnsigned(element)
         ? rawNumbers('uint32', true, (values) => withoutSign(ofKind(values, 'int32').data), String)
@@ -96,13 +96,13 @@ function int64(element: SchemaElement): LeafType {
   const unit = logical?.type === 'TIMESTAMP' || logical?.type === 'TIME' ? logical.unit : converted?.endsWith('_MILLIS') === true ? 'MILLIS' : 'MICROS';
   const digits = { MILLIS: 3, MICROS: 6, NANOS: 9 }[unit];
   if (logical?.type === 'TIMESTAMP' || converted?.startsWith('TIMESTAMP_') === true) {
-    // Older writers knew no other timestamps than those in UTC.
-    const isUtc = logical?.type !== 'TIMESTAMP' || logical.isAdjustedToUTC;
+    // A converted type alone says UTC by the format, and has no zone in DuckDB.
+    const isUtc = logical?.type === 'TIMESTAMP' && logical.isAdjustedToUTC;
     return texts('timestamp', (values) => { const at = bigintAt(values); return (i) => timestampText(at(i), digits, isUtc); });
   }
   if (logical?.type === 'TIME' || converted?.startsWith('TIME_') === true) {
-    const zone = logical?.type === 'TIME' && logical.isAdjustedToUTC ? '+00' : '';
-    return texts('time', (values) => { const at = bigintAt(values); return (i) => timeText(Number(at(i)), digits) + zone; });
+    const isUtc = logical?.type === 'TIME' && logical.isAdjustedToUTC;
+    return texts('time', (values) => { const at = bigintAt(values); return (i) => timeOfDayText(at(i), digits, isUtc); });
   }
   const unsigned = isUnsigned(element);
   return {

@@ -1,13 +1,13 @@
 import { open, type FileHandle } from 'node:fs/promises';
-import { parquetMetadataAsync, parquetSchema, type AsyncBuffer, type ColumnMetaData, type FileMetaData, type RowGroup } from 'hyparquet';
+import { parquetSchema, type ColumnMetaData, type FileMetaData, type RowGroup } from 'hyparquet';
 import { quoted, systemCode, UserError, userError, type Problem } from '../../../errors.js';
 import type { CellFile, Piece } from '../cell-file.js';
 import { hashFiles, statsOf, type Fingerprint } from '../fingerprint.js';
-import { checkThrift } from './check-thrift.js';
 import { columnPlan, type ColumnPlan, type Leaf } from './column-plan.js';
-import { leafCursor } from './leaf-cursor.js';
+import { readFooter } from './footer.js';
+import { leafCursor, type LeafCursor } from './leaf-cursor.js';
 import { pageMemory } from './page-memory.js';
-import { sliceColumn } from './slice-column.js';
+import { sliceColumn, type SliceColumn } from './slice-column.js';
 
 /** Rows of a piece at the most, and how many are read of each column in turn until a piece is full. */
 const SLICE_ROWS = 1 << 12;
@@ -33,15 +33,15 @@ interface Part {
 export async function openParquet(path: string, wanted: readonly string[]): Promise<CellFile> {
   const part = await openPart(path, wanted);
   const { metadata, header } = part;
-  const numRows = Number(metadata.num_rows);
+  const numRows = metadata.row_groups.reduce((sum, group) => sum + Number(group.num_rows), 0);
 
   async function* pieces(): AsyncGenerator<Piece> {
     let done = 0;
     const file = await open(path, 'r');
     try {
       let firstRow = 1;
-      for (const group of metadata.row_groups) {
-        for await (const piece of groupPieces(file, part, group, firstRow)) {
+      for (const [g, group] of metadata.row_groups.entries()) {
+        for await (const piece of groupPieces(file, part, { group, number: g + 1, firstRow })) {
           done += piece.numRows;
           yield { ...piece, progress: done / numRows };
         }
@@ -64,13 +64,30 @@ export async function openParquet(path: string, wanted: readonly string[]): Prom
   };
 }
 
+/** A row group, and where it is in the file. */
+interface NumberedGroup {
+  readonly group: RowGroup;
+  /** From 1 on. */
+  readonly number: number;
+  readonly firstRow: number;
+}
+
+/** A column of a row group on its way to cells. */
+interface GroupColumn {
+  readonly name: string;
+  readonly cursors: readonly LeafCursor[];
+  readonly cells: SliceColumn;
+}
+
 /** The rows of a row group, a few thousand at a time, fewer where they are large. */
-async function* groupPieces(file: FileHandle, { path, plans }: Part, group: RowGroup, firstRow: number): AsyncGenerator<Extract<Piece, { numRows: number }>> {
+async function* groupPieces(file: FileHandle, part: Part, { group, number, firstRow }: NumberedGroup): AsyncGenerator<Extract<Piece, { numRows: number }>> {
+  const { path, plans } = part;
   const memory = pageMemory(file, (await file.stat()).size, plans.flatMap(leavesOf).length);
-  const columns = plans.map((plan) => {
-    const cursors = leavesOf(plan).map((leaf) => leafCursor(chunkOf(group, leaf), leaf, memory));
+  const columns = plans.map((plan): GroupColumn => {
+    const cursors = leavesOf(plan).map((leaf) => leafCursor(chunkOf(path, group, leaf), leaf, memory));
     return { name: plan.name, cursors, cells: sliceColumn(plan, cursors, SLICE_ROWS) };
   });
+  const append = (column: GroupColumn, count: number): Promise<number> => inColumn(path, number, column, () => column.cells.append(count));
   // How many rows make a piece is for the others to say; these are then read in one go.
   const even = columns.filter(({ cells }) => cells.rowBytes !== undefined);
   const uneven = columns.filter(({ cells }) => cells.rowBytes === undefined);
@@ -82,17 +99,35 @@ async function* groupPieces(file: FileHandle, { path, plans }: Part, group: RowG
     for (let bytes = 0, step = LEAST_ROWS; uneven.length > 0 && end < last && bytes < SLICE_BYTES; ) {
       step = Math.min(step, last - end);
       let stepBytes = evenBytes * step;
-      for (const { cells } of uneven) stepBytes += await cells.append(step);
+      for (const column of uneven) stepBytes += await append(column, step);
       end += step;
       bytes += stepBytes;
       // As many as may fill half of the room that is left, if they are like these.
       step = Math.max(LEAST_ROWS, Math.min(MOST_ROWS, Math.floor((step * (SLICE_BYTES - bytes)) / (2 * stepBytes))));
     }
-    for (const { cells } of even) await cells.append(end - begin);
+    for (const column of even) await append(column, end - begin);
     yield { numRows: end - begin, firstRow: firstRow + begin, path, columns: new Map(columns.map(({ name, cells }) => [name, cells.take()])), progress: 0 };
   }
-  for (const { name, cursors } of columns) {
-    for (const cursor of cursors) if (cursor.at < cursor.count || (await cursor.refill())) throw new Error(`column ${name} has more than ${rows} rows in a row group`);
+  for (const column of columns) await inColumn(path, number, column, () => checkEnd(column, rows));
+}
+
+/** Checks that the entries of a column end with the rows of its group. */
+async function checkEnd({ cursors }: GroupColumn, rows: number): Promise<void> {
+  for (const cursor of cursors) if (cursor.at < cursor.count || (await cursor.refill())) throw new Error(`it has more than the ${rows} rows of its row group`);
+}
+
+/**
+ * Runs a read of a column.
+ * @throws UserError (data) with the file, the column, the row group and the page, for bytes that are damaged
+ */
+async function inColumn<Result>(path: string, group: number, { name, cursors }: GroupColumn, read: () => Promise<Result>): Promise<Result> {
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof UserError || systemCode(error) !== undefined) throw error;
+    const page = Math.max(...cursors.map((cursor) => cursor.page));
+    const place = page === 0 ? `row group ${group}` : `row group ${group}, page ${page}`;
+    throw userError('data', { where: path, key: `column ${quoted(name)}`, message: `cannot be read as Parquet in ${place}: ${reasonOf(error)}`, fix: DAMAGED_FIX }, error);
   }
 }
 
@@ -101,17 +136,24 @@ function leavesOf(plan: ColumnPlan): readonly Leaf[] {
   return plan.weights === undefined ? [plan.ids] : [plan.ids, plan.weights];
 }
 
-/** Where a row group keeps the values of a leaf. */
-function chunkOf({ columns }: RowGroup, { path }: Leaf): ColumnMetaData {
+/**
+ * Finds where a row group keeps the values of a leaf.
+ * @throws UserError (data) for a column that is encrypted or in another file
+ */
+function chunkOf(where: string, { columns }: RowGroup, { path }: Leaf): ColumnMetaData {
   const chunk = columns.find(({ meta_data: data }) => data?.path_in_schema.length === path.length && path.every((name, i) => data.path_in_schema[i] === name));
-  if (chunk?.meta_data === undefined) throw new Error(`column ${path.join('.')} is not there, or encrypted`);
-  if (chunk.file_path !== undefined) throw new Error(`column ${path.join('.')} is in another file`);
+  const key = `column ${quoted(path.join('.'))}`;
+  if (chunk?.crypto_metadata !== undefined || (chunk === undefined && columns.some(({ crypto_metadata: crypto }) => crypto !== undefined))) {
+    throw userError('data', { where, key, message: 'is encrypted', fix: 'decrypt the file with the program that has its keys, and write it without encryption' });
+  }
+  if (chunk?.meta_data === undefined) throw userError('data', { where, key, message: 'is not in every row group', fix: DAMAGED_FIX });
+  if (chunk.file_path !== undefined) throw userError('data', { where, key, message: `is in another file, ${quoted(chunk.file_path)}`, fix: 'write the file whole' });
   return chunk.meta_data;
 }
 
 async function openPart(path: string, wanted: readonly string[]): Promise<Part> {
   try {
-    const metadata = await readMetadata(path);
+    const metadata = await readFooter(path);
     const { children } = parquetSchema(metadata);
     const header = children.map(({ element }) => element.name);
     const problems: Problem[] = [];
@@ -132,32 +174,15 @@ async function openPart(path: string, wanted: readonly string[]): Promise<Part> 
   }
 }
 
-async function readMetadata(path: string): Promise<FileMetaData> {
-  const file = await open(path, 'r');
-  try {
-    const { size } = await file.stat();
-    const buffer: AsyncBuffer = {
-      byteLength: size,
-      slice: async (begin, end = size) => {
-        const bytes = new ArrayBuffer(end - begin);
-        await file.read(new Uint8Array(bytes), 0, bytes.byteLength, begin);
-        return bytes;
-      },
-    };
-    const ending = Buffer.from(await buffer.slice(Math.max(0, size - 4), size)).toString('latin1');
-    if (ending === 'PARE') throw userError('data', { where: path, message: 'is encrypted Parquet', fix: 'write it without encryption' });
-    const length = new DataView(await buffer.slice(size - 8, size - 4)).getUint32(0, true);
-    if (length > size - 12) throw new Error('its footer is longer than the file');
-    checkThrift(new Uint8Array(await buffer.slice(size - 8 - length, size)), 0);
-    return await parquetMetadataAsync(buffer, { geoparquet: false });
-  } finally {
-    await file.close();
-  }
-}
+/** What to do about bytes that are no Parquet. */
+const DAMAGED_FIX = 'copy the file again; if that does not help, write it again, as with pyarrow';
 
 /** Turns what is thrown about a file into an error with its place. */
 function unreadable(path: string, error: unknown): UserError {
   if (error instanceof UserError) return error;
-  const reason = systemCode(error) ?? (error instanceof Error ? error.message : String(error));
-  return userError('data', { where: path, message: `cannot be read as Parquet (${reason})`, fix: 'is it whole?' }, error);
+  return userError('data', { where: path, message: `cannot be read as Parquet (${reasonOf(error)})`, fix: DAMAGED_FIX }, error);
+}
+
+function reasonOf(error: unknown): string {
+  return systemCode(error) ?? (error instanceof Error ? error.message : String(error));
 }

@@ -14,7 +14,10 @@ export interface Page {
   readonly repetitions: HybridReader | undefined;
   /** Where a value may be missing: the depth to which it is there. */
   readonly definitions: HybridReader | undefined;
-  /** Where values stand for themselves: those from a place on, as many as are looked at together or more. */
+  /**
+   * Where values stand for themselves: those from a place on, as many as are looked at together or more.
+   * @throws Error for a place that the page does not have
+   */
   readonly values: ((from: number) => Promise<Values>) | undefined;
   /** Where they do not: their places in the dictionary. */
   readonly places: HybridReader | undefined;
@@ -24,6 +27,8 @@ export interface Page {
 export interface Pages {
   /** @returns undefined behind the last of them */
   next(): Promise<Page | undefined>;
+  /** Number of the page that was read last, from 1 on; pages of a dictionary do not count. */
+  readonly number: number;
   /** Values that places point to; none where values stand for themselves, or are taken from a dictionary that is not kept. */
   readonly dictionary: Values | undefined;
 }
@@ -65,6 +70,7 @@ export function openPages(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory)
   let kept: Buffer = Buffer.alloc(0);
   let dictionary: Values | undefined;
   let dictionaryPage: DictionaryPage | undefined;
+  let number = 0;
 
   /** Memory that values of a page are read from; those of the page or the part before it are done. */
   const room = (length: number): Buffer => {
@@ -88,7 +94,7 @@ export function openPages(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory)
         return header;
       } catch (error) {
         // It may go on behind what was read.
-        if (length >= Math.min(end - at, MAX_HEADER_BYTES)) throw error;
+        if (length >= Math.min(end - at, MAX_HEADER_BYTES)) throw new Error('the header of a page is damaged', { cause: error });
       }
     }
   };
@@ -120,10 +126,10 @@ export function openPages(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory)
       return { values: undefined, places: own.length === 0 ? undefined : hybridReader(own, 1, own.length, own[0]!) };
     } else dictionary = undefined;
     // The bytes go when others are read.
-    if (isBoolean) return { values: undefined, places: bytes.length === 0 ? undefined : hybridReader(Buffer.from(bytes), 4, bytes.length, 1) };
+    if (isBoolean) return { values: undefined, places: bytes.length === 0 ? undefined : booleanReader(Buffer.from(bytes)) };
     if (bytes.length <= memory.windowBytes || encoding !== 'PLAIN' || stored.type === 'BOOLEAN') {
       const values = readValues(stored, encoding, keep(bytes), entries);
-      return { values: () => Promise.resolve(values), places: undefined };
+      return { values: (from) => (from === 0 ? Promise.resolve(values) : Promise.reject(tooFewValues(values.count))), places: undefined };
     }
     /** The last value that was asked for, from which on the others can be found. */
     let known = { place: 0, byte: 0 };
@@ -144,9 +150,9 @@ export function openPages(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory)
       if (highest === 0) return undefined;
       if (coded !== 'RLE') throw new Error(`the encoding ${coded} of its levels is not known`);
       const from = offset + 4;
-      offset = from + bytes.readUInt32LE(offset);
-      if (offset > bytes.length) throw new Error('its levels end behind their page');
-      return hybridReader(Buffer.from(bytes.subarray(from, offset)), 0, offset - from, bitsOf(highest));
+      offset = from + (from <= bytes.length ? bytes.readUInt32LE(offset) : 0);
+      if (offset > bytes.length) throw new Error(LEVELS_END_BEHIND);
+      return hybridReader(Buffer.from(bytes.subarray(from, offset)), 0, offset - from, bitsOf(highest), highest);
     };
     const repetitions = levels(leaf.isRepeated ? 1 : 0, repetition);
     const definitions = levels(leaf.definition, definition);
@@ -156,10 +162,10 @@ export function openPages(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory)
   const partsV2 = (header: PageHeader, compressed: Buffer): PageParts => {
     const { num_values: entries, encoding, is_compressed: isCompressed, repetition_levels_byte_length: repetitionBytes, definition_levels_byte_length: definitionBytes } = header.data_page_header_v2!;
     const levelBytes = repetitionBytes + definitionBytes;
-    if (levelBytes > compressed.length) throw new Error('its levels end behind their page');
+    if (repetitionBytes < 0 || definitionBytes < 0 || levelBytes > compressed.length) throw new Error(LEVELS_END_BEHIND);
     const levels = Buffer.from(compressed.subarray(0, levelBytes));
-    const repetitions = leaf.isRepeated ? hybridReader(levels, 0, repetitionBytes, 1) : undefined;
-    const definitions = leaf.definition > 0 ? hybridReader(levels, repetitionBytes, levelBytes, bitsOf(leaf.definition)) : undefined;
+    const repetitions = leaf.isRepeated ? hybridReader(levels, 0, repetitionBytes, 1, 1) : undefined;
+    const definitions = leaf.definition > 0 ? hybridReader(levels, repetitionBytes, levelBytes, bitsOf(leaf.definition), leaf.definition) : undefined;
     const bytes = decompress(isCompressed === false ? 'UNCOMPRESSED' : chunk.codec, compressed.subarray(levelBytes), header.uncompressed_page_size - levelBytes, memory);
     return { entries, encoding, repetitions, definitions, bytes };
   };
@@ -167,6 +173,9 @@ export function openPages(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory)
   return {
     get dictionary() {
       return dictionary;
+    },
+    get number() {
+      return number;
     },
     async next() {
       while (left > 0) {
@@ -183,6 +192,7 @@ export function openPages(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory)
           continue;
         }
         if (header.data_page_header === undefined && header.data_page_header_v2 === undefined) continue;
+        number++;
         const parts = async (): Promise<PageParts> => (header.data_page_header === undefined ? partsV2 : partsV1)(header, await read());
         const page = await parts();
         if (page.entries < 0 || page.entries > left) throw new Error(`a page has ${page.entries} values where ${left} are left`);
@@ -192,6 +202,20 @@ export function openPages(chunk: ColumnMetaData, leaf: Leaf, memory: PageMemory)
       return undefined;
     },
   };
+}
+
+const LEVELS_END_BEHIND = 'its levels end behind their page';
+
+/** The error for a page whose levels claim more values than it holds. */
+export function tooFewValues(held: number): Error {
+  return new Error(`its levels claim more values than the ${held} that it holds`);
+}
+
+/** Reads booleans in runs, behind the length of their bytes. */
+function booleanReader(bytes: Buffer): HybridReader {
+  const end = bytes.length < 4 ? Infinity : 4 + bytes.readUInt32LE(0);
+  if (end > bytes.length) throw new Error('its values end behind their page');
+  return hybridReader(bytes, 4, end, 1);
 }
 
 /** The bytes in memory of their own: what they lie in is used again, or is much larger. */

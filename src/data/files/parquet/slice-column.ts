@@ -117,6 +117,7 @@ async function eachItem(cursor: LeafCursor, item: number, rows: number, take: (p
         begun++;
       } else if (begun === 0) throw new Error('a list goes on that never began');
       if (definitions[cursor.at]! >= item) take(places[cursor.at]!);
+      else if (repetitions[cursor.at] !== 0) throw new Error('a list goes on with an item that is not there');
     }
   }
 }

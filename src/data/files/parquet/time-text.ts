@@ -21,8 +21,29 @@ export function timestampText(ticks: bigint, digits: number, isUtc: boolean): st
   return civilText(Number(days), ` ${timeText(Number(ticks - days * dayTicks), digits)}${isUtc ? '+00' : ''}`);
 }
 
+/** Digits of a second that DuckDB keeps of a time with a zone. */
+const MICROSECOND_DIGITS = 6;
+
+/**
+ * Formats a time of the day. In UTC it is taken modulo a day and cut to microseconds, as DuckDB does; only a whole day is 24:00:00.
+ * @param ticks since midnight
+ * @param digits of a second's decimals that a tick is
+ * @throws Error for a time without a zone that is before its day or after it
+ */
+export function timeOfDayText(ticks: bigint, digits: number, isUtc: boolean): string {
+  const dayTicks = BigInt(DAY_SECONDS) * 10n ** BigInt(digits);
+  const isInDay = ticks >= 0n && ticks <= dayTicks;
+  if (!isUtc) {
+    if (!isInDay) throw new Error(`a time is ${ticks} of the ${dayTicks} ticks of a day`);
+    return timeText(Number(ticks), digits);
+  }
+  const inDay = isInDay ? ticks : ((ticks % dayTicks) + dayTicks) % dayTicks;
+  const numCut = Math.max(0, digits - MICROSECOND_DIGITS);
+  return `${timeText(Number(inDay / 10n ** BigInt(numCut)), digits - numCut)}+00`;
+}
+
 /** A time of the day from its ticks since midnight; of the decimals of a second, as many as are not zero. */
-export function timeText(ticks: number, digits: number): string {
+function timeText(ticks: number, digits: number): string {
   const perSecond = 10 ** digits;
   const seconds = Math.floor(ticks / perSecond);
   const rest = ticks - seconds * perSecond;

@@ -29,6 +29,7 @@ export function readValues({ type, typeLength }: Stored, encoding: Encoding, byt
       return type === 'BYTE_ARRAY' ? plainByteArrays(bytes, limit) : fixedValues(type, typeLength, bytes, limit);
     case 'BYTE_STREAM_SPLIT': {
       const width = widthOf(type, typeLength);
+      if (bytes.length % width !== 0) throw new Error(`its ${bytes.length} bytes are no values of ${width}`);
       return fixedValues(type, typeLength, joinStreams(bytes, width), limit);
     }
     case 'DELTA_BINARY_PACKED': {
@@ -135,11 +136,15 @@ function joinStreams(bytes: Buffer, width: number): Buffer {
   return joined;
 }
 
+/** Differences in a part of a block are a multiple of it, so that each part ends with a byte. */
+const MINIBLOCK_MULTIPLE = 8;
+
 /** Numbers as differences; their own header says how many there are. */
 function delta<Data extends Int32Array | BigInt64Array>(bytes: Buffer, begin: number, type: new (length: number) => Data, limit: number): { readonly data: Data; readonly end: number } {
   const reader = { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), offset: begin };
-  readVarInt(reader);
-  readVarInt(reader);
+  const blockValues = readVarInt(reader);
+  const numParts = readVarInt(reader);
+  if (!(blockValues > 0 && numParts > 0 && blockValues % (MINIBLOCK_MULTIPLE * numParts) === 0)) throw new Error(`its blocks of ${blockValues} differences have ${numParts} parts`);
   const count = readVarInt(reader);
   if (count < 0 || count > limit) throw new Error(`a page has ${count} values, and its header says ${limit} at the most`);
   reader.offset = begin;
@@ -164,14 +169,18 @@ function beginsOf(lengths: Int32Array, begin: number, end: number): Uint32Array 
 function deltaByteArrays(bytes: Buffer, limit: number): Values {
   const { data: prefixes, end: prefixesEnd } = delta(bytes, 0, Int32Array, limit);
   const { data: suffixes, end } = delta(bytes, prefixesEnd, Int32Array, limit);
+  if (prefixes.length !== suffixes.length) throw new Error(`it has ${prefixes.length} beginnings and ${suffixes.length} ends of values`);
   const from = beginsOf(suffixes, end, bytes.length);
-  const lengths = Int32Array.from(prefixes, (prefix, i) => prefix + suffixes[i]!);
+  const lengths = new Int32Array(prefixes.length);
+  for (const [i, prefix] of prefixes.entries()) {
+    if (prefix < 0 || prefix > (lengths[i - 1] ?? 0)) throw new Error('a value begins with more than the one before it has');
+    lengths[i] = prefix + suffixes[i]!;
+  }
   const size = lengths.reduce((sum, length) => sum + length, 0);
   const begins = beginsOf(lengths, 0, size);
   const whole = Buffer.alloc(size);
   for (let i = 0; i < lengths.length; i++) {
     const prefix = prefixes[i]!;
-    if (prefix < 0 || prefix > (lengths[i - 1] ?? 0)) throw new Error('a value begins with more than the one before it has');
     if (i > 0) whole.copy(whole, begins[i], begins[i - 1], begins[i - 1]! + prefix);
     bytes.copy(whole, begins[i]! + prefix, from[i], from[i + 1]);
   }

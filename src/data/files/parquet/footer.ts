@@ -1,0 +1,84 @@
+import { open } from 'node:fs/promises';
+import { parquetMetadataAsync, type AsyncBuffer, type FileMetaData, type RowGroup, type SchemaElement } from 'hyparquet';
+import { quoted, userError } from '../../../errors.js';
+import { checkThrift } from './check-thrift.js';
+
+/** The length of the footer and the mark behind it. */
+const ENDING_BYTES = 8;
+/** Marks of a file whose footer can be read, and of one whose footer is encrypted. */
+const [PLAIN_MARK, ENCRYPTED_MARK] = ['PAR1', 'PARE'];
+/** Structs in structs of a schema; those of columns that are read are three deep. */
+const MAX_DEPTH = 100;
+
+/**
+ * Reads the footer of a Parquet file: its schema, and where its columns are.
+ * @throws UserError (data) for a file that is encrypted; Error that says what of the footer is damaged
+ */
+export async function readFooter(path: string): Promise<FileMetaData> {
+  const file = await open(path, 'r');
+  try {
+    const { size } = await file.stat();
+    const buffer: AsyncBuffer = {
+      byteLength: size,
+      slice: async (begin, end = size) => {
+        const bytes = new ArrayBuffer(end - begin);
+        await file.read(new Uint8Array(bytes), 0, bytes.byteLength, begin);
+        return bytes;
+      },
+    };
+    if (size < ENDING_BYTES + PLAIN_MARK.length) throw new Error(`it has ${size} bytes, which is no footer`);
+    const ending = Buffer.from(await buffer.slice(size - ENDING_BYTES, size));
+    const mark = ending.toString('latin1', 4);
+    if (mark === ENCRYPTED_MARK) throw userError('data', { where: path, message: 'is encrypted Parquet', fix: 'decrypt it with the program that has its keys, and write it without encryption' });
+    if (mark !== PLAIN_MARK) throw new Error(`it does not end with ${PLAIN_MARK}: the end of the file is not there`);
+    const length = ending.readUInt32LE(0);
+    if (length > size - ENDING_BYTES - PLAIN_MARK.length) throw new Error('its footer is longer than the file');
+    checkThrift(new Uint8Array(await buffer.slice(size - ENDING_BYTES - length, size)), 0);
+    const metadata = await parse(buffer);
+    checkSchema(metadata.schema);
+    for (const [g, group] of metadata.row_groups.entries()) checkGroup(group, g + 1);
+    return metadata;
+  } finally {
+    await file.close();
+  }
+}
+
+/** What the parser says of a footer that lacks something is of use to nobody but its authors. */
+async function parse(buffer: AsyncBuffer): Promise<FileMetaData> {
+  try {
+    return await parquetMetadataAsync(buffer, { geoparquet: false });
+  } catch (error) {
+    throw new Error('its footer is damaged', { cause: error });
+  }
+}
+
+/** Checks that the elements of a schema are a tree, each with a name, and that a leaf has a type. */
+function checkSchema(schema: readonly SchemaElement[]): void {
+  let at = 0;
+  const check = (depth: number): void => {
+    const element = schema[at];
+    const place = `element ${++at} of the schema in its footer`;
+    if (element === undefined) throw new Error(`${place} is not there`);
+    // The parser takes what is there, whatever its types say.
+    const { name, type, num_children: children = 0 } = element as { readonly name: unknown; readonly type?: unknown; readonly num_children?: unknown };
+    if (typeof name !== 'string') throw new Error(`${place} has no name`);
+    if (typeof children !== 'number' || !(children >= 0 && children < schema.length)) throw new Error(`${place} has ${quoted(children)} children`);
+    if (children === 0 && type === undefined && depth > 0) throw new Error(`${place}, ${quoted(name)}, has neither a type nor children`);
+    if (depth > MAX_DEPTH) throw new Error('the schema in its footer is too deep');
+    for (let i = 0; i < children; i++) check(depth + 1);
+  };
+  check(0);
+  if (at !== schema.length) throw new Error(`the schema in its footer has ${schema.length} elements, and its tree has ${at}`);
+}
+
+/** Checks that the columns of a row group say where they are. The rows of the file are those of its groups: not all that write it count them. */
+function checkGroup({ num_rows: rows, columns }: RowGroup, number: number): void {
+  const isCount = (value: unknown): boolean => typeof value === 'bigint' && value >= 0n;
+  if (!isCount(rows)) throw new Error(`row group ${number} has no number of rows in the footer`);
+  for (const [c, { meta_data: data }] of columns.entries()) {
+    if (data === undefined) continue;
+    const counts = [data.num_values, data.total_compressed_size, data.data_page_offset, data.dictionary_page_offset ?? 0n];
+    if (!counts.every(isCount)) throw new Error(`column ${c + 1} of row group ${number} does not say where it is in the file`);
+    if (!data.path_in_schema.every((name: unknown) => typeof name === 'string')) throw new Error(`column ${c + 1} of row group ${number} has no name in the footer`);
+  }
+}
