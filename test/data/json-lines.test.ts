@@ -60,7 +60,19 @@ describe('JSON Lines', () => {
   it('have lists as bags, with weights or without', async () => {
     const content = '{"a":[1,"x|y",20]}\n{"a":[["p",0.5],{"id":"q","weight":2},{"id":7}]}\n{"a":[]}\n{"a":null}\n{"a":"1|2"}\n';
     expect(await read(content, ['a'], { lists: ['a'] })).toEqual([[['1', 'x|y', '20']], [[['p', 0.5], ['q', 2], '7']], [[]], [''], ['1|2']]);
-    await expect(read('{"a":[9007199254740993]}\n', ['a'], { lists: ['a'] })).rejects.toThrow(/write such ids in quotes/);
+  });
+
+  it.each(['9007199254740993', '9007199254740991.4', '1e-400', '1.0', '1e2', '-0', '["b", 1], [1.0, 2]', '{"id": 1.0}', '{"weight": 1.5, "id": 1E2}'])('have no number for an id in a list that is not written as its digits: %s', async (item) => {
+    await expect(read(`{"a":["1.0", ${item}]}\n`, ['a'], { lists: ['a'] })).rejects.toThrow(/data\.jsonl:1: column "a": expected ids in a list of JSON to be texts, or whole numbers up to 2\^53 in digits, found .*; write such ids in quotes/);
+  });
+
+  it.each(['{"id": 1, "id": 2}', '{"id": 1, "weight": 1, "weight": 2}', '{"id": 1, "\\u0069d": 1}'])('have no key twice in an item of a list: %s', async (item) => {
+    await expect(read(`{"a":[7, ${item}]}\n`, ['a'], { lists: ['a'] })).rejects.toThrow(/data\.jsonl:1: column "a": expected every key of an item in a list of JSON once, found /);
+  });
+
+  it('have weights in any notation, and ids of digits beside them', async () => {
+    const content = '{"a":[[-3, 1e0], [0, 0.5], {"weight": 2.5E-1, "id": 20}, {"id": "1.0"}, ["a,\\"b", 1.0]]}\n';
+    expect(await read(content, ['a'], { lists: ['a'] })).toEqual([[['-3', ['0', 0.5], ['20', 0.25], '1.0', 'a,"b']]]);
   });
 
   it.each<[string, string, string[], RegExp]>([
