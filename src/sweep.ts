@@ -1,5 +1,4 @@
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseConfig } from './config/load.js';
@@ -13,7 +12,7 @@ import { openJournal } from './study/journal.js';
 import { launchers } from './study/launchers/launchers.js';
 import { leaderboard, type ListedTrial } from './study/leaderboard.js';
 import { loadStudy } from './study/load-study.js';
-import { openStudy, readStudy, type Study } from './study/study.js';
+import { locateStudy, openStudy, readStudy, type Study } from './study/study.js';
 import { isOver, takeTrials } from './study/take-trials.js';
 import type { Trial } from './study/trial.js';
 import { train } from './train.js';
@@ -53,7 +52,7 @@ export interface SweepResult {
  */
 export async function sweep(path: string, { overrides, device, threads, signal }: SweepOptions, observer: SweepObserver): Promise<SweepResult> {
   const { facts, source, configText, runs, numChecked } = await loadStudy(path, overrides);
-  const { study, isNew } = await openStudy(join(runsRoot(runs), facts.options.name), facts, source, configText);
+  const { study, isNew } = await openStudy(locateStudy(runsRoot(runs), facts.options.name), facts, source, configText);
   const journal = await openJournal(study.folder);
   const told = new Set(journal.trials.filter(({ result }) => result !== undefined).map(({ number }) => number));
   const { launcher: spec, parallel } = study.options;

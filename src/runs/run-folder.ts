@@ -19,6 +19,10 @@ export interface RunPlace {
 
 /** The link to the newest run. */
 export const LATEST = 'latest';
+/** The directory of all studies. */
+export const STUDIES = 'studies';
+/** Names that no config may have, since something else has them beside the directories of configs. */
+const RESERVED: Readonly<Record<string, string>> = { [LATEST]: 'the link to the newest run', [STUDIES]: 'the directory of studies' };
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 /** Others may take a folder away while it is made in. */
 const TRIES = 3;
@@ -30,8 +34,8 @@ const TRIES = 3;
  */
 export async function createRunFolder(place: RunPlace): Promise<string> {
   const { configName, name, runDir, runs } = place;
-  if (configName === LATEST) {
-    throw userError('config', { key: 'name', message: `'${LATEST}' is the link to the newest run`, fix: 'call the config otherwise' });
+  if (Object.hasOwn(RESERVED, configName)) {
+    throw userError('config', { key: 'name', message: `'${configName}' is ${RESERVED[configName]!}`, fix: 'call the config otherwise' });
   }
   if (name !== undefined && !NAME.test(name)) {
     throw userError('usage', { where: `--name ${name}`, message: 'expected a folder name: letters, digits, dots, - and _' });

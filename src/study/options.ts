@@ -10,7 +10,7 @@ const path = z.string().regex(/^[^.\s=]+(\.[^.\s=]+)*$/, 'the path of a key of t
 
 /** The whole of a study's YAML. */
 export const studyOptions = z.strictObject({
-  name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'a name for a folder: letters, digits, dots, - and _').describe('names the folder of the study; the file name where it is not given'),
+  name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'a name for a folder: letters, digits, dots, - and _').describe('name of the directory of the study below runs/studies; default: the file name'),
   $schema: z.string().optional().describe('where an editor finds the schema of this file; mtl does not read it'),
   config: z.string().min(1).describe('the config that is varied, from the folder of this file'),
   metric: z.string().min(1).describe("what is searched for on valid, as in ctcvr.auc or a weighted sum; it is every trial's training.monitor, too"),

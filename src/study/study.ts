@@ -1,10 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { makeFolder, onDisk, syncFolder, writeFileAtomic, writeFolder } from '../disk.js';
 import { didYouMean, joined, systemCode, UserError, userError } from '../errors.js';
 import { randomStream, type Random } from '../random.js';
+import { STUDIES } from '../runs/run-folder.js';
 import { shownPath } from '../runs/runs-root.js';
 import { JOURNAL } from './journal.js';
 import { studyOptions, type StudyOptions } from './options.js';
@@ -46,6 +47,21 @@ export interface Study extends StudyFacts {
 
 /** Keys of a study that may change when it goes on: how much is tried, by whom and where. */
 const MAY_CHANGE: ReadonlySet<string> = new Set(['trials', 'hours', 'parallel', 'launcher', 'attempts', 'staleMinutes', '$schema']);
+
+/**
+ * Returns the directory of a study, which no config's runs share whatever the study's name.
+ * @param root the directory of all runs
+ * @throws UserError (usage) for a study that an earlier version of mtl keeps beside the runs
+ */
+export function locateStudy(root: string, name: string): string {
+  const folder = join(root, STUDIES, name);
+  const earlier = join(root, name);
+  if (!existsSync(folder) && existsSync(join(earlier, STUDY))) {
+    const move = `mkdir -p ${shownPath(dirname(folder))} && mv ${shownPath(earlier)} ${shownPath(folder)}`;
+    throw userError('usage', { where: shownPath(earlier), message: 'is a study of an earlier version of mtl, which kept studies beside runs', fix: `end its workers, then ${move}` });
+  }
+  return folder;
+}
 
 /**
  * Makes the folder of a study, or goes on with the one that is there.
@@ -93,7 +109,11 @@ export function readStudy(folder: string): Study {
     const search = searches.build(options.search, space);
     return { ...facts, folder, name: options.name, configText: readFileSync(join(folder, CONFIG), 'utf8'), space, search, numTrials: Math.min(search.size, options.trials ?? Infinity) };
   } catch (error) {
-    if (systemCode(error) === 'ENOENT') throw userError('usage', { where: folder, message: existsSync(folder) ? `is no study: it holds no ${STUDY}` : 'there is no such folder', fix: 'name the folder that mtl sweep made, as in runs/esmm-sweep' });
+    if (systemCode(error) === 'ENOENT') {
+      const [message, other] = [existsSync(folder) ? `is no study: it holds no ${STUDY}` : 'there is no such folder', join(dirname(folder), STUDIES, basename(folder))];
+      const fix = existsSync(join(other, STUDY)) ? `write ${shownPath(other)}` : `name the directory that mtl sweep made, as in runs/${STUDIES}/esmm`;
+      throw userError('usage', { where: folder, message, fix });
+    }
     throw userError('disk', { where: path, message: systemCode(error) === undefined ? 'is no study of this version' : `cannot be read (${systemCode(error)})` }, error);
   }
 }

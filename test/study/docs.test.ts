@@ -52,7 +52,7 @@ describe('docs/sweeps.md', () => {
     expect(csv[0]).toMatch(/^trial,state,ctcvr\.auc,deviation,elapsedMs,runs,training\.optimizer\.dense\.learningRate,training\.batchSize,/);
     expect(csv[0]!.split(',')).toContain('test.ctcvr.auc');
     // The config that it wrote trains to the same value.
-    const { trials } = JSON.parse((await mtl(cwd, ['sweep', 'show', 'runs/first', '--json'])).stdout) as { trials: readonly { value: number }[] };
+    const { trials } = JSON.parse((await mtl(cwd, ['sweep', 'show', 'runs/studies/first', '--json'])).stdout) as { trials: readonly { value: number }[] };
     const { runs } = JSON.parse((await mtl(cwd, ['runs', '/esmm/', '--json'])).stdout) as { runs: readonly { monitored: number }[] };
     expect(runs[0]!.monitored).toBe(trials[0]!.value);
   });

@@ -39,7 +39,7 @@ function expectAllOnce(cwd: string, stdout: string): void {
   expect(end).toBe('finished');
   expect(trials.map(({ number }) => number).sort()).toEqual(Array.from({ length: TRIALS }, (_, i) => i + 1));
   expect(trials.every(({ state }) => state === 'finished')).toBe(true);
-  expect(readdirSync(join(cwd, 'runs', 'small', 'journal')).filter((name) => name.includes('.result.'))).toHaveLength(TRIALS);
+  expect(readdirSync(join(cwd, 'runs', 'studies', 'small', 'journal')).filter((name) => name.includes('.result.'))).toHaveLength(TRIALS);
 }
 
 describe('the launcher', () => {
@@ -48,7 +48,7 @@ describe('the launcher', () => {
     const { code, stdout } = await mtl(cwd, ['sweep', file, '--json']);
     expect(code).toBe(0);
     expectAllOnce(cwd, stdout);
-    expect([1, 2].map((worker) => readFileSync(join(cwd, `said-${worker}`), 'utf8'))).toEqual([1, 2].map((worker) => `I am ${worker} of ${join(cwd, 'runs', 'small')}\n`));
+    expect([1, 2].map((worker) => readFileSync(join(cwd, `said-${worker}`), 'utf8'))).toEqual([1, 2].map((worker) => `I am ${worker} of ${join(cwd, 'runs', 'studies', 'small')}\n`));
   });
 
   it('command tells workers which kernels are asked for, whatever environment they have', { timeout: 120_000 }, async () => {
@@ -57,14 +57,14 @@ describe('the launcher', () => {
     expect(code).toBe(0);
     expectAllOnce(cwd, stdout);
     const { trials } = JSON.parse(stdout) as { trials: readonly { runs: readonly string[] }[] };
-    const { command, engine } = JSON.parse(readFileSync(join(cwd, 'runs', 'small', trials[0]!.runs[0]!, 'environment.json'), 'utf8')) as { command: readonly string[]; engine: { description: string } };
+    const { command, engine } = JSON.parse(readFileSync(join(cwd, 'runs', 'studies', 'small', trials[0]!.runs[0]!, 'environment.json'), 'utf8')) as { command: readonly string[]; engine: { description: string } };
     expect([command.join(' '), engine.description]).toEqual([expect.stringContaining('--kernels wasm'), expect.not.stringContaining('native')]);
   });
 
   it('command says what a command said that fails', { timeout: 60_000 }, async () => {
     const { cwd, file } = studyWith("{ name: command, run: 'echo no such host: {study} >&2; exit 3' }");
     const { code, stderr } = await mtl(cwd, ['sweep', file]);
-    expect([code, stderr]).toEqual([2, expect.stringMatching(/the last words of this one: no such host: \/\S*runs\/small/)]);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/the last words of this one: no such host: \/\S*runs\/studies\/small/)]);
   });
 
   it('slurm takes a job array on a real Slurm, and a task that is queued again goes on', { timeout: 600_000 }, async (context) => {
@@ -76,7 +76,7 @@ describe('the launcher', () => {
       const timer = setInterval(() => {
         // The first task that runs is taken from its node once, as a preemption does.
         const running = slurm.run('squeue', '--noheader', '--states=RUNNING', '--format=%i').split('\n').filter((id) => id.includes('_'));
-        const claims = existsSync(join(cwd, 'runs', 'small', 'journal')) ? readdirSync(join(cwd, 'runs', 'small', 'journal')).filter((name) => name.includes('.claim-')) : [];
+        const claims = existsSync(join(cwd, 'runs', 'studies', 'small', 'journal')) ? readdirSync(join(cwd, 'runs', 'studies', 'small', 'journal')).filter((name) => name.includes('.claim-')) : [];
         if (!isRequeued && running.length > 0 && claims.length > 0) {
           slurm.run('scontrol', 'requeue', running[0]!);
           // Slurm keeps it two minutes from its nodes otherwise.
@@ -95,7 +95,7 @@ describe('the launcher', () => {
       expect([code, stderr]).toEqual([0, expect.stringMatching(/as the job array \d+ of Slurm/)]);
       expect(isRequeued).toBe(true);
       expectAllOnce(cwd, stdout);
-      expect(readdirSync(join(cwd, 'runs', 'small', 'workers')).filter((name) => name.endsWith('.log')).length).toBeGreaterThan(0);
+      expect(readdirSync(join(cwd, 'runs', 'studies', 'small', 'workers')).filter((name) => name.endsWith('.log')).length).toBeGreaterThan(0);
     } finally {
       slurm.stop();
     }

@@ -40,7 +40,7 @@ function writeStudy(text: string): string {
 const GRID = 'space:\n  training.batchSize: [64, 128]\n  model.ctrTower.dropout: { type: uniform, low: 0, high: 0.4, steps: 3 }\nsearch: grid\n';
 const swept = (stdout: string): Swept => JSON.parse(stdout) as Swept;
 /** What is written; what a worker that was killed was still writing begins with a dot. */
-const journalOf = (cwd: string): readonly string[] => readdirSync(join(cwd, 'runs', 'small', 'journal')).filter((name) => !name.startsWith('.')).sort();
+const journalOf = (cwd: string): readonly string[] => readdirSync(join(cwd, 'runs', 'studies', 'small', 'journal')).filter((name) => !name.startsWith('.')).sort();
 
 describe('mtl sweep', () => {
   it('trains every point of a grid once, with workers side by side, and tells the best first', { timeout: 120_000 }, async () => {
@@ -57,7 +57,7 @@ describe('mtl sweep', () => {
     // A trial is the mean of ordinary runs, each of which can be had by hand.
     const [best] = trials;
     expect(best!.runs).toEqual([5, 6].map((seed) => `${String(best!.number).padStart(3, '0')}/seed-${seed}`));
-    const found = best!.runs.map((run) => JSON.parse(readFileSync(join(cwd, 'runs', 'small', run, 'summary.json'), 'utf8')) as { monitored: number; monitor: string; changes: readonly string[] });
+    const found = best!.runs.map((run) => JSON.parse(readFileSync(join(cwd, 'runs', 'studies', 'small', run, 'summary.json'), 'utf8')) as { monitored: number; monitor: string; changes: readonly string[] });
     expect(found[0]!.monitor).toBe('ctcvr.auc');
     expect(best!.value).toBeCloseTo((found[0]!.monitored + found[1]!.monitored) / 2, 12);
     expect(best!.deviation).toBeCloseTo(Math.abs(found[0]!.monitored - found[1]!.monitored) / Math.SQRT2, 12);
@@ -65,7 +65,7 @@ describe('mtl sweep', () => {
     expect(JSON.parse(byHand.stdout)).toMatchObject({ monitored: found[1]!.monitored });
 
     // It is drawn; a page that cannot be is told of, and the study has ended well.
-    const page = join(cwd, 'runs', 'small', 'study.html');
+    const page = join(cwd, 'runs', 'studies', 'small', 'study.html');
     expect(readFileSync(page, 'utf8')).toContain('<h2>Leaderboard</h2>');
     rmSync(page);
     mkdirSync(page);
@@ -77,7 +77,7 @@ describe('mtl sweep', () => {
     expect(swept((await mtl(cwd, ['sweep', study, '--json'])).stdout).trials).toEqual(trials);
     expect(journalOf(cwd)).toEqual(before);
     const other = await mtl(cwd, ['sweep', study, '--set', 'seeds=3']);
-    expect([other.code, other.stderr]).toEqual([2, expect.stringMatching(/runs\/small: seeds: is another than when this study began; .*--set name=small-2/)]);
+    expect([other.code, other.stderr]).toEqual([2, expect.stringMatching(/runs\/studies\/small: seeds: is another than when this study began; .*--set name=small-2/)]);
   });
 
   it('takes every trial once and to its end, whichever workers are killed', { timeout: 240_000 }, async () => {
@@ -126,7 +126,7 @@ describe('mtl sweep', () => {
     const four = swept((await mtl(cwd, ['sweep', study, '--set', 'trials=4', '--set', 'parallel=2', '--json'])).stdout).trials;
     expect(four.filter(({ number }) => number <= 2)).toEqual(two);
     for (const { point } of four) expect(Object.hasOwn(point, 'model.cvrTower.dropout')).toBe(JSON.stringify(point['model.ctrTower.hidden']) === '[8]');
-    const changes = readFileSync(join(cwd, 'runs', 'small', '001', 'seed-11', 'overrides.txt'), 'utf8');
+    const changes = readFileSync(join(cwd, 'runs', 'studies', 'small', '001', 'seed-11', 'overrides.txt'), 'utf8');
     const rate = four.find(({ number }) => number === 1)!.point['training.optimizer.dense.learningRate'];
     for (const table of ['dense', 'embeddings']) expect(changes).toContain(`training.optimizer.${table}.learningRate=${String(rate)}\n`);
   });
@@ -141,7 +141,7 @@ describe('mtl sweep', () => {
     expect(trials[0]!.state).toBe('finished');
     expect(stopped.length).toBeGreaterThanOrEqual(1);
     for (const { runs } of stopped) {
-      const folder = join(cwd, 'runs', 'small', runs[0]!);
+      const folder = join(cwd, 'runs', 'studies', 'small', runs[0]!);
       expect(JSON.parse(readFileSync(join(folder, 'summary.json'), 'utf8'))).toMatchObject({ end: 'interrupted', epochs: 1 });
       const went = await mtl(cwd, ['train', '--resume', folder, '--json']);
       expect(JSON.parse(went.stdout)).toMatchObject({ end: 'finished', epochs: 2 });
@@ -205,7 +205,7 @@ describe('a study that is wrong', () => {
 /** The processes that the last claims of a study name. */
 function claimsOf(cwd: string): readonly number[] {
   try {
-    return journalOf(cwd).filter((name) => name.includes('.claim-')).map((name) => (JSON.parse(readFileSync(join(cwd, 'runs', 'small', 'journal', name), 'utf8')) as { owner: { pid: number } }).owner.pid);
+    return journalOf(cwd).filter((name) => name.includes('.claim-')).map((name) => (JSON.parse(readFileSync(join(cwd, 'runs', 'studies', 'small', 'journal', name), 'utf8')) as { owner: { pid: number } }).owner.pid);
   } catch {
     // It has not begun.
     return [];

@@ -31,7 +31,7 @@ function studyElsewhere(epochs: number): { readonly cwd: string; readonly file: 
   const cwd = scratchFolder();
   const file = join(cwd, 'small.yaml');
   writeFileSync(file, `config: ${join(world, 'esmm.yaml')}\nmetric: ctcvr.auc\nset: { training.epochs: ${epochs}, training.earlyStopping: null }\nspace: { training.batchSize: [8] }\nsearch: { name: grid }\nstaleMinutes: ${STALE_SECONDS / 60}\nlauncher: { name: command, run: 'exec unshare --uts sh -c "hostname ${ELSEWHERE} && exec {mtl}"' }\n`);
-  return { cwd, file, study: join(cwd, 'runs', 'small') };
+  return { cwd, file, study: join(cwd, 'runs', 'studies', 'small') };
 }
 
 interface Owner {

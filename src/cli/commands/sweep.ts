@@ -13,7 +13,7 @@ const worker = defineCommand({
       .option('device', deviceOption)
       .option('threads', threadsOption)
       .option('kernels', kernelsOption)
-      .example('$0 sweep worker runs/esmm-sweep', ''),
+      .example('$0 sweep worker runs/studies/esmm', ''),
   async run({ study, device, threads: number }) {
     const { runSweepWorker } = await import('../sweep-command.js');
     return runSweepWorker({ study, device, threads: number });
@@ -30,7 +30,7 @@ const show = defineCommand({
       .option('pareto', { type: 'string', requiresArg: true, describe: 'two metrics of valid to weigh against each other, as in ctr.auc,ctcvr.auc' })
       .option('html', { type: 'boolean', default: false, describe: 'draw study.html in the folder of the study, as the end of a sweep does' })
       .option('json', jsonOption)
-      .example('$0 sweep show runs/esmm-sweep --pareto ctr.auc,ctcvr.auc', ''),
+      .example('$0 sweep show runs/studies/esmm --pareto ctr.auc,ctcvr.auc', ''),
   async run({ study, top, pareto, html, json }) {
     const { runSweepShow } = await import('../sweep-results-command.js');
     return runSweepShow({ study, top, pareto, html, json });
@@ -46,7 +46,7 @@ const best = defineCommand({
       .option('trial', wholeOrNone('--trial', 'that of another trial'))
       .option('out', { type: 'string', requiresArg: true, describe: 'write it to this file' })
       .option('json', jsonOption)
-      .example('$0 sweep best runs/esmm-sweep --out best.yaml', ''),
+      .example('$0 sweep best runs/studies/esmm --out best.yaml', ''),
   async run({ study, trial, out, json }) {
     const { runSweepBest } = await import('../sweep-results-command.js');
     return runSweepBest({ study, trial, out, json });
@@ -60,7 +60,7 @@ const exportTrials = defineCommand({
     y
       .positional('study', studyFolder)
       .option('json', { ...jsonOption, describe: 'print them as JSON' })
-      .example('$0 sweep export runs/esmm-sweep > trials.csv', ''),
+      .example('$0 sweep export runs/studies/esmm > trials.csv', ''),
   async run({ study, json }) {
     const { runSweepExport } = await import('../sweep-results-command.js');
     return runSweepExport({ study, json });
