@@ -16,6 +16,8 @@ export interface DiffOptions extends PredictedData {
   readonly paths: readonly [string, string];
   /** Takes what the runs measured when they ended, and predicts nothing anew. */
   readonly isRecorded: boolean;
+  /** Of the intervals, between 0 and 1; default: 0.95. */
+  readonly confidence?: number;
 }
 
 /** One of the two; JSON. */
@@ -48,7 +50,7 @@ export interface DiffResult {
 }
 
 /** Compares two runs: what was asked of them, what they were trained on, and how they predict, row by row where they predict the same rows. */
-export async function diff({ paths, isRecorded, ...options }: DiffOptions): Promise<DiffResult> {
+export async function diff({ paths, isRecorded, confidence, ...options }: DiffOptions): Promise<DiffResult> {
   // One model after the other: of both together, only labels and predictions are in memory.
   const a = await look(paths[0], isRecorded ? undefined : (name, trained) => predictModel(name, trained, options));
   const b = await look(paths[1], isRecorded ? undefined : (name, trained) => predictModel(name, trained, options, a.predicted?.split));
@@ -62,7 +64,7 @@ export async function diff({ paths, isRecorded, ...options }: DiffOptions): Prom
   const { split, rows } = a.predicted;
   const unpaired = whyUnpaired(a.predicted, b.predicted) ?? null;
   const isSameTest = split === 'test' ? isSameContent(a.predicted.fingerprint, b.predicted.fingerprint) : null;
-  return { ...about, data: { ...data, test: isSameTest }, split, rows, predictedRows: Math.min(rows, options.limit), unpaired, metrics: compareSides(a.predicted, b.predicted, unpaired === null) };
+  return { ...about, data: { ...data, test: isSameTest }, split, rows, predictedRows: Math.min(rows, options.limit), unpaired, metrics: compareSides(a.predicted, b.predicted, unpaired === null, confidence) };
 }
 
 /** One of the two, without its weights. */

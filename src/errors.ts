@@ -12,6 +12,8 @@ export const EXIT_CODES = {
   checkpoint: 4,
   disk: 5,
   diverged: 6,
+  /** A result, not an error: `mtl promote` left its channel as it was. */
+  notPromoted: 7,
   SIGINT: 130,
   SIGTERM: 143,
 } as const;

@@ -2,7 +2,7 @@ import { diff, type DiffOptions, type DiffResult } from '../diff.js';
 import type { DifferingKey } from '../diff/compared-run.js';
 import type { Difference } from '../diff/compare.js';
 import { EXIT_CODES, printable } from '../errors.js';
-import { count, shareLine, table } from './format.js';
+import { count, decimals, shareLine, signed, table } from './format.js';
 import { createOutput } from './output.js';
 import type { Screen } from './screen.js';
 import { untilStopped } from './signals.js';
@@ -60,8 +60,6 @@ function rowsLine({ split, rows, predictedRows, unpaired }: DiffResult, screen: 
 }
 
 function metricTable(split: string, metrics: readonly Difference[], screen: Screen): string {
-  const decimals = (value: number | null): string => value?.toFixed(4) ?? '-';
-  const signed = (value: number | null): string => (value === null ? '-' : `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(4)}`);
   const rows = metrics.map((each) => [
     `${each.space}.${each.metric}`,
     decimals(each.a),

@@ -81,6 +81,16 @@ export function table(header: readonly string[], rows: readonly (readonly string
 /** Names of the columns that count rows or groups; the others are metrics. */
 const COUNTS = /(^|_)(rows|positives|[a-zA-Z]*[gG]roups)$/;
 
+/** A metric's value. */
+export function decimals(value: number | null): string {
+  return value?.toFixed(4) ?? '-';
+}
+
+/** A difference of two values. */
+export function signed(value: number | null): string {
+  return value === null ? '-' : `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(4)}`;
+}
+
 function cell(name: string, value: unknown): string {
   if (typeof value !== 'number') return '-';
   return COUNTS.test(name) ? count(value) : value.toFixed(4);

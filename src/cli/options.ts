@@ -92,6 +92,20 @@ export function perField(name: string, value: number, describe: string) {
   } as const;
 }
 
+/** An option that is a number; undefined where it is not given. */
+export function numberOrNone(name: string, describe: string) {
+  return {
+    type: 'string',
+    requiresArg: true,
+    describe,
+    coerce: (text: string): number => {
+      const number = text.trim() === '' ? NaN : Number(text);
+      if (!Number.isFinite(number)) throw userError('usage', { where: name, message: `expected a number (${describe}), found ${quoted(text)}` });
+      return number;
+    },
+  } as const;
+}
+
 /** An option that is a share, from 0 and less than 1. */
 export function shareOrZero(name: string, value: number, describe: string) {
   return {

@@ -5,11 +5,11 @@ import { csvText } from '../csv-text.js';
 import { wallClockMs } from '../clock.js';
 import { didYouMean, EXIT_CODES, userError } from '../errors.js';
 import { builtMetric, metricOption, metricParts } from '../evaluation/metrics.js';
-import { missingRun } from '../runs/run-folder.js';
+import { channelsByRun } from '../runs/channels.js';
 import { removeRuns, thinCheckpoints, type Removed } from '../runs/remove-runs.js';
-import { describeRun, findRuns, type ListedRun } from '../runs/run-list.js';
-import { RESOLVED, SOURCE } from '../runs/run-log.js';
-import { runPath, runsRoot, shownPath } from '../runs/runs-root.js';
+import { describeRun, existingRun, findRuns, type ListedRun } from '../runs/run-list.js';
+import { RESOLVED } from '../runs/run-log.js';
+import { runsRoot, shownPath } from '../runs/runs-root.js';
 import { bytes, count, duration, table } from './format.js';
 import { createOutput, type Output } from './output.js';
 import type { Screen } from './screen.js';
@@ -25,11 +25,19 @@ export interface RunsArguments {
   readonly csv: boolean;
 }
 
+/** A run, and the channels that point to it; JSON. */
+interface ShownRun extends ListedRun {
+  readonly channels: readonly string[];
+}
+
 /** `mtl runs`: lists runs, and gives the exit code. */
 export function runRuns({ filters, state, sort, last, json, csv }: RunsArguments): Promise<number> {
   const { screen, result } = createOutput(json || csv);
   const root = runsRoot();
-  const all = matching(findRuns(root), filters).map((folder) => describeRun(folder, wallClockMs())).filter((run) => state === undefined || run.state === state);
+  const channels = channelsByRun(root);
+  const all = matching(findRuns(root), filters)
+    .map((folder): ShownRun => ({ ...describeRun(folder, wallClockMs()), channels: channels.get(realpathSync(folder)) ?? [] }))
+    .filter((run) => state === undefined || run.state === state);
   const sorted = all.sort((a, b) => ((a.startedAt ?? '') < (b.startedAt ?? '') ? -1 : 1));
   const runs = sort === undefined ? sorted : sortedBy(sorted, sort);
   const shown = last === undefined ? runs : sort === undefined ? runs.slice(-last) : runs.slice(0, last);
@@ -42,12 +50,8 @@ export function runRuns({ filters, state, sort, last, json, csv }: RunsArguments
 /** `mtl runs rm`: removes runs. */
 export async function runRunsRemove({ runs, json }: { readonly runs: readonly string[]; readonly json: boolean }): Promise<number> {
   const output = createOutput(json);
-  const folders = runs.map((named) => {
-    const path = runPath(named);
-    if (findRuns(path, 0).length === 0) throw userError('usage', { where: named, ...missingOrOther(path), fix: 'mtl runs lists those that there are' });
-    // By a link, as runs/latest, its run is meant.
-    return realpathSync(path);
-  });
+  // By a link, as runs/latest, its run is meant.
+  const folders = runs.map(existingRun);
   return tellRemoved(output, await removeRuns([...new Set(folders)], runsRoot(), wallClockMs()), false);
 }
 
@@ -67,10 +71,6 @@ function tellRemoved({ screen, result }: Output, { paths, bytes: freed }: Remove
   screen.print(paths.length === 0 ? 'there is nothing to remove' : `${isDry ? 'would remove' : 'removed'} ${count(paths.length)}, ${bytes(freed)} ${isDry ? 'would be freed' : 'are freed'}`);
   result({ removed: paths, bytes: freed, isDry });
   return EXIT_CODES.done;
-}
-
-function missingOrOther(path: string): { readonly message: string } {
-  return findRuns(path).length > 0 ? { message: 'is a folder of runs, and no run' } : { message: missingRun(path).message === 'there is no such folder' ? `is no run: it holds no ${SOURCE}` : missingRun(path).message };
 }
 
 /** Runs whose path has each of the words in it, and whose config has each of the values. */
@@ -103,7 +103,7 @@ const LOWER_IS_BETTER: ReadonlySet<string> = new Set(metricParts.names.flatMap((
 }));
 
 /** The best first; what has no value last. */
-function sortedBy(runs: readonly ListedRun[], by: string): readonly ListedRun[] {
+function sortedBy(runs: readonly ShownRun[], by: string): readonly ShownRun[] {
   const known = [...new Set(runs.flatMap((run) => Object.keys(flat(run))))];
   const isField = Object.hasOwn(FIELDS, by);
   if (!isField && runs.length > 0 && runs.every((run) => valueOf(run, by) === undefined)) {
@@ -129,7 +129,7 @@ function valueOf(run: ListedRun, name: string): number | undefined {
 }
 
 /** Metrics as `split.space.metric`. */
-function flat({ metrics }: ListedRun): Readonly<Record<string, number>> {
+function flat({ metrics }: Pick<ListedRun, 'metrics'>): Readonly<Record<string, number>> {
   return Object.fromEntries(
     Object.entries(metrics).flatMap(([split, report]) =>
       Object.entries(report).flatMap(([space, values]) => Object.entries(values).flatMap(([metric, value]) => (typeof value === 'number' ? [[`${split}.${space}.${metric}`, value] as const] : []))),
@@ -137,10 +137,11 @@ function flat({ metrics }: ListedRun): Readonly<Record<string, number>> {
   );
 }
 
-function tableOf(runs: readonly ListedRun[], sort: string | undefined, screen: Screen): string {
+function tableOf(runs: readonly ShownRun[], sort: string | undefined, screen: Screen): string {
   const monitors = [...new Set(runs.flatMap(({ monitor }) => (monitor === null || monitor === 'loss' ? [] : [monitor])))];
   const asked = [...new Set([...(sort === undefined || Object.hasOwn(FIELDS, sort) ? [] : [sort]), ...monitors])];
   const metrics = (asked.length > 0 ? asked : firstMetrics(runs)).slice(0, 4);
+  const hasChannels = runs.some(({ channels }) => channels.length > 0);
   const rows = runs.map((run) => [
     run.run,
     run.state,
@@ -149,8 +150,9 @@ function tableOf(runs: readonly ListedRun[], sort: string | undefined, screen: S
     run.state === 'running' ? (run.leftMs === null ? '?' : `${duration(run.leftMs)} left`) : duration(run.elapsedMs),
     run.bestEpoch === null ? '-' : String(run.bestEpoch),
     ...metrics.map((metric) => valueOf(run, metric)?.toFixed(4) ?? '-'),
+    ...(hasChannels ? [run.channels.join(', ') || '-'] : []),
   ]);
-  return table(['run', 'state', 'model', 'epochs', 'time', 'best epoch', ...metrics], rows, screen);
+  return table(['run', 'state', 'model', 'epochs', 'time', 'best epoch', ...metrics, ...(hasChannels ? ['channel'] : [])], rows, screen);
 }
 
 /** Where nothing says what counts: of each space what its reports tell first. */
@@ -163,8 +165,8 @@ function firstMetrics(runs: readonly ListedRun[]): readonly string[] {
   return [...bySpace.values()];
 }
 
-function csvOf(runs: readonly ListedRun[]): string {
-  const rows = runs.map(({ metrics: _, changes, ...run }) => ({ ...run, changes: changes.join(' '), ...flat({ ...run, changes, metrics: _ }) })) as readonly Record<string, string | number | null>[];
+function csvOf(runs: readonly ShownRun[]): string {
+  const rows = runs.map(({ metrics, changes, channels, ...run }) => ({ ...run, changes: changes.join(' '), channels: channels.join(' '), ...flat({ metrics }) })) as readonly Record<string, string | number | null>[];
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   return csvText([columns, ...rows.map((row) => columns.map((column) => row[column] ?? ''))]);
 }

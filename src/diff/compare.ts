@@ -23,20 +23,21 @@ export interface Difference {
   readonly b: number | null;
   /** b − a. */
   readonly difference: number | null;
-  /** Holds the difference on all rows that there could be 95 times of 100; null where the metric has none. */
+  /** Confidence interval of the difference on all rows that there could be; null where the metric has none. */
   readonly low: number | null;
   readonly high: number | null;
 }
 
-/** How often the interval of a difference holds it. */
-const LEVEL = 0.95;
-const QUANTILE = normalQuantile((1 + LEVEL) / 2);
+/** How often the interval of a difference holds it, where nothing else is asked for. */
+export const CONFIDENCE = 0.95;
 
 /**
  * Compares what both models are measured by, space by space.
  * @param isPaired whether row i of one is row i of the other: what makes a row hard for both then falls out of their difference
+ * @param confidence of the intervals, between 0 and 1
  */
-export function compareSides(a: Side, b: Side, isPaired: boolean): readonly Difference[] {
+export function compareSides(a: Side, b: Side, isPaired: boolean, confidence = CONFIDENCE): readonly Difference[] {
+  const quantile = normalQuantile((1 + confidence) / 2);
   return a.spaces.flatMap((space) => {
     const same = b.spaces.find(({ name, type }) => name === space.name && type === space.type);
     if (same === undefined) return [];
@@ -45,7 +46,7 @@ export function compareSides(a: Side, b: Side, isPaired: boolean): readonly Diff
       .filter(({ taskType }) => taskType === space.type)
       .flatMap((metric) => {
         const match = b.measuring.metrics.find(({ taskType, values }) => taskType === space.type && values[0].name === metric.values[0].name);
-        return match === undefined ? [] : compareMetric(space.name, [metric, match], [scores, other], isPaired);
+        return match === undefined ? [] : compareMetric(space.name, [metric, match], [scores, other], { isPaired, quantile });
       });
   });
 }
@@ -84,14 +85,14 @@ const OWN = ['rows', 'positives'];
 
 type Both<Each> = readonly [Each, Each];
 
-function compareMetric(space: string, [metric, match]: Both<Metric>, both: Both<Scores>, isPaired: boolean): readonly Difference[] {
+function compareMetric(space: string, [metric, match]: Both<Metric>, both: Both<Scores>, { isPaired, quantile }: { readonly isPaired: boolean; readonly quantile: number }): readonly Difference[] {
   const [before, after] = [valuesOf(metric, both[0]), valuesOf(match, both[1])];
   return metric.values.flatMap(({ name, goal }, v): Difference[] => {
     if (!after.has(name)) return [];
     const [a, b] = [before.get(name) ?? null, after.get(name) ?? null];
     const difference = a === null || b === null ? null : b - a;
     const error = v > 0 || difference === null ? undefined : errorOf([metric, match], both, isPaired);
-    const [low, high] = difference === null || error === undefined ? [null, null] : [difference - QUANTILE * error, difference + QUANTILE * error];
+    const [low, high] = difference === null || error === undefined ? [null, null] : [difference - quantile * error, difference + quantile * error];
     return [{ space, metric: name, goal, a, b, difference, low, high }];
   });
 }

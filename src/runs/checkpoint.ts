@@ -17,7 +17,7 @@ import { dealtOnly, joinedTensors } from './dealt-tensors.js';
 import { checkSize, damaged, FILES, MANIFEST, manifestText, parseJson, partFile, readManifest, readText, type Digests, type PartDigests } from './manifest.js';
 import { missingRun } from './run-folder.js';
 import type { Sections } from './run-state.js';
-import { runPath } from './runs-root.js';
+import { CHECKPOINTS, followRunLink, runPath } from './runs-root.js';
 
 /** Everything that a checkpoint holds. */
 export interface Checkpoint {
@@ -47,7 +47,7 @@ export interface Retention {
 
 /** The folder of a run's checkpoints. */
 export function checkpointsFolder(run: string): string {
-  return join(run, 'checkpoints');
+  return join(run, CHECKPOINTS);
 }
 
 /** Names of a run's checkpoints, the newest first; whether they are whole is seen when they are read. */
@@ -174,7 +174,7 @@ function stored(tensors: ReadonlyMap<string, HostTensor>): ReadonlyMap<string, S
  */
 export function findCheckpoint(path: string): string {
   try {
-    return lookForCheckpoint(runPath(path));
+    return lookForCheckpoint(followRunLink(runPath(path)));
   } catch (error) {
     const code = systemCode(error);
     if (code === undefined) throw error;

@@ -1,8 +1,9 @@
-import { existsSync, lstatSync, readdirSync, readlinkSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, readlinkSync, realpathSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { onDisk } from '../disk.js';
 import { UserError } from '../errors.js';
+import { channelsByRun } from './channels.js';
 import { checkpointsFolder, listCheckpoints } from './checkpoint.js';
 import { isTaken } from './lock.js';
 import { LATEST, pointLatest, removeRunFolder } from './run-folder.js';
@@ -18,10 +19,11 @@ export interface Removed {
 /**
  * Removes runs. Where runs/latest pointed to one of them, it points to the newest that is left.
  * @param root of all runs
- * @throws UserError (usage) where one of them is being trained; then none is removed
+ * @throws UserError (usage) where one of them is being trained or is in a channel; then none is removed
  */
 export async function removeRuns(folders: readonly string[], root: string, nowMs: number): Promise<Removed> {
   refuseTaken(folders);
+  refusePromoted(folders, root);
   let bytes = 0;
   for (const folder of folders) {
     bytes += bytesOf(folder);
@@ -61,6 +63,12 @@ export async function thinCheckpoints(folders: readonly string[], isDry: boolean
 function refuseTaken(folders: readonly string[]): void {
   const taken = folders.filter(isTaken);
   if (taken.length > 0) throw new UserError('usage', taken.map((folder) => ({ where: shownPath(folder), message: 'is being trained', fix: 'wait for it, or end it' })));
+}
+
+function refusePromoted(folders: readonly string[], root: string): void {
+  const channels = channelsByRun(root);
+  const problems = folders.flatMap((folder) => (channels.get(realpathSync(folder)) ?? []).map((channel) => ({ where: shownPath(folder), message: `is in channel '${channel}'`, fix: `promote another run first: mtl promote RUN --to ${channel}` })));
+  if (problems.length > 0) throw new UserError('usage', problems);
 }
 
 async function moveLatest(root: string, nowMs: number): Promise<void> {

@@ -21,8 +21,14 @@ export interface RunPlace {
 export const LATEST = 'latest';
 /** The directory of all studies. */
 export const STUDIES = 'studies';
-/** Names that no config may have, since something else has them beside the directories of configs. */
-const RESERVED: Readonly<Record<string, string>> = { [LATEST]: 'the link to the newest run', [STUDIES]: 'the directory of studies' };
+/** The directory of links that `mtl promote` moves. */
+export const CHANNELS = 'channels';
+/** Names that no config may have, because `runs` holds something else under them. */
+const RESERVED: Readonly<Record<string, string>> = {
+  [LATEST]: 'the link to the newest run',
+  [STUDIES]: 'the directory of studies',
+  [CHANNELS]: 'the directory of channels',
+};
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 /** Others may take a folder away while it is made in. */
 const TRIES = 3;
@@ -35,13 +41,13 @@ const TRIES = 3;
 export async function createRunFolder(place: RunPlace): Promise<string> {
   const { configName, name, runDir, runs } = place;
   if (Object.hasOwn(RESERVED, configName)) {
-    throw userError('config', { key: 'name', message: `'${configName}' is ${RESERVED[configName]!}`, fix: 'call the config otherwise' });
+    throw userError('config', { key: 'name', message: `'${configName}' is ${RESERVED[configName]}`, fix: 'rename the config' });
   }
   if (name !== undefined && !NAME.test(name)) {
     throw userError('usage', { where: `--name ${name}`, message: 'expected a folder name: letters, digits, dots, - and _' });
   }
   const root = runsRoot(runs);
-  if (runDir !== undefined && [root, join(root, LATEST), resolve('.')].includes(resolve(runDir))) {
+  if (runDir !== undefined && ([root, join(root, LATEST), resolve('.')].includes(resolve(runDir)) || `${resolve(runDir)}${sep}`.startsWith(`${join(root, CHANNELS)}${sep}`))) {
     throw userError('usage', { where: `--run-dir ${runDir}`, message: 'expected a folder for this run alone', fix: 'write --run-dir runs/mine' });
   }
   const asked = namedFolder(place);

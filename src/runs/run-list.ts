@@ -1,12 +1,14 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { userError } from '../errors.js';
 import type { Report } from '../evaluation/evaluation.js';
 import { checkpointsFolder } from './checkpoint.js';
 import { isTaken } from './lock.js';
 import { readMetricLines, trainedIn } from './metric-lines.js';
 import { ENVIRONMENT } from './origin.js';
+import { missingRun } from './run-folder.js';
 import { LOG, OVERRIDES, RESULTS, SOURCE } from './run-log.js';
-import { shownPath } from './runs-root.js';
+import { runPath, shownPath } from './runs-root.js';
 import { readSummary } from './summary.js';
 
 /** Whether a run is trained now, or how it ended: as it was meant to, by a signal, with an error, or without a word, as after a kill. */
@@ -36,6 +38,18 @@ export interface ListedRun {
   readonly rowsPerSecond: number | null;
   /** By split, of the best weights so far. */
   readonly metrics: Readonly<Record<string, Report>>;
+}
+
+/**
+ * Returns the directory of a run that a path names, with links followed.
+ * @throws UserError (usage) if it is none
+ */
+export function existingRun(named: string): string {
+  const path = runPath(named);
+  if (existsSync(join(path, SOURCE))) return realpathSync(path);
+  const { message } = missingRun(path);
+  const problem = findRuns(path).length > 0 ? 'is a folder of runs, and no run' : existsSync(path) ? `is no run: it holds no ${SOURCE}` : message;
+  throw userError('usage', { where: named, message: problem, fix: 'mtl runs lists those that there are' });
 }
 
 /** Folders below each other in which runs are looked for. */

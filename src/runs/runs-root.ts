@@ -1,10 +1,12 @@
-import { existsSync, readlinkSync } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
+import { existsSync, readlinkSync, realpathSync } from 'node:fs';
+import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 
 /** Where runs are, for this shell. */
 const PLACE = 'MTL_RUNS';
 /** What the folder of all runs is called. */
 const RUNS = 'runs';
+/** The directory of a run's checkpoints. */
+export const CHECKPOINTS = 'checkpoints';
 
 /**
  * The folder of all runs: what MTL_RUNS says, else what the config says, else `runs` of the project.
@@ -39,6 +41,16 @@ export function runPath(path: string): string {
   if (first !== RUNS || existsSync(path)) return path;
   const there = join(runsRoot(), ...rest);
   return existsSync(there) || linkTarget(there) !== undefined ? shownPath(there) : path;
+}
+
+/** Replaces a link to a run, as `runs/latest`, in the path of a run or its checkpoint by what it points to now: it may move while files are read. */
+export function followRunLink(path: string): string {
+  if (basename(dirname(path)) === CHECKPOINTS) return join(followRunLink(dirname(dirname(path))), CHECKPOINTS, basename(path));
+  const target = linkTarget(path);
+  if (target === undefined) return path;
+  const followed = isAbsolute(target) ? target : join(dirname(path), target);
+  // If a directory above is a link, too, `..` leads elsewhere.
+  return existsSync(followed) && realpathSync(followed) === realpathSync(path) ? followed : path;
 }
 
 /** Where a link leads; undefined for what is none. */

@@ -4,8 +4,9 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { train } from '../../src/index.js';
+import { promote } from '../../src/promote.js';
 import { servedWorld, serverOfTest, startServer } from '../support/served.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'mtl-reload-'));
@@ -84,6 +85,20 @@ describe('mtl serve --reload', () => {
     link.point(other);
     await server.reload();
     expect(server.models[0]).toMatchObject({ version: '19' });
+  });
+
+  it('takes the run that is promoted to the channel that it serves', async () => {
+    vi.stubEnv('MTL_RUNS', join(folder, 'runs'));
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const to = (run: string) => promote({ run, to: 'prod', gate: undefined, limit: 1, device: 'cpu', onNotice: () => undefined, signal: new AbortController().signal });
+    await to(world.run);
+    const server = await serverOfTest({ paths: ['runs/channels/prod'] });
+    await server.reload();
+    expect([server.models[0], server.notices]).toEqual([expect.objectContaining({ version: '10' }), []]);
+    expect(await to(other)).toMatchObject({ isPromoted: true, over: world.run });
+    await server.reload();
+    expect(server.notices).toEqual([expect.stringMatching(/^small: took .*other\/checkpoints\/step-00000019 in place of .*run\/checkpoints\/step-00000010$/)]);
+    expect((await server.app.inject({ method: 'POST', url: '/predict', payload: { rows: world.rows.slice(0, 1) } })).json()).toMatchObject({ version: '19' });
   });
 
   it('leaves no thread of the old checkpoint behind', async () => {

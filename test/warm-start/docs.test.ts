@@ -1,5 +1,5 @@
 /** @module-tag long */
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -65,8 +65,12 @@ describe('docs/warm-start.md', () => {
     expect(mended).toMatchObject({ status: 0, stdout: expect.stringMatching(/starts from runs\/daily\/2026-11-01\//) as string });
     expect(existsSync(join(cwd, 'model.onnx'))).toBe(true);
 
+    // An experiment moves runs/latest, and no channel.
+    expect(shell(cwd, asBuilt('npx mtl train config.yaml --set data.train=logs/2026-11-02.csv')).status).toBe(0);
+    expect(readlinkSync(join(cwd, 'runs/latest'))).toBe('config/001');
     const next = night(third);
-    expect(next).toMatchObject({ status: 0, stdout: expect.stringMatching(/auc[^]*starts from runs\/daily\/2026-11-02\//) as string });
+    expect(next).toMatchObject({ status: 0, stdout: expect.stringMatching(/^prod {2}.*runs\/daily\/2026-11-02.*\n +ctr\.logLoss .* 400 paired rows of logs\/2026-11-03\.csv\n[^]*starts from runs\/daily\/2026-11-02\//) as string });
+    expect(readlinkSync(join(cwd, 'runs/channels/nightly'))).toBe(`../daily/${third}`);
     const weights = (): string => readFileSync(join(cwd, 'runs/daily', third, 'checkpoints/best/manifest.json'), 'utf8');
     const before = weights();
     expect(night(third)).toMatchObject({ status: 0 });

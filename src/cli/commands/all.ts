@@ -12,6 +12,7 @@ import { importance } from './importance.js';
 import { init } from './init.js';
 import { predict } from './predict.js';
 import { prepare } from './prepare.js';
+import { promote } from './promote.js';
 import { report } from './report.js';
 import { runs } from './runs.js';
 import { serve } from './serve.js';
@@ -29,6 +30,7 @@ export const commands: readonly Command[] = [
   runs,
   report,
   diff,
+  promote,
   evaluate,
   predict,
   importance,

@@ -1,0 +1,93 @@
+import { existsSync, realpathSync } from 'node:fs';
+import { basename, join, relative } from 'node:path';
+import { wallClockMs } from './clock.js';
+import { diff } from './diff.js';
+import type { PredictedData } from './diff/predicted-model.js';
+import { decideGate, type GateOptions } from './promote/gate.js';
+import { userError } from './errors.js';
+import { pointChannel, readChannel, type Channel, type Gate } from './runs/channels.js';
+import { findCheckpoint } from './runs/checkpoint.js';
+import { isTaken } from './runs/lock.js';
+import { manifestDigest } from './runs/manifest.js';
+import { existingRun } from './runs/run-list.js';
+import { runsRoot, shownPath } from './runs/runs-root.js';
+
+/** Comparisons at most, if the channel changes during each. */
+const MAX_ROUNDS = 5;
+
+/** Which run goes to which channel, and what it is compared by. */
+export interface PromoteOptions extends PredictedData {
+  /** Undefined for the run that the channel had before. */
+  readonly run: string | undefined;
+  /** Name of the channel. */
+  readonly to: string;
+  /** Undefined to promote without a comparison. */
+  readonly gate: GateOptions | undefined;
+}
+
+/** What came of it; JSON. */
+export interface PromoteResult {
+  readonly channel: string;
+  /** Of the link. */
+  readonly path: string;
+  readonly run: string;
+  /** The run that the channel had; null for none. */
+  readonly over: string | null;
+  /** Whether the channel points to `run` now. */
+  readonly isPromoted: boolean;
+  /** `present`: it did before. */
+  readonly reason: 'first' | 'better' | 'notBetter' | 'ungated' | 'previous' | 'present';
+  /** Null if nothing was compared. */
+  readonly gate: Gate | null;
+}
+
+/**
+ * Points a channel at a run: at once if it has none or there is no gate, else if the run is better than the present one by the interval of their
+ * difference. If another promotion changes the channel during the comparison, compares again with what it has then.
+ * @throws UserError (usage), (data), (checkpoint), (disk); a run that is not better is no error
+ */
+export async function promote({ run, to, gate, ...comparison }: PromoteOptions): Promise<PromoteResult> {
+  const root = runsRoot();
+  const named = run === undefined ? undefined : existingRun(run);
+  for (let round = 1; round <= MAX_ROUNDS; round++) {
+    const channel = readChannel(to, root);
+    const candidate = named ?? previousRun(channel, root);
+    const result = await decide(channel, candidate, root, { run, to, gate, ...comparison });
+    if (!result.isPromoted || result.reason === 'present') return result;
+    if (await record(channel, candidate, root, result)) return result;
+    comparison.onNotice(`${channel.path}: another mtl promote changed it during the comparison; comparing again`);
+  }
+  throw userError('usage', { where: `--to ${to}`, message: `the channel changed during ${MAX_ROUNDS} comparisons`, fix: 'end the other mtl promote and try again' });
+}
+
+/** Decides whether a run takes a channel. */
+async function decide(channel: Channel, candidate: string, root: string, { run, gate: options, ...comparison }: PromoteOptions): Promise<PromoteResult> {
+  const present = channel.run === null ? null : join(root, channel.run);
+  const about = { channel: channel.name, path: channel.path, run: shownPath(candidate), over: present === null ? null : shownPath(present), gate: null };
+  if (isTaken(candidate)) throw userError('usage', { where: about.run, message: 'is being trained', fix: 'wait for it, or end it' });
+  if (present === null) return { ...about, isPromoted: true, reason: 'first' };
+  const isThere = existsSync(present);
+  if (isThere && realpathSync(present) === candidate) return { ...about, isPromoted: true, reason: 'present' };
+  if (options === undefined) return { ...about, isPromoted: true, reason: run === undefined ? 'previous' : 'ungated' };
+  if (!isThere) throw userError('checkpoint', { where: channel.path, message: `points to ${channel.target}, which is gone`, fix: 'promote without --if-better, or name another run' });
+  const found = await diff({ paths: [present, candidate], isRecorded: false, confidence: options.confidence, ...comparison });
+  const { gate, isBetter } = decideGate(found, comparison.data, options);
+  return { ...about, isPromoted: isBetter, reason: isBetter ? 'better' : 'notBetter', gate };
+}
+
+/** Points the channel and records why; false if it changed meanwhile. */
+async function record(channel: Channel, candidate: string, root: string, { reason, gate }: PromoteResult): Promise<boolean> {
+  if (reason === 'present' || reason === 'notBetter') throw new Error('nothing to record');
+  const checkpoint = realpathSync(findCheckpoint(candidate));
+  const run = relative(existsSync(root) ? realpathSync(root) : root, candidate);
+  const time = new Date(wallClockMs()).toISOString();
+  return pointChannel(channel.name, root, channel.target, { time, run, over: channel.run, reason, checkpoint: basename(checkpoint), sha256: await manifestDigest(checkpoint), gate });
+}
+
+function previousRun({ name, path, run, previous }: Channel, root: string): string {
+  const fix = `name a run: mtl promote RUN --to ${name}`;
+  if (previous === null) throw userError('usage', { where: path, message: run === null ? 'has no run' : `has had no run before ${shownPath(join(root, run))}`, fix });
+  const folder = join(root, previous);
+  if (!existsSync(folder)) throw userError('usage', { where: path, message: `${shownPath(folder)}, which it had before, is gone`, fix });
+  return realpathSync(folder);
+}
