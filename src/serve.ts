@@ -1,7 +1,9 @@
-import type { FastifyInstance } from 'fastify';
+import { once } from 'node:events';
+import type { Server as HttpServer } from 'node:http';
 import { setTimeout as wait } from 'node:timers/promises';
 import { systemCode, userError } from './errors.js';
 import { createApp } from './serve/app.js';
+import { listen } from './serve/http-server.js';
 import type { BodyLimits, ModelFacts } from './serve/messages.js';
 import { createMetrics } from './serve/metrics.js';
 import { loadServedModels } from './serve/served-models.js';
@@ -37,7 +39,7 @@ export interface Server {
   readonly url: string;
   /** What is served now. */
   readonly models: readonly ModelFacts[];
-  readonly app: FastifyInstance;
+  readonly app: HttpServer;
   /** Looks for newer checkpoints now. */
   reload(): Promise<void>;
   /** Takes no new connections, answers what was asked, and ends. */
@@ -59,9 +61,8 @@ export async function serve({ paths, names, raw, host, port, token, workers, rel
   const app = createApp({ models, metrics, limits, timeoutMs, token, isDraining: () => isDraining, onBug });
   let url: string;
   try {
-    url = await app.listen({ host, port });
+    url = await listen(app, host, port);
   } catch (error) {
-    await app.close();
     await models.close();
     throw notListening(error, host, port);
   }
@@ -78,9 +79,11 @@ export async function serve({ paths, names, raw, host, port, token, workers, rel
     async drain() {
       isDraining = true;
       ended.abort();
-      const idle = setInterval(() => app.server.closeIdleConnections(), DRAIN_EVERY_MS);
-      const late = setTimeout(() => app.server.closeAllConnections(), timeoutMs);
-      await app.close();
+      const idle = setInterval(() => app.closeIdleConnections(), DRAIN_EVERY_MS);
+      const late = setTimeout(() => app.closeAllConnections(), timeoutMs);
+      const closed = once(app, 'close');
+      app.close();
+      await closed;
       clearInterval(idle);
       clearTimeout(late);
       await reloading;

@@ -1,12 +1,14 @@
 /** @module-tag long */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ADDON } from './support/native.js';
 import { scratchFolder } from './support/scratch.js';
 
 const root = join(import.meta.dirname, '..');
+const { satisfies } = createRequire(import.meta.url)('semver') as { satisfies(version: string, range: string): boolean };
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
   engines: { node: string };
   dependencies: Record<string, string>;
@@ -40,6 +42,18 @@ describe('the package', () => {
     const newest = Math.max(...readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).map((path) => statSync(join(root, 'src', path)).mtimeMs));
     expect(statSync(join(out, '.built')).mtimeMs).toBeGreaterThan(newest);
   }, 120_000);
+
+  it('depends on packages that run on Node 20.19, as they resolve for a project that installs the tarball', () => {
+    const folder = scratchFolder();
+    const [{ filename }] = JSON.parse(run(root, 'npm', 'pack', '--json', '--silent', '--ignore-scripts', '--pack-destination', folder)) as [{ filename: string }];
+    run(folder, 'npm', 'init', '-y');
+    run(folder, 'npm', 'install', '--package-lock-only', '--prefer-offline', '--no-audit', '--no-fund', `./${filename}`);
+    const { packages } = JSON.parse(readFileSync(join(folder, 'package-lock.json'), 'utf8')) as { packages: Record<string, { version: string; optional?: boolean; engines?: { node?: string } }> };
+    const required = Object.entries(packages).filter(([path, { optional }]) => path !== '' && optional !== true);
+    expect(required.map(([path]) => path)).toEqual(expect.arrayContaining(['mtl', ...Object.keys(manifest.dependencies)].map((name) => `node_modules/${name}`)));
+    const tooNew = required.filter(([, { engines }]) => !satisfies('20.19.0', engines?.node ?? '*'));
+    expect(tooNew.map(([path, { version, engines }]) => `${path} ${version} requires Node ${engines!.node}`)).toEqual([]);
+  }, 60_000);
 
   it('packs into a tarball that installs into an empty folder and trains there', () => {
     const folder = scratchFolder();

@@ -1,14 +1,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { LightMyRequestResponse } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadModel, type Model } from '../../src/index.js';
 import type { BodyKind, ModelFacts } from '../../src/serve/messages.js';
 import { modelMetadata } from '../../src/serve/metadata.js';
 import { readTensorsRequest } from '../../src/serve/tensors-request.js';
 import { needsPython, pythonAside } from '../support/python.js';
-import { servedWorld, startServer } from '../support/served.js';
+import { servedWorld, startServer, type InjectedResponse } from '../support/served.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'mtl-infer-'));
 let rows: Record<string, string>[];
@@ -47,10 +46,10 @@ const numbers = (name: string, datatype: string): Tensor => ({ name, shape: [row
 /** The five rows, a tensor a column. */
 const inputs = (): Tensor[] => [numbers('101', 'INT64'), numbers('121', 'INT32'), texts('205'), texts('206'), numbers('D508', 'FP64'), texts('109_14')];
 const changed = (name: string, change: object): Tensor[] => inputs().map((tensor) => (tensor.name === name ? { ...tensor, ...change } : tensor));
-const infer = (payload: object | Buffer, headers: Record<string, string> = {}, url = '/v2/models/small/infer'): Promise<LightMyRequestResponse> => server.app.inject({ method: 'POST', url, payload, headers });
+const infer = (payload: object | Buffer, headers: Record<string, string> = {}, url = '/v2/models/small/infer'): Promise<InjectedResponse> => server.app.inject({ method: 'POST', url, payload, headers });
 const spaces = (answer: Answer): Record<string, number[]> => Object.fromEntries(answer.outputs.map(({ name, data }) => [name, data.map(Math.fround)]));
 const expected = (of = rows as Parameters<Model['predict']>[0]): Record<string, number[]> => Object.fromEntries(Object.entries(model.predict(of)).map(([name, values]) => [name, [...values]]));
-const errorOf = (response: LightMyRequestResponse): unknown => [response.statusCode, response.json<{ error: string }>().error];
+const errorOf = (response: InjectedResponse): unknown => [response.statusCode, response.json<{ error: string }>().error];
 const says = (text: string): unknown => expect.stringContaining(text);
 
 /** A request whose tensors lie behind its JSON. */

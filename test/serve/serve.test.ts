@@ -3,10 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import type { LightMyRequestResponse } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadModel, type Model, type Row } from '../../src/index.js';
-import { servedWorld, serverOfTest, startServer } from '../support/served.js';
+import { servedWorld, serverOfTest, startServer, type InjectedResponse } from '../support/served.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'mtl-serve-'));
 let world: Awaited<ReturnType<typeof servedWorld>>;
@@ -24,14 +23,14 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const post = (url: string, payload: object | string | Buffer, headers: Record<string, string> = {}): Promise<LightMyRequestResponse> => server.app.inject({ method: 'POST', url, payload, headers });
+const post = (url: string, payload: object | string | Buffer, headers: Record<string, string> = {}): Promise<InjectedResponse> => server.app.inject({ method: 'POST', url, payload, headers });
 const predictionsOf = (rows: readonly Row[]): object[] => {
   const predicted = Object.entries(model.predict(rows));
   return rows.map((_, row) => Object.fromEntries(predicted.map(([space, values]) => [space, values[row]!])));
 };
 /** Predictions as they are written: short decimals of the floats that the model gives. */
 const asFloats = (predictions: readonly object[]): object[] => predictions.map((each) => Object.fromEntries(Object.entries(each).map(([space, value]) => [space, Math.fround(value as number)])));
-const errorOf = (response: LightMyRequestResponse): unknown => [response.statusCode, response.json<{ error: string }>().error];
+const errorOf = (response: InjectedResponse): unknown => [response.statusCode, response.json<{ error: string }>().error];
 const says = (text: string): unknown => expect.stringContaining(text);
 
 describe('POST /predict', () => {
@@ -86,7 +85,7 @@ describe('POST /predict', () => {
   });
 
   it('unpacks a body, and no more of it than a body may have', async () => {
-    const gzip = (text: string): Promise<LightMyRequestResponse> => post('/predict', gzipSync(text), { 'content-encoding': 'gzip' });
+    const gzip = (text: string): Promise<InjectedResponse> => post('/predict', gzipSync(text), { 'content-encoding': 'gzip' });
     expect((await gzip(JSON.stringify({ rows: world.rows.slice(0, 2) }))).statusCode).toBe(200);
     expect(errorOf(await gzip(' '.repeat(2 ** 21)))).toEqual([413, says('body: expected at most 1048576 bytes')]);
     expect(errorOf(await post('/predict', 'x', { 'content-encoding': 'gzip' }))).toEqual([400, says('body: is not gzip, as content-encoding says (')]);
@@ -128,7 +127,7 @@ describe('mtl serve', () => {
   it('asks for a token where it was started with one, but for probes', async () => {
     const { app } = await serverOfTest({ paths: [world.run], token: 'sesame' });
     for (const url of ['/healthz', '/readyz', '/v2/health/live', '/v2/health/ready']) expect((await app.inject(url)).statusCode).toBe(200);
-    const ask = (authorization?: string): Promise<LightMyRequestResponse> => app.inject({ method: 'POST', url: '/predict', payload: { rows: world.rows.slice(0, 1) }, headers: { ...(authorization !== undefined && { authorization }) } });
+    const ask = (authorization?: string): Promise<InjectedResponse> => app.inject({ method: 'POST', url: '/predict', payload: { rows: world.rows.slice(0, 1) }, headers: { ...(authorization !== undefined && { authorization }) } });
     for (const wrong of [undefined, 'sesame', 'Bearer', 'Bearer sesam', 'Bearer sesame seed', 'Basic sesame']) {
       const response = await ask(wrong);
       expect(errorOf(response)).toEqual([401, 'authorization: expected the token that the server was started with; send the header: Authorization: Bearer TOKEN']);
@@ -140,7 +139,7 @@ describe('mtl serve', () => {
 
   it('serves several models, by the names that they are given', async () => {
     const { app } = await serverOfTest({ paths: [world.run, join(world.run, 'checkpoints', 'last')], names: ['best', 'last'] });
-    const ask = (url: string): Promise<LightMyRequestResponse> => app.inject({ method: 'POST', url, payload: { rows: world.rows.slice(0, 1) } });
+    const ask = (url: string): Promise<InjectedResponse> => app.inject({ method: 'POST', url, payload: { rows: world.rows.slice(0, 1) } });
     expect((await ask('/models/best/predict')).json()).toMatchObject({ model: 'best' });
     expect((await ask('/models/last/predict')).json()).toMatchObject({ model: 'last' });
     expect(errorOf(await ask('/predict'))).toEqual([404, '/predict: several models are served: there are best, last; ask one of them: POST /models/NAME/predict']);

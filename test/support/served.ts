@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { inject, type InjectOptions, type Response as InjectedResponse } from 'light-my-request';
 import { onTestFinished } from 'vitest';
 import { train } from '../../src/index.js';
 import { serve, type ServeOptions, type Server } from '../../src/serve.js';
@@ -31,8 +32,18 @@ export async function servedWorld(folder: string): Promise<{ readonly config: st
   return { config, run, rows: lines.map((cells) => Object.fromEntries(header!.map((name, i) => [name, cells[i]!]))) };
 }
 
+export type { InjectedResponse };
+
+/** A server under test. */
+export interface TestServer extends Omit<Server, 'app'> {
+  readonly notices: string[];
+  readonly bugs: string[];
+  /** Sends requests without a socket. */
+  readonly app: { inject(request: string | InjectOptions): Promise<InjectedResponse> };
+}
+
 /** A server as `mtl serve` starts it, at a free port. Its notices and bugs are kept. */
-export async function startServer(options: Pick<ServeOptions, 'paths'> & Partial<ServeOptions>): Promise<Server & { readonly notices: string[]; readonly bugs: string[] }> {
+export async function startServer(options: Pick<ServeOptions, 'paths'> & Partial<ServeOptions>): Promise<TestServer> {
   const [notices, bugs]: [string[], string[]] = [[], []];
   const server = await serve({
     host: '127.0.0.1',
@@ -44,7 +55,8 @@ export async function startServer(options: Pick<ServeOptions, 'paths'> & Partial
     onBug: (text) => void bugs.push(text),
     ...options,
   });
-  return Object.defineProperties({ ...server, notices, bugs }, { models: { get: () => server.models } });
+  const app: TestServer['app'] = { inject: (request) => inject((...exchange) => void server.app.emit('request', ...exchange), request) };
+  return Object.defineProperties({ ...server, app, notices, bugs }, { models: { get: () => server.models } });
 }
 
 /** The same, drained when the test is over. */
