@@ -80,8 +80,8 @@ export function quoted(value: unknown): string {
   if (typeof value === 'number' || typeof value === 'bigint') return String(value);
   try {
     return printable(JSON.stringify(value), 60);
-  } catch {
-    return 'something that contains itself';
+  } catch (error) {
+    return error instanceof RangeError ? 'something nested too deeply' : 'something that contains itself';
   }
 }
 

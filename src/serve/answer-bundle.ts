@@ -1,9 +1,8 @@
 import type { BadRow } from '../data/rows/object-rows.js';
 import type { GivenModel, Predictions } from '../load-model.js';
-import { unpackedBody } from './body.js';
 import { joinedRows, type GivenRequest } from './given-request.js';
 import type { Answered, Bundle, BodyKind, BodyLimits, Form, ModelFacts } from './messages.js';
-import { asRefusal, refusalBody } from './refusal.js';
+import { asRefusal, refusalBody, refusedAnswer } from './refusal.js';
 import { readRowsRequest } from './rows-request.js';
 import { readTensorsRequest } from './tensors-request.js';
 
@@ -20,7 +19,7 @@ export function answerBundle(model: GivenModel, facts: ModelFacts, limits: BodyL
   let count = 0;
   for (const [index, body] of bodies.entries()) {
     try {
-      const request = READERS[body.form](unpackedBody(bytes.subarray(body.begin, body.end), body.encoding, limits.bytes), body, facts, limits);
+      const request = READERS[body.form](bytes.subarray(body.begin, body.end), body, facts, limits);
       read.push({ index, request, begin: count });
       count += request.rows.count;
     } catch (error) {
@@ -48,7 +47,7 @@ function slice(predictions: Predictions, begin: number, end: number): Prediction
 
 function refused(error: unknown): Answered {
   const refusal = asRefusal(error);
-  if (refusal !== undefined) return { status: refusal.status, body: refusalBody(refusal), rows: 0 };
+  if (refusal !== undefined) return refusedAnswer(refusal);
   return { ...BUG, bug: error instanceof Error ? (error.stack ?? error.message) : String(error) };
 }
 

@@ -1,11 +1,12 @@
 import type { Server } from 'node:http';
 import { monotonicMs } from '../clock.js';
 import { BUG } from './answer-bundle.js';
+import { createUnpacker } from './body.js';
 import { createHttpServer, JSON_TYPE, type HttpReply, type Route, type RoutedRequest } from './http-server.js';
 import type { Answered, BodyKind, BodyLimits, Form, ModelFacts } from './messages.js';
 import { modelMetadata, serverMetadata } from './metadata.js';
 import type { ServeMetrics } from './metrics.js';
-import { asRefusal, refusal, refusalBody } from './refusal.js';
+import { asRefusal, refusal, Refusal, refusedAnswer } from './refusal.js';
 import type { ServedModels } from './served-models.js';
 import { holdsToken } from './token.js';
 
@@ -44,7 +45,7 @@ export function createApp(options: AppOptions): Server {
     onError(error) {
       const refused = asRefusal(error);
       if (refused === undefined) onBug(error instanceof Error ? (error.stack ?? error.message) : String(error));
-      return replyOf(refused === undefined ? BUG : { status: refused.status, body: refusalBody(refused), rows: 0 });
+      return replyOf(refused === undefined ? BUG : refusedAnswer(refused));
     },
   });
 }
@@ -79,15 +80,22 @@ function factRoutes({ models, metrics, isDraining }: AppOptions): readonly Route
   ];
 }
 
-function predictRoutes({ models, metrics, onBug }: AppOptions): readonly Route[] {
+function predictRoutes({ models, metrics, limits, onBug }: AppOptions): readonly Route[] {
+  const { unpack } = createUnpacker(limits.bytes);
   const post = (path: string, form: Form): Route => ({
     method: 'POST',
     path,
     async handle(request) {
       const startMs = monotonicMs();
       const pool = models.pool(request.params['model'], request.params['version']);
-      const kind = kindOf(form, request);
-      const answered = await pool.ask(await request.body(), kind);
+      const ask = async (): Promise<Answered> => {
+        const kind = kindOf(form, request);
+        return pool.ask(await unpack(await request.body(), request.headers['content-encoding']), kind);
+      };
+      const answered = await ask().catch((error: unknown) => {
+        if (error instanceof Refusal) return refusedAnswer(error);
+        throw error;
+      });
       if (answered.bug !== undefined) onBug(answered.bug);
       metrics.countRequest(pool.facts.name, answered.status, (monotonicMs() - startMs) / 1000);
       return replyOf(answered);
@@ -103,14 +111,13 @@ function predictRoutes({ models, metrics, onBug }: AppOptions): readonly Route[]
 
 /** What a request says of its body. */
 function kindOf(form: Form, { headers, query }: RoutedRequest): BodyKind {
-  const encoding = headers['content-encoding'];
   const jsonBytes = headers[JSON_BYTES];
   const { onBadRow = 'error', ...unknown } = Object.fromEntries([...query.keys()].map((key) => [key, query.getAll(key).join()]));
   const [key] = Object.keys(unknown);
   if (key !== undefined || (form === 'tensors' && onBadRow !== 'error')) throw refusal(400, { where: `?${key ?? 'onBadRow'}`, message: form === 'rows' ? 'unknown; there is ?onBadRow=skip' : 'unknown; there is nothing to ask for here' });
   if (!ON_BAD_ROW.includes(onBadRow)) throw refusal(400, { where: '?onBadRow', message: `expected ${ON_BAD_ROW.join(' or ')}` });
   if (jsonBytes !== undefined && (form === 'rows' || !/^\d{1,15}$/.test(String(jsonBytes)))) throw refusal(400, { where: JSON_BYTES, message: form === 'rows' ? 'belongs to POST /v2/models/NAME/infer' : 'expected a number of bytes' });
-  return { form, onBadRow: onBadRow as BodyKind['onBadRow'], jsonBytes: jsonBytes === undefined ? undefined : Number(jsonBytes), encoding };
+  return { form, onBadRow: onBadRow as BodyKind['onBadRow'], jsonBytes: jsonBytes === undefined ? undefined : Number(jsonBytes) };
 }
 
 function replyOf({ status, body, jsonBytes }: Answered): HttpReply {

@@ -11,8 +11,6 @@ export interface BodyKind {
   readonly onBadRow: 'error' | 'skip';
   /** Bytes of JSON at its beginning, where tensors follow in binary. */
   readonly jsonBytes?: number | undefined;
-  /** How it is compressed. */
-  readonly encoding?: string | undefined;
 }
 
 /** The body of one request among those of a bundle. */

@@ -1,7 +1,7 @@
 import { startThread, type Thread } from '../thread.js';
 import { BUG } from './answer-bundle.js';
 import { bundleOf, type Answered, type BodyKind, type ModelFacts, type PredictorSpec } from './messages.js';
-import { refusal, refusalBody } from './refusal.js';
+import { refusal, refusedAnswer } from './refusal.js';
 
 /** Threads that predict with one checkpoint. */
 export interface Pool {
@@ -184,5 +184,5 @@ export async function openPool(spec: PredictorSpec, { workers: count, timeoutMs,
 }
 
 function answerOf(status: number, message: string, fix: string): Answered {
-  return { status, body: refusalBody(refusal(status, { message, fix })), rows: 0 };
+  return refusedAnswer(refusal(status, { message, fix }));
 }

@@ -1,4 +1,5 @@
 import { UserError, problemLine, type Problem } from '../errors.js';
+import type { Answered } from './messages.js';
 
 /** A request that is answered with an error of HTTP, and why. */
 export class Refusal extends Error {
@@ -21,6 +22,11 @@ export function refusal(status: number, problem: Problem): Refusal {
 /** What a client is told: all of it as one text, where the Open Inference Protocol has it, and each problem by its parts. */
 export function refusalBody({ message, problems }: Pick<Refusal, 'message' | 'problems'>): string {
   return JSON.stringify({ error: message, problems });
+}
+
+/** The response to a request that is refused. */
+export function refusedAnswer(refused: Refusal): Answered {
+  return { status: refused.status, body: refusalBody(refused), rows: 0 };
 }
 
 /**

@@ -78,6 +78,9 @@ describe('POST /predict', () => {
     ['rows that are no list', '{"rows": {}}', 400, 'rows: expected a list of objects with a cell a column, found {}'],
     ['a row that is none', '{"rows": [{}, 5]}', 400, 'rows[1]: expected an object with a cell a column, found 5'],
     ['a blank row', '{"rows": [{}]}', 400, 'rows[0]: column "101": expected an id'],
+    ['lists in lists', `{"rows": ${'['.repeat(64)}${']'.repeat(64)}}`, 400, 'body: is nested too deeply: expected at most 64 levels of lists and objects'],
+    ['lists in lists without end', `{"rows": [{"101": ${'['.repeat(100_000)}${']'.repeat(100_000)}}]}`, 400, 'body: is nested too deeply: expected at most 64 levels of lists and objects'],
+    ['brackets in a text', JSON.stringify({ rows: [{ 101: '[{\\"'.repeat(100) }] }), 400, 'rows[0]: column "101": expected an id'],
     ['too many rows', JSON.stringify({ rows: Array(1001).fill({}) }), 413, 'rows: expected at most 1000 rows, found 1001; send them in several requests, or start mtl serve with more --max-rows'],
     ['too many bytes', ' '.repeat(2 ** 20 + 1), 413, 'body: expected at most 1048576 bytes; send the rows in several requests'],
   ])('refuses %s, and says why', async (_, body, status, message) => {
@@ -88,8 +91,25 @@ describe('POST /predict', () => {
     const gzip = (text: string): Promise<InjectedResponse> => post('/predict', gzipSync(text), { 'content-encoding': 'gzip' });
     expect((await gzip(JSON.stringify({ rows: world.rows.slice(0, 2) }))).statusCode).toBe(200);
     expect(errorOf(await gzip(' '.repeat(2 ** 21)))).toEqual([413, says('body: expected at most 1048576 bytes')]);
-    expect(errorOf(await post('/predict', 'x', { 'content-encoding': 'gzip' }))).toEqual([400, says('body: is not gzip, as content-encoding says (')]);
+    expect(errorOf(await post('/predict', 'x', { 'content-encoding': 'GZIP' }))).toEqual([400, says('body: is not gzip, as content-encoding says (')]);
     expect(errorOf(await post('/predict', 'x', { 'content-encoding': 'br' }))).toEqual([415, 'content-encoding: expected gzip or deflate, found "br"']);
+  });
+
+  it('predicts compressed bodies together only as far as they are small once unpacked', async () => {
+    const { app } = await serverOfTest({ paths: [world.run], limits: { bytes: 1 << 22, rows: 1000 } });
+    const payload = gzipSync(JSON.stringify({ rows: world.rows.slice(0, 1) }).padEnd(1 << 20));
+    expect(payload.length).toBeLessThan(5000);
+    const asked = Array.from({ length: 20 }, () => app.inject({ method: 'POST', url: '/predict', payload, headers: { 'content-encoding': 'gzip' } }));
+    expect(new Set((await Promise.all(asked)).map(({ statusCode }) => statusCode))).toEqual(new Set([200]));
+    const { payload: metrics } = await app.inject('/metrics');
+    expect(metrics).toContain('mtl_bundle_requests_bucket{le="1",model="small"} 20\n');
+  });
+
+  it('counts requests whose body cannot be used', async () => {
+    const countOf = async (): Promise<number> => Number(/^mtl_requests_total\{model="small",status="415"\} (\d+)$/m.exec((await server.app.inject('/metrics')).payload)?.[1] ?? 0);
+    const before = await countOf();
+    await post('/predict', 'x', { 'content-encoding': 'br' });
+    expect(await countOf()).toBe(before + 1);
   });
 
   it('refuses what it would else ignore', async () => {
