@@ -1,8 +1,9 @@
 import { createValueEncoder } from './data/rows/encode-values.js';
 import { badRowsError, problemOfCell, rowsOfColumns, rowsOfObjects, type BadRow, type Columns, type GivenRows, type Row } from './data/rows/object-rows.js';
+import { predictionProblem } from './data/rows/prediction-problem.js';
 import type { Program } from './engines/engine.js';
 import { createEngine } from './engines/engines.js';
-import { userError, type Problem } from './errors.js';
+import { userError } from './errors.js';
 import { predictedSpaces, predictionsOf } from './evaluation/spaces.js';
 import { inputsOf, type ModelInput } from './features/model-input.js';
 import { compileTrained, readTrainedModel } from './trained-model.js';
@@ -14,7 +15,7 @@ export type Predictions = Readonly<Record<string, Float32Array>>;
 
 /** How rows are predicted. */
 export interface PredictRowsOptions {
-  /** Told of each bad row, whose predictions are then NaN. Without it, bad rows are an error. */
+  /** Called for each row that cannot be used or has no finite prediction; its predictions are NaN. Without it, such rows are an error. */
   onBadRow?(bad: BadRow): void;
 }
 
@@ -84,21 +85,29 @@ export async function loadGivenModel(path: string, { raw }: LoadOptions): Promis
 
   const predictGiven = (given: GivenRows, { onBadRow }: PredictRowsOptions = {}): Predictions => {
     if (program?.predictSync === undefined) throw userError('usage', { where: folder, message: 'the model was disposed of', fix: 'load it again' });
-    const results = spaces.map(({ name }) => [name, new Float32Array(given.count)] as const);
-    const problems = new Map<number, Problem[]>();
+    const results = spaces.map(({ name }) => ({ name, values: new Float32Array(given.count) }));
+    const bad = new Map<number, BadRow>();
     for (let begin = 0; begin < given.count; begin += PIECE_ROWS) {
       const count = Math.min(PIECE_ROWS, given.count - begin);
-      const batch = encoder.encode(count, begin, given.cellsOf, (cell) => void problems.set(cell.row, [...(problems.get(cell.row) ?? []), problemOfCell(cell, given, read)]));
+      const batch = encoder.encode(count, begin, given.cellsOf, (cell) => {
+        const { row } = cell;
+        bad.set(row, { row, source: 'input', problems: [...(bad.get(row)?.problems ?? []), problemOfCell(cell, given, read)] });
+      });
       const predictions = program.predictSync(batch);
-      for (const [s, space] of spaces.entries()) predictionsOf(space, predictions, count, results[s]![1].subarray(begin, begin + count));
+      for (const [s, space] of spaces.entries()) predictionsOf(space, predictions, count, results[s]!.values.subarray(begin, begin + count));
+      for (let row = begin; row < begin + count; row++) {
+        if (results.every(({ values }) => Number.isFinite(values[row])) || bad.has(row)) continue;
+        const outputs = results.map(({ name, values }) => ({ name, value: values[row]! })).filter(({ value }) => !Number.isFinite(value));
+        bad.set(row, { row, source: 'prediction', problems: [predictionProblem({ row, batchRow: row - begin, outputs }, batch, fields, given)] });
+      }
     }
-    const bad = [...problems].map(([row, found]): BadRow => ({ row, problems: found })).sort((a, b) => a.row - b.row);
-    if (bad.length > 0 && onBadRow === undefined) throw badRowsError(bad);
-    for (const each of bad) {
-      for (const [, values] of results) values[each.row] = NaN;
+    const inOrder = [...bad.values()].sort((a, b) => a.row - b.row);
+    if (inOrder.length > 0 && onBadRow === undefined) throw badRowsError(inOrder);
+    for (const each of inOrder) {
+      for (const { values } of results) values[each.row] = NaN;
       onBadRow?.(each);
     }
-    return Object.fromEntries(results);
+    return Object.fromEntries(results.map(({ name, values }) => [name, values]));
   };
 
   return {

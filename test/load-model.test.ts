@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadModel, train, UserError, type Cell, type Model, type Row } from '../src/index.js';
+import { loadModel, train, UserError, type BadRow, type Cell, type Model, type Row } from '../src/index.js';
 import { refuseBadRows } from '../src/data/rows/rejects.js';
 import { openSource } from '../src/data/sources/open-source.js';
 import { columnsOf } from '../src/data/rows/row-format.js';
@@ -149,6 +149,16 @@ describe('a loaded model', () => {
     const found = model.predict([rows[0]!, { ...rows[1]!, 101: 'x', D508: 'y' }, rows[2]!], { onBadRow: ({ row, problems }) => bad.push(row, problems.length) });
     expect(bad).toEqual([1, 2]);
     expect([...found['ctcvr']!]).toEqual([model.predict([rows[0]!])['ctcvr']![0], NaN, model.predict([rows[2]!])['ctcvr']![0]]);
+  });
+
+  it('hands out no prediction that is not finite without a word', () => {
+    const large = [rows[0]!, { ...rows[1]!, D508: 3e38 }, rows[2]!];
+    const problem = 'rows[1]: output "ctr", "cvr", "ctcvr": expected a finite prediction, found NaN; correct column "D508": 3e+38 is too large';
+    expect(problemOf(() => model.predict(large))).toBe(problem);
+    const told: BadRow[] = [];
+    const found = model.predict(large, { onBadRow: (bad) => void told.push(bad) });
+    expect([...found['ctr']!]).toEqual([model.predict([rows[0]!])['ctr']![0], NaN, model.predict([rows[2]!])['ctr']![0]]);
+    expect(told).toEqual([{ row: 1, source: 'prediction', problems: [{ where: 'rows[1]', key: 'output "ctr", "cvr", "ctcvr"', message: 'expected a finite prediction, found NaN', fix: 'correct column "D508": 3e+38 is too large' }] }]);
   });
 
   it('tells the first of many bad rows, and how many there are', () => {

@@ -31,7 +31,7 @@ export function answerBundle(model: GivenModel, facts: ModelFacts, limits: BodyL
   const predictions = model.predictGiven(joinedRows(read.map(({ request }) => request.rows)), { onBadRow: (row) => void bad.push(row) });
   for (const { index, request, begin } of read) {
     const end = begin + request.rows.count;
-    const own = bad.filter(({ row }) => row >= begin && row < end).map(({ row, problems }) => ({ row: row - begin, problems }));
+    const own = bad.filter(({ row }) => row >= begin && row < end).map((each) => ({ ...each, row: each.row - begin }));
     try {
       answers[index] = request.answer(slice(predictions, begin, end), own);
     } catch (error) {

@@ -1,4 +1,4 @@
-import type { BadRow, GivenRows } from '../data/rows/object-rows.js';
+import { badRowsError, type BadRow, type GivenRows } from '../data/rows/object-rows.js';
 import type { Predictions } from '../load-model.js';
 import type { Answered } from './messages.js';
 
@@ -12,6 +12,15 @@ export interface GivenRequest {
    * @throws Refusal, or UserError (data) where they are an error
    */
   answer(predictions: Predictions, bad: readonly BadRow[]): Answered;
+}
+
+/**
+ * Rejects a request for rows whose cells cannot be used; a prediction that is not finite is no error of the request.
+ * @throws UserError (data)
+ */
+export function refuseBadInput(bad: readonly BadRow[]): void {
+  const ofInput = bad.filter(({ source }) => source === 'input');
+  if (ofInput.length > 0) throw badRowsError(ofInput);
 }
 
 /** The rows of several requests, one behind the other, each called what it is called in its own. */

@@ -1,16 +1,16 @@
 import { shortestDecimal } from '../data/files/parquet/number-text.js';
-import { badRowsError, rowsOfObjects, type Row } from '../data/rows/object-rows.js';
+import { rowsOfObjects, type Row } from '../data/rows/object-rows.js';
 import { didYouMean, quoted, type Problem } from '../errors.js';
 import { asObject, parseJsonBody, tooManyRows } from './body.js';
-import type { GivenRequest } from './given-request.js';
+import { refuseBadInput, type GivenRequest } from './given-request.js';
 import type { BodyKind, BodyLimits, ModelFacts } from './messages.js';
 import { refusal } from './refusal.js';
 
 const KEYS = ['rows'];
 
 /**
- * Reads rows as JSON: `{"rows": [{"101": 413, "205": "x9"}, …]}`. The answer has a prediction a row, in their order:
- * `{"model": …, "version": …, "predictions": [{"ctr": 0.1, …}, …]}`.
+ * Reads rows as JSON: `{"rows": [{"101": 413, "205": "x9"}, …]}`. The answer has a prediction a row, in their order,
+ * null where there is none: `{"model": …, "version": …, "predictions": [{"ctr": 0.1, …}, …]}`.
  * @throws Refusal, or UserError (data)
  */
 export function readRowsRequest(body: Uint8Array, { onBadRow }: BodyKind, { name, version }: ModelFacts, limits: BodyLimits): GivenRequest {
@@ -22,7 +22,7 @@ export function readRowsRequest(body: Uint8Array, { onBadRow }: BodyKind, { name
   return {
     rows: rowsOfObjects(rows as readonly Row[]),
     answer(predictions, bad) {
-      if (bad.length > 0 && onBadRow === 'error') throw badRowsError(bad);
+      if (onBadRow === 'error') refuseBadInput(bad);
       const isBad = new Set(bad.map(({ row }) => row));
       const spaces = Object.entries(predictions).map(([space, values]) => ({ key: JSON.stringify(space), values }));
       const texts = rows.map((_, row) => (isBad.has(row) ? 'null' : `{${spaces.map(({ key, values }) => `${key}:${shortestDecimal(values[row]!)}`).join()}}`));

@@ -1,10 +1,10 @@
 import type { Cell, Item } from '../data/rows/encode-values.js';
 import { shortestDecimal } from '../data/files/parquet/number-text.js';
-import { badRowsError, rowsOfColumns } from '../data/rows/object-rows.js';
-import { didYouMean, quoted } from '../errors.js';
+import { rowsOfColumns } from '../data/rows/object-rows.js';
+import { didYouMean, problemLine, quoted, type Problem } from '../errors.js';
 import type { Predictions } from '../load-model.js';
 import { asObject, parseJsonBody, tooManyRows } from './body.js';
-import type { GivenRequest } from './given-request.js';
+import { refuseBadInput, type GivenRequest } from './given-request.js';
 import type { Answered, BodyKind, BodyLimits, ModelFacts } from './messages.js';
 import { refusal } from './refusal.js';
 import { binaryCells, DATATYPES, jsonCells, textCells } from './tensor-data.js';
@@ -37,8 +37,8 @@ export function readTensorsRequest(body: Uint8Array, { jsonBytes = body.length }
   return {
     rows: rowsOfColumns(columns),
     answer(predictions, bad) {
-      if (bad.length > 0) throw badRowsError(bad);
-      return answerOf(facts, id, outputs, predictions);
+      refuseBadInput(bad);
+      return answerOf(facts, id, outputs, predictions, bad.flatMap(({ problems }) => problems));
     },
   };
 }
@@ -127,15 +127,16 @@ function askedOutputs(outputs: unknown, isBinary: boolean, spaces: readonly stri
   });
 }
 
-/** The answer: outputs as JSON, or behind it. */
-function answerOf({ name, version }: ModelFacts, id: string | undefined, outputs: readonly AskedOutput[], predictions: Predictions): Answered {
+/** The answer: outputs as JSON, or behind it. A row without a finite prediction is null in JSON and NaN in binary; a parameter says why. */
+function answerOf({ name, version }: ModelFacts, id: string | undefined, outputs: readonly AskedOutput[], predictions: Predictions, problems: readonly Problem[]): Answered {
   const rows = Object.values(predictions)[0]?.length ?? 0;
   const tensors = outputs.map((output) => {
     const about = `"name":${JSON.stringify(output.name)},"datatype":"FP32","shape":[${rows}]`;
     if (output.isBinary) return `{${about},"parameters":{"binary_data_size":${4 * rows}}}`;
-    return `{${about},"data":[${Array.from(predictions[output.name]!, shortestDecimal).join()}]}`;
+    return `{${about},"data":[${Array.from(predictions[output.name]!, (value) => (Number.isNaN(value) ? 'null' : shortestDecimal(value))).join()}]}`;
   });
-  const json = `{"model_name":${JSON.stringify(name)},"model_version":"${version}"${id === undefined ? '' : `,"id":${JSON.stringify(id)}`},"outputs":[${tensors.join()}]}`;
+  const why = problems.length === 0 ? '' : `,"parameters":{"problems":${JSON.stringify(problems.map(problemLine).join('\n'))}}`;
+  const json = `{"model_name":${JSON.stringify(name)},"model_version":"${version}"${id === undefined ? '' : `,"id":${JSON.stringify(id)}`}${why},"outputs":[${tensors.join()}]}`;
   const binary = outputs.filter(({ isBinary }) => isBinary);
   if (binary.length === 0) return { status: 200, body: json, rows };
   const jsonBytes = Buffer.byteLength(json);

@@ -135,6 +135,19 @@ describe('the Open Inference Protocol', () => {
     expect([...found]).toEqual(['ctr', 'cvr', 'ctcvr'].flatMap((name) => expected()[name]!));
   });
 
+  it('answers a prediction that is not finite with null in JSON and NaN in binary, and says why', async () => {
+    const large = changed('D508', { data: [...cells('D508').slice(0, 4).map(Number), 3e38] });
+    const answer = (await infer({ inputs: large })).json<Answer & { readonly parameters: object }>();
+    expect(answer.outputs.map(({ data }) => data.map((value: number | null) => value === null))).toEqual(Array(3).fill([false, false, false, false, true]));
+    expect(answer.outputs[0]!.data.slice(0, 4).map(Math.fround)).toEqual(expected()['ctr']!.slice(0, 4));
+    const parameters = { problems: 'rows[4]: output "cvr", "ctcvr": expected a finite prediction, found NaN; correct column "D508": 3e+38 is too large' };
+    expect(answer.parameters).toEqual(parameters);
+    const binary = await infer({ inputs: large, outputs: [{ name: 'ctr', parameters: { binary_data: true } }] });
+    const jsonBytes = Number(binary.headers['inference-header-content-length']);
+    expect(JSON.parse(binary.rawPayload.subarray(0, jsonBytes).toString())).toMatchObject({ parameters });
+    expect([...new Float32Array(new Uint8Array(binary.rawPayload.subarray(jsonBytes)).buffer)]).toEqual([...expected()['ctr']!.slice(0, 4), NaN]);
+  });
+
   it('takes a bag as the text of a file, as items beside each other, and as JSON', async () => {
     const bags = [['3', '4'], ['5'], [], ['3', '3', '7'], ['1']];
     const of = expected(rows.map((row, i) => ({ ...row, '109_14': bags[i]! })));

@@ -69,6 +69,20 @@ describe('POST /predict', () => {
     expect(problems).toEqual([{ where: 'rows[1]', key: 'column "101"', message: says('found "x"'), fix: says('correct the row') }]);
   });
 
+  it('answers null, and why, for a row whose prediction is not finite', async () => {
+    const large = { ...world.rows[1]!, D508: 3e38 };
+    for (const url of ['/predict', '/predict?onBadRow=skip']) {
+      const response = await post(url, { rows: [world.rows[0]!, large] });
+      expect(response.statusCode).toBe(200);
+      const { predictions, problems } = response.json<{ predictions: (object | null)[]; problems: object[] }>();
+      expect(asFloats([predictions[0]!])).toEqual(predictionsOf([world.rows[0]!]));
+      expect(predictions[1]).toBeNull();
+      expect(problems).toEqual([{ where: 'rows[1]', key: 'output "cvr", "ctcvr"', message: 'expected a finite prediction, found NaN', fix: 'correct column "D508": 3e+38 is too large' }]);
+    }
+    // A row that cannot be read is an error still.
+    expect(errorOf(await post('/predict', { rows: [{ ...world.rows[0]!, 101: 'x' }, large] }))).toEqual([400, says('rows[0]: column "101"')]);
+  });
+
   it.each([
     ['no JSON', '{"rows": [', 400, 'body: is no JSON ('],
     ['nothing', '', 400, 'body: expected JSON, found nothing'],

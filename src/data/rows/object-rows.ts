@@ -16,6 +16,8 @@ export type Columns = Readonly<Record<string, ArrayLike<Cell>>>;
 export interface BadRow {
   /** Its number among the rows that were given, from 0 on. */
   readonly row: number;
+  /** Whether its cells cannot be used, or its predictions are not finite. */
+  readonly source: 'input' | 'prediction';
   readonly problems: readonly Problem[];
 }
 
@@ -108,5 +110,7 @@ export function badRowsError(bad: readonly BadRow[]): UserError {
   return new UserError('data', more <= 0 ? told : [...told, { message: `and ${more} more bad rows` }]);
 }
 
-const rowPlace = (row: number): string => `rows[${row}]`;
-const columnKey = (columns: readonly string[]): string => `column ${columns.map((column) => quoted(column)).join(', ')}`;
+/** The name of a row in problems. */
+export const rowPlace = (row: number): string => `rows[${row}]`;
+/** The key of problems with some columns. */
+export const columnKey = (columns: readonly string[]): string => `column ${columns.map((column) => quoted(column)).join(', ')}`;
