@@ -55,7 +55,7 @@ function probeRoutes({ models, isDraining }: AppOptions): readonly Route[] {
   const isReady = (): boolean => models.isReady && !isDraining();
   const probe = (path: string, name: string, is: () => boolean): Route => ({ method: 'GET', path, isOpen: true, handle: () => probed(is(), name) });
   return [
-    ...['/healthz', '/v2/health/live'].map((path) => probe(path, 'live', () => true)),
+    ...['/healthz', '/v2/health/live'].map((path) => probe(path, 'live', () => models.isLive)),
     ...['/readyz', '/v2/health/ready'].map((path) => probe(path, 'ready', isReady)),
   ];
 }

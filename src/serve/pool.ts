@@ -1,6 +1,6 @@
-import { startThread, type Thread } from '../thread.js';
 import { BUG } from './answer-bundle.js';
 import { bundleOf, type Answered, type BodyKind, type ModelFacts, type PredictorSpec } from './messages.js';
+import { openPredictThreads, type PredictThread } from './predict-threads.js';
 import { refusal, refusedAnswer } from './refusal.js';
 
 /** Threads that predict with one checkpoint. */
@@ -8,6 +8,8 @@ export interface Pool {
   readonly facts: ModelFacts;
   /** Whether a thread is there that can answer. */
   readonly isReady: boolean;
+  /** Whether it can answer, or will without anyone's help as far as is known: false once no thread is left and a start has failed. */
+  readonly isLive: boolean;
   /** What is answered to a body; never rejects. */
   ask(body: Uint8Array, kind: BodyKind): Promise<Answered>;
   /** Ends the threads, once all that was asked is answered. */
@@ -33,12 +35,6 @@ interface Waiting {
   isSettled: boolean;
 }
 
-/** A thread, and the bundles that it has to answer. */
-interface Worker {
-  readonly thread: Thread;
-  numAsked: number;
-}
-
 /** Bundles that a thread has at a time: one that it answers, and one that it goes on with while this thread hears of the other. */
 const BUNDLES_PER_WORKER = 2;
 /** Requests of a bundle, and bytes behind which no further is added. */
@@ -47,7 +43,7 @@ const [MAX_BUNDLE_REQUESTS, MAX_BUNDLE_BYTES] = [256, 1 << 20];
 const [MAX_WAITING, MAX_WAITING_BYTES] = [10_000, 1 << 28];
 
 const BUSY = answerOf(503, 'too many requests are waiting', 'ask again later, or start mtl serve with more --workers');
-const GONE = answerOf(503, 'the thread that predicts ended', 'ask again; another one is started');
+const GONE = answerOf(503, 'the thread that predicts ended', 'ask again later; mtl serve starts another one');
 const LATE = answerOf(504, 'there was no answer in time', 'ask for fewer rows at once, or start mtl serve with more --workers or a longer --timeout');
 
 /**
@@ -56,51 +52,14 @@ const LATE = answerOf(504, 'there was no answer in time', 'ask for fewer rows at
  * @throws UserError (checkpoint) where it cannot be loaded; nothing is left then
  */
 export async function openPool(spec: PredictorSpec, { workers: count, timeoutMs, onBundle, onNotice }: PoolOptions): Promise<Pool> {
-  const workers: Worker[] = [];
   const queue: Waiting[] = [];
   let waitingBytes = 0;
   let isPlanned = false;
-  let isClosing = false;
-  let numStarting = 0;
   let onIdle: (() => void) | undefined;
+  const threads = await openPredictThreads(spec, count, { onNotice, onChange: () => dispatch() });
+  const { facts, ready } = threads;
 
-  const start = async (): Promise<ModelFacts> => {
-    const worker: Worker = { thread: startThread('serve/predict-worker', spec), numAsked: 0 };
-    try {
-      const found = (await worker.thread.ask(undefined)) as ModelFacts;
-      workers.push(worker);
-      return found;
-    } catch (error) {
-      await worker.thread.close();
-      throw error;
-    }
-  };
-  const startAll = await Promise.allSettled(Array.from({ length: count }, start));
-  const failed = startAll.find((each) => each.status === 'rejected');
-  if (failed !== undefined) {
-    await Promise.all(workers.map(({ thread }) => thread.close()));
-    throw failed.reason;
-  }
-  const facts = (startAll[0] as PromiseFulfilledResult<ModelFacts>).value;
-
-  const replace = async (worker: Worker, error: Error): Promise<void> => {
-    if (!workers.includes(worker)) return;
-    workers.splice(workers.indexOf(worker), 1);
-    if (!isClosing) {
-      onNotice(`${facts.name}: ${error.message}`);
-      numStarting++;
-      try {
-        await start();
-        onNotice(`${facts.name}: another thread is there`);
-      } catch (reason) {
-        onNotice(`${facts.name}: no other thread could be started: ${reason instanceof Error ? reason.message : String(reason)}`);
-      }
-      numStarting--;
-    }
-    dispatch();
-  };
-
-  const send = async (worker: Worker, requests: readonly Waiting[]): Promise<void> => {
+  const send = async (worker: PredictThread, requests: readonly Waiting[]): Promise<void> => {
     worker.numAsked++;
     try {
       const bundle = bundleOf(requests);
@@ -110,7 +69,7 @@ export async function openPool(spec: PredictorSpec, { workers: count, timeoutMs,
     } catch (error) {
       const isBug = error instanceof Error && error.name === 'Error';
       for (const request of requests) request.settle(isBug ? { ...BUG, bug: error.stack } : GONE);
-      if (!isBug) void replace(worker, error as Error);
+      if (!isBug) threads.replace(worker, error as Error);
     }
     worker.numAsked--;
     dispatch();
@@ -134,21 +93,27 @@ export async function openPool(spec: PredictorSpec, { workers: count, timeoutMs,
 
   const dispatch = (): void => {
     isPlanned = false;
-    if (workers.length + numStarting === 0) for (const { settle } of queue.splice(0)) settle(GONE);
+    if (ready.length === 0 && !threads.isStarting) {
+      waitingBytes = 0;
+      for (const { settle } of queue.splice(0)) settle(GONE);
+    }
     for (;;) {
-      const free = workers.filter(({ numAsked }) => numAsked < BUNDLES_PER_WORKER).sort((a, b) => a.numAsked - b.numAsked);
+      const free = ready.filter(({ numAsked }) => numAsked < BUNDLES_PER_WORKER).sort((a, b) => a.numAsked - b.numAsked);
       const idle = free.filter(({ numAsked }) => numAsked === 0).length;
       if (free.length === 0 || queue.length === 0) break;
       const requests = takeBundle(Math.min(MAX_BUNDLE_REQUESTS, Math.ceil(queue.length / Math.max(1, idle))));
       if (requests.length > 0) void send(free[0]!, requests);
     }
-    if (queue.length === 0 && workers.every(({ numAsked }) => numAsked === 0)) onIdle?.();
+    if (queue.length === 0 && ready.every(({ numAsked }) => numAsked === 0)) onIdle?.();
   };
 
   return {
     facts,
     get isReady() {
-      return workers.length > 0;
+      return ready.length > 0;
+    },
+    get isLive() {
+      return threads.isLive;
     },
     ask(body, kind) {
       if (queue.length >= MAX_WAITING || waitingBytes >= MAX_WAITING_BYTES) return Promise.resolve(BUSY);
@@ -173,12 +138,11 @@ export async function openPool(spec: PredictorSpec, { workers: count, timeoutMs,
       });
     },
     async close() {
-      isClosing = true;
       await new Promise<void>((resolve) => {
         onIdle = resolve;
         dispatch();
       });
-      await Promise.all(workers.map(({ thread }) => thread.close()));
+      await threads.close();
     },
   };
 }

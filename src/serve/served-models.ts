@@ -19,6 +19,8 @@ export interface ServedModels {
   readonly names: readonly string[];
   /** Whether each can answer. */
   readonly isReady: boolean;
+  /** Whether no model has lost all of its threads for good, as far as is known. */
+  readonly isLive: boolean;
   /**
    * The threads of a model.
    * @param name undefined for the only one
@@ -91,6 +93,9 @@ export async function loadServedModels(paths: readonly string[], names: readonly
     },
     get isReady() {
       return models.every(({ pool }) => pool.isReady);
+    },
+    get isLive() {
+      return models.every(({ pool }) => pool.isLive);
     },
     pool(name, version) {
       const known = models.map(({ pool }) => pool.facts.name);
