@@ -51,6 +51,6 @@ describe('the directory of a study', () => {
   });
 
   it('is not that of the runs of a config', async () => {
-    await expect(createRunFolder({ configName: 'studies' })).rejects.toThrow("'studies' is the directory of studies; call the config otherwise");
+    await expect(createRunFolder({ configName: 'studies' })).rejects.toThrow("'studies' is the directory of studies; rename the config");
   });
 });
