@@ -1,4 +1,3 @@
-/** @module-tag long */
 import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
