@@ -3,6 +3,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    // Threads and the command load dist/, while tests load src/.
+    globalSetup: ['test/support/require-build.ts'],
     // A file finds nothing of those before it, a test no mocks of those before it.
     setupFiles: ['test/support/begin-afresh.ts'],
     restoreMocks: true,

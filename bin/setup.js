@@ -1,24 +1,16 @@
 #!/usr/bin/env node
 // Makes a clone ready to run: installs when the lock file is newer than what is installed, builds when sources are newer
 // than what is built. Uses nothing but Node, since nothing else may be there yet.
-import { existsSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { INSTALLED, isBuildStale, isInstallStale } from './staleness.js';
 
 /** Loaded where something is stale alone. */
 const execFileSync = (...args) => process.getBuiltinModule('node:child_process').execFileSync(...args);
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const at = (...path) => join(root, ...path);
-const modifiedMs = (path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? -Infinity;
-
-function newestMs(folder) {
-  const times = readdirSync(folder, { withFileTypes: true }).map((entry) => {
-    const path = `${folder}/${entry.name}`;
-    return entry.isDirectory() ? newestMs(path) : modifiedMs(path);
-  });
-  return Math.max(-Infinity, ...times);
-}
 
 function run(command, args, why) {
   process.stderr.write(`mtl: ${why} …\n`);
@@ -66,15 +58,13 @@ async function buildNative() {
 async function main() {
   // An installed package has neither sources nor a lock file, and needs nothing.
   if (existsSync(at('src')) && existsSync(at('package-lock.json'))) {
-    const installed = at('node_modules', '.installed');
-    if (modifiedMs(installed) < Math.max(modifiedMs(at('package-lock.json')), modifiedMs(at('package.json')))) {
+    if (isInstallStale(root)) {
       // No package needs its script, and that of one is run below where it is of use.
       run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], 'installing what it needs');
       fetchCuda();
-      writeFileSync(installed, '');
+      writeFileSync(at(INSTALLED), '');
     }
-    const built = at('dist', '.built');
-    if (modifiedMs(built) < Math.max(newestMs(at('src')), modifiedMs(at('tsconfig.build.json')), modifiedMs(installed))) {
+    if (isBuildStale(root)) {
       // Built aside and then renamed: a command that starts meanwhile finds the old build or the new one, whole.
       const [fresh, old] = [`.dist-${process.pid}`, `.dist-${process.pid}-old`];
       try {

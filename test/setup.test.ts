@@ -1,7 +1,9 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import config from '../vitest.config.js';
+import { requireBuild } from './support/require-build.js';
 import { scratchFolder } from './support/scratch.js';
 
 const CUDA_PACKAGE = '@tensorflow/tfjs-node-gpu';
@@ -22,7 +24,7 @@ function setUp({ hasDriver, rebuild = 0 }: { readonly hasDriver: boolean; readon
   const tools = join(root, 'tools');
   for (const folder of ['bin', 'src', 'node_modules', 'tools']) mkdirSync(join(root, folder));
   for (const file of ['package.json', 'package-lock.json', 'tsconfig.build.json', 'src/index.ts']) writeFileSync(join(root, file), '{ "type": "module" }');
-  cpSync(join(import.meta.dirname, '..', 'bin', 'setup.js'), join(root, 'bin', 'setup.js'));
+  for (const file of ['setup.js', 'staleness.js']) cpSync(join(import.meta.dirname, '..', 'bin', file), join(root, 'bin', file));
   for (const [name, script] of [['npm', NPM], ['nvidia-smi', `#!/bin/sh\nexit ${hasDriver ? 0 : 9}\n`]] as const) {
     writeFileSync(join(tools, name), script);
     chmodSync(join(tools, name), 0o755);
@@ -48,5 +50,25 @@ describe.runIf(process.platform === 'linux')('what a clone installs', () => {
   it('goes on where that fails, and says what else there is', () => {
     const { status, said } = setUp({ hasDriver: true, rebuild: 1 });
     expect([status, said]).toEqual([0, expect.stringMatching(/no TensorFlow for CUDA 11 \('npm rebuild .*' failed, see above\); npx mtl setup-cuda/) as string]);
+  });
+});
+
+describe('a test run', () => {
+  it('is refused where the build that threads load is older than the sources that tests load', () => {
+    const root = scratchFolder();
+    for (const folder of ['src/deep', 'dist', 'node_modules']) mkdirSync(join(root, folder), { recursive: true });
+    const files = ['src/index.ts', 'src/deep/file.ts', 'tsconfig.build.json', 'node_modules/.installed', 'dist/.built'];
+    const age = (file: string, seconds: number): void => utimesSync(join(root, file), seconds, seconds);
+    for (const file of files) {
+      writeFileSync(join(root, file), '');
+      age(file, 1000);
+    }
+    expect(() => requireBuild(root)).not.toThrow();
+    for (const file of files.slice(0, -1)) {
+      age(file, 2000);
+      expect(() => requireBuild(root), file).toThrow('dist/ is older than src/; run node bin/setup.js');
+      age(file, 1000);
+    }
+    expect(config.test!.globalSetup).toEqual(['test/support/require-build.ts']);
   });
 });

@@ -1,0 +1,3 @@
+export const INSTALLED: string;
+export function isInstallStale(root: string): boolean;
+export function isBuildStale(root: string): boolean;
