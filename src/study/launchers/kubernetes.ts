@@ -3,7 +3,7 @@ import { stringify } from 'yaml';
 import { z } from 'zod';
 import { makeFolder, onDisk, writeFileAtomic } from '../../disk.js';
 import { defineLauncher, type Workers, type WorkersRequest } from './launcher.js';
-import { runProgram } from './run-program.js';
+import { readProgram, runProgram } from './run-program.js';
 
 /** Seconds that a pod that is to go has to save its trial. */
 const GRACE_SECONDS = 120;
@@ -17,6 +17,8 @@ const jobOptions = {
   namespace: z.string().default('default'),
   resources: z.strictObject({ cpu: z.union([z.string(), z.number()]).optional(), memory: z.string().optional() }).default({}).describe('what a worker is given'),
 };
+/** What `areAlive` reads of a Job (batch/v1). */
+const jobSchema = z.looseObject({ kind: z.literal('Job'), status: z.looseObject({ conditions: z.array(z.looseObject({ type: z.string(), status: z.string() })).optional() }).optional() });
 type JobOptions = z.output<z.ZodObject<typeof jobOptions, z.core.$strict>>;
 
 /** An Indexed Job of Kubernetes. Workers whose pod is taken away are started again and go on. */
@@ -35,12 +37,12 @@ async function launch(request: WorkersRequest, options: JobOptions): Promise<Wor
   await writeFileAtomic(path, stringify(jobManifest(request, options)));
   const inNamespace = ['--namespace', options.namespace];
   // A name of its own for each time, since a Job never starts again.
-  const job = (await runProgram('kubectl', ['create', ...inNamespace, '--filename', path, '--output', 'name'])).trim();
+  const job = await readProgram('kubectl', ['create', ...inNamespace, '--filename', path, '--output', 'name'], 'the name of a Job, as in job.batch/mtl-esmm-x7k2p', (printed) => /^job\S*\/\S+$/m.exec(printed)?.[0]);
   return {
     where: `${request.count} as ${job} of Kubernetes, made from ${path}`,
     async areAlive() {
-      const { status = {} } = JSON.parse(await runProgram('kubectl', ['get', ...inNamespace, job, '--output', 'json'])) as { status?: { conditions?: readonly { type: string; status: string }[] } };
-      return !(status.conditions ?? []).some(({ type, status: is }) => (type === 'Complete' || type === 'Failed') && is === 'True');
+      const { status } = await readProgram('kubectl', ['get', ...inNamespace, job, '--output', 'json'], 'the Job as JSON', (printed) => jobSchema.parse(JSON.parse(printed)));
+      return !(status?.conditions ?? []).some(({ type, status: is }) => (type === 'Complete' || type === 'Failed') && is === 'True');
     },
     async stop() {
       await runProgram('kubectl', ['delete', ...inNamespace, job, '--ignore-not-found']);

@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers';
 import { z } from 'zod';
 import { userError } from '../../errors.js';
 import { defineLauncher, type Workers, type WorkersRequest } from './launcher.js';
+import { readAnswer } from './run-program.js';
 import { shellText } from './shell-text.js';
 
 const jobSchema = z.looseObject({ status: z.string(), message: z.string().nullish() });
@@ -55,7 +56,9 @@ async function ask<Schema extends z.ZodType>(address: string, path: string, sche
   const [response] = (await once(request, 'response').catch((error: unknown) => {
     throw userError('usage', { where: url.href, message: `does not answer (${error instanceof Error ? error.message : String(error)})`, fix: 'start Ray (ray start --head), or name its dashboard: launcher: { name: ray, address: … }' }, error);
   })) as [http.IncomingMessage];
-  const answer = await text(response);
+  const answer = await text(response).catch((error: unknown) => {
+    throw userError('usage', { where: url.href, message: `broke off its answer (${error instanceof Error ? error.message : String(error)})`, fix: 'see whether Ray still runs, and start the study again; it goes on' }, error);
+  });
   if (response.statusCode !== 200) throw userError('usage', { where: url.href, message: `answers ${response.statusCode}: ${answer.slice(0, LONGEST_ANSWER)}` });
-  return schema.parse(JSON.parse(answer));
+  return readAnswer(url.href, answer, "the JSON of Ray's job API", (found) => ({ parsed: schema.parse(JSON.parse(found)) })).parsed;
 }

@@ -2,7 +2,7 @@ import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { makeFolder, onDisk, writeFileAtomic } from '../../disk.js';
 import { defineLauncher, type Workers, type WorkersRequest } from './launcher.js';
-import { runProgram } from './run-program.js';
+import { readProgram, runProgram } from './run-program.js';
 import { shellText } from './shell-text.js';
 
 /** Seconds before the end of its time at which a worker is told to save. */
@@ -23,7 +23,7 @@ async function launch(request: WorkersRequest, options: readonly string[]): Prom
   await onDisk(logs, () => makeFolder(logs));
   const script = join(logs, 'slurm.sh');
   await writeFileAtomic(script, jobScript(request, options));
-  const job = (await runProgram('sbatch', ['--parsable', script])).trim().split(';')[0]!;
+  const job = await readProgram('sbatch', ['--parsable', script], 'the number of a job', (printed) => /^(\d+)(;\S+)?$/m.exec(printed)?.[1]);
   return {
     where: `${count} as the job array ${job} of Slurm; they write to ${join(logs, 'slurm-*.log')}`,
     // One that is not known any more has ended.
