@@ -54,7 +54,7 @@ export async function promote({ run, to, gate, ...comparison }: PromoteOptions):
     const candidate = named ?? previousRun(channel, root);
     const result = await decide(channel, candidate, root, { run, to, gate, ...comparison });
     if (!result.isPromoted || result.reason === 'present') return result;
-    if (await record(channel, candidate, root, result)) return result;
+    if (await record(channel, candidate, root, result, comparison.onNotice)) return result;
     comparison.onNotice(`${channel.path}: another mtl promote changed it during the comparison; comparing again`);
   }
   throw userError('usage', { where: `--to ${to}`, message: `the channel changed during ${MAX_ROUNDS} comparisons`, fix: 'end the other mtl promote and try again' });
@@ -76,12 +76,12 @@ async function decide(channel: Channel, candidate: string, root: string, { run, 
 }
 
 /** Points the channel and records why; false if it changed meanwhile. */
-async function record(channel: Channel, candidate: string, root: string, { reason, gate }: PromoteResult): Promise<boolean> {
+async function record(channel: Channel, candidate: string, root: string, { reason, gate }: PromoteResult, onNotice: (notice: string) => void): Promise<boolean> {
   if (reason === 'present' || reason === 'notBetter') throw new Error('nothing to record');
   const checkpoint = realpathSync(findCheckpoint(candidate));
   const run = relative(existsSync(root) ? realpathSync(root) : root, candidate);
   const time = new Date(wallClockMs()).toISOString();
-  return pointChannel(channel.name, root, channel.target, { time, run, over: channel.run, reason, checkpoint: basename(checkpoint), sha256: await manifestDigest(checkpoint), gate });
+  return pointChannel(channel.name, root, channel.target, { time, run, over: channel.run, reason, checkpoint: basename(checkpoint), sha256: await manifestDigest(checkpoint), gate }, onNotice);
 }
 
 function previousRun({ name, path, run, previous }: Channel, root: string): string {

@@ -4,7 +4,7 @@ import { setTimeout } from 'node:timers/promises';
 import { z } from 'zod';
 import { makeFolder, onDisk, pointLink, writeFileAtomic } from '../disk.js';
 import { UserError, userError } from '../errors.js';
-import { LOCK, lockRun } from './lock.js';
+import { LOCK, lockRun, type RunLock } from './lock.js';
 import { CHANNELS } from './run-folder.js';
 import { linkTarget, shownPath } from './runs-root.js';
 
@@ -99,14 +99,15 @@ export function channelsByRun(root: string): ReadonlyMap<string, readonly string
  * Points a channel at a run and records the promotion, if the channel still is what it was when the caller decided.
  * @param expected text of the link then; undefined for none
  * @param promotion whose `run` the channel points to afterwards
+ * @param onNotice receives a warning if the lock of another container has to be watched
  * @returns false, with nothing changed, if it points elsewhere by now
  * @throws UserError (disk), or (usage) if another process holds the lock
  */
-export async function pointChannel(name: string, root: string, expected: string | undefined, promotion: Promotion): Promise<boolean> {
+export async function pointChannel(name: string, root: string, expected: string | undefined, promotion: Promotion, onNotice: (notice: string) => void): Promise<boolean> {
   const folder = join(root, CHANNELS);
   const link = join(folder, name);
   await onDisk(folder, () => makeFolder(folder));
-  const release = await lockChannels(folder);
+  const lock = await lockChannels(folder, onNotice);
   try {
     if (linkTarget(link) !== expected) return false;
     const { run } = readChannel(name, root);
@@ -118,14 +119,14 @@ export async function pointChannel(name: string, root: string, expected: string 
     await writeFileAtomic(historyPath(name, root), records.map((record) => `${JSON.stringify(record)}\n`).join(''));
     return true;
   } finally {
-    await release();
+    await lock.release();
   }
 }
 
-async function lockChannels(folder: string): Promise<() => Promise<void>> {
+async function lockChannels(folder: string, onNotice: (notice: string) => void): Promise<RunLock> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await lockRun(folder);
+      return await lockRun(folder, onNotice);
     } catch (error) {
       if (!(error instanceof UserError) || error.kind !== 'usage') throw error;
       const lock = join(shownPath(folder), LOCK);

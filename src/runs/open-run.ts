@@ -22,6 +22,8 @@ import { trackedLog } from './tracked-log.js';
 export interface RunRequest extends RunPlace, Omit<LogRequest, 'origin'> {
   /** Where else it is written down. */
   readonly track: TrackOptions;
+  /** Aborted to give up while it is found out whether another process has the run. */
+  readonly signal?: AbortSignal | undefined;
   /** Every value that the config says. */
   readonly values: object;
   /** The folder of a run that goes on, or AUTO. */
@@ -70,6 +72,8 @@ export interface OpenRun {
    * @throws UserError (disk)
    */
   begin(data: object): Promise<void>;
+  /** Checks that no other process has taken it over; before what others may have written is written. @throws UserError (usage) */
+  check(): Promise<void>;
   /** Lets others have it. The folder of a new run that never began is taken away, unless bad rows are listed in it. */
   release(): Promise<void>;
 }
@@ -87,12 +91,12 @@ export async function openRun(request: RunRequest, tell: (notice: string) => voi
   const originOfNew = found === undefined ? await request.originOf?.() : undefined;
   const folder = found ?? (await createRunFolder(request));
   const root = runsRoot(request.runs);
-  const unlock = await lockRun(folder);
+  const lock = await lockRun(folder, tell, { signal: request.signal });
   let hasBegun = false;
   const release = async (): Promise<void> => {
     const isOfNoUse = found === undefined && !hasBegun && !existsSync(checkpointsFolder(folder)) && !existsSync(join(folder, REJECTS));
     if (isOfNoUse) await removeRunFolder(folder, root);
-    await unlock();
+    await lock.release();
   };
   try {
     const { state, resumed, damaged } = found === undefined ? { state: createRunState({}, folder), resumed: undefined, damaged: [] } : await goOn(folder, request, tell);
@@ -107,7 +111,7 @@ export async function openRun(request: RunRequest, tell: (notice: string) => voi
       if (resumed === undefined) await pointLatest(folder, root);
       hasBegun = true;
     };
-    return { folder, log, state, resumed, damaged, begin, release: () => tracked.release().finally(release) };
+    return { folder, log, state, resumed, damaged, begin, check: () => lock.check(), release: () => tracked.release().finally(release) };
   } catch (error) {
     await release();
     throw error;

@@ -49,6 +49,7 @@ async function follow({ folder, checkpoint: path }: Followed): Promise<OpenRun> 
     resumed: path === null || checkpoint === undefined ? undefined : resumedFrom(path, checkpoint),
     damaged: [],
     begin: () => Promise.resolve(),
+    check: () => Promise.resolve(),
     release: () => Promise.resolve(),
   };
 }

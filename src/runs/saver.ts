@@ -22,7 +22,7 @@ export interface Saver {
 
 /** What a saver works with. */
 export interface SaverOptions extends CheckpointOptions {
-  readonly run: Pick<OpenRun, 'folder' | 'resumed' | 'damaged'>;
+  readonly run: Pick<OpenRun, 'folder' | 'resumed' | 'damaged' | 'check'>;
   /** Where training stands. */
   readonly loop: LoopState;
   /** Which way what is followed is better. */
@@ -55,6 +55,7 @@ export async function openSaver(options: SaverOptions, tell: (notice: string) =>
   if (free < most) tell(`checkpoints may come to need ${most} bytes, ${free} are free on this disk`);
 
   const save = async (links: readonly CheckpointLink[]): Promise<void> => {
+    await options.run.check();
     await saveCheckpoint(folder, await snapshot(), links, { keepLast, damaged }, peers);
     saved = { position: position(), step: loop.step };
     savedMs = monotonicMs();

@@ -25,7 +25,7 @@ function fakeRun(name: string): string {
 }
 const promotion = (run: string, over: string | null): Promotion => ({ time: '2026-11-02T01:00:00.000Z', run: `daily/${run}`, over: over === null ? null : `daily/${over}`, reason: 'ungated', checkpoint: 'step-00000001', sha256: '0'.repeat(64), gate: null });
 /** Promotes a run over the one that the channel is expected to have. */
-const point = (run: string, over: string | null): Promise<boolean> => pointChannel('prod', 'runs', over === null ? undefined : `../daily/${over}`, promotion(run, over));
+const point = (run: string, over: string | null): Promise<boolean> => pointChannel('prod', 'runs', over === null ? undefined : `../daily/${over}`, promotion(run, over), () => undefined);
 const records = (): readonly { readonly run: string; readonly over: string | null; readonly reason: string }[] =>
   readFileSync('runs/channels/prod.jsonl', 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as Promotion);
 

@@ -1,30 +1,32 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { lockRun } from '../../src/runs/lock.js';
+import { pidNamespace } from '../../src/process-identity.js';
 import { scratchFolder } from '../support/scratch.js';
 
 const owner = (changes: object): string => JSON.stringify({ pid: process.pid, host: os.hostname(), startedAt: '2026-01-02T03:04:05.000Z', process: null, ...changes });
+const quiet = (): undefined => undefined;
 /** The number of a process that has ended. */
 const deadPid = (): number => spawnSync(process.execPath, ['-e', '']).pid;
 
 describe('the lock of a run', () => {
   it('says who has it, and goes when it is given back', async () => {
     const run = scratchFolder();
-    const release = await lockRun(run);
+    const lock = await lockRun(run, quiet);
     expect(JSON.parse(readFileSync(join(run, 'run.lock'), 'utf8'))).toMatchObject({ pid: process.pid, host: os.hostname() });
-    await expect(lockRun(run)).rejects.toMatchObject({ exitCode: 2, message: expect.stringContaining(`is being trained by process ${process.pid} of host`) as string });
-    await release();
+    await expect(lockRun(run, quiet)).rejects.toMatchObject({ exitCode: 2, message: expect.stringContaining(`is being trained by process ${process.pid} of host`) as string });
+    await lock.release();
     expect(existsSync(join(run, 'run.lock'))).toBe(false);
-    await (await lockRun(run))();
+    await (await lockRun(run, quiet)).release();
   });
 
   it('is had by one of many that ask at once', async () => {
     const run = scratchFolder();
     writeFileSync(join(run, 'run.lock'), owner({ pid: deadPid() }));
-    const asked = await Promise.allSettled(Array.from({ length: 8 }, () => lockRun(run)));
+    const asked = await Promise.allSettled(Array.from({ length: 8 }, () => lockRun(run, quiet)));
     expect(asked.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
   });
 
@@ -38,9 +40,9 @@ describe('the lock of a run', () => {
     if (_.startsWith('another') && !existsSync('/proc/self/stat')) return;
     const run = scratchFolder();
     writeFileSync(join(run, 'run.lock'), text());
-    const release = await lockRun(run);
+    const lock = await lockRun(run, quiet);
     expect(JSON.parse(readFileSync(join(run, 'run.lock'), 'utf8'))).toMatchObject({ pid: process.pid });
-    await release();
+    await lock.release();
   });
 
   it('of a process that lives is respected', async () => {
@@ -48,7 +50,7 @@ describe('the lock of a run', () => {
     const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)']);
     try {
       writeFileSync(join(run, 'run.lock'), owner({ pid: child.pid }));
-      await expect(lockRun(run)).rejects.toThrow(`is being trained by process ${child.pid}`);
+      await expect(lockRun(run, quiet)).rejects.toThrow(`is being trained by process ${child.pid}`);
     } finally {
       child.kill('SIGKILL');
     }
@@ -57,7 +59,73 @@ describe('the lock of a run', () => {
   it('of another machine is an error that says how to remove it', async () => {
     const run = scratchFolder();
     writeFileSync(join(run, 'run.lock'), owner({ host: 'elsewhere', pid: 12 }));
-    await expect(lockRun(run)).rejects.toThrow(`is taken by process 12 of host 'elsewhere' since 2026-01-02T03:04:05.000Z, which cannot be seen from here; if that process has ended, remove ${join(run, 'run.lock')}`);
+    await expect(lockRun(run, quiet)).rejects.toThrow(`is taken by process 12 of host 'elsewhere' since 2026-01-02T03:04:05.000Z, which cannot be seen from here; if that process has ended, remove ${join(run, 'run.lock')}`);
     expect(existsSync(join(run, 'run.lock'))).toBe(true);
+  });
+
+  it('is there whole or not at all, also for whoever looks while it is made', async () => {
+    const run = scratchFolder();
+    const path = join(run, 'run.lock');
+    const seen: string[] = [];
+    const taking = lockRun(run, quiet);
+    for (let isOver = false; !isOver; ) {
+      isOver = await Promise.race([taking.then(() => true), new Promise<false>((resolve) => void setImmediate(() => resolve(false)))]);
+      if (existsSync(path)) seen.push(readFileSync(path, 'utf8'));
+    }
+    expect(new Set(seen)).toEqual(new Set([readFileSync(path, 'utf8')]));
+    expect(JSON.parse(seen[0]!)).toMatchObject({ pid: process.pid, pidNamespace: pidNamespace() });
+    await (await taking).release();
+    expect(readdirSync(run)).toEqual([]);
+  });
+
+  it('that another process took over is checked before something is written', async () => {
+    const run = scratchFolder();
+    const path = join(run, 'run.lock');
+    const lock = await lockRun(run, quiet);
+    await lock.check();
+    const text = owner({ pid: 4, host: 'elsewhere' });
+    writeFileSync(path, text);
+    await expect(lock.check()).rejects.toMatchObject({ exitCode: 2, message: `${run}: is no longer trained by this process: process 4 of host 'elsewhere' since 2026-01-02T03:04:05.000Z has taken it over; end all but one, then resume the run` });
+    await lock.release();
+    expect(readFileSync(path, 'utf8')).toBe(text);
+    rmSync(path);
+    await expect(lock.check()).rejects.toThrow(`its lock ${path} is gone`);
+  });
+});
+
+describe.skipIf(pidNamespace() === null)('the lock of a process in another container of this host name', () => {
+  // The id is that of a living process here, and of another one there.
+  const elsewhere = owner({ pidNamespace: 'pid:[1] another boot' });
+
+  it('is respected, if its heartbeat moves its time', async () => {
+    const run = scratchFolder();
+    const path = join(run, 'run.lock');
+    writeFileSync(path, elsewhere);
+    let seconds = 1000;
+    const timer = setInterval(() => utimesSync(path, ++seconds, seconds), 1);
+    const told: string[] = [];
+    try {
+      await expect(lockRun(run, (text) => told.push(text), { staleMs: Infinity, lookEveryMs: 20 })).rejects.toMatchObject({ exitCode: 2, message: expect.stringContaining(`is being trained by process ${process.pid} of host '${os.hostname()}' since 2026-01-02T03:04:05.000Z, in another container`) as string });
+    } finally {
+      clearInterval(timer);
+    }
+    expect(told).toEqual([expect.stringContaining(`if that process has ended, remove ${path}`)]);
+    expect(readFileSync(path, 'utf8')).toBe(elsewhere);
+  });
+
+  it('is taken over, if its time does not move for long', async () => {
+    const run = scratchFolder();
+    writeFileSync(join(run, 'run.lock'), elsewhere);
+    const lock = await lockRun(run, quiet, { staleMs: 0, lookEveryMs: 1 });
+    expect(JSON.parse(readFileSync(join(run, 'run.lock'), 'utf8'))).toMatchObject({ pid: process.pid, pidNamespace: pidNamespace() });
+    await lock.release();
+  });
+
+  it('is not waited for by who gives up', async () => {
+    const run = scratchFolder();
+    writeFileSync(join(run, 'run.lock'), elsewhere);
+    const controller = new AbortController();
+    const asked = lockRun(run, () => controller.abort(new Error('given up')), { staleMs: Infinity, signal: controller.signal });
+    await expect(asked).rejects.toThrow('given up');
   });
 });

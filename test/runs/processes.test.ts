@@ -1,5 +1,6 @@
 /** @module-tag long */
 import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -76,6 +77,26 @@ describe('two processes in one folder', () => {
     first.kill('SIGKILL');
     await new Promise((resolve) => first.on('close', resolve));
     expect((await mtl(cwd, ['train', config, '--resume', 'run', ...LONG], stopAt('resumed run', 'SIGTERM'))).code).toBe(143);
+  });
+});
+
+describe('two containers with one host name', () => {
+  it('do not train one run, though neither sees the processes of the other', async ({ skip }) => {
+    const unshared = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child'] as const;
+    if (spawnSync(unshared[0], [...unshared.slice(1), 'true']).status !== 0) skip('a PID namespace of its own takes unshare (Linux) and the permission for it');
+    const cwd = scratchFolder();
+    const contained = (...args: readonly string[]) => spawn(unshared[0], [...unshared.slice(1), process.execPath, BIN, 'train', config, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+    const first = contained(...LONG, '--run-dir', 'run');
+    onTestFinished(() => void first.kill('SIGKILL'));
+    await new Promise<void>((resolve) => first.stdout.on('data', (chunk: Buffer) => {
+      if (chunk.toString().includes('epoch 2/')) resolve();
+    }));
+    const second = contained('--resume', 'run');
+    onTestFinished(() => void second.kill('SIGKILL'));
+    let printed = '';
+    for (const stream of [second.stdout, second.stderr]) stream.on('data', (chunk: Buffer) => (printed += chunk.toString()));
+    const [code] = (await once(second, 'close')) as [number | null];
+    expect([code, printed]).toEqual([2, expect.stringMatching(/run: is being trained by process \d+ of host '.+' since .+, in another container/) as string]);
   });
 });
 

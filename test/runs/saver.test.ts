@@ -16,7 +16,7 @@ async function savedSteps(options: object, read: (own: () => boolean, step: numb
   const numExchanges = { now: 0 };
   const peers: Peers = { ...ALONE, any: (own) => (numExchanges.now++, own), anyAtSum: (own) => () => read(own, loop.step) };
   const snapshot = (): Promise<Checkpoint> => Promise.resolve({ program: { step: loop.step, weights: new Map(), optimizer: new Map() }, sections: {}, fitted: {}, config: '' });
-  const saver = await openSaver({ ...checkpointOptions.parse({ keepLast: 99, ...options }), run: { folder, resumed: undefined, damaged: [] }, loop, goals: new Map(), peers, snapshot }, () => undefined);
+  const saver = await openSaver({ ...checkpointOptions.parse({ keepLast: 99, ...options }), run: { folder, resumed: undefined, damaged: [], check: () => Promise.resolve() }, loop, goals: new Map(), peers, snapshot }, () => undefined);
   for (; loop.step < steps; loop.step++, loop.batch++) {
     const before = numExchanges.now;
     const save = saver.beforeStep(loop.step);
