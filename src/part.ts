@@ -46,8 +46,11 @@ export interface Registry<P extends AnyPart, Key extends string> {
   readonly parts: readonly P[];
   /** Strict discriminated union over the key that names the part. */
   readonly schema: z.ZodType<Spec<P, Key>>;
-  /** The same union where every part takes some options more. */
-  schemaWith<Extra extends z.ZodRawShape>(extra: Extra): z.ZodType<Spec<P, Key> & OptionsOf<Extra>>;
+  /**
+   * The same union where every part takes some options more.
+   * @param defaultName the part that is meant where the key is left out; that of the registry by default
+   */
+  schemaWith<Extra extends z.ZodRawShape>(extra: Extra, defaultName?: P['name']): z.ZodType<Spec<P, Key> & OptionsOf<Extra>>;
   /** The part that a parsed spec names. Its options are this spec, which the types cannot say. */
   partOf(spec: Spec<P, Key>): P;
   build(spec: Spec<P, Key>, ...args: ArgsOf<P>): ReturnType<P['build']>;
@@ -71,30 +74,30 @@ export function registry<Namespace extends Record<string, AnyPart>, Key extends 
   const parts = Object.values(namespace) as P[];
   const byName = new Map(parts.map((part) => [part.name, part]));
 
-  const nameSchema = (name: string): z.ZodType => {
+  const nameSchema = (name: string, isDefault: boolean): z.ZodType => {
     const literal = z.literal(name);
     // Optional on the inside, so that the union still finds the part by a key that is not there.
-    return name === defaultName ? literal.optional().default(name) : literal;
+    return isDefault ? literal.optional().default(name) : literal;
   };
 
   /** A strict object whose keys are made where they are asked for: there are some two hundred members, of which a config needs ten. */
-  const memberOf = (part: P, extra: z.ZodRawShape): z.ZodObject => {
+  const memberOf = (part: P, extra: z.ZodRawShape, isDefault: boolean): z.ZodObject => {
     let shape: z.ZodRawShape | undefined;
     const member = new z.ZodObject({
       type: 'object',
       get shape() {
-        return (shape ??= { [discriminator]: nameSchema(part.name), ...part.options(), ...extra });
+        return (shape ??= { [discriminator]: nameSchema(part.name, isDefault), ...part.options(), ...extra });
       },
       catchall: nothing,
       ...(part.check !== undefined && { checks: [z.superRefine((options, context) => report(context, part.check!(options)))] }),
     });
     // What zod would find in the shape: the union tells its members apart by it.
-    Object.defineProperty(member._zod, 'propValues', { value: { [discriminator]: new Set(part.name === defaultName ? [part.name, undefined] : [part.name]) } });
+    Object.defineProperty(member._zod, 'propValues', { value: { [discriminator]: new Set(isDefault ? [part.name, undefined] : [part.name]) } });
     return member.register(z.globalRegistry, { description: part.summary });
   };
 
-  const union = (extra: z.ZodRawShape): z.ZodType => {
-    const members = parts.map((part) => memberOf(part, extra));
+  const union = (extra: z.ZodRawShape, unnamed: string | undefined = defaultName): z.ZodType => {
+    const members = parts.map((part) => memberOf(part, extra, part.name === unnamed));
     const [first, ...rest] = members;
     if (first === undefined) throw new Error('a registry needs a part');
     return z.discriminatedUnion(discriminator, [first, ...rest]);
@@ -117,7 +120,7 @@ export function registry<Namespace extends Record<string, AnyPart>, Key extends 
     get schema() {
       return (plain ??= union({})) as unknown as z.ZodType<Spec<P, Key>>;
     },
-    schemaWith: (extra) => union(extra) as never,
+    schemaWith: (extra, unnamed) => union(extra, unnamed) as never,
     partOf,
     // The spec was parsed by this part's member of the union.
     build: (spec, ...args) => partOf(spec).build(spec as never, ...(args as never)) as ReturnType<P['build']>,

@@ -10,3 +10,4 @@ export { omoe } from './omoe.js';
 export { pepnet } from './pepnet.js';
 export { ple } from './ple.js';
 export { stem } from './stem.js';
+export { taskMlp } from './task-mlp.js';

@@ -3,14 +3,19 @@ import { orName, registry, type Finding } from '../part.js';
 import * as all from './all.js';
 import type { BottomContext, BottomOutput } from './bottom.js';
 
-const parts = registry(all, 'name', all.none.name);
+const parts = registry(all);
 
 /** What all shared layers take beside their own options. */
 const shared = { input: inputOption('the shared layers read') };
 
 /** Shared layers by their name in the YAML, with the groups of features that they read; none where it is not given. */
-export const bottomSchema = orName(parts.schemaWith(shared), parts.names);
+export const bottomSchema = bottomSchemaWith(all.none.name);
 export type BottomSpec = ReturnType<typeof bottomSchema.parse>;
+
+/** Creates the schema of shared layers for a model that has other ones by default, whose options then need no name. */
+export function bottomSchemaWith(defaultName: (typeof parts.names)[number]) {
+  return orName(parts.schemaWith(shared, defaultName), parts.names);
+}
 
 /** Builds shared layers on the features that they are given. */
 export function buildBottom(spec: BottomSpec, context: BottomContext): BottomOutput {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { inputOption, ofGroups } from '../graph/features.js';
+import { bottomEmbeddingParts, bottomSchemaWith, buildBottom, checkBottom } from '../bottoms/bottoms.js';
+import { taskMlp } from '../bottoms/task-mlp.js';
 import type { Term } from '../graph/graph.js';
 import { mlp, mlpOptions } from '../graph/mlp.js';
 import type { Value } from '../graph/operations.js';
@@ -20,7 +21,7 @@ export const aitm = defineModel({
   name: 'aitm',
   summary: 'Adaptive Information Transfer: each task takes from the one before it in the funnel',
   options: () => ({
-    bottom: mlpOptions.extend({ hidden: mlpOptions.shape.hidden.min(1).default([64]), input: inputOption('the layers below the towers read') }).prefault({}).describe('layers of each task below its tower'),
+    bottom: bottomSchemaWith(taskMlp.name).prefault({}).describe('layers below the towers; of each task by default'),
     gate: z.strictObject({ batchNorm: mlpOptions.shape.batchNorm }).prefault({}).describe('the layer that a task passes on through'),
     ...taskTowerOptions,
     calibrator: z.number().min(0).default(0.6).describe('weight of what a task is more probable than the one before it'),
@@ -28,22 +29,25 @@ export const aitm = defineModel({
 
   *checkTasks(tasks, options) {
     yield* checkTaskTowers(tasks, options);
+    yield* checkBottom(options.bottom, tasks);
     yield* checkInOrder('aitm', tasks);
   },
 
-  build(options, { g, tasks, ...features }) {
-    const { bottom, gate } = options;
-    const { input } = ofGroups(g, features, bottom.input);
-    const width = bottom.hidden.at(-1)!;
+  embeddingParts: ({ bottom }, tasks) => bottomEmbeddingParts(bottom, tasks),
+
+  build(options, { g, tasks, input, fields }) {
+    const { gate } = options;
+    const { outputs, gates = new Map() } = buildBottom(options.bottom, { g, input, fields, tasks: tasks.map(({ name }) => name) });
     const logits: Value[] = [];
     let passed: Value | undefined;
     for (const task of tasks) {
-      const own = mlp(g, input, bottom, `bottoms.${task.name}`);
-      const state: Value = passed === undefined ? own : g.attend([own, mlp(g, passed, { hidden: [width], activation: 'relu', dropout: 0, batchNorm: gate.batchNorm }, `gates.${task.name}`)], `attention.${task.name}`);
+      const own = outputs.get(task.name)!;
+      const state: Value = passed === undefined ? own : g.attend([own, mlp(g, passed, { hidden: [own.width], activation: 'relu', dropout: 0, batchNorm: gate.batchNorm }, `gates.${task.name}`)], `attention.${task.name}`);
       logits.push(taskTower(g, task, state, towerOf(options, task.name), task.firstBiasInChain));
       passed = state;
     }
-    const { probabilities, ...output } = inOrder({ g, tasks }, logits);
+    const { probabilities, ...rest } = inOrder({ g, tasks }, logits);
+    const output = { ...rest, gates };
     const excess = probabilities.slice(1).map((later, t): Value => g.clip(g.add(later, g.affine(probabilities[t]!, -1, 0)), 0, 1));
     const calibrator = (): Term => ({ name: 'calibrator', weight: options.calibrator, loss: g.mean(excess.reduce((a, b) => g.add(a, b))) });
     return options.calibrator > 0 ? { ...output, terms: [...output.terms, calibrator()] } : output;

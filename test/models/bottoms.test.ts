@@ -1,0 +1,57 @@
+import { describe, expect, it } from 'vitest';
+import * as bottoms from '../../src/bottoms/all.js';
+import { parseConfig } from '../../src/config/load.js';
+import { tasksOf } from '../../src/config/experiment.js';
+import { buildModel, embeddingParts, models } from '../../src/models/models.js';
+import { withEmbeddingParts } from '../../src/tables/layout.js';
+import { otherOptions } from '../support/other-options.js';
+
+// README: any shared layers below any funnel.
+
+/** Models that have layers below their towers beside what they are themselves. */
+const hosts = models.parts.filter((part) => 'bottom' in part.options()).map(({ name }) => name);
+
+const CONFIG = {
+  name: 'x',
+  data: { train: 'x.csv', valid: 'x.csv' },
+  features: { user: { type: 'categorical', fields: ['user'], encoding: 'tokens', width: 4 }, item: { type: 'categorical', fields: ['item'], encoding: 'tokens', width: 4 } },
+  tasks: { ctr: { label: 'click' }, cvr: { label: 'purchase', given: 'click' } },
+};
+const LAYOUT = {
+  width: 8,
+  tables: ['user', 'item'].map((name) => ({ name, rows: 5, width: 4 })),
+  columns: ['user', 'item'].map((field, i) => ({ field, group: field, offset: 4 * i, width: 4, kind: 'id' as const, table: field })),
+};
+
+/** Parses a config with these layers below a model and builds it; gives the names and shapes of its weights. */
+function built(model: string, bottom: unknown): string {
+  const experiment = parseConfig(JSON.stringify({ ...CONFIG, model: { name: model, bottom } }), 'x.yaml');
+  const tasks = tasksOf(experiment);
+  const graph = buildModel(experiment.model, withEmbeddingParts(LAYOUT, embeddingParts(experiment.model, tasks).length), tasks);
+  return graph.parameters.map((parameter) => JSON.stringify(parameter)).join('\n');
+}
+
+describe.each(hosts)('%s', (model) => {
+  it.each(Object.values(bottoms).map((part) => [part.name, part] as const))('stands on %s, by its name and with each of its options', (name, part) => {
+    const byName = built(model, name);
+    expect(built(model, { name })).toBe(byName);
+    const defaults = models.schema.parse({ name: model, bottom: { name } }) as { readonly bottom: object };
+    const { name: _, input: __, ...options } = defaults.bottom as { name: string; input?: unknown };
+    for (const { path, options: other } of otherOptions(part, options, 'cvr')) {
+      // The layers of single-task have a task each, and know no other.
+      if (model === 'single-task' && path.startsWith('categories')) continue;
+      expect(() => built(model, { name, ...(other as object) }), JSON.stringify(other)).not.toThrow();
+    }
+  });
+
+  it('reads the groups that its layers are given', () => {
+    expect(built(model, { name: bottoms.mlp.name, input: ['user'] })).not.toBe(built(model, bottoms.mlp.name));
+  });
+});
+
+describe('aitm', () => {
+  it('has layers of each task below its towers if none are named', () => {
+    expect(built('aitm', { hidden: [6] })).toBe(built('aitm', { name: bottoms.taskMlp.name, hidden: [6] }));
+    expect(built('aitm', { hidden: [6] })).toContain('bottoms.cvr.0.weight');
+  });
+});
