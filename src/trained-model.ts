@@ -6,6 +6,7 @@ import { encodedFormat, rowFormatOf, type EncodedFormat } from './data/rows/row-
 import { dataSection } from './data/sources/data-state.js';
 import type { Engine, Program } from './engines/engine.js';
 import { planSize } from './engines/plan-size.js';
+import { refuseOtherWeights } from './engines/restore.js';
 import { measuringOf, type Measuring } from './evaluation/options.js';
 import { spacesOf, type Space } from './evaluation/spaces.js';
 import { layoutOf, vocabularyBytes } from './features/feature-types.js';
@@ -52,6 +53,7 @@ export async function readTrainedModel(path: string, { withOptimizer = false, ra
   const layout = layoutOf(format.fields, { groups: experiment.features, ...lookupsOf(experiment.model, tasks) });
   const learned = tasks.some(({ scaling }) => scaling !== undefined) ? sectionOf(checkpoint.sections, dataSection, join(folder, FILES.state)).labelScales : undefined;
   const graph = buildModel(experiment.model, layout, tasks, { ...experiment.training, ...experiment.data.sampling, scales: labelScales(tasks, learned ?? {}) });
+  refuseOtherWeights({ graph, layout }, checkpoint.program.weights, join(folder, FILES.weights));
   const spaces = raw ? spacesOf(tasks) : calibratedSpaces(spacesOf(tasks), checkpoint, folder);
   return { folder, checkpoint, experiment, tasks, spaces, measuring: measuringOf(experiment.evaluation), format, layout, graph };
 }

@@ -1,6 +1,8 @@
 import { UserError, type Problem } from '../errors.js';
+import type { Graph } from '../graph/graph.js';
+import type { InputLayout } from '../tables/layout.js';
 import type { HostTensor } from '../tensor.js';
-import type { ProgramState } from './engine.js';
+import { tableTensor, type ProgramState } from './engine.js';
 
 /** Shapes of tensors, by name. */
 export type Shapes = ReadonlyMap<string, Pick<HostTensor, 'shape'>>;
@@ -15,9 +17,20 @@ export function refuseOtherTensors(live: { readonly weights: Shapes; readonly op
   if (problems.length > 0) throw new UserError('checkpoint', problems);
 }
 
-function differences(expected: Shapes, found: Shapes, where: string): Problem[] {
+/**
+ * Makes sure that the weights in a file are those of a model, before any of them is asked for.
+ * @param path named in problems
+ * @throws UserError (checkpoint) that names every tensor that is missing, left over or of another shape
+ */
+export function refuseOtherWeights({ graph, layout }: { readonly graph: Graph; readonly layout: InputLayout }, found: Shapes, path: string): void {
+  const dense = graph.parameters.map(({ name, shape }) => [name, { shape }] as const);
+  const tables = layout.tables.map(({ name, rows, width }) => [tableTensor(name), { shape: [rows, width] }] as const);
+  const problems = differences(new Map([...dense, ...tables]), found, path, 'take another checkpoint');
+  if (problems.length > 0) throw new UserError('checkpoint', problems);
+}
+
+function differences(expected: Shapes, found: Shapes, where: string, fix = 'use the config that the checkpoint was trained with'): Problem[] {
   const problems: Problem[] = [];
-  const fix = 'use the config that the checkpoint was trained with';
   for (const [key, { shape }] of expected) {
     const other = found.get(key);
     if (other === undefined) problems.push({ where, key, message: 'the model has this tensor, the checkpoint has not', fix });

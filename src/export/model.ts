@@ -30,7 +30,7 @@ export interface About {
   readonly checkpoint: string;
 }
 
-/** A tensor of a model, which is there: a checkpoint that is not whole was refused when it was read. */
+/** A tensor of a model, which is there: a checkpoint without it was refused when it was read. */
 export function weightsOf({ weights }: Pick<ExportedModel, 'weights'>, name: string): HostTensor {
   const tensor = weights.get(name);
   if (tensor === undefined) throw new Error(`the model has no tensor '${name}'`);
