@@ -2,6 +2,7 @@ import { dumpConfig } from './config/dump.js';
 import { tasksOf } from './config/experiment.js';
 import type { LoadedConfig } from './config/load.js';
 import { comparisonWith } from './config/stored.js';
+import { findLabelLeaks } from './data/info/label-leaks.js';
 import { rejectPolicy } from './data/rows/rejects.js';
 import { rowFormatOf } from './data/rows/row-format.js';
 import { dataSection, firstDataState } from './data/sources/data-state.js';
@@ -56,7 +57,7 @@ async function trainOn(engine: Engine, { experiment, source }: LoadedConfig, { p
 
   const policy = rejectPolicy(data, log.rejectsPath);
   const loop = run.state.of(loopSection, firstLoopState);
-  const nonsense = watchForNonsense(tasks, tell);
+  const nonsense = watchForNonsense(tasks, (text) => (log.event('warning', { text }), tell(text)));
   const metrics: Record<string, TrainResult['metrics'][string]> = {};
   const finish = (end: TrainResult['end']): Promise<TrainResult> => log.end({ end, name: experiment.name, model: model.name, seed, monitor: training.monitor, metrics, numRejects: policy.count }, loop);
   /** Saves where training stands, while it does. */
@@ -99,12 +100,11 @@ async function trainOn(engine: Engine, { experiment, source }: LoadedConfig, { p
     });
     await saver.now();
     saver = undefined;
-
     // The newest weights need not be read again: they are there, however large.
     const spaces = loop.bestStep === loop.step ? calibration.calibrated() : await restoreBest(folder, program, what.spaces);
     const valid = validSet && experiment.calibration && (await measured(validSet, spaces));
     Object.assign(metrics, await log.results(loop, { valid, test: testSet && (await measured(testSet, spaces)) }));
-    nonsense.results(metrics);
+    await nonsense.results(metrics, () => findLabelLeaks(encoded, trainSet, (testSet ?? validSet)!));
     return await finish(end);
   } catch (error) {
     const isInterrupted = signal.aborted && error === signal.reason;

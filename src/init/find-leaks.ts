@@ -1,9 +1,7 @@
-import { aucOfRates } from '../data/info/leak.js';
+import { aucOfRates, LEAK_AUC } from '../data/info/leak.js';
 import { createTally } from '../data/info/tally.js';
 import type { LookedAt } from './column-kind.js';
 
-/** From here on a column is likely to know the label. */
-const LEAK_AUC = 0.98;
 /** Numbers that differ more are looked at in so many bins of equally many values. */
 const BINS = 100;
 

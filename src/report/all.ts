@@ -10,6 +10,7 @@ import type { Section } from './section.js';
 import { segments } from './segments.js';
 import { speed } from './speed.js';
 import { unknown } from './unknown.js';
+import { warnings } from './warnings.js';
 
 /** The sections of a report, in the order of the page. */
-export const sections: readonly Section[] = [scores, curves, ranking, calibration, segments, lift, funnel, experts, unknown, speed, asked];
+export const sections: readonly Section[] = [warnings, scores, curves, ranking, calibration, segments, lift, funnel, experts, unknown, speed, asked];

@@ -117,6 +117,8 @@ export interface LogEvent {
   readonly epochs?: number;
   readonly epochSteps?: number;
   readonly engine?: string;
+  /** Of a warning. */
+  readonly text?: string;
   readonly numWeights?: number;
   readonly numTableWeights?: number;
   readonly weightBytes?: number;

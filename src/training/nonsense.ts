@@ -17,12 +17,29 @@ const FAR_WORSE_THAN_RATE = 1.3;
 /** A loss that is so many times its first is rising for good. */
 const RISING = 1.3;
 
+/** AUC from which on a field is likely to know the label. */
+const IMPLAUSIBLE_AUC = 0.98;
+/** Positives and negatives that it takes to say so. */
+const MIN_CLASS_ROWS = 20;
+/** Fields that are named. */
+const MAX_LEAKS = 3;
+
+/** A field that alone predicts the label of a task. */
+export interface Leak {
+  readonly field: string;
+  readonly task: string;
+  readonly auc: number;
+}
+
 /** Looks at what is measured for what makes no sense, though it is no error. */
 export interface NonsenseWatch {
   /** Of an epoch, or part of one. */
   milestone(milestone: Pick<Milestone, 'epoch' | 'isEpochEnd' | 'loss'>): void;
-  /** Of the best weights, by split. */
-  results(metrics: Readonly<Record<string, Report>>): void;
+  /**
+   * Of the best weights, by split.
+   * @param findLeaks asked for the fields that alone predict a label, the largest AUC first, if an AUC is implausible
+   */
+  results(metrics: Readonly<Record<string, Report>>, findLeaks: () => Promise<readonly Leak[]>): Promise<void>;
 }
 
 /**
@@ -43,11 +60,25 @@ export function watchForNonsense(tasks: readonly Task[], tell: (notice: string) 
       isTold = true;
       tell(`the loss of train rises: ${before.toFixed(4)} before, ${total.toFixed(4)} in epoch ${epoch}; the learning rate is likely too high, try a tenth of it: --set training.optimizer.dense.learningRate=… --set training.optimizer.embeddings.learningRate=…`);
     },
-    results(metrics) {
+    async results(metrics, findLeaks) {
       const [split, report] = Object.entries(metrics).findLast(([, each]) => Object.keys(each).length > 0) ?? [];
       for (const space of spaces) for (const notice of report?.[space] === undefined ? [] : noticesOf(`${split} ${space}`, report[space])) tell(notice);
+      const implausible = spaces.flatMap((space) => (report?.[space] !== undefined && isImplausible(report[space]) ? [`${space} ${Number(report[space][aucMetric.name]).toFixed(4)}`] : []));
+      if (implausible.length > 0) tell(leakNotice(`${split} AUC of ${implausible.join(', ')}`, await findLeaks()));
     },
   };
+}
+
+function isImplausible({ rows, positives = 0, ...values }: SpaceReport): boolean {
+  const auc = values[aucMetric.name];
+  return typeof auc === 'number' && auc >= IMPLAUSIBLE_AUC && Math.min(positives, rows - positives) >= MIN_CLASS_ROWS;
+}
+
+function leakNotice(found: string, leaks: readonly Leak[]): string {
+  if (leaks.length === 0) return `${found} is implausibly high, though no field alone predicts a label: a combination of fields may be written after the fact; mtl importance RUN ranks them`;
+  const named = leaks.slice(0, MAX_LEAKS).map(({ field, task, auc }) => `field '${field}' alone predicts ${task} with an AUC of ${auc.toFixed(4)}`);
+  const others = leaks.length > MAX_LEAKS ? `, as do ${leaks.length - MAX_LEAKS} others` : '';
+  return `${found} is implausibly high: ${named.join(', ')}${others}; leave out of features what is written after the fact or holds the label`;
 }
 
 function* noticesOf(where: string, { rows, positives, ...values }: SpaceReport): Generator<string> {

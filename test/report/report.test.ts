@@ -42,7 +42,8 @@ const titles = (page: string): readonly string[] => [...page.matchAll(/<h2>([^<]
 describe('the report of a run', () => {
   it('is drawn when the run ends, with every section that it has something for', () => {
     const one = readFileSync(join('b', 'report.html'), 'utf8');
-    expect(titles(one)).toEqual(sections.map(({ title }) => title));
+    // Nothing is wrong with its results.
+    expect(['Warnings', ...titles(one)]).toEqual(sections.map(({ title }) => title));
     // ESMM has no experts, and its tasks share embeddings alone: conflicts are measured all the same.
     expect(readFileSync(join('a', 'report.html'), 'utf8')).not.toContain('gate of');
     expect(one).toContain('gate of ctr');

@@ -8,7 +8,7 @@ import type { Access } from '../sources/source.js';
 import { openData, type OpenedData } from '../sources/splits.js';
 import { oneClassNotice } from '../batches/one-class.js';
 import { driftOf } from './drift.js';
-import { aucOfRates } from './leak.js';
+import { aucOfRates, LEAK_AUC } from './leak.js';
 import { vectorDrift } from './vector-tally.js';
 import { classifications, createSplitCounter, taskSums, type SplitCounts } from './split-counts.js';
 
@@ -51,8 +51,6 @@ export interface FieldDescription {
 }
 type BySplit = { readonly [S in Split]?: number };
 
-/** From here on a field is likely to know the label. */
-const LEAK_AUC = 0.98;
 /** From here on a split is another population. */
 const DRIFT = 0.25;
 /** Unknown ids that are told. */

@@ -1,5 +1,8 @@
 import type { Tally } from './tally.js';
 
+/** AUC of a field alone from which on it is likely to know the label. */
+export const LEAK_AUC = 0.98;
+
 /** Rows that a value must have for its rate to count as much as that of all rows. */
 const PRIOR_ROWS = 10;
 

@@ -43,20 +43,46 @@ export function taskSums(number: number): LabelSums {
   return { rows: 2 * number, positives: 2 * number + 1 };
 }
 
+/** Tallies of fields that go on. */
+export interface FieldTallies {
+  /** By field that is no vector, as in `SplitCounts`. */
+  readonly tallies: ReadonlyMap<string, Tally>;
+  add(batch: Batch): void;
+}
+
+/** Counts the values of all fields but vectors as their rows pass, with the labels of classifications. */
+export function createFieldTallies(format: EncodedFormat): FieldTallies {
+  const { tasks } = format.spec;
+  const classes = classifications(format).map((task) => taskColumns(task, tasks));
+  const tallies = new Map(format.fields.flatMap(({ name, kind }) => (kind === 'vector' ? [] : [[name, createTally(kind === 'bag' ? 0 : 2 * classes.length)]])));
+  const amounts = new Array<number>(2 * classes.length).fill(0);
+  return {
+    tallies,
+    add(batch) {
+      for (let r = 0; r < batch.rows; r++) {
+        for (const [c, { label, mask }] of classes.entries()) {
+          const isMeasured = mask === undefined || batch.labels.get(mask)![r] === 1;
+          amounts[2 * c] = isMeasured ? 1 : 0;
+          amounts[2 * c + 1] = isMeasured ? batch.labels.get(label)![r]! : 0;
+        }
+        for (const [name, tally] of tallies) tallyRow(batch, name, r, tally, amounts);
+      }
+    },
+  };
+}
+
 /**
  * Counts the rows of a split as they pass.
  * @param columns that pass as they are, in the order in which they do
  */
 export function createSplitCounter(format: EncodedFormat, columns: readonly string[]): SplitCounter {
   const { tasks } = format.spec;
-  const classes = classifications(format).map((task) => taskColumns(task, tasks));
-  const tallies = new Map(format.fields.flatMap(({ name, kind }) => (kind === 'vector' ? [] : [[name, createTally(kind === 'bag' ? 0 : 2 * classes.length)]])));
+  const { tallies, add: tally } = createFieldTallies(format);
   const vectors = new Map(format.fields.flatMap(({ name, vectorRule }) => (vectorRule === undefined ? [] : [[name, createVectorTally(vectorRule.length)] as const])));
   const blanks = new Map<string, number>();
   const cellReaders = format.fields.filter((field) => field.columns.length === 1).map(({ name, columns: [own], cells, kind }) => ({ name, column: columns.indexOf(own!), isBlank: blankTest(kind, cleanOf(cells ?? {})) }));
   const taskCounts = new Map(tasks.map((task) => [task.name, { ...taskColumns(task, tasks), rows: 0, sum: 0 }]));
   let rows = 0;
-  const amounts = new Array<number>(2 * classes.length).fill(0);
   return {
     counts: {
       get rows() {
@@ -71,15 +97,8 @@ export function createSplitCounter(format: EncodedFormat, columns: readonly stri
       rows += batch.rows;
       for (const counts of taskCounts.values()) countTask(batch, counts);
       for (const { name, column, isBlank } of cellReaders) blanks.set(name, (blanks.get(name) ?? 0) + countBlanks(kept[column]!, skipped, isBlank));
-      for (const [name, tally] of vectors) tally.add(column(batch.vectors!, name), batch.rows);
-      for (let r = 0; r < batch.rows; r++) {
-        for (const [c, { label, mask }] of classes.entries()) {
-          const isMeasured = mask === undefined || batch.labels.get(mask)![r] === 1;
-          amounts[2 * c] = isMeasured ? 1 : 0;
-          amounts[2 * c + 1] = isMeasured ? batch.labels.get(label)![r]! : 0;
-        }
-        for (const [name, tally] of tallies) tallyRow(batch, name, r, tally, amounts);
-      }
+      for (const [name, own] of vectors) own.add(column(batch.vectors!, name), batch.rows);
+      tally(batch);
     },
   };
 }
