@@ -84,6 +84,43 @@ describe('a text that is packed otherwise', () => {
   });
 });
 
+/** Encodings of one byte, by their names in Python. */
+const ONE_BYTE = { 'windows-1250': 'cp1250', 'windows-1251': 'cp1251', 'windows-1252': 'cp1252', 'iso-8859-2': 'iso8859-2', 'iso-8859-15': 'iso8859-15', 'koi8-r': 'koi8-r' } as const;
+/** Bytes that are no character in them, as Python has it. */
+const NO_CHARACTERS: Readonly<Partial<Record<TextEncoding, readonly number[]>>> = {
+  'windows-1250': [0x81, 0x83, 0x88, 0x90, 0x98],
+  'windows-1251': [0x98],
+  'windows-1252': [0x81, 0x8d, 0x8f, 0x90, 0x9d],
+};
+
+/** The character that each byte is in an encoding; null for one that is refused. */
+async function charactersOf(encoding: TextEncoding): Promise<(string | null)[]> {
+  const bytes = Array.from({ length: 256 }, (_, byte) => Buffer.of(byte));
+  return Promise.all(bytes.map((byte) => textOf(byte, encoding).catch(() => null)));
+}
+
+describe('an encoding of one byte', () => {
+  it.each(Object.keys(ONE_BYTE) as (keyof typeof ONE_BYTE)[])('refuses the bytes that are no character: %s', async (encoding) => {
+    const characters = await charactersOf(encoding);
+    expect([...characters.keys()].filter((byte) => characters[byte] === null)).toEqual(NO_CHARACTERS[encoding] ?? []);
+  });
+
+  it('has the characters that Python has', async (context) => {
+    needsPython(context);
+    const script = `
+import json, sys
+def character(byte, name):
+    try:
+        return bytes([byte]).decode(name)
+    except UnicodeDecodeError:
+        return None
+print(json.dumps([[character(byte, name) for byte in range(256)] for name in json.loads(sys.argv[1])]))`;
+    const found = JSON.parse(python('.', script, [JSON.stringify(Object.values(ONE_BYTE))])) as unknown;
+    const own = await Promise.all((Object.keys(ONE_BYTE) as TextEncoding[]).map(charactersOf));
+    expect(own).toEqual(found);
+  });
+});
+
 describe('a text in another encoding', () => {
   const text = 'größe,€ „x“\n東京,1\n';
 
@@ -107,6 +144,7 @@ describe('a text in another encoding', () => {
     ['an odd byte', Buffer.from('a\0b\0\n\0c', 'latin1'), 'utf-16le', /^data\.csv:2: ends within a character of utf-16le/],
     ['€ of Windows in latin1', Buffer.from('a\nb\x80', 'latin1'), 'latin1', /^data\.csv:2: holds bytes that are no character in latin1; it has a control character where windows-1252 has €, „ or “: set data\.encoding: windows-1252$/],
     ['a byte without a character', Buffer.from('a\n\nb\x81', 'latin1'), 'windows-1252', /^data\.csv:3: holds bytes that are no character in windows-1252; name the encoding that the file has in data\.encoding$/],
+    ['a byte without a character in Cyrillic', Buffer.from('a\n\nb\x98', 'latin1'), 'windows-1251', /^data\.csv:3: holds bytes that are no character in windows-1251; name the encoding that the file has in data\.encoding$/],
     ['half a character', Buffer.from([97, 10, 0xb6]), 'gbk', /^data\.csv:2: ends within a character of gbk/],
   ])('with %s is told', async (_, bytes, encoding, message) => {
     for (const pieceBytes of [1, 1000]) await expect(textOf(bytes, encoding, pieceBytes)).rejects.toThrow(message);

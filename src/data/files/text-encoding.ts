@@ -11,6 +11,10 @@ interface Decoder {
 const WINDOWS_1252 = '€\0‚ƒ„…†‡ˆ‰Š‹Œ\0Ž\0\0‘’“”•–—˜™š›œ\0žŸ';
 const [BEGIN_OF_CONTROLS, END_OF_CONTROLS] = [0x80, 0xa0];
 
+/** Encodings of Windows in which some bytes are no character: a decoder gives control characters for them, which no other byte is. */
+const WITH_GAPS: readonly TextEncoding[] = ['windows-1250', 'windows-1251'];
+const CONTROLS = /[\x80-\x9f]/g;
+
 /** What to do about bytes that are no text. */
 const CURES: Partial<Readonly<Record<TextEncoding, string>>> = {
   latin1: 'it has a control character where windows-1252 has €, „ or “: set data.encoding: windows-1252',
@@ -47,7 +51,15 @@ function decoderOf(encoding: TextEncoding): Decoder {
   // Tables of our own: Node decodes these two otherwise from version to version.
   if (encoding === 'latin1' || encoding === 'windows-1252') return { decode: (bytes) => oneByteText(bytes, encoding === 'latin1' ? '' : WINDOWS_1252) };
   const decoder = new TextDecoder(encoding, { fatal: true });
-  return { decode: (bytes, isLast) => decoder.decode(bytes, { stream: !isLast }) };
+  if (!WITH_GAPS.includes(encoding)) return { decode: (bytes, isLast) => decoder.decode(bytes, { stream: !isLast }) };
+  return {
+    decode: (bytes) => {
+      const text = decoder.decode(bytes);
+      const at = text.search(CONTROLS);
+      if (at >= 0) throw new TypeError(`byte ${bytes[at]} is no character`);
+      return text;
+    },
+  };
 }
 
 /** @param controls the characters in place of control characters; none of them, or NUL where one is none */
@@ -63,7 +75,10 @@ function oneByteText(bytes: Uint8Array, controls: string): string {
 
 /** The text with U+FFFD for bytes that are none. */
 function lenientText(encoding: TextEncoding, bytes: Uint8Array): string {
-  if (encoding !== 'latin1' && encoding !== 'windows-1252') return new TextDecoder(encoding).decode(bytes);
+  if (encoding !== 'latin1' && encoding !== 'windows-1252') {
+    const text = new TextDecoder(encoding).decode(bytes);
+    return WITH_GAPS.includes(encoding) ? text.replace(CONTROLS, '\ufffd') : text;
+  }
   return Array.from(bytes, (byte) => (byte >= BEGIN_OF_CONTROLS && byte < END_OF_CONTROLS && (encoding === 'latin1' || WINDOWS_1252[byte - BEGIN_OF_CONTROLS] === '\0') ? '\ufffd' : String.fromCharCode(byte))).join('');
 }
 
