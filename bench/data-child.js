@@ -7,6 +7,7 @@ import { tasksOf } from '../dist/config/experiment.js';
 import { refuseBadRows } from '../dist/data/rows/rejects.js';
 import { columnsOf, encodedFormat, rowFormatOf } from '../dist/data/rows/row-format.js';
 import { openSource } from '../dist/data/sources/open-source.js';
+import { openData } from '../dist/data/sources/splits.js';
 import { createEngine } from '../dist/engines/engines.js';
 import { layoutOf } from '../dist/features/feature-types.js';
 import { buildModel, embeddingParts } from '../dist/models/models.js';
@@ -39,6 +40,19 @@ const measures = {
   async encode() {
     const { source, encoded } = await open();
     return timed(async () => (await source.dataset(encoded, reading)).rows);
+  },
+
+  /** Opens, learns from and encodes the splits of a source, or finds all of that in the cache. */
+  async files() {
+    const { data } = experiment;
+    const sources = await openData(data, format);
+    const shared = { policy: refuseBadRows, cache: { folder: data.cache } };
+    return timed(async () => {
+      const encoded = encodedFormat(format, await sources.train.fit(format, shared));
+      let rows = 0;
+      for (const source of Object.values(sources)) rows += (await source.dataset(encoded, shared)).rows;
+      return rows;
+    });
   },
 
   /** The same with as many threads as there are cores. */
@@ -99,5 +113,6 @@ const measures = {
 };
 
 const result = await measures[what]();
-process.stdout.write(`${JSON.stringify({ ...result, peakMB: process.resourceUsage().maxRSS / 1024 })}\n`);
+const { user, system } = process.cpuUsage();
+process.stdout.write(`${JSON.stringify({ ...result, cpuMs: (user + system) / 1000, peakMB: process.resourceUsage().maxRSS / 1024 })}\n`);
 process.exit(0);

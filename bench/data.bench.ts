@@ -1,12 +1,13 @@
-// Rows and MB read a second: CSV, gzip, Parquet and shards, in turns with pandas' read_csv; and mtl train beside its engine alone (3 minutes).
+// Rows and MB read a second: CSV, gzip, Parquet and shards, in turns with pandas' read_csv; mtl train beside its engine alone; and a start over many cached files (5 minutes).
 import { spawnSync } from 'node:child_process';
-import { appendFileSync, createReadStream, createWriteStream, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, createReadStream, createWriteStream, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import { parquetWriteFile } from 'hyparquet-writer';
 import { it } from 'vitest';
+import { randomStream } from '../src/random.js';
 import { count, median, printTable, saveResults } from './results.js';
 
 const root = join(import.meta.dirname, '..');
@@ -26,11 +27,13 @@ interface Measured {
   readonly rows: number;
   readonly ms: number;
   readonly peakMB: number;
+  /** Processor time of the process. */
+  readonly cpuMs: number;
 }
 
 /** Runs a measurement in a process of its own. */
-function measure(what: string, sets: readonly string[]): Measured {
-  const { stdout, stderr, status } = spawnSync(process.execPath, [join(import.meta.dirname, 'data-child.js'), what, CONFIG, ...sets], { encoding: 'utf8' });
+function measure(what: string, sets: readonly string[], config = CONFIG): Measured {
+  const { stdout, stderr, status } = spawnSync(process.execPath, [join(import.meta.dirname, 'data-child.js'), what, config, ...sets], { encoding: 'utf8' });
   if (status !== 0) throw new Error(`${what}: ${stderr}`);
   return JSON.parse(stdout) as Measured;
 }
@@ -40,7 +43,7 @@ function pandas(path: string): Measured | string {
   const python = process.env['MTL_PYTHON'] ?? 'python3';
   const script = [
     'import json, resource, sys, time, pandas', 'start = time.perf_counter()', 'rows = len(pandas.read_csv(sys.argv[1]))',
-    'print(json.dumps(dict(rows=rows, ms=1000 * (time.perf_counter() - start), peakMB=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)))',
+    'print(json.dumps(dict(rows=rows, ms=1000 * (time.perf_counter() - start), cpuMs=1000 * time.process_time(), peakMB=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)))',
   ];
   const { stdout, stderr, status, error } = spawnSync(python, ['-c', script.join('\n'), path], { encoding: 'utf8' });
   if (error !== undefined || status !== 0) return `pandas left out: ${python} ${error === undefined ? (stderr.trim().split('\n').at(-1) ?? '') : 'does not start'}; MTL_PYTHON names another`;
@@ -142,6 +145,43 @@ it('data', async () => {
       Object.entries(speeds).map(([what, measured]) => ({ what, 'rows/s': count(speedOf(measured)), 'of the engine': `${((100 * speedOf(measured)) / speedOf(speeds['engine alone'])).toFixed(0)}%`, 'peak MB': count(measured.peakMB) })),
     );
     saveResults('data', { results });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+const FILES = [200, 1000, 3000];
+const FILE_ROWS = 20;
+
+/** Writes files of a few rows each, or the same rows in one, and a config that divides them. */
+function writeFiles(folder: string, numFiles: number, isOne: boolean): string {
+  const random = randomStream(1, 'files');
+  mkdirSync(join(folder, 'logs'), { recursive: true });
+  const texts = Array.from({ length: numFiles }, () => Array.from({ length: FILE_ROWS }, () => `${Number(random.uniform() < 0.3)},u${random.below(500)},i${random.below(300)},${random.below(4000) / 100}\n`).join(''));
+  const header = 'click,user,item,price\n';
+  if (isOne) writeFileSync(join(folder, 'logs', 'all.csv'), header + texts.join(''));
+  else texts.forEach((text, i) => writeFileSync(join(folder, 'logs', `${String(i).padStart(5, '0')}.csv`), header + text));
+  const config = join(folder, 'config.yaml');
+  writeFileSync(config, `data: { source: logs, split: { by: share, shares: { valid: 0.1, test: 0.1 } } }
+features:
+  ids: { type: categorical, fields: [user, item], width: 4, encoding: { name: tokens } }
+  price: { type: numeric, fields: [price], scaling: standard }
+tasks: { ctr: { label: click } }
+model: { name: single-task }
+training: { epochs: 1, batchSize: 1024 }
+`);
+  return config;
+}
+
+it('files', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'mtl-bench-files-'));
+  try {
+    const results = FILES.flatMap((numFiles) => [false, true].map((isOne) => {
+      const config = writeFiles(join(folder, `${numFiles}-${isOne}`), numFiles, isOne);
+      return { numFiles: isOne ? 1 : numFiles, first: measure('files', [], config), again: measure('files', [], config) };
+    }));
+    printTable('Reading the splits of many small files, processor time', results.map(({ numFiles, first, again }) => ({ files: count(numFiles), rows: count(first.rows), 'first, s': (first.cpuMs / 1000).toFixed(2), 'again, s': (again.cpuMs / 1000).toFixed(2), 'again, s per 1,000 files': ((1000 * again.cpuMs) / 1000 / numFiles).toFixed(2) })));
+    saveResults('files', { results });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -24,3 +24,12 @@ export function bytes(value: number): string {
 export function percent(share: number): string {
   return share === 0 || share === 1 ? `${100 * share}%` : `${(100 * share).toFixed(share < 0.1 || share > 0.999 ? 2 : 1)}%`;
 }
+
+const UNITS: Readonly<Record<string, number>> = { b: 1, kb: 1e3, mb: 1e6, gb: 1e9, tb: 1e12, kib: 2 ** 10, mib: 2 ** 20, gib: 2 ** 30, tib: 2 ** 40 };
+
+/** Parses a size in bytes, with or without a unit: 1048576, 500MB, 1.5 GiB. Returns undefined for other text. */
+export function parseBytes(text: string): number | undefined {
+  const [, number, unit = 'B'] = /^\s*(\d+(?:\.\d+)?)\s*([a-z]+)?\s*$/i.exec(text) ?? [];
+  const factor = UNITS[unit.toLowerCase()];
+  return number === undefined || factor === undefined ? undefined : Math.floor(Number(number) * factor);
+}

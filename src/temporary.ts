@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, rename, rm } from 'node:fs/promises';
 import os from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { bootId, isAlive, pidNamespace } from './process-identity.js';
@@ -45,8 +45,19 @@ export async function removeStaleTemporary(path: string): Promise<void> {
 async function staleNames(folder: string): Promise<readonly string[]> {
   // What is wrong with the directory is told by the write.
   const names = await readdir(folder).catch(() => []);
-  return names.filter((name) => {
-    const [, pid, writer] = /-(\d+)-([0-9a-f]{8})-\d+\.tmp$/.exec(name) ?? [];
-    return isTemporary(name) && writer === writerTag() && !isAlive(Number(pid), null);
-  });
+  return names.filter((name) => isTemporary(name) && isWriterAlive(name) === false);
+}
+
+/** Reports whether the process that writes a temporary file runs; undefined for one of another machine, boot or container. */
+export function isWriterAlive(name: string): boolean | undefined {
+  const [ending, pid, writer] = /-(\d+)-([0-9a-f]{8})-\d+\.tmp$/.exec(name) ?? [];
+  if (ending === undefined || writer !== writerTag() || !name.endsWith(`.${os.hostname()}${ending}`)) return undefined;
+  return isAlive(Number(pid), null);
+}
+
+/** Removes a file or a directory; a kill meanwhile leaves it whole or under a temporary name. */
+export async function removeWhole(path: string): Promise<void> {
+  const temporary = temporaryPath(path);
+  await rename(path, temporary);
+  await rm(temporary, { recursive: true, force: true });
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { count } from '../src/number-text.js';
+import { count, parseBytes } from '../src/number-text.js';
 
 it('sets the thousands of a number apart as Intl.NumberFormat does', () => {
   const format = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
@@ -11,4 +11,9 @@ it('sets the thousands of a number apart as Intl.NumberFormat does', () => {
     }),
     { numRuns: 2000, examples: [[0], [999], [1000], [-1000], [999_999.5], [0.49999999999999994], [-0.3]] },
   );
+});
+
+it('reads sizes with and without a unit, and no other text', () => {
+  expect(['0', '1048576', '500MB', '1.5 GiB', '2kib', ' 3 b ', '1TiB'].map(parseBytes)).toEqual([0, 1048576, 5e8, 1.5 * 2 ** 30, 2048, 3, 2 ** 40]);
+  expect(['', '-1', '1e9', '10 G', '1GiB left', 'GiB', '1,5GB'].map(parseBytes)).toEqual(Array(7).fill(undefined));
 });

@@ -6,7 +6,7 @@ import { createFileAtomic, onDisk } from '../disk.js';
 import { systemCode, userError } from '../errors.js';
 import { temporaryPath } from '../temporary.js';
 import { beat, keepBeating, watchHeartbeats } from './heartbeat.js';
-import { hasEnded, isInAnotherNamespace, ownerSchema, thisProcess, type Owner } from './owner.js';
+import { hasEnded, isInAnotherNamespace, ownerSchema, thisProcess, type Owner } from '../owner.js';
 
 /** The file that says which process trains in a run's folder. */
 export const LOCK = 'run.lock';

@@ -4,7 +4,7 @@ import type { z } from 'zod';
 import { wallClockMs } from '../clock.js';
 import { createFileAtomic, onDisk } from '../disk.js';
 import { systemCode, userError } from '../errors.js';
-import { thisProcess } from '../runs/owner.js';
+import { thisProcess } from '../owner.js';
 import type { Point } from './space.js';
 import { claimSchema, releaseSchema, resultSchema, rungSchema, trialSchema, type Claim, type Trial, type TrialResult } from './trial.js';
 

@@ -1,4 +1,4 @@
-import { hasEnded } from '../runs/owner.js';
+import { hasEnded } from '../owner.js';
 import { costOf } from './seen.js';
 import type { Point } from './space.js';
 import type { StudyFacts } from './study.js';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ownerSchema } from '../runs/owner.js';
+import { ownerSchema } from '../owner.js';
 
 /** What a trial is: written once, by whoever begins it. */
 export const trialSchema = z.strictObject({

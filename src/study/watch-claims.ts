@@ -1,5 +1,5 @@
 import { beat, keepBeating, watchHeartbeats } from '../runs/heartbeat.js';
-import { hasEnded } from '../runs/owner.js';
+import { hasEnded } from '../owner.js';
 import type { Claim, Trial } from './trial.js';
 
 /**

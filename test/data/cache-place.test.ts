@@ -5,7 +5,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { cacheFolders } from '../../src/data/cache/cache.js';
-import { csvFile, csvOf, runCached as run } from '../support/cached-csv.js';
+import { csvFile, csvOf, entriesIn, runCached as run } from '../support/cached-csv.js';
 import { scratchFolder } from '../support/scratch.js';
 
 vi.mock('node:os', async (original) => {
@@ -18,7 +18,7 @@ describe('the place of the cache', () => {
     const path = csvFile(csvOf(100));
     const folder = join(scratchFolder(), 'deep', 'cache');
     await run(path, { cache: { folder } });
-    expect(readdirSync(folder)).toHaveLength(2);
+    expect(entriesIn(folder)).toHaveLength(2);
     expect(readdirSync(join(path, '..'))).toEqual(['train.csv']);
     expect((await run(path, { cache: { folder } })).told).toEqual([]);
   });
@@ -34,7 +34,7 @@ describe('the place of the cache', () => {
       const notices: string[] = [];
       await run(path, { cache: { onNotice: (text) => notices.push(text) } });
       expect(notices[0]).toMatch(/\.mtl cannot be written \(EEXIST\); encoded rows are kept in /);
-      expect(readdirSync(join(home, 'mtl'))).toHaveLength(2);
+      expect(entriesIn(join(home, 'mtl'))).toHaveLength(2);
       expect((await run(path)).told).toEqual([]);
     } finally {
       if (before === undefined) delete process.env['XDG_CACHE_HOME'];

@@ -1,5 +1,5 @@
 /** @module-tag long */
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
@@ -10,7 +10,7 @@ import { columnsOf, encodedFormat, rowFormatOf } from '../../src/data/rows/row-f
 import { openSource } from '../../src/data/sources/open-source.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { taskOptions } from '../../src/tasks.js';
-import { csvFile, csvOf, runCached as run } from '../support/cached-csv.js';
+import { csvFile, csvOf, entriesIn, runCached as run } from '../support/cached-csv.js';
 import { scratchFolder } from '../support/scratch.js';
 
 describe('the cache', () => {
@@ -20,7 +20,7 @@ describe('the cache', () => {
     expect(first.told).toEqual(['learning', 'encoding']);
     expect(first.ids).toEqual(Array.from({ length: 20_000 }, (_, i) => i));
     expect(await run(path)).toEqual({ ...first, told: [] });
-    expect(readdirSync(join(path, '..', '.mtl'))).toHaveLength(2);
+    expect(entriesIn(join(path, '..', '.mtl'))).toHaveLength(2);
   });
 
   it('keeps a long vocabulary as tensors, and says so where they are broken', async () => {
@@ -30,7 +30,7 @@ describe('the cache', () => {
     expect(first.told).toEqual(['learning', 'encoding']);
     expect(await run(path, {}, tokens)).toEqual({ ...first, told: [] });
     const cache = join(path, '..', '.mtl');
-    const folder = join(cache, readdirSync(cache).find((name) => name.includes('.fitted-'))!);
+    const folder = join(cache, entriesIn(cache).find((name) => name.includes('.fitted-'))!);
     const tensors = join(folder, 'fitted.safetensors');
     const whole = readFileSync(tensors);
     const turned = Buffer.from(whole);
@@ -96,7 +96,7 @@ describe('the cache', () => {
     // A file that changed on a disk which does not tell: the cache has its stats and not its content.
     rewrite(path, csvOf(20_000, [7]).replace('x', '8'));
     const { size, mtimeNs, ctimeNs, ino } = statSync(path, { bigint: true });
-    for (const name of readdirSync(join(path, '..', '.mtl'))) {
+    for (const name of entriesIn(join(path, '..', '.mtl'))) {
       const file = join(path, '..', '.mtl', name, 'entry.json');
       const entry = JSON.parse(readFileSync(file, 'utf8')) as object;
       writeFileSync(file, JSON.stringify({ ...entry, stats: { '': { bytes: Number(size), mtimeNs: String(mtimeNs), ctimeNs: String(ctimeNs), inode: String(ino) } } }));
@@ -151,14 +151,14 @@ describe('the cache', () => {
     const path = csvFile(csvOf(5000));
     const [a, b] = await Promise.all([run(path), run(path)]);
     expect(a.ids).toEqual(b.ids);
-    expect(readdirSync(join(path, '..', '.mtl'))).toHaveLength(2);
+    expect(entriesIn(join(path, '..', '.mtl'))).toHaveLength(2);
   });
 
   it('refuses a file that changes while it is read, and keeps nothing of it', async () => {
     const path = csvFile(csvOf(20_000));
     const onProgress = (): void => writeFileSync(path, csvOf(19_999));
     await expect(run(path, { onProgress })).rejects.toThrow(/train\.csv: changed while it was read/);
-    expect(readdirSync(join(path, '..', '.mtl'))).toEqual([]);
+    expect(entriesIn(join(path, '..', '.mtl'))).toEqual([]);
   });
 
   it('is written in memory that does not grow with the width of rows', async () => {
@@ -181,14 +181,14 @@ describe('the cache', () => {
     const controller = new AbortController();
     const onProgress = (): void => controller.abort(new Error('stop'));
     await expect(run(path, { onProgress, signal: controller.signal })).rejects.toThrow('stop');
-    expect(readdirSync(join(path, '..', '.mtl'))).toEqual([]);
+    expect(entriesIn(join(path, '..', '.mtl'))).toEqual([]);
   });
 
   it('whose labels were overwritten is an error that says what to do', async () => {
     const path = csvFile(csvOf(100));
     await run(path);
     const cache = join(path, '..', '.mtl');
-    const shard = join(cache, readdirSync(cache).find((name) => name.includes('.rows-'))!, 'shard-00000.safetensors');
+    const shard = join(cache, entriesIn(cache).find((name) => name.includes('.rows-'))!, 'shard-00000.safetensors');
     const bytes = readFileSync(shard);
     // Labels come first behind the header: 100 floats.
     bytes.fill(0, 8 + Number(bytes.readBigUInt64LE()), 8 + Number(bytes.readBigUInt64LE()) + 400);
@@ -204,7 +204,7 @@ describe('the cache', () => {
     const cache = join(path, '..', '.mtl');
     await run(path);
     // As a run that was killed leaves it: under a temporary name.
-    for (const name of readdirSync(cache)) {
+    for (const name of entriesIn(cache)) {
       mkdirSync(join(cache, `.${name}.1-1.tmp`));
       rmSync(join(cache, name), { recursive: true });
     }

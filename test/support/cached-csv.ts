@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { refuseBadRows } from '../../src/data/rows/rejects.js';
@@ -39,4 +39,9 @@ export function csvFile(content: string | Uint8Array): string {
   const path = join(scratchFolder(), 'train.csv');
   writeFileSync(path, content);
   return path;
+}
+
+/** Names of the entries of a cache directory; leases of processes that use them are hidden files. */
+export function entriesIn(cache: string): readonly string[] {
+  return readdirSync(cache).filter((name) => !name.startsWith('.'));
 }

@@ -1,12 +1,19 @@
 import { existsSync } from 'node:fs';
-import { readdir, rm, stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { readdir, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { wallClockMs } from '../../clock.js';
 import { onDisk } from '../../disk.js';
-import { systemCode } from '../../errors.js';
-import { cacheFolders, CACHE_FOLDER } from './cache.js';
-import { readEntry, VERSION, type CacheEntry } from './entry.js';
+import { isWriterAlive, removeWhole } from '../../temporary.js';
 import { hashFiles, isSameContent, isSameSize, isSameStats, statsOf } from '../files/fingerprint.js';
 import { readManifest } from '../shards/manifest.js';
+import { cacheFolders, CACHE_FOLDER } from './cache.js';
+import { ENTRY, readEntry, VERSION, type CacheEntry } from './entry.js';
+import { usedEntries } from './leases.js';
+
+/** Entries that are kept of one slot: the newest, and one before it, for two models that are compared. */
+const KEPT_OF_SLOT = 2;
+/** Time for which a write of another machine, boot or container counts as running. */
+const UNKNOWN_MS = 24 * 3600 * 1000;
 
 /** A folder of a cache. */
 export interface CachedFolder {
@@ -16,8 +23,23 @@ export interface CachedFolder {
   readonly entry: CacheEntry | undefined;
   /** Rows that are kept, where rows are. */
   readonly rows: number | undefined;
-  /** Fits: its source is as it was. Stale: it has changed since, or is gone. Unfinished: the run that wrote it was killed. */
-  readonly state: 'fits' | 'stale' | 'being written' | 'unfinished';
+  /**
+   * Fits: its source is as it was. Stale: it has changed since, or is gone. Superseded: newer entries keep the same of the source, as learned
+   * from other files. Unfinished: the run that wrote it was killed.
+   */
+  readonly state: 'fits' | 'stale' | 'superseded' | 'being written' | 'unfinished';
+  /** Whether a process that lives uses it. */
+  readonly isUsed: boolean;
+  /** Milliseconds since the epoch. */
+  readonly lastUsedMs: number;
+}
+
+/** How closely entries are looked at. */
+interface Look {
+  /** Only what is kept of this source. */
+  readonly source?: string;
+  /** Whether files that were touched are read to see if they changed, and rows are counted. */
+  readonly isThorough?: boolean;
 }
 
 /**
@@ -26,58 +48,79 @@ export interface CachedFolder {
  * @param home the folder beside the data, where that is not the one beside the source
  */
 export async function keptOf(source: string, configured?: string, home?: string): Promise<readonly CachedFolder[]> {
-  const lists = cacheFolders(source, configured, home).filter((folder) => existsSync(folder)).map((folder) => listCache(folder, source));
+  const lists = cacheFolders(source, configured, home).filter((folder) => existsSync(folder)).map((folder) => listCache(folder, { source, isThorough: true }));
   return (await Promise.all(lists)).flat();
 }
 
 /** What is kept of all sources in a folder, or in the folder itself, if it is a cache. */
 export async function keptIn(folder: string): Promise<readonly CachedFolder[]> {
   const beside = join(folder, CACHE_FOLDER);
-  return [...(await listCache(folder)), ...(existsSync(beside) ? await listCache(beside) : [])];
+  return [...(await listCache(folder, { isThorough: true })), ...(existsSync(beside) ? await listCache(beside, { isThorough: true }) : [])];
 }
 
-async function listCache(folder: string, source?: string): Promise<readonly CachedFolder[]> {
+/** Lists the entries of a cache directory, and what writes that were killed left in it. */
+export async function listCache(folder: string, { source, isThorough = false }: Look = {}): Promise<readonly CachedFolder[]> {
   const found: CachedFolder[] = [];
+  const used = await usedEntries(folder);
   for (const { name } of (await readdir(folder, { withFileTypes: true })).filter((each) => each.isDirectory())) {
     const path = join(folder, name);
-    const [, owner, pid] = /^\.(.+)\.(?:rows|local|fitted)-[0-9a-f-]+\.(\d+)-\d+\.tmp$/.exec(name) ?? [];
-    const entry = pid === undefined ? await readEntry(path) : undefined;
-    // What is neither whole nor the beginning of it is somebody else's.
-    if (entry === undefined && pid === undefined) continue;
-    if (source !== undefined && (entry === undefined ? owner !== basename(source) : entry.source !== source)) continue;
-    const state = entry !== undefined ? ((await isCurrent(entry)) ? 'fits' : 'stale') : isRunning(Number(pid)) ? 'being written' : 'unfinished';
     try {
-      const rows = entry?.kind === 'rows' || entry?.kind === 'local' ? (await readManifest(path))?.rows : undefined;
-      found.push({ path, bytes: await sizeOf(path), entry, rows, state });
+      const listed = await look(path, used, { isThorough, ...(source !== undefined && { source }) });
+      if (listed !== undefined) found.push(listed);
     } catch (error) {
       // Another process has finished it or removed it since it was listed.
       if (existsSync(path)) throw error;
     }
   }
-  return found;
+  return markSuperseded(found);
 }
 
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return systemCode(error) === 'EPERM';
+async function look(path: string, used: ReadonlySet<string>, { source, isThorough = false }: Look): Promise<CachedFolder | undefined> {
+  const name = basename(path);
+  const [, owner] = /^\.(.+)\.(?:rows|local|fitted)-[0-9a-f]{12}-[0-9a-f]{8}\..*\.tmp$/.exec(name) ?? [];
+  const entry = owner === undefined ? await readEntry(path) : undefined;
+  // What is neither whole nor the beginning of it is somebody else's.
+  if (entry === undefined && owner === undefined) return undefined;
+  if (source !== undefined && (entry === undefined ? owner !== basename(source) : entry.source !== source)) return undefined;
+  const lastUsedMs = (await stat(entry === undefined ? path : join(path, ENTRY))).mtimeMs;
+  const state = entry !== undefined ? ((await isCurrent(path, entry, isThorough)) ? 'fits' : 'stale') : isWritten(name, lastUsedMs) ? 'being written' : 'unfinished';
+  const hasRows = isThorough && (entry?.kind === 'rows' || entry?.kind === 'local');
+  const rows = hasRows ? (await readManifest(path))?.rows : undefined;
+  return { path, bytes: await sizeOf(path), entry, rows, state, isUsed: used.has(name), lastUsedMs };
+}
+
+/** Marks entries of which enough newer ones have the same slot. */
+function markSuperseded(all: readonly CachedFolder[]): readonly CachedFolder[] {
+  const bySlot = new Map<string, CachedFolder[]>();
+  for (const each of all) {
+    const slot = each.entry?.slot;
+    if (slot !== undefined && each.state === 'fits') bySlot.set(slot, [...(bySlot.get(slot) ?? []), each]);
   }
+  const superseded = new Set([...bySlot.values()].flatMap((group) => group.sort((a, b) => b.lastUsedMs - a.lastUsedMs).slice(KEPT_OF_SLOT)));
+  return all.map((each) => (superseded.has(each) ? { ...each, state: 'superseded' } : each));
 }
 
-/** Removes folders of a cache. */
-export async function removeCached(folders: readonly CachedFolder[]): Promise<void> {
-  for (const { path } of folders) await onDisk(path, () => rm(path, { recursive: true, force: true }));
+/** Whether the process that writes under a temporary name may be alive. */
+function isWritten(name: string, writtenMs: number): boolean {
+  return isWriterAlive(name) ?? wallClockMs() - writtenMs < UNKNOWN_MS;
+}
+
+/** Removes folders of a cache; a kill meanwhile leaves none that looks whole. */
+export async function removeCached(folders: readonly Pick<CachedFolder, 'path'>[]): Promise<void> {
+  for (const { path } of folders) await onDisk(path, () => removeWhole(path));
 }
 
 /** Whether the files of a source hold what they held; they are read only where they were touched and have the size that they had. */
-async function isCurrent({ version, source, fingerprint, stats }: CacheEntry): Promise<boolean> {
-  if (version !== VERSION) return false;
+async function isCurrent(path: string, { version, source, fingerprint, stats }: CacheEntry, isThorough: boolean): Promise<boolean> {
+  // A newer version of mtl knows what it has.
+  if (version !== VERSION) return version > VERSION;
   const names = Object.keys(stats);
+  // The data may be mounted elsewhere; its cache is beside it.
+  const beside = join(dirname(dirname(path)), basename(source));
+  const place = !existsSync(source) && existsSync(beside) ? beside : source;
   try {
-    const now = await statsOf(source, names);
-    return isSameStats(stats, now) || (isSameSize(stats, now) && isSameContent(fingerprint, await hashFiles(source, names)));
+    const now = await statsOf(place, names);
+    return isSameStats(stats, now) || (isSameSize(stats, now) && (!isThorough || isSameContent(fingerprint, await hashFiles(place, names))));
   } catch {
     return false;
   }

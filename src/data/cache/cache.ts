@@ -5,7 +5,10 @@ import { makeFolder, onDisk } from '../../disk.js';
 import { systemCode, UserError } from '../../errors.js';
 import { userCache } from '../../user-cache.js';
 import { isSameContent, keyOf, type FileStats, type Fingerprint } from '../files/fingerprint.js';
-import { ENTRY, entryText, keptUnderName, renewStats, VERSION, type CacheEntry, type KeptFolder } from './entry.js';
+import { cacheLimit } from './cache-limit.js';
+import { createCacheIndex, type CacheIndex } from './cache-index.js';
+import { ENTRY, entryText, renewStats, VERSION, type CacheEntry, type KeptFolder } from './entry.js';
+import { takeEntry } from './leases.js';
 
 // What was read from CSV and Parquet is kept in folders: one for what was fitted on files, and of each file one for its encoded rows and
 // perhaps one for its rows before anything was fitted. Their names carry the key of all that decides what becomes of the file, and a
@@ -25,6 +28,8 @@ export interface CacheRequest {
   readonly fingerprint: Fingerprint | undefined;
   /** JSON: whatever else decides what is kept. */
   readonly recipe: unknown;
+  /** JSON: the part of the recipe that stays when files come or change. */
+  readonly slot: unknown;
 }
 
 /** Where things are kept. */
@@ -33,6 +38,28 @@ export interface Cache {
   readonly folder?: string | undefined;
   /** Told where the folder beside the data cannot be written and another one is taken. */
   onNotice?(text: string): void;
+}
+
+/** The same, with what is known of its entries. */
+export interface IndexedCache {
+  readonly cache: Cache;
+  readonly index: CacheIndex;
+  /** Directories to which entries were added. */
+  readonly written: Set<string>;
+  /** Maximum size of a directory. */
+  readonly maxBytes: number;
+}
+
+const indexedCaches = new WeakMap<Cache, IndexedCache>();
+
+/**
+ * Returns a cache with its index, which all sources share that are read through the cache.
+ * @throws UserError (usage) for a value of MTL_CACHE_SIZE that is no size
+ */
+export function indexedCache(cache: Cache): IndexedCache {
+  const found = indexedCaches.get(cache) ?? { cache, index: createCacheIndex(), written: new Set<string>(), maxBytes: cacheLimit() };
+  indexedCaches.set(cache, found);
+  return found;
 }
 
 /**
@@ -46,9 +73,9 @@ export function cacheFolders(source: string, configured: string | undefined, hom
 }
 
 /** The folder that keeps what is asked for; undefined where it is still to be made. */
-export async function keptFor(cache: Cache, { kind, source, home, fingerprint, recipe }: CacheRequest): Promise<KeptFolder | undefined> {
+export async function keptFor({ cache, index }: IndexedCache, { kind, source, home, fingerprint, recipe }: CacheRequest): Promise<KeptFolder | undefined> {
   if (fingerprint === undefined) return undefined;
-  const kept = await keptUnderName(source, cacheFolders(source, cache.folder, home));
+  const kept = await index.entriesOf(source, cacheFolders(source, cache.folder, home));
   return kept.find(({ path, entry }) => basename(path).startsWith(prefixOf(kind, source, recipe)) && isSameContent(entry.fingerprint, fingerprint));
 }
 
@@ -57,25 +84,34 @@ const prefixOf = (kind: CacheRequest['kind'], source: string, recipe: unknown): 
 
 /**
  * The folder that keeps what is asked for, made if it is not there yet. Others may make the same one at the same time: the
- * first one to finish wins, and the others take what it made.
+ * first one to finish wins, and the others take what it made. No process removes it before this one ends.
  * @param make makes the folder in one step, with the file ENTRY in it, whose text `entry` gives when it is known what was read
  * @throws UserError (disk) where it can be written nowhere
  */
-export async function cached(cache: Cache, request: CacheRequest, make: (path: string, entry: (read: Fingerprint) => string) => Promise<void>): Promise<string> {
-  const { kind, source, home, stats, fingerprint, recipe } = request;
-  const found = await keptFor(cache, request);
+export async function cached(indexed: IndexedCache, request: CacheRequest, make: (path: string, entry: (read: Fingerprint) => string) => Promise<void>): Promise<string> {
+  const { cache, index, written } = indexed;
+  const { kind, source, home, stats, fingerprint, recipe, slot } = request;
+  const found = await keptFor(indexed, request);
   if (found !== undefined) {
-    await renewStats(found, stats);
-    return found.path;
+    await takeEntry(found.path);
+    if (existsSync(join(found.path, ENTRY))) {
+      if (await renewStats(found, source, stats)) index.add(found.path);
+      return found.path;
+    }
+    index.forget(found.path);
   }
 
-  const path = join(await writableFolder(cacheFolders(source, cache.folder, home), cache), `${prefixOf(kind, source, recipe)}${keyOf(stats, fingerprint).slice(0, 8)}`);
+  const folder = await writableFolder(cacheFolders(source, cache.folder, home), cache);
+  const path = join(folder, `${prefixOf(kind, source, recipe)}${keyOf(stats, fingerprint).slice(0, 8)}`);
+  await takeEntry(path);
   try {
-    await make(path, (read) => entryText({ format: 'mtl cache', version: VERSION, kind, source, fingerprint: read, stats }));
+    await make(path, (read) => entryText({ format: 'mtl cache', version: VERSION, kind, source, fingerprint: read, stats, slot: keyOf(kind, source, slot) }));
   } catch (error) {
     // Where somebody else has made it meanwhile, the system refuses to put ours in its place.
     if (!(error instanceof UserError && error.kind === 'disk' && existsSync(join(path, ENTRY)))) throw error;
   }
+  index.add(path);
+  written.add(folder);
   return path;
 }
 

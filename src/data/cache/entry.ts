@@ -1,5 +1,5 @@
-import { readdir, readFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { z } from 'zod';
 import { contentSchema } from '../../byte-hash.js';
 import { writeFileAtomic } from '../../disk.js';
@@ -22,6 +22,8 @@ const entrySchema = z.object({
   fingerprint: z.record(z.string(), contentSchema).catch({}),
   /** What it was like when that was last known. */
   stats: z.record(z.string(), fileStatsSchema).default({}),
+  /** Key of what decides the entry beside the content of files: of two with the same, the later supersedes the earlier. Versions before this key have none. */
+  slot: z.string().optional(),
 });
 
 /** What a folder of the cache says of itself. */
@@ -43,34 +45,25 @@ export async function readEntry(folder: string): Promise<CacheEntry | undefined>
   }
 }
 
-/** What some folders keep of files that are called like a source, itself or before it moved. */
-export async function keptUnderName(source: string, folders: readonly string[]): Promise<readonly KeptFolder[]> {
-  const kept: KeptFolder[] = [];
-  for (const folder of folders) {
-    const names = await readdir(folder).catch(() => []);
-    for (const name of names.filter((each) => each.startsWith(`${basename(source)}.`))) {
-      const path = join(folder, name);
-      const entry = await readEntry(path);
-      if (entry?.version === VERSION) kept.push({ path, entry });
-    }
-  }
-  return kept;
-}
-
 /** What a source holds, where its stats are those of what is kept and all that is kept agrees on it. */
 export function knownContent(kept: readonly KeptFolder[], stats: FileStats): Fingerprint | undefined {
   const [first, ...rest] = kept.filter(({ entry }) => isSameStats(entry.stats, stats)).map(({ entry }) => entry.fingerprint);
   return first !== undefined && rest.every((other) => isSameContent(first, other)) ? first : undefined;
 }
 
-/** Has a folder know a source that was touched and holds what it held, so that it is not read for it again. */
-export async function renewStats({ path, entry }: KeptFolder, stats: FileStats): Promise<void> {
-  if (isSameStats(entry.stats, stats)) return;
+/**
+ * Has a folder know a source that was touched or moved and holds what it held, so that it is not read for it again.
+ * @returns whether anything was written
+ */
+export async function renewStats({ path, entry }: KeptFolder, source: string, stats: FileStats): Promise<boolean> {
+  if (isSameStats(entry.stats, stats) && entry.source === source) return false;
   try {
-    await writeFileAtomic(join(path, ENTRY), entryText({ ...entry, stats }));
+    await writeFileAtomic(join(path, ENTRY), entryText({ ...entry, source, stats }));
+    return true;
   } catch (error) {
     // What cannot be written, or is gone by now, is read once more the next time.
     if (!(error instanceof UserError && error.kind === 'disk')) throw error;
+    return false;
   }
 }
 

@@ -1,6 +1,6 @@
 import { userError } from '../../errors.js';
-import { cacheFolders } from '../cache/cache.js';
-import { keptUnderName, knownContent } from '../cache/entry.js';
+import { cacheFolders, indexedCache, type Cache, type IndexedCache } from '../cache/cache.js';
+import { knownContent } from '../cache/entry.js';
 import type { DialectOptions } from '../dialect.js';
 import { checkUnchanged, isSameContent, isSameSize, type FileStats, type Fingerprint } from '../files/fingerprint.js';
 import { openRows } from '../files/open-rows.js';
@@ -15,6 +15,8 @@ export interface CellPart {
   /** When it was opened. */
   readonly stats: FileStats;
   readonly bytes: number;
+  /** Where what was read of it is kept, as an access names it. */
+  cacheOf(access: Access): IndexedCache;
   /** What it holds, where that can be known without reading it; where something kept may be of it, it is read. */
   identify(access: Access): Promise<Fingerprint | undefined>;
   /**
@@ -33,14 +35,16 @@ export function tellShare({ onProgress, signal }: Access, what: string, share: n
 /**
  * Opens a file of cells and finds the columns that are read.
  * @param keepsAll whether these are all that it has
+ * @param ownCache the cache of an access that names none
  * @throws UserError (data) for one that cannot be read or lacks a column
  */
-export async function openCellPart(file: DataFile, columns: readonly string[], dialect: DialectOptions, keepsAll: boolean): Promise<CellPart> {
+export async function openCellPart(file: DataFile, columns: readonly string[], dialect: DialectOptions, keepsAll: boolean, ownCache: Cache): Promise<CellPart> {
   const { path, home, constants } = file;
   const rows = await openRows(path, columns, dialect, constants, keepsAll);
   const stats = await rows.csv.stats();
   const bytes = Object.values(stats).reduce((sum, each) => sum + each.bytes, 0);
   let content: Fingerprint | undefined;
+  const cacheOf = ({ cache = ownCache }: Access): IndexedCache => indexedCache(cache);
 
   const hashed = async (access: Access): Promise<Fingerprint> => {
     let done = 0;
@@ -56,10 +60,11 @@ export async function openCellPart(file: DataFile, columns: readonly string[], d
     rows,
     stats,
     bytes,
+    cacheOf,
     hashed,
     async identify(access) {
       if (content !== undefined) return content;
-      const kept = await keptUnderName(path, cacheFolders(path, access.cache?.folder, home));
+      const kept = await cacheOf(access).index.entriesOf(path, cacheFolders(path, access.cache?.folder, home));
       content = access.verifyData === true ? undefined : knownContent(kept, stats);
       if (content === undefined && kept.some(({ entry }) => isSameSize(entry.stats, stats))) await hashed(access);
       return content;

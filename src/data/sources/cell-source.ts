@@ -6,8 +6,9 @@ import type { Fitted } from '../../features/feature-types.js';
 import { keyOfFitted } from '../../features/fitted.js';
 import { LARGEST_ID } from '../../features/parse.js';
 import { shardDataset } from '../batches/dataset.js';
-import { cached, keptFor, type CacheRequest } from '../cache/cache.js';
+import { cached, keptFor, type Cache, type CacheRequest } from '../cache/cache.js';
 import { ENTRY } from '../cache/entry.js';
+import { tidyWritten } from '../cache/tidy.js';
 import { readFitted, writeFitted } from '../cache/fitted-folder.js';
 import type { DialectOptions } from '../dialect.js';
 import { encodeLocalRows } from '../encoding/encode-local.js';
@@ -45,15 +46,22 @@ const MAX_PROBLEMS = 20;
  * @throws UserError (data) with the problems of all files
  */
 export async function openCellSource(files: readonly DataFile[], columns: readonly string[], dialect: DialectOptions): Promise<Source> {
-  const parts = await openParts(files, columns, dialect, false);
+  const ownCache: Cache = {};
+  const parts = await openParts(files, columns, dialect, false, ownCache);
   checkKinds(parts.map(({ rows }) => rows.csv));
   const [first, ...others] = parts as [CellPart, ...CellPart[]];
   /** What the paths of all files begin with: the file, where there is one. */
   const path = others.length === 0 ? first.file.path : commonFolder(files);
   const nameOf = ({ file }: CellPart): string => relative(path, file.path);
   /** What each file has, by its name below the path. */
-  const byName = <Each>(of: (part: CellPart) => Readonly<Record<string, Each>>): Readonly<Record<string, Each>> =>
-    others.length === 0 ? of(first) : Object.fromEntries(parts.map((part) => [nameOf(part), of(part)['']!]));
+  const byName = <Each>(all: readonly Readonly<Record<string, Each>>[]): Readonly<Record<string, Each>> =>
+    others.length === 0 ? all[0]! : Object.fromEntries(parts.map((part, i) => [nameOf(part), all[i]!['']!]));
+  /** Looks at one file after the other: many at once would need as many file descriptors. */
+  const ofEach = async <Found>(look: (part: CellPart) => Promise<Found>): Promise<Found[]> => {
+    const found: Found[] = [];
+    for (const part of parts) found.push(await look(part));
+    return found;
+  };
   /** All that decides what becomes of a file, beside its content and the format. */
   const recipeParts = ({ rows: { csv, constants } }: CellPart): readonly unknown[] => [csv.dialect, ...(constants === undefined ? [] : [[...constants]])];
   const threadsFor = ({ bytes }: CellPart, reading: Reading): number => (bytes > THREADED_BYTES ? Math.min(MAX_THREADS, reading.threads ?? availableParallelism()) : 1);
@@ -64,7 +72,8 @@ export async function openCellSource(files: readonly DataFile[], columns: readon
 
   const shardsRequest = async (part: CellPart, format: EncodedFormat, access: Access): Promise<CacheRequest> => {
     const { file, stats } = part;
-    return { kind: 'rows', source: file.path, home: file.home, stats, fingerprint: await part.identify(access), recipe: [recipeOf(format), ...recipeParts(part), keyOfFitted(format.fitted)] };
+    const slot = [recipeOf(format), ...recipeParts(part)];
+    return { kind: 'rows', source: file.path, home: file.home, stats, fingerprint: await part.identify(access), recipe: [...slot, keyOfFitted(format.fitted)], slot };
   };
 
   /** The shards of a file, encoded where they are not kept. */
@@ -72,7 +81,7 @@ export async function openCellSource(files: readonly DataFile[], columns: readon
     const { file, rows } = part;
     const request = await shardsRequest(part, format, reading);
     const onShare = (share: number): void => tellShare(reading, `encoding ${file.path}`, share);
-    const folder = await cached(reading.cache ?? {}, request, async (target, entry) => {
+    const folder = await cached(part.cacheOf(reading), request, async (target, entry) => {
       const fromFile = (): Promise<void> =>
         encodeShards(target, entry, file.path, format, reading.policy, async (policy, writer) => {
           const leftOut = await encodeRows(rows, format, policy, writer, onShare, { threads: threadsFor(part, reading), onNotice: (text: string) => reading.cache?.onNotice?.(text) });
@@ -100,21 +109,22 @@ export async function openCellSource(files: readonly DataFile[], columns: readon
     columns: commonColumns(parts),
 
     async fingerprint(access) {
-      const found = new Map<CellPart, Fingerprint>();
-      for (const part of parts) found.set(part, await contentOf(part, access));
-      return byName((part) => found.get(part)!);
+      first.cacheOf(access).index.refresh();
+      return byName(await ofEach((part) => contentOf(part, access)));
     },
 
     async fit(format, reading) {
       if (fitsOf(format).size === 0) return {};
-      const known = await Promise.all(parts.map((part) => part.identify(reading)));
-      const fingerprint = known.every((each) => each !== undefined) ? byName((part) => known[parts.indexOf(part)]!) : undefined;
+      first.cacheOf(reading).index.refresh();
+      const known = await ofEach((part) => part.identify(reading));
+      const fingerprint = known.every((each) => each !== undefined) ? byName(known) : undefined;
       // Keys are no part of what is learned.
-      const recipe = [recipeOf({ ...format, keys: [] }), ...(others.length === 0 ? recipeParts(first) : [parts.map((part) => [nameOf(part), ...recipeParts(part)])])];
-      const request = { kind: 'fitted', source: path, home: first.file.home, stats: byName(({ stats }) => stats), fingerprint, recipe } as const;
+      const slot = [recipeOf({ ...format, keys: [] })];
+      const recipe = [...slot, ...(others.length === 0 ? recipeParts(first) : [parts.map((part) => [nameOf(part), ...recipeParts(part)])])];
+      const request = { kind: 'fitted', source: path, home: first.file.home, stats: byName(parts.map(({ stats }) => stats)), fingerprint, recipe, slot } as const;
       const trained = trainedFormat(format);
       let fitted: Fitted | undefined;
-      const learn = (): Promise<string> => cached(reading.cache ?? {}, request, async (target, entry) => {
+      const learn = (): Promise<string> => cached(first.cacheOf(reading), request, async (target, entry) => {
         const onShare = (share: number, path: string): void => tellShare(reading, `learning vocabularies and scales from ${path}`, share);
         const fromFiles = (): Promise<Fitted> => fitFeatures(parts.map(({ rows }) => rows), format, reading.policy, (share, { csv }) => onShare(share, csv.path));
         const fromLocal = async (): Promise<Fitted> => {
@@ -124,35 +134,40 @@ export async function openCellSource(files: readonly DataFile[], columns: readon
           return fitLocalRows(locals, trained, paths, (share, file) => onShare(share, paths[file]!));
         };
         const learned = await (keepsLocal(format, reading) ? fromLocalRows(fromLocal, fromFiles) : fromFiles());
-        const read = await Promise.all(parts.map((part) => contentOf(part, reading)));
+        const read = await ofEach((part) => contentOf(part, reading));
         fitted = learned;
         await writeFolder(target, async (temporary) => {
           await writeFitted(temporary, learned);
-          await writeSynced(join(temporary, ENTRY), entry(byName((part) => read[parts.indexOf(part)]!)));
+          await writeSynced(join(temporary, ENTRY), entry(byName(read)));
         });
       });
       const folder = await sideBySide(parts, reading, {
-        isLacking: async () => (await keptFor(reading.cache ?? {}, request)) === undefined,
+        isLacking: async () => (await keptFor(first.cacheOf(reading), request)) === undefined,
         make: keepsLocal(format, reading) ? (part, own) => localOf(part, trained, own) : undefined,
-        all: learn,
+        all() {
+          // Other processes have made something of it.
+          first.cacheOf(reading).index.refresh();
+          return learn();
+        },
       });
       return fitted ?? (await readFitted(folder));
     },
 
     async dataset(format, reading) {
       checkTables(format, path);
+      first.cacheOf(reading).index.refresh();
       const all = await sideBySide(parts, reading, {
         isLacking: async () => {
-          for (const part of parts) if ((await keptFor(reading.cache ?? {}, await shardsRequest(part, format, reading))) === undefined) return true;
+          for (const part of parts) if ((await keptFor(part.cacheOf(reading), await shardsRequest(part, format, reading))) === undefined) return true;
           return false;
         },
         make: (part, own) => shardsOf(part, format, own),
-        all: async () => {
-          const found: Shards[] = [];
-          for (const part of parts) found.push(await shardsOf(part, format, reading));
-          return found;
+        all() {
+          first.cacheOf(reading).index.refresh();
+          return ofEach((part) => shardsOf(part, format, reading));
         },
       });
+      await tidyWritten(first.cacheOf(reading));
       const shards = joinedShards(all);
       if (shards.manifest.rows === 0) throw noRows(files.map((file) => file.path), leftOutOf(shards.manifest), format.spec.filter);
       return shardDataset(shards, asStored(blockColumns(format)), { idCounts: idCountsOf(shards.manifest), lossKeys: format.spec.lossKeys, threads: reading.threads, onNotice: reading.onNotice });
@@ -163,7 +178,7 @@ export async function openCellSource(files: readonly DataFile[], columns: readon
       const total = parts.reduce((sum, { bytes }) => sum + bytes, 0);
       const leftOut = new Map<string, number>();
       let before = 0;
-      for (const part of await openParts(files, all, dialect, commonColumns(parts).every((name) => kept.includes(name)))) {
+      for (const part of await openParts(files, all, dialect, commonColumns(parts).every((name) => kept.includes(name)), ownCache)) {
         const onShare = (share: number): void => tellShare(reading, `reading ${part.file.path}`, total === 0 ? 1 : (before + share * part.bytes) / total);
         const more = await streamRows(part.rows, format, kept, reading.policy, take, onShare, { threads: threadsFor(part, reading), onNotice: reading.onNotice });
         countLeftOut(leftOut, more);
@@ -182,12 +197,12 @@ function checkTables({ fields }: EncodedFormat, where: string): void {
 }
 
 /** Opens all files, and tells of all that cannot be. */
-async function openParts(files: readonly DataFile[], columns: readonly string[], dialect: DialectOptions, keepsAll: boolean): Promise<readonly CellPart[]> {
+async function openParts(files: readonly DataFile[], columns: readonly string[], dialect: DialectOptions, keepsAll: boolean, ownCache: Cache): Promise<readonly CellPart[]> {
   const parts: CellPart[] = [];
   const problems: Problem[] = [];
   for (const file of files) {
     try {
-      parts.push(await openCellPart(file, columns, dialect, keepsAll));
+      parts.push(await openCellPart(file, columns, dialect, keepsAll, ownCache));
     } catch (error) {
       if (!(error instanceof UserError) || error.kind !== 'data') throw error;
       problems.push(...error.problems);

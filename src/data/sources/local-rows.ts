@@ -18,8 +18,9 @@ import type { Reading } from './source.js';
  */
 export async function keptLocalRows(part: CellPart, recipe: readonly unknown[], format: RowFormat, reading: Reading): Promise<Shards> {
   const { file, rows, stats } = part;
-  const request = { kind: 'local', source: file.path, home: file.home, stats, fingerprint: await part.identify(reading), recipe: [recipeOf(unsampled(format)), ...recipe] } as const;
-  const folder = await cached(reading.cache ?? {}, request, (target, entry) =>
+  const all = [recipeOf(unsampled(format)), ...recipe];
+  const request = { kind: 'local', source: file.path, home: file.home, stats, fingerprint: await part.identify(reading), recipe: all, slot: all } as const;
+  const folder = await cached(part.cacheOf(reading), request, (target, entry) =>
     keepShards(target, entry, file.path, localRows(format).columns, reading.policy, async (policy, writer) => {
       const written = await writeLocalRows(rows, format, policy, writer, (share) => tellShare(reading, `reading ${file.path}`, share));
       return { ...written, read: await part.hashed(reading) };

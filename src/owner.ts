@@ -1,7 +1,7 @@
 import os from 'node:os';
 import { z } from 'zod';
-import { wallClockMs } from '../clock.js';
-import { isAlive, pidNamespace, processIdentity } from '../process-identity.js';
+import { wallClockMs } from './clock.js';
+import { isAlive, pidNamespace, processIdentity } from './process-identity.js';
 
 /** A process, as it is written down for others that share its files. */
 export const ownerSchema = z.strictObject({

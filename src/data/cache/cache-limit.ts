@@ -1,0 +1,26 @@
+import { userError } from '../../errors.js';
+import { parseBytes } from '../../number-text.js';
+
+/** Environment variable with the maximum size of a cache directory. */
+export const CACHE_SIZE = 'MTL_CACHE_SIZE';
+const DEFAULT = '10GiB';
+
+/**
+ * Returns the maximum size of a cache directory in bytes.
+ * @throws UserError (usage) for a value of MTL_CACHE_SIZE that is no size
+ */
+export function cacheLimit(): number {
+  const given = process.env[CACHE_SIZE] ?? '';
+  return sizeIn(CACHE_SIZE, given === '' ? DEFAULT : given);
+}
+
+/**
+ * Parses the size of a cache.
+ * @param where the option or variable that has it
+ * @throws UserError (usage) for what is no size
+ */
+export function sizeIn(where: string, text: string): number {
+  const size = parseBytes(text);
+  if (size === undefined) throw userError('usage', { where, message: `expected a size as in ${DEFAULT}, found ${JSON.stringify(text)}`, fix: 'write a number and B, kB, MB, GB, KiB, MiB, GiB or TiB' });
+  return size;
+}

@@ -1,0 +1,125 @@
+import { closeSync, existsSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
+import { readdir, readFile, rm, utimes } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import os from 'node:os';
+import { setTimeout } from 'node:timers/promises';
+import { wallClockMs } from '../../clock.js';
+import { createFileAtomic } from '../../disk.js';
+import { hasEnded, ownerSchema, thisProcess, type Owner } from '../../owner.js';
+import { ENTRY } from './entry.js';
+
+// A process names each entry in a lease, a file of its own in the cache directory, before it uses the entry. Whoever evicts entries first
+// puts up a mark and then reads the leases; a process first writes its lease and then looks for the mark. So either the lease is seen, or
+// the mark is, and the process waits and looks whether the entry is still there.
+
+const LEASE = /^\.lease\..*$/;
+/** Mark of the process that evicts. */
+const MARK = '.evicting';
+/** A process of another host, of which nobody here can tell whether it lives, counts as alive for so long after its last write. */
+const UNKNOWN_MS = 7 * 24 * 3600 * 1000;
+/** An eviction takes seconds; a mark of another host that is older was left behind. */
+const MARK_MS = 10 * 60 * 1000;
+const LOOK_EVERY_MS = 50;
+const MAX_LOOKS = 200;
+
+interface Lease {
+  readonly path: string;
+  readonly file: number;
+  readonly names: Set<string>;
+}
+/** Leases of this process by directory. */
+const leases = new Map<string, Lease>();
+let numLeases = 0;
+
+/**
+ * Protects an entry from eviction until this process ends, and notes that it is used now. Where the directory cannot be written, nothing is
+ * protected. The entry may have been evicted just before.
+ */
+export async function takeEntry(path: string): Promise<void> {
+  const [folder, name] = [dirname(path), basename(path)];
+  const lease = leaseIn(folder);
+  if (lease !== undefined && !lease.names.has(name)) {
+    lease.names.add(name);
+    writeSync(lease.file, `${name}\n`);
+    for (let look = 0; look < MAX_LOOKS && isMarked(folder); look++) await setTimeout(LOOK_EVERY_MS);
+  }
+  const now = new Date(wallClockMs());
+  // Only its owner may touch it, and what is to be made is not there yet.
+  await utimes(join(path, ENTRY), now, now).catch(() => undefined);
+}
+
+function leaseIn(folder: string): Lease | undefined {
+  const known = leases.get(folder);
+  // The directory may have been removed and made again.
+  if (known !== undefined && existsSync(known.path)) return known;
+  if (known === undefined && leases.size === 0) process.once('exit', () => leases.forEach(({ path }) => rmSync(path, { force: true })));
+  if (known !== undefined) closeSync(known.file);
+  leases.delete(folder);
+  try {
+    const path = join(folder, `.lease.${os.hostname()}-${process.pid}-${++numLeases}`);
+    const lease: Lease = { path, file: openSync(path, 'wx'), names: new Set() };
+    writeSync(lease.file, `${JSON.stringify(thisProcess())}\n`);
+    leases.set(folder, lease);
+    return lease;
+  } catch {
+    return undefined;
+  }
+}
+
+function isMarked(folder: string): boolean {
+  try {
+    const path = join(folder, MARK);
+    return existsSync(path) && isAlive(ownerIn(readFileSync(path, 'utf8')), statSync(path).mtimeMs, MARK_MS);
+  } catch {
+    return false;
+  }
+}
+
+/** Names of the entries of a directory that processes use which live, as far as can be known. Removes leases that dead ones left. */
+export async function usedEntries(folder: string): Promise<ReadonlySet<string>> {
+  const used = new Set<string>();
+  for (const lease of (await readdir(folder)).filter((name) => LEASE.test(name))) {
+    const path = join(folder, lease);
+    try {
+      const text = await readFile(path, 'utf8');
+      if (isAlive(ownerIn(text), statSync(path).mtimeMs, UNKNOWN_MS)) for (const name of text.split('\n').slice(1)) used.add(name);
+      else await rm(path, { force: true });
+    } catch {
+      // Its process ended meanwhile, or it is another user's.
+    }
+  }
+  return used;
+}
+
+/**
+ * Runs an eviction while no other process evicts in the directory.
+ * @returns undefined where another one does
+ * @throws UserError (disk) where the directory cannot be written
+ */
+export async function whileEvicting<Result>(folder: string, evict: () => Promise<Result>): Promise<Result | undefined> {
+  const path = join(folder, MARK);
+  const own = `${JSON.stringify(thisProcess())}\n`;
+  if (!(await createFileAtomic(path, own))) {
+    if (isMarked(folder)) return undefined;
+    await rm(path, { force: true });
+    if (!(await createFileAtomic(path, own))) return undefined;
+  }
+  try {
+    return await evict();
+  } finally {
+    await rm(path, { force: true }).catch(() => undefined);
+  }
+}
+
+function isAlive(owner: Owner | undefined, writtenMs: number, unknownMs: number): boolean {
+  const ended = owner === undefined ? undefined : hasEnded(owner);
+  return ended === undefined ? wallClockMs() - writtenMs < unknownMs : !ended;
+}
+
+function ownerIn(text: string): Owner | undefined {
+  try {
+    return ownerSchema.parse(JSON.parse(text.split('\n')[0]!));
+  } catch {
+    return undefined;
+  }
+}
