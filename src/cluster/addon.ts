@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { buildOnce, type Built } from '../native-build.js';
+import { askProgram, buildOnce, type Built } from '../native-build.js';
 import type { Numbers } from '../peers.js';
 
 /** What native/mpi.c gives; times are seconds, 0 for no limit. Errors have a code: MPI_TIMEOUT, with seconds and ranks for a message, or MPI. */
@@ -27,30 +27,23 @@ export interface MpiAddon {
 const SOURCES = fileURLToPath(new URL('../../dist/cluster/native', import.meta.url));
 
 /**
- * Builds the addon by the first of some compilers that is there.
+ * Builds the addon by the first of some compilers that runs.
  * @param compilers names of MPI's compiler
  */
 export function buildMpiAddon(compilers: readonly string[], folder?: string): Built {
+  const problems: string[] = [];
   for (const compiler of compilers) {
-    const command = commandOf(compiler);
-    if (command === undefined) continue;
-    return buildOnce({ name: 'mpi', sources: SOURCES, compiler, recipe: command, folder, isInsistent: true }, ({ link, source }) => link(source('mpi.c')));
+    // What a compiler of MPI's calls, by which two of them are told apart.
+    const answer = askProgram(compiler, '-show');
+    if ('output' in answer) {
+      return buildOnce({ name: 'mpi', sources: SOURCES, compiler, recipe: answer.output, folder, isInsistent: true }, ({ link, source }) => link(source('mpi.c')));
+    }
+    if (!answer.isMissing) problems.push(answer.reason);
   }
-  return { reason: `there is no ${compilers.join(' or ')}` };
+  return { reason: problems.length > 0 ? problems.join('; ') : `there is no ${compilers.join(' or ')}` };
 }
 
 /** The addon of a file that was built. */
 export function openMpiAddon(path: string): MpiAddon {
   return createRequire(import.meta.url)(path) as MpiAddon; // what mpi.c gives
-}
-
-/** What a compiler of MPI's calls, by which two of them are told apart; undefined where there is none. */
-function commandOf(compiler: string): string | undefined {
-  try {
-    // A process that trains alone never asks.
-    const { execFileSync } = process.getBuiltinModule('node:child_process');
-    return execFileSync(compiler, ['-show'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
-  } catch {
-    return undefined;
-  }
 }

@@ -10,7 +10,8 @@ export const kernels: HealthCheck = {
       const { native } = loadKernels();
       const message = createSimdEngine().description.replace(/, \d+ threads?$/, '');
       if (!('reason' in native)) return { state: 'ok', message };
-      return { state: 'without', message: `${message}; no native ones (${native.reason}), which are faster and come to the same results`, fix: 'install a C compiler, gcc or clang' };
+      const why = native.isChosen === true ? ` (no native kernels: ${native.reason})` : '';
+      return { state: 'without', message: `${message}${why}; native ones are faster and come to the same results`, ...(native.fix !== undefined && { fix: native.fix }) };
     } catch (error) {
       return { state: 'wrong', message: error instanceof Error ? error.message : String(error), fix: 'install mtl anew, or in a clone run npm run build' };
     }

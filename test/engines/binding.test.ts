@@ -13,7 +13,7 @@ afterEach(() => vi.unstubAllEnvs());
 describe('the binding to TensorFlow', () => {
   it.runIf(onLinux)('names at once all that it cannot be made without', () => {
     const problems = missingTools({ requirement: 'tensorflow' }, { python: '/nowhere/python', compiler: '/nowhere/c++' });
-    expect(problems.map(({ message }) => message)).toEqual(["there is no C++ compiler ('/nowhere/c++')", "'/nowhere/python' has no pip"]);
+    expect(problems.map(({ message }) => message)).toEqual(["there is no C++ compiler ('/nowhere/c++')", "there is no Python ('/nowhere/python')"]);
     // A library that is there needs no Python.
     expect(missingTools({ path: '/' }, { python: '/nowhere/python', compiler: process.execPath })).toEqual([]);
   });

@@ -145,7 +145,7 @@ describe('building the addon', () => {
   it('does without a compiler, and looks for it the next time', () => {
     const folder = scratchFolder();
     const reason = "there is no C compiler ('/nowhere/cc')";
-    expect(buildAddon({ folder, compiler: '/nowhere/cc' })).toEqual({ reason });
+    expect(buildAddon({ folder, compiler: '/nowhere/cc' })).toEqual({ reason, fix: 'install a C compiler, gcc or clang' });
     expect(readdirSync(folder)).toEqual([]);
   });
 
@@ -155,10 +155,10 @@ describe('building the addon', () => {
     writeFileSync(compiler, `#!/bin/sh\necho >> ${calls}\necho 'fatal error: stdio.h: No such file' >&2\nexit 1\n`);
     chmodSync(compiler, 0o755);
     const kept = join(folder, 'kept');
-    const reason = 'fatal error: stdio.h: No such file';
-    expect(buildAddon({ folder: kept, compiler })).toEqual({ reason });
-    expect(buildAddon({ folder: kept, compiler })).toEqual({ reason });
-    expect(buildAddon({ folder: kept, compiler, isInsistent: true })).toEqual({ reason });
+    const notBuilt = { reason: 'fatal error: stdio.h: No such file', fix: 'install a C compiler that builds them, gcc or clang, or name it with CC' };
+    expect(buildAddon({ folder: kept, compiler })).toEqual(notBuilt);
+    expect(buildAddon({ folder: kept, compiler })).toEqual(notBuilt);
+    expect(buildAddon({ folder: kept, compiler, isInsistent: true })).toEqual(notBuilt);
     expect(execFileSync('wc', ['-l', calls], { encoding: 'utf8' })).toMatch(/^2 /);
     expect(existsSync(kept)).toBe(true);
   });

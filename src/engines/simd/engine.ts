@@ -14,8 +14,7 @@ import { startThreads, type Threads, type TeamWatch } from './team.js';
 export function createSimdEngine(threads = 1, allowRelaxed = true, watch: TeamWatch = {}, choice = kernelChoice()): Engine {
   const kernels = loadKernels(allowRelaxed, choice);
   let started: Threads | undefined;
-  const native = 'reason' in kernels.native ? '' : `, native kernels for ${kernels.native.family}${kernels.native.noBf16 === undefined ? ' with BF16' : ''}`;
-  const description = `WebAssembly SIMD${kernels.isRelaxed ? ' with fused multiply-add' : ''}${native}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
+  const description = `${describeKernels(kernels)}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
   const startAhead = (): (() => void) => {
     if (threads > 1) started ??= startedOrNone(kernels, threads);
     return () => {
@@ -30,6 +29,13 @@ export function createSimdEngine(threads = 1, allowRelaxed = true, watch: TeamWa
     return compileProgram(kernels, plan, threads, team);
   };
   return { name: 'simd', description, startAhead, compile, activationBytes, apartBytes, maxBytes: MAX_BYTES, takesPeers: true, precisions: ['f32', 'bf16'] };
+}
+
+/** Which kernels run; and why none are native, unless that was asked for. */
+function describeKernels({ isRelaxed, native }: KernelModule): string {
+  const wasm = `WebAssembly SIMD${isRelaxed ? ' with fused multiply-add' : ''}`;
+  if ('reason' in native) return native.isChosen === true ? wasm : `${wasm} (no native kernels: ${native.reason})`;
+  return `${wasm}, native kernels for ${native.family}${native.noBf16 === undefined ? ' with BF16' : ''}`;
 }
 
 /** Threads for the next program; where they cannot start, it tries again and tells. */

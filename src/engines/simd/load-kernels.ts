@@ -22,16 +22,16 @@ export function loadKernels(allowRelaxed = true, choice = kernelChoice()): Kerne
       if (!(error instanceof WebAssembly.CompileError)) throw error;
     }
   }
-  return { module: new WebAssembly.Module(readKernels('kernels.wasm')), isRelaxed: false, native: { reason: 'plain SIMD has bits of its own' } };
+  return { module: new WebAssembly.Module(readKernels('kernels.wasm')), isRelaxed: false, native: { reason: 'plain SIMD has bits of its own', isChosen: true } };
 }
 
 /** What was found, which does not change while a process lives. */
 let found: KernelModule['native'] | undefined;
 
 function chooseNative(bytes: Buffer, module: WebAssembly.Module, choice: KernelChoice): KernelModule['native'] {
-  if (choice === 'wasm') return { reason: "WebAssembly's are asked for" };
+  if (choice === 'wasm') return { reason: "WebAssembly's are asked for", isChosen: true };
   found ??= findNative(bytes, (memory) => instantiateAlone(module, memory), choice === 'native');
-  if (choice === 'native' && 'reason' in found) throw userError('usage', { where: 'native kernels', message: found.reason, fix: 'install a C compiler (gcc or clang), or leave --kernels and MTL_KERNELS out' });
+  if (choice === 'native' && 'reason' in found) throw userError('usage', { where: 'native kernels', message: found.reason, fix: [found.fix, 'leave --kernels and MTL_KERNELS out'].filter((each) => each !== undefined).join(', or ') });
   return found;
 }
 

@@ -1,3 +1,4 @@
+import type { NotBuilt } from '../../native-build.js';
 import type { Precision } from '../precision.js';
 import type { Apart } from './apart.js';
 import type { Kernels } from './kernels.js';
@@ -9,11 +10,17 @@ import { stagedKernels, type Stage } from './staged.js';
 export const PAGE_BYTES = 65_536;
 export const MAX_BYTES = 4 * 2 ** 30 - PAGE_BYTES;
 
+/** Why there are no native kernels; with what to do, where something can be done. */
+export interface NoNative extends NotBuilt {
+  /** Whether nobody asked for any. */
+  readonly isChosen?: boolean;
+}
+
 /** The compiled kernels, whether they fuse multiplications and additions, and what is in the place of some, or why nothing is. */
 export interface KernelModule {
   readonly module: WebAssembly.Module;
   readonly isRelaxed: boolean;
-  readonly native: NativeKernels | { readonly reason: string };
+  readonly native: NativeKernels | NoNative;
 }
 
 /** Why a step's products are slower than those in single precision would be, with the same bits as fast ones; undefined where they are not. */

@@ -1,9 +1,10 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { UserError, userError, type Problem } from '../../errors.js';
+import { askProgram } from '../../native-build.js';
 import { userCache } from '../../user-cache.js';
 import { NATIVE_PACKAGE, probeGpu } from './probe.js';
 
@@ -57,12 +58,14 @@ export function readBinding(folder: string): Binding | undefined {
 /** What a binding cannot be made without, and is not there. */
 export function missingTools(source: LibrarySource, { python, compiler }: BindingTools = {}): readonly Problem[] {
   if (process.platform !== 'linux') return [{ where: WHERE, message: `TensorFlow has CUDA on Linux alone, and this is ${process.platform}`, fix: 'use --device cpu' }];
-  const answers = (command: string, ...args: readonly string[]): boolean => spawnSync(command, args, { stdio: 'ignore' }).status === 0;
   const problems: Problem[] = [];
-  if (!answers('npm', '--version')) problems.push({ where: WHERE, message: 'npm does not run', fix: 'install it: it comes with Node' });
-  if (!answers(compilerOf(compiler), '--version')) problems.push({ where: WHERE, message: `there is no C++ compiler ('${compilerOf(compiler)}')`, fix: 'install one (Debian: g++), or name it with CXX' });
-  if ('requirement' in source && !answers(pythonOf(python), '-m', 'pip', '--version')) {
-    problems.push({ where: WHERE, message: `'${pythonOf(python)}' has no pip`, fix: 'install Python with pip (Debian: python3-pip), name another Python with MTL_PYTHON, or give the library with --libtensorflow' });
+  const npm = askProgram('npm', '--version');
+  if (!('output' in npm)) problems.push({ where: WHERE, message: `npm does not run: ${npm.reason}`, fix: 'install it: it comes with Node' });
+  const cxx = askProgram(compilerOf(compiler), '--version');
+  if (!('output' in cxx)) problems.push({ where: WHERE, message: cxx.isMissing ? `there is no C++ compiler ('${compilerOf(compiler)}')` : `no C++ compiler runs: ${cxx.reason}`, fix: 'install one (Debian: g++), or name it with CXX' });
+  const pip = 'requirement' in source ? askProgram(pythonOf(python), '-m', 'pip', '--version') : { output: '' };
+  if (!('output' in pip)) {
+    problems.push({ where: WHERE, message: pip.isMissing ? `there is no Python ('${pythonOf(python)}')` : `'${pythonOf(python)}' has no pip: ${pip.reason}`, fix: 'install Python with pip (Debian: python3-pip), name another Python with MTL_PYTHON, or give the library with --libtensorflow' });
   }
   return problems;
 }

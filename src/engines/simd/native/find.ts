@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync, statSync, writeFileSync } from 'node:fs';
+import type { NotBuilt } from '../../../native-build.js';
 import { mix, randomStream } from '../../../random.js';
 import { WORD } from '../arena.js';
 import type { TableRule } from '../call-list.js';
@@ -13,7 +14,7 @@ import { buildAddon } from './build.js';
  * The fastest native kernels of this machine, or why none is used; they are built where they are not there yet.
  * @param wasm the bytes of WebAssembly's kernels, which `instantiate` makes instances of
  */
-export function findNative(wasm: Uint8Array, instantiate: Instantiate, isInsistent: boolean): NativeKernels | { readonly reason: string } {
+export function findNative(wasm: Uint8Array, instantiate: Instantiate, isInsistent: boolean): NativeKernels | NotBuilt {
   const built = buildAddon({ isInsistent });
   if ('reason' in built) return built;
   try {
