@@ -4,6 +4,7 @@ import { BadValue, type Encoder, type Field } from '../../src/features/feature.j
 import { featureTypes, fieldsOf, type Fitted } from '../../src/features/feature-types.js';
 import { loadedFitted, storedFitted } from '../../src/features/fitted.js';
 import { growFitted } from '../../src/features/grow-fitted.js';
+import { createTextCounter } from '../../src/features/vocabulary/text-counter.js';
 import { growTable } from '../../src/features/vocabulary/grow-table.js';
 import { createTextTable } from '../../src/features/vocabulary/text-table.js';
 import { createTexts, listOf, MAX_BYTES, textsFrom } from '../../src/features/vocabulary/texts.js';
@@ -48,6 +49,58 @@ describe('what was learned of texts', () => {
     const { encode } = field.encoder(fitted['f']);
     expect(['a', 'b', 'c', 'd'].map(encode)).toEqual([1, 2, 3, 0]);
     expect(changes.get('f')).toEqual({ fresh: 1, forgotten: Uint32Array.of(1), cleared: new Uint32Array(0) });
+  });
+
+  it('admits a text in the run in which its count over all runs reaches minCount, as one count over all their rows does', () => {
+    const field = fieldOf({ type: 'categorical', encoding: { name: 'tokens', minCount: 3 } });
+    const idsAfter = (...days: readonly (readonly string[])[]): readonly number[] => ['a', 'rare', 'new'].map(field.encoder(grown(field, ...days).fitted['f']).encode);
+    const [first, second, third] = [['a', 'a', 'a', 'rare'], ['rare', 'b'], ['rare', 'new', 'new', 'new']];
+    expect(idsAfter(first)).toEqual([1, 0, 0]);
+    expect(idsAfter(first, second)).toEqual([1, 0, 0]);
+    // New texts of the day come first, in its order.
+    expect(idsAfter(first, second, third)).toEqual([1, 3, 2]);
+
+    const day = fc.array(fc.constantFrom('a', 'b', 'c', 'd', 'e', '', 'é', '東京', '😀'), { minLength: 1, maxLength: 8 });
+    fc.assert(
+      fc.property(fc.array(day, { minLength: 1, maxLength: 6 }), fc.integer({ min: 1, max: 5 }), (days, minCount) => {
+        const counted = fieldOf({ type: 'categorical', encoding: { name: 'tokens', minCount } });
+        const texts = [...new Set(days.flat())];
+        const knownBy = (fitted: Fitted): readonly string[] => texts.filter((text) => counted.encoder(fitted['f']).encode(text) > 0).sort();
+        const { fitted } = grown(counted, ...days);
+        expect(knownBy(fitted)).toEqual(knownBy(learned(counted, days.flat())));
+        expect(counted.encoder(fitted['f']).rows).toBe(1 + knownBy(fitted).length);
+        expect(grown(counted, ...days).fitted).toEqual(fitted);
+      }),
+    );
+  });
+
+  it('counts the texts of a run alone where it drops those that the run has not, and where a checkpoint has no counts', () => {
+    const field = fieldOf({ type: 'categorical', encoding: { name: 'tokens', minCount: 2 } });
+    const [before, now] = [learned(field, ['a', 'a', 'once']), learned(field, ['a', 'b', 'b', 'once'])];
+    const encodeAfter = (was: Fitted, drops: boolean): readonly number[] => ['a', 'b', 'once'].map(field.encoder(growFitted([field], was, now, always, drops).fitted['f']).encode);
+    expect(encodeAfter(before, false)).toEqual([1, 2, 3]);
+    expect(encodeAfter(before, true)).toEqual([0, 1, 0]);
+    expect(encodeAfter({ f: { vocabulary: ['a'] } }, false)).toEqual([1, 2, 0]);
+  });
+
+  it('keeps the counts of so many rare texts, the most frequent first', () => {
+    const counter = createTextCounter('f');
+    for (const text of ['x', 'b', 'a', 'b', 'c', 'c', 'd', 'd', 'd', '']) counter.count(text);
+    const { texts, counts } = counter.rare(3);
+    expect([listOf(texts), counts]).toEqual([['b', 'c', 'x', 'a'], [[2, 2], [1, 2]]]);
+    const few = counter.rare(3, 3);
+    expect([listOf(few.texts), few.counts]).toEqual([['b', 'c', 'x'], [[2, 2], [1, 1]]]);
+    expect(listOf(counter.rare(3, 10, 2).texts)).toEqual(['b', 'c']);
+    expect(counter.rare(1).counts).toEqual([]);
+    expect(listOf(counter.frequent(3))).toEqual(['d']);
+  });
+
+  it.each([
+    ['fewer counts than texts', { vocabulary: [], rare: ['a', 'b'], rareCounts: [[1, 1]] }],
+    ['counts without texts', { vocabulary: [], rareCounts: [[1, 1]] }],
+    ['a count of nothing', { vocabulary: [], rare: ['a'], rareCounts: [[0, 1]] }],
+  ])('refuses %s', (_, fitted) => {
+    expect(() => fieldOf(TOKENS).encoder(fitted)).toThrow(/rareCounts/);
   });
 
   it('where it drops what a day has not, has the texts of that day alone, each with the id that it had; new ones come to vacant ids first', () => {

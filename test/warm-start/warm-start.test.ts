@@ -86,6 +86,23 @@ describe('a run that starts from another', () => {
     ]));
   });
 
+  it('admits an item that is seen once in each of three runs in the third, where minCount is 3', async () => {
+    const day = (rows: readonly string[]): string => `user,item,price,click,purchase\n${rows.map((row, i) => `${i % 7},${row},10,${i % 2},0`).join('\n')}\n`;
+    const often = ['often', 'often', 'often'];
+    const days = [[...often, 'slow', 'twice'], [...often, 'slow', 'other'], [...often, 'slow', 'twice']];
+    for (const [d, rows] of days.entries()) {
+      writeFileSync(`d${d}.csv`, day(rows));
+      const from = d === 0 ? [] : [`initFrom.checkpoint=r${d - 1}`];
+      await trainSmall('config.yaml', { runDir: `r${d}`, set: [`data.train=d${d}.csv`, 'training.epochs=1', 'features.item.encoding.minCount=3', ...from] });
+    }
+    expect([0, 1, 2].map((d) => vocabularyOf(`r${d}`))).toEqual([['often'], ['often'], ['often', 'slow']]);
+    writeFileSync('all.csv', day(days.flat()));
+    await trainSmall('config.yaml', { runDir: 'all', set: ['data.train=all.csv', 'training.epochs=1', 'features.item.encoding.minCount=3'] });
+    expect(vocabularyOf('all')).toEqual(vocabularyOf('r2'));
+    const { shape, data } = weight(await readCheckpoint('r2/checkpoints/last', false), 'embeddings.item');
+    expect([shape, data.length]).toEqual([[3, 8], 24]);
+  });
+
   it('reads numbers by the scale that its layers have learned from', async () => {
     await warm(['training.epochs=1']);
     const priceOf = (run: string): unknown => (JSON.parse(readFileSync(join(run, 'checkpoints/last/features.json'), 'utf8')) as { price: unknown }).price;

@@ -7,7 +7,7 @@ import { systemCode, UserError } from '../../errors.js';
 import { fileStatsSchema, isSameContent, isSameStats, type FileStats, type Fingerprint } from '../files/fingerprint.js';
 
 /** Raise it when the same cells become other numbers, or files of the cache mean something else. */
-export const VERSION = 3;
+export const VERSION = 4;
 /** The file of a folder that says what the folder is. */
 export const ENTRY = 'entry.json';
 

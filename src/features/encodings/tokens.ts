@@ -1,13 +1,18 @@
 import { z } from 'zod';
 import { parseText } from '../parse.js';
 import { growTable } from '../vocabulary/grow-table.js';
+import { addCounts, type CountedTexts } from '../vocabulary/rare-texts.js';
 import { createTextCounter } from '../vocabulary/text-counter.js';
 import { createTextTable, idOf, isTextTable, type TextTable } from '../vocabulary/text-table.js';
 import { textsFrom } from '../vocabulary/texts.js';
 import { createUtf8Writer } from '../vocabulary/utf8.js';
 import { defineEncoding } from './encoding.js';
 
-const fittedSchema = z.strictObject({ vocabulary: z.union([z.array(z.string()), z.custom<TextTable>(isTextTable)]) });
+const textsSchema = z.union([z.array(z.string()), z.custom<TextTable>(isTextTable)]);
+/** `rare` has texts that are below `minCount` so far, whose counts the next run adds to its own. */
+const fittedSchema = z
+  .strictObject({ vocabulary: textsSchema, rare: textsSchema.optional(), rareCounts: z.array(z.tuple([z.int().min(1), z.int().min(1)])).optional() })
+  .refine(({ rare, rareCounts }) => numTextsOf(rare) === (rareCounts ?? []).reduce((sum, [, texts]) => sum + texts, 0), { path: ['rareCounts'], error: 'expected a count for each text of rare' });
 
 /**
  * Cells of any text, numbered from 1 by a vocabulary that is fitted on train: the most frequent first, then in the order of
@@ -31,12 +36,15 @@ export const tokens = defineEncoding({
         check: parseText,
         observe: (text) => counter.count(text),
         direct: { cell: 'token', idOf: (bytes, begin, end) => counter.numberOf(bytes, begin, end), observe: (number) => counter.countAgain(number) },
-        finish: () => ({ vocabulary: createTextTable(counter.frequent(minCount)) }),
+        finish: () => {
+          const rare = counter.rare(minCount);
+          return toFitted({ vocabulary: createTextTable(counter.frequent(minCount)), rare });
+        },
       };
     },
 
     encoder: (fitted) => {
-      const table = tableOf(fitted);
+      const table = fromFitted(fitted).vocabulary;
       const utf8 = createUtf8Writer();
       return {
         rows: table.offsets.length,
@@ -51,13 +59,30 @@ export const tokens = defineEncoding({
     },
 
     grow(before, now, drops) {
-      const { table, ...changes } = growTable(tableOf(before), tableOf(now), field, drops);
-      return { fitted: { vocabulary: table }, ...changes };
+      const [was, is] = [fromFitted(before), fromFitted(now)];
+      // What this run has too rarely is dropped, however often the runs before had it.
+      const { vocabulary, rare } = drops ? is : addCounts(was, is, minCount, field);
+      const { table, ...changes } = growTable(was.vocabulary, vocabulary, field, drops);
+      return { fitted: toFitted({ vocabulary: table, rare }), ...changes };
     },
   }),
 });
 
-function tableOf(fitted: unknown): TextTable {
-  const { vocabulary } = fittedSchema.parse(fitted);
-  return Array.isArray(vocabulary) ? createTextTable(textsFrom(vocabulary)) : vocabulary;
+function toFitted({ vocabulary, rare }: CountedTexts): z.output<typeof fittedSchema> {
+  if (rare === undefined || rare.counts.length === 0) return { vocabulary };
+  return { vocabulary, rare: createTextTable(rare.texts), rareCounts: rare.counts.map(([count, texts]) => [count, texts]) };
+}
+
+/** What was learned; without rare texts if it is of a version that did not keep them. */
+function fromFitted(fitted: unknown): CountedTexts {
+  const { vocabulary, rare, rareCounts } = fittedSchema.parse(fitted);
+  return { vocabulary: tableOf(vocabulary), rare: rare === undefined ? undefined : { texts: tableOf(rare), counts: rareCounts! } };
+}
+
+function tableOf(texts: z.output<typeof textsSchema>): TextTable {
+  return Array.isArray(texts) ? createTextTable(textsFrom(texts)) : texts;
+}
+
+function numTextsOf(texts: z.output<typeof textsSchema> | undefined): number {
+  return texts === undefined ? 0 : Array.isArray(texts) ? texts.length : texts.offsets.length - 1;
 }

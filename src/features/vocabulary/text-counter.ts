@@ -5,14 +5,24 @@ import { hashOf, idOf, moveSlots, slotOf, slotsFor } from './text-table.js';
 import { createTexts, MAX_BYTES, type Texts } from './texts.js';
 import { createUtf8Writer } from './utf8.js';
 
+/** Texts that are rarer than the minimum count so far: the most frequent first, then in the order in which they were seen. */
+export interface RareTexts {
+  readonly texts: Texts;
+  /** Pairs of a count and the number of texts, in their order, that have it. */
+  readonly counts: readonly (readonly [count: number, texts: number])[];
+}
+
 /** Counts texts: 8 bytes beside its own for each different one, and 12 to 24 for the way to it. */
 export interface TextCounter {
   /** The number of a text that was counted before, from 1 on; 0 for another. */
   numberOf(text: Uint8Array, begin: number, end: number): number;
   /** Counts the text of a number once more. */
   countAgain(number: number): void;
-  /** @throws UserError (data) where there is no room for another text */
-  count(text: string): void;
+  /**
+   * @param times how often it is counted; default: once
+   * @throws UserError (data) where there is no room for another text
+   */
+  count(text: string, times?: number): void;
   /**
    * The number of a text, a new one where it has none; counts nothing.
    * @throws UserError (data) where there is no room for another text
@@ -20,6 +30,12 @@ export interface TextCounter {
   add(text: string): number;
   /** Every text that has a number, at the place of its number; nothing at place 0. */
   numbered(): Texts;
+  /**
+   * The texts that were counted less than `minCount` times, but for the empty one, with their counts.
+   * @param maxTexts so many of the most frequent are kept; default: 1,048,576
+   * @param maxBytes of these; default: 64 MiB
+   */
+  rare(minCount: number, maxTexts?: number, maxBytes?: number): RareTexts;
   /**
    * The texts that were counted `minCount` times at least, but for the empty one: the most frequent first, then in the order
    * that JavaScript gives them. Ends the counter, for its memory is needed.
@@ -29,6 +45,9 @@ export interface TextCounter {
 
 /** Where a count stays: no text that is more frequent than another by then needs to be told from it. */
 const MAX_COUNT = 2 ** 32 - 1;
+
+/** Bounds of what is kept of rare texts, which is part of every checkpoint. */
+const [MAX_RARE_TEXTS, MAX_RARE_BYTES] = [1 << 20, 1 << 26];
 
 /**
  * An empty counter.
@@ -77,6 +96,30 @@ export function createTextCounter(field: string, maxBytes = MAX_BYTES): TextCoun
   const countAgain = (number: number): void => {
     if (counts[number - 1]! < MAX_COUNT) counts[number - 1]!++;
   };
+  /** Texts at some places of the table, in the order of these. */
+  const textsAt = (order: Uint32Array): Texts => {
+    const { bytes, offsets } = table;
+    let end = 0;
+    for (const place of order) end += offsets[place + 1]! - offsets[place]!;
+    const texts = createTexts(order.length, end);
+    end = 0;
+    for (const [i, place] of order.entries()) {
+      const to = offsets[place + 1]!;
+      for (let from = offsets[place]!; from < to; from++) texts.bytes[end++] = bytes[from]!;
+      texts.offsets[i + 1] = end;
+    }
+    return texts;
+  };
+  /** Places of texts, but for the empty one, that were counted so often. */
+  const placesOf = (isMeant: (count: number) => boolean): Uint32Array => {
+    const { offsets } = table;
+    const isTaken = (place: number): boolean => isMeant(counts[place]!) && offsets[place + 1]! > offsets[place]!;
+    let numTaken = 0;
+    for (let place = 0; place < size; place++) if (isTaken(place)) numTaken++;
+    const places = new Uint32Array(numTaken);
+    for (let place = 0, i = 0; place < size; place++) if (isTaken(place)) places[i++] = place;
+    return places;
+  };
 
   const add = (text: string): number => {
     const length = utf8.write(text);
@@ -89,7 +132,10 @@ export function createTextCounter(field: string, maxBytes = MAX_BYTES): TextCoun
   return {
     numberOf: (text, begin, end) => idOf(table, text, begin, end),
     countAgain,
-    count: (text) => countAgain(add(text)),
+    count(text, times = 1) {
+      const number = add(text);
+      counts[number - 1] = Math.min(MAX_COUNT, counts[number - 1]! + times);
+    },
     add,
     numbered() {
       const texts = createTexts(size + 1, table.offsets[size]!);
@@ -97,29 +143,28 @@ export function createTextCounter(field: string, maxBytes = MAX_BYTES): TextCoun
       texts.offsets.set(table.offsets.subarray(0, size + 1), 1);
       return texts;
     },
-    frequent(minCount) {
-      const { bytes, offsets } = table;
-      table = { bytes, offsets, slots: new Int32Array(0) };
-      const isKept = (place: number): boolean => counts[place]! >= minCount && offsets[place + 1]! > offsets[place]!;
-      let numKept = 0;
-      let numBytes = 0;
-      for (let place = 0; place < size; place++) {
-        if (!isKept(place)) continue;
-        numKept++;
+    rare(minCount, maxTexts = MAX_RARE_TEXTS, maxBytes = MAX_RARE_BYTES) {
+      const order = placesOf((count) => count > 0 && count < minCount);
+      sortByCount(order, counts);
+      const { offsets } = table;
+      const runs: [number, number][] = [];
+      let [numKept, numBytes] = [0, 0];
+      for (; numKept < Math.min(maxTexts, order.length); numKept++) {
+        const place = order[numKept]!;
         numBytes += offsets[place + 1]! - offsets[place]!;
+        if (numBytes > maxBytes) break;
+        const last = runs.at(-1);
+        if (last !== undefined && last[0] === counts[place]) last[1]++;
+        else runs.push([counts[place]!, 1]);
       }
-      const order = new Uint32Array(numKept);
-      for (let place = 0, i = 0; place < size; place++) if (isKept(place)) order[i++] = place;
+      return { texts: textsAt(order.subarray(0, numKept)), counts: runs };
+    },
+    frequent(minCount) {
+      table = { ...table, slots: new Int32Array(0) };
+      const order = placesOf((count) => count >= minCount);
       sortTexts(table, order);
       sortByCount(order, counts);
-      const texts = createTexts(numKept, numBytes);
-      let end = 0;
-      for (let i = 0; i < numKept; i++) {
-        const to = offsets[order[i]! + 1]!;
-        for (let from = offsets[order[i]!]!; from < to; from++) texts.bytes[end++] = bytes[from]!;
-        texts.offsets[i + 1] = end;
-      }
-      return texts;
+      return textsAt(order);
     },
   };
 }

@@ -1,0 +1,48 @@
+import { createTextCounter, type RareTexts } from './text-counter.js';
+import { createTextTable, idOf, type TextTable } from './text-table.js';
+import { createTexts, textReader, type Texts } from './texts.js';
+
+/** What was learned of texts in one run, or in several. */
+export interface CountedTexts {
+  readonly vocabulary: TextTable;
+  readonly rare: RareTexts | undefined;
+}
+
+/**
+ * Adds the counts of rare texts of the runs before to those of now.
+ * @param minCount from which on a text is in the vocabulary
+ * @param field whose texts they are, for people
+ * @returns the vocabulary of now, followed by the texts that reach `minCount` only with the runs before; and those that are still rarer
+ * @throws UserError (data) if there is no memory for all of them
+ */
+export function addCounts(before: CountedTexts, now: CountedTexts, minCount: number, field: string): CountedTexts {
+  const counter = createTextCounter(field);
+  for (const [from, known] of [[before.rare, now.vocabulary], [now.rare, before.vocabulary]] as const) {
+    for (const { text, count, begin, end } of countsOf(from)) {
+      if (idOf(known, from!.texts.bytes, begin, end) === 0) counter.count(text, count);
+    }
+  }
+  const rare = counter.rare(minCount);
+  return { vocabulary: createTextTable(joined(now.vocabulary, counter.frequent(minCount))), rare };
+}
+
+function* countsOf(rare: RareTexts | undefined): Generator<{ readonly text: string; readonly count: number; readonly begin: number; readonly end: number }> {
+  if (rare === undefined) return;
+  const { texts, counts } = rare;
+  const textAt = textReader(texts);
+  let place = 0;
+  for (const [count, numTexts] of counts) {
+    for (const last = place + numTexts; place < last; place++) yield { text: textAt(place), count, begin: texts.offsets[place]!, end: texts.offsets[place + 1]! };
+  }
+}
+
+function joined(a: Texts, b: Texts): Texts {
+  if (b.offsets.length === 1) return a;
+  const [numTexts, numBytes] = [a.offsets.length - 1, a.bytes.length];
+  const texts = createTexts(numTexts + b.offsets.length - 1, numBytes + b.bytes.length);
+  texts.bytes.set(a.bytes);
+  texts.bytes.set(b.bytes, numBytes);
+  texts.offsets.set(a.offsets);
+  for (let place = 1; place < b.offsets.length; place++) texts.offsets[numTexts + place] = numBytes + b.offsets[place]!;
+  return texts;
+}
