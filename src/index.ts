@@ -11,7 +11,7 @@ import type { TrainObserver, TrainResult } from './training/observer.js';
 
 export { loadModel } from './load-model.js';
 export type { LoadOptions, Model, ModelInput, Predictions, PredictRowsOptions } from './load-model.js';
-export type { BadRow, Columns, Row } from './data/rows/object-rows.js';
+export type { BadRow, Columns, OnMissing, Row } from './data/rows/object-rows.js';
 export type { Cell, Item } from './data/rows/encode-values.js';
 export { UserError } from './errors.js';
 export type { ErrorKind, Problem } from './errors.js';

@@ -1,6 +1,6 @@
-import { createValueEncoder } from './data/rows/encode-values.js';
-import { badRowsError, problemOfCell, rowsOfColumns, rowsOfObjects, type BadRow, type Columns, type GivenRows, type Row } from './data/rows/object-rows.js';
-import { predictionProblem } from './data/rows/prediction-problem.js';
+import type { CountsOption } from './data/rows/observe-cells.js';
+import { badRowsError, rowsOfColumns, rowsOfObjects, type BadRow, type Columns, type GivenRows, type OnMissing, type Row } from './data/rows/object-rows.js';
+import { createGivenReader } from './data/rows/read-given.js';
 import type { Program } from './engines/engine.js';
 import { createEngine } from './engines/engines.js';
 import { userError } from './errors.js';
@@ -17,6 +17,8 @@ export type Predictions = Readonly<Record<string, Float32Array>>;
 export interface PredictRowsOptions {
   /** Called for each row that cannot be used or has no finite prediction; its predictions are NaN. Without it, such rows are an error. */
   onBadRow?(bad: BadRow): void;
+  /** Treatment of columns that a row does not have: `error` (default) makes the row a bad row, `oov` takes null in their place. */
+  readonly onMissing?: OnMissing | undefined;
 }
 
 /** How a model is loaded. */
@@ -54,11 +56,8 @@ export interface Model {
 /** A model that takes rows however they lie, and knows what its config is called: what a server needs beside the rest. */
 export interface GivenModel extends Model {
   readonly name: string;
-  predictGiven(given: GivenRows, options?: PredictRowsOptions): Predictions;
+  predictGiven(given: GivenRows, options?: PredictRowsOptions & CountsOption): Predictions;
 }
-
-/** Rows that are encoded and predicted at a time. */
-const PIECE_ROWS = 4096;
 
 /**
  * Loads the model of a run (its best checkpoint) or of a checkpoint. It predicts on the thread that calls it, starts none of its
@@ -80,30 +79,22 @@ export async function loadGivenModel(path: string, { raw }: LoadOptions): Promis
   const { folder, checkpoint, experiment, format: { fields } } = trained;
   let program: Program | undefined = compileTrained(trained, await createEngine({ device: 'cpu', threads: 1 }), () => undefined);
   const spaces = predictedSpaces(trained.spaces);
-  const read = new Set(fields.flatMap(({ columns }) => columns));
-  const encoder = createValueEncoder(fields, experiment.data.decimal);
+  const inputs = inputsOf(fields);
+  const readGiven = createGivenReader(fields, experiment.data.decimal);
 
-  const predictGiven = (given: GivenRows, { onBadRow }: PredictRowsOptions = {}): Predictions => {
+  const predictGiven: GivenModel['predictGiven'] = (given, { onBadRow, onCounts } = {}) => {
     if (program?.predictSync === undefined) throw userError('usage', { where: folder, message: 'the model was disposed of', fix: 'load it again' });
     const results = spaces.map(({ name }) => ({ name, values: new Float32Array(given.count) }));
-    const bad = new Map<number, BadRow>();
-    for (let begin = 0; begin < given.count; begin += PIECE_ROWS) {
-      const count = Math.min(PIECE_ROWS, given.count - begin);
-      const batch = encoder.encode(count, begin, given.cellsOf, (cell) => {
-        const { row } = cell;
-        bad.set(row, { row, source: 'input', problems: [...(bad.get(row)?.problems ?? []), problemOfCell(cell, given, read)] });
-      });
+    const { batches, problems, counts } = readGiven(given);
+    for (const { batch, begin } of batches) {
       const predictions = program.predictSync(batch);
-      for (const [s, space] of spaces.entries()) predictionsOf(space, predictions, count, results[s]!.values.subarray(begin, begin + count));
-      for (let row = begin; row < begin + count; row++) {
-        if (results.every(({ values }) => Number.isFinite(values[row])) || bad.has(row)) continue;
-        const outputs = results.map(({ name, values }) => ({ name, value: values[row]! })).filter(({ value }) => !Number.isFinite(value));
-        bad.set(row, { row, source: 'prediction', problems: [predictionProblem({ row, batchRow: row - begin, outputs }, batch, fields, given)] });
-      }
+      for (const [s, space] of spaces.entries()) predictionsOf(space, predictions, batch.rows, results[s]!.values.subarray(begin, begin + batch.rows));
+      problems.addNonFinite(results, batch, begin);
     }
-    const inOrder = [...bad.values()].sort((a, b) => a.row - b.row);
-    if (inOrder.length > 0 && onBadRow === undefined) throw badRowsError(inOrder);
-    for (const each of inOrder) {
+    onCounts?.(counts);
+    const bad = problems.list();
+    if (bad.length > 0 && onBadRow === undefined) throw badRowsError(bad);
+    for (const each of bad) {
       for (const { values } of results) values[each.row] = NaN;
       onBadRow?.(each);
     }
@@ -114,11 +105,11 @@ export async function loadGivenModel(path: string, { raw }: LoadOptions): Promis
     name: experiment.name,
     checkpoint: folder,
     step: checkpoint.program.step,
-    inputs: inputsOf(fields),
+    inputs,
     outputs: spaces.map(({ name }) => name),
     predictGiven,
-    predict: (rows, options) => predictGiven(rowsOfObjects(rows), options),
-    predictColumns: (columns, options) => predictGiven(rowsOfColumns(columns), options),
+    predict: (rows, options) => predictGiven(rowsOfObjects(rows, options?.onMissing), options),
+    predictColumns: (columns, options) => predictGiven(rowsOfColumns(columns, options?.onMissing === 'oov' ? undefined : inputs.map(({ name }) => name)), options),
     dispose() {
       program?.dispose();
       program = undefined;

@@ -108,10 +108,23 @@ describe('a loaded model', () => {
     expect(model.step).toBe(10);
   });
 
-  it('takes a column that is not there, null and undefined for a blank cell', () => {
-    const without = Object.fromEntries(Object.entries(rows[0]!).filter(([name]) => name !== '205'));
-    const blank = model.predict([{ ...rows[0]!, 205: '' }]);
-    for (const row of [without, { ...without, 205: null }, { ...without, 205: undefined }]) expect(plain(model.predict([row]))).toEqual(plain(blank));
+  it('takes null and undefined for a blank cell, and a column that is not there only with onMissing', () => {
+    const { 205: item, ...without } = rows[0]!;
+    expect(item).not.toBe('');
+    const blank = plain(model.predict([{ ...rows[0]!, 205: '' }]));
+    for (const row of [{ ...without, 205: null }, { ...without, 205: undefined }]) expect(plain(model.predict([row]))).toEqual(blank);
+    expect(problemOf(() => model.predict([rows[0]!, without]))).toBe('rows[1]: column "205": is missing; add it, as null if its value is missing, or set onMissing to oov');
+    expect(plain(model.predict([without], { onMissing: 'oov' }))).toEqual(blank);
+    const told: BadRow[] = [];
+    expect([...model.predict([without, rows[1]!], { onBadRow: (bad) => void told.push(bad) })['ctr']!]).toEqual([NaN, model.predict([rows[1]!])['ctr']![0]]);
+    expect(told).toMatchObject([{ row: 0, source: 'input', problems: [{ key: 'column "205"' }] }]);
+  });
+
+  it('names every column that columns do not have', () => {
+    const columns = Object.fromEntries(model.inputs.map(({ name }) => [name, rows.map((row) => row[name]!)]));
+    const { 101: user, 207: shop, ...rest } = columns;
+    expect(problemOf(() => model.predictColumns({ ...rest, '101_': user! }))).toBe(`columns: column "101": is missing; found "101_"; did you mean '101'?\ncolumns: column "207": is missing; add it, as null if its value is missing, or set onMissing to oov`);
+    expect(plain(model.predictColumns({ ...rest, 101: user! }, { onMissing: 'oov' }))).toEqual(plain(model.predictColumns({ ...columns, 207: shop!.map(() => null) })));
   });
 
   it.each([
@@ -130,12 +143,15 @@ describe('a loaded model', () => {
     expect(problemOf(() => model.predict([rows[0]!, { ...rows[1]!, ...(change as Row) }]))).toContain(message);
   });
 
-  it('asks whether another column was meant', () => {
-    const { D508, ...rest } = rows[0]!;
-    expect(problemOf(() => model.predict([{ ...rest, d508: D508! }]))).toMatch(/column "D508": expected a decimal number, found nothing; did you mean 'd508'\?/);
-    // Not one that the model reads itself.
-    const others = model.inputs.map(({ name }) => name).filter((name) => name !== '101');
-    expect(problemOf(() => model.predict([Object.fromEntries(others.map((name) => [name, rows[0]![name]!]))]))).toMatch(/column "101": expected an id: .*, found nothing; give the row this column/);
+  it('asks whether another column was meant, which is near or longer, and which the model does not read', () => {
+    const read = Object.fromEntries(model.inputs.map(({ name }) => [name, rows[0]![name]!]));
+    const { D508, ...rest } = read;
+    const fixes = { d508: `found "d508"; did you mean 'D508'?`, D508_total: `found "D508_total"; did you mean 'D508'?`, other: 'add it, as null if its value is missing, or set onMissing to oov' };
+    for (const [name, fix] of Object.entries(fixes)) expect(problemOf(() => model.predict([{ ...rest, [name]: D508! }]))).toBe(`rows[0]: column "D508": is missing; ${fix}`);
+    expect(problemOf(() => model.predict([{ ...rest, d508: D508! }], { onMissing: 'oov' }))).toBe(`rows[0]: column "D508": expected a decimal number, found nothing; found "d508"; did you mean 'D508'?`);
+    // 121 is near 101, but the model reads it itself; 102 is another column.
+    const { 101: user, ...withoutUser } = read;
+    expect(problemOf(() => model.predict([{ ...withoutUser, 102: user! }]))).toBe('rows[0]: column "101": is missing; add it, as null if its value is missing, or set onMissing to oov');
   });
 
   it('refuses what is no list of rows, and columns of several lengths', () => {
@@ -198,7 +214,9 @@ describe('a loaded model', () => {
     const flat = objects.map(({ user, price, seen }): Row => ({ 'user.id': BigInt(user.id), 'user.at.city': user.at.city, price, seen: seen.map(([id, weight]) => ({ id, weight })) }));
     expect(ofLines.predict(flat)['ctr']).toEqual(ctr);
     expect(new Set(ctr).size).toBeGreaterThan(40);
-    expect(ofLines.predict([{ ...objects[0]!, user: {} }])['ctr']![0]).not.toBe(ctr![0]);
+    expect(ofLines.predict([{ ...objects[0]!, user: {} }], { onMissing: 'oov' })['ctr']![0]).not.toBe(ctr![0]);
+    expect(() => ofLines.predict([{ ...objects[0]!, user: {} }])).toThrow(/rows\[0\]: column "user\.id": is missing;[^]*\nrows\[0\]: column "user\.at\.city": is missing/);
+    expect(() => ofLines.predict([{ ...objects[0]!, user: { id: null, at: null } }, { ...objects[0]!, user: null }])).not.toThrow();
     const parsed = JSON.parse(lines[1]!) as Row;
     expect(() => ofLines.predict([parsed])).toThrow(/rows\[0\]: column "user\.id": expected a whole number of at most 9007199254740991, .*; write it as a text, in quotes/);
     expect(() => ofLines.predict([{ ...flat[0], price: 1e20 }])).not.toThrow();

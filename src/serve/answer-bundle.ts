@@ -1,7 +1,8 @@
+import type { CountsByColumn } from '../data/rows/observe-cells.js';
 import type { BadRow } from '../data/rows/object-rows.js';
 import type { GivenModel, Predictions } from '../load-model.js';
 import { joinedRows, type GivenRequest } from './given-request.js';
-import type { Answered, Bundle, BodyKind, BodyLimits, Form, ModelFacts } from './messages.js';
+import type { Answered, AnsweredBundle, Bundle, BodyKind, BodyLimits, Form, ModelFacts } from './messages.js';
 import { asRefusal, refusalBody, refusedAnswer } from './refusal.js';
 import { readRowsRequest } from './rows-request.js';
 import { readTensorsRequest } from './tensors-request.js';
@@ -13,7 +14,7 @@ const READERS: Readonly<Record<Form, (body: Uint8Array, kind: BodyKind, facts: M
 };
 
 /** Answers the requests of a bundle: their rows are predicted together, and each answer is what it would be alone. */
-export function answerBundle(model: GivenModel, facts: ModelFacts, limits: BodyLimits, { bytes, bodies }: Bundle): readonly Answered[] {
+export function answerBundle(model: GivenModel, facts: ModelFacts, limits: BodyLimits, { bytes, bodies }: Bundle): AnsweredBundle {
   const answers = new Array<Answered>(bodies.length);
   const read: { readonly index: number; readonly request: GivenRequest; readonly begin: number }[] = [];
   let count = 0;
@@ -26,9 +27,10 @@ export function answerBundle(model: GivenModel, facts: ModelFacts, limits: BodyL
       answers[index] = refused(error);
     }
   }
-  if (read.length === 0) return answers;
+  let counts: CountsByColumn = {};
+  if (read.length === 0) return { answers, counts };
   const bad: BadRow[] = [];
-  const predictions = model.predictGiven(joinedRows(read.map(({ request }) => request.rows)), { onBadRow: (row) => void bad.push(row) });
+  const predictions = model.predictGiven(joinedRows(read.map(({ request }) => request.rows)), { onBadRow: (row) => void bad.push(row), onCounts: (found) => void (counts = found) });
   for (const { index, request, begin } of read) {
     const end = begin + request.rows.count;
     const own = bad.filter(({ row }) => row >= begin && row < end).map((each) => ({ ...each, row: each.row - begin }));
@@ -38,7 +40,7 @@ export function answerBundle(model: GivenModel, facts: ModelFacts, limits: BodyL
       answers[index] = refused(error);
     }
   }
-  return answers;
+  return { answers, counts };
 }
 
 function slice(predictions: Predictions, begin: number, end: number): Predictions {

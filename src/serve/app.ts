@@ -1,5 +1,6 @@
 import type { Server } from 'node:http';
 import { monotonicMs } from '../clock.js';
+import { didYouMean, quoted } from '../errors.js';
 import { BUG } from './answer-bundle.js';
 import { createUnpacker } from './body.js';
 import { createHttpServer, JSON_TYPE, type HttpReply, type Route, type RoutedRequest } from './http-server.js';
@@ -27,7 +28,9 @@ export interface AppOptions {
 const OCTETS = 'application/octet-stream';
 /** The header of the binary extension. */
 const JSON_BYTES = 'inference-header-content-length';
-const ON_BAD_ROW = ['error', 'skip'];
+/** Options of a request in its URL, and their values; the first is the default. */
+const ANY_QUERY = { onBadRow: ['error', 'skip'], onMissing: ['error', 'oov'] };
+const QUERY: Readonly<Record<Form, Partial<typeof ANY_QUERY>>> = { rows: ANY_QUERY, tensors: { onMissing: ANY_QUERY.onMissing } };
 
 /** Creates the server: predictions by JSON and by the Open Inference Protocol, probes and metrics. */
 export function createApp(options: AppOptions): Server {
@@ -112,12 +115,21 @@ function predictRoutes({ models, metrics, limits, onBug }: AppOptions): readonly
 /** What a request says of its body. */
 function kindOf(form: Form, { headers, query }: RoutedRequest): BodyKind {
   const jsonBytes = headers[JSON_BYTES];
-  const { onBadRow = 'error', ...unknown } = Object.fromEntries([...query.keys()].map((key) => [key, query.getAll(key).join()]));
-  const [key] = Object.keys(unknown);
-  if (key !== undefined || (form === 'tensors' && onBadRow !== 'error')) throw refusal(400, { where: `?${key ?? 'onBadRow'}`, message: form === 'rows' ? 'unknown; there is ?onBadRow=skip' : 'unknown; there is nothing to ask for here' });
-  if (!ON_BAD_ROW.includes(onBadRow)) throw refusal(400, { where: '?onBadRow', message: `expected ${ON_BAD_ROW.join(' or ')}` });
+  const options = QUERY[form];
+  for (const key of query.keys()) if (!Object.hasOwn(options, key)) throw unknownOption(key, options);
+  const read = (key: keyof typeof ANY_QUERY): string => {
+    const values = query.getAll(key);
+    const [value = 'error'] = values;
+    if (values.length > 1 || !ANY_QUERY[key].includes(value)) throw refusal(400, { where: `?${key}`, message: `expected ${ANY_QUERY[key].join(' or ')}, found ${quoted(values.join())}` });
+    return value;
+  };
   if (jsonBytes !== undefined && (form === 'rows' || !/^\d{1,15}$/.test(String(jsonBytes)))) throw refusal(400, { where: JSON_BYTES, message: form === 'rows' ? 'belongs to POST /v2/models/NAME/infer' : 'expected a number of bytes' });
-  return { form, onBadRow: onBadRow as BodyKind['onBadRow'], jsonBytes: jsonBytes === undefined ? undefined : Number(jsonBytes) };
+  return { form, onBadRow: read('onBadRow') as BodyKind['onBadRow'], onMissing: read('onMissing') as BodyKind['onMissing'], jsonBytes: jsonBytes === undefined ? undefined : Number(jsonBytes) };
+}
+
+function unknownOption(key: string, options: object): Refusal {
+  const fix = didYouMean(key, Object.keys(options));
+  return refusal(400, { where: `?${key}`, message: `unknown; expected ${Object.keys(options).map((name) => `?${name}`).join(' or ')}`, ...(fix !== undefined && { fix }) });
 }
 
 function replyOf({ status, body, jsonBytes }: Answered): HttpReply {

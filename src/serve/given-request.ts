@@ -47,6 +47,10 @@ export function joinedRows(requests: readonly GivenRows[]): GivenRows {
       const [request, own] = placeIn(row);
       return request.namesOf?.(own) ?? [];
     },
+    isAbsent: (row, column) => {
+      const [request, own] = placeIn(row);
+      return request.isAbsent?.(own, column) === true;
+    },
     placeOf: (row) => `rows[${placeIn(row)[1]}]`,
   };
 }

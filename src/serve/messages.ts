@@ -1,6 +1,9 @@
 // What the thread that speaks HTTP and those that predict tell each other. Bodies are read where rows are predicted: the former has
 // enough to do.
 
+import type { CountsByColumn } from '../data/rows/observe-cells.js';
+import type { OnMissing } from '../data/rows/object-rows.js';
+
 /** How rows are written: as JSON objects, or as tensors of the Open Inference Protocol. */
 export type Form = 'rows' | 'tensors';
 
@@ -9,6 +12,8 @@ export interface BodyKind {
   readonly form: Form;
   /** Whether a bad row is an error, or is answered without a prediction. */
   readonly onBadRow: 'error' | 'skip';
+  /** Treatment of columns that a request does not have. */
+  readonly onMissing: OnMissing;
   /** Bytes of JSON at its beginning, where tensors follow in binary. */
   readonly jsonBytes?: number | undefined;
 }
@@ -36,6 +41,12 @@ export interface Answered {
   readonly rows: number;
   /** What nobody foresaw, for whoever keeps the server. */
   readonly bug?: string | undefined;
+}
+
+/** The answers to a bundle, in the order of its bodies. */
+export interface AnsweredBundle {
+  readonly answers: readonly Answered[];
+  readonly counts: CountsByColumn;
 }
 
 /** What a thread must know that predicts. */

@@ -1,12 +1,13 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { CountsByColumn } from '../data/rows/observe-cells.js';
 import type { ModelFacts } from './messages.js';
 
 /** What a server counts. */
 export interface ServeMetrics {
   /** Counts a request of a model that was answered, with its status of HTTP and the seconds that it took. */
   countRequest(model: string, status: number, seconds: number): void;
-  /** Counts requests that went to a thread together, and their rows. */
-  countBundle(facts: ModelFacts, requests: number, rows: number): void;
+  /** Counts requests that went to a thread together, their rows, and their null and out-of-vocabulary values. */
+  countBundle(facts: ModelFacts, requests: number, rows: number, counts: CountsByColumn): void;
   readonly contentType: string;
   /** All of it in Prometheus' words. */
   text(): Promise<string>;
@@ -28,6 +29,17 @@ export function createMetrics(facts: () => readonly ModelFacts[]): ServeMetrics 
   const seconds = new Histogram({ name: 'mtl_request_seconds', help: 'seconds from the head of a request to the end of its answer', labelNames: ['model'], buckets: SECONDS, registers });
   const bundleRequests = new Histogram({ name: 'mtl_bundle_requests', help: 'requests that were predicted together', labelNames: ['model'], buckets: POWERS_OF_TWO.slice(0, 9), registers });
   const bundleRows = new Histogram({ name: 'mtl_bundle_rows', help: 'rows that were predicted together', labelNames: ['model'], buckets: POWERS_OF_TWO, registers });
+  const columnLabels = ['model', 'column'];
+  const nulls = new Counter({ name: 'mtl_null_values_total', help: 'null, empty and absent values, by column', labelNames: columnLabels, registers });
+  const oov = new Counter({ name: 'mtl_oov_values_total', help: 'out-of-vocabulary values, by column', labelNames: columnLabels, registers });
+  /** Models whose columns have a series. */
+  const begun = new Set<string>();
+  /** Lets series begin at 0: a rate needs the value before the first increment. */
+  const beginColumns = ({ name: model, inputs }: ModelFacts): void => {
+    if (begun.has(model)) return;
+    begun.add(model);
+    for (const { name: column } of inputs) for (const counter of [nulls, oov]) counter.inc({ model, column }, 0);
+  };
   new Gauge({
     name: 'mtl_model_info',
     help: '1 for the checkpoint that each model is of',
@@ -44,12 +56,19 @@ export function createMetrics(facts: () => readonly ModelFacts[]): ServeMetrics 
       requests.inc({ model, status });
       seconds.observe({ model }, elapsed);
     },
-    countBundle({ name: model }, numRequests, numRows) {
+    countBundle({ name: model }, numRequests, numRows, counts) {
       rows.inc({ model }, numRows);
       bundleRequests.observe({ model }, numRequests);
       bundleRows.observe({ model }, numRows);
+      for (const [column, count] of Object.entries(counts)) {
+        if (count.nulls > 0) nulls.inc({ model, column }, count.nulls);
+        if (count.oov > 0) oov.inc({ model, column }, count.oov);
+      }
     },
     contentType: register.contentType,
-    text: () => register.metrics(),
+    text() {
+      facts().forEach(beginColumns);
+      return register.metrics();
+    },
   };
 }

@@ -1,5 +1,6 @@
+import type { CountsByColumn } from '../data/rows/observe-cells.js';
 import { BUG } from './answer-bundle.js';
-import { bundleOf, type Answered, type BodyKind, type ModelFacts, type PredictorSpec } from './messages.js';
+import { bundleOf, type Answered, type AnsweredBundle, type BodyKind, type ModelFacts, type PredictorSpec } from './messages.js';
 import { openPredictThreads, type PredictThread } from './predict-threads.js';
 import { refusal, refusedAnswer } from './refusal.js';
 
@@ -22,7 +23,7 @@ export interface PoolOptions {
   /** A request that waits longer is given up. */
   readonly timeoutMs: number;
   /** Told of every bundle that was answered. */
-  onBundle(facts: ModelFacts, requests: number, rows: number): void;
+  onBundle(facts: ModelFacts, requests: number, rows: number, counts: CountsByColumn): void;
   /** Told what people should know. */
   onNotice(text: string): void;
 }
@@ -63,8 +64,8 @@ export async function openPool(spec: PredictorSpec, { workers: count, timeoutMs,
     worker.numAsked++;
     try {
       const bundle = bundleOf(requests);
-      const answers = (await worker.thread.ask(bundle, [bundle.bytes.buffer as ArrayBuffer])) as readonly Answered[];
-      onBundle(facts, requests.length, answers.reduce((sum, { rows }) => sum + rows, 0));
+      const { answers, counts } = (await worker.thread.ask(bundle, [bundle.bytes.buffer as ArrayBuffer])) as AnsweredBundle;
+      onBundle(facts, requests.length, answers.reduce((sum, { rows }) => sum + rows, 0), counts);
       for (const [i, request] of requests.entries()) request.settle(answers[i]!);
     } catch (error) {
       const isBug = error instanceof Error && error.name === 'Error';

@@ -19,5 +19,5 @@ answerWith(async (request) => {
   const { model, facts } = await loading;
   if (request === undefined) return { result: facts };
   const result = answerBundle(model, facts, limits, request as Bundle);
-  return { result, transfer: result.flatMap(({ body }) => (typeof body === 'string' ? [] : [body.buffer as ArrayBuffer])) };
+  return { result, transfer: result.answers.flatMap(({ body }) => (typeof body === 'string' ? [] : [body.buffer as ArrayBuffer])) };
 });

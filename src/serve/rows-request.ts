@@ -13,14 +13,14 @@ const KEYS = ['rows'];
  * null where there is none: `{"model": …, "version": …, "predictions": [{"ctr": 0.1, …}, …]}`.
  * @throws Refusal, or UserError (data)
  */
-export function readRowsRequest(body: Uint8Array, { onBadRow }: BodyKind, { name, version }: ModelFacts, limits: BodyLimits): GivenRequest {
+export function readRowsRequest(body: Uint8Array, { onBadRow, onMissing }: BodyKind, { name, version }: ModelFacts, limits: BodyLimits): GivenRequest {
   const parsed = parseJsonBody(body);
   if (Array.isArray(parsed)) throw refusal(400, { where: 'body', message: 'expected an object, found a list', fix: 'write {"rows": […]} around it' });
   const { rows } = asObject(parsed, 'body', KEYS, (key) => didYouMean(key, KEYS) ?? 'write rows as {"rows": [{"column": cell, …}, …]}');
   if (!Array.isArray(rows)) throw refusal(400, { where: 'rows', message: `expected a list of objects with a cell a column, found ${quoted(rows)}` });
   if (rows.length > limits.rows) throw tooManyRows(rows.length, limits.rows);
   return {
-    rows: rowsOfObjects(rows as readonly Row[]),
+    rows: rowsOfObjects(rows as readonly Row[], onMissing),
     answer(predictions, bad) {
       if (onBadRow === 'error') refuseBadInput(bad);
       const isBad = new Set(bad.map(({ row }) => row));

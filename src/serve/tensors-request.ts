@@ -26,7 +26,7 @@ interface AskedOutput {
  * Reads columns as tensors: `{"inputs": [{"name": "101", "shape": [2], "datatype": "INT64", "data": [413, 414]}, …]}`.
  * @throws Refusal, or UserError (data)
  */
-export function readTensorsRequest(body: Uint8Array, { jsonBytes = body.length }: BodyKind, facts: ModelFacts, limits: BodyLimits): GivenRequest {
+export function readTensorsRequest(body: Uint8Array, { jsonBytes = body.length, onMissing }: BodyKind, facts: ModelFacts, limits: BodyLimits): GivenRequest {
   if (jsonBytes > body.length) throw refusal(400, { where: 'inference-header-content-length', message: `says ${jsonBytes} bytes of JSON, and the body has ${body.length}` });
   const request = known(parseJsonBody(body.subarray(0, jsonBytes)), 'body', REQUEST_KEYS);
   const { id } = request;
@@ -35,7 +35,7 @@ export function readTensorsRequest(body: Uint8Array, { jsonBytes = body.length }
   const outputs = askedOutputs(request['outputs'], flag(parameters, 'binary_data_output', 'parameters'), facts.outputs);
   const columns = readInputs(request['inputs'], body.subarray(jsonBytes), facts, limits);
   return {
-    rows: rowsOfColumns(columns),
+    rows: rowsOfColumns(columns, onMissing === 'error' ? facts.inputs.map(({ name }) => name) : undefined, 'inputs'),
     answer(predictions, bad) {
       refuseBadInput(bad);
       return answerOf(facts, id, outputs, predictions, bad.flatMap(({ problems }) => problems));

@@ -67,7 +67,7 @@ const inBinary = (): { name: string; datatype: string; bytes: Buffer }[] => [
   { name: '109_14', datatype: 'BYTES', bytes: textBytes(cells('109_14')) },
 ];
 
-const KIND: BodyKind = { form: 'tensors', onBadRow: 'error' };
+const KIND: BodyKind = { form: 'tensors', onBadRow: 'error', onMissing: 'error' };
 
 describe('a tensor of vectors', () => {
   const facts: ModelFacts = { name: 'm', version: '1', checkpoint: 'c', inputs: [{ name: 'look', holds: 'vector' }], outputs: ['ctr'] };
@@ -135,6 +135,12 @@ describe('the Open Inference Protocol', () => {
     expect([...found]).toEqual(['ctr', 'cvr', 'ctcvr'].flatMap((name) => expected()[name]!));
   });
 
+  it('takes inputs that are not there as null with ?onMissing=oov', async () => {
+    const without = inputs().filter(({ name }) => name !== '205');
+    expect(spaces((await infer({ inputs: without }, {}, '/v2/models/small/infer?onMissing=oov')).json<Answer>())).toEqual(expected(rows.map((row) => ({ ...row, 205: null }))));
+    expect(errorOf(await infer({ inputs: without }, {}, '/v2/models/small/infer?onBadRow=skip'))).toEqual([400, '?onBadRow: unknown; expected ?onMissing']);
+  });
+
   it('answers a prediction that is not finite with null in JSON and NaN in binary, and says why', async () => {
     const large = changed('D508', { data: [...cells('D508').slice(0, 4).map(Number), 3e38] });
     const answer = (await infer({ inputs: large })).json<Answer & { readonly parameters: object }>();
@@ -178,7 +184,7 @@ describe('the Open Inference Protocol', () => {
     ['columns of several lengths', () => ({ inputs: changed('205', { shape: [1], data: ['3'] }) }), 'column "205": has 1 cells, and column "101" has 5'],
     ['texts where numbers are said', () => ({ inputs: changed('101', { data: ['1', 2, 3, 4, 5] }) }), 'inputs[0] ("101").data[0]: expected a number for INT64, found "1"; write numbers without quotes, or say "datatype": "BYTES"'],
     ['a bad cell', () => ({ inputs: changed('101', { data: [1, 2, -3, 4, 5] }) }), 'rows[2]: column "101": expected an id: a whole number in digits, found -3'],
-    ['a column that is not there', () => ({ inputs: inputs().slice(1) }), 'rows[0]: column "101": expected an id'],
+    ['columns that are not there', () => ({ inputs: inputs().slice(0, -2) }), 'inputs: column "D508": is missing; add it, as null if its value is missing, or set onMissing to oov\ninputs: column "109_14": is missing'],
     ['an output that is none', () => ({ inputs: inputs(), outputs: [{ name: 'cvt' }] }), `outputs[0].name: expected ctr, cvr, ctcvr, found "cvt"; did you mean 'cvr'?`],
     ['a parameter that nothing takes', () => ({ inputs: inputs(), outputs: [{ name: 'cvr', parameters: { classification: 2 } }] }), 'outputs[0].parameters: classification: unknown key; expected binary_data'],
     ['a flag that is a text', () => ({ inputs: inputs(), parameters: { binary_data_output: 'true' } }), 'parameters: binary_data_output: expected true or false, found "true"'],
@@ -240,6 +246,6 @@ except InferenceServerException as error:
 print(json.dumps(answers))
 `;
     const answers = JSON.parse(await pythonAside(folder, script, [new URL(server.url).host, JSON.stringify(rows)])) as unknown[];
-    expect(answers).toEqual([...Array.from({ length: 8 }, () => expected()), says('rows[0]: column "101": expected an id')]);
+    expect(answers).toEqual([...Array.from({ length: 8 }, () => expected()), says('inputs: column "101": is missing')]);
   });
 });

@@ -13,7 +13,7 @@ vi.mock('../../src/thread.js', () => ({ startThread: fakeThread }));
 
 const FACTS: ModelFacts = { name: 'm', version: '1', checkpoint: 'c', inputs: [], outputs: [] };
 const ANSWER: Answered = { status: 200, body: '{}', rows: 1 };
-const KIND: BodyKind = { form: 'rows', onBadRow: 'error' };
+const KIND: BodyKind = { form: 'rows', onBadRow: 'error', onMissing: 'error' };
 
 function fakeThread(): Thread {
   world.started++;
@@ -22,7 +22,7 @@ function fakeThread(): Thread {
     ask(request) {
       if (request === undefined) return failure === undefined ? Promise.resolve(FACTS) : Promise.reject(userError('checkpoint', { message: failure }));
       if (world.isMortal) return Promise.reject(userError('thread', { message: 'a thread ended' }));
-      return Promise.resolve((request as Bundle).bodies.map(() => ANSWER));
+      return Promise.resolve({ answers: (request as Bundle).bodies.map(() => ANSWER), counts: {} });
     },
     close() {
       world.closed++;

@@ -69,6 +69,33 @@ describe('POST /predict', () => {
     expect(problems).toEqual([{ where: 'rows[1]', key: 'column "101"', message: says('found "x"'), fix: says('correct the row') }]);
   });
 
+  it('rejects rows without a column or with a misspelt one, and takes null for it with ?onMissing=oov', async () => {
+    const { 205: item, ...without } = world.rows[1]!;
+    const asked = { rows: [world.rows[0]!, { ...without, '205_id': item! }] };
+    expect(errorOf(await post('/predict', asked))).toEqual([400, `rows[1]: column "205": is missing; found "205_id"; did you mean '205'?`]);
+    const ofNull = predictionsOf([world.rows[0]!, { ...without, 205: null }]);
+    for (const [url, rows] of [['/predict?onMissing=oov', asked.rows], ['/predict', [world.rows[0]!, { ...without, 205: null }]]] as const) {
+      expect(asFloats((await post(url, { rows })).json<{ predictions: object[] }>().predictions)).toEqual(ofNull);
+    }
+    const skipped = (await post('/predict?onBadRow=skip', asked)).json<{ predictions: unknown[]; problems: object[] }>();
+    expect([skipped.predictions[1], skipped.problems]).toEqual([null, [{ where: 'rows[1]', key: 'column "205"', message: 'is missing', fix: says("did you mean '205'?") }]]);
+    // Each of the requests that are predicted together has its own option.
+    const together = await Promise.all(['/predict', '/predict?onMissing=oov', '/predict'].map((url) => post(url, { rows: asked.rows.slice(1) })));
+    expect(together.map(({ statusCode }) => statusCode)).toEqual([400, 200, 400]);
+  });
+
+  it('counts null and out-of-vocabulary values by column', async () => {
+    const countsOf = async (): Promise<Record<string, number>> =>
+      Object.fromEntries([...(await server.app.inject('/metrics')).payload.matchAll(/^mtl_(null|oov)_values_total\{model="small",column="(\w+)"\} (\d+)$/gm)].map(([, kind, column, count]) => [`${kind} ${column}`, Number(count)]));
+    const before = await countsOf();
+    expect(Object.keys(before).sort()).toEqual(['101', '109_14', '121', '205', '206', 'D508'].flatMap((column) => [`null ${column}`, `oov ${column}`]).sort());
+    const [a, b, c] = world.rows as [Row, Row, Row];
+    await post('/predict?onBadRow=skip&onMissing=oov', { rows: [{ ...a, 205: null, '109_14': '' }, { ...b, 205: 'never seen', 101: 999_999, '109_14': ['3', 999_999] }, { ...c, 205: undefined, 206: '', D508: 'x', 101: 'x' }] });
+    const after = await countsOf();
+    const changed = Object.entries(after).map(([key, count]) => [key, count - before[key]!] as const).filter(([, count]) => count !== 0);
+    expect(Object.fromEntries(changed)).toEqual({ 'null 205': 2, 'null 206': 1, 'oov 101': 1, 'oov 109_14': 1, 'oov 205': 1, 'null 109_14': 1 });
+  });
+
   it('answers null, and why, for a row whose prediction is not finite', async () => {
     const large = { ...world.rows[1]!, D508: 3e38 };
     for (const url of ['/predict', '/predict?onBadRow=skip']) {
@@ -91,7 +118,8 @@ describe('POST /predict', () => {
     ['another key', '{"row": [{}]}', 400, "body: row: unknown key; expected rows; did you mean 'rows'?"],
     ['rows that are no list', '{"rows": {}}', 400, 'rows: expected a list of objects with a cell a column, found {}'],
     ['a row that is none', '{"rows": [{}, 5]}', 400, 'rows[1]: expected an object with a cell a column, found 5'],
-    ['a blank row', '{"rows": [{}]}', 400, 'rows[0]: column "101": expected an id'],
+    ['an empty row', '{"rows": [{}]}', 400, 'rows[0]: column "101": is missing; add it'],
+    ['a blank id', JSON.stringify({ rows: [{ 101: null, 121: 1, 205: null, 206: null, D508: 1, '109_14': null }] }), 400, 'rows[0]: column "101": expected an id'],
     ['lists in lists', `{"rows": ${'['.repeat(64)}${']'.repeat(64)}}`, 400, 'body: is nested too deeply: expected at most 64 levels of lists and objects'],
     ['lists in lists without end', `{"rows": [{"101": ${'['.repeat(100_000)}${']'.repeat(100_000)}}]}`, 400, 'body: is nested too deeply: expected at most 64 levels of lists and objects'],
     ['brackets in a text', JSON.stringify({ rows: [{ 101: '[{\\"'.repeat(100) }] }), 400, 'rows[0]: column "101": expected an id'],
@@ -127,8 +155,8 @@ describe('POST /predict', () => {
   });
 
   it('refuses what it would else ignore', async () => {
-    expect(errorOf(await post('/predict?onBadRows=skip', {}))).toEqual([400, '?onBadRows: unknown; there is ?onBadRow=skip']);
-    expect(errorOf(await post('/predict?onBadRow=drop', {}))).toEqual([400, '?onBadRow: expected error or skip']);
+    expect(errorOf(await post('/predict?onBadRows=skip', {}))).toEqual([400, "?onBadRows: unknown; expected ?onBadRow or ?onMissing; did you mean 'onBadRow'?"]);
+    expect(errorOf(await post('/predict?onBadRow=drop', {}))).toEqual([400, '?onBadRow: expected error or skip, found "drop"']);
     expect(errorOf(await post('/predict', {}, { 'inference-header-content-length': '2' }))).toEqual([400, 'inference-header-content-length: belongs to POST /v2/models/NAME/infer']);
   });
 });

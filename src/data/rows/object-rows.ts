@@ -1,8 +1,9 @@
+import { closest } from 'fastest-levenshtein';
 import { didYouMean, quoted, userError, UserError, type Problem } from '../../errors.js';
 import type { BadCell, Cell } from './encode-values.js';
 
 /**
- * A row as a program has it: its cells by column. A column that is not there is a blank cell; those that nobody reads are left alone.
+ * A row as a program has it: its cells by column. Null is a missing value; columns that the model does not read are ignored.
  * The cells of an object in it stand behind its key and a dot, as in JSON Lines: `user.id`.
  */
 export interface Row {
@@ -28,18 +29,25 @@ export interface GivenRows {
   cellsOf(column: string): (row: number) => unknown;
   /** The columns that a row has, where they have names that people write. */
   namesOf?(row: number): readonly string[];
+  /** Whether a cell that is undefined is an error, because the row does not have the column; none is if it is left out. */
+  isAbsent?(row: number, column: string): boolean;
   /** What a row is called; its number among the rows where it is left out. */
   placeOf?(row: number): string;
 }
 
+/** Characters of a name from which on another that contains it may mean the same. */
+const MIN_PART = 3;
 /** Rows that an error names. */
 const MAX_TOLD = 10;
+
+/** What a column that a row does not have is: an error, or the same as null. */
+export type OnMissing = 'error' | 'oov';
 
 /**
  * Rows that are objects.
  * @throws UserError (data) for what are none
  */
-export function rowsOfObjects(rows: readonly Row[]): GivenRows {
+export function rowsOfObjects(rows: readonly Row[], onMissing: OnMissing = 'error'): GivenRows {
   const given: unknown = rows;
   if (!Array.isArray(given)) throw userError('data', { where: 'rows', message: `expected a list of rows, found ${quoted(given)}`, fix: 'give a single row as [row]' });
   for (const [row, value] of (given as unknown[]).entries()) {
@@ -53,7 +61,21 @@ export function rowsOfObjects(rows: readonly Row[]): GivenRows {
       return column in Object.prototype ? (row) => (Object.hasOwn(rows[row]!, column) ? rows[row]![column] : undefined) : (row) => rows[row]![column];
     },
     namesOf: (row) => Object.keys(rows[row]!),
+    ...(onMissing === 'error' && { isAbsent: (row: number, column: string) => !isPresent(rows[row]!, column) }),
   };
+}
+
+/** Whether a row has a column: its key, or keys on the way to it, the last of which may be null. */
+function isPresent(row: Row, column: string): boolean {
+  if (Object.hasOwn(row, column)) return true;
+  for (let dot = column.indexOf('.'); dot >= 0; dot = column.indexOf('.', dot + 1)) {
+    const key = column.slice(0, dot);
+    if (!Object.hasOwn(row, key)) continue;
+    const inner = row[key];
+    if (inner === null || inner === undefined) return true;
+    if (typeof inner === 'object' && isPresent(inner as Row, column.slice(dot + 1))) return true;
+  }
+  return false;
 }
 
 /** The cell that stands at a path of keys, which may have dots themselves; the shortest first key that leads to one. */
@@ -71,14 +93,17 @@ function nestedCell(row: Row, column: string): unknown {
 
 /**
  * Rows that lie as columns.
- * @throws UserError (data) for columns of several lengths
+ * @param required columns that must be there; undefined takes null in place of those that are not
+ * @param where the columns are given
+ * @throws UserError (data) for columns of several lengths, and for missing ones
  */
-export function rowsOfColumns(columns: Columns): GivenRows {
+export function rowsOfColumns(columns: Columns, required?: readonly string[], where = 'columns'): GivenRows {
   const entries = Object.entries(columns);
   const count = entries[0]?.[1].length ?? 0;
   for (const [name, cells] of entries) {
     if (cells.length !== count) throw userError('data', { where: 'columns', key: columnKey([name]), message: `has ${cells.length} cells, and ${columnKey([entries[0]![0]])} has ${count}`, fix: 'give every column one cell a row' });
   }
+  if (required !== undefined) checkColumns(where, Object.keys(columns), new Set(required));
   return {
     count,
     cellsOf: (name) => {
@@ -95,12 +120,38 @@ export function rowsOfColumns(columns: Columns): GivenRows {
  */
 export function problemOfCell({ row, columns, value, expected, cure }: BadCell, { namesOf, placeOf = rowPlace }: GivenRows, read: ReadonlySet<string>): Problem {
   const names = namesOf?.(row) ?? [];
-  const others = names.filter((name) => !read.has(name));
-  const hint = columns.filter((column) => !names.includes(column)).map((column) => didYouMean(column, others)).find((each) => each !== undefined);
+  const hint = value === undefined ? meantColumn(columns[0]!, names, read) : undefined;
   const isBlank = value === undefined || value === null;
   // What a config could say of blanks is past: the model is trained.
   const fix = hint ?? (isBlank ? 'give the row this column' : (cure ?? 'correct the row, or leave it out by onBadRow'));
   return { where: placeOf(row), key: columnKey(columns), message: `expected ${expected}, found ${quoted(value)}`, fix };
+}
+
+/** What is wrong with a row that does not have a column. */
+export function problemOfAbsent(row: number, column: string, { namesOf, placeOf = rowPlace }: GivenRows, read: ReadonlySet<string>): Problem {
+  return absentProblem(placeOf(row), column, namesOf?.(row) ?? [], read);
+}
+
+function checkColumns(where: string, names: readonly string[], read: ReadonlySet<string>): void {
+  const absent = [...read].filter((column) => !names.includes(column));
+  if (absent.length > 0) throw new UserError('data', absent.map((column) => absentProblem(where, column, names, read)));
+}
+
+function absentProblem(where: string, column: string, names: readonly string[], read: ReadonlySet<string>): Problem {
+  return { where, key: columnKey([column]), message: 'is missing', fix: meantColumn(column, names, read) ?? 'add it, as null if its value is missing, or set onMissing to oov' };
+}
+
+/** Asks whether a column that is not read was meant to be one that is: the names are alike, one is part of the other, or they are near. */
+function meantColumn(column: string, names: readonly string[], read: ReadonlySet<string>): string | undefined {
+  const plain = (name: string): string => name.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '');
+  const isPart = (a: string, b: string): boolean => a.length >= MIN_PART && plain(b).includes(plain(a));
+  const isNumber = (name: string): boolean => /^\d+$/.test(name);
+  const others = names.filter((name) => !read.has(name));
+  const parts = others.filter((name) => isPart(name, column) || isPart(column, name));
+  // Numbers that differ in a digit are other columns.
+  const near = others.filter((name) => !(isNumber(name) && isNumber(column)) && didYouMean(name, [column]) !== undefined);
+  const found = others.find((name) => plain(name) === plain(column)) ?? [parts, near].filter(({ length }) => length > 0).map((some) => closest(column, some))[0];
+  return found === undefined ? undefined : `found ${quoted(found)}; did you mean '${column}'?`;
 }
 
 /** The error for rows that cannot be used: the first of them, and how many there are. */
