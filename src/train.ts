@@ -1,20 +1,17 @@
 import { dumpConfig } from './config/dump.js';
-import { tasksOf } from './config/experiment.js';
 import type { LoadedConfig } from './config/load.js';
 import { comparisonWith } from './config/stored.js';
 import { findLabelLeaks } from './data/info/label-leaks.js';
 import { rejectPolicy } from './data/rows/rejects.js';
-import { rowFormatOf } from './data/rows/row-format.js';
 import { dataSection, firstDataState } from './data/sources/data-state.js';
 import type { Access, ReadProgress } from './data/sources/source.js';
-import { openData, openEncoded } from './data/sources/splits.js';
+import { openEncoded } from './data/sources/splits.js';
 import { engineLine, readState, type Engine } from './engines/engine.js';
 import { withEngine, type EngineOptions } from './engines/engines.js';
 import { planSize } from './engines/plan-size.js';
 import { createCalibration } from './evaluation/calibration/calibration.js';
-import { measuredSpaces } from './evaluation/measured-spaces.js';
-import { layoutOf, vocabularyBytes } from './features/feature-types.js';
-import { buildModel, lookupsOf } from './models/models.js';
+import { vocabularyBytes } from './features/feature-types.js';
+import { buildGraph, openInputs } from './inputs.js';
 import { restoreBest } from './runs/calibrated-spaces.js';
 import { ALONE } from './peers.js';
 import { openSharedRun, type RunRequest } from './runs/open-shared-run.js';
@@ -29,7 +26,6 @@ import { watchForNonsense } from './training/nonsense.js';
 import type { TrainObserver, TrainResult } from './training/observer.js';
 import { stepPlanOf, stepRows } from './training/step-plan.js';
 import { createStepper } from './training/stepper.js';
-import { startOf } from './warm-start/warm-start.js';
 
 /** What the command line adds to a config. */
 export type TrainOptions = EngineOptions & Pick<Access, 'verifyData'> & Pick<RunRequest, 'name' | 'runDir' | 'resume' | 'overrides'> & Pick<LoopOptions, 'signal'>;
@@ -43,13 +39,8 @@ export function train(loaded: LoadedConfig, options: TrainOptions, observer: Tra
 async function trainOn(engine: Engine, { experiment, source }: LoadedConfig, { peers = ALONE, ...options }: TrainOptions, observer: TrainObserver): Promise<TrainResult> {
   const { data, training, checkpoints, model, seed } = experiment;
   const signal = peers.agreed(options.signal);
-  const tasks = tasksOf(experiment);
-  const { keys, goals, ...what } = measuredSpaces(tasks, experiment.evaluation);
-  const format = rowFormatOf({ tasks, groups: Object.values(experiment.features), cells: data, sampling: data.sampling, keys });
-
   // What can be wrong with the surroundings is found before a folder is made.
-  const sources = await openData(data, format);
-  const start = startOf(experiment, format.fields, peers);
+  const { tasks, measured: { goals, ...what }, format, sources, start } = await openInputs(experiment, { peers });
   const config = dumpConfig(experiment);
   const tell = (notice: string): void => observer.onNotice(notice);
   const run = await openSharedRun({ ...options, configName: experiment.name, runs: experiment.runs, track: experiment.track, source, config, values: experiment, engine, compareConfig: comparisonWith(experiment), originOf: start.originOf }, peers, tell);
@@ -67,8 +58,7 @@ async function trainOn(engine: Engine, { experiment, source }: LoadedConfig, { p
     const reading = { policy, sharing: { peers, policy: rejectPolicy(data) }, onNotice: tell, cache: { folder: data.cache, onNotice: tell }, verifyData: options.verifyData, onProgress: (progress: ReadProgress) => observer.onRead(progress), threads: options.threads, signal: options.signal };
     const { encoded, train: trainSet, valid: validSet, test: testSet, unknown, facts } = await openEncoded(sources, format, run.resumed?.fitted ?? start.grow(await sources.train.fit(format, reading)), reading, start.keepScales(run.state.of(dataSection, firstDataState)));
 
-    const layout = layoutOf(encoded.fields, { groups: experiment.features, ...lookupsOf(model, tasks) });
-    const graph = buildModel(model, layout, tasks, { ...training, ...data.sampling, ...facts });
+    const { layout, graph } = buildGraph(experiment, tasks, encoded.fields, facts);
     const plan = { graph, layout, seed, peers, ...stepPlanOf(training) };
     const begun = { run: folder, model: model.name, engine: engineLine(engine), epochs: training.epochs, epochSteps: Math.ceil(trainSet.rows / stepRows(training)), monitor: training.monitor, learningRate: training.optimizer.dense.learningRate, ...planSize(plan, engine, vocabularyBytes(encoded.fields)) };
     observer.onStart(begun);

@@ -1,13 +1,13 @@
-import { tasksOf, type Experiment } from '../config/experiment.js';
+import type { Experiment } from '../config/experiment.js';
 import { sliceRows } from '../batch.js';
-import { refuseBadRows, skipBadRows } from '../data/rows/rejects.js';
-import { encodedFormat, type RowFormat } from '../data/rows/row-format.js';
+import type { RejectPolicy } from '../data/rows/rejects.js';
+import type { EncodedFormat } from '../data/rows/row-format.js';
 import type { Source } from '../data/sources/source.js';
-import { engineLine } from '../engines/engine.js';
-import { createEngine, type EngineOptions } from '../engines/engines.js';
+import { engineLine, type Engine } from '../engines/engine.js';
 import { planSize, type PlanSize } from '../engines/plan-size.js';
-import { layoutOf, vocabularyBytes } from '../features/feature-types.js';
-import { buildModel, lookupsOf } from '../models/models.js';
+import { vocabularyBytes } from '../features/feature-types.js';
+import { buildGraph } from '../inputs.js';
+import type { LabelFacts, Task } from '../tasks.js';
 import { addLosses, meanLoss, type EpochLoss } from '../training/loss-sums.js';
 import { stepPlanOf } from '../training/step-plan.js';
 import { createStepper } from '../training/stepper.js';
@@ -22,21 +22,25 @@ export interface OneStep {
   readonly rows: number;
 }
 
+/** Rows of the training set, ready for a step. */
+export interface StepInput {
+  readonly tasks: readonly Task[];
+  readonly encoded: EncodedFormat;
+  readonly facts: LabelFacts;
+  readonly train: Source;
+  readonly policy: RejectPolicy;
+}
+
 /** Ends a stream of rows that has given enough. */
 const ENOUGH = new Error('enough rows');
 
 /**
- * Takes one step of what a config describes, on the first rows of train, and forgets it.
+ * Takes one step of what a config describes, on rows of the training set, and forgets it.
  * @throws UserError for what does not fit the machine, and (diverged) for a loss that is not finite
  */
-export async function oneStep(experiment: Experiment, format: RowFormat, train: Source, options: EngineOptions, onNotice: (text: string) => void): Promise<OneStep> {
-  const { data, training, model, seed } = experiment;
-  const policy = data.onBadRow === 'skip' ? skipBadRows(undefined, Infinity) : refuseBadRows;
-  const encoded = encodedFormat(format, await train.fit(format, { policy }));
-  const tasks = tasksOf(experiment);
-  const layout = layoutOf(encoded.fields, { groups: experiment.features, ...lookupsOf(model, tasks) });
-  const graph = buildModel(model, layout, tasks, { ...training, ...data.sampling });
-  const engine = await createEngine(options, training.precision);
+export async function oneStep(engine: Engine, experiment: Experiment, { tasks, encoded, facts, train, policy }: StepInput, onNotice: (text: string) => void): Promise<OneStep> {
+  const { training, seed } = experiment;
+  const { layout, graph } = buildGraph(experiment, tasks, encoded.fields, facts);
   const plan = { graph, layout, seed, ...stepPlanOf(training) };
   const size = planSize(plan, engine, vocabularyBytes(encoded.fields));
   const program = engine.compile(plan, onNotice);

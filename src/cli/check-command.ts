@@ -5,7 +5,7 @@ import { bytes, count, sizeLines } from './format.js';
 import { createOutput } from './output.js';
 
 /** The arguments of `mtl check`. */
-export interface CheckArguments extends Pick<CheckOptions, 'path' | 'set' | 'firstRows' | 'device' | 'threads'> {
+export interface CheckArguments extends Pick<CheckOptions, 'path' | 'set' | 'sampleRows' | 'device' | 'threads'> {
   readonly json: boolean;
 }
 
@@ -14,7 +14,7 @@ export async function runCheck({ json, ...options }: CheckArguments): Promise<nu
   const { screen, notice, result } = createOutput(json);
   const { experiment, data, isCut, step, room } = await check({ ...options, onNotice: notice });
   screen.print(dataReport(data, screen));
-  if (isCut) screen.print(screen.dim(`  of the first rows alone, about ${count(options.firstRows)} of each split: vocabularies grow with the others, and so do tables and memory; mtl data info reads all`));
+  if (isCut) screen.print(screen.dim(`  of a sample of about ${count(options.sampleRows)} rows of each split, evenly over its files: vocabularies, tables and memory grow with the others; mtl data info reads all`));
   screen.print(`\n${sizeLines({ model: experiment.model.name, engine: step.engine, ...step.size })}`);
   screen.print(`disk    checkpoints take ${bytes(room.checkpointBytes)} each, ${bytes(room.mostBytes)} together; ${Number.isFinite(room.freeBytes) ? `${bytes(room.freeBytes)} are free` : 'how much is free is not known'}`);
   if (room.mostBytes > room.freeBytes) notice('the disk is too small for the checkpoints of this run: make room, or name another folder with runs');

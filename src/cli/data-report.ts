@@ -23,12 +23,12 @@ export function dataReport({ splits, fields, warnings }: DataDescription, screen
   return [table(['split', 'rows', 'bad', 'left out', ...tasks], rows, screen), ...left, '', table(header, lines, screen), ...vectors.map((line) => screen.dim(line)), ...(warnings.length > 0 ? ['', ...warnings] : [])].join('\n');
 }
 
-function lineOf({ name, kind, values, blanks, unknown, drift, auc }: FieldDescription, names: readonly (typeof SPLITS)[number][], tasks: readonly string[]): readonly string[] {
+function lineOf({ name, kind, values, hasMoreValues, blanks, unknown, drift, auc }: FieldDescription, names: readonly (typeof SPLITS)[number][], tasks: readonly string[]): readonly string[] {
   const share = (value: number | undefined): string => (value === undefined ? '-' : percent(value));
   return [
     name,
     kind,
-    values === undefined ? '-' : count(values),
+    values === undefined ? '-' : `${count(values)}${hasMoreValues === true ? '+' : ''}`,
     share(blanks.train),
     ...names.map((split) => share(unknown[split])),
     ...names.slice(1).map((split) => drift[split]?.toFixed(3) ?? '-'),

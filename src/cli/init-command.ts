@@ -13,7 +13,7 @@ export async function runInit({ json, ...options }: InitArguments): Promise<numb
   const { screen, result } = createOutput(json);
   const written = await init(options);
   const { config, files, rows, tasks, leftOut } = written;
-  if (rows !== undefined) screen.print(`looked at ${rows.isCut ? 'the first ' : ''}${count(rows.count)} rows`);
+  if (rows !== undefined) screen.print(`looked at ${rows.isCut ? 'a sample of ' : ''}${count(rows.count)} rows`);
   for (const { name, column, given, rate } of tasks) screen.print(`  predicts ${name}: ${column}, yes in ${percent(rate)} of all rows${given === undefined ? '' : `, only where ${given} is`}`);
   for (const [name, why] of Object.entries(leftOut)) screen.print(`  leaves out ${name}: ${why}`);
   screen.print(`written: ${files.join(', ')}`);

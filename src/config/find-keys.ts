@@ -1,42 +1,172 @@
+import { distance } from 'fastest-levenshtein';
 import { z } from 'zod';
 import { experimentSchema } from './experiment.js';
 
 /** What other tools call keys, without the marks between words. */
-const OTHER_NAMES: Readonly<Record<string, string>> = { lr: 'learningrate', bs: 'batchsize', wd: 'weightdecay', numepochs: 'epochs', epoch: 'epochs', maxepochs: 'epochs', batch: 'batchsize', opt: 'optimizer' };
-/** Keys that are told where several have the name. */
-const MOST_TOLD = 3;
+const OTHER_NAMES: Readonly<Record<string, string>> = {
+  lr: 'learningrate', learnrate: 'learningrate', bs: 'batchsize', wd: 'weightdecay', l2: 'weightdecay', numepochs: 'epochs', epoch: 'epochs', maxepochs: 'epochs', nepochs: 'epochs',
+  batch: 'batchsize', opt: 'optimizer', dim: 'width', embeddingdim: 'width', embeddingsize: 'width', target: 'label', units: 'hidden', hiddenunits: 'hidden', layers: 'hidden',
+};
+/** Maximum number of places that a problem names. */
+const MAX_PLACES = 3;
+/** Shorter names are too near to each other to guess from. */
+const MIN_GUESS_LENGTH = 3;
+
+/** A key below a schema. */
+interface Place {
+  readonly path: readonly string[];
+  /** The choice that has the key, if it is neither the one of the data nor the default: `name: cosine`. */
+  readonly choice: Choice | undefined;
+}
+
+interface Choice {
+  readonly path: readonly string[];
+  readonly discriminator: string;
+  readonly name: string;
+}
 
 /**
- * The keys of a config that a name may mean, in full: `training.epochs` for `epochs`, the learning rates for `lr`. Only those whose place does not
- * depend on what a user calls things.
+ * Finds the keys of a config that a name means, in full: `training.epochs` for `epochs`, the learning rates for `lr`. Returns only keys whose path
+ * does not depend on the names of groups and tasks.
  */
 export function findKeys(name: string): readonly string[] {
-  const wanted = plain(name);
-  const meant = OTHER_NAMES[wanted] ?? wanted;
-  const among = (which: 'defaults' | 'all'): readonly string[] => [...pathsOf(experimentSchema, [], which)].filter((path) => plain(path.at(-1)!) === meant).map((path) => path.join('.'));
-  const byDefault = among('defaults');
-  const found = byDefault.length > 0 ? byDefault : among('all');
-  // Those that stand highest are meant most.
-  const depth = Math.min(...found.map((path) => path.split('.').length));
-  return [...new Set(found.filter((path) => path.split('.').length === depth))].slice(0, MOST_TOLD);
+  return nearestPlaces(placesNamed(name, experimentSchema, undefined), []).map(({ path }) => path.join('.'));
+}
+
+/** What a key that a schema does not know is meant to be. */
+export interface KeyProposal {
+  /** Full paths of keys to write instead. */
+  readonly places?: readonly string[];
+  readonly fix: string;
+}
+
+/**
+ * Proposes a key for one that is unknown: a misspelt key of the same map, an option of another choice, or the same key elsewhere in the schema.
+ * @param at path of the map that has the key
+ * @param known keys of that map
+ * @param data what was parsed
+ */
+export function proposeKey(key: string, at: readonly string[], known: readonly string[], schema: z.core.$ZodType, data: unknown): KeyProposal | undefined {
+  const here = (name: string | undefined): KeyProposal | undefined => (name === undefined ? undefined : { fix: `did you mean '${name}'?` });
+  const near = nearest(key, known);
+  const exact = known.find((name) => isNamed(name, key)) ?? (near !== undefined && near.edits <= 1 ? near.name : undefined);
+  if (exact !== undefined) return here(exact);
+  const named = placesNamed(key, schema, data);
+  const inMap = (length: (steps: number) => boolean): readonly Place[] => named.filter(({ path }) => at.every((step, i) => path[i] === step) && length(path.length - at.length));
+  const below = nearestPlaces(inMap((steps) => steps > 1), at);
+  const otherChoices = inMap((steps) => steps === 1);
+  if (otherChoices.length > 0) {
+    const fix = `${otherChoices[0]!.choice!.discriminator}: ${namesOf(otherChoices)} has it`;
+    return { fix: below.length > 0 ? `${placed(below, named).fix} ${fix}` : `${fix}; the keys here are ${known.join(', ')}` };
+  }
+  const elsewhere = nearestPlaces(named, at);
+  if (elsewhere.length > 0) return placed(elsewhere, named);
+  if (near !== undefined) return here(near.name);
+  const misspelt = nearestPlaces(placesNear(key, schema, data), at);
+  if (misspelt.length > 0) return placed(misspelt, misspelt);
+  return known.length > 0 ? { fix: `the keys here are ${known.join(', ')}` } : undefined;
+}
+
+/**
+ * @param places to write the key at
+ * @param all places of the key, which tell by which choices each of these is there
+ */
+function placed(places: readonly Place[], all: readonly Place[]): KeyProposal {
+  const paths = places.map(({ path }) => path.join('.'));
+  const told = places.map(({ path, choice }, i) => {
+    if (choice === undefined) return `'${paths[i]!}'`;
+    const same = all.filter((place) => place.path.join('.') === path.join('.'));
+    return `'${paths[i]!}' (an option of ${[...choice.path, choice.discriminator].join('.')}: ${namesOf(same)})`;
+  });
+  return { places: paths, fix: `did you mean ${told.join(' or ')}?` };
+}
+
+/** Names of the choices that have a key, as alternatives. */
+function namesOf(places: readonly Place[]): string {
+  const names = [...new Set(places.flatMap(({ choice }) => choice?.name ?? []))];
+  return names.length === 1 ? names[0]! : `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`;
 }
 
 const plain = (name: string): string => name.replace(/[-_.]/g, '').toLowerCase();
+const meaning = (name: string): string => OTHER_NAMES[plain(name)] ?? plain(name);
+const isNamed = (name: string, key: string): boolean => plain(name) === meaning(key);
 
-/** Every key below a schema that has a fixed place; of a choice by name those of its default, or of all that may be chosen. */
-function* pathsOf(schema: z.core.$ZodType, above: readonly string[], which: 'defaults' | 'all'): Generator<readonly string[]> {
+/** The nearest of some names, if it is near enough to be meant. */
+function nearest(key: string, names: readonly string[]): { readonly name: string; readonly edits: number } | undefined {
+  if (key.length < MIN_GUESS_LENGTH || key.length > 100) return undefined;
+  const byEdits = names.filter(({ length }) => length >= MIN_GUESS_LENGTH).map((name) => ({ name, edits: editsBetween(plain(key), plain(name)) })).sort((a, b) => a.edits - b.edits);
+  const [best] = byEdits;
+  return best !== undefined && best.edits <= Math.max(1, Math.floor(Math.min(key.length, best.name.length) * 0.4)) ? best : undefined;
+}
+
+/** The edit distance, in which two letters that changed places are one edit. */
+function editsBetween(a: string, b: string): number {
+  let at = 0;
+  while (at < a.length && a[at] === b[at]) at++;
+  const swapped = a.slice(0, at) + a.charAt(at + 1) + a.charAt(at) + a.slice(at + 2);
+  return swapped === b && a !== b ? 1 : distance(a, b);
+}
+
+/** Every place of a key of this name. */
+function placesNamed(name: string, schema: z.core.$ZodType, data: unknown): readonly Place[] {
+  return [...placesOf(schema, [], data, undefined)].filter(({ path }) => isNamed(path.at(-1)!, name));
+}
+
+/** Places of the key that is nearest to a misspelt one. */
+function placesNear(name: string, schema: z.core.$ZodType, data: unknown): readonly Place[] {
+  const all = [...placesOf(schema, [], data, undefined)].filter(({ choice }) => choice === undefined);
+  const best = nearest(name, [...new Set(all.map(({ path }) => path.at(-1)!))]);
+  return best === undefined ? [] : all.filter(({ path }) => path.at(-1) === best.name);
+}
+
+/** The places nearest to a path; of these, those that need no other choice come first, then those that stand highest. Without repetition. */
+function nearestPlaces(places: readonly Place[], at: readonly string[]): readonly Place[] {
+  const shared = ({ path }: Place): number => {
+    const apart = path.findIndex((step, i) => step !== at[i]);
+    return apart < 0 ? path.length : apart;
+  };
+  const least = (some: readonly Place[], cost: (place: Place) => number): readonly Place[] => {
+    const lowest = Math.min(...some.map(cost));
+    return some.filter((place) => cost(place) === lowest);
+  };
+  const near = least(places, (place) => -shared(place));
+  const found = least(least(near, ({ choice }) => (choice === undefined ? 0 : 1)), ({ path }) => path.length);
+  return [...new Map(found.map((place) => [place.path.join('.'), place])).values()].slice(0, MAX_PLACES);
+}
+
+/**
+ * Every key below a schema with a known path; below a map with free names, only those of the names in the data. A key that needs two other choices is
+ * left out.
+ */
+function* placesOf(schema: z.core.$ZodType, above: readonly string[], data: unknown, choice: Choice | undefined): Generator<Place> {
   if (schema instanceof z.core.$ZodDefault || schema instanceof z.core.$ZodPrefault || schema instanceof z.core.$ZodOptional || schema instanceof z.core.$ZodNullable) {
-    yield* pathsOf(schema._zod.def.innerType, above, which);
+    yield* placesOf(schema._zod.def.innerType, above, data, choice);
   } else if (schema instanceof z.core.$ZodDiscriminatedUnion) {
-    const { options, discriminator } = schema._zod.def;
-    const byDefault = options.filter((option) => option._zod.propValues?.[discriminator]?.has(undefined) === true);
-    for (const option of which === 'defaults' ? byDefault : options) yield* pathsOf(option, above, which);
+    yield* placesOfChoice(schema, above, data, choice);
   } else if (schema instanceof z.core.$ZodUnion) {
-    for (const option of schema._zod.def.options) yield* pathsOf(option, above, which);
+    for (const option of schema._zod.def.options) yield* placesOf(option, above, data, choice);
+  } else if (schema instanceof z.core.$ZodRecord) {
+    for (const [name, child] of entriesOf(data)) yield* placesOf(schema._zod.def.valueType, [...above, name], child, choice);
   } else if (schema instanceof z.core.$ZodObject) {
+    const values = new Map(entriesOf(data));
     for (const [key, child] of Object.entries(schema._zod.def.shape)) {
-      yield [...above, key];
-      yield* pathsOf(child, [...above, key], which);
+      yield { path: [...above, key], choice };
+      yield* placesOf(child, [...above, key], values.get(key), choice);
     }
   }
+}
+
+function* placesOfChoice({ _zod: { def } }: z.core.$ZodDiscriminatedUnion, above: readonly string[], data: unknown, choice: Choice | undefined): Generator<Place> {
+  const { options, discriminator } = def;
+  const choicesOf = (option: z.core.$ZodType): readonly unknown[] => [...(option._zod.propValues?.[discriminator] ?? [])];
+  const said = typeof data === 'string' ? data : new Map(entriesOf(data)).get(discriminator);
+  for (const option of options) {
+    const names = choicesOf(option);
+    if (names.includes(said)) yield* placesOf(option, above, data, choice);
+    else if (choice === undefined) yield* placesOf(option, above, data, { path: above, discriminator, name: String(names[0]) });
+  }
+}
+
+function entriesOf(data: unknown): readonly (readonly [string, unknown])[] {
+  return typeof data === 'object' && data !== null && !Array.isArray(data) ? Object.entries(data) : [];
 }

@@ -1,5 +1,7 @@
 import type { z } from 'zod';
 import { didYouMean, joined, quoted, type Problem } from '../errors.js';
+import { proposeKey } from './find-keys.js';
+import { schemaKeys } from './schema-keys.js';
 
 /** A problem of a parsed config before it is known where its text stands. */
 export interface Issue {
@@ -7,6 +9,9 @@ export interface Issue {
   /** Whether the key itself is at fault, not its value. */
   readonly what: 'key' | 'value';
   readonly message: string;
+  readonly fix?: string | undefined;
+  /** Full paths of the keys that an unknown one may mean. */
+  readonly places?: readonly string[] | undefined;
 }
 
 type ZodIssue = z.core.$ZodIssue;
@@ -14,23 +19,30 @@ type ZodIssue = z.core.$ZodIssue;
 /** What zod says where a schema says nothing. */
 const UNSAID = 'Invalid input';
 
-/**
- * zod's issues in our words.
- * @param keysAt the keys that a map at a path may have, for 'did you mean'
- */
-export function issuesOf(issues: readonly ZodIssue[], keysAt: (path: readonly PropertyKey[]) => readonly string[]): readonly Issue[] {
-  return issues.flatMap((issue) => toIssues(issue, keysAt));
+/** What was parsed, and by what. */
+interface Parsing {
+  readonly schema: z.core.$ZodType;
+  readonly data: unknown;
 }
 
-function toIssues(issue: ZodIssue, keysAt: (path: readonly PropertyKey[]) => readonly string[]): Issue[] {
+/**
+ * zod's issues in our words.
+ * @param schema that found them
+ * @param data what was parsed
+ */
+export function issuesOf(issues: readonly ZodIssue[], schema: z.core.$ZodType, data: unknown): readonly Issue[] {
+  return issues.flatMap((issue) => toIssues(issue, { schema, data }));
+}
+
+function toIssues(issue: ZodIssue, parsing: Parsing): Issue[] {
+  const keysAt = (path: readonly PropertyKey[]): readonly string[] => schemaKeys(parsing.schema, path, parsing.data);
   const at = (message: string): Issue[] => [{ path: issue.path, what: 'value', message }];
   const found = `found ${quoted(issue.input)}`;
   switch (issue.code) {
     case 'unrecognized_keys':
       return issue.keys.map((key) => {
-        const known = keysAt(issue.path);
-        const hint = didYouMean(key, known) ?? (known.length > 0 ? `the keys here are ${known.join(', ')}` : undefined);
-        return { path: [...issue.path, key], what: 'key', message: joined('unknown key', hint) };
+        const proposal = proposeKey(key, issue.path.map(String), keysAt(issue.path), parsing.schema, parsing.data);
+        return { path: [...issue.path, key], what: 'key', message: 'unknown key', ...proposal };
       });
     case 'invalid_type': {
       if (issue.input === undefined) return at(`is missing; expected ${typeName(issue.expected)}`);
@@ -54,14 +66,14 @@ function toIssues(issue: ZodIssue, keysAt: (path: readonly PropertyKey[]) => rea
     case 'invalid_key':
       return [{ path: issue.path, what: 'key', message: `expected ${issue.issues[0]?.message ?? 'another key'}` }];
     case 'invalid_union':
-      return unionIssues(issue, found, keysAt);
+      return unionIssues(issue, found, parsing);
     default:
       return at(issue.message);
   }
 }
 
 /** The issues of the member that comes nearest: for a choice by name, the name's; else those of the one that takes what was found, but for something in it. */
-function unionIssues(issue: z.core.$ZodIssueInvalidUnion, found: string, keysAt: (path: readonly PropertyKey[]) => readonly string[]): Issue[] {
+function unionIssues(issue: z.core.$ZodIssueInvalidUnion, found: string, parsing: Parsing): Issue[] {
   if (issue.discriminator !== undefined) {
     const names = ((issue as { options?: readonly unknown[] }).options ?? []).filter((name) => name !== undefined).map(String);
     const isMissing = issue.input === undefined || (typeof issue.input === 'object' && issue.input !== null && !(issue.discriminator in issue.input));
@@ -73,7 +85,7 @@ function unionIssues(issue: z.core.$ZodIssueInvalidUnion, found: string, keysAt:
   }
   const ofKind = issue.errors.filter((errors) => !errors.some((error) => isOfOtherKind(error)));
   const [nearest, ...others] = ofKind.length > 1 ? ofKind.filter((errors) => !errors.some(({ code, path }) => code === 'invalid_value' && path.length === 0)) : ofKind;
-  if (nearest !== undefined && others.length === 0) return nearest.flatMap((error) => toIssues({ ...error, path: [...issue.path, ...error.path] }, keysAt));
+  if (nearest !== undefined && others.length === 0) return nearest.flatMap((error) => toIssues({ ...error, path: [...issue.path, ...error.path] }, parsing));
   if (issue.message !== UNSAID) return [{ path: issue.path, what: 'value', message: `${issue.message}, ${issue.input === undefined ? 'found nothing' : found}` }];
   const expected = expectedBy(issue);
   return [{ path: issue.path, what: 'value', message: `${issue.input === undefined ? 'is missing; ' : ''}expected ${[...new Set(expected)].join(' or ')}${issue.input === undefined ? '' : `, ${found}`}` }];
@@ -105,7 +117,10 @@ function bound(origin: string, comparison: string, limit: number | bigint): stri
   return `${comparison} ${limit}${units[origin] ?? ''}`;
 }
 
-/** The problem as it is shown, with the place of its text. */
-export function toProblem({ path, what, message }: Issue, locate: (path: readonly PropertyKey[], what: 'key' | 'value') => string): Problem {
-  return { where: locate(path, what), key: path.map(String).join('.'), message };
+/** Returns an issue as a problem with the place of its text; an override is told how to write the key that it may mean. */
+export function toProblem({ path, what, message, fix, places = [] }: Issue, locate: (path: readonly PropertyKey[], what: 'key' | 'value') => string): Problem {
+  const where = locate(path, what);
+  const [, value] = /^--set [^=]*=([^]*)/.exec(where) ?? [];
+  const toWrite = value === undefined || places.length === 0 ? fix : `write ${places.map((place) => `--set ${place}=${value}`).join(' or ')}`;
+  return { where, key: path.map(String).join('.'), message, ...(toWrite !== undefined && { fix: toWrite }) };
 }

@@ -5,16 +5,25 @@ import { systemCode, UserError, userError, type Problem } from '../errors.js';
 import { SPLITS } from '../data/options.js';
 import { isThere } from '../data/sources/find-files.js';
 import { crossChecks, experimentSchema, type Experiment } from './experiment.js';
-import { findKeys } from './find-keys.js';
+import { inheritTables } from './inherit-tables.js';
 import { issuesOf, toProblem, type Issue } from './issues.js';
 import { applyOverrides, type Override } from './overrides.js';
-import { schemaKeys } from './schema-keys.js';
 import { parseYaml } from './yaml-source.js';
 
 /** A config as it was read: what it says, and what stood in the file. */
 export interface LoadedConfig {
   readonly experiment: Experiment;
   readonly source: string;
+}
+
+/** A config as far as it is right. */
+export interface ConfigReading {
+  readonly source: string;
+  /** Sections without a problem; paths are absolute. */
+  readonly sections: Partial<Experiment>;
+  /** All sections, if there is no problem. */
+  readonly experiment: Experiment | undefined;
+  readonly problems: readonly Problem[];
 }
 
 /**
@@ -27,12 +36,12 @@ export async function loadConfig(path: string, overrides: readonly Override[] = 
 }
 
 /**
- * The sections of a config that are right for themselves, where not all are: to look at the data that they tell of nevertheless.
- * @throws UserError (config) for what is no config at all
+ * Reads a config file like `loadConfig`, but returns its problems with the sections that have none.
+ * @throws UserError (config) if the file cannot be read or is no YAML
  */
-export async function loadSections(path: string, overrides: readonly Override[]): Promise<Partial<Experiment>> {
-  const sections = sectionsOf(applyOverrides(parseYaml(await readSource(path), path).value, overrides) as object);
-  return { ...sections, ...(sections.data !== undefined && { data: withNames(resolvedPaths(sections.data, dirname(path))) }) };
+export async function readConfig(path: string, overrides: readonly Override[]): Promise<ConfigReading> {
+  const source = await readSource(path);
+  return { source, ...checkConfig(source, path, overrides) };
 }
 
 async function readSource(path: string): Promise<string> {
@@ -49,38 +58,50 @@ async function readSource(path: string): Promise<string> {
 
 /** The same for a text; `path` names it in problems, and its folder is where relative paths start. */
 export function parseConfig(text: string, path: string, overrides: readonly Override[] = []): Experiment {
+  const { experiment, problems } = checkConfig(text, path, overrides);
+  if (experiment === undefined) throw new UserError('config', problems);
+  return experiment;
+}
+
+function checkConfig(text: string, path: string, overrides: readonly Override[]): Omit<ConfigReading, 'source'> {
   const yaml = parseYaml(text, path);
   const changed = applyOverrides(yaml.value, overrides);
-  const raw: object = { name: defaultName(path, modelOf(yaml.value), modelOf(changed)), ...(changed as object) };
+  const raw = inheritTables({ name: defaultName(path, modelOf(yaml.value), modelOf(changed)), ...(changed as object) });
   // It is for editors alone.
   Reflect.deleteProperty(raw, '$schema');
   // Making a function of every schema pays where it is called more often than once.
   const parsed = experimentSchema.safeParse(raw, { reportInput: true, jitless: true });
-  const issues: Issue[] = parsed.success ? [] : [...issuesOf(parsed.error.issues, (at) => schemaKeys(experimentSchema, at, raw))];
-  for (const { path: at, message } of crossChecks(parsed.success ? parsed.data : sectionsOf(raw))) {
-    issues.push({ path: at, what: 'value', message });
-  }
-  if (issues.length > 0) {
-    const locate = (at: readonly PropertyKey[], what: 'key' | 'value'): string => {
-      // The override that set what is wrong, or that made the map in which it is.
-      const isMade = !yaml.has(at);
-      const override = overrides.findLast(({ path: set }) => set.every((step, i) => (i < at.length ? step === String(at[i]) : isMade)));
-      return override === undefined ? yaml.locate(at, what) : `--set ${override.text}`;
-    };
-    throw new UserError('config', issues.map((issue) => withPlace(toProblem(issue, locate), issue)));
-  }
-  const experiment = parsed.data!;
-  const { data, initFrom, runs } = experiment;
-  const folder = dirname(path);
-  return { ...experiment, ...(runs !== undefined && { runs: resolve(folder, runs) }), data: withNames(resolvedPaths(data, folder)), ...(initFrom !== undefined && { initFrom: { ...initFrom, checkpoint: resolvedPath(initFrom.checkpoint, folder) } }) };
+  const issues: Issue[] = parsed.success ? [] : [...issuesOf(parsed.error.issues, experimentSchema, raw)];
+  const sections = parsed.success ? parsed.data : sectionsOf(raw);
+  for (const { path: at, message } of crossChecks(sections)) issues.push({ path: at, what: 'value', message });
+  const locate = (at: readonly PropertyKey[], what: 'key' | 'value'): string => {
+    // The override that set what is wrong, or that made the map in which it is.
+    const isMade = !yaml.has(at);
+    const override = overrides.findLast(({ path: set }) => set.every((step, i) => (i < at.length ? step === String(at[i]) : isMade)));
+    return override === undefined ? yaml.locate(at, what) : `--set ${override.text}`;
+  };
+  const problems = issues.map((issue) => toProblem(issue, locate));
+  const faulty = new Set(issues.map(({ path: [section] }) => section));
+  const sound: Partial<Experiment> = Object.fromEntries(Object.entries(sections).filter(([section]) => !faulty.has(section)));
+  return withFiles(sound, problems, dirname(path));
 }
 
-/** A problem that also tells where the key belongs, where one that is not known at the top stands somewhere below. */
-function withPlace(problem: Problem, { path, what }: Issue): Problem {
-  const keys = what === 'key' && path.length === 1 ? findKeys(String(path[0])) : [];
-  if (keys.length === 0) return problem;
-  const [, value] = /^--set [^=]*=([^]*)/.exec(problem.where ?? '') ?? [];
-  return { ...problem, message: 'unknown key', fix: value === undefined ? `did you mean ${keys.map((key) => `'${key}'`).join(' or ')}?` : `write ${keys.map((key) => `--set ${key}=${value}`).join(' or ')}` };
+/** Resolves the paths of a config and reads the file that names its columns, if any. */
+function withFiles(sound: Partial<Experiment>, found: readonly Problem[], folder: string): Omit<ConfigReading, 'source'> {
+  const { data, initFrom, runs, ...others } = sound;
+  const sections = { ...sound, ...(runs !== undefined && { runs: resolve(folder, runs) }), ...(initFrom !== undefined && { initFrom: { ...initFrom, checkpoint: resolvedPath(initFrom.checkpoint, folder) } }) };
+  const problems = [...found];
+  if (data !== undefined) {
+    try {
+      sections.data = withNames(resolvedPaths(data, folder));
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      problems.push(...error.problems);
+      return { sections: others, experiment: undefined, problems };
+    }
+  }
+  // Without a problem, every section that is required is there.
+  return { sections, experiment: problems.length === 0 ? (sections as Experiment) : undefined, problems };
 }
 
 /** The name of a config that says none: that of its file, and of the model where an override makes it another. */

@@ -11,11 +11,11 @@ export const embeddingWidth = z.int().min(1).max(4096).default(16).describe('wid
 /** What the fields of every type may say that has an encoding and a table. */
 export const embeddedOptions = {
   width: embeddingWidth,
-  encoding: encodingOption.prefault({}).describe('how cells become rows of the table: its name, or its name with options'),
+  encoding: encodingOption.prefault({}).describe('how cells become rows of the table: its name, or its name with options; with table, that of the other field where it is not given'),
   table: z
     .union([columnName, z.record(z.string(), columnName)])
     .optional()
-    .describe('the field whose table and encoding these fields share; or a map, by field'),
+    .describe('the field whose table, width and encoding these fields share; or a map, by field'),
 };
 
 interface EmbeddedOptions {

@@ -38,7 +38,7 @@ export function configText(facts: ConfigFacts): string {
   const rate = isCut ? 0.001 : 0.002;
   return [
     `# yaml-language-server: $schema=${schema}`,
-    `# Made by mtl init, from ${isCut ? 'the first ' : ''}${rows} rows. Read it once: what is a guess says so.`,
+    `# Made by mtl init, from ${isCut ? 'a sample of ' : ''}${rows} rows. Read it once: what is a guess says so.`,
     '#',
     '#   check    npx mtl check CONFIG    all that is wrong with it, without training',
     '#   train    npx mtl train CONFIG',

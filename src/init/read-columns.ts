@@ -1,6 +1,7 @@
 import { encodedFormat, rowFormatOf } from '../data/rows/row-format.js';
 import { skipBadRows } from '../data/rows/rejects.js';
-import { openFirstRows } from '../data/sources/first-rows.js';
+import { openSource } from '../data/sources/open-source.js';
+import { createRowSampler } from '../data/sources/row-sample.js';
 import { absolute } from '../data/sources/find-files.js';
 import type { Paths } from '../data/options.js';
 
@@ -15,11 +16,11 @@ export interface Column {
   readonly codes: Uint32Array;
 }
 
-/** The first rows of some data. */
+/** A sample of the rows of some data. */
 export interface Rows {
   readonly columns: readonly Column[];
   readonly count: number;
-  /** Whether there are more. */
+  /** Whether there are more rows. */
   readonly isCut: boolean;
 }
 
@@ -27,13 +28,14 @@ export interface Rows {
 const MOST_ROWS = 100_000;
 
 /**
- * Reads the first rows of data of which nothing is known but what its files say themselves.
+ * Reads a sample of data of which nothing is known but what its files say themselves.
  * @throws UserError (data) for what cannot be read
  */
 export async function readColumns(paths: Paths): Promise<Rows> {
   const full = absolute(paths);
-  const { columns: names } = await openFirstRows(full, [], {}, MOST_ROWS);
-  const source = await openFirstRows(full, names, {}, MOST_ROWS);
+  const { columns: names } = await openSource(full, []);
+  const sampler = createRowSampler(MOST_ROWS);
+  const source = await sampler.open(full, names, {});
   const columns = names.map((name) => ({ name, places: new Map<string, number>(), values: [] as string[], counts: [] as number[], codes: [] as number[] }));
   // Rows that are no rows are told by whoever trains.
   const policy = skipBadRows(undefined, Infinity);
@@ -50,5 +52,5 @@ export async function readColumns(paths: Paths): Promise<Rows> {
     }
     return Promise.resolve();
   });
-  return { columns: columns.map(({ name, values, counts, codes }) => ({ name, values, counts, codes: Uint32Array.from(codes) })), count: columns[0]?.codes.length ?? 0, isCut: source.isCut };
+  return { columns: columns.map(({ name, values, counts, codes }) => ({ name, values, counts, codes: Uint32Array.from(codes) })), count: columns[0]?.codes.length ?? 0, isCut: sampler.isCut };
 }

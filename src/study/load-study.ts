@@ -4,7 +4,6 @@ import { tasksOf, type Experiment } from '../config/experiment.js';
 import { issuesOf, toProblem, type Issue } from '../config/issues.js';
 import { parseConfig } from '../config/load.js';
 import { applyOverrides, parseOverride, type Override } from '../config/overrides.js';
-import { schemaKeys } from '../config/schema-keys.js';
 import { parseYaml, type YamlSource } from '../config/yaml-source.js';
 import { systemCode, UserError, userError, type Problem } from '../errors.js';
 import { goalsOf } from '../evaluation/goals.js';
@@ -47,7 +46,7 @@ export async function loadStudy(path: string, given: readonly Override[]): Promi
   const parsed = studyOptions.safeParse(raw, { reportInput: true });
   const issues: readonly Issue[] = parsed.success
     ? [...checkStudy(parsed.data)].map(({ path: at, message }) => ({ path: at, what: 'value' as const, message }))
-    : issuesOf(parsed.error.issues, (at) => schemaKeys(studyOptions, at, raw));
+    : issuesOf(parsed.error.issues, studyOptions, raw);
   if (issues.length > 0) throw new UserError('config', issues.map((issue) => toProblem(issue, locate)));
 
   const options = parsed.data!;

@@ -10,7 +10,7 @@ beforeAll(async () => {
   world = mkdtempSync(join(tmpdir(), 'mtl-check-'));
   await smallWorld(world);
 });
-const checked = (set: readonly string[] = [], firstRows = 10_000): Promise<CheckResult> => check({ path: join(world, 'esmm.yaml'), set, firstRows, device: 'cpu', threads: 1, onNotice: () => undefined });
+const checked = (set: readonly string[] = [], sampleRows = 10_000): Promise<CheckResult> => check({ path: join(world, 'esmm.yaml'), set, sampleRows, device: 'cpu', threads: 1, onNotice: () => undefined });
 
 describe('mtl check', () => {
   it('tells of the data, the model and a step, and writes nothing', async () => {
@@ -32,7 +32,7 @@ describe('mtl check', () => {
     writeFileSync(join(world, 'bad.csv'), [lines[0], lines[1]!.replace(/^\d,\d,/, '0,0,x'), ...lines.slice(2, 50), [click, purchase, ...lines[50]!.split(',').slice(2)].join(','), ...lines.slice(51)].join('\n'));
     const attempt = checked([`data.train=${world}/bad.csv`, 'training.epochs=0', 'modle={}']);
     await expect(attempt).rejects.toMatchObject({ kind: 'config' });
-    await expect(attempt).rejects.toThrow(/training\.epochs[^]*modle: unknown key[^]*bad\.csv:2: column '101': bad row: expected an id[^]*bad\.csv:51/);
+    await expect(attempt).rejects.toThrow(/training\.epochs[^]*modle: unknown key[^]*bad\.csv:2: column "101": expected an id[^]*bad\.csv:51/);
     await expect(checked(['data.test=none.csv', 'features.user.fields=[1010]'])).rejects.toThrow(/1010[^]*none\.csv/);
     // Bad rows that are skipped are no problem.
     expect((await checked([`data.train=${world}/bad.csv`, 'data.onBadRow=skip'])).data.warnings.filter((warning) => warning.includes('bad row'))).toHaveLength(2);

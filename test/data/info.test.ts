@@ -64,6 +64,39 @@ describe('the description of data', () => {
   });
 });
 
+describe('parts of a date in the description of data', () => {
+  const dated = (days: readonly number[], hourOf: (i: number) => number): string =>
+    `click,at\n${days.flatMap((day) => Array.from({ length: 480 }, (_, i) => `${i % 3 === 0 ? 1 : 0},2026-11-${String(day).padStart(2, '0')}T${String(hourOf(i)).padStart(2, '0')}:00:00\n`)).join('')}`;
+  const ofDates = rowFormatOf({ tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }], groups: [featureTypes.schema.parse({ type: 'date', fields: ['at'], parts: ['hour', 'weekday', 'day'] })] });
+  const describeDays = async (train: string, valid: string) => {
+    const data = dataOptions.parse({ train: scratchFile('train.csv', train), valid: scratchFile('valid.csv', valid) });
+    return describeData(data, ofDates, { cache: { folder: scratchFolder() } });
+  };
+
+  it('drift in no split that is too short to have all of them', async () => {
+    const { fields, warnings } = await describeDays(dated([1, 2, 3, 4, 5, 6, 7, 8], (i) => i % 24), dated([9], (i) => i % 24));
+    expect(warnings).toEqual([]);
+    expect(fields.map(({ name, drift }) => [name, drift.valid === undefined])).toEqual([['at_hour', false], ['at_weekday', true], ['at_day', true]]);
+    expect(fields[0]!.drift.valid!).toBeLessThan(0.01);
+  });
+
+  it('drift where a split has all of them in another share', async () => {
+    const { warnings } = await describeDays(dated([1, 2, 3], (i) => i % 24), dated([4], (i) => (i < 24 ? i : 23)));
+    expect(warnings).toEqual([expect.stringMatching(/^field 'at_hour' drifts from train: a stability index of .* on valid/)]);
+  });
+});
+
+describe('the values of a number in the description of data', () => {
+  const ofNumbers = rowFormatOf({ tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }], groups: [featureTypes.schema.parse({ type: 'numeric', fields: ['price', 'share', 'one'], scaling: 'standard' })] });
+  it('are its different numbers, up to 10,000', async () => {
+    const rows = Array.from({ length: 12_000 }, (_, i) => `${i % 3 === 0 ? 1 : 0},${(1 + (i % 2301) / 100).toFixed(2)},${i / 12_000},1\n`);
+    const path = scratchFile('prices.csv', `click,price,share,one\n${rows.join('')}`);
+    const { fields, warnings } = await describeData(dataOptions.parse({ train: path }), ofNumbers, { cache: { folder: scratchFolder() } });
+    expect(fields.map(({ name, values, hasMoreValues }) => [name, values, hasMoreValues])).toEqual([['price', 2301, undefined], ['share', 10_000, true], ['one', 1, undefined]]);
+    expect(warnings).toEqual([expect.stringMatching(/^field 'one' has one value on train/)]);
+  });
+});
+
 describe('blanks in the description of data', () => {
   it('are what a field takes for empty: words for nothing and blanks, as training does', async () => {
     const spec = { tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }], cells: { blank: ['?'], trim: true }, groups: [

@@ -53,7 +53,7 @@ describe('mtl init', () => {
     const { metrics } = await trainSmall(config, { set: ['training.epochs=4'] });
     expect(metrics['test']!['ctr']!['auc']).toBeGreaterThan(0.6);
     // Nor does the check that comes before find anything to complain of.
-    expect((await check({ path: config, set: [], firstRows: 4000, device: 'cpu', threads: 1, onNotice: () => undefined })).data.warnings.filter((warning) => /bad row|alone predicts|one value/.test(warning))).toEqual([]);
+    expect((await check({ path: config, set: [], sampleRows: 4000, device: 'cpu', threads: 1, onNotice: () => undefined })).data.warnings.filter((warning) => /bad row|alone predicts|one value/.test(warning))).toEqual([]);
   });
 
   it('writes for a shop of many files, with semicolons, decimal commas, words for labels and days, a split by time', async () => {

@@ -8,14 +8,14 @@ export const check = defineCommand({
     y
       .positional('config', { type: 'string', demandOption: true, describe: 'YAML file' })
       .option('set', setOption)
-      .option('first-rows', whole('--first-rows', 100_000, 'about so many rows of each split are looked at'))
+      .option('sample-rows', whole('--sample-rows', 100_000, 'about so many rows of each split are looked at, evenly over its files'))
       .option('device', deviceOption)
       .option('threads', threadsOption)
       .option('kernels', kernelsOption)
       .option('json', jsonOption)
       .example('$0 check configs/esmm.yaml', ''),
-  async run({ config, set = [], firstRows, device, threads, json }) {
+  async run({ config, set = [], sampleRows, device, threads, json }) {
     const { runCheck } = await import('../check-command.js');
-    return runCheck({ path: config, set, firstRows, device, threads, json });
+    return runCheck({ path: config, set, sampleRows, device, threads, json });
   },
 });

@@ -33,7 +33,7 @@ export const train = defineCommand({
     const { configOf, runTrain } = await import('../train-command.js');
     if (dryRun) {
       const { runCheck } = await import('../check-command.js');
-      return runCheck({ path: config ?? configOf(resume), set: changes, firstRows: DRY_RUN_ROWS, device, threads, json });
+      return runCheck({ path: config ?? configOf(resume), set: changes, sampleRows: DRY_RUN_ROWS, device, threads, json });
     }
     return runTrain({ config, set: changes, device, threads, name, runDir, resume, verifyData, report, level: logLevelOf({ quiet, logLevel }), json });
   },

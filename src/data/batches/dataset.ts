@@ -38,6 +38,9 @@ export interface Dataset {
   close(): Promise<void>;
 }
 
+/** The labels of rows. */
+export type LabelledRows = Pick<Dataset, 'rows' | 'labelCounts' | 'labels'>;
+
 /** Rows that are read at a time where nothing is shuffled and rows are not wide. */
 const READ_AHEAD_ROWS = 1 << 14;
 

@@ -1,6 +1,6 @@
 import { scaleOf, scaleSteps } from '../../scaling.js';
 import type { LabelFacts, Task } from '../../tasks.js';
-import type { Dataset } from './dataset.js';
+import type { LabelledRows } from './dataset.js';
 import { watchScale } from './label-scale.js';
 import { labelSums } from './label-sums.js';
 
@@ -12,7 +12,7 @@ export type LearnedScales = Record<string, unknown>;
  * @param learned what is known already of scales; what is learned is added to it
  * @throws UserError (data) for a label that is to be scaled and has no rows
  */
-export async function labelFacts(dataset: Dataset, tasks: readonly Task[], learned: LearnedScales): Promise<LabelFacts> {
+export async function labelFacts(dataset: LabelledRows, tasks: readonly Task[], learned: LearnedScales): Promise<LabelFacts> {
   const scales = tasks.flatMap((task) => {
     const watch = Object.hasOwn(learned, task.name) ? undefined : watchScale(task, tasks);
     return watch === undefined ? [] : [{ task, watch }];

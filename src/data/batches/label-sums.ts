@@ -1,6 +1,6 @@
 import { column } from '../../batch.js';
 import { chainOf, givenOf, taskColumns, type LabelSum, type LabelSums, type Task } from '../../tasks.js';
-import type { Dataset } from './dataset.js';
+import type { LabelledRows } from './dataset.js';
 
 type Scale = (value: number) => number;
 
@@ -9,7 +9,7 @@ type Scale = (value: number) => number;
  * counted is enough for classes whose rows all weigh alike; else the label columns are read once, and nothing beside them.
  * @param scaleOf how a label is scaled before it is added up
  */
-export async function labelSums(dataset: Dataset, tasks: readonly Task[], scaleOf: (task: Task) => Scale | undefined = () => undefined): Promise<ReadonlyMap<string, LabelSums>> {
+export async function labelSums(dataset: LabelledRows, tasks: readonly Task[], scaleOf: (task: Task) => Scale | undefined = () => undefined): Promise<ReadonlyMap<string, LabelSums>> {
   const counted = new Map(tasks.map((task) => [task.name, countedSums(dataset, task, tasks)]));
   const toRead = tasks.filter(({ name }) => counted.get(name) === undefined);
   const read = toRead.length === 0 ? new Map<string, LabelSums>() : await readSums(dataset, toRead, tasks, scaleOf);
@@ -17,7 +17,7 @@ export async function labelSums(dataset: Dataset, tasks: readonly Task[], scaleO
 }
 
 /** The sums of a task as they follow from counts of 1s; undefined where they do not. */
-function countedSums({ rows, labelCounts }: Dataset, task: Task, tasks: readonly Task[]): LabelSums | undefined {
+function countedSums({ rows, labelCounts }: LabelledRows, task: Task, tasks: readonly Task[]): LabelSums | undefined {
   if (task.type === 'regression' || task.sampleWeight !== undefined) return undefined;
   // Where nothing is masked and violations are not kept, every 1 lies within what the task is given.
   if (givenOf(task)?.violations === 'keep' || (chainOf(task, tasks) ?? [task]).some(({ missing }) => missing === 'mask')) return undefined;
@@ -27,7 +27,7 @@ function countedSums({ rows, labelCounts }: Dataset, task: Task, tasks: readonly
   return ones === undefined || defined === undefined ? undefined : { own: { weight: defined, sum: ones }, chain: { weight: rows, sum: ones } };
 }
 
-async function readSums(dataset: Dataset, wanted: readonly Task[], tasks: readonly Task[], scaleOf: (task: Task) => Scale | undefined): Promise<ReadonlyMap<string, LabelSums>> {
+async function readSums(dataset: LabelledRows, wanted: readonly Task[], tasks: readonly Task[], scaleOf: (task: Task) => Scale | undefined): Promise<ReadonlyMap<string, LabelSums>> {
   const sums = wanted.map((task) => {
     const { label, mask, chainKnown, sampleWeight } = taskColumns(task, tasks);
     return { name: task.name, label, scale: scaleOf(task), sampleWeight, spaces: [mask, chainKnown].map((where) => ({ where, weight: 0, sum: 0 })) };

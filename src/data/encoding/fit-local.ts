@@ -2,6 +2,7 @@ import { column, type Batch } from '../../batch.js';
 import type { Fit } from '../../features/feature.js';
 import type { Fitted } from '../../features/feature-types.js';
 import { textReader, type Texts } from '../../features/vocabulary/texts.js';
+import type { RejectPolicy } from '../rows/rejects.js';
 import type { RowFormat } from '../rows/row-format.js';
 import { countLeftOut } from '../rows/row-rule.js';
 import { createSampler } from '../rows/sampling.js';
@@ -15,10 +16,11 @@ import { localRows, type LocalField } from './local-columns.js';
  * Learns from the local rows of files what would be learned from the files: the same cells pass the same fits, in the same order.
  * @param paths of the files
  * @param onShare told the share of a file's rows that passed, and which file
+ * @param reasons why rows of the files are invalid, with their counts
  * @throws BadValue for a cell that does not agree with those of a file before it
  * @throws UserError (data)
  */
-export async function fitLocalRows(locals: readonly Shards[], format: RowFormat, paths: readonly string[], onShare: (share: number, file: number) => void): Promise<Fitted> {
+export async function fitLocalRows(locals: readonly Shards[], format: RowFormat, paths: readonly string[], onShare: (share: number, file: number) => void, reasons?: RejectPolicy['reasons']): Promise<Fitted> {
   const rows = localRows(format);
   const { fits } = rows;
   const observed = rows.fields.filter(({ fit }) => fit !== undefined);
@@ -39,7 +41,7 @@ export async function fitLocalRows(locals: readonly Shards[], format: RowFormat,
     }
     countLeftOut(leftOut, [...leftOutOf(shards.manifest), ...(sampler?.leftOut ?? [])]);
   }
-  if (count === 0) throw noRows(paths, leftOut, format.spec.filter);
+  if (count === 0) throw noRows(paths, leftOut, format.spec.filter, reasons);
   return Object.fromEntries([...fits].map(([name, fit]) => [name, fit.finish()]));
 }
 

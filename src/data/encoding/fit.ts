@@ -57,7 +57,7 @@ export async function fitFeatures(
     count += found.count;
     countLeftOut(leftOut, found.leftOut);
   }
-  if (count === 0) throw noRows(sources.map(({ csv }) => csv.path), leftOut, format.spec.filter);
+  if (count === 0) throw noRows(sources.map(({ csv }) => csv.path), leftOut, format.spec.filter, policy.reasons);
   return Object.fromEntries([...fits].map(([name, fit]) => [name, fit.finish()]));
 }
 
@@ -205,13 +205,18 @@ function bagColumn(field: Field & { readonly kind: 'bag' }, fit: Fit, block: Fit
  * The error for a data set without a usable row.
  * @param leftOut the rows that there are
  * @param filter which of them are wanted
+ * @param reasons why rows are invalid, with their counts
  */
-export function noRows(paths: readonly string[], leftOut: LeftOut = new Map(), filter?: RowFilter): Error {
+export function noRows(paths: readonly string[], leftOut: LeftOut = new Map(), filter?: RowFilter, reasons: RejectPolicy['reasons'] = new Map()): Error {
   const [first, ...more] = paths;
   const where = `${first}${more.length > 0 ? ` and ${more.length} more` : ''}`;
-  if (leftOut.size === 0) return userError('data', { where, message: 'expected rows below the header, found none that can be used' });
-  const reasons = [...leftOut].map(([reason, rows]) => `${reason} (${rows})`);
-  const message = `expected rows${filter?.part === undefined ? '' : ` of ${filter.part}`} that are used, found none: all are left out: ${reasons.join(', ')}`;
+  if (leftOut.size === 0) {
+    const [most] = [...reasons].sort(([, a], [, b]) => b - a);
+    const why = most === undefined ? '' : `; of most that are invalid: ${most[0]} (${most[1]} rows)`;
+    return userError('data', { where, message: `expected rows below the header, found none that can be used${why}` });
+  }
+  const causes = [...leftOut].map(([reason, rows]) => `${reason} (${rows})`);
+  const message = `expected rows${filter?.part === undefined ? '' : ` of ${filter.part}`} that are used, found none: all are left out: ${causes.join(', ')}`;
   const sections = [...(filter?.split === undefined ? [] : ['data.split']), ...(filter?.where === undefined ? [] : ['data.where'])];
   return userError('data', { where, message, ...(sections.length > 0 && { fix: `look at ${sections.join(' and ')}` }) });
 }

@@ -2,13 +2,16 @@ import { problemLine, quoted, type Problem } from '../../errors.js';
 import type { EncodedField } from '../../features/feature-types.js';
 import { SPLITS, type DataOptions, type Split } from '../options.js';
 import type { BadRow, RejectPolicy } from '../rows/rejects.js';
+import type { StreamedRows } from '../encoding/stream-rows.js';
 import { encodedFormat, type EncodedFormat, type RowFormat } from '../rows/row-format.js';
 import type { LeftOut } from '../rows/row-rule.js';
+import type { Fitted } from '../../features/feature-types.js';
 import type { Access } from '../sources/source.js';
 import { openData, type OpenedData } from '../sources/splits.js';
 import { oneClassNotice } from '../batches/one-class.js';
 import { driftOf } from './drift.js';
 import { aucOfRates, LEAK_AUC } from './leak.js';
+import type { Tally } from './tally.js';
 import { vectorDrift } from './vector-tally.js';
 import { classifications, createSplitCounter, taskSums, type SplitCounts } from './split-counts.js';
 
@@ -37,14 +40,19 @@ export interface SplitDescription {
 export interface FieldDescription {
   readonly name: string;
   readonly kind: 'id' | 'number' | 'bag' | 'vector';
-  /** Different values on train; of numbers, different bins. Missing for vectors. */
+  /** Different values on train as the model gets them: ids, items of bags, or numbers. Missing for vectors. */
   readonly values?: number;
+  /** Whether a number has more values than are counted. */
+  readonly hasMoreValues?: true;
   /** Of vectors, as the model gets them: the numbers of each, their mean by split, and the mean of their Euclidean lengths. */
   readonly vectors?: { readonly length: number; readonly mean: BySplit; readonly norm: BySplit };
   readonly blanks: BySplit;
   /** Ids, or items of bags, that are the unknown. */
   readonly unknown: BySplit;
-  /** The population stability index against train; of vectors, the mean of those of their places, or of 16 of them. */
+  /**
+   * The population stability index against train; of vectors, the mean of those of their places, or of 16 of them. Missing for a part of a date that a
+   * split does not have all values of, such as a weekday in a split of one day.
+   */
   readonly drift: BySplit;
   /** By classification: the AUC of the rates of its values alone. */
   readonly auc: Readonly<Record<string, number>>;
@@ -63,23 +71,44 @@ const MAX_TOLD = 5;
  * @throws UserError (data) for files that cannot be read; bad rows are counted
  */
 export async function describeData(data: DataOptions, format: RowFormat, access: Access): Promise<DataDescription> {
-  return describeSources(await openData(data, format), format, access);
+  return (await describeSources(await openData(data, format), format, access)).description;
 }
 
-/** Describes the rows of sources that were opened. */
-export async function describeSources(sources: OpenedData, format: RowFormat, access: Access): Promise<DataDescription> {
+/** How the rows of opened sources are described. */
+export interface DescribeOptions extends Access {
+  /** Is told every invalid row, besides being counted. */
+  readonly policy?: RejectPolicy;
+  /** Changes what was learned on the training set. */
+  readonly grow?: (learned: Fitted) => Fitted;
+  /** Sees the rows of each split as they pass. */
+  readonly see?: (split: Split, rows: StreamedRows) => void;
+}
+
+/** The description of some rows, and the format that they were encoded by. */
+export interface DescribedRows {
+  readonly description: DataDescription;
+  readonly encoded: EncodedFormat;
+}
+
+/**
+ * Describes the rows of sources that were opened.
+ * @throws UserError (data) as reading them does
+ */
+export async function describeSources(sources: OpenedData, format: RowFormat, { policy: told, grow = (learned) => learned, see, ...access }: DescribeOptions): Promise<DescribedRows> {
   const badRows: Problem[] = [];
-  const policy = countingPolicy();
-  const encoded = encodedFormat(format, await sources.train.fit(format, { ...access, policy }));
+  const encoded = encodedFormat(format, grow(await sources.train.fit(format, { ...access, policy: countingPolicy(told) })));
   const columns = [...new Set(encoded.fields.flatMap((field) => field.columns))];
   const splits: SplitDescription[] = [];
   const counts = new Map<Split, SplitCounts>();
   for (const split of SPLITS) {
     const source = sources[split];
     if (source === undefined) continue;
-    const own = countingPolicy();
+    const own = countingPolicy(told);
     const counter = createSplitCounter(encoded, columns);
-    const leftOut = await source.stream(encoded, columns, { ...access, policy: own }, (rows) => Promise.resolve(counter.add(rows)));
+    const leftOut = await source.stream(encoded, columns, { ...access, policy: own }, (rows) => {
+      see?.(split, rows);
+      return Promise.resolve(counter.add(rows));
+    });
     counts.set(split, counter.counts);
     splits.push(describeSplit(split, counter.counts, own.count, leftOut));
     for (const { path, line, column, value, expected, cure } of own.first) {
@@ -88,7 +117,8 @@ export async function describeSources(sources: OpenedData, format: RowFormat, ac
     }
   }
   const fields = encoded.fields.map((field): FieldDescription => (field.vectorRule === undefined ? describeField(field, counts, encoded) : describeVectors(field.name, field.columns, field.vectorRule.length, counts)));
-  return { splits, fields, badRows, warnings: [...badRows.map(problemLine), ...oneClassTasks(splits, encoded), ...fields.flatMap(warningsOf)] };
+  const warnings = [...badRows.map(problemLine), ...oneClassTasks(splits, encoded), ...fields.flatMap(warningsOf)];
+  return { description: { splits, fields, badRows, warnings }, encoded };
 }
 
 /** What is told of classifications that have one class on train. */
@@ -110,7 +140,7 @@ function describeSplit(split: Split, { rows, tasks }: SplitCounts, badRows: numb
   };
 }
 
-function describeField({ name, kind, columns, direct }: EncodedField, counts: ReadonlyMap<Split, SplitCounts>, format: EncodedFormat): FieldDescription {
+function describeField({ name, kind, columns, direct, rule }: EncodedField, counts: ReadonlyMap<Split, SplitCounts>, format: EncodedFormat): FieldDescription {
   const tallyOf = (split: Split) => counts.get(split)?.tallies.get(name);
   const train = tallyOf('train')!;
   const held = tallyOf('valid') ?? tallyOf('test');
@@ -121,13 +151,26 @@ function describeField({ name, kind, columns, direct }: EncodedField, counts: Re
   return {
     name,
     kind,
-    values: train.keys.length,
+    ...countValues(name, train, counts.get('train')!),
     blanks: blanksOf(name, columns, counts),
     // A cell that is an id already may be a 0 with a meaning of its own.
     unknown: kind === 'number' || direct?.cell === 'id' ? {} : bySplit(counts, (split) => (tallyOf(split)!.total === 0 ? undefined : tallyOf(split)!.count(0) / tallyOf(split)!.total)),
-    drift: bySplit(counts, (split) => (split === 'train' ? undefined : driftOf(train, tallyOf(split)!))),
+    drift: bySplit(counts, (split) => (split === 'train' || !isComparable(train, tallyOf(split)!, rule) ? undefined : driftOf(train, tallyOf(split)!))),
     auc: Object.fromEntries(aucs),
   };
+}
+
+/** The values of a field on train. */
+function countValues(name: string, train: Tally, { numbers }: SplitCounts): Pick<FieldDescription, 'values' | 'hasMoreValues'> {
+  const distinct = numbers.get(name);
+  // A number between the rows of a table is counted by these.
+  if (distinct === undefined || distinct.count === 0) return { values: train.keys.length };
+  return { values: distinct.count, ...(distinct.hasMore && { hasMoreValues: true }) };
+}
+
+/** Whether the values of a split can drift: weekdays, days and months of a shorter split differ from those of train by themselves. */
+function isComparable(train: Tally, other: Tally, rule: EncodedField['rule']): boolean {
+  return rule?.kind !== 'time' || train.keys.every((key) => key === 0 || other.count(key) > 0);
 }
 
 function describeVectors(name: string, columns: readonly string[], length: number, counts: ReadonlyMap<Split, SplitCounts>): FieldDescription {
@@ -168,17 +211,19 @@ function warningsOf({ name, auc, drift, unknown, values }: FieldDescription): re
   ];
 }
 
-/** Bad rows are counted, and the first of them kept. */
-function countingPolicy(): RejectPolicy & { readonly first: readonly BadRow[] } {
+/** Bad rows are counted, and the first of them kept; another policy is told all of them. */
+function countingPolicy(told: RejectPolicy | undefined): RejectPolicy & { readonly first: readonly BadRow[] } {
   const first: BadRow[] = [];
   let count = 0;
   return {
     first,
+    ...(told?.reasons !== undefined && { reasons: told.reasons }),
     get count() {
       return count;
     },
     reject(row) {
       if (++count <= MAX_TOLD) first.push(row);
+      told?.reject(row);
     },
   };
 }

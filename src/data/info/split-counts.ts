@@ -5,6 +5,7 @@ import type { Field } from '../../features/feature.js';
 import type { EncodedFormat } from '../rows/row-format.js';
 import { taskColumns, type Task } from '../../tasks.js';
 import type { LabelSums } from './leak.js';
+import { createDistinctNumbers, type DistinctNumbers } from './distinct-numbers.js';
 import { createTally, type Tally } from './tally.js';
 import { createVectorTally, type VectorTally } from './vector-tally.js';
 
@@ -13,6 +14,8 @@ export interface SplitCounts {
   readonly rows: number;
   /** By field: its ids, the items of its bags, or its numbers in bins; with two sums a classification, `taskSums` says which. */
   readonly tallies: ReadonlyMap<string, Tally>;
+  /** By field of one number a row: its different numbers, as the model gets them. */
+  readonly numbers: ReadonlyMap<string, DistinctNumbers>;
   /** By field of vectors. */
   readonly vectors: ReadonlyMap<string, VectorTally>;
   /** By field of one column: rows with nothing in it, or a word for that. */
@@ -79,6 +82,7 @@ export function createSplitCounter(format: EncodedFormat, columns: readonly stri
   const { tasks } = format.spec;
   const { tallies, add: tally } = createFieldTallies(format);
   const vectors = new Map(format.fields.flatMap(({ name, vectorRule }) => (vectorRule === undefined ? [] : [[name, createVectorTally(vectorRule.length)] as const])));
+  const distinct = new Map(format.fields.flatMap(({ name, kind }) => (kind === 'number' ? [[name, createDistinctNumbers()] as const] : [])));
   const blanks = new Map<string, number>();
   const cellReaders = format.fields.filter((field) => field.columns.length === 1).map(({ name, columns: [own], cells, kind }) => ({ name, column: columns.indexOf(own!), isBlank: blankTest(kind, cleanOf(cells ?? {})) }));
   const taskCounts = new Map(tasks.map((task) => [task.name, { ...taskColumns(task, tasks), rows: 0, sum: 0 }]));
@@ -89,6 +93,7 @@ export function createSplitCounter(format: EncodedFormat, columns: readonly stri
         return rows;
       },
       tallies,
+      numbers: distinct,
       vectors,
       blanks,
       tasks: taskCounts,
@@ -98,6 +103,7 @@ export function createSplitCounter(format: EncodedFormat, columns: readonly stri
       for (const counts of taskCounts.values()) countTask(batch, counts);
       for (const { name, column, isBlank } of cellReaders) blanks.set(name, (blanks.get(name) ?? 0) + countBlanks(kept[column]!, skipped, isBlank));
       for (const [name, own] of vectors) own.add(column(batch.vectors!, name), batch.rows);
+      for (const [name, seen] of distinct) seen.add(batch.numbers.get(name), batch.rows);
       tally(batch);
     },
   };

@@ -131,7 +131,7 @@ export async function openCellSource(files: readonly DataFile[], columns: readon
           const locals: Shards[] = [];
           for (const part of parts) locals.push(await localOf(part, trained, reading));
           const paths = files.map((file) => file.path);
-          return fitLocalRows(locals, trained, paths, (share, file) => onShare(share, paths[file]!));
+          return fitLocalRows(locals, trained, paths, (share, file) => onShare(share, paths[file]!), reading.policy.reasons);
         };
         const learned = await (keepsLocal(format, reading) ? fromLocalRows(fromLocal, fromFiles) : fromFiles());
         const read = await ofEach((part) => contentOf(part, reading));
@@ -169,7 +169,7 @@ export async function openCellSource(files: readonly DataFile[], columns: readon
       });
       await tidyWritten(first.cacheOf(reading));
       const shards = joinedShards(all);
-      if (shards.manifest.rows === 0) throw noRows(files.map((file) => file.path), leftOutOf(shards.manifest), format.spec.filter);
+      if (shards.manifest.rows === 0) throw noRows(files.map((file) => file.path), leftOutOf(shards.manifest), format.spec.filter, reading.policy.reasons);
       return shardDataset(shards, asStored(blockColumns(format)), { idCounts: idCountsOf(shards.manifest), lossKeys: format.spec.lossKeys, threads: reading.threads, onNotice: reading.onNotice });
     },
 

@@ -27,6 +27,17 @@ export function buildEncoding(spec: EncodingSpec, field: string): Encoding {
   return { ...encodings.build(spec, field), encodedAs: inWords(byField), meaning: inWords([...byField, ...(encodings.partOf(spec).whileLearning ?? [])]) };
 }
 
+/**
+ * What of an encoding a field has that looks into the table of another: all but the options by field, which are its owner's.
+ * @param raw as in the YAML, before it is parsed
+ */
+export function sharedEncoding(raw: unknown): unknown {
+  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) return raw;
+  const name = 'name' in raw ? raw.name : all.ids.name;
+  const byField: readonly string[] = encodings.parts.find((part) => part.name === name)?.byField ?? [];
+  return Object.fromEntries(Object.entries(raw).filter(([option]) => !byField.includes(option)));
+}
+
 function byFieldOf(spec: EncodingSpec): readonly string[] {
   return encodings.partOf(spec).byField ?? [];
 }

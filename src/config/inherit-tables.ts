@@ -1,0 +1,66 @@
+import { sharedEncoding } from '../features/encodings/encodings.js';
+import { featureTypes } from '../features/feature-types.js';
+
+/** What a field has of the field whose table it looks into, if it does not say it. */
+const INHERITED = ['width', 'encoding', 'missing'] as const;
+
+type RawMap = Readonly<Record<string, unknown>>;
+
+/** A field as the YAML says it: its name, its own options, and those of its group. */
+interface RawField {
+  readonly name: string;
+  readonly own: RawMap;
+  readonly group: RawMap;
+}
+
+/**
+ * Fills in the width, the encoding and `missing` of fields that look into the table of another field and do not say them, so that the parsed config
+ * says all of it.
+ * @param raw config before it is parsed; what has another form is left to the schema
+ */
+export function inheritTables(raw: object): object {
+  const { features } = raw as RawMap;
+  if (!isMap(features)) return raw;
+  const fields = new Map(Object.values(features).flatMap(fieldsOf).map((field) => [field.name, field]));
+  const filled = Object.entries(features).map(([name, group]) => [name, isMap(group) ? filledGroup(group, fields) : group]);
+  return { ...raw, features: Object.fromEntries(filled) as unknown };
+}
+
+function filledGroup(group: RawMap, all: ReadonlyMap<string, RawField>): RawMap {
+  const own = fieldsOf(group);
+  const options = featureTypes.parts.find(({ name }) => name === group['type'])?.options() ?? {};
+  if (!('table' in options)) return group;
+  const inherited = own.map((field) => inheritedBy(field, all, Object.keys(options)));
+  const [first, ...others] = inherited;
+  if (inherited.every((each) => Object.keys(each).length === 0)) return group;
+  if (others.every((each) => JSON.stringify(each) === JSON.stringify(first))) return { ...group, ...first };
+  const fields = (group['fields'] as readonly unknown[]).map((entry, i) => (Object.keys(inherited[i]!).length === 0 ? entry : { name: own[i]!.name, ...own[i]!.own, ...inherited[i] }));
+  return { ...group, fields };
+}
+
+function inheritedBy({ name, own, group }: RawField, all: ReadonlyMap<string, RawField>, options: readonly string[]): RawMap {
+  const said = own['table'] ?? group['table'];
+  const table = isMap(said) ? said[name] : said;
+  const owner = isName(table) && String(table) !== name ? all.get(String(table)) : undefined;
+  if (owner === undefined) return {};
+  const missing = INHERITED.filter((key) => options.includes(key) && own[key] === undefined && group[key] === undefined);
+  const values = missing.map((key) => {
+    const value = owner.own[key] ?? owner.group[key];
+    return [key, key === 'encoding' ? sharedEncoding(value) : value] as const;
+  });
+  return Object.fromEntries(values.filter(([, value]) => value !== undefined));
+}
+
+/** The fields of a group, one for each entry of its list. */
+function fieldsOf(group: unknown): readonly RawField[] {
+  const list = isMap(group) ? group['fields'] : undefined;
+  if (!isMap(group) || !Array.isArray(list)) return [];
+  return list.map((entry: unknown) => {
+    const own = isMap(entry) ? entry : {};
+    const name = isMap(entry) ? entry['name'] : entry;
+    return { name: isName(name) ? String(name) : '', own, group };
+  });
+}
+
+const isName = (value: unknown): value is string | number => typeof value === 'string' || typeof value === 'number';
+const isMap = (value: unknown): value is RawMap => typeof value === 'object' && value !== null && !Array.isArray(value);
