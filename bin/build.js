@@ -11,12 +11,15 @@ import { writeKernelSignatures } from './kernel-signatures.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const out = process.argv[2] ?? 'dist';
+/** Shows what the build is at; stdout may be read by another program. */
+const begin = (step) => process.stderr.write(`mtl: building ${step} …\n`);
 const run = (script, ...args) => execFileSync(process.execPath, [script, ...args], { cwd: root, stdio: 'inherit' });
 
 writeKernelSignatures();
 // What is in C is built where it runs.
 cpSync(join(root, 'src', 'kernels', 'native'), resolve(root, out, 'native'), { recursive: true });
 cpSync(join(root, 'src', 'cluster', 'native'), resolve(root, out, 'cluster', 'native'), { recursive: true });
+begin('TypeScript');
 run('node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', out);
 const flags = ['-O3', '--noAssert', '--runtime', 'stub', '--importMemory'];
 const shared = ['--sharedMemory', '--maximumMemory', '65536'];
@@ -35,13 +38,17 @@ for (const [name, source, ...options] of [
   if (existsSync(last) && modifiedMs(last) > kernelsMs) {
     // Compiling them takes as long as all the rest: the last build's serve where no kernel is newer.
     if (built !== last) cpSync(last, built, { preserveTimestamps: true });
-  } else run('node_modules/assemblyscript/bin/asc.js', `src/kernels/${source}`, ...flags, ...options, '-o', built);
+  } else {
+    begin(`WebAssembly: ${name}`);
+    run('node_modules/assemblyscript/bin/asc.js', `src/kernels/${source}`, ...flags, ...options, '-o', built);
+  }
 }
 // What editors complete configs by. Outside this folder, what the config's own code stands on would not be found.
 if (resolve(root, out).startsWith(resolve(root))) {
   const { jsonSchema } = await import(pathToFileURL(resolve(root, out, 'config', 'json-schema.js')).href);
   writeFileSync(resolve(root, out, 'config.schema.json'), `${JSON.stringify(jsonSchema())}\n`);
 }
+begin('bundles');
 await bundle(resolve(root, out));
 // By its time, setup.js sees whether a source is newer.
 writeFileSync(resolve(root, out, '.built'), '');

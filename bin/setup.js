@@ -49,6 +49,7 @@ function fetchCuda() {
 /** Builds the kernels in C, which are as good as WebAssembly's and faster; without a compiler, nothing is missing. */
 async function buildNative() {
   const { buildAddon } = await import(pathToFileURL(at('dist', 'engines', 'simd', 'native', 'build.js')).href);
+  process.stderr.write('mtl: building native kernels …\n');
   const begin = performance.now();
   const built = buildAddon({ isInsistent: true });
   if ('reason' in built) process.stderr.write(`mtl: no native kernels (${built.reason}): WebAssembly's do it all, with the same results\n`);
@@ -68,7 +69,7 @@ async function main() {
       // Built aside and then renamed: a command that starts meanwhile finds the old build or the new one, whole.
       const [fresh, old] = [`.dist-${process.pid}`, `.dist-${process.pid}-old`];
       try {
-        run('npm', ['run', '--silent', 'build', '--', fresh], 'building');
+        run('npm', ['run', '--silent', 'build', '--', fresh], 'building, which takes about a minute');
         if (existsSync(at('dist'))) renameSync(at('dist'), at(old));
         renameSync(at(fresh), at('dist'));
         await buildNative();

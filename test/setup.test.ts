@@ -43,6 +43,10 @@ describe.runIf(process.platform === 'linux')('what a clone installs', () => {
     expect(setUp({ hasDriver: false })).toEqual({ calls: [CI, BUILD], status: 0, said: expect.not.stringContaining('CUDA') as string });
   });
 
+  it('reports what it does and how long that takes, on stderr alone', () => {
+    expect(setUp({ hasDriver: false }).said.split('\n')).toEqual(['mtl: installing what it needs …', 'mtl: building, which takes about a minute …', 'mtl: building native kernels …', '']);
+  });
+
   it('fetches it where there is one, and says so', () => {
     expect(setUp({ hasDriver: true })).toEqual({ calls: [CI, `rebuild ${CUDA_PACKAGE} --foreground-scripts`, BUILD], status: 0, said: expect.stringContaining("there is NVIDIA's driver: fetching TensorFlow for CUDA 11") as string });
   });

@@ -12,6 +12,7 @@ import { openPeers } from '../cluster/open-peers.js';
 import { train } from '../train.js';
 import type { TrainStart } from '../training/observer.js';
 import { count, milestoneLines, reportTable, shareLine, startLines, stepLine } from './format.js';
+import { nextCommands } from './next-commands.js';
 import { createOutput, type LogLevel } from './output.js';
 import { untilStopped } from './signals.js';
 
@@ -69,6 +70,7 @@ export async function runTrain({ config, set, device, threads, name, runDir, res
     }
     screen.print(`run folder ${run}`);
     if (report && peers.rank === 0) await draw(run, loaded!.experiment, screen.print, notice);
+    if (!json) screen.print(nextCommands(run, loaded!.experiment.data));
     result(trained);
     return EXIT_CODES.done;
   });

@@ -29,7 +29,7 @@ describe('mtl train', () => {
     const cwd = scratchFolder();
     const { code, stdout, stderr } = await mtl(cwd, ['train', config, ...small(), '--set', 'training.epochs=2']);
     expect([code, stderr]).toEqual([0, '']);
-    expect(stdout).toMatch(/run {5}runs\/esmm\/001\n(.|\n)*epoch 1\/2(.|\n)*epoch 2\/2(.|\n)*test, with the weights of epoch \d(.|\n)*ctcvr(.|\n)*run folder runs\/esmm\/001\nreport runs\/esmm\/001\/report\.html\n$/);
+    expect(stdout).toMatch(/run {5}runs\/esmm\/001\n(.|\n)*epoch 1\/2(.|\n)*epoch 2\/2(.|\n)*test, with the weights of epoch \d(.|\n)*ctcvr(.|\n)*run folder runs\/esmm\/001\nreport runs\/esmm\/001\/report\.html\nnext:\n {2}npx mtl predict runs\/esmm\/001 --data \S+ --out predictions\.csv\n {2}npx mtl serve runs\/esmm\/001\n {2}npx mtl runs\n$/);
 
     const run = join(cwd, 'runs', 'latest');
     expect(readdirSync(run).sort()).toEqual(['checkpoints', 'config.resolved.yaml', 'config.source.yaml', 'data.json', 'environment.json', 'events.out.tfevents.0.mtl', 'log.jsonl', 'metrics.jsonl', 'overrides.txt', 'report.html', 'results.csv', 'scores.json', 'summary.json']);
