@@ -5,7 +5,7 @@ import { BUG } from './answer-bundle.js';
 import { createUnpacker } from './body.js';
 import { createHttpServer, JSON_TYPE, type HttpReply, type Route, type RoutedRequest } from './http-server.js';
 import type { Answered, BodyKind, BodyLimits, Form, ModelFacts } from './messages.js';
-import { modelMetadata, serverMetadata } from './metadata.js';
+import { indexEntry, modelConfig, modelMetadata, modelStatistics, serverMetadata } from './metadata.js';
 import type { ServeMetrics } from './metrics.js';
 import { asRefusal, refusal, Refusal, refusedAnswer } from './refusal.js';
 import type { ServedModels } from './served-models.js';
@@ -37,7 +37,7 @@ export function createApp(options: AppOptions): Server {
   const { limits, timeoutMs, token, isDraining, onBug } = options;
   const isAllowed = token === undefined ? () => true : holdsToken(token);
   return createHttpServer({
-    routes: [...probeRoutes(options), ...factRoutes(options), ...predictRoutes(options)],
+    routes: [...probeRoutes(options), ...tritonRoutes(options), ...factRoutes(options), ...predictRoutes(options)],
     maxBytes: limits.bytes,
     timeoutMs,
     isDraining,
@@ -65,12 +65,10 @@ function probeRoutes({ models, isDraining }: AppOptions): readonly Route[] {
 
 /** Routes that describe the server and its models. */
 function factRoutes({ models, metrics, isDraining }: AppOptions): readonly Route[] {
-  const get = (path: string, handle: (facts: ModelFacts) => object): readonly Route[] =>
-    [path, path.replace(':model', ':model/versions/:version')].map((each) => ({ method: 'GET', path: each, handle: ({ params }) => jsonReply(handle(models.pool(params['model'], params['version']).facts)) }));
   return [
     { method: 'GET', path: '/metrics', handle: async () => ({ status: 200, headers: { 'content-type': metrics.contentType }, body: await metrics.text() }) },
     { method: 'GET', path: '/v2', handle: () => jsonReply(serverMetadata()) },
-    ...get('/v2/models/:model', modelMetadata),
+    ...modelRoutes('/v2/models/:model', models, modelMetadata),
     ...['/v2/models/:model/ready', '/v2/models/:model/versions/:version/ready'].map((path): Route => ({
       method: 'GET',
       path,
@@ -81,6 +79,23 @@ function factRoutes({ models, metrics, isDraining }: AppOptions): readonly Route
       },
     })),
   ];
+}
+
+/** Routes of Triton's extensions of the protocol. */
+function tritonRoutes({ models, metrics, isDraining }: AppOptions): readonly Route[] {
+  const statisticsOf = (facts: ModelFacts): object => modelStatistics(facts, metrics.statisticsOf(facts.name));
+  const pools = () => models.names.map((name) => models.pool(name));
+  return [
+    { method: 'GET', path: '/v2/models/stats', handle: () => jsonReply({ model_stats: pools().map(({ facts }) => statisticsOf(facts)) }) },
+    ...modelRoutes('/v2/models/:model/stats', models, (facts) => ({ model_stats: [statisticsOf(facts)] })),
+    ...modelRoutes('/v2/models/:model/config', models, modelConfig),
+    { method: 'POST', path: '/v2/repository/index', handle: () => jsonReply(pools().map(({ facts, isReady }) => indexEntry(facts, isReady && !isDraining()))) },
+  ];
+}
+
+/** A route that describes a model, and the same with a version in its path. */
+function modelRoutes(path: string, models: ServedModels, handle: (facts: ModelFacts) => object): readonly Route[] {
+  return [path, path.replace(':model', ':model/versions/:version')].map((each) => ({ method: 'GET', path: each, handle: ({ params }) => jsonReply(handle(models.pool(params['model'], params['version']).facts)) }));
 }
 
 function predictRoutes({ models, metrics, limits, onBug }: AppOptions): readonly Route[] {

@@ -100,15 +100,23 @@ function isDeeper(json: Uint8Array, limit: number): boolean {
 }
 
 /**
- * An object whose keys are all known.
+ * Checks that a value is an object.
  * @throws Refusal
  */
-export function asObject(value: unknown, where: string, keys: readonly string[], hint: (key: string) => string | undefined): Readonly<Record<string, unknown>> {
+export function asObject(value: unknown, where: string): Readonly<Record<string, unknown>> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refusal(400, { where, message: `expected an object, found ${quoted(value)}` });
+  return value as Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Checks that all keys of an object are known.
+ * @throws Refusal
+ */
+export function withKeys<Of extends object>(value: Of, where: string, keys: readonly string[], hint: (key: string) => string | undefined): Of {
   for (const key of Object.keys(value)) {
     if (keys.includes(key)) continue;
     const fix = hint(key);
     throw refusal(400, { where, key, message: `unknown key; expected ${keys.join(', ')}`, ...(fix !== undefined && { fix }) });
   }
-  return value as Readonly<Record<string, unknown>>;
+  return value;
 }

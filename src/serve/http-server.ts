@@ -48,7 +48,8 @@ export interface HttpOptions {
   onError(error: unknown): HttpReply;
 }
 
-export const JSON_TYPE = 'application/json; charset=utf-8';
+/** Without a charset, which JSON does not have: KServe's SDK reads the reason of an error only from this very type. */
+export const JSON_TYPE = 'application/json';
 /** Longer than the 60 s after which common load balancers close an idle connection. */
 const KEEP_ALIVE_MS = 72_000;
 

@@ -78,6 +78,16 @@ export interface ModelFacts {
   readonly outputs: readonly string[];
 }
 
+/** Requests that a model answered since the server started. */
+export interface ModelStatistics {
+  readonly rows: number;
+  readonly bundles: number;
+  /** Time of the last answer with predictions, in milliseconds since the epoch; 0 for none. */
+  readonly lastMs: number;
+  readonly success: { readonly count: number; readonly seconds: number };
+  readonly fail: { readonly count: number; readonly seconds: number };
+}
+
 /** Puts bodies one behind the other, into memory that can move to another thread. */
 export function bundleOf(requests: readonly { readonly body: Uint8Array; readonly kind: BodyKind }[]): Bundle {
   const bytes = new Uint8Array(requests.reduce((sum, { body }) => sum + body.length, 0));

@@ -1,6 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { wallClockMs } from '../clock.js';
 import type { CountsByColumn } from '../data/rows/observe-cells.js';
-import type { ModelFacts } from './messages.js';
+import type { ModelFacts, ModelStatistics } from './messages.js';
 
 /** What a server counts. */
 export interface ServeMetrics {
@@ -8,10 +9,14 @@ export interface ServeMetrics {
   countRequest(model: string, status: number, seconds: number): void;
   /** Counts requests that went to a thread together, their rows, and their null and out-of-vocabulary values. */
   countBundle(facts: ModelFacts, requests: number, rows: number, counts: CountsByColumn): void;
+  /** The same numbers for Triton's clients. */
+  statisticsOf(model: string): ModelStatistics;
   readonly contentType: string;
   /** All of it in Prometheus' words. */
   text(): Promise<string>;
 }
+
+type Writable<Of> = { -readonly [Key in keyof Of]: Of[Key] extends object ? Writable<Of[Key]> : Of[Key] };
 
 /** From half a millisecond to ten seconds. */
 const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -51,20 +56,35 @@ export function createMetrics(facts: () => readonly ModelFacts[]): ServeMetrics 
     },
   });
   collectDefaultMetrics({ register });
+  const statistics = new Map<string, Writable<ModelStatistics>>();
+  const statisticsOf = (model: string): Writable<ModelStatistics> => {
+    const found = statistics.get(model) ?? { rows: 0, bundles: 0, lastMs: 0, success: { count: 0, seconds: 0 }, fail: { count: 0, seconds: 0 } };
+    statistics.set(model, found);
+    return found;
+  };
   return {
     countRequest(model, status, elapsed) {
       requests.inc({ model, status });
       seconds.observe({ model }, elapsed);
+      const own = statisticsOf(model);
+      const outcome = status < 400 ? own.success : own.fail;
+      outcome.count++;
+      outcome.seconds += elapsed;
+      if (status < 400) own.lastMs = wallClockMs();
     },
     countBundle({ name: model }, numRequests, numRows, counts) {
       rows.inc({ model }, numRows);
       bundleRequests.observe({ model }, numRequests);
       bundleRows.observe({ model }, numRows);
+      const own = statisticsOf(model);
+      own.rows += numRows;
+      if (numRows > 0) own.bundles++;
       for (const [column, count] of Object.entries(counts)) {
         if (count.nulls > 0) nulls.inc({ model, column }, count.nulls);
         if (count.oov > 0) oov.inc({ model, column }, count.oov);
       }
     },
+    statisticsOf,
     contentType: register.contentType,
     text() {
       facts().forEach(beginColumns);

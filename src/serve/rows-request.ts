@@ -1,7 +1,7 @@
 import { shortestDecimal } from '../data/files/parquet/number-text.js';
 import { rowsOfObjects, type Row } from '../data/rows/object-rows.js';
 import { didYouMean, quoted, type Problem } from '../errors.js';
-import { asObject, parseJsonBody, tooManyRows } from './body.js';
+import { asObject, parseJsonBody, tooManyRows, withKeys } from './body.js';
 import { refuseBadInput, type GivenRequest } from './given-request.js';
 import type { BodyKind, BodyLimits, ModelFacts } from './messages.js';
 import { refusal } from './refusal.js';
@@ -16,7 +16,7 @@ const KEYS = ['rows'];
 export function readRowsRequest(body: Uint8Array, { onBadRow, onMissing }: BodyKind, { name, version }: ModelFacts, limits: BodyLimits): GivenRequest {
   const parsed = parseJsonBody(body);
   if (Array.isArray(parsed)) throw refusal(400, { where: 'body', message: 'expected an object, found a list', fix: 'write {"rows": […]} around it' });
-  const { rows } = asObject(parsed, 'body', KEYS, (key) => didYouMean(key, KEYS) ?? 'write rows as {"rows": [{"column": cell, …}, …]}');
+  const { rows } = withKeys(asObject(parsed, 'body'), 'body', KEYS, (key) => didYouMean(key, KEYS) ?? 'write rows as {"rows": [{"column": cell, …}, …]}');
   if (!Array.isArray(rows)) throw refusal(400, { where: 'rows', message: `expected a list of objects with a cell a column, found ${quoted(rows)}` });
   if (rows.length > limits.rows) throw tooManyRows(rows.length, limits.rows);
   return {

@@ -3,7 +3,7 @@ import { shortestDecimal } from '../data/files/parquet/number-text.js';
 import { rowsOfColumns } from '../data/rows/object-rows.js';
 import { didYouMean, problemLine, quoted, type Problem } from '../errors.js';
 import type { Predictions } from '../load-model.js';
-import { asObject, parseJsonBody, tooManyRows } from './body.js';
+import { asObject, parseJsonBody, tooManyRows, withKeys } from './body.js';
 import { refuseBadInput, type GivenRequest } from './given-request.js';
 import type { Answered, BodyKind, BodyLimits, ModelFacts } from './messages.js';
 import { refusal } from './refusal.js';
@@ -12,8 +12,11 @@ import { binaryCells, DATATYPES, jsonCells, textCells } from './tensor-data.js';
 // The inference request of the Open Inference Protocol v2 (https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol),
 // with its extension for tensors in binary.
 
-const REQUEST_KEYS = ['id', 'parameters', 'inputs', 'outputs'];
+// KServe's SDK repeats the model's name, which is in the path.
+const REQUEST_KEYS = ['id', 'model_name', 'model_version', 'parameters', 'inputs', 'outputs'];
 const INPUT_KEYS = ['name', 'shape', 'datatype', 'parameters', 'data'];
+/** The parameter that asks for all outputs in binary. */
+const BINARY_OUTPUT = 'binary_data_output';
 const OUTPUT_KEYS = ['name', 'parameters'];
 
 /** An output that is asked for. */
@@ -31,8 +34,8 @@ export function readTensorsRequest(body: Uint8Array, { jsonBytes = body.length, 
   const request = known(parseJsonBody(body.subarray(0, jsonBytes)), 'body', REQUEST_KEYS);
   const { id } = request;
   if (id !== undefined && typeof id !== 'string') throw refusal(400, { where: 'id', message: `expected a text, found ${quoted(id)}` });
-  const parameters = known(request['parameters'] ?? {}, 'parameters', ['binary_data_output']);
-  const outputs = askedOutputs(request['outputs'], flag(parameters, 'binary_data_output', 'parameters'), facts.outputs);
+  const parameters = requestParameters(request['parameters'] ?? {});
+  const outputs = askedOutputs(request['outputs'], flag(parameters, BINARY_OUTPUT, 'parameters'), facts.outputs);
   const columns = readInputs(request['inputs'], body.subarray(jsonBytes), facts, limits);
   return {
     rows: rowsOfColumns(columns, onMissing === 'error' ? facts.inputs.map(({ name }) => name) : undefined, 'inputs'),
@@ -41,6 +44,16 @@ export function readTensorsRequest(body: Uint8Array, { jsonBytes = body.length, 
       return answerOf(facts, id, outputs, predictions, bad.flatMap(({ problems }) => problems));
     },
   };
+}
+
+/** Parameters of a request. Clients add their own (`priority`, `timeout`, `sequence_id`, custom ones), which are ignored unless they are near a known one. */
+function requestParameters(value: unknown): Readonly<Record<string, unknown>> {
+  const parameters = asObject(value, 'parameters');
+  for (const key of Object.keys(parameters)) {
+    const fix = key === BINARY_OUTPUT ? undefined : didYouMean(key, [BINARY_OUTPUT]);
+    if (fix !== undefined) throw refusal(400, { where: 'parameters', key, message: 'unknown key', fix });
+  }
+  return parameters;
 }
 
 /** The columns that the inputs are, and the rows of binary ones one behind the other. */
@@ -150,7 +163,7 @@ function answerOf({ name, version }: ModelFacts, id: string | undefined, outputs
 }
 
 function known(value: unknown, where: string, keys: readonly string[]): Readonly<Record<string, unknown>> {
-  return asObject(value, where, keys, (key) => didYouMean(key, keys));
+  return withKeys(asObject(value, where), where, keys, (key) => didYouMean(key, keys));
 }
 
 function flag(parameters: Readonly<Record<string, unknown>>, key: string, where: string, otherwise = false): boolean {

@@ -6,7 +6,7 @@ import { loadModel, type Model } from '../../src/index.js';
 import type { BodyKind, ModelFacts } from '../../src/serve/messages.js';
 import { modelMetadata } from '../../src/serve/metadata.js';
 import { readTensorsRequest } from '../../src/serve/tensors-request.js';
-import { needsPython, pythonAside } from '../support/python.js';
+import { KSERVE_PYTHON, needsKserve, needsPython, pythonAside } from '../support/python.js';
 import { servedWorld, startServer, type InjectedResponse } from '../support/served.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'mtl-infer-'));
@@ -90,7 +90,7 @@ describe('a tensor of vectors', () => {
 
 describe('the Open Inference Protocol', () => {
   it('tells of the server and of a model what clients look for', async () => {
-    expect((await server.app.inject('/v2')).json()).toMatchObject({ name: 'mtl', extensions: ['binary_tensor_data'] });
+    expect((await server.app.inject('/v2')).json()).toMatchObject({ name: 'mtl', extensions: ['binary_tensor_data', 'model_configuration', 'statistics'] });
     const metadata = { name: 'small', versions: ['10'], platform: 'mtl', inputs: says(''), outputs: ['ctr', 'cvr', 'ctcvr'].map((name) => ({ name, datatype: 'FP32', shape: [-1] })) };
     for (const url of ['/v2/models/small', '/v2/models/small/versions/10', '/v2/models/small/']) {
       const { inputs: found, ...rest } = (await server.app.inject(url)).json<{ inputs: { name: string; datatype: string; shape: number[] }[] }>();
@@ -98,6 +98,33 @@ describe('the Open Inference Protocol', () => {
       expect(Object.fromEntries(found.map(({ name, datatype, shape }) => [name, `${datatype} ${shape.join()}`]))).toEqual({ '101': 'INT64 -1', '121': 'INT64 -1', '205': 'BYTES -1', '206': 'BYTES -1', D508: 'FP32 -1', '109_14': 'BYTES -1' });
     }
     for (const url of ['/v2/models/small/ready', '/v2/models/small/versions/10/ready']) expect((await server.app.inject(url)).json()).toEqual({ name: 'small', ready: true });
+  });
+
+  it("takes what clients send beside the tensors, and answers Triton's extensions", async () => {
+    const sent = { id: '1', model_name: 'small', model_version: '10', parameters: { priority: 1, timeout: 5, sequence_id: 3, sequence_start: true, sequence_end: false, trace: 'x' }, inputs: inputs() };
+    const response = await infer(sent);
+    expect([response.statusCode, response.headers['content-type']]).toEqual([200, 'application/json']);
+    expect(spaces(response.json<Answer>())).toEqual(expected());
+
+    for (const url of ['/v2/models/small/config', '/v2/models/small/versions/10/config']) {
+      const config = (await server.app.inject(url)).json<{ input: object[]; output: object[] }>();
+      expect(config).toMatchObject({ name: 'small', max_batch_size: 0, output: ['ctr', 'cvr', 'ctcvr'].map((name) => ({ name, data_type: 'TYPE_FP32', dims: [-1] })) });
+      expect(config.input).toContainEqual({ name: '205', data_type: 'TYPE_STRING', dims: [-1] });
+    }
+    expect((await server.app.inject({ method: 'POST', url: '/v2/repository/index', payload: '' })).json()).toEqual([{ name: 'small', version: '10', state: 'READY', reason: '' }]);
+
+    interface Statistics { readonly model_stats: [{ readonly inference_count: number; readonly execution_count: number; readonly last_inference: number; readonly inference_stats: { readonly success: { readonly count: number; readonly ns: number }; readonly fail: { readonly count: number } } }] }
+    const statistics = async (url: string): Promise<Statistics['model_stats'][0]> => (await server.app.inject(url)).json<Statistics>().model_stats[0];
+    const before = await statistics('/v2/models/stats');
+    await infer({ inputs: inputs() });
+    await infer({});
+    for (const url of ['/v2/models/stats', '/v2/models/small/stats', '/v2/models/small/versions/10/stats']) {
+      const after = await statistics(url);
+      expect([after.inference_count - before.inference_count, after.execution_count - before.execution_count]).toEqual([5, 1]);
+      expect([after.inference_stats.success.count - before.inference_stats.success.count, after.inference_stats.fail.count - before.inference_stats.fail.count]).toEqual([1, 1]);
+      expect(after.inference_stats.success.ns).toBeGreaterThan(before.inference_stats.success.ns);
+      expect(after.last_inference).toBeGreaterThan(1e12);
+    }
   });
 
   it('predicts tensors as rows are predicted, to the last bit', async () => {
@@ -187,6 +214,8 @@ describe('the Open Inference Protocol', () => {
     ['columns that are not there', () => ({ inputs: inputs().slice(0, -2) }), 'inputs: column "D508": is missing; add it, as null if its value is missing, or set onMissing to oov\ninputs: column "109_14": is missing'],
     ['an output that is none', () => ({ inputs: inputs(), outputs: [{ name: 'cvt' }] }), `outputs[0].name: expected ctr, cvr, ctcvr, found "cvt"; did you mean 'cvr'?`],
     ['a parameter that nothing takes', () => ({ inputs: inputs(), outputs: [{ name: 'cvr', parameters: { classification: 2 } }] }), 'outputs[0].parameters: classification: unknown key; expected binary_data'],
+    ['a parameter that is misspelt', () => ({ inputs: inputs(), parameters: { binary_data_outputs: true } }), "parameters: binary_data_outputs: unknown key; did you mean 'binary_data_output'?"],
+    ['a key that is misspelt', () => ({ inputs: inputs(), output: [] }), "body: output: unknown key; expected id, model_name, model_version, parameters, inputs, outputs; did you mean 'outputs'?"],
     ['a flag that is a text', () => ({ inputs: inputs(), parameters: { binary_data_output: 'true' } }), 'parameters: binary_data_output: expected true or false, found "true"'],
     ['an id that is a number', () => ({ id: 7, inputs: inputs() }), 'id: expected a text, found 7'],
     ['a bag that is no JSON', () => ({ inputs: changed('109_14', { parameters: { content_type: 'json' }, data: ['[', '[]', '[]', '[]', '[]'] }) }), 'inputs[5] ("109_14").data[0]: expected a list of items as JSON, found "["'],
@@ -225,6 +254,10 @@ client = triton.InferenceServerClient(sys.argv[1])
 rows = json.loads(sys.argv[2])
 assert client.is_server_live() and client.is_server_ready() and client.is_model_ready('small') and client.is_model_ready('small', '10')
 assert client.get_server_metadata()['name'] == 'mtl'
+config = client.get_model_config('small')
+assert [(each['name'], each['data_type']) for each in config['output']] == [('ctr', 'TYPE_FP32'), ('cvr', 'TYPE_FP32'), ('ctcvr', 'TYPE_FP32')], config
+assert [each['state'] for each in client.get_model_repository_index()] == ['READY']
+statistics_before = client.get_inference_statistics('small')['model_stats'][0]
 metadata = client.get_model_metadata('small')
 numpy_type = {'INT64': np.int64, 'FP32': np.float32, 'BYTES': np.object_}
 answers = []
@@ -237,8 +270,12 @@ for is_binary, compression in [(True, None), (False, None), (True, 'gzip'), (Tru
         inputs.append(tensor)
     outputs = [triton.InferRequestedOutput(output['name'], binary_data=is_binary) for output in metadata['outputs']]
     for asked in (None, outputs):
-        result = client.infer('small', inputs, outputs=asked, request_compression_algorithm=compression)
+        result = client.infer('small', inputs, outputs=asked, request_id='7', sequence_id=3, sequence_start=True, priority=1, timeout=1000000, parameters={'trace': 'x'}, request_compression_algorithm=compression)
         answers.append({output['name']: [float(value) for value in result.as_numpy(output['name'])] for output in metadata['outputs']})
+statistics = client.get_inference_statistics()['model_stats'][0]
+assert statistics['inference_stats']['success']['count'] - statistics_before['inference_stats']['success']['count'] == 8, statistics
+without = client.infer('small', inputs[1:] + [triton.InferInput('101', [len(rows)], 'BYTES').set_data_from_numpy(np.array([row['101'] for row in rows], dtype=np.object_))], query_params={'onMissing': 'oov'})
+assert without.as_numpy('ctr').shape == (len(rows),)
 try:
     client.infer('small', inputs[1:])
 except InferenceServerException as error:
@@ -248,4 +285,47 @@ print(json.dumps(answers))
     const answers = JSON.parse(await pythonAside(folder, script, [new URL(server.url).host, JSON.stringify(rows)])) as unknown[];
     expect(answers).toEqual([...Array.from({ length: 8 }, () => expected()), says('inputs: column "101": is missing')]);
   });
+
+  it("is what KServe's SDK speaks", async (test) => {
+    needsKserve(test);
+    const script = `
+import asyncio, json, sys, numpy as np
+from kserve import InferInput, InferRequest, InferenceRESTClient
+from kserve.inference_client import RESTConfig
+from kserve.protocol.infer_type import RequestedOutput
+url, rows = sys.argv[1], json.loads(sys.argv[2])
+columns = ['101', '121', '205', '206', 'D508', '109_14']
+def inputs(binary):
+    tensors = []
+    for column in columns:
+        is_number = column == 'D508'
+        tensor = InferInput(column, [len(rows)], 'FP64' if is_number else 'BYTES')
+        cells = [float(row[column]) for row in rows] if is_number else [row[column] for row in rows]
+        tensor.set_data_from_numpy(np.array(cells, dtype=np.float64 if is_number else np.object_), binary_data=binary)
+        tensors.append(tensor)
+    return tensors
+async def main():
+    client = InferenceRESTClient(RESTConfig(protocol='v2'))
+    assert await client.is_server_live(url) and await client.is_server_ready(url) and await client.is_model_ready(url, 'small')
+    answers = []
+    for binary in (False, True):
+        for parameters in (None, {'binary_data_output': True}):
+            request = InferRequest(model_name='small', infer_inputs=inputs(binary), parameters=parameters)
+            response = await client.infer(url, request, model_name='small')
+            answers.append({output.name: [float(np.float32(value)) for value in output.as_numpy()] for output in response.outputs})
+    large = inputs(False)
+    large[4].set_data_from_numpy(np.array([3e38] * len(rows)), binary_data=False)
+    response = await client.infer(url, InferRequest(model_name='small', infer_inputs=large), model_name='small')
+    assert np.isnan(response.outputs[1].as_numpy()).all() and 'rows[0]' in response.parameters['problems'], response.parameters
+    try:
+        await client.infer(url, InferRequest(model_name='small', infer_inputs=inputs(False)[1:]), model_name='small')
+    except Exception as error:
+        answers.append(str(error))
+    await client.close()
+    print(json.dumps(answers))
+asyncio.run(main())
+`;
+    const answers = JSON.parse((await pythonAside(folder, script, [server.url, JSON.stringify(rows)], KSERVE_PYTHON)).trim().split('\n').at(-1)!) as unknown[];
+    expect(answers).toEqual([...Array.from({ length: 4 }, () => expected()), says('inputs: column "101": is missing')]);
+  }, 60_000);
 });
