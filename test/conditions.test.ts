@@ -32,8 +32,16 @@ describe('a condition', () => {
   });
 
   it('takes what programs write for true and false', () => {
-    expect(judged({ column: 'paid', equals: true }, ['true', 'True', '1', 'TRUE', 'yes', '0'])).toEqual([true, true, true, true, false, false]);
-    expect(judged({ column: 'paid', equals: false }, ['false', '0', 'no'])).toEqual([true, true, false]);
+    expect(judged({ column: 'paid', equals: true }, ['true', 'True', '1', 'TRUE', 'false', '0'])).toEqual([true, true, true, true, false, false]);
+    expect(judged({ column: 'paid', equals: false }, ['false', '0', 'TRUE'])).toEqual([true, true, false]);
+    expect(judged({ column: 'paid', oneOf: [true, 'yes'] }, ['1', 'yes', 'no'])).toEqual([true, true, false]);
+  });
+
+  it('refuses words that are neither true nor false where nothing else is compared', () => {
+    for (const condition of [{ column: 'paid', equals: true }, { column: 'paid', equals: false }, { column: 'paid', oneOf: [true, false] }]) {
+      expect(() => judged(condition, ['yes'])).toThrow(/expected true or false, or 1 or 0, which (true|false) compares with/);
+      expect(judged(condition, [''])).toEqual([undefined]);
+    }
   });
 
   it('compares dates as dates, in UTC where no zone is told, and a day as all of it', () => {

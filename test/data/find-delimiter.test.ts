@@ -32,6 +32,13 @@ describe('the delimiter of a CSV', () => {
     await expect(found(text)).rejects.toMatchObject({ exitCode: 3 });
   });
 
+  it.each<[string, string]>([
+    ['numbers and lists', '1,7,a|b|c\n0,8,a|c|d\n'],
+    ['words that are there again, and lists', 'u1,DE,a|b\nu2,DE,a|c\nu1,FR,b|c\n'],
+  ])('is not asked for where a file without a header has rows of %s', async (_, text) => {
+    await expect(found(text)).rejects.toThrow(/data\.csv:1: expected a header .*, which looks like a row; .*header: false .*data\.delimiter: ","; where this is one/);
+  });
+
   it('is found in the same bytes, however they are read', async () => {
     const path = scratchFile('data.csv', `${Array.from({ length: 30_000 }, (_, i) => `name${i}`).join(';')}\n${'1;'.repeat(29_999)}1,5\n`);
     for (const chunkBytes of [1 << 10, 1 << 16, 1 << 20]) expect((await openCsv(path, {}, chunkBytes)).header).toHaveLength(30_000);

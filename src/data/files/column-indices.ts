@@ -22,15 +22,17 @@ export function columnIndices(file: Pick<CellFile, 'path' | 'header' | 'dialect'
     if (!isNamed && missing.length === wanted.length && looksLikeRow(header)) throw noHeader(file, 'none of the columns that the config asks for');
     const [separator] = header.length === 1 ? (/::?|[,;\t| \x01]/.exec(header[0]!) ?? []) : [];
     if (separator !== undefined) {
+      if (!isNamed && looksLikeRow(header[0]!.split(separator))) throw noHeader(file, undefined, separator);
       throw userError('data', { where: `${path}:1`, message: `expected ${quoted(file.dialect?.delimiter)} between the columns of the header, found one column that holds ${quoted(separator)}`, fix: `set data.delimiter: ${quoted(separator)}, or write the file otherwise` });
     }
+    const mayBeRow = !isNamed && missing.length === wanted.length && missing.length > 1 ? '; where that is a row, set data.header: false and name the columns in data.columns' : '';
     throw new UserError(
       'data',
       missing.map((name) => ({
         where: isNamed ? path : `${path}:1`,
         key: `column ${quoted(name)}`,
         message: `the config asks for it, ${namer} does not have it`,
-        fix: cure ?? conditionCure(name, header) ?? didYouMean(name, header) ?? `${namer} has ${header.length} columns: ${header.slice(0, 40).join(', ')}`,
+        fix: cure ?? conditionCure(name, header) ?? didYouMean(name, header) ?? `${namer} has ${header.length} columns: ${header.slice(0, 40).join(', ')}${mayBeRow}`,
       })),
     );
   }
@@ -59,8 +61,24 @@ export function looksLikeRow(names: readonly string[]): boolean {
   return 2 * names.filter((name) => NOT_A_NAME.test(name)).length >= names.length;
 }
 
-/** The error for a first line that is rather a row. */
-export function noHeader({ path, header, dialect }: Pick<CellFile, 'path' | 'header' | 'dialect'>, found: string): UserError {
+/** Whether most cells of a first line are there again, each in its column: names are not. */
+export function isRepeated([first, ...rest]: readonly (readonly string[])[]): boolean {
+  const filled = [...(first ?? []).entries()].filter(([, cell]) => cell !== '');
+  return filled.length > 0 && 2 * filled.filter(([i, cell]) => rest.some((cells) => cells[i] === cell)).length > filled.length;
+}
+
+/**
+ * The error for a first line that is rather a row.
+ * @param found what is wrong with its names, if one can be told
+ * @param delimiter between its cells, if the config has to say it, too
+ */
+export function noHeader({ path, header, dialect }: Pick<CellFile, 'path' | 'header' | 'dialect'>, found?: string, delimiter?: string): UserError {
   const line = quoted(header.join(dialect?.delimiter));
-  return userError('data', { where: `${path}:1`, message: `expected a header with the names of columns, found ${found} in ${line}, which looks like a row`, fix: 'write a first line with the names of the columns, or set data.header: false and name them in data.columns; where this is one, give each a name of its own' });
+  const toSay = delimiter === undefined ? '' : `, and data.delimiter: ${quoted(delimiter)}`;
+  const isHeader = delimiter === undefined ? 'give each a name of its own' : `set data.delimiter: ${quoted(delimiter)} alone`;
+  return userError('data', {
+    where: `${path}:1`,
+    message: `expected a header with the names of columns, found ${found === undefined ? line : `${found} in ${line}`}, which looks like a row`,
+    fix: `write a first line with the names of the columns, or set data.header: false and name them in data.columns${toSay}; where this is one, ${isHeader}`,
+  });
 }

@@ -1,6 +1,6 @@
 import { quoted, userError } from '../../errors.js';
 import { PLAIN_CSV, type Dialect, type DialectOptions } from '../dialect.js';
-import { looksLikeRow, noHeader, NOT_A_NAME } from './column-indices.js';
+import { isRepeated, looksLikeRow, noHeader, NOT_A_NAME } from './column-indices.js';
 import type { ByteChunks } from './byte-chunks.js';
 import { checkParsed, countLines, parseCells } from './csv-cells.js';
 import { findDelimiter } from './find-delimiter.js';
@@ -8,6 +8,8 @@ import { findDelimiter } from './find-delimiter.js';
 const BYTE_ORDER_MARK = Buffer.of(0xef, 0xbb, 0xbf);
 /** Bytes that are looked at, however they are read; twice as many as long as the header goes on. */
 const HEAD_BYTES = 1 << 16;
+/** Rows below a header whose names look like cells. */
+const LOOK_ROWS = 100;
 const OPENING_BRACE = 123;
 
 /** What the beginning of a CSV tells. */
@@ -40,7 +42,7 @@ export async function readHeader(path: string, chunks: ByteChunks, options: Dial
   }
   header ??= headerOf(path, Buffer.concat(read), options, true);
   if (header === undefined) throw userError('data', { where: path, message: 'is empty; expected a header and rows' });
-  checkNames(path, header);
+  checkNames(path, header, Buffer.concat(read));
   return header;
 }
 
@@ -84,9 +86,10 @@ function checkFirstRow(path: string, cells: readonly string[], { columns }: Dial
   }
 }
 
-function checkNames(path: string, { names, dialect }: CsvHeader): void {
+function checkNames(path: string, { names, dialect, bytes }: CsvHeader, head: Buffer): void {
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice === undefined) return;
-  if (NOT_A_NAME.test(twice) || looksLikeRow(names)) throw noHeader({ path, header: names, dialect }, `${quoted(twice)} twice`);
+  const { rows } = parseCells(head.subarray(bytes, bytes + HEAD_BYTES), 1, dialect, LOOK_ROWS);
+  if (NOT_A_NAME.test(twice) || looksLikeRow(names) || isRepeated([names, ...rows])) throw noHeader({ path, header: names, dialect }, `${quoted(twice)} twice`);
   throw userError('data', { where: `${path}:1`, key: `column ${quoted(twice)}`, message: 'stands in the header twice', fix: 'rename or remove one' });
 }

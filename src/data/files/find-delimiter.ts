@@ -1,5 +1,6 @@
 import { quoted, userError } from '../../errors.js';
 import { PLAIN_CSV, type DialectOptions } from '../dialect.js';
+import { isRepeated, looksLikeRow, noHeader } from './column-indices.js';
 import { parseCells } from './csv-cells.js';
 
 /** What stands between cells where nobody says what does. */
@@ -12,7 +13,7 @@ const LOOK_ROWS = 100;
  * the rows behind it as wide as that one. A comma where none could.
  * @param head the beginning of the file
  * @param options what is said of it; where that names the columns of a file without a header, they must be as many
- * @throws UserError (data) that names them where several do that
+ * @throws UserError (data) that names them where several do that, or that there is no header
  */
 export function findDelimiter(path: string, head: Buffer, options: DialectOptions = {}): string {
   const width = options.header === false ? options.columns?.length : undefined;
@@ -25,6 +26,9 @@ export function findDelimiter(path: string, head: Buffer, options: DialectOption
   };
   const fitting = found.filter((each) => (width === undefined || each.width === width) && isFitting(each));
   if (fitting.length === 1) return fitting[0]!.delimiter;
+  const [widest] = [...found].sort((a, b) => b.width - a.width) as [(typeof found)[number]];
+  const rows = rowsBy(widest.delimiter, LOOK_ROWS);
+  if (options.header !== false && (looksLikeRow(rows[0]!) || isRepeated(rows))) throw noHeader({ path, header: rows[0]!, dialect: { ...PLAIN_CSV, delimiter: widest.delimiter } }, undefined, widest.delimiter);
   const told = found.map(({ delimiter, width }) => `${quoted(delimiter)} (${width} columns)`).join(' or ');
   throw userError('data', { where: `${path}:1`, key: 'data.delimiter', message: `expected one character between cells, found several that could be: ${told}`, fix: `say which, as in delimiter: ${quoted(found[0]!.delimiter)}` });
 }

@@ -71,7 +71,9 @@ type Test = (cell: string) => boolean;
 function testsOf(condition: Condition, place: string): readonly Test[] {
   const values = condition.oneOf ?? [];
   return [
+    ...(typeof condition.equals === 'boolean' ? [truthTest(place, condition.equals)] : []),
     ...(condition.equals === undefined ? [] : [equality(condition.equals)]),
+    ...(values.every((value) => typeof value === 'boolean') && values.length > 0 ? [truthTest(place, values[0]!)] : []),
     ...(values.length === 0 ? [] : [anyOf(values.map(equality))]),
     ...LIMITS.flatMap((word) => (condition[word] === undefined ? [] : [comparison(word, condition[word], place)])),
   ];
@@ -81,6 +83,16 @@ const anyOf = (tests: readonly Test[]): Test => (cell) => tests.some((test) => t
 
 /** What programs write for true and false. */
 const TRUTHS = { true: ['true', 'True', 'TRUE', '1'], false: ['false', 'False', 'FALSE', '0'] } as const;
+
+/** Refuses cells that are neither true nor false if nothing else is compared: a condition that holds nowhere would be taken for labels of 0. */
+function truthTest(place: string, value: ConditionValue): Test {
+  const bad = new BadValue(`true or false, or 1 or 0${place}, which ${quoted(value)} compares with`, "compare with the text that is there, as in equals: 'yes'");
+  const truths: readonly string[] = [...TRUTHS.true, ...TRUTHS.false];
+  return (cell) => {
+    if (!truths.includes(cell)) throw bad;
+    return true;
+  };
+}
 
 function equality(value: ConditionValue): Test {
   if (typeof value === 'boolean') return (cell) => (TRUTHS[`${value}`] as readonly string[]).includes(cell);

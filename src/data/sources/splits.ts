@@ -1,10 +1,10 @@
-import { problemLine, UserError, type Problem } from '../../errors.js';
+import { didYouMean, problemLine, quoted, UserError, type Problem } from '../../errors.js';
 import { dialectOf, type DialectOptions } from '../dialect.js';
 import type { Dataset } from '../batches/dataset.js';
 import { labelFacts } from '../batches/label-facts.js';
 import { oneClassNotices } from '../batches/one-class.js';
 import { wideLabelNotices } from '../batches/wide-labels.js';
-import type { LabelFacts } from '../../tasks.js';
+import { givenOf, tasksGiven, type LabelFacts, type Task } from '../../tasks.js';
 import { SPLITS, splitFilesOf, type DataOptions, type Paths, type Split } from '../options.js';
 import { rejectNotices } from '../rows/rejects.js';
 import { OTHER_PART, type RowFilter } from '../rows/row-filter.js';
@@ -54,7 +54,7 @@ export async function openSplits<Files extends SplitFiles>(files: Files, format:
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       const advice = [paths].flat().every(isThere) ? {} : { fix };
-      const found = error.problems.map((problem) => ({ key: `data.${split}`, ...advice, ...problem }));
+      const found = error.problems.map((problem) => ({ key: `data.${split}`, ...advice, ...givenProblem(problem, format.spec.tasks) }));
       // Parts of one source have the same to say.
       problems.push(...found.filter((problem) => !problems.some((told) => problemLine(told) === problemLine(problem))));
     }
@@ -62,6 +62,19 @@ export async function openSplits<Files extends SplitFiles>(files: Files, format:
   if (problems.length > 0) throw new UserError('data', problems);
   // A split is opened exactly where it has a file.
   return keepingDays(opened) as Splits<Files>;
+}
+
+/** A column that no file has and only `given` names is likely to be a misspelt task or label. */
+function givenProblem(problem: Problem, tasks: readonly Task[]): Problem {
+  for (const task of tasks) {
+    const { named } = givenOf(task) ?? {};
+    if (named === undefined || problem.key !== `column ${quoted(named)}` || tasksGiven(task, tasks).length > 0) continue;
+    const others = tasks.filter(({ name }) => name !== task.name);
+    const names = [...new Set(others.flatMap(({ name, label }) => (typeof label === 'string' ? [label, name] : [name])))];
+    const meant = didYouMean(named, names);
+    return { ...problem, message: `task '${task.name}' is given it, and it is no task, no label and no column`, fix: meant ?? (names.length > 0 ? `expected a task or its label (${names.join(', ')}), or a column of the file` : 'name a column of the file') };
+  }
+  return problem;
 }
 
 /** Where a split has several files, as a file a day, what is another split today may be one of them tomorrow. */
