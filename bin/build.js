@@ -7,6 +7,7 @@ import { cpSync, existsSync, readdirSync, statSync, writeFileSync } from 'node:f
 import { join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { bundle } from './bundle.js';
+import { compileArguments, KERNEL_MODULES } from './kernel-modules.js';
 import { writeKernelSignatures } from './kernel-signatures.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -21,18 +22,10 @@ cpSync(join(root, 'src', 'kernels', 'native'), resolve(root, out, 'native'), { r
 cpSync(join(root, 'src', 'cluster', 'native'), resolve(root, out, 'cluster', 'native'), { recursive: true });
 begin('TypeScript');
 run('node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', out);
-const flags = ['-O3', '--noAssert', '--runtime', 'stub', '--importMemory'];
-const shared = ['--sharedMemory', '--maximumMemory', '65536'];
 const kernelFiles = readdirSync(join(root, 'src/kernels'), { recursive: true }).map((file) => join('src/kernels', file));
 const modifiedMs = (file) => statSync(resolve(root, file)).mtimeMs;
-const kernelsMs = Math.max(...[...kernelFiles, 'bin/build.js', 'package-lock.json'].map(modifiedMs));
-for (const [name, source, ...options] of [
-  ['kernels', 'index.ts', ...shared, '--enable', 'simd,threads,bulk-memory'],
-  ['kernels-relaxed', 'index.ts', ...shared, '--enable', 'simd,threads,bulk-memory,relaxed-simd'],
-  ['cells', 'cells/index.ts', '--enable', 'simd,bulk-memory'],
-  ['lines', 'lines/index.ts', ...shared, '--enable', 'simd,threads,bulk-memory'],
-  ['rows', 'rows/index.ts', ...shared, '--enable', 'simd,threads,bulk-memory'],
-]) {
+const kernelsMs = Math.max(...[...kernelFiles, 'bin/build.js', 'bin/kernel-modules.js', 'package-lock.json'].map(modifiedMs));
+for (const name of Object.keys(KERNEL_MODULES)) {
   const last = resolve(root, 'dist', `${name}.wasm`);
   const built = resolve(root, out, `${name}.wasm`);
   if (existsSync(last) && modifiedMs(last) > kernelsMs) {
@@ -40,7 +33,7 @@ for (const [name, source, ...options] of [
     if (built !== last) cpSync(last, built, { preserveTimestamps: true });
   } else {
     begin(`WebAssembly: ${name}`);
-    run('node_modules/assemblyscript/bin/asc.js', `src/kernels/${source}`, ...flags, ...options, '-o', built);
+    run(...compileArguments(name, built));
   }
 }
 // What editors complete configs by. Outside this folder, what the config's own code stands on would not be found.

@@ -101,7 +101,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   study: ['config', 'drawing', 'evaluation', 'runs', 'training'],
   sweep: ['config', 'engines', 'runs', 'study', 'train'],
   check: ['config', 'data', 'engines', 'features', 'inputs', 'training'],
-  'check.ts': ['check', 'config', 'data', 'engines', 'inputs', 'runs', 'training'],
+  'check.ts': ['check', 'config', 'data', 'engines', 'inputs', 'runs'],
   init: ['data', 'features'],
   'init.ts': ['config', 'data', 'init', 'models'],
   diff: ['config', 'data', 'engines', 'evaluate', 'evaluation', 'runs', 'trained-model', 'training'],

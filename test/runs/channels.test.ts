@@ -8,6 +8,7 @@ import { scratchFolder } from '../support/scratch.js';
 
 const disk = await vi.hoisted(async () => (await import('../support/failing-disk.js')).createFailingDisk());
 vi.mock('node:fs/promises', async (original) => disk.over(await original()));
+vi.mock('node:fs', async (original) => disk.overSync(await original()));
 
 const here = process.cwd();
 beforeEach(() => process.chdir(scratchFolder()));
