@@ -40,7 +40,7 @@ async function measure(gpu, { plan, training, batches, steps }) {
   const engine = createWebGpuEngine(gpu, watch);
   engine.refuseTooLarge(plan);
   const program = engine.compile(plan);
-  const stepper = createStepper({ program, terms: plan.graph.terms, training, seed: plan.seed, stateOf: (_, first) => first() });
+  const stepper = createStepper({ program, terms: plan.graph.terms, training, seed: plan.seed, trainingSteps: 1, stateOf: (_, first) => first() });
   const most = stepper.stepsAhead;
   const place = firstLoopState();
   const take = (step, isAhead) => {

@@ -104,7 +104,7 @@ export function trainingOf(weighting: string | undefined): TrainingOptions {
 /** Takes the steps of a workload, counted from 0. */
 export function stepperOf({ weighting }: Workload, program: Program, { graph: { terms }, seed }: Plan): (batch: Batch, step: number) => Promise<unknown> {
   if (weighting === undefined) return (batch) => program.trainStep(batch);
-  const stepper = createStepper({ program, terms, training: trainingOf(weighting), seed, stateOf: (_, first) => first() });
+  const stepper = createStepper({ program, terms, training: trainingOf(weighting), seed, trainingSteps: 1, stateOf: (_, first) => first() });
   return (batch, step) => stepper.take(batch, { ...firstLoopState(), step });
 }
 

@@ -48,7 +48,7 @@ async function trainOn(engine: Engine, { experiment, source }: LoadedConfig, { p
 
   const policy = rejectPolicy(data, log.rejectsPath);
   const loop = run.state.of(loopSection, firstLoopState);
-  const nonsense = watchForNonsense(tasks, (text) => (log.event('warning', { text }), tell(text)));
+  const nonsense = watchForNonsense(tasks, training, (text) => (log.event('warning', { text }), tell(text)));
   const metrics: Record<string, TrainResult['metrics'][string]> = {};
   const finish = (end: TrainResult['end']): Promise<TrainResult> => log.end({ end, name: experiment.name, model: model.name, seed, monitor: training.monitor, metrics, numRejects: policy.count }, loop);
   /** Saves where training stands, while it does. */
@@ -67,7 +67,7 @@ async function trainOn(engine: Engine, { experiment, source }: LoadedConfig, { p
     dispose = () => trainSet.close().finally(() => program.dispose());
     if (run.resumed === undefined) start.begin(program, log, tell);
     else run.resumed.restore(program);
-    const stepper = createStepper({ program, training, seed, terms: graph.terms, stateOf: run.state.of });
+    const stepper = createStepper({ program, training, seed, trainingSteps: training.epochs * begun.epochSteps, terms: graph.terms, stateOf: run.state.of });
     const calibration = createCalibration({ section: experiment.calibration, spaces: what.spaces, stateOf: run.state.of }, tell);
     const measured = (rows: typeof trainSet, spaces = what.spaces) => evaluateBatches(program, rows.batches(EVALUATION_BATCH_ROWS), { ...what, spaces, keyTexts: rows.keyTexts, terms: graph.terms }, signal);
 

@@ -9,6 +9,7 @@ import { vocabularyBytes } from '../features/feature-types.js';
 import { buildGraph } from '../inputs.js';
 import type { LabelFacts, Task } from '../tasks.js';
 import { addLosses, meanLoss, type EpochLoss } from '../training/loss-sums.js';
+import { warnOfRates } from '../training/nonsense.js';
 import { stepPlanOf } from '../training/step-plan.js';
 import { createStepper } from '../training/stepper.js';
 import { firstLoopState } from '../training/loop-state.js';
@@ -41,11 +42,12 @@ const ENOUGH = new Error('enough rows');
 export async function oneStep(engine: Engine, experiment: Experiment, { tasks, encoded, facts, train, policy }: StepInput, onNotice: (text: string) => void): Promise<OneStep> {
   const { training, seed } = experiment;
   const { layout, graph } = buildGraph(experiment, tasks, encoded.fields, facts);
+  warnOfRates(training, onNotice);
   const plan = { graph, layout, seed, ...stepPlanOf(training) };
   const size = planSize(plan, engine, vocabularyBytes(encoded.fields));
   const program = engine.compile(plan, onNotice);
   try {
-    const stepper = createStepper({ program, training, seed, terms: graph.terms, stateOf: (_, first) => first() });
+    const stepper = createStepper({ program, training, seed, trainingSteps: training.epochs, terms: graph.terms, stateOf: (_, first) => first() });
     const sums = {};
     let rows = 0;
     await train.stream(encoded, [], { policy }, async ({ batch }) => {

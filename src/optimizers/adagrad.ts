@@ -6,6 +6,7 @@ export const adagrad = defineOptimizer({
   name: 'adagrad',
   kernel: 'adagrad',
   unit: 'weight',
+  plausibleRates: [1e-5, 1],
   summary: 'Adagrad: steps shrink with the sum of squared gradients',
   options: () => ({
     ...commonOptions,

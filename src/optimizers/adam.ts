@@ -11,6 +11,7 @@ export const adam = defineOptimizer({
   name: 'adam',
   kernel: 'adam',
   unit: 'weight',
+  plausibleRates: [1e-6, 0.1],
   summary: 'Adam with optional L2 inside the gradient',
   options: () => ({
     ...commonOptions,

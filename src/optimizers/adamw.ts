@@ -7,6 +7,7 @@ export const adamw = defineOptimizer({
   name: 'adamw',
   kernel: adam.kernel,
   unit: 'weight',
+  plausibleRates: [1e-6, 0.1],
   summary: 'Adam whose weights decay apart from the gradient',
   options() {
     const { betas, epsilon } = adam.options();

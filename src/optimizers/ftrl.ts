@@ -12,6 +12,7 @@ export const ftrl = defineOptimizer({
   name: 'ftrl',
   kernel: 'ftrl',
   unit: 'weight',
+  plausibleRates: [1e-4, 10],
   summary: 'FTRL-proximal: weights that are truly zero',
   options: () => ({
     learningRate: learningRateOption(0.1),

@@ -10,6 +10,7 @@ export const lamb = defineOptimizer({
   name: 'lamb',
   kernel: 'lamb',
   unit: 'tensor',
+  plausibleRates: [1e-6, 1],
   summary: 'LAMB: steps as large as the tensor that they move, for very large batches',
   options: () => ({
     learningRate: commonOptions.learningRate,

@@ -31,6 +31,8 @@ export type Unit = 'weight' | 'tensor' | 'row';
 export interface OptimizerPart<Name extends string, Kernel extends string, Of extends Unit, Shape extends z.ZodRawShape> extends Part<Name, Shape, [], Optimizer> {
   readonly kernel: Kernel;
   readonly unit: Of;
+  /** Learning rates from the least to the largest that models like these train with; beyond them a run says so. */
+  readonly plausibleRates: readonly [number, number];
   /** Of a rule by rows: what dense weights may have in its place. */
   readonly denseInstead?: string;
 }

@@ -6,6 +6,7 @@ export const rmsprop = defineOptimizer({
   name: 'rmsprop',
   kernel: 'rmsprop',
   unit: 'weight',
+  plausibleRates: [1e-6, 0.1],
   summary: 'RMSprop: gradients by the root of their running mean square',
   options: () => ({
     ...commonOptions,

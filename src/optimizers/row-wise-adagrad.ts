@@ -10,6 +10,7 @@ export const rowWiseAdagrad = defineOptimizer({
   name: 'row-wise-adagrad',
   kernel: 'rowWiseAdagrad',
   unit: 'row',
+  plausibleRates: [1e-5, 1],
   denseInstead: adagrad.name,
   summary: 'Adagrad with one number a row: for large embedding tables',
   options: () => ({

@@ -6,6 +6,7 @@ export const sgd = defineOptimizer({
   name: 'sgd',
   kernel: 'sgd',
   unit: 'weight',
+  plausibleRates: [1e-5, 10],
   summary: 'stochastic gradient descent, with momentum or without',
   options: () => ({
     ...commonOptions,

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Finding } from '../part.js';
-import { factor, length } from './options.js';
-import { byStep, defineSchedule } from './schedule.js';
+import { factor, lengthOfTraining } from './options.js';
+import { byLength, defineSchedule } from './schedule.js';
 
 /** A stretch of the cycle: the step it ends at, and the factor there. */
 interface Phase {
@@ -22,7 +22,7 @@ export const oneCycle = defineSchedule({
   name: 'one-cycle',
   summary: 'One rise to the learning rate and one fall to almost nothing',
   options: () => ({
-    steps: length.describe('steps of the whole cycle; level after it'),
+    steps: lengthOfTraining('steps of the whole cycle; level after it'),
     rise: z.number().gt(0).lt(1).default(0.3).describe('share of the steps that rise'),
     firstFactor: factor.default(1 / 25).describe('where the rise starts'),
     lastFactor: factor.default(1 / 25e4).describe('where the fall ends'),
@@ -32,7 +32,8 @@ export const oneCycle = defineSchedule({
 
   *check(options): Generator<Finding> {
     const { steps, rise } = options;
-    const [top, ...others] = phasesOf(options);
+    if (steps === undefined) return;
+    const [top, ...others] = phasesOf(options, steps);
     if (top!.end <= 0) {
       yield { path: ['rise'], message: `expected 2 steps of rise or more, found ${rise} × ${steps} steps; take a larger share, or steps of at least ${Math.ceil(2 / rise)}` };
     } else if (others.some(({ end }, i) => i > 0 && end <= others[i - 1]!.end)) {
@@ -42,11 +43,11 @@ export const oneCycle = defineSchedule({
 
   build(options) {
     const between = BETWEEN[options.shape];
-    const phases = phasesOf(options);
-    return byStep((step) => {
+    return byLength(options.steps, (step, steps) => {
       let from: Phase = { end: 0, factor: options.firstFactor };
-      for (const phase of phases) {
-        if (step <= phase.end) return between(from.factor, phase.factor, (step - from.end) / (phase.end - from.end));
+      for (const phase of phasesOf(options, steps)) {
+        // A training of few steps has no room for every phase.
+        if (step <= phase.end && phase.end > from.end) return between(from.factor, phase.factor, (step - from.end) / (phase.end - from.end));
         from = phase;
       }
       return options.lastFactor;
@@ -55,14 +56,13 @@ export const oneCycle = defineSchedule({
 });
 
 interface Cycle {
-  readonly steps: number;
   readonly rise: number;
   readonly firstFactor: number;
   readonly lastFactor: number;
   readonly threePhases: boolean;
 }
 
-function phasesOf({ steps, rise, firstFactor, lastFactor, threePhases }: Cycle): readonly Phase[] {
+function phasesOf({ rise, firstFactor, lastFactor, threePhases }: Cycle, steps: number): readonly Phase[] {
   const top = { end: rise * steps - 1, factor: 1 };
   const back = { end: 2 * rise * steps - 2, factor: firstFactor };
   return [top, ...(threePhases ? [back] : []), { end: steps - 1, factor: lastFactor }];

@@ -4,7 +4,7 @@ import { z } from 'zod';
 
 const LENGTH_HINT = 'steps of the optimizer are counted, and an epoch has (rows of train / training.batchSize) of them';
 
-/** A length in steps. It is a key of its own and not taken from the epochs: a resume for more of them must bend nothing. */
+/** A length in steps. */
 export const length = z
   .number()
   .superRefine((steps, context) => {
@@ -13,6 +13,9 @@ export const length = z
     context.addIssue({ code: 'custom', continue: false, message: `expected a whole number of at least 1, found ${steps}; ${LENGTH_HINT}` });
   })
   .meta({ type: 'integer', minimum: 1 });
+
+/** A length in steps that is the length of training by default. */
+export const lengthOfTraining = (what: string) => length.optional().describe(`${what}; default: the steps of training, as its first start counts them`);
 
 /** A factor from 0 on; beyond 1 it would raise the learning rate over the config's. */
 export const factor = z.number().min(0).max(1);

@@ -13,6 +13,7 @@ export type WarmupOptions = z.output<typeof warmupOptions>;
 export function withWarmup(schedule: Schedule, { steps, firstFactor }: WarmupOptions): Schedule {
   return {
     ...schedule,
+    first: (trainingSteps) => schedule.first(Math.max(1, trainingSteps - steps)),
     factor(step, state) {
       if (step >= steps) return schedule.factor(step - steps, state);
       return (firstFactor + (1 - firstFactor) * (step / steps)) * schedule.factor(0, state);

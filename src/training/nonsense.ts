@@ -3,8 +3,10 @@ import type { Report, SpaceReport } from '../evaluation/evaluation.js';
 import { logLoss as logLossMetric } from '../evaluation/log-loss.js';
 import { pcoc as pcocMetric } from '../evaluation/pcoc.js';
 import { predictedSpaces, spacesOf } from '../evaluation/spaces.js';
+import { optimizers } from '../optimizers/optimizers.js';
 import type { Task } from '../tasks.js';
 import type { Milestone } from './loop.js';
+import type { TrainingOptions } from './options.js';
 
 /** Standard errors that an AUC has to be away from a half to be more than chance. */
 const CHANCE_ERRORS = 2;
@@ -42,11 +44,24 @@ export interface NonsenseWatch {
   results(metrics: Readonly<Record<string, Report>>, findLeaks: () => Promise<readonly Leak[]>): Promise<void>;
 }
 
+/** Reports each learning rate that is beyond what its optimizer's own file holds plausible, before a step is taken. */
+export function warnOfRates({ optimizer }: Pick<TrainingOptions, 'optimizer'>, tell: (notice: string) => void): void {
+  for (const [key, spec] of Object.entries(optimizer)) {
+    if (spec === undefined) continue;
+    const { name, plausibleRates: [least, most], options } = optimizers.partOf(spec);
+    const { learningRate } = spec;
+    if (learningRate >= least && learningRate <= most) continue;
+    const usual = options().learningRate.parse(undefined);
+    tell(`training.optimizer.${key}.learningRate is ${learningRate}, and ${name} rarely learns anything ${learningRate > most ? `above ${most}` : `below ${least}`}; write learningRate: ${usual}, its default, and go on from there`);
+  }
+}
+
 /**
  * A watch over a run.
  * @param tell told what looks wrong, and what to do about it, each once
  */
-export function watchForNonsense(tasks: readonly Task[], tell: (notice: string) => void): NonsenseWatch {
+export function watchForNonsense(tasks: readonly Task[], training: Pick<TrainingOptions, 'optimizer'>, tell: (notice: string) => void): NonsenseWatch {
+  warnOfRates(training, tell);
   // What is predicted where a task is given another's label is of no use elsewhere.
   const spaces = predictedSpaces(spacesOf(tasks)).map(({ name }) => name);
   let least: number | undefined;

@@ -29,6 +29,8 @@ export interface StepperOptions {
   readonly terms: readonly WeightedTerm[];
   readonly training: Pick<TrainingOptions, 'schedule' | 'weighting' | 'diagnostics'>;
   readonly seed: number;
+  /** Steps of the whole training, where none is skipped. */
+  readonly trainingSteps: number;
   /** Keeps what a part remembers with the run. */
   stateOf<State extends object>(section: StateSection<State>, first: () => State): State;
 }
@@ -44,10 +46,10 @@ export function looksAtValid(schedule: ScheduleSpec): boolean {
 }
 
 /** Makes the steps of a run. */
-export function createStepper({ program, terms, training, seed, stateOf }: StepperOptions): Stepper {
+export function createStepper({ program, terms, training, seed, trainingSteps, stateOf }: StepperOptions): Stepper {
   const schedule = buildSchedule(training.schedule);
   const weighting: Weighting = weightings.build(training.weighting);
-  const scheduled: ScheduleState = stateOf({ name: 'schedule', version: 1, schema: schedule.stateSchema }, () => schedule.first());
+  const scheduled: ScheduleState = stateOf({ name: 'schedule', version: 1, schema: schedule.stateSchema }, () => schedule.first(trainingSteps));
   const names = terms.map(({ name }) => name);
   const firstWeights = (): object => weighting.first(terms.map(({ weight }) => weight), seed, names);
   const weighed: object = stateOf({ name: 'weighting', version: weighting.stateVersion, schema: weighting.stateSchema }, firstWeights);

@@ -35,8 +35,8 @@ describe.each(hosts)('%s', (model) => {
   it.each(Object.values(bottoms).map((part) => [part.name, part] as const))('stands on %s, by its name and with each of its options', (name, part) => {
     const byName = built(model, name);
     expect(built(model, { name })).toBe(byName);
-    const defaults = models.schema.parse({ name: model, bottom: { name } }) as { readonly bottom: object };
-    const { name: _, input: __, ...options } = defaults.bottom as { name: string; input?: unknown };
+    const { bottom } = models.schema.parse({ name: model, bottom: { name } }) as { readonly bottom: object };
+    const options = Object.fromEntries(Object.entries(bottom).filter(([key]) => key !== 'name' && key !== 'input'));
     for (const { path, options: other } of otherOptions(part, options, 'cvr')) {
       // The layers of single-task have a task each, and know no other.
       if (model === 'single-task' && path.startsWith('categories')) continue;

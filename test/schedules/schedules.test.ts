@@ -40,7 +40,7 @@ interface Run {
 /** The factors of the steps from `from` on, with a measurement after each. */
 function run(spec: unknown, measured: readonly (number | null)[] = MEASURED, goal: 'higher' | 'lower' = 'lower', from = 0, first?: ScheduleState): Run {
   const schedule = buildSchedule(scheduleSchema.parse(spec));
-  let state = first ?? schedule.first();
+  let state = first ?? schedule.first(MEASURED.length);
   const states: ScheduleState[] = [];
   const factors = measured.slice(from).map((value, i) => {
     states.push(state);
@@ -111,8 +111,8 @@ describe('every schedule', () => {
     });
 
     for (const key of keys.filter((key) => /steps$/i.test(key))) {
-      it(`${name} needs ${key}, and tells how to count them where they are no length`, () => {
-        expect(problemsOf({ name })).toHaveLength(1);
+      it(`${name} takes lengths alone as ${key}, and tells how to count them`, () => {
+        expect(problemsOf({ name })).toHaveLength(key === 'steps' ? 0 : 1);
         for (const value of [0, -5, 0.5, 1e300]) {
           expect(problemsOf({ ...least, [key]: value })).toEqual([expect.stringMatching(/^\w+: expected a whole number of at least 1, found \S+; .*an epoch has \(rows of train \/ training\.batchSize\)/) as string]);
         }
@@ -122,8 +122,23 @@ describe('every schedule', () => {
     if (keys.includes('steps')) {
       it(`${name} stays where it ended after its steps`, () => {
         const schedule = buildSchedule(scheduleSchema.parse(least));
-        const end = schedule.factor(20, schedule.first());
-        for (const step of [21, 40, 61, 1e9]) expect(schedule.factor(step, schedule.first())).toBe(end);
+        const end = schedule.factor(20, schedule.first(1));
+        for (const step of [21, 40, 61, 1e9]) expect(schedule.factor(step, schedule.first(1))).toBe(end);
+      });
+
+      it(`${name} is as long as the training that it begins with if it has no steps, behind a warm-up too`, () => {
+        for (const [shape, trainingSteps] of [[{}, 20], [{ warmup: { steps: 5 } }, 25]] as const) {
+          const first = buildSchedule(scheduleSchema.parse({ name, ...shape })).first(trainingSteps);
+          expect(run({ name, ...shape }, MEASURED, 'lower', 0, first).factors).toEqual(run({ name, steps: 20, ...shape }).factors);
+        }
+      });
+
+      it(`${name} has finite rates in a training of any few steps`, () => {
+        for (let steps = 1; steps < 12; steps++) {
+          const schedule = buildSchedule(scheduleSchema.parse({ name, warmup: { steps: 3 } }));
+          const factors = Array.from({ length: steps + 2 }, (_, step) => schedule.factor(step, schedule.first(steps)));
+          expect(factors.every((factor) => factor >= 0 && factor <= 1), `${steps} steps: ${factors.join(', ')}`).toBe(true);
+        }
       });
     }
   }

@@ -11,7 +11,7 @@ const [path, threads] = process.argv.slice(2);
 const { plan, batches, steps, evaluated, options } = v8.deserialize(readFileSync(path));
 const peers = openPeers();
 const program = createSimdEngine(Number(threads), true, { isPatient: true }).compile({ ...plan, peers });
-const stepper = createStepper({ program, training: options, terms: plan.graph.terms, seed: plan.seed, stateOf: (_, first) => first() });
+const stepper = createStepper({ program, training: options, terms: plan.graph.terms, seed: plan.seed, trainingSteps: 1, stateOf: (_, first) => first() });
 const found = [];
 for (let step = 0; step < steps; step++) {
   const { losses, norms, diagnosis } = await stepper.take(batches[step % batches.length], { ...firstLoopState(), step });

@@ -66,7 +66,7 @@ export async function trainedBy(mpi: Mpi, processes: number, training: Training,
 /** The same by this process alone. */
 export async function trainedAlone({ plan, batches, steps, evaluated, options }: Training): Promise<Left> {
   const program = createSimdEngine(1).compile(plan);
-  const stepper = createStepper({ program, training: options, terms: plan.graph.terms, seed: plan.seed, stateOf: (_, first) => first() });
+  const stepper = createStepper({ program, training: options, terms: plan.graph.terms, seed: plan.seed, trainingSteps: 1, stateOf: (_, first) => first() });
   const found = [];
   for (let step = 0; step < steps; step++) {
     const { losses, norms, diagnosis } = await stepper.take(batches[step % batches.length]!, { ...firstLoopState(), step });

@@ -49,7 +49,7 @@ function rowsOf(count: number, seed: number): Batch {
 async function lossesOf(weighting: string, tasks: readonly string[], seed: number): Promise<Readonly<Record<string, number>>> {
   const training = trainingOptions.parse({ weighting: { name: weighting } });
   const program: Program = createSimdEngine().compile(planOf(tasks, seed, combinesTerms(training.weighting)));
-  const stepper = createStepper({ program, training, seed, terms: tasks.map((name) => ({ name, weight: 1 })), stateOf: (_, first) => first() });
+  const stepper = createStepper({ program, training, seed, terms: tasks.map((name) => ({ name, weight: 1 })), trainingSteps: 1, stateOf: (_, first) => first() });
   for (let step = 0; step < STEPS; step++) await stepper.take(rowsOf(64, 1000 * seed + step), { ...firstLoopState(), step });
   const { losses } = await program.evaluate(rowsOf(TEST_ROWS, testSeed(seed)));
   program.dispose();

@@ -1,14 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import type { Task } from '../../src/tasks.js';
 import { taskOptions } from '../../src/tasks.js';
-import { watchForNonsense, type Leak } from '../../src/training/nonsense.js';
+import { check } from '../../src/check.js';
+import { optimizers } from '../../src/optimizers/optimizers.js';
+import { warnOfRates, watchForNonsense, type Leak } from '../../src/training/nonsense.js';
+import { trainingOptions } from '../../src/training/options.js';
+import { scratchFolder } from '../support/scratch.js';
+import { smallWorld, trainSmall } from '../support/small-run.js';
 
 const tasks: readonly Task[] = [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }];
 
 /** What is told of a test with 1,000 rows, a tenth of them positive: predicting the rate for each has a log loss of 0.3251. */
 async function toldOf(values: { readonly auc: number; readonly logLoss: number; readonly pcoc: number; readonly rows?: number; readonly positives?: number }, leaks: readonly Leak[] = []): Promise<readonly string[]> {
   const told: string[] = [];
-  await watchForNonsense(tasks, (notice) => told.push(notice)).results({ test: { ctr: { rows: 1000, positives: 100, ...values } } }, () => Promise.resolve(leaks));
+  await watchForNonsense(tasks, trainingOptions.parse({}), (notice) => told.push(notice)).results({ test: { ctr: { rows: 1000, positives: 100, ...values } } }, () => Promise.resolve(leaks));
   return told;
 }
 
@@ -33,5 +38,38 @@ describe('what makes no sense', () => {
     expect(await toldOf({ auc: 0.979, ...plain }, five)).toEqual([]);
     expect(await toldOf({ auc: 1, ...plain, rows: 1000, positives: 19 }, five)).toEqual([]);
     expect(await toldOf({ auc: 1, ...plain, rows: 100, positives: 81 }, five)).toEqual([]);
+  });
+});
+
+describe('a learning rate', () => {
+  const warningsOf = (optimizer: object): readonly string[] => {
+    const told: string[] = [];
+    warnOfRates(trainingOptions.parse({ optimizer }), (notice) => told.push(notice));
+    return told;
+  };
+
+  it.each(optimizers.parts.map((part) => [part.name, part] as const))('of %s is warned of beyond the bounds that its own file has, and nowhere within', (name, { plausibleRates: [least, most], options }) => {
+    const usual = options().learningRate.parse(undefined);
+    expect(warningsOf({ embeddings: { name } })).toEqual([]);
+    for (const learningRate of [least, usual, most]) expect(warningsOf({ embeddings: { name, learningRate } })).toEqual([]);
+    const ending = `; write learningRate: ${usual}, its default, and go on from there`;
+    expect(warningsOf({ embeddings: { name, learningRate: 2 * most } })).toEqual([`training.optimizer.embeddings.learningRate is ${2 * most}, and ${name} rarely learns anything above ${most}${ending}`]);
+    expect(warningsOf({ embeddings: { name, learningRate: least / 2 } })).toEqual([`training.optimizer.embeddings.learningRate is ${least / 2}, and ${name} rarely learns anything below ${least}${ending}`]);
+  });
+
+  it('of 5 is warned of by check and by train, in the same words', async () => {
+    const home = process.cwd();
+    process.chdir(scratchFolder());
+    try {
+      await smallWorld('.');
+      const set = ['training.optimizer.dense.learningRate=5', 'training.epochs=1'];
+      const [checked, trained]: [string[], string[]] = [[], []];
+      await check({ path: 'esmm.yaml', set, sampleRows: 200, device: 'cpu', threads: 1, onNotice: (notice) => checked.push(notice) });
+      await trainSmall('esmm.yaml', { set, on: { onNotice: (notice) => trained.push(notice) } });
+      const warning = 'training.optimizer.dense.learningRate is 5, and adam rarely learns anything above 0.1; write learningRate: 0.001, its default, and go on from there';
+      for (const notices of [checked, trained]) expect(notices.filter((notice) => notice.includes('learningRate is'))).toEqual([warning]);
+    } finally {
+      process.chdir(home);
+    }
   });
 });

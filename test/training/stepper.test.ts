@@ -28,6 +28,7 @@ function steppingOn(program: Program, weighting: string): { readonly stepper: St
     training: trainingOf(weighting),
     terms: ['ctr', 'cvr'].map((name, t) => ({ name, weight: TERM_WEIGHTS[t]! })),
     seed: 5,
+    trainingSteps: 1,
     stateOf(section, first) {
       const state = first();
       remembered.set(section.name, state);
