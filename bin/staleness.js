@@ -13,7 +13,8 @@ export function isInstallStale(root) {
 
 /** Whether a source, the compiler's settings or what is installed are newer than dist/. */
 export function isBuildStale(root) {
-  return modifiedMs(root, 'dist', '.built') < Math.max(newestMs(join(root, 'src')), modifiedMs(root, 'tsconfig.build.json'), modifiedMs(root, INSTALLED));
+  const sourcesMs = Math.max(newestMs(join(root, 'src')), modifiedMs(root, 'tsconfig.build.json'), modifiedMs(root, INSTALLED));
+  return modifiedMs(root, 'dist', '.built') < sourcesMs;
 }
 
 function modifiedMs(...path) {
@@ -21,6 +22,7 @@ function modifiedMs(...path) {
 }
 
 function newestMs(folder) {
-  const times = readdirSync(folder, { withFileTypes: true }).map((entry) => (entry.isDirectory() ? newestMs : modifiedMs)(`${folder}/${entry.name}`));
+  const entries = readdirSync(folder, { withFileTypes: true });
+  const times = entries.map((entry) => (entry.isDirectory() ? newestMs : modifiedMs)(`${folder}/${entry.name}`));
   return Math.max(-Infinity, ...times);
 }

@@ -7,8 +7,8 @@ import { wallClockMs } from './clock.js';
 import { systemCode } from './errors.js';
 import { userCache } from './user-cache.js';
 
-// Builds addons in C with the machine's own compiler, once a machine: what was built is kept in the user's cache, or where that cannot
-// be written in the system's temporary folder, by a name that tells what it was built of.
+// Builds addons in C with the machine's own compiler, once a machine: what was built is kept in the user's cache, or, if that
+// cannot be written, in the system's temporary folder, by a name that tells what it was built of.
 
 const LINKING: Partial<Record<NodeJS.Platform, readonly string[]>> = { linux: ['-shared'], darwin: ['-shared', '-undefined', 'dynamic_lookup'] };
 /** Nothing is fused but what the source fuses, since sums have to have the bits of WebAssembly's. */
@@ -40,7 +40,7 @@ export interface AddonRecipe {
   readonly flags?: readonly string[];
   /** All else that goes into it. */
   readonly recipe?: unknown;
-  /** The folder to keep it in; default: one in the user's cache, else one in the temporary folder that is this user's alone. */
+  /** The folder to keep it in; default: one in the user's cache, else a private one in the temporary folder. */
   readonly folder?: string | undefined;
   /** Whether it is tried again where it failed today. */
   readonly isInsistent?: boolean;
@@ -66,7 +66,8 @@ export function buildOnce(addon: AddonRecipe, build: (compiler: Compiler) => voi
   const compileIn = (scratch: string): void => {
     // Most starts find what was built before.
     const { execFileSync } = process.getBuiltinModule('node:child_process');
-    const compile = (...args: readonly string[]): unknown => execFileSync(compiler, [...all, ...args], { cwd: scratch, stdio: 'pipe', timeout: BUILD_MS });
+    const options = { cwd: scratch, stdio: 'pipe', timeout: BUILD_MS } as const;
+    const compile = (...args: readonly string[]): unknown => execFileSync(compiler, [...all, ...args], options);
     build({
       compile: (...args) => void compile(...args),
       link: (...inputs) => void compile('-I', headers(), ...inputs, ...linking, '-o', BUILT),
@@ -81,7 +82,8 @@ export function buildOnce(addon: AddonRecipe, build: (compiler: Compiler) => voi
       if (!('refused' in built)) return built;
       refused.push(built.refused);
     }
-    return { reason: `no folder to keep them in can be written: ${refused.join(', ')}`, fix: 'name one that can be written with XDG_CACHE_HOME' };
+    const reason = `no folder to keep them in can be written: ${refused.join(', ')}`;
+    return { reason, fix: 'name one that can be written with XDG_CACHE_HOME' };
   } catch (error) {
     return { reason: error instanceof Error ? error.message : String(error) };
   }
@@ -101,7 +103,12 @@ function places(): readonly Place[] {
 }
 
 /** The addon in a folder, where it is or is built; or the folder and why it cannot be used. */
-function builtIn({ folder, isShared }: Place, file: string, { compiler, isInsistent = false }: AddonRecipe, compileIn: (scratch: string) => void): Built | { readonly refused: string } {
+function builtIn(
+  { folder, isShared }: Place,
+  file: string,
+  { compiler, isInsistent = false }: AddonRecipe,
+  compileIn: (scratch: string) => void,
+): Built | { readonly refused: string } {
   let scratch: string;
   const path = join(folder, file);
   try {
@@ -114,7 +121,8 @@ function builtIn({ folder, isShared }: Place, file: string, { compiler, isInsist
   }
   const failed = `${path}.failed`;
   try {
-    if (!isInsistent && existsSync(failed) && wallClockMs() - statSync(failed).mtimeMs < FAILED_MS) return { reason: readFileSync(failed, 'utf8'), fix: REPAIR };
+    const hasFailed = existsSync(failed) && wallClockMs() - statSync(failed).mtimeMs < FAILED_MS;
+    if (hasFailed && !isInsistent) return { reason: readFileSync(failed, 'utf8'), fix: REPAIR };
     compileIn(scratch);
     renameSync(join(scratch, BUILT), path);
     return { path, isNew: true };
@@ -139,7 +147,8 @@ function makePrivate(folder: string): void {
     if (systemCode(error) !== 'EEXIST') throw error;
   }
   const found = lstatSync(folder);
-  if (!found.isDirectory() || found.uid !== process.getuid?.() || (found.mode & 0o022) !== 0) throw new Error(`other users may write ${folder}`);
+  const isPrivate = found.isDirectory() && found.uid === process.getuid?.() && (found.mode & 0o022) === 0;
+  if (!isPrivate) throw new Error(`other users may write ${folder}`);
 }
 
 /** Names what is built: by all that goes into it. */
@@ -174,13 +183,20 @@ export function askProgram(program: string, ...args: readonly string[]): Answer 
   }
 }
 
+interface FailedProcess extends NodeJS.ErrnoException {
+  readonly stderr?: Buffer | string | null;
+  readonly status?: number | null;
+}
+
 function programProblem(error: unknown, program: string): ProgramProblem {
-  const { code, syscall, stderr, status } = error as NodeJS.ErrnoException & { readonly stderr?: Buffer | string | null; readonly status?: number | null };
+  const { code, syscall, stderr, status } = error as FailedProcess;
   if (syscall?.startsWith('spawn') === true) {
     const why = code === 'ETIMEDOUT' ? `did not end within ${BUILD_MS / 1000} s` : `cannot be started (${code})`;
-    return code === 'ENOENT' ? { isMissing: true, reason: `there is no ${program}` } : { isMissing: false, reason: `'${program}' ${why}` };
+    const isMissing = code === 'ENOENT';
+    return { isMissing, reason: isMissing ? `there is no ${program}` : `'${program}' ${why}` };
   }
   const lines = (stderr ?? '').toString().split('\n').filter((line) => line.trim() !== '');
-  const fallback = typeof status === 'number' ? `'${program}' ended with exit code ${status}` : error instanceof Error ? error.message : String(error);
+  const message = error instanceof Error ? error.message : String(error);
+  const fallback = typeof status === 'number' ? `'${program}' ended with exit code ${status}` : message;
   return { isMissing: false, reason: lines.find((line) => line.includes('error')) ?? lines[0] ?? fallback };
 }

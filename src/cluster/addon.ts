@@ -36,7 +36,8 @@ export function buildMpiAddon(compilers: readonly string[], folder?: string): Bu
     // What a compiler of MPI's calls, by which two of them are told apart.
     const answer = askProgram(compiler, '-show');
     if ('output' in answer) {
-      return buildOnce({ name: 'mpi', sources: SOURCES, compiler, recipe: answer.output, folder, isInsistent: true }, ({ link, source }) => link(source('mpi.c')));
+      const recipe = { name: 'mpi', sources: SOURCES, compiler, recipe: answer.output, folder, isInsistent: true };
+      return buildOnce(recipe, ({ link, source }) => link(source('mpi.c')));
     }
     if (!answer.isMissing) problems.push(answer.reason);
   }

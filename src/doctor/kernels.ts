@@ -11,7 +11,8 @@ export const kernels: HealthCheck = {
       const message = createSimdEngine().description.replace(/, \d+ threads?$/, '');
       if (!('reason' in native)) return { state: 'ok', message };
       const why = native.isChosen === true ? ` (no native kernels: ${native.reason})` : '';
-      return { state: 'without', message: `${message}${why}; native ones are faster and come to the same results`, ...(native.fix !== undefined && { fix: native.fix }) };
+      const found = `${message}${why}; native ones are faster and come to the same results`;
+      return { state: 'without', message: found, ...(native.fix !== undefined && { fix: native.fix }) };
     } catch (error) {
       return { state: 'wrong', message: error instanceof Error ? error.message : String(error), fix: 'install mtl anew, or in a clone run npm run build' };
     }

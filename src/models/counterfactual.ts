@@ -28,11 +28,12 @@ export function globalTerms(products: readonly Term[], globalWeight: number): re
 }
 
 /**
- * Scales weights to add up to the rows that a loss counts, so that its mean is divided by their own sum (self-normalized inverse
- * propensity scores, Swaminathan & Joachims 2015); where all are 0, they stay so.
+ * Scales weights to add up to the rows that a loss counts, so that its mean is divided by their own sum (self-normalized
+ * inverse propensity scores, Swaminathan & Joachims 2015); if all are 0, they stay so.
  */
-export function selfNormalised(g: GraphBuilder, { mask, weights }: { readonly mask: Value | undefined; readonly weights: Value }): LossOptions {
+export function selfNormalised(g: GraphBuilder, { mask, weights }: LossOptions & { readonly weights: Value }): LossOptions {
   const counted = mask === undefined ? weights : g.multiply(weights, mask);
   const rows = g.batchSum(mask ?? g.affine(weights, 0, 1));
-  return { mask, weights: g.multiply(counted, g.multiply(rows, g.reciprocal(g.clip(g.batchSum(counted), 1e-6, 1e30)))) };
+  const inverseSum = g.reciprocal(g.clip(g.batchSum(counted), 1e-6, 1e30));
+  return { mask, weights: g.multiply(counted, g.multiply(rows, inverseSum)) };
 }

@@ -34,7 +34,10 @@ export const dcmt = defineModel({
       const twin = tower(g, input, towerOf({ tower: options.cvrTower, towers: options.towers }, name), `twins.${name}`, firstBias === undefined ? undefined : -firstBias);
       const clicked = propensity();
       const { mask } = task.countedInChain;
-      const counted = (happened: Value, probability: Value): LossOptions => selfNormalised(g, { mask, weights: inversePropensity(g, happened, probability, options.maxWeight, task.counted.weights) });
+      const counted = (happened: Value, probability: Value): LossOptions => {
+        const weights = inversePropensity(g, happened, probability, options.maxWeight, task.counted.weights);
+        return selfNormalised(g, { mask, weights });
+      };
       const factual = counted(seen, clicked);
       const counterfactual = counted(g.affine(given, -1, 1), g.affine(clicked, -1, 1));
       const excess = g.affine(g.add(g.activation(logit, 'sigmoid', `${name}.factual`), g.activation(twin, 'sigmoid', `${name}.counterfactual`)), -1, 1);

@@ -63,7 +63,10 @@ export const ddpo = defineModel({
       const guessed = g.stopGradient(g.activation(guess, 'sigmoid', `${name}.propensity`));
       const clicked = propensity();
       const { mask } = task.countedInChain;
-      const counted = (happened: Value, probability: Value): LossOptions => selfNormalised(g, { mask, weights: inversePropensity(g, happened, probability, options.maxWeight, task.counted.weights) });
+      const counted = (happened: Value, probability: Value): LossOptions => {
+        const weights = inversePropensity(g, happened, probability, options.maxWeight, task.counted.weights);
+        return selfNormalised(g, { mask, weights });
+      };
       const soft = options.softLabels ? g.clip(g.add(labelValue, guessed), 0, 1) : labelValue;
       return [
         { name, weight, loss: meanOfSoft(g, task.taskLoss, logit, soft, counted(seen, clicked)) },

@@ -22,7 +22,8 @@ export function loadKernels(allowRelaxed = true, choice = kernelChoice()): Kerne
       if (!(error instanceof WebAssembly.CompileError)) throw error;
     }
   }
-  return { module: new WebAssembly.Module(readKernels('kernels.wasm')), isRelaxed: false, native: { reason: 'plain SIMD has bits of its own', isChosen: true } };
+  const native = { reason: 'plain SIMD has bits of its own', isChosen: true };
+  return { module: new WebAssembly.Module(readKernels('kernels.wasm')), isRelaxed: false, native };
 }
 
 /** What was found, which does not change while a process lives. */
@@ -31,7 +32,10 @@ let found: KernelModule['native'] | undefined;
 function chooseNative(bytes: Buffer, module: WebAssembly.Module, choice: KernelChoice): KernelModule['native'] {
   if (choice === 'wasm') return { reason: "WebAssembly's are asked for", isChosen: true };
   found ??= findNative(bytes, (memory) => instantiateAlone(module, memory), choice === 'native');
-  if (choice === 'native' && 'reason' in found) throw userError('usage', { where: 'native kernels', message: found.reason, fix: [found.fix, 'leave --kernels and MTL_KERNELS out'].filter((each) => each !== undefined).join(', or ') });
+  if (choice === 'native' && 'reason' in found) {
+    const fix = `${found.fix === undefined ? '' : `${found.fix}, or `}leave --kernels and MTL_KERNELS out`;
+    throw userError('usage', { where: 'native kernels', message: found.reason, fix });
+  }
   return found;
 }
 
