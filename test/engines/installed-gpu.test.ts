@@ -17,6 +17,10 @@ function find(files: Readonly<Record<string, string>>, platform = 'linux', arch 
 }
 const render = (vendor: string, node = 'renderD128') => ({ [`dev/dri/${node}`]: '', [`sys/class/drm/${node}/device/vendor`]: `${vendor}\n` });
 
+it('has the usual minute, since no device is opened', ({ task }) => {
+  expect(task.timeout).toBe(60_000);
+});
+
 describe('the GPU that the operating system lists', () => {
   it.each([
     ['the model that the driver of NVIDIA names', { 'proc/driver/nvidia/gpus/0000:3b:00.0/information': H100, 'dev/nvidia0': '' }, 'NVIDIA H100 80GB HBM3'],

@@ -24,7 +24,15 @@ const left = Object.keys(process.env).filter((name) => !(name in worker.env) && 
 for (const name of left) Reflect.deleteProperty(process.env, name);
 for (const [name, value] of Object.entries(worker.env)) if (!name.startsWith('VITEST_')) process.env[name] = value;
 
+const text = readFileSync(expect.getState().testPath!, 'utf8');
+
+// A driver that computes on the CPU compiles each pipeline at its first use: a minute for some tests, and as many as the machine has other
+// work. These tests are of results, so they have half an hour, within which a device that hangs is still found.
+const GPU_TIMEOUT_MS = 1_800_000;
+vi.resetConfig();
+if (/support\/(webgpu|engines)\.js'/.test(text)) vi.setConfig({ testTimeout: GPU_TIMEOUT_MS, hookTimeout: GPU_TIMEOUT_MS });
+
 // Modules that others have loaded know nothing of a file's mocks, and those that it loads know them for ever.
-const mocks = /\bvi\.(mock|doMock)\(/.test(readFileSync(expect.getState().testPath!, 'utf8'));
+const mocks = /\bvi\.(mock|doMock)\(/.test(text);
 if (mocks || worker.hasMocks) vi.resetModules();
 worker.hasMocks = mocks;

@@ -60,6 +60,10 @@ describe.skipIf(gpu?.about.isSoftware !== true)('an adapter that computes on a p
   });
 });
 
+it('has half an hour in each test that may wait for pipelines, whatever else the machine does', ({ task }) => {
+  expect(task.timeout).toBe(1_800_000);
+});
+
 describe('the doctor', () => {
   const about: AboutGpu = { name: 'H100', vendor: 'nvidia', architecture: 'hopper', driver: '550', isSoftware: false, maxBufferBytes: 2 ** 32, maxBindingBytes: 2 ** 31, maxWorkgroupBytes: 2 ** 15, hasHalf: true };
   it('tells which GPU there is for WebGPU, and what is missing', () => {

@@ -37,7 +37,7 @@ describe.skipIf(gpu === undefined)('a run on WebGPU', () => {
     const measured = await evaluate({ path: join(folder, 'whole'), device: 'cpu', signal: new AbortController().signal, onNotice: () => undefined });
     expectLosses(measured.metrics, whole.metrics, 6);
     expect(rowsOf(join(folder, 'whole')).split('\n').length).toBe(rowsOf(join(folder, 'cpu')).split('\n').length);
-  }, 240_000);
+  });
 
   it('is stopped twice while steps are on their way, goes on there, and comes to the bytes of one that was not', async () => {
     const folder = scratchFolder();
@@ -57,7 +57,7 @@ describe.skipIf(gpu === undefined)('a run on WebGPU', () => {
     }
     await trainSmall(config, { set, resume: parts, device: 'webgpu' });
     expect(traceOf(parts)).toEqual(traceOf(join(folder, 'whole')));
-  }, 240_000);
+  });
 
   it('says on the command line what it computes on, and writes it down', async () => {
     const folder = scratchFolder();
@@ -67,5 +67,5 @@ describe.skipIf(gpu === undefined)('a run on WebGPU', () => {
     expect([code, stdout]).toEqual([0, expect.stringContaining(`engine  WebGPU on ${gpu!.about.name}`) as string]);
     const { engine } = JSON.parse(readFileSync(join(folder, 'run', 'environment.json'), 'utf8')) as { engine: { name: string; about: object } };
     expect(engine).toMatchObject({ name: 'webgpu', about: { driver: gpu!.about.driver, maxBindingBytes: gpu!.about.maxBindingBytes } });
-  }, 240_000);
+  });
 });
