@@ -30,7 +30,7 @@ const withoutComments = (text: string): string => text.replace(/\/\*[\s\S]*?\*\/
 const roomOf = (path: string): string => (path.includes('/') ? path.slice(0, path.indexOf('/')) : path.replace(/\.(ts|js)$/, ''));
 
 /** Small files that everyone may use. */
-const FLOOR = ['part', 'random', 'errors', 'clock', 'tensor', 'dates', 'conditions', 'tasks', 'batch', 'direct-file', 'disk', 'safetensors', 'byte-hash', 'csv-text', 'sort-by-count', 'thread', 'state-section', 'bad-value', 'scaling', 'row-key', 'leaves', 'number-text', 'user-cache', 'lazy-tensor', 'native-build', 'owner', 'peers', 'relaxed-simd', 'sync-file', 'process-identity', 'temporary', 'output-place', 'pieces', 'write-parts'];
+const FLOOR = ['part', 'random', 'errors', 'clock', 'tensor', 'dates', 'conditions', 'tasks', 'batch', 'direct-file', 'disk', 'safetensors', 'byte-hash', 'csv-text', 'sort-by-count', 'thread', 'state-section', 'bad-value', 'scaling', 'row-key', 'leaves', 'number-text', 'user-cache', 'lazy-tensor', 'native-build', 'owner', 'peers', 'regular-file', 'relaxed-simd', 'sync-file', 'process-identity', 'temporary', 'output-place', 'pieces', 'write-parts'];
 
 /** Who may import whom, beside the floor and the room itself. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
@@ -61,6 +61,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'native-build': [],
   owner: [],
   peers: [],
+  'regular-file': [],
   'relaxed-simd': [],
   'sync-file': [],
   'process-identity': [],

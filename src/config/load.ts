@@ -4,6 +4,7 @@ import { basename, dirname, extname, resolve } from 'node:path';
 import { systemCode, UserError, userError, type Problem } from '../errors.js';
 import { SPLITS } from '../data/options.js';
 import { isThere } from '../data/sources/find-files.js';
+import { checkRegularFile } from '../regular-file.js';
 import { crossChecks, experimentSchema, type Experiment } from './experiment.js';
 import { inheritTables } from './inherit-tables.js';
 import { issuesOf, toProblem, type Issue } from './issues.js';
@@ -45,6 +46,7 @@ export async function readConfig(path: string, overrides: readonly Override[]): 
 }
 
 async function readSource(path: string): Promise<string> {
+  checkRegularFile(path, { kind: 'config', fix: 'write it to a file', takesOpenPipes: true });
   const bytes = await readFile(path).catch((error: unknown) => {
     const reason = systemCode(error) === 'ENOENT' ? 'there is no such file' : `cannot be read (${systemCode(error) ?? String(error)})`;
     throw userError('config', { where: path, message: reason, fix: 'expected the path of a config, as in configs/esmm.yaml' }, error);
@@ -150,12 +152,13 @@ function resolvedPath(path: string, folder: string): string {
 function withNames(data: Experiment['data']): Experiment['data'] {
   const { columns: path } = data;
   if (typeof path !== 'string') return data;
-  const broken = (message: string, fix: string): UserError => userError('config', { where: path, key: 'data.columns', message, fix });
+  const broken = (message: string, fix: string, cause?: unknown): UserError => userError('config', { where: path, key: 'data.columns', message, fix }, cause);
+  checkRegularFile(path, { kind: 'config', fix: 'write the names to a file, or list them in brackets', takesOpenPipes: true });
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    throw broken(`cannot be read (${systemCode(error) ?? String(error)}); expected a file with a name a line`, 'name such a file, or list the names in brackets');
+    throw broken(`cannot be read (${systemCode(error) ?? String(error)}); expected a file with a name a line`, 'name such a file, or list the names in brackets', error);
   }
   const columns = text.replace(/^\ufeff/, '').trimEnd().split(/\r?\n/);
   const twice = columns.findIndex((name, i) => columns.indexOf(name) < i);

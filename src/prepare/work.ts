@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { makeFolder, onDisk, removeTemporary, writeFileAtomic } from '../disk.js';
 import { systemCode, UserError, userError, type Problem } from '../errors.js';
 import type { Peers } from '../peers.js';
+import { checkRegularFile } from '../regular-file.js';
 import { CHUNK_BYTES, chunksOf, type Chunk } from './chunk.js';
 
 /** The splits that the raw data has; valid is taken out of train. */
@@ -49,6 +50,7 @@ export async function openWork(raw: string, out: string, options: object, peers:
   const inputs: object[] = [];
   const fileOf = async (name: string): Promise<{ path: string; bytes: number }> => {
     const path = join(raw, name);
+    checkRegularFile(path, { kind: 'data', fix: 'write what it gives to a file' });
     try {
       const { size, mtimeMs } = await stat(path);
       inputs.push({ name, size, mtimeMs });

@@ -9,6 +9,7 @@ import { systemCode, UserError, userError, type Problem } from '../errors.js';
 import { goalsOf } from '../evaluation/goals.js';
 import { measuringOf } from '../evaluation/options.js';
 import { spacesOf } from '../evaluation/spaces.js';
+import { checkRegularFile } from '../regular-file.js';
 import { goalOfMonitor } from '../training/monitor.js';
 import { checkStudy, studyOptions, type StudyOptions } from './options.js';
 import { searches } from './searches/searches.js';
@@ -108,6 +109,7 @@ function checkConfigs(options: StudyOptions, locate: Locate, parse: (point: Poin
 }
 
 async function read(path: string, fix: string): Promise<string> {
+  checkRegularFile(path, { kind: 'config', fix: 'write it to a file', takesOpenPipes: true });
   try {
     return await readFile(path, 'utf8');
   } catch (error) {

@@ -7,6 +7,7 @@ import type { TextEncoding } from '../dialect.js';
 import { joinedStream } from './byte-stream.js';
 import type { CellFile } from './cell-file.js';
 import { hashFiles, statsOf, type Fingerprint } from './fingerprint.js';
+import { checkDataFile } from './regular-data.js';
 import { isPlainText, MAGIC_BYTES, textStream } from './text-stream.js';
 import { readable } from './unreadable.js';
 
@@ -26,8 +27,7 @@ export interface ByteSource extends Pick<CellFile, 'path' | 'stats' | 'fingerpri
  * @throws UserError (data) for one that is not there, or is none
  */
 export async function fileSource(path: string, encoding?: TextEncoding): Promise<ByteSource> {
-  const stats = await readable(path, () => stat(path));
-  if (!stats.isFile() && !stats.isDirectory()) throw userError('data', { where: path, message: 'is not a file; a pipe can be read only once', fix: 'write it to a file' });
+  checkDataFile(path);
   const isPlain = isPlainText(await readable(path, () => firstBytes(path, MAGIC_BYTES)), encoding);
   const chunks = (options: ChunkOptions, hash?: ByteHash): ByteChunks => (isPlain ? fileChunks(path, options, hash) : decodedChunks(path, encoding, options, hash));
   let known: Fingerprint | undefined;

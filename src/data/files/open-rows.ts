@@ -4,6 +4,7 @@ import type { CellFile } from './cell-file.js';
 import { columnIndices } from './column-indices.js';
 import { openText } from './open-text.js';
 import { isParquet } from './parquet/is-parquet.js';
+import { checkDataFile } from './regular-data.js';
 import type { RowSource } from './row-reader.js';
 
 /**
@@ -16,6 +17,7 @@ import type { RowSource } from './row-reader.js';
  */
 export async function openRows(path: string, columns: readonly string[], dialect: DialectOptions = {}, constants: ReadonlyMap<string, string> = new Map(), keepsAll = false): Promise<RowSource> {
   const text = (source: ByteSource): Promise<CellFile> => openText(source, dialect, { wanted: columns, keepsAll });
+  if (path !== '-') checkDataFile(path);
   const csv = path === '-' ? await text(standardInput(dialect.encoding)) : ((await openParquetFile(path, columns)) ?? (await text(await fileSource(path, dialect.encoding))));
   const wanted = columns.filter((name) => csv.header.includes(name) || !constants.has(name));
   const isConstant = columns.some((name) => constants.has(name));

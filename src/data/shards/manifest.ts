@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { contentSchema, createByteHash, hashFile, type HashName } from '../../byte-hash.js';
 import { systemCode, userError } from '../../errors.js';
+import { checkDataFile } from '../files/regular-data.js';
 
 /** What makes a folder one of shards; written last, so that a folder with it is whole. */
 export const MANIFEST = 'manifest.json';
@@ -61,6 +62,7 @@ export const BLAME_DATA = { kind: 'data', fix: FIX } as const;
  */
 export async function readManifest(folder: string): Promise<Manifest | undefined> {
   const path = join(folder, MANIFEST);
+  checkDataFile(path);
   let text: string;
   try {
     text = await readFile(path, 'utf8');
