@@ -1,4 +1,5 @@
 /** @module-tag long */
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -49,6 +50,12 @@ async function read(paths: string | readonly string[], groups: readonly object[]
     for (let r = 0; r < batch.rows; r++) rows.push(Object.fromEntries([...batch.ids, ...batch.numbers, ...batch.labels].map(([name, data]) => [name, data[r]])));
   }
   return { fitted: keyOfFitted(fitted), rows, told, leftOut: dataset.leftOut, fingerprint: await source.fingerprint(all), columns: source.columns, path: source.path };
+}
+
+/** Makes a link, in the place of what is there. */
+function link(target: string, path: string): void {
+  rmSync(path, { force: true });
+  symlinkSync(target, path);
 }
 
 const rowOf = (i: number): readonly [string, string, string] => [String(i % 2), `w${(i * 7) % 11}`, String(i / 8)];
@@ -154,13 +161,21 @@ describe('a source of many files', () => {
   it.each<[string, Readonly<Record<string, string>>, (folder: string) => string | string[], RegExp]>([
     ['a column that a file lacks', { 'a.csv': csvOf(0, 3), 'b.csv': 'click,word\n1,a\n', 'c.csv': 'click,price\n1,2\n' }, (folder) => folder, /b\.csv:1: column "price": the config asks for it[^]*c\.csv:1: column "word"/],
     ['a glob that matches nothing', { 'a.csv': csvOf(0, 3) }, (folder) => `${folder}/*.parquet`, /\*\.parquet: matches no file; the folder .* holds "a\.csv"/],
+    ['a link that leads nowhere, by a glob', { 'a.csv': csvOf(0, 3) }, (folder) => (link('gone.csv', `${folder}/b.csv`), `${folder}/*.csv`), /b\.csv: is a link to "gone\.csv", which is not there; restore that file, or remove the link/],
+    ['a link that leads to itself, by a glob', { 'a.csv': csvOf(0, 3) }, (folder) => (link('b.csv', `${folder}/b.csv`), `${folder}/*.csv`), /b\.csv: is a link to "b\.csv", which is not there/],
+    ['a link that leads nowhere, in a folder', { 'a.csv': csvOf(0, 3) }, (folder) => (link('gone.csv', `${folder}/b.csv`), folder), /b\.csv: is a link to "gone\.csv", which is not there/],
+    ['a folder that a glob matches beside files', { 'a.csv': csvOf(0, 3), 'b.csv/a.csv': csvOf(3, 6) }, (folder) => `${folder}/*.csv`, /b\.csv: is a folder, and ".*\*\.csv" matches files, too; rename it, or name its files, as in ".*b\.csv\/\*"/],
+    ['a link to a folder that a glob matches beside files', { 'a.csv': csvOf(0, 3), 'days/a.csv': csvOf(3, 6) }, (folder) => (link('days', `${folder}/b.csv`), `${folder}/*.csv`), /b\.csv: is a folder, and /],
+    ['a folder without a match that a glob of any depth matches', { 'x/a.csv': csvOf(0, 3), 'x/b.csv/.hidden': '' }, (folder) => `${folder}/**/*.csv`, /b\.csv: is a folder, and /],
+    ['a partition beside a file, by a glob', { 'ds=1/a.csv': csvOf(0, 3), 'ds=2.csv': csvOf(3, 6) }, (folder) => `${folder}/ds=*`, /ds=1: is a folder, and /],
+    ['a pipe, by a glob', { 'a.csv': csvOf(0, 3) }, (folder) => (rmSync(`${folder}/b.csv`, { force: true }), execFileSync('mkfifo', [`${folder}/b.csv`]), `${folder}/*.csv`), /b\.csv: is a pipe/],
     ['a glob in a folder that is not there', {}, (folder) => `${folder}/logs/*.parquet`, /matches no file; there is no folder .*logs/],
     ['a file that is named twice', { 'a.csv': csvOf(0, 3) }, (folder) => [`${folder}/a.csv`, `${folder}/*.csv`], /a\.csv: is named twice; name it once/],
     ['a file that is not there', { 'a.csv': csvOf(0, 3) }, (folder) => [`${folder}/a.csv`, `${folder}/b.csv`], /b\.csv: there is no such file/],
     ['something else in a folder', { 'a.csv': csvOf(0, 3), 'notes.md': 'x' }, (folder) => folder, /notes\.md: stands among the parts of the folder .*glob/],
     ['files beside partitions', { 'a.csv': csvOf(0, 3), 'ds=1/a.csv': csvOf(0, 3) }, (folder) => folder, /ds=1: stands among the parts of the folder .*keep either/],
     ['a partition whose value cannot be', { 'price=x/a.csv': 'click,word\n1,a\n' }, (folder) => folder, /a\.csv:2: expected a decimal number in column "price", which the name of its folder says is "x"/],
-    ['a file that is a link to another', { 'a.csv': csvOf(0, 3) }, (folder) => (rmSync(`${folder}/b.csv`, { force: true }), symlinkSync(`${folder}/a.csv`, `${folder}/b.csv`), folder), /b\.csv: is the same file as .*a\.csv/],
+    ['a file that is a link to another', { 'a.csv': csvOf(0, 3) }, (folder) => (link(`${folder}/a.csv`, `${folder}/b.csv`), folder), /b\.csv: is the same file as .*a\.csv/],
   ])('refuses %s', async (_, files, paths, message) => {
     const folder = written(files);
     await expect(read(paths(folder))).rejects.toThrow(message);
@@ -199,6 +214,16 @@ describe('a source of many files', () => {
       { numRuns: 40 },
     );
   }, 60_000);
+
+  it('may be what a glob of any depth matches, with the folders on the way', () => {
+    const folder = written({ 'x/a.csv': csvOf(0, 3), 'x/y/b.csv': csvOf(3, 6) });
+    symlinkSync('x', join(folder, 'z'));
+    const paths = (pattern: string): string[] => findFiles(join(folder, pattern)).map(({ path }) => path.slice(folder.length + 1));
+    expect(paths('x/**')).toEqual(['x/a.csv', 'x/y/b.csv']);
+    expect(paths('x/**/*')).toEqual(['x/a.csv', 'x/y/b.csv']);
+    expect(paths('z/*.csv')).toEqual(['z/a.csv']);
+    expect(paths('x/*/*')).toEqual(['x/y/b.csv']);
+  });
 
   it('may be called by a name that would be a glob', () => {
     const folder = written({ 'train[1].csv': csvOf(0, 3) });

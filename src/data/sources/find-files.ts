@@ -1,10 +1,10 @@
-import { readdirSync, realpathSync, statSync } from 'node:fs';
+import { readdirSync, realpathSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { globSync, isDynamicPattern } from 'tinyglobby';
 import { quoted, UserError, userError } from '../../errors.js';
 import { CACHE_FOLDER } from '../cache/cache.js';
 import { isDataName } from '../files/data-kind.js';
 import type { Paths } from '../options.js';
+import { byCharacters, checkLink, checkMatches, findMatches, globParts, isGlob, statOf } from './glob.js';
 import { isPartition, partitionsOf } from './partitions.js';
 
 /** A file of a source. */
@@ -53,7 +53,10 @@ export function commonFolder(files: readonly Pick<DataFile, 'path'>[]): string {
 
 /** Whether anything is there that a path or a glob stands for. */
 export function isThere(path: string): boolean {
-  return statOf(path) !== undefined || (isGlob(path) && matches(path).length > 0);
+  if (statOf(path) !== undefined) return true;
+  if (!isGlob(path)) return false;
+  const { files, folders } = findMatches(path);
+  return files.length + folders.length > 0;
 }
 
 /** A path of the user's as an absolute one; a glob stays one. */
@@ -76,38 +79,16 @@ function filesOf(path: string): readonly DataFile[] {
   if (stats?.isDirectory() === true) return folderFiles(path).map((file) => fileAt(file, dirname(path)));
   // What is not there is told by whoever opens it, unless it is meant to match something.
   if (stats !== undefined || path === STDIN || !isGlob(path)) return [fileAt(path, dirname(path))];
-  const found = matches(path);
+  const matches = findMatches(path);
+  checkMatches(path, matches);
+  const found = matches.files.length > 0 ? matches.files : matches.folders.flatMap(folderFiles);
   if (found.length === 0) throw userError('data', { where: path, message: 'matches no file', fix: cureOf(path) });
   const { base } = globParts(path);
-  return found.flatMap((match) => (statOf(match)?.isDirectory() === true ? folderFiles(match) : [match])).map((file) => fileAt(file, base));
+  return found.map((file) => fileAt(file, base));
 }
 
 function fileAt(path: string, home: string): DataFile {
   return { path, home: join(home, CACHE_FOLDER), constants: partitionsOf(path) };
-}
-
-const isGlob = (path: string): boolean => isDynamicPattern(path);
-
-/** The folder at which a glob begins, and what is looked for below it. */
-function globParts(path: string): { readonly base: string; readonly pattern: string } {
-  const parts = path.split('/');
-  const first = parts.findIndex((part) => isDynamicPattern(part));
-  return { base: parts.slice(0, first).join('/') || '/', pattern: parts.slice(first).join('/') };
-}
-
-/** The files that a glob matches; the folders, where it matches no file. */
-function matches(path: string): readonly string[] {
-  const { base, pattern } = globParts(path);
-  if (statOf(base)?.isDirectory() !== true) return [];
-  const isMarked = (name: string): boolean => name.startsWith('_');
-  const wantsMarked = pattern.split('/').some(isMarked);
-  const find = (only: { readonly onlyFiles: boolean } | { readonly onlyDirectories: boolean }): string[] =>
-    globSync(pattern, { cwd: base, expandDirectories: false, ...only })
-      .filter((name) => wantsMarked || !name.split('/').some(isMarked))
-      .map((name) => join(base, name))
-      .sort(byCharacters);
-  const files = find({ onlyFiles: true });
-  return files.length > 0 ? files : find({ onlyDirectories: true }).map((folder) => folder.replace(/\/$/, ''));
 }
 
 /** What to do about a glob that matches nothing. */
@@ -131,6 +112,7 @@ function partsOf(folder: string, isRoot: boolean): readonly string[] {
   const [files, folders, others]: [string[], string[], string[]] = [[], [], []];
   for (const name of visible(folder)) {
     const path = join(folder, name);
+    checkLink(path);
     const stats = statOf(path);
     if (stats?.isDirectory() === true && isPartition(name)) folders.push(path);
     else if (stats?.isFile() === true && isDataName(path)) files.push(path);
@@ -145,15 +127,6 @@ function partsOf(folder: string, isRoot: boolean): readonly string[] {
 
 function visible(folder: string): readonly string[] {
   return readdirSync(folder).filter((name) => !/^[._]/.test(name)).sort(byCharacters);
-}
-
-/** As `ls` has it where the language is C: code unit by code unit, the same on every machine. */
-function byCharacters(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
-}
-
-function statOf(path: string) {
-  return statSync(path, { throwIfNoEntry: false });
 }
 
 function realPath(path: string): string {
