@@ -51,9 +51,46 @@ export class UserError extends Error {
   }
 }
 
-/** Shorthand for a `UserError` with a single problem. */
+/**
+ * Creates a `UserError` with a single problem. Where the cause is a limit of the system, the error is of that (disk), whatever it was caught by:
+ * nothing is wrong with the file.
+ */
 export function userError(kind: ErrorKind, problem: Problem, cause?: unknown): UserError {
+  const limit = limitProblem(cause);
+  const { where } = problem;
+  if (limit !== undefined) return new UserError('disk', [{ ...(where !== undefined && { where }), ...limit }], { cause });
   return new UserError(kind, [problem], cause === undefined ? undefined : { cause });
+}
+
+/** Limits on open files, by the code of the system. */
+const LIMITS: Readonly<Record<string, Problem>> = {
+  EMFILE: { message: 'too many files are open (EMFILE)', fix: 'raise the limit of this process: ulimit -n 4096' },
+  ENFILE: { message: 'too many files are open on this machine (ENFILE)', fix: 'end other programs, or raise the limit of the machine: sysctl fs.file-max' },
+};
+
+/**
+ * Finds a limit on open files that an error or one of its causes is.
+ * @returns undefined for anything else
+ */
+export function limitProblem(error: unknown): Problem | undefined {
+  for (let cause = error; cause instanceof Error; { cause } = cause) {
+    const [, ofThread = ''] = /^Worker initialization failure: (\w+)$/.exec(cause.message) ?? [];
+    const limit = LIMITS[systemCode(cause) ?? ofThread];
+    if (limit !== undefined) return limit;
+  }
+  return undefined;
+}
+
+/** The problem of a process that may open no further file. */
+export const TOO_MANY_FILES = LIMITS['EMFILE']!;
+
+/**
+ * Throws an error that is a limit on open files on, where any other means that nothing is there.
+ * @throws UserError (disk)
+ */
+export function rethrowLimit(path: string, error: unknown): void {
+  const limit = limitProblem(error);
+  if (limit !== undefined) throw userError('disk', { where: path, ...limit }, error);
 }
 
 /** `where: key: message; fix`, with control characters made visible so that no input can drive the terminal. */

@@ -1,5 +1,6 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { parentPort, Worker, type Transferable } from 'node:worker_threads';
-import { userError, UserError, type ErrorKind, type Problem } from './errors.js';
+import { limitProblem, TOO_MANY_FILES, userError, UserError, type ErrorKind, type Problem } from './errors.js';
 
 /** What a thread answers: a result, or what went wrong. An error keeps nothing but its text on its way between threads. */
 type Reply = { readonly result: unknown } | { readonly kind: ErrorKind; readonly problems: readonly Problem[] } | { readonly bug: string };
@@ -9,9 +10,31 @@ export const GO_ON = 'what was saved is whole: go on from there (--resume), with
 
 /** What to say of a thread that ended by itself, with an error or an exit code. */
 export function threadProblem(end: Error | number): Problem {
+  const limit = limitProblem(end);
+  if (limit !== undefined) return limit;
+  // A thread that gets no file for its own events may end without an error.
+  if (end === 0 && isShortOfFiles()) return TOO_MANY_FILES;
   const isFull = typeof end !== 'number' && 'code' in end && end.code === 'ERR_WORKER_OUT_OF_MEMORY';
   const reason = typeof end === 'number' ? `with exit code ${end}` : isFull ? 'since its memory was full' : `by an error: ${end.message}`;
   return { message: `a thread ended before its work was done, ${reason}`, fix: GO_ON };
+}
+
+/** Files that a thread may open while it starts. */
+const FILES_PER_THREAD = 16;
+
+/** Whether this process may open fewer files than a thread takes, where the system says so. */
+function isShortOfFiles(): boolean {
+  try {
+    const [, limit] = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1')) ?? [];
+    return limit !== undefined && Number(limit) - readdirSync('/proc/self/fd').length < FILES_PER_THREAD;
+  } catch (error) {
+    return limitProblem(error) !== undefined;
+  }
+}
+
+/** The error for a thread that is gone: (disk) where that is for a limit on open files, else (thread). */
+export function threadError(problem: Problem, cause?: unknown): UserError {
+  return userError(problem.message === TOO_MANY_FILES.message ? 'disk' : 'thread', problem, cause);
 }
 
 /**
@@ -20,7 +43,7 @@ export function threadProblem(end: Error | number): Problem {
  */
 export function fewerThreads(error: unknown, threads: number): string {
   if (!(error instanceof Error && 'code' in error && error.code === 'ERR_WORKER_INIT_FAILED')) throw error;
-  return `no further thread can be started (${error.message}): goes on with ${threads}, and the same results; allow more (ulimit -u), or take fewer: --threads ${threads}`;
+  return `no further thread can be started (${error.message}): goes on with ${threads}, and the same results; ${limitProblem(error)?.fix ?? 'allow more (ulimit -u)'}, or take fewer: --threads ${threads}`;
 }
 
 /** A thread that answers what it is asked, one request after the other. */
@@ -69,8 +92,8 @@ export function startThread(module: string, about?: unknown, signal?: AbortSigna
     if ('result' in reply) request?.resolve(reply.result);
     else request?.reject('problems' in reply ? new UserError(reply.kind, reply.problems) : new Error(reply.bug));
   });
-  worker.on('error', (error) => fail(userError('thread', threadProblem(error), error)));
-  worker.on('exit', (code) => fail(userError('thread', threadProblem(code))));
+  worker.on('error', (error) => fail(threadError(threadProblem(error), error)));
+  worker.on('exit', (code) => fail(threadError(threadProblem(code))));
   if (signal?.aborted === true) onAbort();
   else signal?.addEventListener('abort', onAbort);
   return {

@@ -1,24 +1,25 @@
-import { systemCode, userError, type UserError } from '../errors.js';
+import { limitProblem, systemCode, UserError, userError } from '../errors.js';
 
 /** What the system says, for people, and what to do about it. */
 const REFUSALS: Readonly<Record<string, { readonly message: string; readonly fix: string }>> = {
-  EMFILE: { message: 'too many files are open', fix: 'allow more, as in ulimit -n 4096' },
-  ENFILE: { message: 'too many files are open on this machine', fix: 'end what holds them' },
   EACCES: { message: 'no permission', fix: 'choose another path, or change its permissions' },
   ELOOP: { message: 'is a link that leads back to itself', fix: 'choose another path' },
   ENAMETOOLONG: { message: 'is a name longer than the file system takes', fix: 'choose a shorter one' },
 };
 
 /**
- * What the machine refused, where that is what was thrown: no bug of ours, whatever it was asked for.
+ * What the machine refused, where that is what was thrown: no bug of ours, whatever it was asked for. A limit on open files counts also where it is
+ * the cause of another error.
  * @returns undefined for anything else
  */
 export function systemError(error: unknown): UserError | undefined {
   if (!(error instanceof Error)) return undefined;
+  const where = error instanceof UserError ? error.problems[0]?.where : 'path' in error && typeof error.path === 'string' ? error.path : undefined;
+  const limit = limitProblem(error);
+  if (limit !== undefined) return userError('disk', { ...(where !== undefined && { where }), ...limit }, error);
   const code = systemCode(error);
   if (code !== undefined) {
     const { message, fix } = REFUSALS[code] ?? { message: 'the system refuses it', fix: 'choose another path, or ask who keeps this machine' };
-    const where = 'path' in error && typeof error.path === 'string' ? error.path : undefined;
     return userError('disk', { ...(where !== undefined && { where }), message: `${message} (${code})`, fix }, error);
   }
   // V8's words where an allocation fails; other RangeErrors are bugs.

@@ -2,7 +2,7 @@ import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { makeFolder, onDisk, removeTemporary, writeFileAtomic } from '../disk.js';
-import { systemCode, UserError, userError, type Problem } from '../errors.js';
+import { rethrowLimit, systemCode, UserError, userError, type Problem } from '../errors.js';
 import type { Peers } from '../peers.js';
 import { checkRegularFile } from '../regular-file.js';
 import { CHUNK_BYTES, chunksOf, type Chunk } from './chunk.js';
@@ -56,6 +56,7 @@ export async function openWork(raw: string, out: string, options: object, peers:
       inputs.push({ name, size, mtimeMs });
       return { path, bytes: size };
     } catch (error) {
+      rethrowLimit(path, error);
       const message = systemCode(error) === 'ENOENT' ? 'there is no such file' : `cannot be read (${systemCode(error) ?? String(error)})`;
       problems.push({ where: path, message, fix: "unpack Tianchi's archives sample_train.tar.gz and sample_test.tar.gz into one folder, and name that" });
       return { path, bytes: 0 };

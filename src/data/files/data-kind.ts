@@ -1,4 +1,5 @@
 import { readSync, openSync, closeSync } from 'node:fs';
+import { rethrowLimit } from '../../errors.js';
 
 /** What a file of rows is called by its name: one of these, and perhaps compressed. */
 const NAME = /\.(csv|tsv|txt|tab|psv|jsonl|ndjson|json|parquet|parq|pqt)(\.(gz|zst|zstd))?$/i;
@@ -18,7 +19,8 @@ function beginsAsParquet(path: string): boolean {
     } finally {
       closeSync(file);
     }
-  } catch {
+  } catch (error) {
+    rethrowLimit(path, error);
     return false;
   }
 }

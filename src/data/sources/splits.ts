@@ -52,7 +52,8 @@ export async function openSplits<Files extends SplitFiles>(files: Files, format:
     try {
       opened[split] = await openPart(open, paths, format, dialect, { where: rows.where, split: rows.split, part: split });
     } catch (error) {
-      if (!(error instanceof UserError)) throw error;
+      // A limit of the system is of no file.
+      if (!(error instanceof UserError) || error.kind === 'disk') throw error;
       const advice = [paths].flat().every(isThere) ? {} : { fix };
       const found = error.problems.map((problem) => ({ key: `data.${split}`, ...advice, ...givenProblem(problem, format.spec.tasks) }));
       // Parts of one source have the same to say.

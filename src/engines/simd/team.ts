@@ -1,7 +1,7 @@
 import { MessageChannel, receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
 import { monotonicMs } from '../../clock.js';
-import { userError, UserError, type Problem } from '../../errors.js';
-import { fewerThreads, GO_ON, openThread, threadProblem } from '../../thread.js';
+import { UserError, type Problem } from '../../errors.js';
+import { fewerThreads, GO_ON, openThread, threadError, threadProblem } from '../../thread.js';
 import type { Apart } from './apart.js';
 import type { Call } from './call-list.js';
 import { COMMAND } from './command.js';
@@ -150,7 +150,7 @@ export function createTeam<List extends string>({ kernels: loaded, memory, apart
     if (error instanceof UserError) return error;
     const told = receiveMessageOnPort(reasons) as { readonly message: Problem } | undefined;
     problem ??= told?.message ?? { message: `the kernels gave up within a step: ${error instanceof Error ? error.message : String(error)}`, fix: GO_ON };
-    return userError('thread', problem, error);
+    return threadError(problem, error);
   };
   const command = (list: number, rows: number): void => {
     words[COMMAND.list] = list;

@@ -1,4 +1,4 @@
-import { userError } from '../../../errors.js';
+import { rethrowLimit, userError } from '../../../errors.js';
 import { firstBytes } from '../byte-chunks.js';
 
 /** How Parquet files begin, and those whose footer is encrypted. */
@@ -10,7 +10,7 @@ const NAME = /\.(parquet|parq|pqt)$/i;
  * @throws UserError (data) for one that is called Parquet and is none
  */
 export async function isParquet(path: string): Promise<boolean> {
-  const start = (await firstBytes(path, 32).catch(() => Buffer.alloc(0))).toString('latin1');
+  const start = await startOf(path);
   if (MAGIC.includes(start.slice(0, 4))) return true;
   if (!NAME.test(path)) return false;
   throw userError('data', {
@@ -18,4 +18,14 @@ export async function isParquet(path: string): Promise<boolean> {
     message: start === '' ? 'is empty; expected Parquet, as its name says' : 'is no Parquet file, as its name says: it does not begin with PAR1',
     fix: start.startsWith('version https://git-lfs') ? 'it stands for a file in Git LFS: fetch that with git lfs pull' : 'was it copied whole? A CSV needs another name',
   });
+}
+
+/** The first bytes of a file; none where it cannot be read, which whoever opens it tells. */
+async function startOf(path: string): Promise<string> {
+  try {
+    return (await firstBytes(path, 32)).toString('latin1');
+  } catch (error) {
+    rethrowLimit(path, error);
+    return '';
+  }
 }
