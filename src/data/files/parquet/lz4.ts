@@ -62,7 +62,9 @@ function readBlock(bytes: Uint8Array, output: Uint8Array, begin: number): number
     const token = bytes[at++]!;
     const literals = extended(token >> 4);
     if (at + literals > bytes.length || to + literals > output.length) throw damaged();
-    for (let end = at + literals; at < end; ) output[to++] = bytes[at++]!;
+    output.set(bytes.subarray(at, at + literals), to);
+    at += literals;
+    to += literals;
     // The last sequence is literals alone.
     if (at === bytes.length) return to;
     if (at + 2 > bytes.length) throw damaged();
