@@ -26,26 +26,31 @@ export interface CacheArguments {
   readonly json: boolean;
 }
 
-/** `mtl data cache`: shows the entries of caches, or removes what no run needs and what is beyond the limit, and gives the exit code. */
+/** `mtl data cache`: shows the entries of caches, or removes useless ones and those beyond the limit. Returns the exit code. */
 export async function runDataCache({ path, prune, maxSize, dryRun, json }: CacheArguments): Promise<number> {
-  if (!prune && (maxSize !== undefined || dryRun)) throw userError('usage', { where: dryRun ? '--dry-run' : '--max-size', message: 'says how to prune', fix: 'add --prune' });
+  if (!prune && (maxSize !== undefined || dryRun)) {
+    throw userError('usage', { where: dryRun ? '--dry-run' : '--max-size', message: 'says how to prune', fix: 'add --prune' });
+  }
   const maxBytes = maxSize === undefined ? cacheLimit() : sizeIn('--max-size', maxSize);
   const { screen, result } = createOutput(json);
   const caches = [];
   for (const folder of await findCaches(path)) {
     const all = await listCache(folder);
-    const { useless, beyondLimit } = !prune ? { useless: [], beyondLimit: [] } : dryRun ? chooseEvictions(all, maxBytes) : await tidyCache(folder, maxBytes);
-    const removed = [...useless, ...beyondLimit];
+    const evicted = !prune ? undefined : dryRun ? chooseEvictions(all, maxBytes) : await tidyCache(folder, maxBytes);
+    const removed = evicted === undefined ? [] : [...evicted.useless, ...evicted.beyondLimit];
     if (all.length > 0) caches.push({ folder, all, removed });
     if (all.length === 0 || prune) continue;
-    screen.print(`${shownPath(folder)}: ${count(all.length)} entries, ${bytes(sizeOf(all))} of at most ${bytes(maxBytes)}`);
+    const size = `${bytes(sizeOf(all))} of at most ${bytes(maxBytes)}`;
+    screen.print(`${shownPath(folder)}: ${count(all.length)} entries, ${size}`);
     const newest = [...all].sort((a, b) => b.lastUsedMs - a.lastUsedMs);
     for (const entry of newest.slice(0, SHOWN)) screen.print(`  ${lineOf(entry)}`);
     if (newest.length > SHOWN) screen.print(`  and ${count(newest.length - SHOWN)} more; --json lists all`);
   }
   if (caches.length === 0) screen.print(`there is no cache in ${shownPath(path)}`);
   const freed = caches.flatMap(({ removed }) => removed);
-  for (const { folder, all, removed } of prune ? caches : []) screen.print(`${shownPath(folder)}: ${removedText(removed, dryRun)}; ${bytes(sizeOf(all) - sizeOf(removed))} left`);
+  for (const { folder, all, removed } of prune ? caches : []) {
+    screen.print(`${shownPath(folder)}: ${removedText(removed, dryRun)}; ${bytes(sizeOf(all) - sizeOf(removed))} left`);
+  }
   result({
     caches: caches.map(({ folder, all }) => ({ path: folder, bytes: sizeOf(all), maxBytes, entries: all.map(describe) })),
     ...(prune && { removed: freed.map((each) => each.path), bytes: sizeOf(freed), isDry: dryRun }),
@@ -55,14 +60,19 @@ export async function runDataCache({ path, prune, maxSize, dryRun, json }: Cache
 
 /** The cache directories of a config's data, beside a data file, or in a directory and those below it. */
 async function findCaches(path: string): Promise<readonly string[]> {
-  if (!existsSync(path)) throw userError('data', { where: path, message: 'there is no such file or folder', fix: 'name a config, a data file, a folder of data or a cache' });
+  if (!existsSync(path)) {
+    const fix = 'name a config, a data file, a directory of data or a cache';
+    throw userError('data', { where: path, message: 'there is no such file or directory', fix });
+  }
   const full = resolve(path);
   if (statSync(full).isDirectory()) return cachesBelow(full, DEPTH);
   const folders = new Set<string>();
   if (/\.ya?ml$/.test(path)) {
     const { data } = (await loadConfig(path)).experiment;
     for (const key of [...SPLITS, 'source'] as const) {
-      for (const { path: file, home } of sourcesOf(data[key] ?? [])) for (const folder of cacheFolders(file, data.cache, home)) folders.add(folder);
+      for (const { path: file, home } of sourcesOf(data[key] ?? [])) {
+        cacheFolders(file, data.cache, home).forEach((folder) => folders.add(folder));
+      }
     }
   } else {
     folders.add(join(dirname(full), CACHE_FOLDER));
@@ -72,7 +82,8 @@ async function findCaches(path: string): Promise<readonly string[]> {
 
 function cachesBelow(folder: string, depth: number): readonly string[] {
   if (basename(folder) === CACHE_FOLDER) return [folder];
-  const below = readdirSync(folder, { withFileTypes: true }).filter((each) => each.isDirectory() && each.name !== 'node_modules' && (each.name === CACHE_FOLDER || !each.name.startsWith('.')));
+  const isSearched = (name: string): boolean => name === CACHE_FOLDER || (name !== 'node_modules' && !name.startsWith('.'));
+  const below = readdirSync(folder, { withFileTypes: true }).filter((each) => each.isDirectory() && isSearched(each.name));
   // A directory that data.cache names holds the entries itself.
   const own = below.some(({ name }) => /\.(?:fitted|rows|local)-[0-9a-f]{12}-[0-9a-f]{8}$/.test(name)) ? [folder] : [];
   return own.length > 0 || depth === 0 ? own : below.flatMap(({ name }) => cachesBelow(join(folder, name), depth - 1));
@@ -80,16 +91,20 @@ function cachesBelow(folder: string, depth: number): readonly string[] {
 
 /** An entry as `--json` prints it. */
 function describe({ path, bytes: size, state, isUsed, lastUsedMs, entry }: CachedFolder) {
-  return { path, bytes: size, state, isUsed, lastUsed: new Date(lastUsedMs).toISOString(), kind: entry?.kind, source: entry?.source };
+  const lastUsed = new Date(lastUsedMs).toISOString();
+  return { path, bytes: size, state, isUsed, lastUsed, kind: entry?.kind, source: entry?.source };
 }
 
 function lineOf({ bytes: size, entry, state, isUsed, lastUsedMs }: CachedFolder): string {
-  const what = entry === undefined ? 'not finished' : `${entry.kind === 'fitted' ? 'what was learned on' : entry.kind === 'rows' ? 'encoded rows of' : 'rows of'} ${shownPath(entry.source)}`;
-  return `${bytes(size).padStart(9)}  used ${new Date(lastUsedMs).toISOString().slice(0, 16).replace('T', ' ')}  ${(isUsed ? 'in use' : state).padEnd(13)}  ${what}`;
+  const kinds = { fitted: 'vocabularies and scales of', rows: 'encoded rows of', local: 'rows of' };
+  const what = entry === undefined ? 'not finished' : `${kinds[entry.kind]} ${shownPath(entry.source)}`;
+  const used = new Date(lastUsedMs).toISOString().slice(0, 16).replace('T', ' ');
+  return `${bytes(size).padStart(9)}  used ${used}  ${(isUsed ? 'in use' : state).padEnd(13)}  ${what}`;
 }
 
 function removedText(removed: readonly CachedFolder[], isDry: boolean): string {
-  return removed.length === 0 ? 'there is nothing to remove' : `${isDry ? 'would remove' : 'removed'} ${count(removed.length)} entries, ${bytes(sizeOf(removed))}`;
+  if (removed.length === 0) return 'there is nothing to remove';
+  return `${isDry ? 'would remove' : 'removed'} ${count(removed.length)} entries, ${bytes(sizeOf(removed))}`;
 }
 
 function sizeOf(folders: readonly CachedFolder[]): number {

@@ -21,6 +21,7 @@ export function cacheLimit(): number {
  */
 export function sizeIn(where: string, text: string): number {
   const size = parseBytes(text);
-  if (size === undefined) throw userError('usage', { where, message: `expected a size as in ${DEFAULT}, found ${JSON.stringify(text)}`, fix: 'write a number and B, kB, MB, GB, KiB, MiB, GiB or TiB' });
-  return size;
+  if (size !== undefined) return size;
+  const message = `expected a size as in ${DEFAULT}, found ${JSON.stringify(text)}`;
+  throw userError('usage', { where, message, fix: 'write a number and B, kB, MB, GB, KiB, MiB, GiB or TiB' });
 }

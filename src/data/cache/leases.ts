@@ -8,14 +8,14 @@ import { createFileAtomic } from '../../disk.js';
 import { hasEnded, ownerSchema, thisProcess, type Owner } from '../../owner.js';
 import { ENTRY } from './entry.js';
 
-// A process names each entry in a lease, a file of its own in the cache directory, before it uses the entry. Whoever evicts entries first
-// puts up a mark and then reads the leases; a process first writes its lease and then looks for the mark. So either the lease is seen, or
-// the mark is, and the process waits and looks whether the entry is still there.
+// A process names each entry in a lease, a file of its own in the cache directory, before it uses the entry. A process
+// that evicts first creates a mark and then reads the leases; one that uses an entry first writes its lease and then looks
+// for the mark. So either the lease is seen, or the mark is: then the process waits, and checks that the entry is there.
 
 const LEASE = /^\.lease\..*$/;
 /** Mark of the process that evicts. */
 const MARK = '.evicting';
-/** A process of another host, of which nobody here can tell whether it lives, counts as alive for so long after its last write. */
+/** A process of another host, whose state is unknown here, counts as alive for so long after its last write. */
 const UNKNOWN_MS = 7 * 24 * 3600 * 1000;
 /** An eviction takes seconds; a mark of another host that is older was left behind. */
 const MARK_MS = 10 * 60 * 1000;
@@ -32,8 +32,8 @@ const leases = new Map<string, Lease>();
 let numLeases = 0;
 
 /**
- * Protects an entry from eviction until this process ends, and notes that it is used now. Where the directory cannot be written, nothing is
- * protected. The entry may have been evicted just before.
+ * Protects an entry from eviction until this process ends, and notes that it is used now. If the directory cannot be
+ * written, nothing is protected. The entry may have been evicted just before.
  */
 export async function takeEntry(path: string): Promise<void> {
   const [folder, name] = [dirname(path), basename(path)];
@@ -52,7 +52,9 @@ function leaseIn(folder: string): Lease | undefined {
   const known = leases.get(folder);
   // The directory may have been removed and made again.
   if (known !== undefined && existsSync(known.path)) return known;
-  if (known === undefined && leases.size === 0) process.once('exit', () => leases.forEach(({ path }) => rmSync(path, { force: true })));
+  if (known === undefined && leases.size === 0) {
+    process.once('exit', () => leases.forEach(({ path }) => rmSync(path, { force: true })));
+  }
   if (known !== undefined) closeSync(known.file);
   leases.delete(folder);
   try {
@@ -75,14 +77,15 @@ function isMarked(folder: string): boolean {
   }
 }
 
-/** Names of the entries of a directory that processes use which live, as far as can be known. Removes leases that dead ones left. */
+/** Returns the names of the entries of a directory that live processes use, and removes leases of dead ones. */
 export async function usedEntries(folder: string): Promise<ReadonlySet<string>> {
   const used = new Set<string>();
   for (const lease of (await readdir(folder)).filter((name) => LEASE.test(name))) {
     const path = join(folder, lease);
     try {
       const text = await readFile(path, 'utf8');
-      if (isAlive(ownerIn(text), statSync(path).mtimeMs, UNKNOWN_MS)) for (const name of text.split('\n').slice(1)) used.add(name);
+      const isLive = isAlive(ownerIn(text), statSync(path).mtimeMs, UNKNOWN_MS);
+      if (isLive) text.split('\n').slice(1).forEach((name) => used.add(name));
       else await rm(path, { force: true });
     } catch {
       // Its process ended meanwhile, or it is another user's.

@@ -19,7 +19,8 @@ export function chooseEvictions(all: readonly CachedFolder[], maxBytes: number):
   const useless = all.filter((each) => isFree(each) && each.state !== 'fits');
   let left = all.reduce((sum, { bytes }) => sum + bytes, 0) - useless.reduce((sum, { bytes }) => sum + bytes, 0);
   const beyondLimit: CachedFolder[] = [];
-  for (const each of all.filter((one) => isFree(one) && one.state === 'fits').sort((a, b) => a.lastUsedMs - b.lastUsedMs)) {
+  const byAge = all.filter((each) => isFree(each) && each.state === 'fits').sort((a, b) => a.lastUsedMs - b.lastUsedMs);
+  for (const each of byAge) {
     if (left <= maxBytes) break;
     beyondLimit.push(each);
     left -= each.bytes;
@@ -47,7 +48,9 @@ export async function tidyWritten({ cache, written, maxBytes }: IndexedCache): P
     try {
       const { beyondLimit } = await tidyCache(folder, maxBytes);
       const freed = beyondLimit.reduce((sum, { bytes }) => sum + bytes, 0);
-      if (beyondLimit.length > 0) cache.onNotice?.(`${folder}: removed the ${count(beyondLimit.length)} least recently used entries, ${sizeText(freed)}, to stay below ${sizeText(maxBytes)}; ${CACHE_SIZE} sets another limit`);
+      if (beyondLimit.length === 0) continue;
+      const removed = `removed the ${count(beyondLimit.length)} least recently used entries, ${sizeText(freed)}`;
+      cache.onNotice?.(`${folder}: ${removed}, to stay below ${sizeText(maxBytes)}; ${CACHE_SIZE} sets another limit`);
     } catch (error) {
       // Entries of another user stay; training goes on.
       if (!(error instanceof UserError && error.kind === 'disk')) throw error;
