@@ -25,10 +25,10 @@ describe('docs/runs.md', () => {
     expect(of('--last 3').trim().split('\n')).toHaveLength(4);
     expect(of('runs small').trim().split('\n')).toHaveLength(2);
     expect(readFileSync(join(cwd, 'runs.csv'), 'utf8').trim().split('\n')).toHaveLength(5);
-    expect(of('diff runs/esmm/001 runs/esmm/small')).toMatch(/model\.ctrTower\.hidden +\[32\] +\[16\](.|\n)*test {2}5,000 rows, predicted by both and paired/);
+    expect(of('diff runs/esmm/first runs/esmm/small')).toMatch(/model\.ctrTower\.hidden +\[32\] +\[16\](.|\n)*test {2}5,000 rows, predicted by both and paired/);
     expect(of('--rows 2000')).toMatch(/2,000 of 5,000 rows, drawn, predicted by both and paired/);
     expect(JSON.parse(of('--recorded'))).toMatchObject({ split: 'test', rows: null });
-    expect(of('--resume runs/esmm/001')).toContain('epoch 3/3');
+    expect(of('--resume runs/esmm/first')).toContain('epoch 3/3');
     expect(of('--resume auto')).toContain('there is no run to resume: starting a new one');
     expect(of('--dry-run')).toMatch(/nothing to remove|would be freed/);
     expect(of('runs rm')).toMatch(/ (kB|MB) are freed/);
@@ -36,7 +36,7 @@ describe('docs/runs.md', () => {
 
     // The table names every file that a run leaves, and no other.
     const named = [...page.matchAll(/^\| (`[^|]+) \|/gm)].flatMap(([, cell]) => [...cell!.matchAll(/`([^`]+)`/g)].map(([, file]) => file!.replace(/\/$/, '')));
-    const left = readdirSync(join(cwd, 'runs', 'esmm', '001')).map((file) => file.replace(/(tfevents)\..*/, '$1.*'));
+    const left = readdirSync(join(cwd, 'runs', 'esmm', 'first')).map((file) => file.replace(/(tfevents)\..*/, '$1.*'));
     expect(left.sort()).toEqual(named.filter((file) => file !== 'rejects.csv').sort());
   }, 240_000);
 });
