@@ -85,7 +85,7 @@ export function* cornerPoints(space: Space): Generator<Point> {
   yield pointOf(space, ({ domain }) => firstOf(domain.axis));
   for (const parameter of space) {
     for (const coordinate of cornersOf(parameter.domain.axis)) {
-      const needed = needs(space, parameter);
+      const needed = coordinatesToSet(space, parameter);
       yield pointOf(space, (other) => (other === parameter ? coordinate : (needed.get(other.name) ?? firstOf(other.domain.axis))));
     }
   }
@@ -95,13 +95,11 @@ const firstOf = (axis: Axis): number => (axis.kind === 'list' ? 0 : axis.low);
 const cornersOf = (axis: Axis): readonly number[] => (axis.kind === 'list' ? Array.from({ length: axis.count }, (_, i) => i) : [axis.low, axis.high]);
 
 /** Coordinates of the parameters above one that let it be set. */
-function needs(space: Space, { when }: Parameter): ReadonlyMap<string, number> {
-  const needed = new Map<string, number>();
-  for (const { name, values } of when) {
-    const parent = space.find((parameter) => parameter.name === name)!;
-    for (const [above, coordinate] of needs(space, parent)) needed.set(above, coordinate);
-    needed.set(name, parent.domain.coordinateOf(values[0])!);
-  }
+export function coordinatesToSet(space: Space, { when }: Parameter): ReadonlyMap<string, number> {
+  const parents = when.map(({ name, values }) => ({ parent: space.find((parameter) => parameter.name === name)!, values }));
+  const needed = new Map(parents.flatMap(({ parent }) => [...coordinatesToSet(space, parent)]));
+  // Its own conditions come last: a parent may be set under several values, of which the parameter allows fewer.
+  for (const { parent, values } of parents) needed.set(parent.name, parent.domain.coordinateOf(values[0])!);
   return needed;
 }
 

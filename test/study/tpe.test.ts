@@ -99,6 +99,60 @@ describe('tpe', () => {
     expect(gap).toBeGreaterThan(0);
   });
 
+  describe('before the model decides', () => {
+    const conditional = spaceOf({
+      model: ['a', 'b', 'c', 'd'],
+      rate: { type: 'log-uniform', low: 1e-4, high: 1 },
+      bottom: { type: 'choices', values: ['x', 'y', 'z'], when: { model: ['b', 'c'] } },
+      gate: { type: 'choices', values: ['p', 'q'], when: { model: 'c', bottom: 'z' } },
+      layers: { type: 'int', low: 1, high: 50 },
+      last: { type: 'choices', values: [0, 1], when: { layers: 7 } },
+      // Never set: no trial can have it.
+      never: { type: 'choices', values: ['u', 'v'], when: { model: 'a', bottom: 'x' } },
+    });
+    /** Points of so many trials, in which one choice looks far better than the others from the start. */
+    const pointsOf = (space: Space, seed: number, count: number, options: object = {}): readonly Point[] => {
+      const search = searches.build(searches.schema.parse({ name: 'tpe', ...options }), space);
+      const seen: SeenTrial[] = [];
+      for (let number = 1; number <= count; number++) {
+        const point = search.suggest(number, seen, randomStream(seed, 'trial', number));
+        seen.push({ point, cost: point['model'] === 'a' ? 0 : 1, rung: Infinity });
+      }
+      return seen.map(({ point }) => point);
+    };
+    const values = (points: readonly Point[], name: string): readonly unknown[] => [...new Set(points.filter((point) => Object.hasOwn(point, name)).map((point) => point[name]))].sort();
+
+    it('tries every choice once in as many trials as there are choices', () => {
+      const space = spaceOf({ model: ['a', 'b', 'c', 'd'], size: [1, 2, 3], rate: { type: 'uniform', low: 0, high: 1 } });
+      for (let seed = 0; seed < 50; seed++) {
+        const points = pointsOf(space, seed, 8);
+        expect(values(points.slice(0, 4), 'model')).toEqual(['a', 'b', 'c', 'd']);
+        expect(values(points.slice(0, 3), 'size')).toEqual([1, 2, 3]);
+        expect(values(points.slice(4), 'model')).toEqual(['a', 'b', 'c', 'd']);
+      }
+      expect(new Set(Array.from({ length: 50 }, (_, seed) => JSON.stringify(pointsOf(space, seed, 4).map(({ model }) => model)))).size).toBeGreaterThan(10);
+    });
+
+    it.each([[{}], [{ startupTrials: 0 }]])('tries every choice of a parameter with conditions, too, the same ones by the same seed: %j', (options) => {
+      for (let seed = 0; seed < 20; seed++) {
+        const points = pointsOf(conditional, seed, 12, options);
+        expect(['model', 'bottom', 'gate', 'last'].map((name) => values(points, name))).toEqual([['a', 'b', 'c', 'd'], ['x', 'y', 'z'], ['p', 'q'], [0, 1]]);
+        for (const point of points) expect([Object.hasOwn(point, 'bottom'), Object.hasOwn(point, 'never')]).toEqual([['b', 'c'].includes(point['model'] as string), false]);
+        expect(pointsOf(conditional, seed, 12, options)).toEqual(points);
+      }
+    });
+
+    it('counts trials that run or have failed as tries', () => {
+      const space = spaceOf({ model: ['a', 'b', 'c', 'd'] });
+      const search = searches.build(searches.schema.parse({ name: 'tpe' }), space);
+      for (const cost of [undefined, null]) {
+        const seen: SeenTrial[] = [];
+        for (let number = 1; number <= 4; number++) seen.push({ point: search.suggest(number, seen, randomStream(3, 'trial', number)), cost, rung: Infinity });
+        expect(values(seen.map(({ point }) => point), 'model')).toEqual(['a', 'b', 'c', 'd']);
+      }
+    });
+  });
+
   it('keeps to the conditions of a space', () => {
     const space = spaceOf({ kind: ['a', 'b'], size: { type: 'int', low: 1, high: 9, when: { kind: 'b' } } });
     const search = searches.build(searches.schema.parse({ name: 'tpe', startupTrials: 4 }), space);

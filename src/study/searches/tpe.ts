@@ -1,7 +1,8 @@
 import { z } from 'zod';
-import { drawCoordinate, pointOf, type Point, type Space } from '../space.js';
+import type { Point, Space } from '../space.js';
 import { createParzen } from './parzen.js';
-import { defineSearch, type SeenTrial } from './search.js';
+import { defineSearch, type Search, type SeenTrial } from './search.js';
+import { createStartup } from './startup.js';
 
 /** At most so many trials count as good, however many there are. */
 const MOST_GOOD = 25;
@@ -17,15 +18,21 @@ export const tpe = defineSearch({
   name: 'tpe',
   summary: 'Points that are like good trials and unlike bad ones (tree-structured Parzen estimator, all parameters together)',
   options: () => ({
-    startupTrials: z.int().min(0).default(10).describe('trials drawn at random before'),
+    startupTrials: z.int().min(0).default(10).describe('trials drawn at random before the model decides, more if a choice was not tried yet'),
     candidates: z.int().min(1).default(24).describe('points of which the best is taken'),
   }),
   needsGrid: false,
-  build: ({ startupTrials, candidates }, space) => ({
+  build: ({ startupTrials, candidates }, space) => buildSearch(space, startupTrials, candidates),
+});
+
+function buildSearch(space: Space, startupTrials: number, candidates: number): Search {
+  const startup = createStartup(space);
+  return {
     size: Infinity,
     suggest(_number, seen, random): Point {
       const over = seen.filter(({ cost }) => cost !== undefined);
-      if (over.length < startupTrials || over.every(({ cost }) => cost === null)) return pointOf(space, ({ domain }) => drawCoordinate(domain.axis, random));
+      const tried = seen.map(({ point }) => point);
+      if (over.length < startupTrials || over.every(({ cost }) => cost === null) || startup.hasUntried(tried)) return startup.draw(tried, random);
       const [good, bad] = densities(space, seen, over.length);
       let best: { readonly point: Point; readonly score: number } | undefined;
       for (let i = 0; i < candidates; i++) {
@@ -35,8 +42,8 @@ export const tpe = defineSearch({
       }
       return best!.point;
     },
-  }),
-});
+  };
+}
 
 function densities(space: Space, seen: readonly SeenTrial[], numOver: number) {
   // Those that came furthest first, the best first among them; a trial that failed is the worst.
