@@ -2,14 +2,14 @@ import { count, duration } from '../number-text.js';
 import type { ListedTrial } from '../study/leaderboard.js';
 import type { MetricPair, Weighed } from '../study/pareto.js';
 import type { Study } from '../study/study.js';
-import { scoreText, shortNames, valueText } from '../study/trial-text.js';
+import { scoreText, shortNames, valueLabel } from '../study/trial-text.js';
 import { table } from './format.js';
 import type { Screen } from './screen.js';
 
 /** A trial that is over. */
-export function trialLine({ options }: Study, { number, state, value, deviation, point, message }: ListedTrial, isBest: boolean): string {
+export function trialLine({ options, space }: Study, { number, state, value, deviation, point, message }: ListedTrial, isBest: boolean): string {
   const found = value === null ? `failed: ${message ?? ''}` : `${options.metric} ${scoreText(value, deviation)}${state === 'stopped' ? '  stopped, others do better' : isBest ? '  best so far' : ''}`;
-  return `trial ${number}  ${found}  ${Object.entries(point).map(([name, set]) => `${name}=${valueText(set)}`).join(' ')}`;
+  return `trial ${number}  ${found}  ${space.filter(({ name }) => Object.hasOwn(point, name)).map((parameter) => `${parameter.name}=${valueLabel(parameter, point[parameter.name])}`).join(' ')}`;
 }
 
 /** How far a study is. */
@@ -29,7 +29,7 @@ export function boardTable({ options, space }: Study, board: readonly ListedTria
     state,
     value === null ? '-' : scoreText(value, deviation),
     duration(elapsedMs),
-    ...names.map((name) => (Object.hasOwn(point, name) ? valueText(point[name]) : '-')),
+    ...space.map((parameter) => (Object.hasOwn(point, parameter.name) ? valueLabel(parameter, point[parameter.name]) : '-')),
   ]);
   return table(['', 'state', options.metric, 'time', ...shortNames(names)], rows, screen);
 }

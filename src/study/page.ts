@@ -9,7 +9,7 @@ import type { ListedTrial } from './leaderboard.js';
 import { pairOf, type MetricPair } from './pareto.js';
 import { frontChart, historyChart, importanceChart, parallelChart, sliceCharts, type Valued } from './pictures.js';
 import type { Study } from './study.js';
-import { scoreText, shortNames, valueText } from './trial-text.js';
+import { scoreText, shortNames, valueLabel } from './trial-text.js';
 
 /** The page in the folder of a study. */
 export const STUDY_PAGE = 'study.html';
@@ -80,7 +80,7 @@ function facts({ options, goal, seeds, numTrials }: Study, board: readonly Liste
 
 function boardOf({ space, options }: Study, board: readonly ListedTrial[]): Html {
   const names = space.map(({ name }) => name);
-  const rows = board.map(({ number, state, value, deviation, elapsedMs, point }) => [`trial ${number}`, state, value === null ? '-' : scoreText(value, deviation), duration(elapsedMs), ...names.map((name) => (Object.hasOwn(point, name) ? valueText(point[name]) : '-'))]);
+  const rows = board.map(({ number, state, value, deviation, elapsedMs, point }) => [`trial ${number}`, state, value === null ? '-' : scoreText(value, deviation), duration(elapsedMs), ...space.map((parameter) => (Object.hasOwn(point, parameter.name) ? valueLabel(parameter, point[parameter.name]) : '-'))]);
   const why = board.filter(({ message }) => message !== undefined).map(({ number, message }) => html`<p class="note">trial ${number}: ${message}</p>`);
   return html`${tableOf(['', 'state', options.metric, 'time', ...shortNames(names)], rows)}${why}`;
 }

@@ -8,7 +8,7 @@ import { paretoFront, type MetricPair } from './pareto.js';
 import { costOf } from './seen.js';
 import type { Parameter } from './space.js';
 import type { Study } from './study.js';
-import { shortNames, valueText } from './trial-text.js';
+import { shortNames, valueLabel } from './trial-text.js';
 
 // The charts of a study's page. Those who are asked for one are given trials that have a value.
 
@@ -92,7 +92,7 @@ export function sliceCharts({ space, options: { metric } }: Study, trials: reado
     const score = { title: metric, ...SCORE };
     if (axis.kind === 'list') {
       const groups = grouped(set, ({ value, point }) => ({ x: value, y: parameter.domain.coordinateOf(point[name])! }));
-      drawn.push(scatterPlot({ title, x: score, y: Array.from({ length: axis.count }, (_, i) => valueText(valueAt(i))), groups }));
+      drawn.push(scatterPlot({ title, x: score, y: Array.from({ length: axis.count }, (_, i) => valueLabel(parameter, valueAt(i))), groups }));
     } else {
       const groups = grouped(set, ({ value, point }) => ({ x: Number(point[name]), y: value }));
       drawn.push(scatterPlot({ title, x: { title: name, type: axis.isLog ? 'log' : 'linear', domain: [Number(valueAt(axis.low)), Number(valueAt(axis.high))], format: '~r' }, y: score, groups }));
@@ -117,9 +117,10 @@ function heightOn({ axis }: Parameter['domain'], coordinate: number): number {
 }
 
 /** The places of an axis that are labelled: choices, or the ends and the middle of a line. */
-function axisOf({ domain }: Parameter, name: string): ParallelAxis {
+function axisOf(parameter: Parameter, name: string): ParallelAxis {
+  const { domain } = parameter;
   const { axis, valueAt } = domain;
   const places = axis.kind === 'list' ? Array.from({ length: axis.count }, (_, i) => i) : [axis.low, (axis.low + axis.high) / 2, axis.high];
-  const labels = places.map((coordinate) => ({ at: heightOn(domain, coordinate), text: valueText(valueAt(coordinate)) }));
+  const labels = places.map((coordinate) => ({ at: heightOn(domain, coordinate), text: valueLabel(parameter, valueAt(coordinate)) }));
   return { name, labels };
 }

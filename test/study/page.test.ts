@@ -53,6 +53,17 @@ const mixed = (number: number, value: number): TrialResult | undefined =>
 const titles = (page: string): readonly string[] => [...page.matchAll(/<h2>([^<]+)<\/h2>/g)].map(([, title]) => title!);
 
 describe('the page of a study', () => {
+  it('has a label of its own for each choice, in tables and at axes', async () => {
+    const experts = (count: number): object => ({ name: 'mmoe', tower: { hidden: [16], dropout: 0.1 }, experts: { count, hidden: [8] } });
+    const { page } = await drawn({ model: [experts(2), experts(4)], 'training.batchSize': [64, 128] }, 12, mixed);
+    for (const label of ['count=2', 'count=4']) {
+      expect(page.match(new RegExp(`<td>${label}</td>`, 'g'))!.length).toBeGreaterThan(0);
+      // At the axes of parallel coordinates and of a slice.
+      expect(page.match(new RegExp(`>${label}</text>`, 'g'))!.length).toBeGreaterThan(1);
+    }
+    expect(page).not.toContain('{&quot;name&quot;:&quot;mmoe&quot;,&quot;towe');
+  });
+
   it('has every part of a study with conditions, failures and trials that were stopped', async () => {
     const { page } = await drawn(SPACE, 40, mixed);
     expect(titles(page)).toEqual(['Leaderboard', 'History', 'Pareto front', 'Parallel coordinates', 'Importance', 'Slices', 'What was asked']);
