@@ -141,18 +141,20 @@ function tableOf(runs: readonly ShownRun[], sort: string | undefined, screen: Sc
   const monitors = [...new Set(runs.flatMap(({ monitor }) => (monitor === null || monitor === 'loss' ? [] : [monitor])))];
   const asked = [...new Set([...(sort === undefined || Object.hasOwn(FIELDS, sort) ? [] : [sort]), ...monitors])];
   const metrics = (asked.length > 0 ? asked : firstMetrics(runs)).slice(0, 4);
+  const hasBottoms = runs.some(({ bottom }) => bottom !== null);
   const hasChannels = runs.some(({ channels }) => channels.length > 0);
   const rows = runs.map((run) => [
     run.run,
     run.state,
     run.model ?? '-',
+    ...(hasBottoms ? [run.bottom ?? '-'] : []),
     `${run.epoch}${run.epochs === null ? '' : `/${run.epochs}`}`,
     run.state === 'running' ? (run.leftMs === null ? '?' : `${duration(run.leftMs)} left`) : duration(run.elapsedMs),
     run.bestEpoch === null ? '-' : String(run.bestEpoch),
     ...metrics.map((metric) => valueOf(run, metric)?.toFixed(4) ?? '-'),
     ...(hasChannels ? [run.channels.join(', ') || '-'] : []),
   ]);
-  return table(['run', 'state', 'model', 'epochs', 'time', 'best epoch', ...metrics, ...(hasChannels ? ['channel'] : [])], rows, screen);
+  return table(['run', 'state', 'model', ...(hasBottoms ? ['bottom'] : []), 'epochs', 'time', 'best epoch', ...metrics, ...(hasChannels ? ['channel'] : [])], rows, screen);
 }
 
 /** Where nothing says what counts: of each space what its reports tell first. */

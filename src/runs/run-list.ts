@@ -1,5 +1,7 @@
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { parse } from 'yaml';
+import { z } from 'zod';
 import { userError } from '../errors.js';
 import type { Report } from '../evaluation/evaluation.js';
 import { checkpointsFolder } from './checkpoint.js';
@@ -7,7 +9,7 @@ import { isTaken } from './lock.js';
 import { readMetricLines, trainedIn } from './metric-lines.js';
 import { ENVIRONMENT } from './origin.js';
 import { missingRun } from './run-folder.js';
-import { LOG, OVERRIDES, RESULTS, SOURCE } from './run-log.js';
+import { LOG, OVERRIDES, RESOLVED, RESULTS, SOURCE } from './run-log.js';
 import { runPath, shownPath } from './runs-root.js';
 import { readSummary } from './summary.js';
 
@@ -19,6 +21,8 @@ export interface ListedRun {
   readonly run: string;
   readonly state: RunStateName;
   readonly model: string | null;
+  /** Name of the shared layers below the model's towers; null if it has none, or is these layers. */
+  readonly bottom: string | null;
   readonly seed: number | null;
   /** What was set for it, `--set` texts. */
   readonly changes: readonly string[];
@@ -80,6 +84,7 @@ export function describeRun(folder: string, nowMs: number): ListedRun {
     run: shownPath(folder),
     state,
     model: summary?.model ?? start?.model ?? null,
+    bottom: bottomOf(folder),
     seed: summary?.seed ?? null,
     changes: summary?.changes ?? linesOf(join(folder, OVERRIDES)),
     startedAt: startOf(folder),
@@ -95,6 +100,16 @@ export function describeRun(folder: string, nowMs: number): ListedRun {
     // A run that was stopped has a summary, and measured nothing at its end.
     metrics: [summary?.metrics, results?.metrics].find((metrics) => metrics !== undefined && Object.keys(metrics).length > 0) ?? (best?.valid === undefined ? {} : { valid: best.valid.metrics }),
   };
+}
+
+const modelSchema = z.looseObject({ model: z.looseObject({ bottom: z.looseObject({ name: z.string() }) }) });
+
+function bottomOf(folder: string): string | null {
+  const path = join(folder, RESOLVED);
+  // Parsing the whole config would take most of the time of a list.
+  const [section] = /^model:(?:\n .*)+/m.exec(existsSync(path) ? readFileSync(path, 'utf8') : '') ?? [];
+  const name = section === undefined ? undefined : orUndefined(() => modelSchema.parse(parse(section)).model.bottom.name);
+  return name === undefined || name === 'none' ? null : name;
 }
 
 function stateOf(folder: string, end: string | undefined, lastEvent: string | undefined): RunStateName {

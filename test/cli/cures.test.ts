@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { describeRun } from '../../src/runs/run-list.js';
 import { mtl } from '../support/mtl.js';
+import { scratchFolder } from '../support/scratch.js';
 import { abortAtStep, smallWorld, trainSmall } from '../support/small-run.js';
 
 let world: string;
@@ -55,6 +56,20 @@ describe('mtl runs', () => {
     await trainSmall(join(world, 'esmm.yaml'), { runDir: join(world, 'other', 'runs', '1'), set: ['training.epochs=1', 'training.monitor=loss'] });
     const { stdout } = await mtl(join(world, 'other'), ['runs']);
     expect(stdout.split('\n')[0]).toMatch(/ best epoch +ctr\.auc +cvr\.auc +cvr_all\.auc +ctcvr\.auc$/);
+  });
+
+  it('lists the bottom of each run if any run has one', async () => {
+    const folder = scratchFolder();
+    const train = (run: string, set: readonly string[] = []) => trainSmall(join(world, 'esmm.yaml'), { runDir: join(folder, 'runs', run), set: ['training.epochs=1', ...set] });
+    await train('1');
+    expect((await mtl(folder, ['runs'])).stdout.split('\n')[0]).not.toContain('bottom');
+    await train('2', ['model.bottom={name: mmoe, experts: {count: 2, hidden: [8]}}']);
+    await trainSmall(join(world, 'mmoe.yaml'), { runDir: join(folder, 'runs', '3'), set: ['training.epochs=1'] });
+    const [header, ...lines] = (await mtl(folder, ['runs'])).stdout.trim().split('\n').map((line) => line.trim().split(/ {2,}/));
+    expect(header!.slice(2, 4)).toEqual(['model', 'bottom']);
+    expect(lines.map((cells) => cells.slice(2, 4))).toEqual([['esmm', '-'], ['esmm', 'mmoe'], ['mmoe', '-']]);
+    const { runs } = JSON.parse((await mtl(folder, ['runs', '--json'])).stdout) as { runs: readonly { bottom: string | null }[] };
+    expect(runs.map(({ bottom }) => bottom)).toEqual([null, 'mmoe', null]);
   });
 
   it('rm removes the run that a link points to', async () => {
