@@ -66,7 +66,7 @@ describe('the description of data', () => {
 
 describe('parts of a date in the description of data', () => {
   const dated = (days: readonly number[], hourOf: (i: number) => number): string =>
-    `click,at\n${days.flatMap((day) => Array.from({ length: 480 }, (_, i) => `${i % 3 === 0 ? 1 : 0},2026-11-${String(day).padStart(2, '0')}T${String(hourOf(i)).padStart(2, '0')}:00:00\n`)).join('')}`;
+    `click,at\n${days.flatMap((day) => Array.from({ length: 480 }, (_, i) => `${i % 7 === 0 ? 1 : 0},2026-11-${String(day).padStart(2, '0')}T${String(hourOf(i)).padStart(2, '0')}:00:00\n`)).join('')}`;
   const ofDates = rowFormatOf({ tasks: [{ name: 'ctr', ...taskOptions.parse({ label: 'click' }) }], groups: [featureTypes.schema.parse({ type: 'date', fields: ['at'], parts: ['hour', 'weekday', 'day'] })] });
   const describeDays = async (train: string, valid: string) => {
     const data = dataOptions.parse({ train: scratchFile('train.csv', train), valid: scratchFile('valid.csv', valid) });

@@ -1,0 +1,76 @@
+/** @module-tag long */
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { check } from '../../src/check.js';
+import { problemLine, UserError } from '../../src/errors.js';
+import { brokenConfigs } from '../support/broken-configs.js';
+import { brokenFiles } from '../support/broken-files.js';
+import { smallWorld, trainSmall } from '../support/small-run.js';
+
+// Every input that training refuses: `check` and `train` report the same first problem and exit code.
+
+const CONFIG = `seed: 11
+runs: runs
+data: { train: train.csv, valid: valid.csv, test: test.csv }
+features:
+  user: { type: categorical, fields: [101, 121, 122], width: 4 }
+  item: { type: categorical, fields: [205, 206], width: 4, encoding: { name: tokens, minCount: 2 } }
+tasks:
+  ctr: { label: click }
+  cvr: { label: purchase, given: click }
+model: { name: esmm, ctrTower: { hidden: [8] }, cvrTower: { hidden: [8] } }
+training: { epochs: 1, batchSize: 64 }
+`;
+
+let world: string;
+let lines: readonly string[];
+beforeAll(async () => {
+  world = mkdtempSync(join(tmpdir(), 'mtl-battery-'));
+  await smallWorld(world);
+  lines = readFileSync(join(world, 'train.csv'), 'utf8').trimEnd().split('\n');
+});
+
+/** The exit code of what is thrown, and its first problem. */
+async function firstProblem(work: () => Promise<unknown>): Promise<{ readonly exitCode: number; readonly line: string }> {
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    // A check lists no rows in a file.
+    return { exitCode: error.exitCode, line: problemLine(error.problems[0]!).replace(/; all are in .*rejects\.csv$/, '') };
+  }
+  return { exitCode: 0, line: '' };
+}
+
+async function expectSame(config: string, problem: string): Promise<void> {
+  const path = join(world, 'config.yaml');
+  writeFileSync(path, config);
+  const checked = await firstProblem(() => check({ path, set: [], sampleRows: 10_000, device: 'cpu', threads: 1, onNotice: () => undefined }));
+  const trained = await firstProblem(() => trainSmall(path, {}));
+  expect(trained.line).toContain(problem);
+  expect(trained.exitCode).toBeGreaterThan(1);
+  expect(checked).toEqual(trained);
+}
+
+describe('check and train report the same first problem', () => {
+  it.each(brokenConfigs)('of a config with $title', async ({ edits, problem }) => {
+    const config = edits.reduce((text, [from, to]) => {
+      expect(text).toContain(from);
+      return text.replace(from, to);
+    }, CONFIG);
+    await expectSame(config, problem);
+  });
+
+  it.each(brokenFiles)('of a file with $title', async ({ name, content, data, group, problem }) => {
+    writeFileSync(join(world, name), content(lines));
+    const config = CONFIG.replace('train: train.csv', `train: ${name}${data === undefined ? '' : `, ${data}`}`);
+    await expectSame(group === undefined ? config : config.replace('tasks:', `  ${group}\ntasks:`), problem);
+  });
+
+  it('of a split that an empty validation file leaves without rows', async () => {
+    writeFileSync(join(world, 'header.csv'), `${lines[0]!}\n`);
+    await expectSame(CONFIG.replace('valid: valid.csv', 'valid: header.csv'), 'expected rows below the header');
+  });
+});
