@@ -11,6 +11,7 @@ import type { DataDescription } from './data/info/describe-data.js';
 import { createEngine, type EngineOptions } from './engines/engines.js';
 import { openInputs, planRows, type RunInputs } from './inputs.js';
 import { roomFor, type Room } from './runs/room.js';
+import { checkRunFolder } from './runs/run-folder.js';
 import { runsRoot } from './runs/runs-root.js';
 
 /** What is checked, and how. */
@@ -36,7 +37,7 @@ export interface CheckResult {
 
 /**
  * Looks for whatever keeps a config from being trained, in the order in which training finds it: in the config, the engine, the files and their headers,
- * the checkpoint that it starts from, and the rows; then takes one step. Writes nothing.
+ * the checkpoint that it starts from, the place of the run, and the rows; then takes one step. Writes nothing.
  * @throws UserError with all problems of all of these
  */
 export async function check({ path, set, sampleRows, onNotice, ...engineOptions }: CheckOptions): Promise<CheckResult> {
@@ -60,10 +61,11 @@ export async function check({ path, set, sampleRows, onNotice, ...engineOptions 
   return { experiment, data: rows!.description, isCut: sampler.isCut, step, room };
 }
 
-/** Checks the inputs of a run: the checkpoint that it starts from, and its rows. */
-async function checkInputs({ data }: Experiment, inputs: RunInputs, sampler: RowSampler, findings: Findings): Promise<CheckedRows | undefined> {
+/** Checks the inputs of a run: the checkpoint that it starts from, the place of its folder, and its rows. */
+async function checkInputs({ name, runs, data }: Experiment, inputs: RunInputs, sampler: RowSampler, findings: Findings): Promise<CheckedRows | undefined> {
   const { originOf, grow } = inputs.start;
   const hasStart = originOf === undefined || (await findings.of(originOf)) !== undefined;
+  await findings.of(() => checkRunFolder({ configName: name, runs }));
   return checkRows(data, { ...inputs, ...(hasStart && { grow }) }, sampler, findings);
 }
 

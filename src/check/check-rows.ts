@@ -3,6 +3,7 @@ import { labelFacts } from '../data/batches/label-facts.js';
 import { noRows } from '../data/encoding/fit.js';
 import { describeSources, type DescribedRows } from '../data/info/describe-data.js';
 import type { DataOptions } from '../data/options.js';
+import { checkTables } from '../data/sources/cell-source.js';
 import type { RowSampler } from '../data/sources/row-sample.js';
 import { UserError } from '../errors.js';
 import type { RunInputs } from '../inputs.js';
@@ -35,6 +36,7 @@ export async function checkRows(data: DataOptions, { sources, format, tasks, gro
         if (split === 'train') labels.push({ rows: batch.rows, labels: new Map([...batch.labels].map(([name, values]) => [name, values.slice(0, batch.rows)])) });
       },
     });
+    if (sources.train.takesRules) checkTables(described.encoded, sources.train.path);
     for (const { split, rows, leftOut } of described.description.splits) {
       const source = sources[split]!;
       if (rows === 0 && source.takesRules && !sampler.isCut) throw noRows(source.files, new Map(Object.entries(leftOut)), { where: data.where, split: data.split, part: split }, policy.reasons);

@@ -1,5 +1,5 @@
-import { existsSync } from 'node:fs';
-import { mkdir, readdir, rm, rmdir } from 'node:fs/promises';
+import { constants, existsSync } from 'node:fs';
+import { access, mkdir, readdir, rm, rmdir } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { systemCode, userError } from '../errors.js';
 import { makeFolder, onDisk, pointLink, syncFolder } from '../disk.js';
@@ -40,9 +40,7 @@ const TRIES = 3;
  */
 export async function createRunFolder(place: RunPlace): Promise<string> {
   const { configName, name, runDir, runs } = place;
-  if (Object.hasOwn(RESERVED, configName)) {
-    throw userError('config', { key: 'name', message: `'${configName}' is ${RESERVED[configName]}`, fix: 'rename the config' });
-  }
+  refuseReserved(configName);
   if (name !== undefined && !NAME.test(name)) {
     throw userError('usage', { where: `--name ${name}`, message: 'expected a folder name: letters, digits, dots, - and _' });
   }
@@ -59,6 +57,27 @@ export async function createRunFolder(place: RunPlace): Promise<string> {
   return path;
 }
 
+function refuseReserved(configName: string): void {
+  if (!Object.hasOwn(RESERVED, configName)) return;
+  throw userError('config', { key: 'name', message: `'${configName}' is ${RESERVED[configName]}`, fix: 'rename the config' });
+}
+
+/**
+ * Checks, without writing, whether `createRunFolder` can make the next folder of a config's runs.
+ * @throws UserError as that does
+ */
+export async function checkRunFolder(place: Pick<RunPlace, 'configName' | 'runs'>): Promise<void> {
+  refuseReserved(place.configName);
+  const path = await nextPath(runsFolder(place));
+  let there = dirname(resolve(path));
+  while (!existsSync(there) && dirname(there) !== there) there = dirname(there);
+  await onDisk(path, async () => {
+    // It fails where a file is in the way.
+    await readdir(there);
+    await access(there, constants.W_OK | constants.X_OK);
+  });
+}
+
 /** The folder of a config's runs. */
 export function runsFolder({ configName, runs }: RunPlace): string {
   return shownPath(join(runsRoot(runs), configName));
@@ -72,11 +91,16 @@ export function namedFolder(place: RunPlace): string | undefined {
 /** The next free number, even if other runs start at the same moment. */
 async function nextNumbered(parent: string): Promise<string> {
   for (;;) {
-    const names = existsSync(parent) ? await onDisk(parent, () => readdir(parent)) : [];
-    const last = Math.max(0, ...names.filter((entry) => /^\d+$/.test(entry)).map(Number));
-    const path = await make(join(parent, String(last + 1).padStart(3, '0')));
+    const path = await make(await nextPath(parent));
     if (path !== undefined) return path;
   }
+}
+
+/** The path of the next number. */
+async function nextPath(parent: string): Promise<string> {
+  const names = existsSync(parent) ? await onDisk(parent, () => readdir(parent)) : [];
+  const last = Math.max(0, ...names.filter((entry) => /^\d+$/.test(entry)).map(Number));
+  return join(parent, String(last + 1).padStart(3, '0'));
 }
 
 /** Makes a folder that must be new; undefined if it is there. */

@@ -189,8 +189,12 @@ export async function openCellSource(files: readonly DataFile[], columns: readon
   };
 }
 
-/** Refuses tables of more rows than ids have, before anything is encoded for them: the largest id leaves none for empty cells. */
-function checkTables({ fields }: EncodedFormat, where: string): void {
+/**
+ * Refuses tables of more rows than ids have, before anything is encoded for them: the largest id leaves none for empty cells.
+ * @param where file or folder of the rows
+ * @throws UserError (data) with all such tables
+ */
+export function checkTables({ fields }: EncodedFormat, where: string): void {
   const fix = 'give the field encoding: { name: tokens }, or { name: hash, buckets: … }, or leave missing: token out';
   const tooLarge = fields.filter(({ rows }) => rows > LARGEST_ID + 1);
   if (tooLarge.length > 0) throw new UserError('data', tooLarge.map(({ name, rows }) => ({ where, key: `field '${name}'`, message: `its ids and the token of empty cells need ${rows} rows of a table, ${LARGEST_ID + 1} at the most`, fix })));
