@@ -50,16 +50,18 @@ const tilesOf = ({ isHalf }: Operands): string => `
 var<workgroup> left: array<${isHalf === true ? 'f16' : 'f32'}, ${TILE * DEPTH}>;
 var<workgroup> right: array<${isHalf === true ? 'f16' : 'f32'}, ${TILE * DEPTH}>;
 ${isHalf === true ? HALF_OF : ''}`;
-/** sums += left · right, of what lies in the tiles. */
+/** sums += left · right, of what lies in the tiles: the block's own sum first, so that rounding grows with the number of blocks. */
 const multiply = ({ isHalf }: Operands): string => {
   const four = (values: string): string => (isHalf === true ? `vec4<f32>(vec4<f16>(${values}))` : `vec4<f32>(${values})`);
   return `
     workgroupBarrier();
+    var p0 = vec4<f32>(); var p1 = vec4<f32>(); var p2 = vec4<f32>(); var p3 = vec4<f32>();
     for (var q = 0u; q < ${DEPTH}u; q++) {
       let a = ${four(`left[q * ${TILE}u + ty], left[q * ${TILE}u + ty + 1u], left[q * ${TILE}u + ty + 2u], left[q * ${TILE}u + ty + 3u]`)};
       let b = ${four(`right[q * ${TILE}u + tx], right[q * ${TILE}u + tx + 1u], right[q * ${TILE}u + tx + 2u], right[q * ${TILE}u + tx + 3u]`)};
-      s0 += a.x * b; s1 += a.y * b; s2 += a.z * b; s3 += a.w * b;
+      p0 += a.x * b; p1 += a.y * b; p2 += a.z * b; p3 += a.w * b;
     }
+    s0 += p0; s1 += p1; s2 += p2; s3 += p3;
     workgroupBarrier();`;
 };
 const SUMS = `
@@ -110,7 +112,11 @@ const narrow = (operands: Operands): string => `
   for (var i = group * ${THREADS}u + lane; i < $rows * outputs; i += groups * ${THREADS}u) {
     let row = i / outputs; let n = i % outputs;
     var sum = 0.0;
-    for (var p = 0u; p < $k; p++) { sum += f32(${operands.first('f($a + row * $lda + p)')}) * f32(${operands.second('f($panelsAt + ((n >> 3u) * $k + p) * 8u + (n & 7u))')}); }
+    for (var k0 = 0u; k0 < $k; k0 += ${DEPTH}u) {
+      var block = 0.0;
+      for (var p = k0; p < min($k, k0 + ${DEPTH}u); p++) { block += f32(${operands.first('f($a + row * $lda + p)')}) * f32(${operands.second('f($panelsAt + ((n >> 3u) * $k + p) * 8u + (n & 7u))')}); }
+      sum += block;
+    }
     sum = ${operands.sum('sum')};
     if ($bias != NONE) { sum += f($bias + n); }
     add($c + row * $ldc + n, sum, $accumulate);
