@@ -171,7 +171,7 @@ describe('what the user did wrong', () => {
 
   it('with --json is one object on stdout, too', async () => {
     const { code, stdout } = await mtl(scratchFolder(), ['train', config, '--set', 'modle.name=x', '--json']);
-    expect([code, JSON.parse(stdout)]).toEqual([2, { error: { kind: 'config', exitCode: 2, problems: [{ where: '--set modle.name=x', key: 'modle', message: "unknown key; did you mean 'model'?" }] } }]);
+    expect([code, JSON.parse(stdout)]).toEqual([2, { error: { kind: 'config', exitCode: 2, problems: [{ where: '--set modle.name=x', key: 'modle', message: 'unknown key', fix: "did you mean 'model'?" }] } }]);
   });
 
   it('a broken CSV: file, line, column and value, before a checkpoint is written', async () => {
