@@ -46,17 +46,17 @@ const nested: z.ZodType<Condition> = z.lazy(() => conditionSchema);
 /** A condition of the YAML. */
 export const conditionSchema: z.ZodType<Condition> = z
   .strictObject({
-    column: columnName.optional().describe('the column whose cells are compared; several comparisons must all hold'),
-    equals: value.optional().describe('a text is compared letter by letter; a number as a number, so that 1 equals 1.0; true and false also with 1 and 0'),
-    oneOf: z.array(value).min(1).optional().describe('equals one of these'),
-    above: limitSchema.optional().describe('more than this number, or later than this date; a day without a time is all of that day'),
-    atLeast: limitSchema.optional().describe('this or more, or from this date on'),
-    below: limitSchema.optional().describe('less than this number, or earlier than this date'),
-    atMost: limitSchema.optional().describe('this or less, or up to this date, all of that day where no time is given'),
-    isBlank: z.boolean().optional().describe('whether the cell holds nothing'),
-    all: z.array(nested).min(1).optional().describe('conditions that must all hold'),
-    any: z.array(nested).min(1).optional().describe('conditions of which one must hold'),
-    not: nested.optional().describe('a condition that must not hold'),
+    column: columnName.optional().describe('Column to compare; all comparisons given must hold'),
+    equals: value.optional().describe('Value to match: strings exactly, numbers numerically (1 equals 1.0); true and false also match 1 and 0'),
+    oneOf: z.array(value).min(1).optional().describe('List of values, one of which must match'),
+    above: limitSchema.optional().describe('Exclusive lower bound, number or date; a date without a time covers the whole day'),
+    atLeast: limitSchema.optional().describe('Inclusive lower bound, number or date'),
+    below: limitSchema.optional().describe('Exclusive upper bound, number or date'),
+    atMost: limitSchema.optional().describe('Inclusive upper bound, number or date; a date without a time includes the whole day'),
+    isBlank: z.boolean().optional().describe('Whether the value is missing'),
+    all: z.array(nested).min(1).optional().describe('Conditions that must all hold'),
+    any: z.array(nested).min(1).optional().describe('Conditions of which at least one must hold'),
+    not: nested.optional().describe('Condition that must not hold'),
   })
   .superRefine((condition, context) => {
     const forms = FORMS.filter((form) => condition[form] !== undefined);
@@ -67,7 +67,7 @@ export const conditionSchema: z.ZodType<Condition> = z
     else if (forms[0] === 'column' && comparisons.length === 0) fail(`expected a comparison beside the column, one of ${COMPARISONS.join(', ')}`);
     else if (condition.isBlank !== undefined && comparisons.length > 1) fail('expected isBlank alone: a blank cell compares with nothing');
   })
-  .describe('comparisons of the cells of a row');
+  .describe('Comparisons on the columns of a row');
 
 /** The columns that a condition looks at, each once, in the order in which it names them. */
 export function conditionColumns({ column, all = [], any: some = [], not }: Condition): readonly string[] {

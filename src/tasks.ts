@@ -11,22 +11,22 @@ export const VIOLATIONS = ['error', 'skip', 'keep'] as const;
 /** What is done about a blank label. */
 export const MISSING = ['error', 'mask', 'drop', 'negative'] as const;
 
-const givenLabel = columnName.describe('a label column, or the task whose label it is');
+const givenLabel = columnName.describe('Label column, or the task that owns it');
 
 /** What a task of the YAML may say. */
 export const taskOptions = z.strictObject({
-  label: z.union([columnName, conditionSchema]).describe('the column that holds the truth, or a condition that is the truth: 1 where it holds, 0 where not'),
-  type: z.enum(['classification', 'regression']).default('classification').describe('whether the label is 0 or 1, or a number'),
+  label: z.union([columnName, conditionSchema]).describe('Label column, or a condition that makes the label 1 if it holds and 0 if not'),
+  type: z.enum(['classification', 'regression']).default('classification').describe('Task type: binary label (classification) or numeric label (regression)'),
   given: z
-    .union([givenLabel, z.strictObject({ label: givenLabel, violations: z.enum(VIOLATIONS).default('error').describe('rows whose label is 1 where the given one is not: an error, left out, or kept as they are') })])
+    .union([givenLabel, z.strictObject({ label: givenLabel, violations: z.enum(VIOLATIONS).default('error').describe('Policy for rows with label 1 but parent label 0: error, exclude them, or keep them') })])
     .optional()
-    .describe('a label column, or a task: this one is trained and measured where that label is 1'),
-  missing: z.enum(MISSING).default('error').describe('a blank label where the task is defined: an error, no row of this task (mask), no row at all (drop), or 0 (negative); where the given label is not 1, a blank costs nothing'),
-  loss: z.union([z.string(), z.looseObject({ name: z.string() })]).optional().describe('what is made small: its name, or its name with options; cross-entropy of a class and squared of a regression where it is not given'),
-  scaling: scalingOption.optional().describe('how the label of a regression is scaled for its loss, one way or several in a row; what is predicted is scaled back'),
-  weight: z.number().min(0).default(1).describe("factor of the task's loss"),
-  sampleWeight: columnName.optional().describe("a column of numbers, 0 or more: factors of the rows' losses"),
-  positiveWeight: z.union([z.number().positive(), z.literal('balanced')], "expected a number above 0, or 'balanced'").optional().describe('factor of the loss of rows whose label is 1; balanced: so many times as there are 0s for a 1 in train'),
+    .describe('Parent task or label column; this task is trained and measured on rows with parent label 1'),
+  missing: z.enum(MISSING).default('error').describe('Policy for a missing label: error, exclude the row from this task (mask), drop it, or use 0 (negative)'),
+  loss: z.union([z.string(), z.looseObject({ name: z.string() })]).optional().describe('Loss name, or name with options; default: cross-entropy for classification, squared for regression'),
+  scaling: scalingOption.optional().describe('Label scaling for the loss of a regression, one or a list; predictions are unscaled'),
+  weight: z.number().min(0).default(1).describe("Weight of the task's loss"),
+  sampleWeight: columnName.optional().describe('Column of non-negative row weights for the loss'),
+  positiveWeight: z.union([z.number().positive(), z.literal('balanced')], "expected a number above 0, or 'balanced'").optional().describe('Loss weight of rows with label 1; balanced: negatives divided by positives of the training set'),
 });
 
 /** Labels that a loss can be computed of. */

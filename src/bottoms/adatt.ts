@@ -19,18 +19,18 @@ import { checkExperts, expertOptions, gateOptions } from './expert-options.js';
  */
 export const adatt = defineBottom({
   name: 'adatt',
-  summary: "Adaptive Task-to-Task Fusion: gates weigh the experts of all tasks, and a task's own are added whole",
+  summary: "Adaptive Task-to-Task Fusion: gates over the experts of all tasks, plus a residual of the task's own",
   options: () => ({
-    levels: z.int().min(1).max(64).default(2).describe('levels of units, one on the other'),
+    levels: z.int().min(1).max(64).default(2).describe('Number of stacked fusion levels'),
     experts: expertOptions
       .extend({
-        perTask: z.int().min(1).max(1024).default(2).describe("experts of each task's own"),
-        shared: z.int().min(0).max(1024).default(0).describe('experts of a unit that is no task’s; 0 is AdaTT-sp'),
+        perTask: z.int().min(1).max(1024).default(2).describe('Number of experts per task'),
+        shared: z.int().min(0).max(1024).default(0).describe('Number of shared experts; 0 gives AdaTT-sp'),
       })
       .prefault({})
-      .describe('the experts of a level'),
+      .describe('Experts of each level'),
     gate: gateOptions(false),
-    native: z.boolean().default(true).describe("whether a task's own experts are added whole, beside what its gate lets through"),
+    native: z.boolean().default(true).describe("Whether a task's own experts are added to the gated sum as a residual"),
   }),
   check: checkExperts,
 

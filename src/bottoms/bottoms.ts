@@ -6,7 +6,7 @@ import type { BottomContext, BottomOutput } from './bottom.js';
 const parts = registry(all);
 
 /** What all shared layers take beside their own options. */
-const shared = { input: inputOption('the shared layers read') };
+const shared = { input: inputOption('the shared layers read; default: all') };
 
 /** Shared layers by their name in the YAML, with the groups of features that they read; none where it is not given. */
 export const bottomSchema = bottomSchemaWith(all.none.name);

@@ -5,7 +5,7 @@ import { extraction, extractionOptions } from './extraction.js';
 /** Customized Gate Control: one level of what PLE has several of (Tang et al. 2020, section 4.1). */
 export const cgc = defineBottom({
   name: 'cgc',
-  summary: "Customized Gate Control: experts of each task's own beside shared ones",
+  summary: 'Customized Gate Control: task-specific experts next to shared ones',
   options: extractionOptions,
   check: checkExperts,
   build: (options, context) => extraction(1, options, context),

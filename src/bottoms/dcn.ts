@@ -10,10 +10,10 @@ import { deepPartOptions, withDeepPart } from './deep-part.js';
  */
 export const dcn = defineBottom({
   name: 'dcn',
-  summary: 'Deep & Cross Network v2: layers that multiply the features by weighted sums of them',
+  summary: 'Deep & Cross Network v2: explicit feature crosses of bounded degree',
   options: () => ({
-    layers: z.int().min(1).max(64).default(2).describe('cross layers: products of up to one feature more than there are layers'),
-    rank: z.int().min(1).max(65_536).optional().describe('of the weights of a cross layer, cheaper where it is less than half the width of the input; full where it is not given'),
+    layers: z.int().min(1).max(64).default(2).describe('Number of cross layers; n layers multiply up to n + 1 features'),
+    rank: z.int().min(1).max(65_536).optional().describe("Rank of the cross layers' weights, cheaper below half the input width; default: full rank"),
     ...deepPartOptions('stacked'),
   }),
 

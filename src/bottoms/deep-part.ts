@@ -9,8 +9,8 @@ export type Structure = (typeof STRUCTURES)[number];
 /** The layers that stand with what multiplies features, and where: on it, or beside it on the features. */
 export function deepPartOptions(structure: Structure) {
   return {
-    structure: z.enum(STRUCTURES).default(structure).describe('where the deep layers stand: stacked on what multiplies features, or parallel to it, on the features themselves'),
-    deep: mlpOptions.extend({ hidden: mlpOptions.shape.hidden.default([64]) }).prefault({}).describe('the deep layers; none where hidden is []'),
+    structure: z.enum(STRUCTURES).default(structure).describe('Position of the deep layers: stacked on the interaction layers, or parallel to them'),
+    deep: mlpOptions.extend({ hidden: mlpOptions.shape.hidden.default([64]) }).prefault({}).describe('Deep layers; none if hidden is []'),
   };
 }
 

@@ -12,9 +12,9 @@ export const expertOptions = mlpOptions.extend({ hidden: mlpOptions.shape.hidden
  */
 export function gateOptions(batchNorm: boolean) {
   return z
-    .strictObject({ batchNorm: z.boolean().default(batchNorm).describe('whether a batch norm stands before the softmax'), input: inputOption('gates look at, in place of what their experts read') })
+    .strictObject({ batchNorm: z.boolean().default(batchNorm).describe("Whether to apply batch norm before the gate's softmax"), input: inputOption('gates read; default: the input of their experts') })
     .prefault({})
-    .describe('linear, batch norm, softmax over experts');
+    .describe('Gate: linear layer, optional batch norm, softmax over experts');
 }
 export type GateOptions = z.output<ReturnType<typeof gateOptions>>;
 

@@ -12,11 +12,11 @@ export function extractionOptions() {
   return {
     experts: expertOptions
       .extend({
-        shared: z.int().min(1).max(1024).default(2).describe('experts that all tasks see'),
-        perTask: z.int().min(1).max(1024).default(2).describe("experts of each task's own"),
+        shared: z.int().min(1).max(1024).default(2).describe('Number of experts shared by all tasks'),
+        perTask: z.int().min(1).max(1024).default(2).describe('Number of experts per task'),
       })
       .prefault({})
-      .describe('the experts of a level'),
+      .describe('Experts of each level'),
     gate: gateOptions(true),
   };
 }

@@ -15,7 +15,7 @@ import { deepPartOptions, withDeepPart } from './deep-part.js';
  */
 export const fm = defineBottom({
   name: 'fm',
-  summary: 'Factorisation Machine: products of the embeddings of any two fields',
+  summary: 'Factorization Machine: pairwise products of field embeddings',
   options: () => deepPartOptions('parallel'),
 
   build(options, { g, tasks, ...features }) {

@@ -24,20 +24,20 @@ const REST = 'others';
  */
 export const home = defineBottom({
   name: 'home',
-  summary: 'Hierarchy of Multi-gate Experts: meta experts of categories of tasks, and experts of tasks on them',
+  summary: 'Hierarchy of Multi-gate Experts: meta experts of task categories below task experts',
   options: () => ({
-    categories: z.record(z.string(), z.array(z.string()).min(1)).default({}).describe('by name: tasks that belong together; those of none are one together'),
+    categories: z.record(z.string(), z.array(z.string()).min(1)).default({}).describe('Task categories, by name; tasks of no category form one together'),
     experts: expertOptions
       .extend({
-        activation: expertOptions.shape.activation.unwrap().default('swish').describe('of each layer'),
-        shared: count('experts that all tasks see, on both levels'),
-        perCategory: count('experts of each category, on both levels'),
-        perTask: count("experts of each task's own"),
+        activation: expertOptions.shape.activation.unwrap().default('swish').describe('Activation after each layer'),
+        shared: count('Number of experts shared by all tasks, on both levels'),
+        perCategory: count('Number of experts per category, on both levels'),
+        perTask: count('Number of experts per task'),
       })
       .prefault({})
-      .describe('the experts of both levels'),
-    featureGate: z.strictObject({ rank: z.int().min(0).max(4096).default(4).describe('of the product that makes the factors; 0: no feature gates') }).prefault({}).describe("an expert's view of its input"),
-    selfGate: z.boolean().default(true).describe("whether a unit's own experts are added by a gate of their own"),
+      .describe('Experts of both levels'),
+    featureGate: z.strictObject({ rank: z.int().min(0).max(4096).default(4).describe("Rank of the feature gate's product; 0 disables feature gates") }).prefault({}).describe("Feature gate of each expert's input"),
+    selfGate: z.boolean().default(true).describe("Whether a task's own experts are added through a gate of their own"),
     gate: gateOptions(false),
   }),
   check: checkExperts,

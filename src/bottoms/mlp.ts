@@ -4,7 +4,7 @@ import { defineBottom, forAllTasks } from './bottom.js';
 /** Layers that all tasks share whole (Caruana 1997, https://doi.org/10.1023/A:1007379606734). */
 export const mlp = defineBottom({
   name: 'mlp',
-  summary: 'layers that all tasks share',
+  summary: 'layers shared by all tasks',
   options: () => ({ ...mlpOptions.shape, hidden: mlpOptions.shape.hidden.default([64]) }),
 
   *check({ hidden }) {

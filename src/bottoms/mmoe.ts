@@ -12,9 +12,9 @@ import { checkExperts, expertOptions, gateOptions } from './expert-options.js';
  */
 export const mmoe = defineBottom({
   name: 'mmoe',
-  summary: 'Multi-gate Mixture-of-Experts: shared experts, and a gate for every task',
+  summary: 'Multi-gate Mixture-of-Experts: shared experts and a gate per task',
   options: () => ({
-    experts: expertOptions.extend({ count: z.int().min(1).max(1024).default(8).describe('how many there are') }).prefault({}).describe('the shared experts'),
+    experts: expertOptions.extend({ count: z.int().min(1).max(1024).default(8).describe('Number of experts') }).prefault({}).describe('Shared experts'),
     gate: gateOptions(true),
   }),
   check: checkExperts,

@@ -10,9 +10,9 @@ import { checkExperts, expertOptions, gateOptions } from './expert-options.js';
  */
 export const omoe = defineBottom({
   name: 'omoe',
-  summary: 'One-gate Mixture-of-Experts: shared experts, and one gate for all tasks',
+  summary: 'One-gate Mixture-of-Experts: shared experts and one gate for all tasks',
   options: () => ({
-    experts: expertOptions.extend({ count: z.int().min(1).max(1024).default(8).describe('how many there are') }).prefault({}).describe('the shared experts'),
+    experts: expertOptions.extend({ count: z.int().min(1).max(1024).default(8).describe('Number of experts') }).prefault({}).describe('Shared experts'),
     gate: gateOptions(true),
   }),
   check: checkExperts,

@@ -8,7 +8,7 @@ import { defineBottom } from './bottom.js';
 const gateUnit = (looksAt: string) =>
   z.strictObject({
     input: inputOption(looksAt),
-    hidden: z.int().min(1).max(65_536).default(16).describe('width of the layer between what it looks at and the factors'),
+    hidden: z.int().min(1).max(65_536).default(16).describe('Hidden width of the gate network'),
   });
 
 /**
@@ -23,11 +23,11 @@ const gateUnit = (looksAt: string) =>
  */
 export const pepnet = defineBottom({
   name: 'pepnet',
-  summary: 'PEPNet: domain features gate the embeddings, features of user and item gate the layers of each task',
+  summary: 'PEPNet: domain features gate the embeddings; user and item features gate the layers of each task',
   options: () => ({
-    epnet: gateUnit('gate the embeddings: those of the domain').prefault({}).describe('the gate of the embeddings'),
-    ppnet: gateUnit('gate the layers: those of user, item and author').prefault({}).describe("the gates of a task's layers"),
-    layers: mlpOptions.extend({ hidden: mlpOptions.shape.hidden.min(1).default([32, 16]) }).prefault({}).describe('layers of each task, which are gated'),
+    epnet: gateUnit('gate the embeddings: those of the domain').prefault({}).describe('Gate on the embeddings (EPNet)'),
+    ppnet: gateUnit('gate the layers: those of user, item and author').prefault({}).describe('Gates on the layers of each task (PPNet)'),
+    layers: mlpOptions.extend({ hidden: mlpOptions.shape.hidden.min(1).default([32, 16]) }).prefault({}).describe('Gated layers of each task'),
   }),
 
   build({ epnet, ppnet, layers }, { g, tasks, ...features }) {

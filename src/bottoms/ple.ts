@@ -9,8 +9,8 @@ import { extraction, extractionOptions } from './extraction.js';
  */
 export const ple = defineBottom({
   name: 'ple',
-  summary: "Progressive Layered Extraction: levels of experts of each task's own beside shared ones",
-  options: () => ({ levels: z.int().min(1).max(64).default(2).describe('levels of experts, one on the other'), ...extractionOptions() }),
+  summary: 'Progressive Layered Extraction: stacked levels of task-specific and shared experts',
+  options: () => ({ levels: z.int().min(1).max(64).default(2).describe('Number of stacked extraction levels'), ...extractionOptions() }),
   check: checkExperts,
   build: ({ levels, ...options }, context) => extraction(levels, options, context),
 });

@@ -17,18 +17,18 @@ import { checkExperts, expertOptions, gateOptions } from './expert-options.js';
  */
 export const stem = defineBottom({
   name: 'stem',
-  summary: 'Shared and Task-specific Embeddings: embeddings and experts of each task’s own, which other tasks see but do not train',
+  summary: 'STEM: task-specific embeddings and experts, read but not trained by other tasks',
   options: () => ({
-    levels: z.int().min(1).max(64).default(1).describe('levels of experts, one on the other'),
+    levels: z.int().min(1).max(64).default(1).describe('Number of stacked expert levels'),
     experts: expertOptions
       .extend({
-        shared: z.int().min(1).max(1024).default(1).describe('experts that all tasks see and train'),
-        perTask: z.int().min(1).max(1024).default(1).describe("experts of each task's own"),
+        shared: z.int().min(1).max(1024).default(1).describe('Number of experts shared and trained by all tasks'),
+        perTask: z.int().min(1).max(1024).default(1).describe('Number of experts per task'),
       })
       .prefault({})
-      .describe('the experts of a level'),
+      .describe('Experts of each level'),
     gate: gateOptions(false),
-    stopGradient: z.boolean().default(true).describe('whether a task leaves the experts of other tasks as they are'),
+    stopGradient: z.boolean().default(true).describe('Whether gradients of a task stop at the experts of other tasks'),
   }),
   check: checkExperts,
   embeddingParts: (_, tasks) => [...tasks, 'shared'],

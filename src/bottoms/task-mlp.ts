@@ -4,7 +4,7 @@ import { defineBottom } from './bottom.js';
 /** Layers of each task's own, on shared embeddings: what AITM has below its towers (Xi et al. 2021, https://arxiv.org/abs/2105.08489). */
 export const taskMlp = defineBottom({
   name: 'task-mlp',
-  summary: 'layers of each task, of which tasks share the embeddings alone',
+  summary: 'separate layers per task; only embeddings are shared',
   options: () => ({ ...mlpOptions.shape, hidden: mlpOptions.shape.hidden.min(1).default([64]) }),
   build: (options, { g, input, tasks }) => ({ outputs: new Map(tasks.map((task) => [task, mlp(g, input, options, `bottoms.${task}`)])) }),
 });

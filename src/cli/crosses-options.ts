@@ -4,12 +4,12 @@ import { jsonOption, setOption, threadsOption, verifyDataOption, whole } from '.
 /** What `mtl crosses` takes. */
 export function crossesOptions(y: Argv) {
   return y
-    .positional('config', { type: 'string', demandOption: true, describe: 'YAML file' })
+    .positional('config', { type: 'string', demandOption: true, describe: 'Config file (YAML)' })
     .option('set', setOption)
-    .option('task', { type: 'string', requiresArg: true, describe: 'whose label is looked at; the first one where it is left out' })
-    .option('top', whole('--top', 5, 'crosses at the most', 100))
-    .option('rows', whole('--rows', 1_000_000, 'rows at the most, drawn from all'))
-    .option('seed', whole('--seed', 2026, 'decides which rows are drawn', undefined, 0))
+    .option('task', { type: 'string', requiresArg: true, describe: 'Task whose label to explain; default: the first task' })
+    .option('top', whole('--top', 5, 'Maximum number of crosses', 100))
+    .option('rows', whole('--rows', 1_000_000, 'Maximum number of rows, sampled from all'))
+    .option('seed', whole('--seed', 2026, 'Random seed of the sample', undefined, 0))
     .option('threads', threadsOption)
     .option('verify-data', verifyDataOption)
     .option('json', jsonOption)

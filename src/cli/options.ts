@@ -10,7 +10,7 @@ import { LOG_LEVELS, type LogLevel } from './output.js';
 export const setOption = {
   type: 'string',
   requiresArg: true,
-  describe: 'change a key of the config, as in training.epochs=5; repeatable',
+  describe: 'Override a config key, as in training.epochs=5 (repeatable)',
   coerce: (value: string | readonly string[]): readonly string[] => [value].flat(),
 } as const;
 /** Files of rows: one path, or several where it is given several times. */
@@ -18,13 +18,13 @@ export function filesOption(describe: string) {
   return { type: 'string', requiresArg: true, describe: `${describe}: a file, a folder, a glob in quotes; repeatable`, coerce: (value: string | readonly string[]): readonly string[] => [value].flat() } as const;
 }
 /** Where to compute. */
-export const deviceOption = { choices: DEVICES, default: 'auto', describe: 'where to compute' } as const;
+export const deviceOption = { choices: DEVICES, default: 'auto', describe: 'Device to compute on' } as const;
 /** How many workers; undefined for one a core. */
 export const threadsOption = {
   type: 'string',
   requiresArg: true,
   default: 'auto',
-  describe: 'workers on a CPU: a number, or auto for one a core; results are the same',
+  describe: 'CPU worker threads: a number, or auto for one per core; results are identical',
   coerce: (text: string): number | undefined => {
     if (text === 'auto') return undefined;
     const number = /^\d{1,3}$/.test(text) ? Number(text) : NaN;
@@ -33,25 +33,25 @@ export const threadsOption = {
   },
 } as const;
 /** Which kernels, on a CPU; main.ts tells the engines. */
-export const kernelsOption = { choices: KERNEL_CHOICES, describe: 'kernels on a CPU: native ones, built by the C compiler of this machine on first use, or those in WebAssembly alone; results are the same (auto)' } as const;
+export const kernelsOption = { choices: KERNEL_CHOICES, describe: 'CPU kernels: native (compiled on first use) or wasm; results are identical; default: auto' } as const;
 /** Whether data is trusted to be what it was where nothing says that it was touched. */
-export const verifyDataOption = { type: 'boolean', default: false, describe: 'read data files to see that they hold what the cache kept of them, also where size, times and inode are the same' } as const;
+export const verifyDataOption = { type: 'boolean', default: false, describe: 'Verify cached rows against the file contents, even if size, times and inode match' } as const;
 /** Whether predictions are wanted as the model makes them. */
-export const rawOption = { type: 'boolean', default: false, describe: 'what the model predicts itself, not as the config has it calibrated' } as const;
+export const rawOption = { type: 'boolean', default: false, describe: 'Use uncalibrated predictions' } as const;
 /** How much a command tells people; of --quiet and --log-level one may be given. */
-export const quietOption = { type: 'boolean', describe: 'tell only what should be known: --log-level warn', conflicts: 'log-level' } as const;
-export const logLevelOption = { choices: LOG_LEVELS, requiresArg: true, describe: 'error: only what ends it; warn: what should be known, too; info: how it goes, too' } as const;
+export const quietOption = { type: 'boolean', describe: 'Print warnings and errors only (--log-level warn)', conflicts: 'log-level' } as const;
+export const logLevelOption = { choices: LOG_LEVELS, requiresArg: true, describe: 'Verbosity: error, warn or info (progress)' } as const;
 /** What the two come to. */
 export function logLevelOf({ quiet, logLevel }: { readonly quiet?: boolean | undefined; readonly logLevel?: LogLevel | undefined }): LogLevel {
   return logLevel ?? (quiet === true ? 'warn' : 'info');
 }
 /** For programs that read what a command found. */
-export const jsonOption = { type: 'boolean', default: false, describe: 'print one JSON object on stdout and all else on stderr' } as const;
+export const jsonOption = { type: 'boolean', default: false, describe: 'Print one JSON object on stdout and everything else on stderr' } as const;
 
 /** What `mtl data` looks at. */
-export const dataPath = { type: 'string', demandOption: true, describe: 'config, data file, folder of data, cache, or folder of shards' } as const;
+export const dataPath = { type: 'string', demandOption: true, describe: 'Config, data file or directory, cache, or directory of shards' } as const;
 
-/** An option that is a whole number, undefined where it is not given. */
+/** Defines an integer option; undefined if absent. */
 export function wholeOrNone(name: string, describe: string, largest = 4_294_967_295, smallest = 1) {
   return {
     type: 'string',
@@ -67,12 +67,12 @@ export function wholeOrNone(name: string, describe: string, largest = 4_294_967_
   } as const;
 }
 
-/** An option that is a whole number. */
+/** Defines an integer option with a default. */
 export function whole(name: string, value: number, describe: string, largest?: number, smallest?: number) {
   return { ...wholeOrNone(name, describe, largest, smallest), default: String(value) } as const;
 }
 
-/** An option that is a whole number, and others for some fields, `10` or `10,205=20`; undefined where it is not given. */
+/** Defines an integer option with exceptions per field, as in `10,205=20`. */
 export function perField(name: string, value: number, describe: string) {
   return {
     type: 'string',
@@ -95,9 +95,8 @@ export function perField(name: string, value: number, describe: string) {
 /** An option that is a number; undefined where it is not given. */
 export function numberOrNone(name: string, describe: string) {
   return {
-    type: 'string',
     requiresArg: true,
-    describe,
+    describe: `${describe} [number]`,
     coerce: (text: string): number => {
       const number = text.trim() === '' ? NaN : Number(text);
       if (!Number.isFinite(number)) throw userError('usage', { where: name, message: `expected a number (${describe}), found ${quoted(text)}` });
@@ -106,7 +105,7 @@ export function numberOrNone(name: string, describe: string) {
   } as const;
 }
 
-/** An option that is a share, from 0 and less than 1. */
+/** Defines a fraction option in [0, 1) with a default. */
 export function shareOrZero(name: string, value: number, describe: string) {
   return {
     ...shareOrNone(name, describe),
@@ -115,7 +114,7 @@ export function shareOrZero(name: string, value: number, describe: string) {
   } as const;
 }
 
-/** An option that is a share, more than 0 and less than 1; undefined where it is not given. */
+/** Defines a fraction option in (0, 1); undefined if absent. */
 export function shareOrNone(name: string, describe: string) {
   return {
     type: 'string',

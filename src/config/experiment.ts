@@ -29,14 +29,14 @@ export const experimentSchema = z.strictObject({
   name: z
     .string()
     .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'a name for the folder of its runs: letters, digits, dots, - and _ (without the key, it is the name of the config file)')
-    .describe('names the folder of its runs; the file name where it is not given'),
-  $schema: z.string().optional().describe('where an editor finds the schema of this file; mtl does not read it'),
-  runs: z.string().min(1).optional().describe("the folder of all runs, from the folder of the config; MTL_RUNS goes before it, and without either it is runs in the project's folder"),
-  seed: z.int().min(0).max(2 ** 32 - 1).default(2026).describe('decides the first weights, the order of rows and dropout'),
+    .describe('Name of the run directory; default: name of the config file'),
+  $schema: z.string().optional().describe('JSON Schema for editors; ignored by mtl'),
+  runs: z.string().min(1).optional().describe('Directory of all runs, relative to the config; MTL_RUNS overrides it; default: runs in the project'),
+  seed: z.int().min(0).max(2 ** 32 - 1).default(2026).describe('Random seed for initialization, shuffling and dropout'),
   data: dataOptions,
-  features: z.record(name, featureTypes.schema).describe('groups of columns; their order is the order of the input'),
-  tasks: z.record(name, taskOptions.extend({ loss: lossOption.optional().describe(taskOptions.shape.loss.description!) })).describe('what to predict'),
-  model: models.schema.describe('what is trained: its name and its options'),
+  features: z.record(name, featureTypes.schema).describe('Feature groups by name, in input order'),
+  tasks: z.record(name, taskOptions.extend({ loss: lossOption.optional().describe(taskOptions.shape.loss.description!) })).describe('Tasks by name'),
+  model: models.schema.describe('Model name and options'),
   training: trainingOptions.prefault({}),
   evaluation: evaluationSection.optional(),
   calibration: calibrationSection.optional(),

@@ -17,29 +17,29 @@ const NO_QUOTE = 'none';
 
 /** The keys of the `data` section that say how the bytes of a text file become cells. */
 export const dialectShape = {
-  format: z.enum(TEXT_FORMATS).optional().describe('csv, or jsonl: a JSON object a line; found by the name of the file (.jsonl, .ndjson) or its first character where it is not given'),
-  encoding: z.enum(ENCODINGS).optional().describe('of the text; UTF-8 where it is not given, or UTF-16 where the file begins with its byte order mark; for others, convert the file with iconv'),
+  format: z.enum(TEXT_FORMATS).optional().describe('File format: csv or jsonl (one JSON object per line); default: detected by name or first character'),
+  encoding: z.enum(ENCODINGS).optional().describe('Text encoding; default: UTF-8, or UTF-16 after a byte order mark'),
   delimiter: z
     .string()
     .regex(/^[^\p{L}\p{N}"\\\r\n\0.+-]{1,4}$/u, 'one to four characters between two cells, none of them a letter, a digit, a quote, a dot, a sign, a backslash or an end of a line (a tab is "\\t" in double quotes)')
     .optional()
-    .describe('what stands between two cells of a CSV; found in its first rows where it is not given'),
+    .describe('CSV delimiter; default: detected from the first rows'),
   quote: z
     .string()
     .regex(/^(none|[!#$%&'*/:;<=>?@^_`|~"])$/, `one character around cells that hold a delimiter or an end of a line, as in "'", or ${NO_QUOTE} where a quote is a character as others are`)
     .optional()
-    .describe(`stands around cells of a CSV that hold a delimiter or an end of a line, and is written twice inside; ${NO_QUOTE} for no such character; a double quote where it is not given`),
-  header: z.boolean().optional().describe('false for a CSV whose first line is a row; columns then says what its columns are called'),
+    .describe(`CSV quote character, doubled inside quoted values, or ${NO_QUOTE}; default: double quote`),
+  header: z.boolean().optional().describe('Whether the first line of a CSV holds column names; if false, set columns'),
   columns: z
     .union([z.array(columnName).min(1), z.string().min(1)])
     .optional()
-    .describe('with header: false, the names of the columns in their order; of JSON Lines, keys that may be missing in the first lines. A list, or a file with a name a line'),
+    .describe('Column names, or a file with one per line: of a CSV without header, or extra JSON keys'),
   comments: z
     .string()
     .regex(/^[!#$%&*/:;<=>?@^_|~-]{1,4}$/, 'what lines begin with that are comments, as in "#": one to four signs')
     .optional()
-    .describe('lines of a CSV that begin with it are left out'),
-  decimal: z.enum([',', '.']).optional().describe('what numbers of a CSV have before their decimals; a dot where it is not given'),
+    .describe('Prefix of CSV comment lines, which are ignored'),
+  decimal: z.enum([',', '.']).optional().describe('Decimal separator of CSV numbers; default: dot'),
 };
 const dialectOptions = z.object(dialectShape);
 

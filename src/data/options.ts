@@ -15,47 +15,46 @@ const paths = z.union([path, z.array(path).min(1)]);
 /** Where rows come from: files, folders or globs, one or several. */
 export type Paths = string | readonly string[];
 
-const from = limitSchema.describe('the first date, or number, of the part');
-const to = limitSchema.optional().describe('the last one, all of that day where no time is given');
-const later = (what: string) => z.strictObject({ from, to }).optional().describe(`which rows are ${what}; there is none where it is not given`);
+const from = limitSchema.describe('First date or number, inclusive');
+const to = limitSchema.optional().describe('Last date or number, inclusive; a date without a time covers the whole day');
+const later = (what: string) => z.strictObject({ from, to }).optional().describe(`Range of the ${what}; default: no ${what}`);
 const share = z.number().gt(0).lt(1).optional();
-const noneWithout = 'there is none where it is not given';
-const shares = z.strictObject({ train: share.describe('what is left where it is not given'), valid: share.describe(noneWithout), test: share.describe(noneWithout) }).describe('of the rows, or of the values of the column');
-const seed = z.int().min(0).max(2 ** 32 - 1).default(0).describe('decides which rows are in which part');
+const shares = z.strictObject({ train: share.describe('Fraction of the training set; default: the rest'), valid: share.describe('Fraction of the validation set; default: none'), test: share.describe('Fraction of the test set; default: none') }).describe("Fractions of the rows, or of the column's values");
+const seed = z.int().min(0).max(2 ** 32 - 1).default(0).describe('Random seed of the split');
 
 /** How the rows of one source are divided. */
 export const splitOptions = z
   .discriminatedUnion('by', [
     z.strictObject({
       by: z.literal('date'),
-      column: columnName.describe('a column of dates, or of numbers that grow with time'),
-      train: z.strictObject({ from: from.optional(), to }).optional().describe('all before valid and test where it is not given'),
-      valid: later('valid'),
-      test: later('test'),
+      column: columnName.describe('Column of dates, or of numbers that grow with time'),
+      train: z.strictObject({ from: from.optional(), to }).optional().describe('Range of the training set; default: all before the validation and test sets'),
+      valid: later('validation set'),
+      test: later('test set'),
     }),
-    z.strictObject({ by: z.literal('key'), column: columnName.describe('all rows with the same cell here are in the same part'), shares, seed }),
+    z.strictObject({ by: z.literal('key'), column: columnName.describe('Column whose rows with equal values stay in the same split'), shares, seed }),
     z.strictObject({ by: z.literal('share'), shares, seed }),
   ])
-  .describe('how the rows of source are divided into train, valid and test');
+  .describe('Rule that splits the source into training, validation and test sets');
 export type SplitOptions = z.output<typeof splitOptions>;
 
 /** The `data` section of a config. */
 export const dataOptions = z
   .strictObject({
-    train: paths.optional().describe('CSV or JSON Lines, plain or in gzip or zstd, or Parquet: a file, a folder of files or of partitions (ds=2026-11-01), a glob, or a list of these; or a folder of shards. Paths are taken from the folder of the config, else from the working directory'),
-    valid: paths.optional().describe('measured after every epoch; the best epoch is chosen by it'),
-    test: paths.optional().describe('measured once, with the best weights'),
-    source: paths.optional().describe('in place of train, valid and test: where all rows come from, with split'),
+    train: paths.optional().describe('Training set: file, directory, glob or list of CSV, JSON Lines, Parquet or shards, relative to the config'),
+    valid: paths.optional().describe('Validation set, measured after each epoch to choose the best checkpoint'),
+    test: paths.optional().describe('Test set, measured once with the best weights'),
+    source: paths.optional().describe('Files of all rows, divided by split; replaces train, valid and test'),
     split: splitOptions.optional(),
-    where: conditionSchema.optional().describe('rows of which this does not hold are left out, of train, valid and test; mtl predict leaves none out'),
+    where: conditionSchema.optional().describe('Condition on rows to include in every split; mtl predict ignores it'),
     ...dialectShape,
     ...cellShape,
     sampling: samplingOptions.optional(),
-    cache: path.optional().describe('folder for encoded rows, so that a file is read once; .mtl beside the data where it is not given'),
-    onBadRow: z.enum(['error', 'skip']).default('error').describe('skip writes bad rows to rejects.csv with their reasons'),
-    maxRejects: z.int().min(0).default(1000).describe('with onBadRow skip: more bad rows than this are an error'),
+    cache: path.optional().describe('Directory of the encoded-row cache; default: .mtl next to the data'),
+    onBadRow: z.enum(['error', 'skip']).default('error').describe('Policy for invalid rows: error, or skip, which writes them to rejects.csv with reasons'),
+    maxRejects: z.int().min(0).default(1000).describe('Maximum number of skipped rows before an error'),
   })
-  .describe('where the rows come from');
+  .describe('Data files, format and splits');
 export type DataOptions = z.output<typeof dataOptions>;
 
 /** What each part of a data set is read from; those that there are. */

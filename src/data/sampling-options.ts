@@ -3,8 +3,8 @@ import { z } from 'zod';
 /** What a config says of rows that are left out of train by chance. */
 export const samplingOptions = z
   .strictObject({
-    negatives: z.number().positive().max(1).describe('the share of the negatives, rows on which every label is 0, that is trained on'),
-    seed: z.int().min(0).max(2 ** 32 - 1).default(0).describe('decides which of them'),
+    negatives: z.number().positive().max(1).describe('Sampling rate of negatives, rows with label 0 in every task'),
+    seed: z.int().min(0).max(2 ** 32 - 1).default(0).describe('Random seed of the sample'),
   })
-  .describe('trains on a share of the negatives; predictions are corrected for it');
+  .describe('Negative sampling for training; predictions are corrected for it');
 export type Sampling = z.output<typeof samplingOptions>;

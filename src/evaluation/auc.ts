@@ -10,10 +10,10 @@ import { shareOption } from './share.js';
  */
 export const auc = defineMetric({
   name: 'auc',
-  summary: 'share of pairs of a positive and a negative that are ranked rightly; with interval: 95%, also auc_low and auc_high (DeLong 1988)',
+  summary: 'area under the ROC curve; with interval: 95%, also auc_low and auc_high (DeLong 1988)',
   isDefault: true,
   options: () => ({
-    interval: shareOption.optional().describe('how often such an interval holds the AUC of all rows that there could be, as in 95%'),
+    interval: shareOption.optional().describe('Confidence level of the AUC interval, as in 95%'),
   }),
   build: ({ interval }) => ({
     taskType: 'classification',

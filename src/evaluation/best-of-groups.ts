@@ -6,8 +6,8 @@ import type { Ranked } from './ranked.js';
 
 /** The options of what looks at the best rows of each group. */
 export const bestOfGroupsOptions = {
-  by: columnName.describe('the column whose cells are the groups: a user, a query'),
-  k: z.int().min(1).max(1e6).describe('rows of a group that are looked at, those with the highest predictions'),
+  by: columnName.describe('Group column, such as a user or query id'),
+  k: z.int().min(1).max(1e6).describe('Number of top-ranked rows per group'),
 };
 
 /**

@@ -16,8 +16,8 @@ export const ece = defineMetric({
   name: 'ece',
   summary: 'expected calibration error over bins of predictions, which are listed too',
   options: () => ({
-    bins: z.int().min(1).max(10_000).default(15).describe('bins of predictions'),
-    alike: z.enum(ALIKE).default('rows').describe('what bins have alike: as many rows each, or the same width between 0 and 1'),
+    bins: z.int().min(1).max(10_000).default(15).describe('Number of prediction bins'),
+    alike: z.enum(ALIKE).default('rows').describe('Bins of equal row counts (rows) or equal width (width)'),
   }),
   build: ({ bins, alike }) => ({
     taskType: 'classification',

@@ -9,9 +9,9 @@ import { defineMetric } from './metric.js';
  */
 export const gauc = defineMetric({
   name: 'gauc',
-  summary: 'mean AUC of the groups of a column, weighted by their rows (Zhou et al. 2018); also gauc_mean, unweighted, gauc_groups, gauc_rows and gauc_oneClassGroups',
+  summary: 'mean AUC over the groups of a column, weighted by rows (Zhou et al. 2018); also gauc_mean, gauc_groups, gauc_rows and gauc_oneClassGroups',
   options: () => ({
-    by: columnName.describe('the column whose cells are the groups, as in user_id; those of the data, whatever a feature makes of them'),
+    by: columnName.describe('Group column, as in user_id; grouped by raw values'),
   }),
   build: ({ by }) => ({
     taskType: 'classification',

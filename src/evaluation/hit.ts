@@ -8,7 +8,7 @@ import { walkDown } from './ranked.js';
  */
 export const hit = defineMetric({
   name: 'hit',
-  summary: 'share of the groups that have a positive among their k best rows, as hit@10; also hit@10_groups',
+  summary: 'share of groups with a positive among their top k rows, as hit@10; also hit@10_groups',
   options: () => bestOfGroupsOptions,
   build: ({ by, k }) =>
     meanOfGroups(`hit@${k}`, by, (group) => {

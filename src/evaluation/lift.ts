@@ -5,7 +5,7 @@ import { ofTop, topOption } from './top.js';
 /** How many times as many positives the rows with the highest predictions have as that many rows have at random. */
 export const lift = defineMetric({
   name: 'lift',
-  summary: 'rate of positives among the top share of the rows, over the rate of all, as lift@5%',
+  summary: 'positive rate within the top fraction of rows, divided by the overall rate, as lift@5%',
   options: () => topOption,
   build: ({ top }) =>
     singleMetric(`lift@${shareName(top)}`, 'classification', 'higher', ofTop(top, ({ rows, positives }, ranked) => {

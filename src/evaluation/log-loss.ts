@@ -10,7 +10,7 @@ const MOST = 1 - CLIP;
 /** Mean negative log likelihood of the labels, natural logarithm. */
 export const logLoss = defineMetric({
   name: 'logLoss',
-  summary: 'mean negative log likelihood of the labels',
+  summary: 'mean negative log-likelihood of the labels',
   isDefault: true,
   options: () => ({}),
   build: () => singleMetric('logLoss', 'classification', 'lower', meanLogLoss, (scores, other) => influenceError(() => rowLoss, scores, other)),

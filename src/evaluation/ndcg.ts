@@ -8,7 +8,7 @@ import { walkDown } from './ranked.js';
  */
 export const ndcg = defineMetric({
   name: 'ndcg',
-  summary: 'normalised discounted cumulative gain of the k best rows of each group, averaged, as ndcg@10; also ndcg@10_groups',
+  summary: 'mean normalized discounted cumulative gain of the top k rows per group, as ndcg@10; also ndcg@10_groups',
   options: () => bestOfGroupsOptions,
   build({ by, k }) {
     /** Sums of the discounts of the first places, as far as groups have rows. */

@@ -6,7 +6,7 @@ import { sumOf } from './scores.js';
 /** Log loss over the entropy of the labels' rate, which is what the rate itself would lose as a prediction (He et al. 2014). */
 export const normalisedEntropy = defineMetric({
   name: 'normalisedEntropy',
-  summary: 'log loss over what the rate of positives would have as a prediction (He et al. 2014)',
+  summary: 'normalized entropy: log loss divided by that of the base rate (He et al. 2014)',
   options: () => ({}),
   build: () =>
     singleMetric('normalisedEntropy', 'classification', 'lower', (scores) => {

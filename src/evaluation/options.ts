@@ -7,10 +7,10 @@ import { builtMetric, defaultMetrics, metricOption } from './metrics.js';
 /** The `evaluation` section of a config. */
 export const evaluationSection = z
   .strictObject({
-    metrics: z.array(metricOption).min(1).optional().describe('what is measured of each space, as in [auc, logLoss, { name: gauc, by: user_id }]; those for classes and those for regressions each where they belong'),
-    by: z.array(columnName).min(1).optional().describe('columns by whose values all of it is measured once more, as in [hour]'),
+    metrics: z.array(metricOption).min(1).optional().describe('Metrics per output, as in [auc, logLoss, { name: gauc, by: user_id }]; each applies to its task type'),
+    by: z.array(columnName).min(1).optional().describe('Segment columns; every metric is repeated per value, as in [hour]'),
   })
-  .describe('what is measured on valid and test');
+  .describe('Metrics of the validation and test sets');
 export type EvaluationSection = z.output<typeof evaluationSection>;
 
 /** What is measured. */

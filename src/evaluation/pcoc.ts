@@ -5,7 +5,7 @@ import { influenceError, type Influence } from './standard-error.js';
 /** Predicted clicks over clicks: the mean prediction over the mean label; 1 is calibrated. */
 export const pcoc = defineMetric({
   name: 'pcoc',
-  summary: 'predicted positives over positives; 1 is calibrated',
+  summary: 'predicted over observed positives; 1 is calibrated',
   isDefault: true,
   options: () => ({}),
   build: () =>

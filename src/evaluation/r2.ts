@@ -5,7 +5,7 @@ import { sumOf } from './scores.js';
 /** Coefficient of determination: the share of the labels' variance that the predictions explain. */
 export const r2 = defineMetric({
   name: 'r2',
-  summary: "share of the labels' variance that the predictions explain",
+  summary: 'coefficient of determination: share of the label variance that the predictions explain',
   isDefault: true,
   options: () => ({}),
   build: () =>

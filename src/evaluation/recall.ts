@@ -5,7 +5,7 @@ import { ofTop, topOption } from './top.js';
 /** The share of all positives that are among the rows with the highest predictions. */
 export const recall = defineMetric({
   name: 'recall',
-  summary: 'share of all positives that are among the top share of the rows, as recall@5%',
+  summary: 'share of all positives within the top fraction of rows, as recall@5%',
   options: () => topOption,
   build: ({ top }) =>
     singleMetric(`recall@${shareName(top)}`, 'classification', 'higher', ofTop(top, ({ positives }, ranked) => {

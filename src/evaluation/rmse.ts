@@ -6,7 +6,7 @@ import { influenceError, type Influence } from './standard-error.js';
 /** Root of the mean squared error. */
 export const rmse = defineMetric({
   name: 'rmse',
-  summary: 'root of the mean squared error',
+  summary: 'root mean squared error',
   isDefault: true,
   options: () => ({}),
   build: () => singleMetric('rmse', 'regression', 'lower', rootOfMean, (scores, other) => influenceError(influenceOf, scores, other)),

@@ -8,7 +8,7 @@ import { sortPairs } from './sort-keys.js';
 /** Spearman's rank correlation: Pearson's between the ranks of labels and predictions, ties sharing the mean of their ranks. */
 export const spearman = defineMetric({
   name: 'spearman',
-  summary: "correlation between the ranks of labels and predictions (Spearman's)",
+  summary: "Spearman's rank correlation of labels and predictions",
   options: () => ({}),
   build: () =>
     singleMetric('spearman', 'regression', 'higher', (scores) => {

@@ -6,7 +6,7 @@ import { rowsOfShare, shareOption } from './share.js';
 // The rows with the highest predictions, and how many of them are positives: what precision, recall and lift are made of.
 
 /** The option of all of them. */
-export const topOption = { top: shareOption.describe('the share of the rows with the highest predictions, as in 5%') };
+export const topOption = { top: shareOption.describe('Top fraction of rows by prediction, as in 5%') };
 
 /** The best rows. */
 interface Top {

@@ -23,10 +23,10 @@ type Contents = ReadonlyMap<string, string | (() => Iterable<Uint8Array>)>;
 /** Embedding tables with what their rows are called, for search of neighbours, plots and other models. */
 export const embeddings = defineFormat({
   name: 'embeddings',
-  summary: 'a folder of all tables with the names of their rows: Parquet, and files of TensorBoard’s projector',
+  summary: 'directory of all tables with row names: Parquet, and files for TensorBoard’s projector',
   target: { kind: 'folder' },
   options: () => ({
-    files: z.enum(['both', 'parquet', 'projector']).default('both').describe('which files are written of each table'),
+    files: z.enum(['both', 'parquet', 'projector']).default('both').describe('File formats written per table'),
   }),
 
   build({ files }, model, path): Exporter {

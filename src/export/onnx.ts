@@ -16,11 +16,11 @@ const MAX_FILE_BYTES = 2 ** 31 - 1;
 /** ONNX, which every runtime of another language reads: one file, and one of tables beside it where they have more than 2 GB. */
 export const onnx = defineFormat({
   name: 'onnx',
-  summary: 'one file for ONNX Runtime and its like, with tables and all predictions',
+  summary: 'single ONNX file with tables and all predictions',
   target: { kind: 'file', ending: '.onnx' },
   options: () => ({
-    bags: z.enum(Object.keys(BAG_FORMS) as BagForm[]).optional().describe('how the items of bags are handed over; offsets where it is not given'),
-    withEncoders: z.boolean().optional().describe('takes cells as they stand in data, with vocabularies and scales in the file'),
+    bags: z.enum(Object.keys(BAG_FORMS) as BagForm[]).optional().describe('Bag input format; default: offsets'),
+    withEncoders: z.boolean().optional().describe('Whether the model takes raw values, with vocabularies and scales included'),
     quantize: quantizeOption,
   }),
   *check({ bags, withEncoders }) {

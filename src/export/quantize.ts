@@ -4,7 +4,7 @@ import type { HostTensor } from '../tensor.js';
 import { weightsOf, type ExportedModel } from './model.js';
 
 /** The option of formats that can store tables in fewer bits. */
-export const quantizeOption = z.enum(['int8']).optional().describe('tables in whole numbers of 8 bits, with a scale a row');
+export const quantizeOption = z.enum(['int8']).optional().describe('Quantization of tables to 8-bit integers with a scale per row');
 
 /** A table in whole numbers of 8 bits: row r of it is values[r] · scales[r]. */
 export interface QuantizedTable {

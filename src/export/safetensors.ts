@@ -9,7 +9,7 @@ import { approximateTables, quantizeOption, quantizeRows } from './quantize.js';
 /** All tensors of a model by their names, and what its fields mean: for programs in any language that bring their own layers. */
 export const safetensors = defineFormat({
   name: 'safetensors',
-  summary: 'one file of all weights, tables and vocabularies by their names, with what the fields mean',
+  summary: 'single file of all weights, tables and vocabularies by name, with field metadata',
   target: { kind: 'file', ending: '.safetensors' },
   options: () => ({ quantize: quantizeOption }),
 

@@ -13,19 +13,19 @@ const separator = z.string().regex(/^[^0-9A-Za-z.+"\r\n-]$/u, 'one character tha
 /** Fields with any number of ids a row, each with a weight: what was seen, searched or bought before. */
 export const bag = defineFieldGroup({
   name: 'bag',
-  summary: 'several weighted ids a row, embedded and pooled',
+  summary: 'weighted ids per row, embedded and pooled',
   options: () => ({
     ...embeddedOptions,
-    pooling: z.enum(POOLINGS).default('mean').describe('sum of weight × embedding; mean divides it by the sum of weights, sqrtn by the root of the sum of their squares'),
+    pooling: z.enum(POOLINGS).default('mean').describe('Pooling of weight × embedding: sum, mean (over Σ weight) or sqrtn (over √Σ weight²)'),
     separators: z
-      .strictObject({ items: separator.default('|').describe('between two items'), weight: separator.default(':').describe('between the id of an item and its weight') })
+      .strictObject({ items: separator.default('|').describe('Separator between items'), weight: separator.default(':').describe('Separator between an item and its weight') })
       .prefault({})
-      .describe('between items, and between the id of an item and its weight'),
+      .describe('Separators between items, and between an item and its weight'),
     format: z
       .enum(['auto', 'separated', 'json'])
       .default('auto')
-      .describe('how cells are written: with separators, or as a list in JSON; auto takes what is a list in JSON as that'),
-    maxItems: z.int().min(1).optional().describe('items of a row that are kept: those of the largest weights, the first among equals'),
+      .describe('Value format: separated text or a JSON list; auto detects JSON lists'),
+    maxItems: z.int().min(1).optional().describe('Maximum items per row; the largest weights are kept, the first among equals'),
   }),
 
   *check(options, names) {

@@ -15,11 +15,11 @@ const fittedSchema = z.strictObject({ boundaries: increasing });
  */
 export const bucketized = defineFieldGroup({
   name: 'bucketized',
-  summary: 'one number a row, put into a bucket that is embedded',
+  summary: 'number per row, bucketized and embedded',
   options: () => ({
     width: embeddingWidth,
-    boundaries: z.array(z.number()).min(1).optional().describe('where a bucket ends and the next begins, in increasing order; a boundary is in the upper one'),
-    quantiles: z.int().min(2).max(65_536).optional().describe('instead: this many buckets of about equally many rows of train; fewer where values repeat'),
+    boundaries: z.array(z.number()).min(1).optional().describe('Increasing bucket boundaries; a boundary belongs to the upper bucket'),
+    quantiles: z.int().min(2).max(65_536).optional().describe('Number of quantile buckets fitted on the training set; fewer if values repeat'),
     missing: missingOption,
   }),
 

@@ -5,7 +5,7 @@ import { missingOption, withMissing } from './missing.js';
 /** Fields with one id a row, each with an embedding table of its own, or another field's. */
 export const categorical = defineFieldGroup({
   name: 'categorical',
-  summary: 'one id a row, embedded',
+  summary: 'id per row, embedded',
   options: () => ({ ...embeddedOptions, missing: missingOption }),
   check: checkEmbedded,
   build: (name, options) => [{ ...withMissing(embeddedField(name, options), options.missing), kind: 'id' }],

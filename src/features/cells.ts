@@ -9,8 +9,8 @@ const word = z
 
 /** What may be said of cells before anything is made of them, for all columns or for a field. */
 export const cellShape = {
-  blank: z.array(word).optional().describe("cells that hold nothing, beside empty ones, as in ['?', NA, -1]: a text is compared letter by letter, a number as a number"),
-  trim: z.boolean().optional().describe('whether spaces at both ends of a cell are left out'),
+  blank: z.array(word).optional().describe("Extra values treated as missing, as in ['?', NA, -1]; strings match exactly, numbers numerically"),
+  trim: z.boolean().optional().describe('Whether to strip whitespace at both ends of a value'),
 };
 
 /** What is said of cells. Plain data. */

@@ -20,9 +20,9 @@ const crossed = z
 
 const options = () => ({
   width: embeddingWidth,
-  buckets: z.int().min(1).max(MAX_BUCKETS).optional().describe('rows of the table of each cross beside the unknown, into which combinations are hashed'),
-  seed: z.int().min(0).max(2 ** 32 - 1).default(0).describe('of the hash: another one makes other combinations collide'),
-  encoding: encodingOption.optional().describe('in place of buckets: tokens gives each combination of train a row of its own'),
+  buckets: z.int().min(1).max(MAX_BUCKETS).optional().describe('Number of hash buckets per cross, besides the out-of-vocabulary id'),
+  seed: z.int().min(0).max(2 ** 32 - 1).default(0).describe('Hash seed'),
+  encoding: encodingOption.optional().describe('Encoding in place of buckets; tokens gives each combination of the training set its own row'),
 });
 type CrossOptions = OptionsOf<ReturnType<typeof options>>;
 
@@ -33,7 +33,7 @@ type CrossOptions = OptionsOf<ReturnType<typeof options>>;
 export const cross = defineColumnGroup(
   {
     name: 'cross',
-    summary: 'the combination of several columns, a token or hashed into buckets, and embedded',
+    summary: 'combination of several columns, hashed or tokenized, and embedded',
     options,
     either: ['buckets', 'encoding'],
 
@@ -50,7 +50,7 @@ export const cross = defineColumnGroup(
       return [{ name, columns, owner: name, width, kind: 'id', encodedAs, meaning: `${encodedAs}, ${meaning}`, ...ofWholeCells(rest, columns.length) }];
     },
   },
-  { key: 'columns', schema: crossed.describe('the columns that are one field together'), expected: 'expected a list of columns that are one together, as in fields: [[user, item]], or a map with columns' },
+  { key: 'columns', schema: crossed, expected: 'expected a list of columns that are one together, as in fields: [[user, item]], or a map with columns' },
 );
 
 const AMBIGUOUS = new BadValue('cells without the control character U+001F, which stands between the cells of a cross');

@@ -21,20 +21,20 @@ const partName = z.enum(Object.keys(PARTS) as PartName[]);
 
 const options = () => ({
   width: embeddingWidth,
-  parts: z.array(partName).min(1).default(['hour', 'weekday']).describe('what is taken of it, each a field called <name>_<part>: hour (0 to 23), weekday (from Monday), day (of the month), month'),
-  format: z.enum(TIME_FORMATS).default('iso').describe('how cells are written: iso (2026-11-30, 2026-11-30T18:05:00+01:00), or seconds or milliseconds since 1970'),
+  parts: z.array(partName).min(1).default(['hour', 'weekday']).describe('Parts to extract, each a field <name>_<part>: hour (0–23), weekday (Monday first), day of month, month'),
+  format: z.enum(TIME_FORMATS).default('iso').describe('Value format: iso (2026-11-30T18:05:00+01:00), or seconds or milliseconds since 1970'),
   timeZone: z
     .string()
     .refine(isTimeZone, 'a time zone, as UTC, Europe/Berlin or +02:00')
     .default('UTC')
-    .describe('in which hours and days are counted; a time without a zone of its own was written down in it'),
+    .describe('Time zone for hours and days, and for times without a zone'),
   missing: missingOption,
 });
 
 /** Points in time, taken apart into what repeats: each part is a field with a table of its own. An empty cell is 0, the unknown. */
 export const date = defineFieldGroup({
   name: 'date',
-  summary: 'a date or a time: its hour, weekday, day or month, embedded',
+  summary: 'date or time: embedded hour, weekday, day or month',
   options,
 
   *check({ parts }) {

@@ -6,16 +6,16 @@ import { buildEncoding, encodingOption, fieldKeysOf, type EncodingSpec } from '.
 import type { Encoding, Field } from './feature.js';
 
 /** Width of the embeddings of a group. */
-export const embeddingWidth = z.int().min(1).max(4096).default(16).describe('width of the embeddings');
+export const embeddingWidth = z.int().min(1).max(4096).default(16).describe('Embedding dimension');
 
 /** What the fields of every type may say that has an encoding and a table. */
 export const embeddedOptions = {
   width: embeddingWidth,
-  encoding: encodingOption.prefault({}).describe('how cells become rows of the table: its name, or its name with options; with table, that of the other field where it is not given'),
+  encoding: encodingOption.prefault({}).describe('Encoding of values as ids: a name, or a name with options; default with table: that of its owner'),
   table: z
     .union([columnName, z.record(z.string(), columnName)])
     .optional()
-    .describe('the field whose table, width and encoding these fields share; or a map, by field'),
+    .describe('Field whose table, width and encoding to share, or a map by field'),
 };
 
 interface EmbeddedOptions {

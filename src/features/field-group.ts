@@ -15,7 +15,7 @@ interface EntryColumn<Column> {
   readonly expected?: string;
 }
 
-const oneColumn: EntryColumn<string> = { key: 'name', schema: columnName.describe('a column of the data') };
+const oneColumn: EntryColumn<string> = { key: 'name', schema: columnName };
 
 /** A feature type whose groups list fields. What may be said of a field is said for its group, or for the field alone. */
 export interface FieldGroup<Name extends string, Shape extends z.ZodRawShape, Column> {
@@ -66,7 +66,7 @@ export function defineColumnGroup<const Name extends string, Shape extends z.Zod
       const shape = { ...group.options(), ...cellShape };
       const own = Object.fromEntries(Object.entries(shape).map(([key, schema]) => [key, optional(schema as z.ZodType)]));
       const entry = z.strictObject({ [column.key]: column.schema, ...own });
-      const fields = z.array(z.union([column.schema, entry], column.expected)).min(1).describe(`columns of the data; one with options of its own is a map, as in { ${column.key}: …, … }`);
+      const fields = z.array(z.union([column.schema, entry], column.expected)).min(1).describe(`Columns of the data; a map sets options for one, as in { ${column.key}: …, … }`);
       return { fields, ...shape };
     },
 

@@ -6,7 +6,7 @@ import { BadValue, CELL_SEPARATOR, type Encoder, type Encoding, type Fit } from 
 export const missingOption = z
   .enum(['unknown', 'token', 'error'])
   .optional()
-  .describe('what an empty cell is: the unknown, a token of its own, or an error; where it is not given, as the encoding has it');
+  .describe('Treatment of missing values: out-of-vocabulary id, a token of their own, or error; default: set by the encoding');
 
 /** What an encoding has for empty cells of their own, where it numbers texts: one that no cell may be. */
 const EMPTY_TOKEN = CELL_SEPARATOR;

@@ -11,12 +11,12 @@ import { createQuantiles } from './quantiles.js';
 const missingOption = z
   .union([z.enum(['error', 'mean', 'median', 'zero']), z.number()])
   .optional()
-  .describe('what an empty cell stands for, before it is scaled: a number, or what is learned on train; an error where it is not given');
+  .describe('Fill for missing values before scaling: a number or a training-set statistic; default: error');
 
 const options = () => ({
-  scaling: scalingOption.default('none').describe('one, or several in a row, as in [log1p, standard]; min-max and standard are fitted on train'),
+  scaling: scalingOption.default('none').describe('Scaling, one or a list, as in [log1p, standard]; min-max and standard are fitted on the training set'),
   missing: missingOption,
-  indicator: z.boolean().optional().describe('a field more, called <name>_missing: 1 where the cell is empty, else 0'),
+  indicator: z.boolean().optional().describe('Whether to add a field <name>_missing, 1 if the value is missing'),
 });
 type NumericOptions = OptionsOf<ReturnType<typeof options>>;
 
@@ -26,7 +26,7 @@ const filledSchema = z.strictObject({ missing: z.number(), scaling: z.unknown() 
 /** Fields that enter the model as one number each. */
 export const numeric = defineFieldGroup({
   name: 'numeric',
-  summary: 'one number a row, as it is or scaled',
+  summary: 'number per row, raw or scaled',
   options,
 
   *check({ scaling, missing, indicator }) {

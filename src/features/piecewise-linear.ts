@@ -19,11 +19,11 @@ const fittedSchema = z.strictObject({ knots: z.array(z.number()).min(1).refine((
  */
 export const piecewiseLinear = defineFieldGroup({
   name: 'piecewise-linear',
-  summary: 'one number a row, embedded between knots that lie at quantiles of train',
+  summary: 'number per row, embedded by interpolation between quantile knots of the training set',
   options: () => ({
     width: embeddingWidth,
-    bins: z.int().min(1).max(1024).default(32).describe('ranges of about equally many rows of train, between whose ends embeddings change linearly; fewer where values repeat'),
-    missing: z.enum(['token', 'error']).default('token').describe('what an empty cell is: a token with an embedding of its own, or an error'),
+    bins: z.int().min(1).max(1024).default(32).describe('Number of quantile bins with linearly interpolated embeddings; fewer if values repeat'),
+    missing: z.enum(['token', 'error']).default('token').describe('Treatment of missing values: an embedding of their own, or error'),
   }),
 
   build(column, { width, bins, missing }) {

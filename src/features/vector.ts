@@ -8,15 +8,15 @@ import { defineFieldGroup } from './field-group.js';
 import { parseNumber } from './parse.js';
 
 const options = () => ({
-  length: z.int().min(1).max(65_536).optional().describe('numbers of a cell; found on train where it is not given'),
+  length: z.int().min(1).max(65_536).optional().describe('Vector length; default: detected on the training set'),
   separator: z
     .string()
     .regex(/^[^0-9A-Za-z.+"\r\n-]$/u, 'one character that is no digit, letter, dot, sign, quote or end of a line')
     .default('|')
-    .describe('between two numbers of a cell that is no list in brackets, as [0.1, 0.2]'),
-  scaling: scalingOption.default('none').describe('one, or several in a row, of each place for itself; min-max and standard are fitted on train'),
-  missing: z.enum(['error', 'mean', 'zero']).optional().describe('what an empty cell stands for, before it is scaled: the mean of each place, learned on train, or zeros; an error where it is not given'),
-  indicator: z.boolean().optional().describe('a number more behind the others: 1 where the cell is empty, else 0'),
+    .describe('Separator of numbers; unused for bracketed lists such as [0.1, 0.2]'),
+  scaling: scalingOption.default('none').describe('Scaling per element, one or a list; min-max and standard are fitted on the training set'),
+  missing: z.enum(['error', 'mean', 'zero']).optional().describe('Fill for missing vectors before scaling: training-set mean or zeros; default: error'),
+  indicator: z.boolean().optional().describe('Whether to append an element that is 1 if the vector is missing'),
 });
 type VectorOptions = OptionsOf<ReturnType<typeof options>>;
 
@@ -26,7 +26,7 @@ const fittedSchema = z.strictObject({ length: z.int().min(1), scaling: z.array(z
 /** Fields that enter the model as they are: as many numbers in every row, as the embedding of an image or a text. */
 export const vector = defineFieldGroup({
   name: 'vector',
-  summary: 'a list of numbers of one length, as they are or scaled',
+  summary: 'vector of numbers per row, raw or scaled',
   options,
 
   *check({ scaling, missing, indicator }) {

@@ -24,7 +24,7 @@ export interface Features {
 
 /** The key `input` of whatever reads features: groups of the YAML. `inputsOf` finds it by its name, so nothing else may be called so. */
 export function inputOption(reader: string) {
-  return z.array(z.string()).min(1).optional().describe(`groups of features that ${reader}; all where it is not given`);
+  return z.array(z.string()).min(1).optional().describe(`Feature groups that ${reader}`);
 }
 
 /**

@@ -4,10 +4,10 @@ import { ACTIVATIONS, type Value } from './operations.js';
 
 /** Options of a stack of blocks of linear, batch norm, activation and dropout. */
 export const mlpOptions = z.strictObject({
-  hidden: z.array(z.int().min(1).max(65_536)).max(64).describe('width of each layer, from the input on'),
-  activation: z.enum(ACTIVATIONS).default('relu').describe('of each layer'),
-  dropout: z.number().min(0).lt(1).default(0).describe('share of numbers that training drops after each activation'),
-  batchNorm: z.boolean().default(true).describe('whether numbers are brought to mean 0 and deviation 1 over the batch, between a layer and its activation'),
+  hidden: z.array(z.int().min(1).max(65_536)).max(64).describe('Layer widths, input side first'),
+  activation: z.enum(ACTIVATIONS).default('relu').describe('Activation after each layer'),
+  dropout: z.number().min(0).lt(1).default(0).describe('Dropout probability after each activation'),
+  batchNorm: z.boolean().default(true).describe('Whether to apply batch norm between a layer and its activation'),
 });
 export type MlpOptions = z.output<typeof mlpOptions>;
 

@@ -3,7 +3,7 @@ import { defineLoss, distance } from './loss.js';
 /** |prediction - label|. What is predicted is the median. */
 export const absolute = defineLoss({
   name: 'absolute',
-  summary: 'absolute error: predicts the median, and minds outliers less',
+  summary: 'absolute error: predicts the median; robust to outliers',
   options: () => ({}),
   taskTypes: ['regression'],
   says: 'number',

@@ -1,4 +1,4 @@
 import { columnName } from '../conditions.js';
 
 /** The column of the data whose cells are groups, within which a loss compares rows. */
-export const byOption = columnName.describe('the column of the data whose cells are the groups, as in user; rows of a batch are compared within them');
+export const byOption = columnName.describe('Group column, as in user; rows of a batch are compared within groups');

@@ -10,8 +10,8 @@ import { defineLoss, logitOf, probability } from './loss.js';
  */
 export const crossEntropy = defineLoss({
   name: 'cross-entropy',
-  summary: 'log loss of a probability; also of a regression whose label is one, from 0 to 1',
-  options: () => ({ smoothing: z.number().min(0).lt(1).default(0).describe('how far labels are moved towards one half: 0.1 makes 0.05 and 0.95 of 0 and 1') }),
+  summary: 'log loss of a probability; also of regression labels between 0 and 1',
+  options: () => ({ smoothing: z.number().min(0).lt(1).default(0).describe('Label smoothing; 0.1 maps labels 0 and 1 to 0.05 and 0.95') }),
   taskTypes: ['classification', 'regression'],
   says: 'logit',
   range: { atLeast: 0, atMost: 1 },

@@ -8,10 +8,10 @@ import { defineLoss, margin, probability } from './loss.js';
  */
 export const focal = defineLoss({
   name: 'focal',
-  summary: 'log loss in which rows that are right already count less',
+  summary: 'focal loss: log loss with less weight on easy rows',
   options: () => ({
-    gamma: z.number().min(0).default(2).describe('how much less; 0 is the log loss'),
-    alpha: z.number().min(0).max(1).optional().describe('factor of rows whose label is 1; those whose label is 0 have the factor 1 - alpha. None where it is not given'),
+    gamma: z.number().min(0).default(2).describe('Focusing exponent; 0 gives log loss'),
+    alpha: z.number().min(0).max(1).optional().describe('Weight of positives, 1 − alpha for negatives; default: unweighted'),
   }),
   taskTypes: ['classification'],
   says: 'logit',

@@ -7,8 +7,8 @@ import { defineLoss, distance } from './loss.js';
  */
 export const huber = defineLoss({
   name: 'huber',
-  summary: 'squared error near the label, absolute error far from it',
-  options: () => ({ delta: z.number().positive().default(1).describe('distance from which on the error is absolute; of the scaled label, where it is scaled') }),
+  summary: 'Huber loss: squared for small errors, absolute for large ones',
+  options: () => ({ delta: z.number().positive().default(1).describe('Error at which the loss turns from squared to absolute, in scaled label units') }),
   taskTypes: ['regression'],
   says: 'number',
   takesScaling: true,

@@ -9,10 +9,10 @@ import { above, defineLoss, probability } from './loss.js';
  */
 export const jrc = defineLoss({
   name: 'jrc',
-  summary: 'log loss of a probability, and its rank within a group (Sheng et al. 2023)',
+  summary: 'joint optimization of ranking and calibration: log loss plus a ranking loss within groups (Sheng et al. 2023)',
   options: () => ({
     by: byOption,
-    alpha: z.number().min(0).max(1).default(0.5).describe('how much the log loss counts; the rank counts the rest'),
+    alpha: z.number().min(0).max(1).default(0.5).describe('Weight of the log loss; the ranking loss has 1 − alpha'),
   }),
   taskTypes: ['classification'],
   says: 'probability',

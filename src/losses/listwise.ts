@@ -8,7 +8,7 @@ import { above, defineLoss, meanOfPositives, probability, type TaskLoss } from '
  */
 export const listwise = defineLoss({
   name: 'listwise',
-  summary: 'softmax over the rows of a group, of which those of label 1 should have the most; its predictions are no probabilities',
+  summary: 'listwise softmax loss within groups; predictions are not probabilities',
   options: () => ({ by: byOption }),
   taskTypes: ['classification'],
   says: 'score',

@@ -7,7 +7,7 @@ import { defineLoss, meanOfPositives, probability, type TaskLoss } from './loss.
  */
 export const pairwise = defineLoss({
   name: 'pairwise',
-  summary: 'ranks rows of label 1 above those of label 0 of their group; its predictions are no probabilities',
+  summary: 'pairwise ranking loss within groups; predictions are not probabilities',
   options: () => ({ by: byOption }),
   taskTypes: ['classification'],
   says: 'score',

@@ -6,7 +6,7 @@ import { defineLoss, logOf } from './loss.js';
  */
 export const poisson = defineLoss({
   name: 'poisson',
-  summary: 'for counts: the tower says the logarithm of their mean',
+  summary: 'Poisson loss for counts; the tower predicts the log mean',
   options: () => ({}),
   taskTypes: ['regression'],
   says: 'number',

@@ -12,7 +12,7 @@ const LEAST_DEVIATION = 2 ** -11.5;
  */
 export const ziln = defineLoss({
   name: 'ziln',
-  summary: 'zero-inflated log-normal, for amounts: a probability, and the mean and deviation of the logarithm',
+  summary: 'zero-inflated log-normal loss for amounts: a probability, and the mean and standard deviation of the logarithm',
   options: () => ({}),
   taskTypes: ['regression'],
   says: 'number',

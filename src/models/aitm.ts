@@ -19,12 +19,12 @@ import { checkTaskTowers, taskTower, taskTowerOptions, towerOf } from './task-to
  */
 export const aitm = defineModel({
   name: 'aitm',
-  summary: 'Adaptive Information Transfer: each task takes from the one before it in the funnel',
+  summary: 'Adaptive Information Transfer Multi-task: each task receives information from its predecessor in the funnel',
   options: () => ({
-    bottom: bottomSchemaWith(taskMlp.name).prefault({}).describe('layers below the towers; of each task by default'),
-    gate: z.strictObject({ batchNorm: mlpOptions.shape.batchNorm }).prefault({}).describe('the layer that a task passes on through'),
+    bottom: bottomSchemaWith(taskMlp.name).prefault({}).describe('Layers below the towers; default: layers of each task'),
+    gate: z.strictObject({ batchNorm: mlpOptions.shape.batchNorm }).prefault({}).describe('Transfer layer between consecutive tasks'),
     ...taskTowerOptions,
-    calibrator: z.number().min(0).default(0.6).describe('weight of what a task is more probable than the one before it'),
+    calibrator: z.number().min(0).default(0.6).describe('Weight of the penalty if a task is more probable than its predecessor'),
   }),
 
   *checkTasks(tasks, options) {

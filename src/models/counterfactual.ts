@@ -8,8 +8,8 @@ const LEAST_PROPENSITY = 1e-6;
 
 /** Options of a model that repairs the selection of conversions by how probable a click is. */
 export const counterfactualOptions = {
-  maxWeight: z.number().positive().default(15).describe('no row counts more often than this for being rarely clicked'),
-  globalWeight: z.number().min(0).default(0.5).describe('factor of the loss over all rows of click and conversion together, beside the weight of the task; 0 leaves it out'),
+  maxWeight: z.number().positive().default(15).describe('Maximum inverse-propensity weight of a row'),
+  globalWeight: z.number().min(0).default(0.5).describe('Weight of the click-and-conversion loss over all rows; 0 disables it'),
 };
 
 /**

@@ -23,12 +23,12 @@ type Parents = Readonly<Record<string, readonly string[]>>;
  */
 export const dbmtl = defineModel({
   name: 'dbmtl',
-  summary: 'Deep Bayesian Multi-Target Learning: what a task has learned goes to those that depend on it',
+  summary: 'Deep Bayesian Multi-Target Learning: representations flow from parent tasks to dependent tasks',
   options: () => ({
-    bottom: bottomSchema.prefault({ name: sharedLayers.name }).describe('shared layers'),
+    bottom: bottomSchema.prefault({ name: sharedLayers.name }).describe('Shared layers'),
     ...taskTowerOptions,
-    relation: mlpOptions.extend({ hidden: mlpOptions.shape.hidden.min(1).default([8]) }).prefault({}).describe('layers over what a task and those that it depends on say'),
-    parents: z.record(z.string(), z.array(z.string())).default({}).describe('by task: the tasks that it depends on; where none are said, the one whose label it is given'),
+    relation: mlpOptions.extend({ hidden: mlpOptions.shape.hidden.min(1).default([8]) }).prefault({}).describe("Layers over a task's representation and those of its parents"),
+    parents: z.record(z.string(), z.array(z.string())).default({}).describe('Parent tasks by task; default: the task that given names'),
   }),
 
   *checkTasks(tasks, options) {

@@ -17,11 +17,11 @@ import { towerOf } from './task-towers.js';
  */
 export const dcmt = defineModel({
   name: 'dcmt',
-  summary: 'Direct entire-space Causal Multi-Task: factual and counterfactual twin towers for a conversion',
+  summary: 'Direct entire-space Causal Multi-Task: factual and counterfactual twin towers for conversions',
   options: () => ({
     ...funnelOptions,
     ...counterfactualOptions,
-    counterfactualWeight: z.number().min(0).default(0.001).describe('factor of how far the twins are from adding up to 1'),
+    counterfactualWeight: z.number().min(0).default(0.001).describe('Weight of the penalty that makes factual and counterfactual predictions sum to 1'),
   }),
   checkTasks: (tasks, options) => checkFunnel('dcmt', tasks, options),
   embeddingParts: funnelEmbeddingParts,

@@ -25,13 +25,13 @@ import { defineModel, type ModelTask } from './model.js';
  */
 export const ddpo = defineModel({
   name: 'ddpo',
-  summary: 'Direct Dual Propensity Optimization: conversions learned on all rows, from labels that a second network makes',
+  summary: 'Direct Dual Propensity Optimization: conversions trained on all rows with soft labels of a second network',
   options: () => ({
     ...funnelOptions,
     ...counterfactualOptions,
-    layers: mlpOptions.extend({ hidden: mlpOptions.shape.hidden.min(1).default([32]) }).prefault({}).describe('layers of each task, and of r̂, between the shared ones and the transfers'),
-    softLabels: z.boolean().default(true).describe('whether labels of clicked rows are softened by r̂'),
-    propensityWeight: z.number().positive().default(1).describe('factor of the loss of r̂'),
+    layers: mlpOptions.extend({ hidden: mlpOptions.shape.hidden.min(1).default([32]) }).prefault({}).describe('Layers of each task and of r̂, between shared layers and transfers'),
+    softLabels: z.boolean().default(true).describe('Whether r̂ softens the labels of clicked rows'),
+    propensityWeight: z.number().positive().default(1).describe('Weight of the loss of r̂'),
   }),
   checkTasks: (tasks, options) => checkFunnel('ddpo', tasks, options),
   embeddingParts: funnelEmbeddingParts,

@@ -20,13 +20,13 @@ import { defineModel } from './model.js';
  */
 export const escm2Dr = defineModel({
   name: 'escm2-dr',
-  summary: 'Entire Space Counterfactual Multi-Task Model: conversions learned by a doubly robust estimator',
+  summary: 'Entire Space Counterfactual Multi-Task Model, doubly robust: conversions with an imputed loss',
   options: () => ({
     ...funnelOptions,
     ...counterfactualOptions,
-    imputationTower: mlpOptions.extend({ hidden: mlpOptions.shape.hidden.default([16, 8]) }).prefault({}).describe('tower that imputes the loss of a conversion'),
-    imputationWeight: z.number().positive().default(1).describe('factor of the loss of the imputation'),
-    jointly: z.boolean().default(false).describe('whether the loss of the imputation moves the conversion too, towards the loss that is imputed'),
+    imputationTower: mlpOptions.extend({ hidden: mlpOptions.shape.hidden.default([16, 8]) }).prefault({}).describe('Tower that imputes the conversion loss'),
+    imputationWeight: z.number().positive().default(1).describe('Weight of the imputation loss'),
+    jointly: z.boolean().default(false).describe('Whether the imputation loss also trains the conversion tower'),
   }),
   checkTasks: (tasks, options) => checkFunnel('escm2-dr', tasks, options),
   embeddingParts: funnelEmbeddingParts,

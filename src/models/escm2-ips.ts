@@ -12,7 +12,7 @@ import { defineModel, termOf } from './model.js';
  */
 export const escm2Ips = defineModel({
   name: 'escm2-ips',
-  summary: 'Entire Space Counterfactual Multi-Task Model: conversions weighted by inverse click propensity',
+  summary: 'Entire Space Counterfactual Multi-Task Model, IPS: conversions weighted by inverse click propensity',
   options: () => ({ ...funnelOptions, ...counterfactualOptions }),
   checkTasks: (tasks, options) => checkFunnel('escm2-ips', tasks, options),
   embeddingParts: funnelEmbeddingParts,

@@ -8,7 +8,7 @@ import { defineModel } from './model.js';
  */
 export const esmm = defineModel({
   name: 'esmm',
-  summary: 'Entire Space Multi-Task Model: conversion learned through click and purchase over all rows',
+  summary: 'Entire Space Multi-Task Model: conversion trained through click and purchase over all rows',
   options: () => funnelOptions,
   checkTasks: (tasks, options) => checkFunnel('esmm', tasks, options),
   embeddingParts: funnelEmbeddingParts,

@@ -13,9 +13,9 @@ const towerOptions = mlpOptions.extend({ hidden: mlpOptions.shape.hidden.default
 
 /** Options of a model of a click and what follows it: shared layers and towers. */
 export const funnelOptions = {
-  bottom: bottomSchema.prefault({}).describe('shared layers below the towers'),
-  ctrTower: towerOptions.describe('tower of a task that is given nothing: the click'),
-  cvrTower: towerOptions.describe("tower of a task that is given another one's label: a conversion"),
+  bottom: bottomSchema.prefault({}).describe('Shared layers below the towers'),
+  ctrTower: towerOptions.describe('Tower of root tasks, such as the click'),
+  cvrTower: towerOptions.describe('Tower of tasks with a parent, such as a conversion'),
   towers: taskTowerOptions.towers,
 };
 export type FunnelOptions = OptionsOf<typeof funnelOptions>;

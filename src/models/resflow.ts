@@ -16,10 +16,10 @@ import { defineModel, lastLayer } from './model.js';
  */
 export const resflow = defineModel({
   name: 'resflow',
-  summary: 'Residual Multi-Task Learner: layers and logits of a task are added to those of the next in the funnel',
+  summary: 'Residual Multi-Task Learner: layers and logits of a task are added to the next in the funnel',
   options: () => ({
-    bottom: bottomSchema.prefault({}).describe('shared layers below the towers'),
-    tower: mlpOptions.extend({ hidden: mlpOptions.shape.hidden.default([16, 8]) }).prefault({}).describe('the tower of every task: all alike, since they are added up'),
+    bottom: bottomSchema.prefault({}).describe('Shared layers below the towers'),
+    tower: mlpOptions.extend({ hidden: mlpOptions.shape.hidden.default([16, 8]) }).prefault({}).describe('Tower of every task; equal shapes, since layers are added across tasks'),
   }),
 
   *checkTasks(tasks, { bottom }) {

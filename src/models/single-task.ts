@@ -16,10 +16,10 @@ import { checkTaskTowers, taskTowerOptions, taskTowers } from './task-towers.js'
  */
 export const singleTask = defineModel({
   name: 'single-task',
-  summary: 'a model for each task, with embeddings of its own: nothing is shared',
+  summary: 'one separate model per task, with its own embeddings',
   options: () => ({
-    bottom: bottomSchema.prefault({ name: mlp.name }).describe('layers below the tower, for each task its own'),
-    embeddings: z.enum(['own', 'shared']).default('own').describe('whether each task has embeddings of its own, or all the same'),
+    bottom: bottomSchema.prefault({ name: mlp.name }).describe('Layers of each task below its tower'),
+    embeddings: z.enum(['own', 'shared']).default('own').describe('Whether each task has its own embeddings, or all share them'),
     ...taskTowerOptions,
   }),
   *checkTasks(tasks, options) {

@@ -9,8 +9,8 @@ import { head, lastLayer, type ModelContext, type ModelOutput, type ModelTask } 
 
 /** Options of a model with a tower for every task. */
 export const taskTowerOptions = {
-  tower: mlpOptions.extend({ hidden: mlpOptions.shape.hidden.default([8]) }).prefault({}).describe('the tower of every task that `towers` does not name'),
-  towers: z.record(z.string(), mlpOptions).default({}).describe('by task: a tower of its own'),
+  tower: mlpOptions.extend({ hidden: mlpOptions.shape.hidden.default([8]) }).prefault({}).describe('Tower of tasks that towers does not name'),
+  towers: z.record(z.string(), mlpOptions).default({}).describe('Towers by task'),
 };
 
 interface TaskTowers {

@@ -5,7 +5,7 @@ import type { OptionsOf } from '../part.js';
 import { defineModel, type ModelPart } from './model.js';
 import { checkTaskTowers, taskTowerOptions, taskTowers } from './task-towers.js';
 
-const towersOptions = { input: inputOption('the layers below the towers read'), ...taskTowerOptions };
+const towersOptions = { input: inputOption('the layers below the towers read; default: all'), ...taskTowerOptions };
 
 /**
  * The model that has nothing but a tower for every task on some shared layers: it is called like these and takes their options
@@ -17,7 +17,7 @@ export function towersOn<const Name extends string, Shape extends z.ZodRawShape>
   const towersOf = (options: unknown): OptionsOf<typeof towersOptions> => options as OptionsOf<typeof towersOptions>;
   return defineModel({
     name: bottom.name,
-    summary: `${bottom.summary}; a tower for every task`,
+    summary: `${bottom.summary}, and a tower per task`,
     options: () => ({ ...bottom.options(), ...towersOptions }),
     check: (options) => bottom.check?.(ownOf(options)) ?? [],
     *checkTasks(tasks, options) {

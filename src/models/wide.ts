@@ -10,9 +10,9 @@ import type { Task } from '../tasks.js';
  * in the features. Each id has a number for each task, each number of a row a weight.
  */
 export const wideOption = z
-  .union([z.boolean(), z.strictObject({ input: inputOption('are added up') })])
+  .union([z.boolean(), z.strictObject({ input: inputOption('the linear part reads; default: all') })])
   .default(false)
-  .describe("whether each task's head also adds up a number of its own for each id, and each number of a row times a weight");
+  .describe('Whether each head adds a linear part: one weight per id and per number');
 export type WideOption = z.output<typeof wideOption>;
 
 /** What a model with such a part looks up beside its features; undefined where it has none. */

@@ -7,11 +7,11 @@ export const adagrad = defineOptimizer({
   kernel: 'adagrad',
   unit: 'weight',
   plausibleRates: [1e-5, 1],
-  summary: 'Adagrad: steps shrink with the sum of squared gradients',
+  summary: 'Adagrad: step sizes shrink with accumulated squared gradients',
   options: () => ({
     ...commonOptions,
     learningRate: learningRateOption(0.01),
-    initialAccumulator: z.number().min(0).default(0).describe('the sum of squares before the first step'),
+    initialAccumulator: z.number().min(0).default(0).describe('Initial sum of squared gradients'),
     epsilon: epsilonOption(1e-10),
   }),
 

@@ -15,7 +15,7 @@ export const adam = defineOptimizer({
   summary: 'Adam with optional L2 inside the gradient',
   options: () => ({
     ...commonOptions,
-    betas: z.tuple([beta, beta]).default([0.9, 0.999]).describe('decay of the first and of the second moment'),
+    betas: z.tuple([beta, beta]).default([0.9, 0.999]).describe('Decay rates of the first and second moments'),
     epsilon: epsilonOption(1e-8),
   }),
 

@@ -8,10 +8,10 @@ export const adamw = defineOptimizer({
   kernel: adam.kernel,
   unit: 'weight',
   plausibleRates: [1e-6, 0.1],
-  summary: 'Adam whose weights decay apart from the gradient',
+  summary: 'Adam with decoupled weight decay',
   options() {
     const { betas, epsilon } = adam.options();
-    const weightDecay = z.number().min(0).default(0.01).describe('this times the learning rate is the share of a weight that a step takes away');
+    const weightDecay = z.number().min(0).default(0.01).describe('Decoupled weight decay, multiplied by the learning rate');
     return { learningRate: commonOptions.learningRate, betas, epsilon, weightDecay };
   },
 

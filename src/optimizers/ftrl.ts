@@ -13,13 +13,13 @@ export const ftrl = defineOptimizer({
   kernel: 'ftrl',
   unit: 'weight',
   plausibleRates: [1e-4, 10],
-  summary: 'FTRL-proximal: weights that are truly zero',
+  summary: 'FTRL-Proximal: sparse weights through L1',
   options: () => ({
     learningRate: learningRateOption(0.1),
-    beta: z.number().min(0).default(1).describe('added to the root of the squares: it keeps first steps small'),
-    l1: z.number().min(0).default(0).describe('the more, the more weights are 0'),
-    l2: z.number().min(0).default(0).describe('L2 of the rule itself: how strongly a weight is drawn to 0'),
-    initialAccumulator: z.number().min(0).default(0).describe('the sum of squares before the first step'),
+    beta: z.number().min(0).default(1).describe('Constant added to the square root of squared gradients; damps initial steps'),
+    l1: z.number().min(0).default(0).describe('L1 strength; larger values zero more weights'),
+    l2: z.number().min(0).default(0).describe('L2 strength of the rule'),
+    initialAccumulator: z.number().min(0).default(0).describe('Initial sum of squared gradients'),
   }),
 
   *check({ beta, initialAccumulator }) {

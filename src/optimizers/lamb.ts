@@ -11,12 +11,12 @@ export const lamb = defineOptimizer({
   kernel: 'lamb',
   unit: 'tensor',
   plausibleRates: [1e-6, 1],
-  summary: 'LAMB: steps as large as the tensor that they move, for very large batches',
+  summary: 'LAMB: layer-wise trust ratios for very large batches',
   options: () => ({
     learningRate: commonOptions.learningRate,
     betas: adam.options().betas,
     epsilon: epsilonOption(1e-6),
-    weightDecay: z.number().min(0).default(0.01).describe('this times the weight is added to its step'),
+    weightDecay: z.number().min(0).default(0.01).describe('Weight decay, added to the update'),
   }),
 
   build({ learningRate, betas, epsilon, weightDecay }) {

@@ -45,16 +45,16 @@ export function defineOptimizer<const Name extends string, const Kernel extends 
 }
 
 /** The learning rate of a rule that another one suits by default than most. */
-export const learningRateOption = (value: number) => z.number().positive().default(value).describe('how far a step goes; the schedule multiplies it');
+export const learningRateOption = (value: number) => z.number().positive().default(value).describe("Learning rate before the schedule's factor");
 
 /** What keeps a division finite. Much less than its least is 0 in single precision. */
-export const epsilonOption = (value: number) => z.number().min(1e-30).default(value).describe('added to what is divided by, so that the quotient stays finite');
+export const epsilonOption = (value: number) => z.number().min(1e-30).default(value).describe('Term added to the denominator for numerical stability');
 
 /** Options that most rules share. */
 export const commonOptions = {
   learningRate: learningRateOption(0.001),
-  weightDecay: z.number().min(0).default(0).describe('L2: this times the weight is added to its gradient'),
-  l1: z.number().min(0).default(0).describe("L1: this times the weight's sign is added to its gradient"),
+  weightDecay: z.number().min(0).default(0).describe('L2 penalty, added to the gradient'),
+  l1: z.number().min(0).default(0).describe('L1 penalty, added to the gradient as l1 × sign(weight)'),
 };
 
 /** Numbers that a rule keeps for a row of so many weights. */

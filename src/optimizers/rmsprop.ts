@@ -7,13 +7,13 @@ export const rmsprop = defineOptimizer({
   kernel: 'rmsprop',
   unit: 'weight',
   plausibleRates: [1e-6, 0.1],
-  summary: 'RMSprop: gradients by the root of their running mean square',
+  summary: 'RMSprop: gradients divided by their root mean square',
   options: () => ({
     ...commonOptions,
     learningRate: learningRateOption(0.01),
-    alpha: z.number().min(0).lt(1).default(0.99).describe('what is left of the mean square after a step'),
+    alpha: z.number().min(0).lt(1).default(0.99).describe('Decay rate of the mean squared gradient'),
     epsilon: epsilonOption(1e-8),
-    momentum: z.number().min(0).lt(1).default(0).describe('what is left of older steps'),
+    momentum: z.number().min(0).lt(1).default(0).describe('Momentum factor'),
   }),
 
   build({ learningRate, weightDecay, l1, alpha, epsilon, momentum }) {

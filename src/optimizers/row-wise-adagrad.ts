@@ -12,11 +12,11 @@ export const rowWiseAdagrad = defineOptimizer({
   unit: 'row',
   plausibleRates: [1e-5, 1],
   denseInstead: adagrad.name,
-  summary: 'Adagrad with one number a row: for large embedding tables',
+  summary: 'Adagrad with one accumulator per row, for large embedding tables',
   options: () => ({
     ...commonOptions,
     learningRate: learningRateOption(0.01),
-    initialAccumulator: z.number().min(0).default(0).describe('the sum of mean squares before the first step'),
+    initialAccumulator: z.number().min(0).default(0).describe('Initial sum of mean squared gradients'),
     epsilon: epsilonOption(1e-8),
   }),
 

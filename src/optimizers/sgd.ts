@@ -7,11 +7,11 @@ export const sgd = defineOptimizer({
   kernel: 'sgd',
   unit: 'weight',
   plausibleRates: [1e-5, 10],
-  summary: 'stochastic gradient descent, with momentum or without',
+  summary: 'stochastic gradient descent, with optional momentum',
   options: () => ({
     ...commonOptions,
-    momentum: z.number().min(0).lt(1).default(0).describe('what is left of older gradients after a step'),
-    nesterov: z.boolean().default(false).describe('take the gradient as if the momentum had been followed already'),
+    momentum: z.number().min(0).lt(1).default(0).describe('Momentum factor'),
+    nesterov: z.boolean().default(false).describe('Whether to use Nesterov momentum'),
   }),
 
   *check({ momentum, nesterov }) {

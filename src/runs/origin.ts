@@ -7,15 +7,15 @@ import { parseJson } from './manifest.js';
 /** The `initFrom` section of a config. */
 export const initFromOptions = z
   .strictObject({
-    checkpoint: z.string().min(1).describe('a run (its best checkpoint) or a checkpoint; from the folder of the config, else from the working directory'),
+    checkpoint: z.string().min(1).describe('Run (its best checkpoint) or checkpoint, relative to the config'),
     take: z
       .union([z.enum(['all', 'embeddings']), z.array(z.string().min(1)).min(1)])
       .default('all')
-      .describe("all that both have, the tables alone, or patterns of tensors' names, as in ['*', '!embeddings.205']"),
-    optimizer: z.enum(['keep', 'reset']).default('keep').describe("keep takes the optimizer's state too, and counts its steps on"),
-    dropped: z.enum(['keep', 'drop']).default('keep').describe('what becomes of tokens that train no longer has, or less than minCount times: drop makes them unknown and gives their rows to new ones'),
+      .describe("Tensors to load: all that match, tables only, or name patterns, as in ['*', '!embeddings.205']"),
+    optimizer: z.enum(['keep', 'reset']).default('keep').describe('Whether to also load the optimizer state and step count'),
+    dropped: z.enum(['keep', 'drop']).default('keep').describe('Policy for tokens that left the vocabulary: keep their rows, or drop and reuse them'),
   })
-  .describe('starts from the weights of another run in place of drawn ones; a run that goes on does not read it again');
+  .describe('Warm start from the weights of another run; ignored on resume');
 export type InitFromOptions = z.output<typeof initFromOptions>;
 
 const originSchema = z.strictObject({ checkpoint: z.string(), sha256: z.string().regex(/^[0-9a-f]{64}$/) });

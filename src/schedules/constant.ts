@@ -3,7 +3,7 @@ import { byStep, defineSchedule } from './schedule.js';
 /** The config's learning rate in every step. */
 export const constant = defineSchedule({
   name: 'constant',
-  summary: 'The same learning rate in every step',
+  summary: 'Constant learning rate',
   options: () => ({}),
   build: () => byStep(() => 1),
 });

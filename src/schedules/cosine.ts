@@ -8,14 +8,14 @@ import { byLength, defineSchedule } from './schedule.js';
  */
 export const cosine = defineSchedule({
   name: 'cosine',
-  summary: 'Half a cosine down, once or with restarts (SGDR)',
+  summary: 'Cosine decay, once or with warm restarts (SGDR)',
   options: () => ({
-    steps: lengthOfTraining('steps of the way down; of the first one where there are restarts'),
-    minFactor: minFactor.describe('what it falls to'),
+    steps: lengthOfTraining('Steps of the decay, or of the first cycle with restarts'),
+    minFactor: minFactor.describe('Final factor'),
     restarts: z
-      .strictObject({ stretch: z.int().min(1).max(1000).default(1).describe('how many times as long as the one before each way down is') })
+      .strictObject({ stretch: z.int().min(1).max(1000).default(1).describe('Length ratio of successive cycles') })
       .optional()
-      .describe('back to 1 at the end, and down again; without it, level from there on'),
+      .describe('Warm restarts after each cycle; default: constant at minFactor'),
   }),
   build: ({ steps: ownSteps, minFactor, restarts }) =>
     byLength(ownSteps, (step, steps) => {

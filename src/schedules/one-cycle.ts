@@ -20,14 +20,14 @@ const BETWEEN = {
  */
 export const oneCycle = defineSchedule({
   name: 'one-cycle',
-  summary: 'One rise to the learning rate and one fall to almost nothing',
+  summary: 'One cycle: linear or cosine rise, then a decay to almost zero',
   options: () => ({
-    steps: lengthOfTraining('steps of the whole cycle; level after it'),
-    rise: z.number().gt(0).lt(1).default(0.3).describe('share of the steps that rise'),
-    firstFactor: factor.default(1 / 25).describe('where the rise starts'),
-    lastFactor: factor.default(1 / 25e4).describe('where the fall ends'),
-    shape: z.enum(['cos', 'linear']).default('cos').describe('of the rise and of the fall'),
-    threePhases: z.boolean().default(false).describe('first falls as it rose, then on to the end, as the paper has it'),
+    steps: lengthOfTraining('Steps of the cycle; constant afterwards'),
+    rise: z.number().gt(0).lt(1).default(0.3).describe('Fraction of the steps with a rising learning rate'),
+    firstFactor: factor.default(1 / 25).describe('Initial factor'),
+    lastFactor: factor.default(1 / 25e4).describe('Final factor'),
+    shape: z.enum(['cos', 'linear']).default('cos').describe('Annealing curve of both phases'),
+    threePhases: z.boolean().default(false).describe('Whether to add a final phase below the initial factor, as in the paper'),
   }),
 
   *check(options): Generator<Finding> {

@@ -15,10 +15,10 @@ export const length = z
   .meta({ type: 'integer', minimum: 1 });
 
 /** A length in steps that is the length of training by default. */
-export const lengthOfTraining = (what: string) => length.optional().describe(`${what}; default: the steps of training, as its first start counts them`);
+export const lengthOfTraining = (what: string) => length.optional().describe(`${what}; default: the steps of training`);
 
 /** A factor from 0 on; beyond 1 it would raise the learning rate over the config's. */
 export const factor = z.number().min(0).max(1);
 
 /** What a schedule that falls does not fall below. */
-export const minFactor = factor.default(0).describe('the factor does not fall below this');
+export const minFactor = factor.default(0).describe('Minimum factor');

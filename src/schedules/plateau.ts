@@ -17,12 +17,12 @@ const state = z.strictObject({
  */
 export const plateau = defineSchedule({
   name: 'plateau',
-  summary: 'Multiplied by a factor each time that the monitored value makes no progress',
+  summary: 'Decay by a factor when the monitored value stops improving',
   options: () => ({
-    factor: factor.default(0.1).describe('of each fall'),
-    patience: z.int().min(1).default(1).describe('measurements on valid without progress before it falls; fewer than earlyStopping has'),
-    minDelta: z.number().min(0).default(0).describe('progress smaller than this does not count'),
-    cooldown: z.int().min(0).default(0).describe('measurements after a fall that do not count against it'),
+    factor: factor.default(0.1).describe('Decay factor'),
+    patience: z.int().min(1).default(1).describe('Validations without improvement before a decay; keep it below earlyStopping.patience'),
+    minDelta: z.number().min(0).default(0).describe('Minimum change that counts as an improvement'),
+    cooldown: z.int().min(0).default(0).describe('Validations to ignore after a decay'),
     minFactor,
   }),
 

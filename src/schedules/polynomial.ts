@@ -5,11 +5,11 @@ import { byLength, defineSchedule } from './schedule.js';
 /** Falls to its end as a power of what is left of its length (PyTorch's PolynomialLR); linear with power 1. */
 export const polynomial = defineSchedule({
   name: 'polynomial',
-  summary: 'Falls as a power of the steps that are left; linear with power 1',
+  summary: 'Polynomial decay; linear with power 1',
   options: () => ({
-    steps: lengthOfTraining('steps until it has fallen; level from then on'),
-    power: z.number().positive().default(1).describe('1 falls evenly, more falls fast at first'),
-    minFactor: minFactor.describe('what it falls to'),
+    steps: lengthOfTraining('Steps of the decay; constant afterwards'),
+    power: z.number().positive().default(1).describe('Exponent; 1 decays linearly, larger values decay faster at first'),
+    minFactor: minFactor.describe('Final factor'),
   }),
   build: ({ steps: ownSteps, power, minFactor }) => byLength(ownSteps, (step, steps) => minFactor + (1 - minFactor) * Math.max(0, 1 - step / steps) ** power),
 });

@@ -4,10 +4,10 @@ import { byStep, defineSchedule } from './schedule.js';
 /** Falls by a factor every so many steps, and is level between them (PyTorch's StepLR). */
 export const step = defineSchedule({
   name: 'step',
-  summary: 'Multiplied by a factor every N steps, level in between',
+  summary: 'Step decay: by a factor every N steps',
   options: () => ({
-    everySteps: length.describe('steps from one fall to the next'),
-    factor: factor.default(0.1).describe('of each fall'),
+    everySteps: length.describe('Steps between decays'),
+    factor: factor.default(0.1).describe('Decay factor'),
     minFactor,
   }),
   build: ({ everySteps, factor, minFactor }) => byStep((step) => Math.max(minFactor, factor ** Math.floor(step / everySteps))),

@@ -4,8 +4,8 @@ import type { Schedule } from './schedule.js';
 
 /** What a schedule may have before it: a linear rise to where it starts (Goyal et al. 2017, https://arxiv.org/abs/1706.02677). */
 export const warmupOptions = z.strictObject({
-  steps: length.describe('steps of the rise; the schedule starts after them'),
-  firstFactor: factor.default(0.01).describe('of the first step'),
+  steps: length.describe('Warmup steps before the schedule starts'),
+  firstFactor: factor.default(0.01).describe('Initial factor'),
 });
 export type WarmupOptions = z.output<typeof warmupOptions>;
 

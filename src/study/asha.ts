@@ -3,10 +3,10 @@ import { z } from 'zod';
 /** The `asha` section of a study. */
 export const ashaOptions = z
   .strictObject({
-    firstRung: z.int().min(1).default(1).describe('epochs after which a trial is compared for the first time'),
-    factor: z.int().min(2).default(3).describe('one of so many goes on at each rung, and the next rung is so many times as far'),
+    firstRung: z.int().min(1).default(1).describe('Epochs before the first comparison'),
+    factor: z.int().min(2).default(3).describe('Reduction factor: one in this many trials continues, and rungs grow by it'),
   })
-  .describe('stops trials that do less well than others after as many epochs (asynchronous successive halving)');
+  .describe('Asynchronous successive halving (ASHA): stops trials that lag behind at the same epoch');
 export type AshaOptions = z.output<typeof ashaOptions>;
 
 /** The rung that an epoch's end is, counted from 0; undefined where it is none. */

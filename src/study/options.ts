@@ -10,25 +10,25 @@ const path = z.string().regex(/^[^.\s=]+(\.[^.\s=]+)*$/, 'the path of a key of t
 
 /** The whole of a study's YAML. */
 export const studyOptions = z.strictObject({
-  name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'a name for a folder: letters, digits, dots, - and _').describe('name of the directory of the study below runs/studies; default: the file name'),
-  $schema: z.string().optional().describe('where an editor finds the schema of this file; mtl does not read it'),
-  config: z.string().min(1).describe('the config that is varied, from the folder of this file'),
-  metric: z.string().min(1).describe("what is searched for on valid, as in ctcvr.auc or a weighted sum; it is every trial's training.monitor, too"),
-  set: z.record(path, z.unknown()).default({}).describe('keys of the config that are the same in all trials'),
-  space: z.record(path, parameterOptions).describe('keys of the config that are varied'),
-  search: orName(searches.schema, searches.names).prefault({}).describe('how points of the space are chosen'),
+  name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'a name for a folder: letters, digits, dots, - and _').describe('Name of the study directory below runs/studies; default: name of the study file'),
+  $schema: z.string().optional().describe('JSON Schema for editors; ignored by mtl'),
+  config: z.string().min(1).describe('Base config, relative to this file'),
+  metric: z.string().min(1).describe('Validation metric or weighted sum to optimize, as in ctcvr.auc; sets training.monitor'),
+  set: z.record(path, z.unknown()).default({}).describe('Config keys with the same value in all trials'),
+  space: z.record(path, parameterOptions).describe('Config keys to search over'),
+  search: orName(searches.schema, searches.names).prefault({}).describe('Search algorithm'),
   asha: ashaOptions.optional(),
-  seed: z.int().min(0).max(2 ** 32 - 1).default(0).describe('decides what a search draws'),
+  seed: z.int().min(0).max(2 ** 32 - 1).default(0).describe('Random seed of the search'),
   seeds: z
     .union([z.int().min(1).max(1000), z.array(z.int().min(0).max(2 ** 32 - 1)).min(1)])
     .default(1)
-    .describe("runs of a trial, of which the mean counts: so many from the config's seed on, or a list of seeds"),
-  trials: z.int().min(1).max(100_000).optional().describe('no trial is begun beyond so many'),
-  hours: z.number().positive().optional().describe('no trial is begun later than so long after the first'),
-  parallel: z.int().min(1).max(10_000).default(1).describe('workers'),
-  launcher: orName(launchers.schema, launchers.names).prefault({}).describe('where workers are started'),
-  attempts: z.int().min(1).max(999).default(5).describe('a trial whose workers died so often without a word has failed; those that were told to end do not count'),
-  staleMinutes: z.number().positive().default(2).describe('a worker of another machine that says nothing for so long is dead'),
+    .describe('Runs per trial, averaged: a count of consecutive seeds, or a list'),
+  trials: z.int().min(1).max(100_000).optional().describe('Maximum number of trials'),
+  hours: z.number().positive().optional().describe('Maximum hours after the first trial in which new trials start'),
+  parallel: z.int().min(1).max(10_000).default(1).describe('Number of workers'),
+  launcher: orName(launchers.schema, launchers.names).prefault({}).describe('Launcher that starts workers'),
+  attempts: z.int().min(1).max(999).default(5).describe('Maximum worker crashes per trial before it fails; workers told to stop do not count'),
+  staleMinutes: z.number().positive().default(2).describe('Minutes without a heartbeat before a worker on another machine counts as dead'),
 });
 export type StudyOptions = z.output<typeof studyOptions>;
 

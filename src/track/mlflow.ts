@@ -19,8 +19,8 @@ const STATUS: Readonly<Record<RunEnd, string>> = { 'finished': 'FINISHED', 'stop
 export const mlflow = defineTracker({
   name: 'mlflow',
   keys: {
-    mlflow: z.url({ protocol: /^https?$/, error: 'the address of an MLflow server, as in http://127.0.0.1:5000' }).optional().describe('address of an MLflow server to which the run is told too; MLFLOW_TRACKING_USERNAME and _PASSWORD, or _TOKEN, are sent along'),
-    experiment: z.string().min(1).max(250).optional().describe("the server's experiment; the config's name where it is not given"),
+    mlflow: z.url({ protocol: /^https?$/, error: 'the address of an MLflow server, as in http://127.0.0.1:5000' }).optional().describe('MLflow tracking URI; credentials come from MLFLOW_TRACKING_USERNAME and _PASSWORD, or _TOKEN'),
+    experiment: z.string().min(1).max(250).optional().describe('MLflow experiment; default: name of the config'),
   },
   *check({ mlflow: url, experiment }) {
     if (experiment !== undefined && url === undefined) yield { path: ['experiment'], message: 'is one of an MLflow server; name it too, as in mlflow: http://127.0.0.1:5000' };

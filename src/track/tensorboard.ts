@@ -20,7 +20,7 @@ const section: StateSection<z.output<typeof stateSchema>> = { name: 'tensorboard
 export const tensorboard = defineTracker({
   name: 'tensorboard',
   keys: {
-    tensorboard: z.boolean().default(true).describe('writes events.out.tfevents.* for TensorBoard into the folder of the run'),
+    tensorboard: z.boolean().default(true).describe('Whether to write TensorBoard event files (events.out.tfevents.*) to the run directory'),
   },
   open({ tensorboard: isWanted }, { folder, hparams, stateOf }) {
     /** So much of the file belongs to what is behind. */

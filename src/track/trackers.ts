@@ -4,7 +4,7 @@ import * as all from './all.js';
 import type { TrackedRun, Tracker, TrackerPart } from './tracker.js';
 
 /** The `track` section of a config: the keys of all trackers. */
-export const trackOptions = z.strictObject({ ...all.tensorboard.keys, ...all.mlflow.keys }).describe('where else a run is written down, for other tools');
+export const trackOptions = z.strictObject({ ...all.tensorboard.keys, ...all.mlflow.keys }).describe("Loggers besides the run's own files");
 export type TrackOptions = z.output<typeof trackOptions>;
 
 // Each gets the whole section, of which it reads its own keys.

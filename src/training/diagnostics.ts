@@ -4,8 +4,8 @@ import type { Graph } from '../graph/graph.js';
 
 /** The `training.diagnostics` section: steps that are looked into. */
 export const diagnosticsOptions = z
-  .strictObject({ everySteps: z.int().min(1).default(100).describe('each so many steps one is diagnosed, which costs as much as two to six more') })
-  .describe("cosines between the gradients of terms, norms by layer and the use of experts, in metrics.jsonl; without it nothing is looked at");
+  .strictObject({ everySteps: z.int().min(1).default(100).describe('Steps between diagnoses; one costs as much as two to six steps') })
+  .describe('Gradient cosines, layer norms and expert use in metrics.jsonl; default: none');
 
 /** A diagnosis by names, as it is logged; JSON. */
 export interface DiagnosisReport {

@@ -4,11 +4,11 @@ import type { LoopPlace } from './loop-state.js';
 /** The `training.evaluation` section: how often valid is measured within an epoch. */
 export const evaluationOptions = z
   .strictObject({
-    everySteps: z.int().min(1).optional().describe('measure valid each time so many steps were taken'),
-    everyRows: z.int().min(1).optional().describe('measure valid each time so many rows were trained on'),
+    everySteps: z.int().min(1).optional().describe('Steps between validations'),
+    everyRows: z.int().min(1).optional().describe('Training rows between validations'),
   })
   .refine(({ everySteps, everyRows }) => (everySteps === undefined) !== (everyRows === undefined), 'expected one of everySteps and everyRows, as in { everySteps: 1000 }')
-  .describe('when valid is measured; early stopping, the best weights and their checkpoints follow it. Without it: at the end of each epoch');
+  .describe('Validation interval, which early stopping and best checkpoints follow; default: each epoch');
 export type EvaluationInterval = z.output<typeof evaluationOptions>;
 
 /** Whether it is time to measure valid before the next step. */

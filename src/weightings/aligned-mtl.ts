@@ -14,9 +14,9 @@ const ROUNDING = 1e-12;
  */
 export const alignedMtl = defineWeighting({
   name: 'aligned-mtl',
-  summary: 'gradients made orthogonal and of one length (Senushkin et al. 2023)',
+  summary: 'Aligned-MTL: orthogonal gradients of equal norm (Senushkin et al. 2023)',
   options: () => ({
-    scaleMode: z.enum(['min', 'median', 'mean']).default('min').describe('which eigenvalue gives the length of the step'),
+    scaleMode: z.enum(['min', 'median', 'mean']).default('min').describe("Eigenvalue that sets the step's length"),
   }),
 
   build({ scaleMode }) {

@@ -15,9 +15,9 @@ const NO_DIRECTION = 1e-6;
  */
 export const cagrad = defineWeighting({
   name: 'cagrad',
-  summary: 'near the mean gradient, the step that is best for the worst-off term (Liu et al. 2021)',
+  summary: 'CAGrad: best step for the worst term near the mean gradient (Liu et al. 2021)',
   options: () => ({
-    c: z.number().min(0).lt(1).default(0.5).describe('0 is the mean of the gradients, near 1 comes to MGDA'),
+    c: z.number().min(0).lt(1).default(0.5).describe('Conflict aversion; 0 averages the gradients, values near 1 approach MGDA'),
   }),
 
   build: ({ c }) =>

@@ -21,10 +21,10 @@ type State = z.output<typeof stateSchema>;
  */
 export const dwa = defineWeighting({
   name: 'dwa',
-  summary: 'more weight for the term that comes down more slowly (Liu et al. 2019)',
+  summary: 'Dynamic Weight Average: more weight for slowly falling terms (Liu et al. 2019)',
   options: () => ({
-    temperature: z.number().positive().default(2).describe('the higher, the more alike the weights'),
-    everySteps: z.int().min(1).optional().describe('compare means over so many steps; without it, over epochs'),
+    temperature: z.number().positive().default(2).describe('Softmax temperature; larger values even out the weights'),
+    everySteps: z.int().min(1).optional().describe('Steps per mean loss to compare; default: one epoch'),
   }),
 
   build({ temperature, everySteps }) {

@@ -20,10 +20,10 @@ const stateSchema = z.strictObject({ ...commonState, logits: descentSchema, loss
  */
 export const famo = defineWeighting({
   name: 'famo',
-  summary: 'all losses down by the same factor, learned from what a step did to them (Liu et al. 2023)',
+  summary: 'FAMO: equal relative decrease of all losses, learned from their changes (Liu et al. 2023)',
   options: () => ({
-    learningRate: z.number().positive().default(0.025).describe('of the logits, which have an Adam of their own'),
-    gamma: z.number().min(0).default(0.001).describe('weight decay of the logits, which draws the terms together'),
+    learningRate: z.number().positive().default(0.025).describe('Learning rate of the logits, trained by their own Adam'),
+    gamma: z.number().min(0).default(0.001).describe('Weight decay of the logits'),
   }),
 
   build: ({ learningRate, gamma }) => ({

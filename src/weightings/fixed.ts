@@ -7,7 +7,7 @@ const stateSchema = z.strictObject(commonState);
 /** The weights of the config, throughout. */
 export const fixed = defineWeighting({
   name: 'fixed',
-  summary: "the tasks' own weights, throughout",
+  summary: 'fixed task weights',
   options: () => ({}),
   build: () => ({
     needs: 'losses',

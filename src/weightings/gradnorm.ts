@@ -23,11 +23,11 @@ const stateSchema = gramianState.extend({
  */
 export const gradnorm = defineWeighting({
   name: 'gradnorm',
-  summary: 'gradients of equal norm, longer for terms that lag (Chen et al. 2018)',
+  summary: 'GradNorm: equal gradient norms, larger for lagging terms (Chen et al. 2018)',
   options: () => ({
-    alpha: z.number().min(0).default(1.5).describe('how strongly terms that lag are pulled up; 0 makes the norms equal'),
-    learningRate: z.number().positive().default(0.025).describe('of the weights, which have an Adam of their own'),
-    firstSteps: z.int().min(1).default(100).describe('steps whose mean loss is the one that progress is measured from'),
+    alpha: z.number().min(0).default(1.5).describe('Strength with which lagging terms are pulled up; 0 equalizes the norms'),
+    learningRate: z.number().positive().default(0.025).describe('Learning rate of the weights, trained by their own Adam'),
+    firstSteps: z.int().min(1).default(100).describe('Steps whose mean loss is the baseline for progress'),
   }),
 
   build: ({ alpha, learningRate, firstSteps }) => ({

@@ -13,11 +13,11 @@ const stateSchema = gramianState.extend({ target: z.int().min(0), norms: perTerm
  */
 export const metabalance = defineWeighting({
   name: 'metabalance',
-  summary: "gradients as long as the target term's (He et al. 2022)",
+  summary: "MetaBalance: scales auxiliary gradients to the target term's norm (He et al. 2022)",
   options: () => ({
-    target: z.string().optional().describe('the term that the others serve; the first one if left out'),
-    relaxFactor: z.number().min(0).max(1).default(0.7).describe('1 makes the norms equal, 0 leaves the gradients alone'),
-    beta: z.number().min(0).lt(1).default(0.9).describe('decay of the moving averages of the norms'),
+    target: z.string().optional().describe('Term that the others serve; default: the first one'),
+    relaxFactor: z.number().min(0).max(1).default(0.7).describe('Interpolation between original norms (0) and equal norms (1)'),
+    beta: z.number().min(0).lt(1).default(0.9).describe('Decay rate of the moving gradient norms'),
   }),
 
   build: ({ target, relaxFactor, beta }) => ({

@@ -15,9 +15,9 @@ import { defineWeighting } from './weighting.js';
  */
 export const mgda = defineWeighting({
   name: 'mgda',
-  summary: 'the shortest mean of the gradients, which harms no term (Sener & Koltun 2018)',
+  summary: 'MGDA: minimum-norm convex combination of gradients (Sener & Koltun 2018)',
   options: () => ({
-    normalization: z.enum(['none', 'l2', 'loss', 'loss+']).default('none').describe('what each gradient is divided by; loss+ is loss times norm'),
+    normalization: z.enum(['none', 'l2', 'loss', 'loss+']).default('none').describe('Divisor of each gradient; loss+ is loss times norm'),
   }),
 
   build({ normalization }) {

@@ -15,9 +15,9 @@ import { defineWeighting } from './weighting.js';
  */
 export const nashMtl = defineWeighting({
   name: 'nash-mtl',
-  summary: 'the bargain of the terms, whatever the scale of their losses (Navon et al. 2022)',
+  summary: 'Nash-MTL: Nash bargaining solution, invariant to loss scales (Navon et al. 2022)',
   options: () => ({
-    maxNorm: z.number().min(0).default(1).describe('the longest step on what is shared; 0 sets no limit'),
+    maxNorm: z.number().min(0).default(1).describe('Maximum norm of the shared step; 0 disables the limit'),
   }),
 
   build: ({ maxNorm }) =>

@@ -13,7 +13,7 @@ const stateSchema = gramianState.extend({ seed: z.number() });
  */
 export const pcgrad = defineWeighting({
   name: 'pcgrad',
-  summary: 'each gradient without what points against the others (Yu et al. 2020)',
+  summary: 'PCGrad: projects away conflicting gradient components (Yu et al. 2020)',
   options: () => ({}),
 
   build: () => ({

@@ -12,10 +12,10 @@ const stateSchema = z.strictObject({ ...commonState, logVariances: descentSchema
  */
 export const uncertainty = defineWeighting({
   name: 'uncertainty',
-  summary: 'a learned variance for each term (Kendall et al. 2018)',
+  summary: 'uncertainty weighting: a learned variance per term (Kendall et al. 2018)',
   options: () => ({
-    learningRate: z.number().positive().default(0.01).describe('of the log variances, which have an Adam of their own'),
-    firstLogVariance: z.number().min(-20).max(20).default(0).describe('0 starts from the weights of the tasks'),
+    learningRate: z.number().positive().default(0.01).describe('Learning rate of the log variances, trained by their own Adam'),
+    firstLogVariance: z.number().min(-20).max(20).default(0).describe('Initial log variance; 0 starts from the task weights'),
   }),
 
   build: ({ learningRate, firstLogVariance }) => ({

@@ -3,10 +3,10 @@ import { defineCommand } from './command.js';
 
 export const check = defineCommand({
   usage: 'check <config>',
-  summary: 'find all that is wrong with a config and its data, and take one step, without writing anything',
+  summary: 'Report every problem of a config and its data, and take one training step; writes nothing',
   options: (y) =>
     y
-      .positional('config', { type: 'string', demandOption: true, describe: 'YAML file' })
+      .positional('config', { type: 'string', demandOption: true, describe: 'Config file (YAML)' })
       .option('set', setOption)
       .option('sample-rows', whole('--sample-rows', 100_000, 'about so many rows of each split are looked at, evenly over its files'))
       .option('device', deviceOption)

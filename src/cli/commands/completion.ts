@@ -7,10 +7,10 @@ const SHELLS = ['bash', 'zsh', 'fish'] as const satisfies readonly (keyof typeof
 
 export const completion = defineCommand({
   usage: 'completion <shell>',
-  summary: 'print what makes a shell complete commands, options and their values',
+  summary: 'Print a shell completion script',
   options: (y) =>
     y
-      .positional('shell', { choices: SHELLS, demandOption: true, describe: 'the one that reads it' })
+      .positional('shell', { choices: SHELLS, demandOption: true, describe: 'Shell' })
       .example('$0 completion bash >> ~/.bashrc', '')
       .example('$0 completion zsh >> ~/.zshrc', '')
       .example('$0 completion fish > ~/.config/fish/completions/mtl.fish', ''),

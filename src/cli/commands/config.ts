@@ -3,8 +3,8 @@ import { defineCommand, defineCommandGroup } from './command.js';
 
 const show = defineCommand({
   usage: 'show <config>',
-  summary: 'print a config with overrides and defaults',
-  options: (y) => y.positional('config', { type: 'string', demandOption: true, describe: 'YAML file' }).option('set', setOption),
+  summary: 'Print a config with overrides and defaults',
+  options: (y) => y.positional('config', { type: 'string', demandOption: true, describe: 'Config file (YAML)' }).option('set', setOption),
   async run({ config, set = [] }) {
     const { runConfigShow } = await import('../config-command.js');
     return runConfigShow(config, set);
@@ -13,7 +13,7 @@ const show = defineCommand({
 
 const schema = defineCommand({
   usage: 'schema',
-  summary: 'print the JSON Schema of configs',
+  summary: 'Print the JSON Schema of configs',
   options: (y) => y,
   async run() {
     const { runConfigSchema } = await import('../config-command.js');

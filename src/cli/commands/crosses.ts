@@ -3,7 +3,7 @@ import { defineCommand } from './command.js';
 
 export const crosses = defineCommand({
   usage: 'crosses <config>',
-  summary: 'find pairs of columns that say more of a label together than each for itself',
+  summary: 'Find column pairs whose combination predicts a label better than the columns alone',
   options: crossesOptions,
   async run({ config, set = [], task, top, rows, seed, threads, verifyData, json }) {
     const { runCrosses } = await import('../crosses-command.js');

@@ -3,7 +3,7 @@ import { defineCommand, defineCommandGroup } from './command.js';
 
 const info = defineCommand({
   usage: 'info <path>',
-  summary: 'describe the data of a config (rates, blanks, unknown ids, drift, leaks), or show what is kept of data',
+  summary: 'Describe the data of a config (label rates, missing values, out-of-vocabulary ids, drift, leaks), or a cache',
   options: (y) => y.positional('path', dataPath).option('json', jsonOption),
   async run({ path, json }) {
     const { runDataInfo } = await import('../data-command.js');
@@ -13,8 +13,8 @@ const info = defineCommand({
 
 const clean = defineCommand({
   usage: 'clean <path>',
-  summary: 'remove what is kept; the next run reads the data again',
-  options: (y) => y.positional('path', dataPath).option('stale', { type: 'boolean', default: false, describe: 'only what no longer fits its data' }).option('json', jsonOption),
+  summary: 'Remove cached rows; the next run reads the data again',
+  options: (y) => y.positional('path', dataPath).option('stale', { type: 'boolean', default: false, describe: 'Remove only entries whose data changed' }).option('json', jsonOption),
   async run({ path, stale, json }) {
     const { runDataClean } = await import('../data-command.js');
     return runDataClean({ path, stale, json });
@@ -23,13 +23,13 @@ const clean = defineCommand({
 
 const cache = defineCommand({
   usage: 'cache [path]',
-  summary: 'show what runs keep of data, with sizes and last use; with --prune, remove what no run needs',
+  summary: 'List cache entries with size and last use, or prune them',
   options: (y) =>
     y
       .positional('path', { ...dataPath, demandOption: false, default: '.' })
-      .option('prune', { type: 'boolean', default: false, describe: 'remove entries whose files changed or are gone, superseded ones, and the least recently used beyond the limit; never one in use' })
-      .option('max-size', { type: 'string', requiresArg: true, describe: 'with --prune: limit of each cache, as in 1GiB; default: MTL_CACHE_SIZE, else 10GiB' })
-      .option('dry-run', { type: 'boolean', default: false, describe: 'with --prune: only say what would be removed' })
+      .option('prune', { type: 'boolean', default: false, describe: 'Remove stale and superseded entries, and the least recently used beyond the limit; never one in use' })
+      .option('max-size', { type: 'string', requiresArg: true, describe: 'With --prune: size limit per cache, as in 1GiB; default: MTL_CACHE_SIZE, else 10GiB' })
+      .option('dry-run', { type: 'boolean', default: false, describe: 'With --prune: print what would be removed, without removing it' })
       .option('json', jsonOption)
       .example('$0 data cache --prune --max-size 1GiB', ''),
   async run({ path, prune, maxSize, dryRun, json }) {
@@ -38,4 +38,4 @@ const cache = defineCommand({
   },
 });
 
-export const data = defineCommandGroup('data', 'describe data, and show or remove what runs keep of it', [info, cache, clean]);
+export const data = defineCommandGroup('data', 'Describe data, and manage the cache of encoded rows', [info, cache, clean]);

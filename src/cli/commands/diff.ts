@@ -3,14 +3,14 @@ import { defineCommand } from './command.js';
 
 export const diff = defineCommand({
   usage: 'diff <a> <b>',
-  summary: 'compare two runs: configs, data, code, and metrics with the interval of their difference',
+  summary: 'Compare two runs: configs, data, code, and metrics with confidence intervals',
   options: (y) =>
     y
-      .positional('a', { type: 'string', demandOption: true, describe: 'run folder or checkpoint' })
-      .positional('b', { type: 'string', demandOption: true, describe: 'another; differences are b − a' })
-      .option('data', filesOption('what both predict, in place of the test of their configs'))
-      .option('rows', whole('--rows', 10_000_000, 'rows that are predicted at the most, drawn from all'))
-      .option('recorded', { type: 'boolean', describe: 'take what the runs measured when they ended and predict nothing anew: no intervals' })
+      .positional('a', { type: 'string', demandOption: true, describe: 'Run directory or checkpoint' })
+      .positional('b', { type: 'string', demandOption: true, describe: 'Run directory or checkpoint to compare; differences are b − a' })
+      .option('data', filesOption('Data to predict; default: the test set of their configs'))
+      .option('rows', whole('--rows', 10_000_000, 'Maximum number of rows, sampled from all'))
+      .option('recorded', { type: 'boolean', describe: 'Compare the metrics recorded by the runs; no intervals' })
       .conflicts('recorded', 'data')
       .option('verify-data', verifyDataOption)
       .option('device', deviceOption)

@@ -3,7 +3,7 @@ import { defineCommand } from './command.js';
 
 export const doctor = defineCommand({
   usage: 'doctor',
-  summary: 'look at what this machine has: Node, cores, kernels, GPU, room for runs',
+  summary: 'Inspect this machine: Node, cores, kernels, GPU, disk space',
   options: (y) => y.option('json', jsonOption),
   async run({ json }) {
     const { runDoctor } = await import('../doctor-command.js');

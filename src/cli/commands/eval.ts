@@ -3,12 +3,12 @@ import { defineCommand } from './command.js';
 
 export const evaluate = defineCommand({
   usage: 'eval <path>',
-  summary: 'measure a run or a checkpoint',
+  summary: 'Measure a run or checkpoint',
   options: (y) =>
     y
-      .positional('path', { type: 'string', demandOption: true, describe: 'run folder or checkpoint' })
-      .option('data', filesOption("CSV, Parquet or shards in place of the config's data"))
-      .option('by', { type: 'string', requiresArg: true, describe: "column by whose values all is measured once more, in place of the config's; repeatable", coerce: (value: string | readonly string[]): readonly string[] => [value].flat() })
+      .positional('path', { type: 'string', demandOption: true, describe: 'Run directory or checkpoint' })
+      .option('data', filesOption("Data to measure, in place of the config's"))
+      .option('by', { type: 'string', requiresArg: true, describe: "Segment column: repeat every metric per value; replaces the config's (repeatable)", coerce: (value: string | readonly string[]): readonly string[] => [value].flat() })
       .option('raw', rawOption)
       .option('device', deviceOption)
       .option('threads', threadsOption)

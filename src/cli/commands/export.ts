@@ -3,16 +3,16 @@ import { defineCommand } from './command.js';
 
 export const exportModel = defineCommand({
   usage: 'export <path>',
-  summary: 'write a model in a format that others read',
+  summary: 'Export a model to ONNX, safetensors or embedding files',
   options: (y) =>
     y
-      .positional('path', { type: 'string', demandOption: true, describe: 'run folder or checkpoint' })
-      .option('format', { type: 'string', requiresArg: true, demandOption: true, describe: 'onnx: the whole model, for ONNX Runtime and its like; safetensors: all weights by their names; embeddings: tables with what their rows are called' })
-      .option('out', { type: 'string', requiresArg: true, demandOption: true, describe: 'a file, .onnx or .safetensors; for embeddings, a folder; replaced where it is there' })
-      .option('bags', { type: 'string', requiresArg: true, describe: 'onnx: bags as the items of all rows with offsets (the default), or padded to the longest' })
-      .option('with-encoders', { type: 'boolean', describe: 'onnx: take cells as they stand in the data, with vocabularies and scales in the file' })
-      .option('files', { type: 'string', requiresArg: true, describe: "embeddings: parquet, projector (TensorBoard's), or both (the default)" })
-      .option('quantize', { type: 'string', requiresArg: true, describe: 'int8: tables in 8 bits with a scale a row; what that costs in AUC is measured and printed' })
+      .positional('path', { type: 'string', demandOption: true, describe: 'Run directory or checkpoint' })
+      .option('format', { type: 'string', requiresArg: true, demandOption: true, describe: 'Output format: onnx (whole model), safetensors (weights by name) or embeddings (tables with row names)' })
+      .option('out', { type: 'string', requiresArg: true, demandOption: true, describe: 'Output file (.onnx, .safetensors), or directory for embeddings; an existing one is replaced' })
+      .option('bags', { type: 'string', requiresArg: true, describe: 'onnx: bag inputs as items with offsets (default), or padded to the longest' })
+      .option('with-encoders', { type: 'boolean', describe: 'onnx: take raw values, with vocabularies and scales in the file' })
+      .option('files', { type: 'string', requiresArg: true, describe: 'embeddings: parquet, projector (TensorBoard), or both (default)' })
+      .option('quantize', { type: 'string', requiresArg: true, describe: 'Quantize tables: int8, with a scale per row; prints the loss in AUC' })
       .option('raw', rawOption)
       .option('device', deviceOption)
       .option('threads', threadsOption)

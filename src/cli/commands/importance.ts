@@ -3,7 +3,7 @@ import { defineCommand } from './command.js';
 
 export const importance = defineCommand({
   usage: 'importance <path>',
-  summary: 'measure what a run or a checkpoint owes to each field',
+  summary: 'Measure permutation importance per field',
   options: importanceOptions,
   async run({ groups: byGroup, path, data, rows, repeats, rank, seed, out, dropWorst, config, verifyData, device, threads, json }) {
     const { runImportance } = await import('../importance-command.js');

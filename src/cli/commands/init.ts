@@ -3,16 +3,16 @@ import { defineCommand } from './command.js';
 
 export const init = defineCommand({
   usage: 'init',
-  summary: 'write a config that trains: for your data, or for a sample that is written too',
+  summary: 'Write a config that trains, for your data or for a generated sample',
   options: (y) =>
     y
-      .option('data', filesOption('rows to train on, whose columns are looked at'))
-      .option('valid', filesOption('rows to choose the best epoch by; without --valid and --test, those of --data are divided'))
-      .option('test', filesOption('rows to measure it on'))
-      .option('model', { type: 'string', requiresArg: true, describe: 'one that fits the tasks where it is left out' })
-      .option('label', { type: 'string', requiresArg: true, coerce: (value: string | readonly string[]): readonly string[] => [value].flat(), describe: 'a column to predict; repeatable; found by its name where it is left out' })
-      .option('out', { type: 'string', requiresArg: true, describe: 'file to write; the name of the model where it is left out' })
-      .option('force', { type: 'boolean', default: false, describe: 'replace what is there' })
+      .option('data', filesOption('Training data, whose columns are inspected'))
+      .option('valid', filesOption('Validation data; without --valid and --test, --data is split'))
+      .option('test', filesOption('Test data'))
+      .option('model', { type: 'string', requiresArg: true, describe: 'Model; default: one that fits the tasks' })
+      .option('label', { type: 'string', requiresArg: true, coerce: (value: string | readonly string[]): readonly string[] => [value].flat(), describe: 'Label column (repeatable); default: detected by name' })
+      .option('out', { type: 'string', requiresArg: true, describe: 'Output file; default: named after the model' })
+      .option('force', { type: 'boolean', default: false, describe: 'Overwrite an existing file' })
       .option('json', jsonOption)
       .example('$0 init', '')
       .example('$0 init --data train.csv --model mmoe', '')

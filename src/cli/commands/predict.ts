@@ -3,19 +3,19 @@ import { defineCommand } from './command.js';
 
 export const predict = defineCommand({
   usage: 'predict <path>',
-  summary: 'predict every row of some data with a run or a checkpoint',
+  summary: 'Predict every row of a data set',
   options: (y) =>
     y
-      .positional('path', { type: 'string', demandOption: true, describe: 'run folder or checkpoint' })
-      .option('data', { ...filesOption('CSV, JSON Lines, Parquet or shards, - for a text from standard input; labels are not needed'), demandOption: true })
-      .option('format', { choices: ['csv', 'jsonl'] as const, describe: 'of --data, where it is a text; in place of data.format' })
-      .option('out', { type: 'string', demandOption: true, requiresArg: true, describe: 'file to write: .csv, .csv.gz, .jsonl, .jsonl.gz or .parquet; - for CSV on standard output' })
-      .option('keep', { type: 'string', array: true, requiresArg: true, default: [] as string[], describe: 'columns of the data that are written too, as they are; all for all of them' })
-      .option('prefix', { type: 'string', default: '', describe: 'put before the names of predictions' })
-      .option('top', wholeOrNone('--top', 'write only so many rows of each group, the best first'))
-      .option('by', { type: 'string', requiresArg: true, describe: 'with --top: the column whose cells are the groups' })
-      .option('rank', { type: 'string', requiresArg: true, describe: 'with --top: the prediction that decides which rows are the best; the last one where it is left out' })
-      .option('on-bad-row', { choices: ['error', 'skip'] as const, describe: 'in place of data.onBadRow; skip leaves the prediction of a bad row empty' })
+      .positional('path', { type: 'string', demandOption: true, describe: 'Run directory or checkpoint' })
+      .option('data', { ...filesOption('Data to predict: CSV, JSON Lines, Parquet or shards; - for text from standard input; labels are optional'), demandOption: true })
+      .option('format', { choices: ['csv', 'jsonl'] as const, describe: 'Text format of --data; overrides data.format' })
+      .option('out', { type: 'string', demandOption: true, requiresArg: true, describe: 'Output file: .csv, .csv.gz, .jsonl, .jsonl.gz or .parquet; - for CSV on standard output' })
+      .option('keep', { type: 'string', array: true, requiresArg: true, default: [] as string[], describe: 'Input columns to copy to the output; all copies every column' })
+      .option('prefix', { type: 'string', default: '', describe: 'Prefix of prediction columns' })
+      .option('top', wholeOrNone('--top', 'Write only the top rows of each group, best first'))
+      .option('by', { type: 'string', requiresArg: true, describe: 'With --top: group column' })
+      .option('rank', { type: 'string', requiresArg: true, describe: 'With --top: prediction to rank by; default: the last one' })
+      .option('on-bad-row', { choices: ['error', 'skip'] as const, describe: 'Policy for invalid rows, overrides data.onBadRow; skip leaves their predictions empty' })
       .option('raw', rawOption)
       .option('device', deviceOption)
       .option('threads', threadsOption)

@@ -4,18 +4,18 @@ import { defineCommand } from './command.js';
 
 export const prepare = defineCommand({
   usage: 'prepare <data> <raw> <out>',
-  summary: 'make a data set to train on out of raw files',
+  summary: 'Convert raw data files into a training data set',
   options: (y) =>
     y
-      .positional('data', { choices: ['ali-ccp'] as const, demandOption: true, describe: 'what the raw files are' })
-      .positional('raw', { type: 'string', demandOption: true, describe: 'folder of sample_skeleton_{train,test}.csv and common_features_{train,test}.csv' })
-      .positional('out', { type: 'string', demandOption: true, describe: 'new folder; one of an interrupted run is gone on with' })
-      .option('min-count', perField('--min-count', 10, 'ids with fewer occurrences in train become 0, the unknown'))
-      .option('cap', perField('--cap', 10, 'values of a row that a multi-valued field keeps, the heaviest'))
-      .option('valid-share', shareOrZero('--valid-share', 0.1, "share of train's sessions that become valid"))
-      .option('as', { choices: RECIPE_NAMES, describe: "as a paper did it, for its config in configs/compare: minimum counts, caps and what becomes valid are the paper's" })
-      .option('max-bad-rows', whole('--max-bad-rows', 0, 'so many bad rows are dropped and listed in rejects.csv; one more is an error', undefined, 0))
-      .option('seed', whole('--seed', 2026, 'decides which sessions become valid'))
+      .positional('data', { choices: ['ali-ccp'] as const, demandOption: true, describe: 'Raw data set' })
+      .positional('raw', { type: 'string', demandOption: true, describe: 'Directory of sample_skeleton_{train,test}.csv and common_features_{train,test}.csv' })
+      .positional('out', { type: 'string', demandOption: true, describe: 'Output directory; an interrupted run is resumed' })
+      .option('min-count', perField('--min-count', 10, 'Minimum count of an id in the training set; rarer ids become 0 (out of vocabulary)'))
+      .option('cap', perField('--cap', 10, 'Maximum values per row of a multi-valued field, by weight'))
+      .option('valid-share', shareOrZero('--valid-share', 0.1, 'Fraction of training sessions in the validation set'))
+      .option('as', { choices: RECIPE_NAMES, describe: 'Preprocessing of a paper, for its config in configs/compare: minimum counts, caps and validation split' })
+      .option('max-bad-rows', whole('--max-bad-rows', 0, 'Maximum number of invalid rows, which are listed in rejects.csv', undefined, 0))
+      .option('seed', whole('--seed', 2026, 'Random seed of the validation split'))
       .option('threads', threadsOption)
       .option('quiet', quietOption)
       .option('log-level', logLevelOption)

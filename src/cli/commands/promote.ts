@@ -4,17 +4,17 @@ import { defineCommand } from './command.js';
 
 export const promote = defineCommand({
   usage: 'promote [run]',
-  summary: 'point a channel, as runs/channels/prod, at a run: at once, or if it is better than the present one',
+  summary: 'Point a channel such as runs/channels/prod to a run, optionally only if it is better',
   options: (y) =>
     y
-      .positional('run', { type: 'string', describe: 'run folder; its best checkpoint is compared' })
-      .option('to', { type: 'string', demandOption: true, requiresArg: true, describe: 'name of the channel' })
-      .option('if-better', { type: 'string', requiresArg: true, describe: 'metric that decides, as in ctcvr.auc; without it, the run is promoted at once' })
-      .option('data', filesOption('what both predict, in place of the test of their configs'))
-      .option('confidence', { ...shareOrNone('--confidence', 'confidence level of the interval'), describe: 'confidence level of the interval of the difference (0.95)' })
-      .option('margin', numberOrNone('--margin', 'smallest improvement, in units of the metric; negative: largest loss that is permitted (0)'))
-      .option('rows', whole('--rows', 10_000_000, 'rows that are predicted at the most, drawn from all'))
-      .option('previous', { type: 'boolean', describe: 'promote the run that the channel had before' })
+      .positional('run', { type: 'string', describe: 'Run directory; its best checkpoint is compared' })
+      .option('to', { type: 'string', demandOption: true, requiresArg: true, describe: 'Channel name' })
+      .option('if-better', { type: 'string', requiresArg: true, describe: 'Metric that must improve, as in ctcvr.auc; default: promote without comparison' })
+      .option('data', filesOption('Data to predict; default: the test set of their configs'))
+      .option('confidence', shareOrNone('--confidence', 'Confidence level of the interval; default: 0.95'))
+      .option('margin', numberOrNone('--margin', 'Minimum improvement in units of the metric; negative: maximum loss; default: 0'))
+      .option('rows', whole('--rows', 10_000_000, 'Maximum number of rows, sampled from all'))
+      .option('previous', { type: 'boolean', describe: 'Promote the previous run of the channel' })
       .option('verify-data', verifyDataOption)
       .option('device', deviceOption)
       .option('kernels', kernelsOption)

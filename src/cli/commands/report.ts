@@ -3,11 +3,11 @@ import { defineCommand } from './command.js';
 
 export const report = defineCommand({
   usage: 'report <runs..>',
-  summary: 'draw one run, or several over each other, as a page',
+  summary: 'Render one run, or a comparison of several, as an HTML report',
   options: (y) =>
     y
-      .positional('runs', { type: 'string', array: true, demandOption: true, describe: 'folders of runs, as in runs/latest' })
-      .option('out', { type: 'string', requiresArg: true, describe: 'the page; report.html in the folder of the run, or here where there are several' })
+      .positional('runs', { type: 'string', array: true, demandOption: true, describe: 'Run directories, as in runs/latest' })
+      .option('out', { type: 'string', requiresArg: true, describe: 'Output file; default: report.html in the run directory, or in the current one for several runs' })
       .option('json', jsonOption)
       .example('$0 report runs/latest', '')
       .example('$0 report runs/esmm/001 runs/mmoe/001 --out compared.html', ''),

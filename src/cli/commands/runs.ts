@@ -2,12 +2,12 @@ import { userError } from '../../errors.js';
 import { jsonOption, whole, wholeOrNone } from '../options.js';
 import { defineCommand } from './command.js';
 
-const filters = { type: 'string', array: true, default: [] as string[], describe: 'only runs whose path has this in it, or whose config has this value, as in model.name=mmoe' } as const;
+const filters = { type: 'string', array: true, default: [] as string[], describe: 'Filters: part of the path, or a config value as in model.name=mmoe' } as const;
 
 const remove = defineCommand({
   usage: 'rm <runs..>',
-  summary: 'remove runs',
-  options: (y) => y.positional('runs', { type: 'string', array: true, demandOption: true, describe: 'folders of runs' }).option('json', jsonOption),
+  summary: 'Remove runs',
+  options: (y) => y.positional('runs', { type: 'string', array: true, demandOption: true, describe: 'Run directories' }).option('json', jsonOption),
   async run({ runs: named, json }) {
     const { runRunsRemove } = await import('../runs-command.js');
     return runRunsRemove({ runs: named, json });
@@ -16,12 +16,12 @@ const remove = defineCommand({
 
 const thin = defineCommand({
   usage: 'gc [filters..]',
-  summary: 'remove the checkpoints of old runs, but for the best and the last',
+  summary: 'Remove the checkpoints of old runs, except the best and the last',
   options: (y) =>
     y
       .positional('filters', filters)
-      .option('keep', whole('--keep', 3, 'so many of the newest runs are left as they are', undefined, 0))
-      .option('dry-run', { type: 'boolean', default: false, describe: 'only tell what would be removed' })
+      .option('keep', whole('--keep', 3, 'Number of newest runs to leave untouched', undefined, 0))
+      .option('dry-run', { type: 'boolean', default: false, describe: 'Print what would be removed, without removing it' })
       .option('json', jsonOption),
   async run({ filters: asked, keep, dryRun, json }) {
     const { runRunsThin } = await import('../runs-command.js');
@@ -32,14 +32,14 @@ const thin = defineCommand({
 export const runs = defineCommand(
   {
     usage: 'runs [filters..]',
-    summary: 'list runs, with their state and what they measured; or remove some',
+    summary: 'List runs with state and metrics, or remove some',
     options: (y) =>
       y
         .positional('filters', filters)
-        .option('state', { choices: ['running', 'ended', 'stopped', 'failed', 'killed'] as const, describe: 'only runs of this state' })
-        .option('sort', { type: 'string', requiresArg: true, describe: 'the best first by a metric, as ctcvr.auc or valid.ctr.logLoss; or startedAt, elapsedMs, rowsPerSecond' })
-        .option('last', wholeOrNone('--last', 'only so many: the newest, or with --sort the best'))
-        .option('csv', { type: 'boolean', default: false, describe: 'print a CSV with all metrics on stdout' })
+        .option('state', { choices: ['running', 'ended', 'stopped', 'failed', 'killed'] as const, describe: 'Show only runs in this state' })
+        .option('sort', { type: 'string', requiresArg: true, describe: 'Sort by a metric, best first, as in ctcvr.auc or valid.ctr.logLoss; or by startedAt, elapsedMs, rowsPerSecond' })
+        .option('last', wholeOrNone('--last', 'Maximum number of runs: the newest, or with --sort the best'))
+        .option('csv', { type: 'boolean', default: false, describe: 'Print all metrics as CSV on stdout' })
         .option('json', jsonOption)
         .example('$0 runs --sort ctcvr.auc --last 5', '')
         .example('$0 runs esmm training.epochs=8', '')

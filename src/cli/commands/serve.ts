@@ -3,23 +3,23 @@ import { defineCommand } from './command.js';
 
 export const serve = defineCommand({
   usage: 'serve <paths..>',
-  summary: 'answer requests for predictions over HTTP',
+  summary: 'Serve predictions over HTTP',
   options: (y) =>
     y
-      .positional('paths', { type: 'string', array: true, demandOption: true, describe: 'run folders or checkpoints; of a run, the best one' })
-      .option('name', { type: 'string', requiresArg: true, describe: 'names of the models in the same order, with commas; those of their configs where it is left out' })
-      .option('port', whole('--port', 8080, 'to listen at; 0 for any that is free', 65_535, 0))
-      .option('host', { type: 'string', requiresArg: true, default: '127.0.0.1', describe: 'address to listen at; 0.0.0.0 for all of this machine' })
-      .option('workers', wholeOrNone('--workers', 'threads that predict, of each model; one fewer than cores where it is left out', 64))
+      .positional('paths', { type: 'string', array: true, demandOption: true, describe: 'Run directories (best checkpoint) or checkpoints' })
+      .option('name', { type: 'string', requiresArg: true, describe: 'Comma-separated model names, in order; default: config names' })
+      .option('port', whole('--port', 8080, 'TCP port; 0 picks a free one', 65_535, 0))
+      .option('host', { type: 'string', requiresArg: true, default: '127.0.0.1', describe: 'Address to listen on; 0.0.0.0 for all interfaces' })
+      .option('workers', wholeOrNone('--workers', 'Prediction threads per model; default: cores minus one', 64))
       .option('kernels', kernelsOption)
-      .option('reload', { type: 'boolean', default: false, describe: 'take newer checkpoints as they come, without losing a request' })
-      .option('reload-every', whole('--reload-every', 10, 'with --reload: seconds from one look to the next', 86_400))
-      .option('max-body', whole('--max-body', 16, 'megabytes of a request', 1024))
-      .option('max-rows', whole('--max-rows', 10_000, 'rows of a request', 10_000_000))
-      .option('timeout', whole('--timeout', 30, 'seconds that a request may take', 3600))
+      .option('reload', { type: 'boolean', default: false, describe: 'Load newer checkpoints as they appear, without dropping requests' })
+      .option('reload-every', whole('--reload-every', 10, 'With --reload: polling interval in seconds', 86_400))
+      .option('max-body', whole('--max-body', 16, 'Maximum request size in MB', 1024))
+      .option('max-rows', whole('--max-rows', 10_000, 'Maximum rows per request', 10_000_000))
+      .option('timeout', whole('--timeout', 30, 'Request timeout in seconds', 3600))
       .option('raw', rawOption)
       .option('json', jsonOption)
-      .epilogue('With MTL_TOKEN in the environment, requests have to bring it: Authorization: Bearer TOKEN. The first SIGTERM or SIGINT answers what was asked and ends.')
+      .epilogue('If MTL_TOKEN is set, requests need the header Authorization: Bearer TOKEN. The first SIGTERM or SIGINT finishes pending requests, then exits.')
       .example('$0 serve runs/latest', '')
       .example('$0 serve runs/esmm/003 runs/mmoe/001 --port 80 --host 0.0.0.0 --reload', ''),
   async run({ paths, name, host, port, workers, reload, reloadEvery, maxBody, maxRows, timeout, raw, json }) {

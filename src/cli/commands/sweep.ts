@@ -1,12 +1,12 @@
 import { deviceOption, jsonOption, kernelsOption, setOption, threadsOption, whole, wholeOrNone } from '../options.js';
 import { defineCommand } from './command.js';
 
-const studyFolder = { type: 'string', demandOption: true, describe: 'the folder of the study' } as const;
-const threads = { ...threadsOption, describe: 'threads of each worker: a number, or auto for the cores divided by the workers; results are the same' } as const;
+const studyFolder = { type: 'string', demandOption: true, describe: 'Study directory' } as const;
+const threads = { ...threadsOption, describe: 'Threads per worker: a number, or auto for cores divided by workers; results are identical' } as const;
 
 const worker = defineCommand({
   usage: 'worker <study>',
-  summary: 'take trials of a study until none is left; so many as you like, wherever its folder is shared',
+  summary: 'Run trials of a study until none is left; start any number wherever its directory is shared',
   options: (y) =>
     y
       .positional('study', studyFolder)
@@ -22,13 +22,13 @@ const worker = defineCommand({
 
 const show = defineCommand({
   usage: 'show <study>',
-  summary: 'tell how a study stands: its trials, the best first, and the Pareto front of two metrics',
+  summary: 'Show the state of a study: trials, best first, and the Pareto front of two metrics',
   options: (y) =>
     y
       .positional('study', studyFolder)
-      .option('top', whole('--top', 20, 'trials in the table'))
-      .option('pareto', { type: 'string', requiresArg: true, describe: 'two metrics of valid to weigh against each other, as in ctr.auc,ctcvr.auc' })
-      .option('html', { type: 'boolean', default: false, describe: 'draw study.html in the folder of the study, as the end of a sweep does' })
+      .option('top', whole('--top', 20, 'Number of trials in the table'))
+      .option('pareto', { type: 'string', requiresArg: true, describe: 'Two validation metrics for the Pareto front, as in ctr.auc,ctcvr.auc' })
+      .option('html', { type: 'boolean', default: false, describe: 'Write study.html to the study directory, as at the end of a sweep' })
       .option('json', jsonOption)
       .example('$0 sweep show runs/studies/esmm --pareto ctr.auc,ctcvr.auc', ''),
   async run({ study, top, pareto, html, json }) {
@@ -39,12 +39,12 @@ const show = defineCommand({
 
 const best = defineCommand({
   usage: 'best <study>',
-  summary: 'print the config of the best trial, which trains as it is',
+  summary: 'Print the config of the best trial, ready to train',
   options: (y) =>
     y
       .positional('study', studyFolder)
-      .option('trial', wholeOrNone('--trial', 'that of another trial'))
-      .option('out', { type: 'string', requiresArg: true, describe: 'write it to this file' })
+      .option('trial', wholeOrNone('--trial', 'Trial number, in place of the best'))
+      .option('out', { type: 'string', requiresArg: true, describe: 'Output file' })
       .option('json', jsonOption)
       .example('$0 sweep best runs/studies/esmm --out best.yaml', ''),
   async run({ study, trial, out, json }) {
@@ -55,11 +55,11 @@ const best = defineCommand({
 
 const exportTrials = defineCommand({
   usage: 'export <study>',
-  summary: 'print all trials as CSV, with their values and metrics',
+  summary: 'Print all trials as CSV, with parameters and metrics',
   options: (y) =>
     y
       .positional('study', studyFolder)
-      .option('json', { ...jsonOption, describe: 'print them as JSON' })
+      .option('json', { ...jsonOption, describe: 'Print JSON in place of CSV' })
       .example('$0 sweep export runs/studies/esmm > trials.csv', ''),
   async run({ study, json }) {
     const { runSweepExport } = await import('../sweep-results-command.js');
@@ -70,11 +70,11 @@ const exportTrials = defineCommand({
 export const sweep = defineCommand(
   {
     usage: 'sweep [file]',
-    summary: 'train a config with other values, as a study says, and tell which are best',
+    summary: 'Search hyperparameters as a study file describes, and report the best',
     options: (y) =>
       y
-        .positional('file', { type: 'string', describe: 'YAML file of a study' })
-        .option('set', { ...setOption, describe: 'change a key of the study, as in trials=50; repeatable' })
+        .positional('file', { type: 'string', describe: 'Study file (YAML)' })
+        .option('set', { ...setOption, describe: 'Override a study key, as in trials=50 (repeatable)' })
         .option('device', deviceOption)
         .option('threads', threads)
         .option('kernels', kernelsOption)

@@ -3,7 +3,7 @@ import { defineCommand } from './command.js';
 
 export const synth = defineCommand({
   usage: 'synth <folder>',
-  summary: 'generate data of the shape of Ali-CCP with a planted truth',
+  summary: 'Generate data shaped like Ali-CCP with known true probabilities',
   options: synthOptions,
   async run(args) {
     const { runSynth } = await import('../synth-command.js');

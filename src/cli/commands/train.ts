@@ -6,22 +6,22 @@ const DRY_RUN_ROWS = 100_000;
 
 export const train = defineCommand({
   usage: 'train [config]',
-  summary: 'train what a config describes, into a new run folder, or go on with a run',
+  summary: 'Train a config into a new run directory, or resume a run',
   options: (y) =>
     y
-      .positional('config', { type: 'string', describe: 'YAML file; with --resume RUN, the one of that run where it is left out' })
+      .positional('config', { type: 'string', describe: 'Config file (YAML); default with --resume: that of the run' })
       .option('set', setOption)
       .option('device', deviceOption)
       .option('threads', threadsOption)
       .option('kernels', kernelsOption)
-      .option('name', { type: 'string', requiresArg: true, describe: 'name of the run in place of the next number' })
+      .option('name', { type: 'string', requiresArg: true, describe: 'Run name, in place of the next number' })
       .conflicts('name', 'run-dir')
-      .option('run-dir', { type: 'string', requiresArg: true, describe: 'the very folder of the run' })
-      .option('resume', { type: 'string', requiresArg: true, describe: 'go on with the run in this folder; auto: with the one that --run-dir or --name says, else the newest that has not ended, else anew' })
-      .option('init-from', { type: 'string', requiresArg: true, describe: 'start from the weights of this run or checkpoint: --set initFrom.checkpoint' })
+      .option('run-dir', { type: 'string', requiresArg: true, describe: 'Run directory' })
+      .option('resume', { type: 'string', requiresArg: true, describe: 'Resume the run in this directory; auto: that of --run-dir or --name, else the newest incomplete run, else a new one' })
+      .option('init-from', { type: 'string', requiresArg: true, describe: 'Warm start from a run or checkpoint (--set initFrom.checkpoint)' })
       .option('verify-data', verifyDataOption)
-      .option('dry-run', { type: 'boolean', default: false, describe: 'find all that is wrong, take one step and write nothing: mtl check' })
-      .option('report', { type: 'boolean', default: true, describe: 'draw report.html when the run ends; --no-report leaves it out' })
+      .option('dry-run', { type: 'boolean', default: false, describe: 'Check only, as mtl check does; writes nothing' })
+      .option('report', { type: 'boolean', default: true, describe: 'Write report.html at the end; --no-report skips it' })
       .option('quiet', quietOption)
       .option('log-level', logLevelOption)
       .option('json', jsonOption)

@@ -16,7 +16,7 @@ interface Level {
  */
 export const isotonic = defineMethod({
   name: 'isotonic',
-  summary: 'the rising function that is nearest to the labels: levels, and straight lines between them',
+  summary: 'isotonic regression: increasing levels with linear interpolation between them',
   options: () => ({}),
   build: () => (ranked) => {
     const floatOf = floatReader();

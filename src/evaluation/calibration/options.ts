@@ -18,10 +18,10 @@ const ofSpace = z.union([orName(methods.schema, methods.names, 'method'), z.lite
 /** The `calibration` section of a config. */
 export const calibrationSection = methods
   .schemaWith({
-    on: z.literal('valid').default('valid').describe('the split that it is fitted on, which the weights were not'),
-    spaces: z.record(z.string(), ofSpace).optional().describe('by space: another method, or none, as in { ctcvr: isotonic, cvr: none }'),
+    on: z.literal('valid').default('valid').describe('Split to fit on; must not be the training set'),
+    spaces: z.record(z.string(), ofSpace).optional().describe('Method by output, or none, as in { ctcvr: isotonic, cvr: none }'),
   })
-  .describe('maps what is predicted to what happens, once training has found the weights');
+  .describe('Calibration of predictions, fitted after training');
 export type CalibrationSection = z.output<typeof calibrationSection>;
 
 /** How the predictions of a space are calibrated. */

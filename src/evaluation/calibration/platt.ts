@@ -7,7 +7,7 @@ import { defineMethod } from './method.js';
  */
 export const platt = defineMethod({
   name: 'platt',
-  summary: 'a slope and an intercept of the logit',
+  summary: 'Platt scaling: fitted slope and intercept of the logit',
   options: () => ({}),
   build: () => (ranked) => {
     const [numNegatives, numPositives] = [ranked.negatives.length, ranked.positives.length];

@@ -10,7 +10,7 @@ const MOST = 1000;
  */
 export const temperature = defineMethod({
   name: 'temperature',
-  summary: 'the logit over one number: surer or less sure, with one half where it is',
+  summary: 'temperature scaling: divides the logit by one fitted number',
   options: () => ({}),
   build: () => (ranked) => fitLogistic(ranked, { targets: { positive: 1, negative: 0 }, hasIntercept: false, slopes: { least: 1 / MOST, most: MOST } }),
 });

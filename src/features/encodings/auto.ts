@@ -19,7 +19,7 @@ const LEAST_USED = 0.5;
  */
 export const auto = defineEncoding({
   name: 'auto',
-  summary: 'looks at the column on train: ids where cells count from 1 on without many gaps, else tokens',
+  summary: 'ids if training values count from 1 with few gaps, else tokens',
   takesText: true,
   options: () => ({}),
 

@@ -8,11 +8,11 @@ import { defineEncoding } from './encoding.js';
  */
 export const hash = defineEncoding({
   name: 'hash',
-  summary: 'cells are any text, hashed into buckets; nothing is fitted',
+  summary: 'strings hashed into buckets; nothing is fitted',
   takesText: true,
   options: () => ({
-    buckets: z.int().min(1).max(MAX_BUCKETS).describe('rows of the table beside the unknown'),
-    seed: z.int().min(0).max(2 ** 32 - 1).default(0).describe('another one makes other texts collide'),
+    buckets: z.int().min(1).max(MAX_BUCKETS).describe('Number of hash buckets, besides the out-of-vocabulary id'),
+    seed: z.int().min(0).max(2 ** 32 - 1).default(0).describe('Hash seed'),
   }),
 
   build({ buckets, seed }) {

@@ -11,10 +11,10 @@ const fittedSchema = z.strictObject({ size: z.int().min(1) });
  */
 export const ids = defineEncoding({
   name: 'ids',
-  summary: 'cells are ids from 0 on',
+  summary: 'integer ids from 0',
   takesText: false,
   options: () => ({
-    sizes: z.record(z.string(), z.int().min(1).max(2 ** 31)).default({}).describe('by field: number of ids; counted on train where not given'),
+    sizes: z.record(z.string(), z.int().min(1).max(2 ** 31)).default({}).describe('Number of ids by field; default: counted on the training set'),
   }),
 
   byField: ['sizes'],

@@ -20,10 +20,10 @@ const fittedSchema = z
  */
 export const tokens = defineEncoding({
   name: 'tokens',
-  summary: 'cells are any text, numbered by a vocabulary fitted on train',
+  summary: 'strings mapped to ids by a vocabulary fitted on the training set',
   takesText: true,
   options: () => ({
-    minCount: z.int().min(1).default(1).describe('rarer tokens become the unknown'),
+    minCount: z.int().min(1).default(1).describe('Minimum count of a token in the training set; rarer tokens are out of vocabulary'),
   }),
 
   whileLearning: ['minCount'],

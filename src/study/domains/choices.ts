@@ -4,7 +4,7 @@ import { defineDomain } from './domain.js';
 /** One of a list: numbers, names, or whole sections of a config. */
 export const choices = defineDomain({
   name: 'choices',
-  summary: 'One of a list, each as likely: numbers, names, or whole sections of a config; a list alone means the same',
+  summary: 'Uniform choice from a list of numbers, names or config sections; a plain list means the same',
   options: () => ({ values: z.array(z.unknown()).min(1) }),
   *check({ values }) {
     const texts = values.map((value) => JSON.stringify(value));

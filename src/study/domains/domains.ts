@@ -5,8 +5,8 @@ import * as all from './all.js';
 /** Every kind of domain by its name in the YAML, under the key `type`. */
 export const domains = registry(all, 'type');
 
-const whenOptions = z.record(z.string(), z.unknown()).default({}).describe('the parameter is set only where others, which stand above it, have these values: a value or a list of them each');
-const alsoOptions = z.array(z.string()).default([]).describe('other keys of the config that get the same value');
+const whenOptions = z.record(z.string(), z.unknown()).default({}).describe('Values of earlier parameters under which this one is set: a value or a list for each');
+const alsoOptions = z.array(z.string()).default([]).describe('Other config keys set to the same value');
 
 /** A parameter of a space as the YAML has it. */
 export const parameterOptions = z.union([

@@ -8,12 +8,12 @@ const MOST_LISTED = 1000;
 /** Whole numbers between two. A cell of the line, half a step to both sides, belongs to each, so that all are as likely. */
 export const int = defineDomain({
   name: 'int',
-  summary: 'Whole numbers between two, both included',
+  summary: 'Uniform integers in a range, both ends included',
   options: () => ({
     low: z.int(),
     high: z.int(),
-    step: z.int().min(1).default(1).describe('from one to the next'),
-    log: z.boolean().default(false).describe('each power of ten is as likely'),
+    step: z.int().min(1).default(1).describe('Distance between values'),
+    log: z.boolean().default(false).describe('Whether to sample on a logarithmic scale'),
     steps,
   }),
   *check({ low, high, step, log }) {

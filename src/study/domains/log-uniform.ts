@@ -8,7 +8,7 @@ const DIGITS = 6;
 /** Numbers between two whose logarithm is as likely everywhere: for learning rates and penalties. */
 export const logUniform = defineDomain({
   name: 'log-uniform',
-  summary: 'Numbers between two, each power of ten as likely: for learning rates and penalties',
+  summary: 'Log-uniform real numbers in a range, for learning rates and penalties',
   options: () => ({ low: z.number().positive(), high: z.number().positive(), steps }),
   check: checkEnds,
   build({ low, high, steps }) {

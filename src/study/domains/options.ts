@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Finding } from '../../part.js';
 
 /** The points that a grid has of a line. */
-export const steps = z.int().min(2).max(1000).optional().describe('values of a grid, the ends included');
+export const steps = z.int().min(2).max(1000).optional().describe('Grid points, ends included');
 
 /** What is wrong with the ends of a line. */
 export function* checkEnds({ low, high }: { readonly low: number; readonly high: number }): Generator<Finding> {

@@ -5,7 +5,7 @@ import { checkEnds, steps } from './options.js';
 /** Numbers between two, each as likely. */
 export const uniform = defineDomain({
   name: 'uniform',
-  summary: 'Numbers between two, each as likely',
+  summary: 'Uniform real numbers in a range',
   options: () => ({ low: z.number(), high: z.number(), steps }),
   check: checkEnds,
   build: ({ low, high, steps }) => ({

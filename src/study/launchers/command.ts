@@ -6,13 +6,13 @@ import { shellText } from './shell-text.js';
 /** A command of the shell a worker, as ssh to a machine that shares the folder. */
 export const command = defineLauncher({
   name: 'command',
-  summary: 'Any command of the shell, one a worker, as ssh to machines that share the folder',
+  summary: 'Any shell command per worker, such as ssh to machines that share the directory',
   options: () => ({
     run: z
       .string()
       .regex(/\{mtl\}|\{study\}/, 'a command with {mtl} in it, which is what a worker is called with, or {study}, its folder')
-      .describe("the command; {worker} is the worker's number, {mtl} the command of the worker, {study} the folder: ssh node{worker} {mtl}"),
-    returns: z.boolean().default(false).describe('the command ends at once, and its worker goes on'),
+      .describe('Shell command per worker, with {worker}, {mtl} and {study} replaced: ssh node{worker} {mtl}'),
+    returns: z.boolean().default(false).describe('Whether the command exits at once while its worker keeps running'),
   }),
   isHere: false,
   build: ({ run, returns }) => ({

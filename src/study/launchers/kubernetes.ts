@@ -11,11 +11,11 @@ const GRACE_SECONDS = 120;
 const NAME_LENGTH = 63;
 
 const jobOptions = {
-  image: z.string().min(1).describe('an image that has mtl'),
-  command: z.array(z.string()).min(1).default(['npx', 'mtl']).describe('how mtl is called in it'),
-  volumes: z.record(z.string(), z.string().startsWith('/')).describe('claims of volumes, and where each is mounted: the folder of the study, the config and the data have the same paths there as here'),
+  image: z.string().min(1).describe('Container image with mtl'),
+  command: z.array(z.string()).min(1).default(['npx', 'mtl']).describe('Command that runs mtl in the container'),
+  volumes: z.record(z.string(), z.string().startsWith('/')).describe('Volume claims and mount paths; study, config and data need the same paths as here'),
   namespace: z.string().default('default'),
-  resources: z.strictObject({ cpu: z.union([z.string(), z.number()]).optional(), memory: z.string().optional() }).default({}).describe('what a worker is given'),
+  resources: z.strictObject({ cpu: z.union([z.string(), z.number()]).optional(), memory: z.string().optional() }).default({}).describe('Resource requests and limits of a worker'),
 };
 /** What `areAlive` reads of a Job (batch/v1). */
 const jobSchema = z.looseObject({ kind: z.literal('Job'), status: z.looseObject({ conditions: z.array(z.looseObject({ type: z.string(), status: z.string() })).optional() }).optional() });
@@ -24,7 +24,7 @@ type JobOptions = z.output<z.ZodObject<typeof jobOptions, z.core.$strict>>;
 /** An Indexed Job of Kubernetes. Workers whose pod is taken away are started again and go on. */
 export const kubernetes = defineLauncher({
   name: 'kubernetes',
-  summary: 'An Indexed Job of Kubernetes, one worker an index, by kubectl',
+  summary: 'Kubernetes Indexed Job through kubectl, one worker per index',
   options: () => jobOptions,
   isHere: false,
   build: (options) => ({ launch: (request) => launch(request, options) }),

@@ -4,7 +4,7 @@ import { launchProcesses } from './processes.js';
 /** Processes of this machine. One that is killed is started again. */
 export const local = defineLauncher({
   name: 'local',
-  summary: 'Processes of this machine',
+  summary: 'Processes on this machine',
   options: () => ({}),
   isHere: true,
   build: () => ({ launch: ({ study, count, mtl, args }) => launchProcesses(study, Array.from({ length: count }, () => [...mtl, ...args]), true, `${count} on this machine`) }),

@@ -17,10 +17,10 @@ const LIVING: ReadonlySet<string> = new Set(['PENDING', 'RUNNING']);
 /** Jobs of Ray by its REST API, one a worker. */
 export const ray = defineLauncher({
   name: 'ray',
-  summary: "Jobs of a Ray cluster, one a worker, by the REST API of its dashboard",
+  summary: 'Ray jobs, one per worker, through the REST API of the dashboard',
   options: () => ({
-    address: z.url({ protocol: /^https?$/ }).default('http://127.0.0.1:8265').describe('of the dashboard'),
-    cpus: z.number().positive().optional().describe('that Ray keeps for a worker'),
+    address: z.url({ protocol: /^https?$/ }).default('http://127.0.0.1:8265').describe('URL of the Ray dashboard'),
+    cpus: z.number().positive().optional().describe('CPUs reserved per worker'),
   }),
   isHere: false,
   build: ({ address, cpus }) => ({ launch: (request) => launch(request, address, cpus) }),

@@ -11,8 +11,8 @@ const NOTICE_SECONDS = 120;
 /** A job array of Slurm. Workers that are preempted, or whose node fails, are queued again and go on. */
 export const slurm = defineLauncher({
   name: 'slurm',
-  summary: 'A job array of Slurm, one worker a task, queued again when it is preempted',
-  options: () => ({ options: z.array(z.string().regex(/^-[^\n]*$/, "an option of sbatch, as in '--partition=cpu'")).default([]).describe("options of sbatch, as in ['--partition=cpu', '--cpus-per-task=4', '--time=8:00:00']") }),
+  summary: 'Slurm job array, one worker per task, requeued after preemption',
+  options: () => ({ options: z.array(z.string().regex(/^-[^\n]*$/, "an option of sbatch, as in '--partition=cpu'")).default([]).describe("sbatch options, as in ['--partition=cpu', '--cpus-per-task=4', '--time=8:00:00']") }),
   isHere: false,
   build: ({ options }) => ({ launch: (request) => launch(request, options) }),
 });

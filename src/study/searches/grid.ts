@@ -4,7 +4,7 @@ import { defineSearch } from './search.js';
 /** Every combination once. */
 export const grid = defineSearch({
   name: 'grid',
-  summary: 'Every combination once, in the order of the space',
+  summary: 'Grid search: every combination once, in the order of the space',
   options: () => ({}),
   needsGrid: true,
   build(_, space) {

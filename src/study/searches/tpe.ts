@@ -16,10 +16,10 @@ const FULL_WEIGHT = 25;
  */
 export const tpe = defineSearch({
   name: 'tpe',
-  summary: 'Points that are like good trials and unlike bad ones (tree-structured Parzen estimator, all parameters together)',
+  summary: 'Tree-structured Parzen estimator, multivariate',
   options: () => ({
-    startupTrials: z.int().min(0).default(10).describe('trials drawn at random before the model decides, more if a choice was not tried yet'),
-    candidates: z.int().min(1).default(24).describe('points of which the best is taken'),
+    startupTrials: z.int().min(0).default(10).describe('Random trials before the model decides, more until every choice was tried'),
+    candidates: z.int().min(1).default(24).describe('Candidates sampled per trial, of which the best is taken'),
   }),
   needsGrid: false,
   build: ({ startupTrials, candidates }, space) => buildSearch(space, startupTrials, candidates),
