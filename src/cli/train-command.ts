@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { loadConfig, type LoadedConfig } from '../config/load.js';
 import { parseOverride } from '../config/overrides.js';
 import type { Device } from '../engines/device.js';
@@ -8,6 +8,7 @@ import { AUTO } from '../runs/open-run.js';
 import { missingRun } from '../runs/run-folder.js';
 import { RESOLVED } from '../runs/run-log.js';
 import { runPath } from '../runs/runs-root.js';
+import { addTrackedFile } from '../runs/tracked-log.js';
 import { openPeers } from '../cluster/open-peers.js';
 import { train } from '../train.js';
 import type { TrainStart } from '../training/observer.js';
@@ -87,7 +88,9 @@ async function draw(run: string, experiment: LoadedConfig['experiment'], print: 
   try {
     // Loaded only then.
     const { report } = await import('../report.js');
-    print(`report ${await report({ runs: [run], known: new Map([[run, experiment]]) })}`);
+    const path = await report({ runs: [run], known: new Map([[run, experiment]]) });
+    print(`report ${path}`);
+    await addTrackedFile(run, { path: basename(path), file: path }, notice);
   } catch (error) {
     notice(`the run could not be drawn: ${error instanceof Error ? error.message : String(error)}; mtl report ${run} tries again`);
   }

@@ -16,6 +16,7 @@ import { createRunFolder, missingRun, namedFolder, pointLatest, removeRunFolder,
 import { logSection, openRunLog, REJECTS, RESOLVED, RESULTS, SOURCE, type LogRequest, type RunLog } from './run-log.js';
 import { createRunState, sectionOf, type RunState } from './run-state.js';
 import { runPath, runsRoot, shownPath } from './runs-root.js';
+import { runArtifacts } from './run-artifacts.js';
 import { trackedLog } from './tracked-log.js';
 
 /** Which run is wanted, a new one or one that goes on, and what is asked of it. */
@@ -104,7 +105,7 @@ export async function openRun(request: RunRequest, tell: (notice: string) => voi
     if (origin !== undefined) state.of(originSection, () => origin);
     const plainLog = await openRunLog(folder, { ...request, origin }, state.of(logSection, () => ({ metricsBytes: 0 })), resumed === undefined);
     const hparams = new Map([...leavesOf(request.values)].map(([key, text]) => [key, hparamOf(text)]));
-    const tracked = trackedLog(plainLog, openTrackers(request.track, { folder, name: request.configName, hparams, stateOf: state.of, tell }));
+    const tracked = trackedLog(plainLog, openTrackers(request.track, { folder, name: request.configName, hparams, stateOf: state.of, artifacts: () => runArtifacts(folder), tell }));
     const { log } = tracked;
     const begin: OpenRun['begin'] = async (data) => {
       await log.begin(data);

@@ -3,6 +3,8 @@ import { atOnce } from './at-once.js';
 import { numbersOf } from './results-table.js';
 import type { RunLog } from './run-log.js';
 
+export { addTrackedFile } from '../track/trackers.js';
+
 /** A log that tells a tracker too. */
 export interface TrackedLog {
   readonly log: RunLog;

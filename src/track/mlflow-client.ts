@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { artifactStore, type RunFile } from './mlflow-artifacts.js';
 
 // MLflow's REST API, as far as it is used here: https://mlflow.org/docs/latest/rest-api.html.
 
@@ -9,6 +10,16 @@ export interface MlflowMetric {
   /** Milliseconds since the epoch. */
   readonly timestamp: number;
   readonly step: number;
+}
+
+/** A data set of a run. */
+export interface MlflowInput {
+  /** What the run does with it: `train`, `valid` or `test`. */
+  readonly context: string;
+  readonly name: string;
+  /** At most 36 characters; another one is another data set. */
+  readonly digest: string;
+  readonly uri: string;
 }
 
 /** What the server takes in one request. */
@@ -24,16 +35,21 @@ export interface MlflowClient {
   readonly url: string;
   /** The experiment's id; it is made where it is not there. */
   experimentId(name: string): Promise<string>;
+  /** @returns the id of the run */
   createRun(experimentId: string, about: { readonly name: string; readonly startMs: number; readonly tags: Readonly<Record<string, string>> }): Promise<string>;
   logParams(runId: string, params: ReadonlyMap<string, string | number | boolean>): Promise<void>;
   logMetrics(runId: string, metrics: readonly MlflowMetric[]): Promise<void>;
   /** Goes on with a run; gives the last step that it has of each metric. */
   reopen(runId: string): Promise<ReadonlyMap<string, number>>;
   endRun(runId: string, status: string, endMs: number): Promise<void>;
+  /** Records the data sets of a run; one that the run has already is not there twice. */
+  logInputs(runId: string, inputs: readonly MlflowInput[]): Promise<void>;
+  /** Stores files of a run as its artifacts. */
+  logArtifacts(runId: string, files: readonly RunFile[]): Promise<void>;
 }
 
 const experimentSchema = z.looseObject({ experiment_id: z.string() });
-const runSchema = z.looseObject({ run: z.looseObject({ info: z.looseObject({ run_id: z.string() }), data: z.looseObject({ metrics: z.array(z.looseObject({ key: z.string(), step: z.coerce.number().default(0) })).default([]) }).optional() }) });
+const runSchema = z.looseObject({ run: z.looseObject({ info: z.looseObject({ run_id: z.string(), artifact_uri: z.string().default('') }), data: z.looseObject({ metrics: z.array(z.looseObject({ key: z.string(), step: z.coerce.number().default(0) })).default([]) }).optional() }) });
 const refusalSchema = z.looseObject({ error_code: z.string(), message: z.string().default('') });
 
 /** Talks to a server; names and passwords are those that MLflow's own clients take from the environment. */
@@ -84,6 +100,14 @@ export function createMlflowClient(address: string, environment: Readonly<Record
       await ask('POST', 'runs/update', { run_id: runId, status: 'RUNNING' }, anything);
       const { run } = await ask('GET', 'runs/get', { run_id: runId }, runSchema);
       return new Map((run.data?.metrics ?? []).map(({ key, step }) => [key, step]));
+    },
+    async logInputs(runId, inputs) {
+      const datasets = inputs.map(({ context, name, digest, uri }) => ({ tags: [{ key: 'mlflow.data.context', value: context }], dataset: { name, digest, source_type: 'local', source: JSON.stringify({ uri }) } }));
+      if (datasets.length > 0) await ask('POST', 'runs/log-inputs', { run_id: runId, datasets }, anything);
+    },
+    async logArtifacts(runId, files) {
+      const { run } = await ask('GET', 'runs/get', { run_id: runId }, runSchema);
+      await artifactStore(url, run.info.artifact_uri, authorization === undefined ? {} : { authorization })(files);
     },
     async endRun(runId, status, endMs) {
       await ask('POST', 'runs/update', { run_id: runId, status, end_time: endMs }, anything);

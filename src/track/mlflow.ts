@@ -1,8 +1,13 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { z } from 'zod';
 import { wallClockMs } from '../clock.js';
+import { writeFileAtomic } from '../disk.js';
 import { joined } from '../errors.js';
 import type { StateSection } from '../state-section.js';
-import { createMlflowClient, METRICS_A_BATCH, type MlflowClient, type MlflowMetric } from './mlflow-client.js';
+import { createMlflowClient, METRICS_A_BATCH, type MlflowClient, type MlflowInput, type MlflowMetric } from './mlflow-client.js';
+import type { RunFile } from './mlflow-artifacts.js';
 import { defineTracker, type RunEnd, type TrackedRun, type Tracker } from './tracker.js';
 
 const stateSchema = z.strictObject({ runId: z.string().nullable() });
@@ -29,13 +34,42 @@ export const mlflow = defineTracker({
     const state = run.stateOf(section, () => ({ runId: null }));
     return url === undefined ? undefined : mlflowTracker(createMlflowClient(url, process.env), experiment ?? run.name, state, run);
   },
+  async addFile(folder, file, tell) {
+    const path = join(folder, RECORD);
+    if (!existsSync(path)) return;
+    const { url, runId } = recordSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
+    await createMlflowClient(url, process.env).logArtifacts(runId, [file]).catch((error: unknown) => tell(missingFiles(url, error, [file])));
+  },
 });
+
+/** The file of a run that names its MLflow run. */
+const RECORD = 'mlflow.json';
+const recordSchema = z.strictObject({ url: z.string(), runId: z.string() });
+
+function missingFiles(url: string, error: unknown, files: readonly RunFile[]): string {
+  const shown = files.slice(0, 3).map(({ path }) => path);
+  return `MLflow at ${url}: ${error instanceof Error ? error.message : String(error)}; it lacks ${shown.join(', ')}${files.length > shown.length ? ` and ${files.length - shown.length} more files` : ''}`;
+}
+
+/** The data sets that a config names. */
+function inputsOf(hparams: TrackedRun['hparams']): readonly MlflowInput[] {
+  return ['train', 'valid', 'test', 'source'].flatMap((context) => {
+    const uri = hparams.get(`data.${context}`);
+    return typeof uri === 'string' && uri !== 'null' ? [{ context, name: `${context}: ${uri}`.slice(0, 250), digest: digestOf(uri), uri }] : [];
+  });
+}
+
+/** Of a path, and of the size and time of the file there. */
+function digestOf(uri: string): string {
+  const found = statSync(uri, { throwIfNoEntry: false });
+  return createHash('sha256').update(JSON.stringify([uri, found?.size, found?.mtimeMs])).digest('hex').slice(0, 16);
+}
 
 /**
  * Tells a server, as well as it listens: numbers are sent in the background, wait where it is away, and the run never does but for the first
  * answer and the last.
  */
-function mlflowTracker(client: MlflowClient, experiment: string, state: MlflowState, { name, folder, hparams, tell }: TrackedRun): Tracker {
+function mlflowTracker(client: MlflowClient, experiment: string, state: MlflowState, { name, folder, hparams, artifacts, tell }: TrackedRun): Tracker {
   let waiting: MlflowMetric[] = [];
   let numDropped = 0;
   /** By metric: the last step that the server had when it was last looked for: what is sent again is not there twice. */
@@ -52,7 +86,10 @@ function mlflowTracker(client: MlflowClient, experiment: string, state: MlflowSt
     if (isFound) return;
     if (state.runId === null) state.runId = await client.createRun(await client.experimentId(experiment), { name, startMs: wallClockMs(), tags: { 'mtl.run': folder } });
     else known = await client.reopen(state.runId);
-    if (!hasParams) await client.logParams(state.runId, hparams);
+    if (!hasParams) {
+      await client.logParams(state.runId, hparams);
+      await client.logInputs(state.runId, inputsOf(hparams));
+    }
     [hasParams, isFound] = [true, true];
   };
   const send = async (): Promise<void> => {
@@ -90,7 +127,14 @@ function mlflowTracker(client: MlflowClient, experiment: string, state: MlflowSt
       await sendAside();
       const numLost = waiting.length + numDropped;
       if (numLost > 0) tell(joined(`MLflow at ${client.url} has not got ${numLost} numbers of this run`, `they are in ${folder}`));
-      if (isFound) await client.endRun(state.runId!, STATUS[how], wallClockMs()).catch(complain);
+      if (!isFound) return;
+      const runId = state.runId!;
+      if (STATUS[how] === 'FINISHED') {
+        await writeFileAtomic(join(folder, RECORD), `${JSON.stringify({ url: client.url, runId })}\n`);
+        const files = artifacts();
+        await client.logArtifacts(runId, files).catch((error: unknown) => tell(missingFiles(client.url, error, files)));
+      }
+      await client.endRun(runId, STATUS[how], wallClockMs()).catch(complain);
     },
   };
 }

@@ -3,6 +3,7 @@ import type { Predicted } from '../evaluation/evaluation.js';
 import type { Finding } from '../part.js';
 import type { StateSection } from '../state-section.js';
 import type { LoopEnd } from '../training/loop.js';
+import type { RunFile } from './mlflow-artifacts.js';
 
 /** Numbers by name, as `train/loss` or `valid/ctr.auc`. */
 export type Scalars = Readonly<Record<string, number>>;
@@ -32,6 +33,8 @@ export interface TrackedRun {
   readonly hparams: ReadonlyMap<string, string | number | boolean>;
   /** What a part of the run has to remember; a section is asked for also where nothing is tracked, or a checkpoint that has it could not be saved again. */
   stateOf<State extends object>(section: StateSection<State>, first: () => State): State;
+  /** Lists files of the run that are worth keeping beside its numbers, as they are now. */
+  artifacts(): readonly RunFile[];
   /** Tells people what they should know. */
   tell(notice: string): void;
 }
@@ -44,6 +47,8 @@ export interface TrackerPart<Name extends string, Shape extends z.ZodRawShape> {
   check?(options: z.output<z.ZodObject<Shape>>): Generator<Finding>;
   /** @returns undefined where the config does not want it */
   open(options: z.output<z.ZodObject<Shape>>, run: TrackedRun): Tracker | undefined;
+  /** Adds a file to a run that has ended. Failures are notices. */
+  addFile?(folder: string, file: RunFile, tell: (notice: string) => void): Promise<void>;
 }
 
 /** Declares a tracker; the identity, for the sake of its types. */

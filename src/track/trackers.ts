@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Finding } from '../part.js';
 import * as all from './all.js';
+import type { RunFile } from './mlflow-artifacts.js';
 import type { TrackedRun, Tracker, TrackerPart } from './tracker.js';
 
 /** The `track` section of a config: the keys of all trackers. */
@@ -28,4 +29,9 @@ export function openTrackers(options: TrackOptions, run: TrackedRun): Tracker {
     flush: () => each((tracker) => tracker.flush()),
     end: (how) => each((tracker) => tracker.end(how)),
   };
+}
+
+/** Adds a file, such as a report, to a run that has ended, wherever it was tracked. */
+export async function addTrackedFile(folder: string, file: RunFile, tell: (notice: string) => void): Promise<void> {
+  for (const part of parts) await part.addFile?.(folder, file, tell);
 }

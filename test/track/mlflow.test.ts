@@ -1,12 +1,14 @@
 /** @module-tag long */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, type TestContext } from 'vitest';
+import { addTrackedFile } from '../../src/runs/tracked-log.js';
 import { abortAtStep, smallWorld, trainSmall, type SmallRun } from '../support/small-run.js';
 
 const SET = ['training.logEverySteps=3', 'checkpoints.everySteps=4'];
@@ -40,17 +42,27 @@ interface Fake {
   readonly statuses: string[];
   readonly runs: string[];
   readonly authorizations: Set<string | undefined>;
+  /** Artifacts by path. */
+  readonly files: Map<string, Buffer>;
+  readonly datasets: { readonly context: string; readonly name: string; readonly digest: string }[];
+  /** Where the server says that artifacts of its runs are. */
+  artifactUri: string;
   fault: Fault;
 }
 
-async function bodyOf(request: IncomingMessage): Promise<Record<string, unknown>> {
+interface LoggedInput {
+  readonly tags: [{ readonly value: string }];
+  readonly dataset: { readonly name: string; readonly digest: string };
+}
+
+async function bodyOf(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer);
-  return chunks.length === 0 ? {} : (JSON.parse(Buffer.concat(chunks).toString()) as Record<string, unknown>);
+  return Buffer.concat(chunks);
 }
 
 async function fakeServer(): Promise<Fake> {
-  const fake: Fake = { url: '', metrics: [], params: [], statuses: [], runs: [], authorizations: new Set(), fault: 'none' };
+  const fake: Fake = { url: '', metrics: [], params: [], statuses: [], runs: [], authorizations: new Set(), files: new Map(), datasets: [], artifactUri: 'mlflow-artifacts:/7/run/artifacts', fault: 'none' };
   const experiments = new Set<string>();
   const answer = (path: string, body: Record<string, unknown>, query: URLSearchParams): readonly [number, object] => {
     switch (path) {
@@ -70,12 +82,15 @@ async function fakeServer(): Promise<Fake> {
         fake.params.push(...params);
         return [200, {}];
       }
+      case 'runs/log-inputs':
+        fake.datasets.push(...(body['datasets'] as LoggedInput[]).map(({ tags: [{ value }], dataset: { name, digest } }) => ({ context: value, name, digest })));
+        return [200, {}];
       case 'runs/update':
         fake.statuses.push(`${String(body['run_id'])} ${String(body['status'])}`);
         return [200, {}];
       case 'runs/get': {
         const last = new Map(fake.metrics.map((metric) => [metric.key, metric]));
-        return [200, { run: { info: { run_id: query.get('run_id') }, data: { metrics: [...last.values()] } } }];
+        return [200, { run: { info: { run_id: query.get('run_id'), artifact_uri: fake.artifactUri }, data: { metrics: [...last.values()] } } }];
       }
       default:
         return [404, { error_code: 'ENDPOINT_NOT_FOUND' }];
@@ -85,11 +100,17 @@ async function fakeServer(): Promise<Fake> {
     void (async () => {
       const { pathname, searchParams } = new URL(request.url!, 'http://x');
       fake.authorizations.add(request.headers.authorization);
-      const body = await bodyOf(request);
+      const bytes = await bodyOf(request);
       if (fake.fault === 'hangs up') return void request.socket.destroy();
       if (fake.fault === 'refuses') return void response.writeHead(500).end('{"error_code": "INTERNAL_ERROR", "message": "out of order"}');
       if (fake.fault === 'talks nonsense') return void response.writeHead(200).end('<html>');
       if (fake.fault === 'answers with a page') return void response.writeHead(503).end('<html>');
+      const stored = /^\/api\/2\.0\/mlflow-artifacts\/artifacts\/(.+)$/.exec(pathname)?.[1];
+      if (stored !== undefined && request.method === 'PUT') {
+        fake.files.set(stored, bytes);
+        return void response.writeHead(200).end('{}');
+      }
+      const body = bytes.length === 0 ? {} : (JSON.parse(bytes.toString()) as Record<string, unknown>);
       const [status, content] = answer(pathname.replace('/api/2.0/mlflow/', ''), body, searchParams);
       if (fake.fault === 'takes it and hangs up') return void request.socket.destroy();
       response.writeHead(status).end(JSON.stringify(content));
@@ -114,6 +135,39 @@ describe('a run that is told to MLflow', () => {
     expect(lossesAt(fake)).toEqual(lossesIn('told'));
     expect(new Set(fake.metrics.map(({ key, step }) => `${key} ${step}`)).size).toBe(fake.metrics.length);
     expect(fake.params.find(({ key }) => key === 'model.name')).toEqual({ key: 'model.name', value: 'esmm' });
+    expect(fake.statuses).toEqual(['run-1 FINISHED']);
+  });
+
+  const KEPT = ['best/config.yaml', 'best/manifest.json', 'best/weights.safetensors', 'config.resolved.yaml', 'config.source.yaml', 'results.csv', 'summary.json'];
+
+  it('stores its configs, results and best checkpoint through the server, its report after them, and names its data sets', async () => {
+    const fake = await fakeServer();
+    expect(await trained(fake.url, { runDir: 'stored' })).toEqual([]);
+    expect([...fake.files.keys()]).toEqual(expect.arrayContaining(KEPT.map((path) => `7/run/artifacts/${path}`)));
+    expect(fake.files.get('7/run/artifacts/best/weights.safetensors')!.equals(readFileSync('stored/checkpoints/best/weights.safetensors'))).toBe(true);
+    expect(fake.datasets.map(({ context }) => context)).toEqual(['train', 'valid', 'test']);
+    expect(new Set(fake.datasets.map(({ digest }) => digest)).size).toBe(3);
+
+    writeFileSync('stored/report.html', '<html>');
+    const notices: string[] = [];
+    await addTrackedFile('stored', { path: 'report.html', file: 'stored/report.html' }, (text) => void notices.push(text));
+    expect([fake.files.get('7/run/artifacts/report.html')?.toString(), notices]).toEqual(['<html>', []]);
+  });
+
+  it('copies them where the server keeps its artifacts on this machine', async () => {
+    const fake = await fakeServer();
+    for (const artifactUri of [join(world, 'kept'), pathToFileURL(join(world, 'kept as url')).href]) {
+      fake.artifactUri = artifactUri;
+      expect(await trained(fake.url, { runDir: `of-${artifactUri.length}`, set: ['training.epochs=1'] })).toEqual([]);
+    }
+    for (const folder of ['kept', 'kept as url']) for (const path of KEPT) expect([path, existsSync(join(world, folder, path))]).toEqual([path, true]);
+  });
+
+  it.each(['s3://bucket/7/run/artifacts', ''])("says what to do where only MLflow's clients can store them: %j", async (artifactUri) => {
+    const fake = await fakeServer();
+    fake.artifactUri = artifactUri;
+    const notices = await trained(fake.url, { runDir: `elsewhere${artifactUri.length}`, set: ['training.epochs=1'] });
+    expect(notices).toEqual([expect.stringContaining(`cannot store artifacts at '${artifactUri}' from here; start the server so that it takes them: mlflow server --artifacts-destination ${artifactUri === '' ? 'DIRECTORY' : 's3://bucket'}; it lacks config.source.yaml, `)]);
     expect(fake.statuses).toEqual(['run-1 FINISHED']);
   });
 
@@ -182,7 +236,7 @@ describe('a run that is told to MLflow', () => {
 });
 
 /** A real server on a port that is free; the test is skipped, with the reason, where MLflow is not there. */
-async function realServer({ skip }: Pick<TestContext, 'skip'>): Promise<string> {
+async function realServer({ skip }: Pick<TestContext, 'skip'>, artifacts: '--artifacts-destination' | '--default-artifact-root'): Promise<string> {
   const command = process.env['MTL_MLFLOW'] ?? 'mlflow';
   if (spawnSync(command, ['--version'], { stdio: 'ignore' }).status !== 0) skip(`there is no ${command}: pip install mlflow, or name it with MTL_MLFLOW`);
   const probe = createServer();
@@ -190,7 +244,7 @@ async function realServer({ skip }: Pick<TestContext, 'skip'>): Promise<string> 
   const { port } = probe.address() as AddressInfo;
   await new Promise((resolve) => probe.close(resolve));
   const folder = mkdtempSync(join(tmpdir(), 'mtl-mlflow-server-'));
-  const child: ChildProcess = spawn(command, ['server', '--host', '127.0.0.1', '--port', String(port), '--workers', '1', '--backend-store-uri', `sqlite:///${join(folder, 'runs.db')}`, '--default-artifact-root', join(folder, 'artifacts')], { cwd: folder, stdio: 'ignore', detached: true });
+  const child: ChildProcess = spawn(command, ['server', '--host', '127.0.0.1', '--port', String(port), '--workers', '1', '--backend-store-uri', `sqlite:///${join(folder, 'runs.db')}`, artifacts, join(folder, 'artifacts')], { cwd: folder, stdio: 'ignore', detached: true });
   onTestFinished(() => {
     process.kill(-child.pid!);
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
@@ -202,11 +256,11 @@ async function realServer({ skip }: Pick<TestContext, 'skip'>): Promise<string> 
 }
 
 describe('a real MLflow server', () => {
-  it('has the run, also one that was stopped and went on', async (context) => {
-    const url = await realServer(context);
+  for (const artifacts of ['--artifacts-destination', '--default-artifact-root'] as const) it(`has the run, also one that was stopped and went on, and its artifacts with ${artifacts}`, async (context) => {
+    const url = await realServer(context, artifacts);
     const all = { set: ['track.experiment=real'] };
-    await trained(url, { ...all, runDir: 'real', ...abortAtStep(14) });
-    await trained(url, { ...all, resume: 'real' });
+    await trained(url, { ...all, runDir: `real${artifacts}`, ...abortAtStep(14) });
+    await trained(url, { ...all, resume: `real${artifacts}` });
     const get = async (path: string): Promise<Record<string, unknown>> => (await fetch(`${url}/api/2.0/mlflow/${path}`)).json() as Promise<Record<string, unknown>>;
     const { experiment } = (await get('experiments/get-by-name?experiment_name=real')) as { experiment: { experiment_id: string } };
     const { runs } = (await (await fetch(`${url}/api/2.0/mlflow/runs/search`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ experiment_ids: [experiment.experiment_id] }) })).json()) as { runs: { info: { run_id: string; status: string; run_name: string }; data: { params: { key: string; value: string }[] } }[] };
@@ -215,6 +269,12 @@ describe('a real MLflow server', () => {
     expect(info).toMatchObject({ status: 'FINISHED', run_name: 'esmm' });
     expect(data.params).toContainEqual({ key: 'training.epochs', value: '4' });
     const { metrics } = (await get(`metrics/get-history?run_id=${info.run_id}&metric_key=${encodeURIComponent('train/loss')}`)) as { metrics: { step: number; value: number }[] };
-    expect(metrics.map(({ step, value }) => [step, value]).sort(([a], [b]) => a! - b!)).toEqual(lossesIn('real'));
+    expect(metrics.map(({ step, value }) => [step, value]).sort(([a], [b]) => a! - b!)).toEqual(lossesIn(`real${artifacts}`));
+    for (const [path, names] of [['', ['best', 'config.resolved.yaml', 'results.csv']], ['best', ['best/weights.safetensors']]] as const) {
+      const { files } = (await get(`artifacts/list?run_id=${info.run_id}&path=${path}`)) as { files: { path: string }[] };
+      expect(files.map((file) => file.path)).toEqual(expect.arrayContaining([...names]));
+    }
+    const { run } = (await get(`runs/get?run_id=${info.run_id}`)) as { run: { inputs: { dataset_inputs: { tags: { value: string }[] }[] } } };
+    expect(run.inputs.dataset_inputs.flatMap(({ tags }) => tags.map(({ value }) => value)).sort()).toEqual(['test', 'train', 'valid']);
   }, 240_000);
 });
