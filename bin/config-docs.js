@@ -155,12 +155,12 @@ function commonOptions(components) {
 /** The rows of an option: itself, then the keys of objects inside, by their path. */
 function optionRows(page, { key, node, isRequired: required, path = key }) {
   const row = { key: `\`${path}\``, type: typeText(page, node), default: required && node.default === undefined ? '**required**' : defaultText(page, node), text: node.description ?? '' };
-  const inside = formsOf(node).filter((form) => isObject(form) && sharedShape(page, form) === undefined && !isFieldEntry(form));
-  return [row, ...inside.flatMap((form) => Object.entries(form.properties).flatMap(([name, child]) => optionRows(page, { key: name, node: child, isRequired: isRequired(form, name), path: `${path}.${name}` })))];
+  const inside = formsOf(node).filter((form) => isObject(form) && sharedShape(page, form) === undefined);
+  return [row, ...inside.flatMap((form) => ownEntries(form).flatMap(([name, child]) => optionRows(page, { key: name, node: child, isRequired: isRequired(form, name), path: `${path}.${name}` })))];
 }
 
-/** Options of a single field repeat those of its group. */
-const isFieldEntry = ({ properties }) => properties.encoding !== undefined || properties.blank !== undefined;
+/** The keys of an object; of a field with options of its own, only its column, since the group's options follow. */
+const ownEntries = ({ properties }) => Object.entries(properties).slice(0, properties.blank === undefined ? undefined : 1);
 
 function conditionText(page, node) {
   const tables = (node.anyOf ?? node.oneOf ?? [node]).map((form) =>

@@ -86,13 +86,13 @@ function commandLine(cli: Argv, finish: Finish, onUnknown: OnUnknown): Argv {
       return true;
     }, true)
     .recommendCommands()
-    .parserConfiguration({ 'parse-positional-numbers': false })
+    .parserConfiguration({ 'parse-numbers': false, 'parse-positional-numbers': false })
     .version(packageVersion())
     .alias('h', 'help')
     .exitProcess(false)
     .updateStrings({
-      'Invalid values:': 'a value that cannot be:',
-      'Argument: %s, Given: %s, Choices: %s': '%s is %s, expected one of %s',
+      'Invalid values:': 'invalid value:',
+      'Argument: %s, Given: %s, Choices: %s': '%s is %s; use one of %s',
       'Arguments %s and %s are mutually exclusive': '--%s and --%s are mutually exclusive: leave one of them out',
       'Not enough arguments following: %s': '--%s: expected a value',
       // yargs takes a count's two forms, whatever its types say.

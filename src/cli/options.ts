@@ -15,12 +15,13 @@ export const setOption = {
 } as const;
 /** Files of rows: one path, or several where it is given several times. */
 export function filesOption(describe: string) {
-  return { type: 'string', requiresArg: true, describe: `${describe}: a file, a folder, a glob in quotes; repeatable`, coerce: (value: string | readonly string[]): readonly string[] => [value].flat() } as const;
+  return { type: 'string', requiresArg: true, describe: `${describe}: a file, a directory, or a quoted glob (repeatable)`, coerce: (value: string | readonly string[]): readonly string[] => [value].flat() } as const;
 }
 /** Where to compute. */
-export const deviceOption = { choices: DEVICES, default: 'auto', describe: 'Device to compute on' } as const;
+export const deviceOption = { group: 'Compute:', choices: DEVICES, default: 'auto', describe: 'Device to compute on' } as const;
 /** How many workers; undefined for one a core. */
 export const threadsOption = {
+  group: 'Compute:',
   type: 'string',
   requiresArg: true,
   default: 'auto',
@@ -33,20 +34,20 @@ export const threadsOption = {
   },
 } as const;
 /** Which kernels, on a CPU; main.ts tells the engines. */
-export const kernelsOption = { choices: KERNEL_CHOICES, describe: 'CPU kernels: native (compiled on first use) or wasm; results are identical; default: auto' } as const;
+export const kernelsOption = { group: 'Compute:', choices: KERNEL_CHOICES, describe: 'CPU kernels: native (compiled on first use) or wasm; results are identical; default: auto' } as const;
 /** Whether data is trusted to be what it was where nothing says that it was touched. */
 export const verifyDataOption = { type: 'boolean', default: false, describe: 'Verify cached rows against the file contents, even if size, times and inode match' } as const;
 /** Whether predictions are wanted as the model makes them. */
 export const rawOption = { type: 'boolean', default: false, describe: 'Use uncalibrated predictions' } as const;
 /** How much a command tells people; of --quiet and --log-level one may be given. */
-export const quietOption = { type: 'boolean', describe: 'Print warnings and errors only (--log-level warn)', conflicts: 'log-level' } as const;
-export const logLevelOption = { choices: LOG_LEVELS, requiresArg: true, describe: 'Verbosity: error, warn or info (progress)' } as const;
+export const quietOption = { group: 'Output:', type: 'boolean', describe: 'Print warnings and errors only (--log-level warn)', conflicts: 'log-level' } as const;
+export const logLevelOption = { group: 'Output:', choices: LOG_LEVELS, requiresArg: true, describe: 'Verbosity: error, warn or info (progress)' } as const;
 /** What the two come to. */
 export function logLevelOf({ quiet, logLevel }: { readonly quiet?: boolean | undefined; readonly logLevel?: LogLevel | undefined }): LogLevel {
   return logLevel ?? (quiet === true ? 'warn' : 'info');
 }
 /** For programs that read what a command found. */
-export const jsonOption = { type: 'boolean', default: false, describe: 'Print one JSON object on stdout and everything else on stderr' } as const;
+export const jsonOption = { group: 'Output:', type: 'boolean', default: false, describe: 'Print one JSON object on stdout and everything else on stderr' } as const;
 
 /** What `mtl data` looks at. */
 export const dataPath = { type: 'string', demandOption: true, describe: 'Config, data file or directory, cache, or directory of shards' } as const;
@@ -54,13 +55,12 @@ export const dataPath = { type: 'string', demandOption: true, describe: 'Config,
 /** Defines an integer option; undefined if absent. */
 export function wholeOrNone(name: string, describe: string, largest = 4_294_967_295, smallest = 1) {
   return {
-    type: 'string',
     requiresArg: true,
-    describe,
+    describe: `${describe} [int]`,
     coerce: (text: string): number => {
       const number = /^\d{1,10}$/.test(text) ? Number(text) : NaN;
       if (!(number >= smallest && number <= largest)) {
-        throw userError('usage', { where: name, message: `expected a whole number from ${smallest} to ${largest} (${describe}), found ${quoted(text)}` });
+        throw userError('usage', { where: name, message: `expected an integer from ${smallest} to ${largest} (${describe}), found ${quoted(text)}` });
       }
       return number;
     },
@@ -69,7 +69,7 @@ export function wholeOrNone(name: string, describe: string, largest = 4_294_967_
 
 /** Defines an integer option with a default. */
 export function whole(name: string, value: number, describe: string, largest?: number, smallest?: number) {
-  return { ...wholeOrNone(name, describe, largest, smallest), default: String(value) } as const;
+  return { ...wholeOrNone(name, describe, largest, smallest), default: String(value), defaultDescription: String(value) } as const;
 }
 
 /** Defines an integer option with exceptions per field, as in `10,205=20`. */
@@ -77,7 +77,7 @@ export function perField(name: string, value: number, describe: string) {
   return {
     type: 'string',
     requiresArg: true,
-    describe: `${describe} (${value}); a number, and others for some fields: ${value},205=20`,
+    describe: `${describe} (${value}); a number, with exceptions per field as in ${value},205=20`,
     coerce: (text: string): PerField => {
       const byField: Record<string, number> = {};
       let rest = value;
@@ -92,7 +92,7 @@ export function perField(name: string, value: number, describe: string) {
   } as const;
 }
 
-/** An option that is a number; undefined where it is not given. */
+/** Defines a finite number option; undefined if absent. */
 export function numberOrNone(name: string, describe: string) {
   return {
     requiresArg: true,
@@ -110,6 +110,7 @@ export function shareOrZero(name: string, value: number, describe: string) {
   return {
     ...shareOrNone(name, describe),
     default: String(value),
+    defaultDescription: String(value),
     coerce: (text: string): number => (/^0*\.?0+$/.test(text) ? 0 : shareOrNone(name, describe).coerce(text)),
   } as const;
 }
@@ -117,9 +118,8 @@ export function shareOrZero(name: string, value: number, describe: string) {
 /** Defines a fraction option in (0, 1); undefined if absent. */
 export function shareOrNone(name: string, describe: string) {
   return {
-    type: 'string',
     requiresArg: true,
-    describe,
+    describe: `${describe} [number]`,
     coerce: (text: string): number => {
       const number = text.trim() === '' ? NaN : Number(text);
       if (!(number > 0 && number < 1)) throw userError('usage', { where: name, message: `expected a number between 0 and 1 (${describe}), found ${quoted(text)}` });

@@ -31,10 +31,10 @@ export function synthOptions(y: Argv) {
 /** How strong something is, from 0. */
 function strength(name: string, describe: string) {
   return {
-    type: 'string',
     requiresArg: true,
     default: '0',
-    describe,
+    defaultDescription: '0',
+    describe: `${describe} [number]`,
     coerce: (text: string): number => {
       const number = text.trim() === '' ? NaN : Number(text);
       if (!(number >= 0 && number <= 10)) throw userError('usage', { where: name, message: `expected a number from 0 to 10 (${describe}), found ${quoted(text)}` });

@@ -50,7 +50,7 @@ export const cross = defineColumnGroup(
       return [{ name, columns, owner: name, width, kind: 'id', encodedAs, meaning: `${encodedAs}, ${meaning}`, ...ofWholeCells(rest, columns.length) }];
     },
   },
-  { key: 'columns', schema: crossed, expected: 'expected a list of columns that are one together, as in fields: [[user, item]], or a map with columns' },
+  { key: 'columns', schema: crossed.describe('Columns combined into one field'), expected: 'expected a list of columns that are one together, as in fields: [[user, item]], or a map with columns' },
 );
 
 const AMBIGUOUS = new BadValue('cells without the control character U+001F, which stands between the cells of a cross');

@@ -15,7 +15,7 @@ interface EntryColumn<Column> {
   readonly expected?: string;
 }
 
-const oneColumn: EntryColumn<string> = { key: 'name', schema: columnName };
+const oneColumn: EntryColumn<string> = { key: 'name', schema: columnName.describe('Column of the data') };
 
 /** A feature type whose groups list fields. What may be said of a field is said for its group, or for the field alone. */
 export interface FieldGroup<Name extends string, Shape extends z.ZodRawShape, Column> {

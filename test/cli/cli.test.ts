@@ -144,7 +144,7 @@ describe('what the user did wrong', () => {
     ['no config', ['train'], 2, /expected a config; write mtl train configs\/esmm.yaml, or --resume RUN/],
     ['a config that is not there', ['train', 'none.yaml'], 2, /error: none\.yaml: there is no such file/],
     ['an unknown key', ['train', config, '--set', 'modle.name=x'], 2, /--set modle\.name=x: modle: unknown key; did you mean 'model'\?/],
-    ['a device that is none', ['train', config, '--device', 'tpu'], 2, /^error: a value that cannot be: device is "tpu", expected one of "auto", "cpu", "gpu", "webgpu", "cuda"; see mtl train --help\n$/],
+    ['a device that is none', ['train', config, '--device', 'tpu'], 2, /^error: invalid value: device is "tpu"; use one of "auto", "cpu", "gpu", "webgpu", "cuda"; see mtl train --help\n$/],
     ['data that is not there', ['train', config, '--set', 'data.test=/none.csv'], 3, /data\.test: there is no such file; paths are taken from the folder of the config/],
     ['data that is a folder of nothing', ['train', config, '--set', `data.test=${import.meta.dirname}`], 3, /data\.test: is a folder.*or a CSV file\n$/],
     ['a run to resume that is not there', ['train', '--resume', 'none'], 2, /^error: --resume none: there is no such folder; name a run/],
@@ -160,7 +160,7 @@ describe('what the user did wrong', () => {
     ['a path twice', ['predict', '.', '--data', 'a', '--out', 'b', '--out', 'c'], 2, /--out: is given more than once/],
     ['tables beyond any memory', ['train', config, '--set', 'features.user.encoding={sizes: {101: 2000000000}}'], 3, /need \d+\.\d GiB, and (?:one WebAssembly memory|this machine) has .*'101' of 2000000000 rows × 16/],
     ['a config called like the link to the newest run', ['train', config, '--set', 'name=latest'], 2, /'latest' is the link to the newest run/],
-    ['rows that are no number', ['synth', 'x', '--train', 'many'], 2, /--train: expected a whole number from 1 to/],
+    ['rows that are no number', ['synth', 'x', '--train', 'many'], 2, /--train: expected an integer from 1 to/],
     ['a rate beyond 1', ['synth', 'x', '--click-rate', '1.5'], 2, /--click-rate: expected a number between 0 and 1/],
   ] as const)('%s: exit code and message say so', async (_, args, code, message) => {
     const finished = await mtl(scratchFolder(), args);

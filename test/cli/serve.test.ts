@@ -68,7 +68,7 @@ describe('mtl serve', () => {
 
   it.each([
     [[], 2, 'an argument is missing: expected mtl serve <paths..>'],
-    [['run', '--port', '70000'], 2, '--port: expected a whole number from 0 to 65535'],
+    [['run', '--port', '70000'], 2, '--port: expected an integer from 0 to 65535'],
     [['run', '--name', 'a,b'], 2, '--name: expected 1 names, one a model, with commas, found 2'],
     [['nowhere'], 4, 'nowhere: there is no such folder'],
   ])('with %j ends with the code and the reason', async (args, exitCode, message) => {

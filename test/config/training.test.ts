@@ -36,7 +36,7 @@ describe('how steps and measuring are asked for', () => {
     ['accumulate: 0', /^bad\.yaml:10:\d+: training\.accumulate: expected at least 1, found 0/],
     ['schedule: { name: cosin, steps: 5 }', /^bad\.yaml:10:\d+: training\.schedule.*found "cosin"; did you mean 'cosine'\?/],
     ['schedule: cosin', /^bad\.yaml:10:\d+: training\.schedule: expected constant, .*found "cosin"; did you mean 'cosine'\?$/],
-    ['schedule: cosine', /^bad\.yaml:10:\d+: training\.schedule\.steps: is missing; expected a number$/],
+    ['schedule: { name: step, factor: 0.5 }', /^bad\.yaml:10:\d+: training\.schedule\.everySteps: is missing; expected a number$/],
     ['weighting: { name: nashmtl }', /^bad\.yaml:10:\d+: training\.weighting.*found "nashmtl"; did you mean 'nash-mtl'\?/],
     ['optimizer: { dense: { name: adamax } }', /^bad\.yaml:10:\d+: training\.optimizer\.dense.*found "adamax"; did you mean 'adam\w?'\?/],
     ['weighting: { name: metabalance, target: cvr }', /^bad\.yaml:10:\d+: training\.weighting\.target: expected a term of the loss, ctr or ctcvr, found "cvr"/],

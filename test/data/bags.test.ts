@@ -39,7 +39,7 @@ describe('a data set with bags', () => {
   it('numbers the tokens of all fields that share a table together', async () => {
     const { fitted, dataset } = await open(['1,a:2|b,c,3:0.5|1,7', '0,,a,,9', '0,z|c|c,b,2,7']);
     // a and b are seen in either field, c three times, z only once.
-    expect(storedFitted(fitted).json).toEqual({ item: { vocabulary: ['c', 'a', 'b'] }, liked: { size: 4 }, hour_bucketized: { boundaries: [9] } });
+    expect(storedFitted(fitted).json).toEqual({ item: { vocabulary: ['c', 'a', 'b'], rare: ['z'], rareCounts: [[1, 1]] }, liked: { size: 4 }, hour_bucketized: { boundaries: [9] } });
     for await (const { batch } of dataset.batches(10)) {
       expect(itemsOf(batch, 'seen')).toEqual([[[2, 2], [3, 1]], [], [[0, 1], [1, 1], [1, 1]]]);
       expect([...batch.ids.get('item')!.subarray(0, 3)]).toEqual([1, 2, 3]);

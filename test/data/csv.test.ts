@@ -117,7 +117,7 @@ describe('a CSV', () => {
   });
 
   it.skipIf(!existsSync('/dev/null'))('that is a pipe or a device is refused, since it is read more than once', async () => {
-    await expect(openCsv('/dev/null')).rejects.toThrow(/is not a file/);
+    await expect(openCsv('/dev/null')).rejects.toThrow(/is a device, and no file/);
   });
 
   it('that is not there, or is a folder, is an error that says so', async () => {

@@ -8,7 +8,7 @@ export const check = defineCommand({
     y
       .positional('config', { type: 'string', demandOption: true, describe: 'Config file (YAML)' })
       .option('set', setOption)
-      .option('sample-rows', whole('--sample-rows', 100_000, 'about so many rows of each split are looked at, evenly over its files'))
+      .option('sample-rows', whole('--sample-rows', 100_000, 'Approximate number of rows to sample per split'))
       .option('device', deviceOption)
       .option('threads', threadsOption)
       .option('kernels', kernelsOption)

@@ -12,6 +12,9 @@ export interface Command {
   register(cli: Argv, finish: Finish): Argv;
 }
 
+/** Groups of options in the order of help; the first one takes all that name none. */
+const GROUPS = ['Positionals:', 'Options:', 'Compute:', 'Output:'];
+
 /** What a command is declared by. */
 interface CommandParts<Options> {
   /** Its word and its positional arguments, as in `eval <path>`. */
@@ -28,7 +31,7 @@ export function defineCommand<Options>({ usage, summary, options, run }: Command
   return {
     name: nameOf(usage),
     commands: commands.map(({ name }) => name),
-    register: (cli, finish) => cli.command(usage, summary, (y) => options(withAll(commands.length === 0 ? y : withoutGuesses(y), commands, finish)), (args) => finish(start(() => run(args)))),
+    register: (cli, finish) => cli.command(usage, summary, (y) => options(withAll(grouped(commands.length === 0 ? y : withoutGuesses(y)), commands, finish)), (args) => finish(start(() => run(args)))),
   };
 }
 
@@ -51,6 +54,11 @@ export function defineCommandGroup(name: string, summary: string, commands: read
 
 function withAll(cli: Argv, commands: readonly Command[], finish: Finish): Argv {
   return commands.reduce((all, command) => command.register(all, finish), cli);
+}
+
+/** Sets the order in which help prints the groups of options. */
+function grouped(cli: Argv): Argv {
+  return GROUPS.reduce((all, name) => all.group([], name), cli);
 }
 
 /** What may be an argument is not taken for a misspelt command. */

@@ -21,4 +21,4 @@ const schema = defineCommand({
   },
 });
 
-export const config = defineCommandGroup('config', 'show configs and their schema', [show, schema]);
+export const config = defineCommandGroup('config', 'Show configs and their schema', [show, schema]);
