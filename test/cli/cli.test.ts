@@ -44,7 +44,7 @@ describe('mtl train', () => {
     ]);
     expect(readFileSync(join(run, 'results.csv'), 'utf8')).toMatch(/^epoch,step,split,isBest,train\.loss,.*ctcvr\.auc.*\n1,6,valid,(.|\n)*,test,(.|\n)*\n$/);
     const events = readFileSync(join(run, 'log.jsonl'), 'utf8').trimEnd().split('\n').map((line) => (JSON.parse(line) as { event: string }).event);
-    expect(events).toEqual(['start', 'epoch', 'epoch', 'end']);
+    expect(events).toEqual(['start', 'epoch', 'epoch', 'warning', 'end']);
     expect(JSON.parse(readFileSync(join(run, 'environment.json'), 'utf8'))).toMatchObject({ mtl: expect.any(String) as string, commit: await packageCommit(), engine: { name: 'simd' } });
   });
 
