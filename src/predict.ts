@@ -50,7 +50,7 @@ export interface PredictResult {
   readonly rows: number;
   /** Of what is written, in their order. */
   readonly columns: readonly string[];
-  /** Rows that could not be read and have no prediction. */
+  /** Rows without a prediction: those that cannot be read, and those whose prediction is not finite. */
   readonly numRejects: number;
 }
 
@@ -70,14 +70,15 @@ export async function predict({ path, data, raw, format: textFormat, out, keep, 
 
   const program = compileTrained(model, await createEngine(engineOptions), onNotice);
   try {
-    const policy = (onBadRow ?? experiment.data.onBadRow) === 'skip' ? skipBadRows(undefined, experiment.data.maxRejects) : refuseWithCure;
-    const scorer = createScorer(program, spaces);
+    const isSkipping = (onBadRow ?? experiment.data.onBadRow) === 'skip';
+    const policy = isSkipping ? skipBadRows(undefined, experiment.data.maxRejects) : refuseWithCure;
+    const scorer = createScorer({ program, spaces, fields: format.fields, maxNonFiniteRows: isSkipping ? experiment.data.maxRejects : 0 });
     await output(columns, async (file) => {
       const writer = ranked === undefined ? file : topRows(ranked, file);
       await source.stream(format, columns.kept, { policy, onProgress, onNotice, threads: engineOptions.threads, signal }, async (rows) => writer.write(await scorer.score(rows)));
       await writer.end();
     });
-    return { checkpoint: folder, step: checkpoint.program.step, rows: scorer.rows, columns: [...columns.kept, ...columns.predictions], numRejects: policy.count };
+    return { checkpoint: folder, step: checkpoint.program.step, rows: scorer.rows, columns: [...columns.kept, ...columns.predictions], numRejects: policy.count + scorer.nonFiniteRows };
   } finally {
     program.dispose();
   }

@@ -1,36 +1,70 @@
+import type { Batch } from '../batch.js';
 import type { StreamedRows } from '../data/encoding/stream-rows.js';
+import { findLargestNumber } from '../data/rows/prediction-problem.js';
 import type { Program } from '../engines/engine.js';
-import { userError } from '../errors.js';
+import { quoted, userError } from '../errors.js';
 import { predictionsOf, type Space } from '../evaluation/spaces.js';
+import type { EncodedField } from '../features/feature-types.js';
 import type { ScoredRows } from './scored-rows.js';
 
 /** Predicts rows on their way through. */
 export interface Scorer {
-  /** @throws UserError (diverged) for a prediction that is not finite */
+  /** @throws UserError (data) for a prediction that is not finite, unless such rows are skipped */
   score(rows: StreamedRows): Promise<ScoredRows>;
   /** Rows so far, those without a prediction among them. */
   readonly rows: number;
+  /** Rows so far whose predictions are not finite. */
+  readonly nonFiniteRows: number;
 }
 
-/** A scorer that gives a column a space. */
-export function createScorer(program: Program, spaces: readonly Space[]): Scorer {
+/** How rows are predicted. */
+export interface ScorerOptions {
+  readonly program: Program;
+  /** Outputs, a column each. */
+  readonly spaces: readonly Space[];
+  readonly fields: readonly EncodedField[];
+  /** Maximum number of rows whose predictions are not finite; they have empty predictions. */
+  readonly maxNonFiniteRows: number;
+}
+
+/** Creates a scorer that gives a column to each output. */
+export function createScorer({ program, spaces, fields, maxNonFiniteRows }: ScorerOptions): Scorer {
   let count = 0;
+  let nonFiniteRows = 0;
+
+  /** Empties the predictions of rows that have one that is not finite. */
+  const emptyNonFinite = (predictions: readonly Float32Array[], batch: Batch, skipped: readonly number[]): void => {
+    for (let row = 0; row < batch.rows; row++) {
+      const outputs = spaces.filter((_, s) => !Number.isFinite(predictions[s]![row]));
+      if (outputs.length === 0) continue;
+      const number = count + row + skipped.filter((before) => before <= row).length + 1;
+      if (++nonFiniteRows > maxNonFiniteRows) throw nonFiniteError(number, outputs, findLargestNumber(batch, row, fields));
+      for (const values of predictions) values[row] = NaN;
+    }
+  };
+
   return {
     get rows() {
       return count;
     },
+    get nonFiniteRows() {
+      return nonFiniteRows;
+    },
     async score({ batch, kept, skipped }) {
       const byTask = batch.rows === 0 ? undefined : await program.predict(batch);
-      const predictions = spaces.map((space) => {
-        const values = byTask === undefined ? new Float32Array(0) : predictionsOf(space, byTask, batch.rows);
-        if (values.some((value) => !Number.isFinite(value))) throw userError('diverged', { key: space.name, message: 'the model predicts numbers that are not finite', fix: 'train it with a lower learning rate' });
-        return skipped.length === 0 ? values : withGaps(values, skipped);
-      });
+      const values = spaces.map((space) => (byTask === undefined ? new Float32Array(0) : predictionsOf(space, byTask, batch.rows)));
+      if (values.some((column) => column.some((value) => !Number.isFinite(value)))) emptyNonFinite(values, batch, skipped);
       const rows = batch.rows + skipped.length;
       count += rows;
-      return { rows, kept, predictions };
+      return { rows, kept, predictions: skipped.length === 0 ? values : values.map((column) => withGaps(column, skipped)) };
     },
   };
+}
+
+function nonFiniteError(row: number, outputs: readonly Space[], columns: readonly string[] | undefined): Error {
+  const cause = columns === undefined ? '' : `, because ${columns.map((column) => `column ${quoted(column)}`).join(' and ')} is too large`;
+  const message = `its prediction of ${outputs.map(({ name }) => name).join(', ')} is not finite${cause}`;
+  return userError('data', { where: `row ${row} of the data`, message, fix: 'correct the row, or leave its prediction empty with --on-bad-row skip' });
 }
 
 /** The values with NaN for each row that has none. */

@@ -147,6 +147,29 @@ describe('a bad row', () => {
     expect((await read(out)).filter((row) => row['101'] === 'x')).toEqual([]);
   });
 
+  it('whose prediction is not finite is an error with its number and the column, or has an empty prediction', async () => {
+    const folder = scratchFolder();
+    const [path, out, other] = ['large.csv', 'out.csv', 'run'].map((name) => join(folder, name)) as [string, string, string];
+    await trainSmall(join(world, 'esmm.yaml'), { runDir: other, set: ['training.epochs=1', 'features.numbers={ type: numeric, fields: [D508], scaling: standard }'] });
+    const lines = readFileSync(test, 'utf8').trimEnd().split('\n').slice(0, 7);
+    const number = lines[0]!.split(',').indexOf('D508');
+    const cells = lines[5]!.split(',');
+    cells[number] = '3e38';
+    lines[5] = cells.join(',');
+    // A row that cannot be read, before it.
+    lines.splice(2, 0, '1,0');
+    writeFileSync(path, lines.join('\n'));
+    const good = lines.filter((_, i) => i !== 2);
+    writeFileSync(join(folder, 'good.csv'), good.join('\n'));
+    await expect(predictInto(out, { path: other, data: join(folder, 'good.csv') })).rejects.toMatchObject({
+      kind: 'data',
+      problems: [{ where: 'row 5 of the data', message: expect.stringMatching(/prediction of .*cvr.* is not finite, because column "D508" is too large/) as string }],
+    });
+    const { rows, numRejects } = await predictInto(out, { path: other, data: path, onBadRow: 'skip' });
+    expect([rows, numRejects]).toEqual([7, 2]);
+    expect(readCsv(out).map(({ ctr }) => ctr === '')).toEqual([false, true, false, false, false, true, false]);
+  });
+
   it('beyond data.maxRejects is an error', async () => {
     const other = join(scratchFolder(), 'run');
     await trainSmall(join(world, 'esmm.yaml'), { runDir: other, set: ['training.epochs=1', 'data.onBadRow=skip', 'data.maxRejects=1'] });
