@@ -1,10 +1,10 @@
 import type { Batch } from '../batch.js';
 import type { StreamedRows } from '../data/encoding/stream-rows.js';
 import { findLargestNumber } from '../data/rows/prediction-problem.js';
+import type { EncodedFormat } from '../data/rows/row-format.js';
 import type { Program } from '../engines/engine.js';
 import { quoted, userError } from '../errors.js';
 import { predictionsOf, type Space } from '../evaluation/spaces.js';
-import type { EncodedField } from '../features/feature-types.js';
 import type { ScoredRows } from './scored-rows.js';
 
 /** Predicts rows on their way through. */
@@ -22,7 +22,7 @@ export interface ScorerOptions {
   readonly program: Program;
   /** Outputs, a column each. */
   readonly spaces: readonly Space[];
-  readonly fields: readonly EncodedField[];
+  readonly fields: EncodedFormat['fields'];
   /** Maximum number of rows whose predictions are not finite; they have empty predictions. */
   readonly maxNonFiniteRows: number;
 }
