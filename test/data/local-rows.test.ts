@@ -22,6 +22,7 @@ import { openData } from '../../src/data/sources/splits.js';
 import { featureTypes } from '../../src/features/feature-types.js';
 import { keyOfFitted } from '../../src/features/fitted.js';
 import { taskOptions } from '../../src/tasks.js';
+import { entriesIn } from '../support/cached-csv.js';
 import { scratchFolder } from '../support/scratch.js';
 
 // What is learned from several files, and encoded by it, stands on rows that are kept of each: a file more is one file to read.
@@ -203,7 +204,7 @@ describe('rows that are kept of each of several files', () => {
       if (what.endsWith('b.csv')) controller.abort(new Error('stop'));
     };
     await expect(run(paths, cache, formatOf(), { onProgress, signal: controller.signal })).rejects.toThrow('stop');
-    expect(readdirSync(cache).map((name) => name.replace(/-.*/, ''))).toEqual(['a.csv.local']);
+    expect(entriesIn(cache).map((name) => name.replace(/-.*/, ''))).toEqual(['a.csv.local']);
     const { fitted, touched: read } = await run(paths, cache, formatOf());
     expect(read).toEqual(['b.csv']);
     expect(fitted).toEqual((await fromFiles(paths, formatOf())).fitted);
