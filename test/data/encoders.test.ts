@@ -14,6 +14,7 @@ import { createTextTable } from '../../src/features/vocabulary/text-table.js';
 import { textsFrom } from '../../src/features/vocabulary/texts.js';
 import { taskOptions } from '../../src/tasks.js';
 import { startThread } from '../../src/thread.js';
+import { entriesIn } from '../support/cached-csv.js';
 import { scratchFile, scratchFolder } from '../support/scratch.js';
 
 // Several threads against one. The threads run what was built.
@@ -106,7 +107,7 @@ describe('several threads', () => {
       const cache = scratchFolder();
       const source = await openSource(path, columnsOf(format));
       const { rows } = await source.dataset(format, { policy: refuseBadRows, cache: { folder: cache }, threads, ...(signal && { signal }) });
-      const [folder] = readdirSync(cache);
+      const [folder] = entriesIn(cache);
       return { rows, manifest: readFileSync(join(cache, folder!, 'manifest.json'), 'utf8') };
     };
     // The manifest holds the hash of every shard.
