@@ -1,6 +1,8 @@
-import { closeSync, existsSync, fstatSync, openSync, readSync, writevSync } from 'node:fs';
-import { replace } from '../disk.js';
+import { closeSync, existsSync, fstatSync, openSync, readSync, rmSync, writevSync } from 'node:fs';
+import { rename } from 'node:fs/promises';
+import { onDisk, onDiskSync } from '../disk.js';
 import { systemCode, UserError, userError } from '../errors.js';
+import { temporaryPath } from '../temporary.js';
 
 // Columns between two phases: 8 bytes of header length, a JSON header that tells where what lies, then the arrays, each at a
 // multiple of 8 bytes, so that a file that was read whole is looked at in place. Not synced, for they are made again: a file
@@ -45,10 +47,10 @@ export async function writeColumns(path: string, columns: Columns, about: object
   const header = Buffer.alloc(8 + json.length + ((8 - (json.length % 8)) % 8), ' ');
   header.writeBigUInt64LE(BigInt(header.length - 8));
   json.copy(header, 8);
-  await replace(path, (temporary) => {
-    writeParts(temporary, [header, ...parts]);
-    return Promise.resolve();
-  });
+  const temporary = temporaryPath(path);
+  // Before the first await: the caller uses the memory again.
+  onDiskSync(path, () => writeParts(temporary, [header, ...parts]));
+  await onDisk(path, () => rename(temporary, path));
 }
 
 /** Reads files of columns, each into the memory of the one before. */
@@ -138,6 +140,7 @@ export function readBytes(file: number, path: string, into: Uint8Array, position
   }
 }
 
+/** Writes a file at once; removes it if that fails. */
 function writeParts(path: string, parts: readonly Uint8Array[]): void {
   const file = openSync(path, 'w');
   try {
@@ -146,6 +149,9 @@ function writeParts(path: string, parts: readonly Uint8Array[]): void {
       while (left.length > 0 && written >= left[0]!.length) written -= left.shift()!.length;
       if (left.length > 0) left[0] = left[0]!.subarray(written);
     }
+  } catch (error) {
+    rmSync(path, { force: true });
+    throw error;
   } finally {
     closeSync(file);
   }
