@@ -18,8 +18,8 @@ const train = (...args: string[]) => mtl(world, ['train', 'esmm.yaml', '--set=tr
 describe('--quiet and --log-level', () => {
   it('tell what should be known alone, or nothing but what ends the run', async () => {
     const [usual, quiet, silent] = [await train(), await train('--quiet'), await train('--log-level', 'error')];
-    expect(usual.stdout).toMatch(/^run {5}runs\/esmm\/001\n(.|\n)*no better than chance(.|\n)*run folder/);
-    expect(quiet.stdout).toMatch(/^(test \w+: an AUC of .*\n)+$/);
+    expect(usual.stdout).toMatch(/^(training\.optimizer\.\w+\.learningRate is 1e-9, .*\n){2}run {5}runs\/esmm\/001\n(.|\n)*no better than chance(.|\n)*run folder/);
+    expect(quiet.stdout).toMatch(/^(training\.optimizer\.\w+\.learningRate is 1e-9, .*\n){2}(test \w+: an AUC of .*\n)+$/);
     expect([quiet.code, quiet.stderr]).toEqual([0, '']);
     expect(silent).toEqual({ code: 0, stdout: '', stderr: '' });
     const json = await train('--log-level=error', '--json');
@@ -29,6 +29,6 @@ describe('--quiet and --log-level', () => {
   it('do not hide an error, and are one too many together', async () => {
     expect(await train('--log-level=error', '--set=model.nme=x')).toMatchObject({ code: 2, stderr: expect.stringMatching(/^error: .*unknown key/) as string });
     expect(await train('--log-level=warn', '--quiet')).toMatchObject({ code: 2, stderr: 'error: --quiet and --log-level are mutually exclusive: leave one of them out; see mtl train --help\n' });
-    expect((await train('--log-level=debug')).stderr).toMatch(/log-level is "debug", expected one of "error", "warn", "info"/);
+    expect((await train('--log-level=debug')).stderr).toMatch(/log-level is "debug"; use one of "error", "warn", "info"/);
   });
 });
