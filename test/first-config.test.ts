@@ -6,7 +6,7 @@ import { scratchFolder } from './support/scratch.js';
 import { writeShopLog } from './support/shop-log.js';
 
 const readme = readFileSync(join(import.meta.dirname, '..', 'README.md'), 'utf8');
-const [, section] = /## Your first own config\n([\s\S]*?)\n## /.exec(readme)!;
+const [, section] = /## Your first config\n([\s\S]*?)\n## /.exec(readme)!;
 const [, config] = /```yaml\n([\s\S]*?)```/.exec(section!)!;
 
 interface Space {
@@ -14,7 +14,7 @@ interface Space {
   readonly rows: number;
 }
 
-describe("README's first own config", () => {
+describe("README's first config", () => {
   it('has 25 lines or fewer', () => {
     expect(config!.split('\n').filter((line) => line.trim() !== '').length).toBeLessThanOrEqual(25);
   });
