@@ -117,7 +117,7 @@ function bound(origin: string, comparison: string, limit: number | bigint): stri
   return `${comparison} ${limit}${units[origin] ?? ''}`;
 }
 
-/** Returns an issue as a problem with the place of its text; an override is told how to write the key that it may mean. */
+/** Returns an issue as a problem with its location; for an override, the fix names the full key that it may mean. */
 export function toProblem({ path, what, message, fix, places = [] }: Issue, locate: (path: readonly PropertyKey[], what: 'key' | 'value') => string): Problem {
   const where = locate(path, what);
   const [, value] = /^--set [^=]*=([^]*)/.exec(where) ?? [];

@@ -8,7 +8,7 @@ export interface HybridReader {
   isRun(number: number, count: number): boolean;
 }
 
-/** Bits of a number at the most. */
+/** Maximum number of bits of a value. */
 const MAX_WIDTH = 32;
 
 /**
